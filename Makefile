@@ -1,0 +1,78 @@
+# `make demo` and `make test` need Python 3.11 or later, pip and make; each sets itself up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := collector/web
+STATIC := collector/nilometer_collector/static
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check lint types layers generated web proto bench format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "nilometer needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# One stamp an extra, so that a changed pyproject installs again and nothing else does.
+$(VENV)/.installed-%: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
+
+# The pages: built with the machine's Node where there is one, else with Node from a Python wheel.
+$(STATIC)/index.html: $(VENV)/.made $(shell find $(WEB) -type f -not -path '*/node_modules/*' 2>/dev/null)
+	$(BIN)/python scripts/build_web.py
+
+web: $(STATIC)/index.html ## Build the collector's pages
+
+demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the alert that names it
+	@$(BIN)/nilometer demo $(ARGS)
+
+test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers generated ## Lint, types, layers, generated code
+
+lint: $(VENV)/.installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-check
+	$(BIN)/mypy --python-version 3.11
+	$(BIN)/mypy --python-version 3.14
+
+layers: $(VENV)/.installed-check
+	$(BIN)/lint-imports
+
+# The generator has a place of its own: it wants an older protobuf than the run time may have, and
+# the oldest generated code is what most model servers can load.
+PROTO_VENV := .venv-proto
+
+$(PROTO_VENV)/.made:
+	$(PYTHON) -m venv $(PROTO_VENV)
+	$(PROTO_VENV)/bin/python -m pip install --quiet grpcio-tools==1.76.0
+	touch $@
+
+generated: $(PROTO_VENV)/.made
+	$(PROTO_VENV)/bin/python scripts/generate_proto.py --check
+
+proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
+	$(PROTO_VENV)/bin/python scripts/generate_proto.py
+
+bench: $(VENV)/.installed-bench ## Cost per request beside the peers, as ratios
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: $(VENV)/.installed-check ## Apply the formatter and the safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) $(PROTO_VENV) $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

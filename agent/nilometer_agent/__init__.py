@@ -1,0 +1,1 @@
+"""The sidecar: receive, merge, buffer, evaluate, ship, export."""

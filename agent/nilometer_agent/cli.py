@@ -1,0 +1,57 @@
+"""`nilometer agent`: the sidecar from the command line."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from nilometer.settings import load
+from nilometer_agent.settings import PREFIX, AgentSettings
+
+_OPTIONS = (
+    ("--directory", "directory", str, "of the socket and the outbox; made with mode 0700"),
+    ("--socket", "socket", str, "Unix socket the workers connect to"),
+    ("--name", "name", str, "stable name of this agent at the collector"),
+    ("--collector", "collector", str, "host:port of the collector's gRPC; '' keeps all here"),
+    ("--window-seconds", "window_seconds", int, "length of a window of event time"),
+    ("--grace-seconds", "grace_seconds", float, "event time to wait after a window"),
+    ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The agent's options."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    for flag, name, kind, text in _OPTIONS:
+        parser.add_argument(flag, dest=name, type=kind, default=None, help=text)
+    parser.add_argument(
+        "--until-idle",
+        action="store_const",
+        const=True,
+        default=None,
+        help="end when the last worker has left",
+    )
+
+
+def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+    """Register `nilometer agent`."""
+    parser = subparsers.add_parser(
+        "agent",
+        help="run the sidecar",
+        description="Receive, merge, buffer, evaluate, ship, export. Writes to its directory "
+        "only; connects to the collector and, when set, to an OTLP endpoint.",
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    from nilometer_agent.server import run as serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    names = [name for _, name, _, _ in _OPTIONS]
+    given = {name: getattr(arguments, name) for name in [*names, "until_idle"]}
+    settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given)
+    serve(settings)
+    return 0

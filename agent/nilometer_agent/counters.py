@@ -1,0 +1,47 @@
+"""What the agent counts of itself; docs/telemetry.md says what moves each, a test holds both."""
+
+import threading
+from enum import Enum
+
+
+class Counter(Enum):
+    """Monotonic counters since the start of the process, unless a gauge is said."""
+
+    BATCHES = "batches"
+    BATCHES_REPEATED = "batches_repeated"
+    OBSERVATIONS = "observations"
+    PROFILED = "profiled"
+    UNDECODABLE = "undecodable"
+    DROPPED = "dropped"
+    MALFORMED_BATCHES = "malformed_batches"
+    COMMITS = "commits"
+    WINDOWS_CLOSED = "windows_closed"
+    WINDOWS_LATE = "windows_late"
+    EVALUATIONS = "evaluations"
+    BREACHES = "breaches"
+    ROWS_QUEUED = "rows_queued"
+    ROWS_ACKNOWLEDGED = "rows_acknowledged"
+    ROWS_REJECTED = "rows_rejected"
+    ROWS_CORRUPT = "rows_corrupt"
+    ROWS_DROPPED_FOR_SPACE = "rows_dropped_for_space"
+    SHIP_FAILURES = "ship_failures"
+    EXPORTS = "exports"
+    EXPORT_FAILURES = "export_failures"
+
+
+class Counters:
+    """Thread-safe counts by `Counter`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values = dict.fromkeys(Counter, 0)
+
+    def add(self, counter: Counter, amount: int = 1) -> None:
+        """Move one counter."""
+        with self._lock:
+            self._values[counter] += amount
+
+    def snapshot(self) -> dict[str, int]:
+        """All of them, by name."""
+        with self._lock:
+            return {counter.value: value for counter, value in self._values.items()}

@@ -1,0 +1,338 @@
+"""The one thread that decodes, profiles, commits and closes windows.
+
+A batch is acknowledged when the partial profile that contains it is committed. Partial profiles
+of an open window are deltas; when the window closes they are merged in one transaction into
+samples and evaluations in the outbox. What arrives for a closed window makes a further sample of
+it and is not judged again.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from nilometer.alert import Evaluation, Verdict, evaluate
+from nilometer.capture.observation import unpack
+from nilometer.capture.profiling import Profiling
+from nilometer.clock import NANOSECONDS, Clock
+from nilometer.entity import SERVICE, entity_name
+from nilometer.errors import NilometerError
+from nilometer.labels import Labels
+from nilometer.profile import Profile, SummarySample
+from nilometer.window import Window
+from nilometer.wire.alerts import evaluation_to_bytes
+from nilometer.wire.profiles import (
+    sample_from_wire,
+    sample_to_bytes,
+    samples_from_bytes,
+    samples_to_bytes,
+)
+from nilometer.wire.services import CaptureBatch
+from nilometer_agent.buffer import Buffer, WindowKey
+from nilometer_agent.counters import Counter, Counters
+from nilometer_agent.plan import PlanKeeper, Rules
+from nilometer_agent.settings import AgentSettings
+
+INBOX_BATCHES = 64  # of at most 1 MiB; when full, gRPC's flow control holds the workers
+MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the overflow set
+OVERFLOW = Labels.of(nilometer_overflow="true")
+MAX_UNCOMMITTED_BATCHES = 512
+WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS
+
+log = logging.getLogger("nilometer.agent")
+
+Acknowledge = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A batch and whom to tell when it is committed; without a batch: commit now."""
+
+    batch: CaptureBatch | None
+    acknowledge: Acknowledge
+
+
+@dataclass(slots=True)
+class _Flush:
+    """A request to close every window."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    samples: int = 0
+
+
+class Engine:
+    """Receives batches, owns the open profiles. Only `run` touches them.
+
+    Args:
+        settings: What the agent was told.
+        buffer: Where everything durable goes.
+        plans: References and alerters.
+        counters: What is counted.
+        clock: Wall and monotonic time.
+        on_committed: Called with committed deltas (for export); must not raise.
+        on_closed: Called with the samples and evaluations of a closed window; must not raise.
+        on_queued: Called when the outbox has new rows.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        buffer: Buffer,
+        plans: PlanKeeper,
+        counters: Counters,
+        clock: Clock,
+        *,
+        on_committed: Callable[[Profile], None] = lambda _: None,
+        on_closed: Callable[[list[SummarySample], list[Evaluation]], None] = lambda _, __: None,
+        on_queued: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._plans = plans
+        self._counters = counters
+        self._clock = clock
+        self._on_committed = on_committed
+        self._on_closed = on_closed
+        self._on_queued = on_queued
+        self._window_ns = settings.window_seconds * NANOSECONDS
+        self._inbox: queue.Queue[Arrival | _Flush] = queue.Queue(INBOX_BATCHES)
+        self._stopping = threading.Event()
+        self._profilings: dict[tuple[str, Labels], Profiling] = {}
+        self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
+        self._watermarks: dict[str, int] = {}  # newest event time by entity
+        now = clock.monotonic()
+        self._open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
+        self._committed = buffer.worker_sequences()
+        self._pending: dict[bytes, int] = {}
+        self._to_acknowledge: dict[int, tuple[Acknowledge, int]] = {}
+        self._uncommitted = 0
+        self._commit_at = now + settings.commit_seconds
+        self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def offer(self, arrival: Arrival) -> None:
+        """Take a batch; waits while the inbox is full."""
+        self._inbox.put(arrival)
+
+    def flush(self, timeout: float) -> int:
+        """Close every window now, whole or not; returns the samples that were queued."""
+        request = _Flush()
+        self._inbox.put(request)
+        request.done.wait(timeout)
+        return request.samples
+
+    def stop(self, timeout: float) -> None:
+        """Commit what is held, close every window, and end the thread. Safe twice."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._inbox.put(Arrival(None, lambda _: None))
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            wait = max(self._commit_at - self._clock.monotonic(), 0.001)
+            try:
+                item: Arrival | _Flush | None = self._inbox.get(timeout=wait)
+            except queue.Empty:
+                item = None
+            try:
+                self._step(item)
+            except Exception:
+                log.exception("an engine step failed")
+            if self._stopping.is_set() and self._inbox.empty():
+                self._close_all()
+                return
+
+    def _step(self, item: Arrival | _Flush | None) -> None:
+        match item:
+            case Arrival(batch=None):
+                self._commit()
+            case Arrival(batch=batch) if batch is not None:
+                self._receive(batch, item.acknowledge)
+            case _Flush():
+                try:
+                    item.samples = self._close_all()
+                finally:
+                    item.done.set()
+            case _:
+                pass
+        now = self._clock.monotonic()
+        if now >= self._commit_at or self._uncommitted >= MAX_UNCOMMITTED_BATCHES:
+            self._commit()
+            self._close_due(now)
+
+    # Receiving
+
+    def _receive(self, batch: CaptureBatch, acknowledge: Acknowledge) -> None:
+        self._counters.add(Counter.BATCHES)
+        worker, sequence = batch.worker, batch.sequence
+        if sequence <= self._committed.get(worker, 0):
+            self._counters.add(Counter.BATCHES_REPEATED)
+            acknowledge(sequence)
+            return
+        self._to_acknowledge[id(acknowledge)] = (acknowledge, sequence)
+        if sequence <= self._pending.get(worker, 0):
+            self._counters.add(Counter.BATCHES_REPEATED)
+            return
+        self._pending[worker] = sequence
+        self._uncommitted += 1
+        try:
+            self._profile(batch)
+        except (msgspec.DecodeError, ValueError, NilometerError) as error:
+            # The same bytes would fail for ever: count the batch and go on.
+            self._counters.add(Counter.MALFORMED_BATCHES)
+            log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
+
+    def _profile(self, batch: CaptureBatch) -> None:
+        entity = entity_name(batch.entity)
+        self._plans.see(entity)
+        for partial in batch.partials:
+            sample = sample_from_wire(partial)
+            start = sample.window.start_ns
+            key = WindowKey(entity, sample.labels, Window.containing(start, self._window_ns))
+            self._inside.setdefault(key, []).append(sample)
+            self._watermark(entity, start)
+        profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
+        if batch.dropped:
+            profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
+        if batch.observations:
+            profiling.observe(unpack(batch.observations))
+            self._watermark(entity, profiling.latest_ns)
+
+    def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
+        if (entity, labels) not in self._profilings and len(self._profilings) >= MAX_PROFILINGS:
+            labels = OVERFLOW
+        profiling = self._profilings.get((entity, labels))
+        if profiling is None:
+            readable = self._settings.readable_categories
+            profiling = self._profilings[(entity, labels)] = Profiling(
+                entity,
+                labels,
+                self._window_ns,
+                spec_of=lambda summary: self._plans.rules.spec(entity, summary, readable),
+            )
+        profiling.event_time_field = event_time_field
+        return profiling
+
+    def _watermark(self, entity: str, event_ns: int) -> None:
+        self._watermarks[entity] = max(self._watermarks.get(entity, 0), event_ns)
+
+    # Committing
+
+    def _commit(self) -> None:
+        now = self._clock.monotonic()
+        self._commit_at = now + self._settings.commit_seconds
+        deltas: list[tuple[WindowKey, bytes]] = []
+        profiles: list[Profile] = []
+        for profiling in self._profilings.values():
+            for profile in profiling.take():
+                profiles.append(profile)
+                key = WindowKey(profile.entity, profile.labels, profile.window)
+                deltas.append((key, samples_to_bytes(profile.samples())))
+        for key, samples in self._inside.items():
+            deltas.append((key, samples_to_bytes(samples)))
+            for sample in samples:
+                self._count(sample)
+        self._inside = {}
+        if not deltas and not self._pending:
+            self._acknowledge()
+            return
+        self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
+        self._counters.add(Counter.COMMITS)
+        self._committed.update(self._pending)
+        self._pending = {}
+        self._uncommitted = 0
+        for key, _ in deltas:
+            self._open[key] = now
+        self._acknowledge()
+        for profile in profiles:
+            self._count(profile.samples()[0])
+            self._on_committed(profile)
+
+    def _count(self, sample: SummarySample) -> None:
+        if sample.summary != SERVICE:
+            return
+        coverage = sample.coverage
+        self._counters.add(Counter.OBSERVATIONS, coverage.seen)
+        self._counters.add(Counter.PROFILED, coverage.profiled)
+        self._counters.add(Counter.UNDECODABLE, sum(coverage.undecodable.values()))
+        self._counters.add(Counter.DROPPED, sum(coverage.dropped.values()))
+
+    def _acknowledge(self) -> None:
+        waiting, self._to_acknowledge = self._to_acknowledge, {}
+        for acknowledge, sequence in waiting.values():
+            acknowledge(sequence)
+
+    # Closing
+
+    def _close_due(self, now: float) -> None:
+        grace = int(self._settings.grace_seconds * NANOSECONDS)
+        wall = self._clock.now_ns()
+        for key in sorted(self._open, key=lambda key: (key.window, key.entity, str(key.labels))):
+            passed = self._watermarks.get(key.entity, 0) >= key.window.end_ns + grace
+            idle = now - self._open[key] >= self._settings.idle_close_seconds
+            if passed or (idle and wall >= key.window.end_ns + grace):
+                self._close(key)
+
+    def _close_all(self) -> int:
+        self._commit()
+        ordered = sorted(self._open, key=lambda key: (key.window, key.entity, str(key.labels)))
+        return sum(self._close(key) for key in ordered)
+
+    def _close(self, key: WindowKey) -> int:
+        """Merge a window's partial profiles into outbox rows; returns the samples."""
+        partials, corrupt = self._buffer.partials(key)
+        self._open.pop(key, None)
+        if corrupt:
+            self._counters.add(Counter.ROWS_CORRUPT, corrupt)
+            log.error("partial profiles are damaged", extra={"rows": corrupt})
+        if not partials:
+            return 0
+        rules = self._plans.rules
+        samples = merged(
+            [samples_from_bytes(payload, rules.edges_of(key.entity)) for _, payload in partials],
+            key,
+        )
+        evaluations: list[Evaluation] = []
+        if key.window.end_ns > self._buffer.closed_until(key.entity, key.labels):
+            evaluations = evaluate_all(rules, samples)
+        else:
+            self._counters.add(Counter.WINDOWS_LATE)
+        rows = [("sample", sample_to_bytes(sample)) for sample in samples]
+        rows += [("evaluation", evaluation_to_bytes(evaluation)) for evaluation in evaluations]
+        self._buffer.close_window(key, partials[-1][0], rows)
+        self._counters.add(Counter.WINDOWS_CLOSED)
+        self._counters.add(Counter.ROWS_QUEUED, len(rows))
+        self._counters.add(Counter.EVALUATIONS, len(evaluations))
+        breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in evaluations)
+        self._counters.add(Counter.BREACHES, breaches)
+        self._on_closed(samples, evaluations)
+        self._on_queued()
+        return len(samples)
+
+
+def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySample]:
+    """One sample a summary of all *parts* of a window."""
+    by_summary: dict[str, list[SummarySample]] = {}
+    for part in parts:
+        for sample in part:
+            by_summary.setdefault(sample.summary, []).append(sample)
+    return [
+        SummarySample.merge_all(samples, key.window, key.labels)
+        for _, samples in sorted(by_summary.items())
+    ]
+
+
+def evaluate_all(rules: Rules, samples: list[SummarySample]) -> list[Evaluation]:
+    """Every alerter on every sample that it watches."""
+    return [
+        evaluate(alerter, sample, rules.references(sample.entity))
+        for sample in samples
+        for alerter in rules.alerters(sample.entity, sample.summary)
+    ]

@@ -1,0 +1,125 @@
+"""References and alerters: asked of the collector, kept for when it is away."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import grpc
+
+from nilometer.alert import Alerter
+from nilometer.errors import NilometerError
+from nilometer.profile import FeatureSpec, Reference
+from nilometer.sketch.histogram import edges_id
+from nilometer.wire.alerts import plan_from_wire
+from nilometer.wire.profiles import EdgesOf
+from nilometer.wire.services import CollectorServiceStub, GetPlanRequest, Plan
+from nilometer_agent.buffer import Buffer
+
+DEADLINE_SECONDS = 5.0
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Rules:
+    """What is known of the entities now. Replaced as a whole, so that readers need no lock.
+
+    Args:
+        references: Of all entities.
+        alerters: Of all entities.
+    """
+
+    def __init__(self, references: list[Reference], alerters: list[Alerter]) -> None:
+        self._references: dict[str, dict[str, Reference]] = {}
+        for reference in references:
+            self._references.setdefault(reference.entity, {})[reference.name] = reference
+        self._alerters: dict[str, list[Alerter]] = {}
+        for alerter in alerters:
+            self._alerters.setdefault(alerter.entity, []).append(alerter)
+        self._specs: dict[tuple[str, str], FeatureSpec] = {}
+
+    def references(self, entity: str) -> Mapping[str, Reference]:
+        """References of *entity* by name."""
+        return self._references.get(entity, {})
+
+    def edges_of(self, entity: str) -> EdgesOf:
+        """Edges of the references of *entity*, by their name."""
+        return {
+            edges_id(column.edges): column.edges
+            for reference in self.references(entity).values()
+            for column in reference.columns.values()
+            if column.edges
+        }.get
+
+    def alerters(self, entity: str, summary: str) -> list[Alerter]:
+        """Alerters of *entity* that watch *summary*."""
+        return [alerter for alerter in self._alerters.get(entity, ()) if alerter.watches(summary)]
+
+    def spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
+        """Edges and known categories of a feature, from the newest reference that has it."""
+        key = (entity, summary)
+        spec = self._specs.get(key)
+        if spec is None:
+            spec = self._specs[key] = self._make_spec(entity, summary, readable)
+        return spec
+
+    def _make_spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
+        shown = any(fnmatchcase(summary, pattern) for pattern in readable)
+        newest = sorted(self.references(entity).values(), key=lambda r: r.created_ns, reverse=True)
+        for reference in newest:
+            column = reference.columns.get(summary)
+            if column is not None:
+                return FeatureSpec(
+                    edges=column.edges or None,
+                    known=frozenset(column.feature.categories.counts),
+                    readable=shown,
+                )
+        return FeatureSpec(readable=shown)
+
+
+class PlanKeeper:
+    """Keeps `rules` fresh. Thread rule: `refresh` from one thread, `rules` from any."""
+
+    def __init__(self, buffer: Buffer, stub: CollectorServiceStub | None) -> None:
+        self._buffer = buffer
+        self._stub = stub
+        self._version = ""
+        self.entities: set[str] = set()
+        self.rules = Rules([], [])
+        self.wanted = threading.Event()  # set when an entity was seen for the first time
+        stored = buffer.plan()
+        if stored is not None:
+            self._take(Plan.FromString(stored))
+
+    def see(self, entity: str) -> None:
+        """Ask for *entity*, too, from now on."""
+        if entity not in self.entities:
+            self.entities = self.entities | {entity}
+            self.wanted.set()
+
+    def refresh(self) -> bool:
+        """Ask the collector once; whether it answered."""
+        if self._stub is None or not self.entities:
+            return False
+        self.wanted.clear()
+        request = GetPlanRequest(entities=sorted(self.entities), version=self._version)
+        try:
+            plan = self._stub.GetPlan(request, timeout=DEADLINE_SECONDS)
+        except grpc.RpcError as error:
+            log.debug("plan not refreshed", extra={"reason": str(error.code())})
+            return False
+        if not plan.unchanged and self._take(plan):
+            self._buffer.keep_plan(plan.SerializeToString())
+            log.info("plan", extra={"version": plan.version, "alerters": len(plan.alerters)})
+        return True
+
+    def _take(self, plan: Plan) -> bool:
+        try:
+            references, alerters = plan_from_wire(plan)
+        except (ValueError, NilometerError) as error:
+            log.error("plan refused", extra={"reason": str(error)})  # noqa: TRY400
+            return False
+        self.rules = Rules(references, alerters)
+        self._version = plan.version
+        self.entities = self.entities | {reference.entity for reference in references}
+        return True

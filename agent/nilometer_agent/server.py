@@ -1,0 +1,332 @@
+"""The agent process: binds the socket, starts the threads, ends in order."""
+
+import fcntl
+import logging
+import os
+import queue
+import signal
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+import nilometer
+from nilometer.clock import Clock, SystemClock
+from nilometer.errors import ConfigError
+from nilometer.wire.services import (
+    CHANNEL_OPTIONS,
+    SERVER_OPTIONS,
+    AgentServiceServicer,
+    CaptureAcknowledgement,
+    CaptureBatch,
+    CollectorServiceStub,
+    FlushReply,
+    FlushRequest,
+    StatusReply,
+    StatusRequest,
+    collector_stub,
+    serve_agent,
+)
+from nilometer_agent.buffer import Buffer
+from nilometer_agent.counters import Counters
+from nilometer_agent.engine import Arrival, Engine
+from nilometer_agent.export import Exporter, open_exporter
+from nilometer_agent.plan import PlanKeeper
+from nilometer_agent.settings import AgentSettings
+from nilometer_agent.ship import Shipper
+
+MAX_STREAMS = 64  # workers of one pod
+FLUSH_SECONDS = 60.0
+STOP_SECONDS = 3.0  # for the collector to take the last rows
+
+log = logging.getLogger("nilometer.agent")
+
+
+class _Servicer(AgentServiceServicer):
+    """Hands batches to the engine and its acknowledgements back."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+
+    def Capture(  # noqa: N802  the contract's name
+        self, request_iterator: Iterator[CaptureBatch], context: grpc.ServicerContext
+    ) -> Iterator[CaptureAcknowledgement]:
+        stream = _Stream(self._agent.engine)
+        context.add_callback(stream.abandon)
+        with self._agent.connected(stream):
+            threading.Thread(
+                target=stream.read, args=(request_iterator,), name="nilometer-read", daemon=True
+            ).start()
+            yield from stream.acknowledgements()
+
+    def Status(  # noqa: N802
+        self, request: StatusRequest, context: grpc.ServicerContext
+    ) -> StatusReply:
+        del request, context
+        return self._agent.status()
+
+    def Flush(  # noqa: N802
+        self, request: FlushRequest, context: grpc.ServicerContext
+    ) -> FlushReply:
+        del request, context
+        return FlushReply(samples=self._agent.engine.flush(FLUSH_SECONDS))
+
+
+class _Stream:
+    """One worker's stream: read by its own thread, acknowledged from the engine's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._answers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._last_received = 0
+        self._done_reading = False
+        self.worker = b""
+
+    def read(self, batches: Iterator[CaptureBatch]) -> None:
+        """Take batches until the worker closes its side or is gone."""
+        acknowledge = self._answers.put
+        try:
+            for batch in batches:
+                self.worker = batch.worker
+                self._last_received = batch.sequence
+                self._engine.offer(Arrival(batch, acknowledge))
+        except grpc.RpcError:
+            log.info("worker is gone", extra={"worker": self.worker.hex()})
+        finally:
+            self._done_reading = True
+            self._engine.offer(Arrival(None, acknowledge))
+            self._answers.put(0)
+
+    def acknowledgements(self) -> Iterator[CaptureAcknowledgement]:
+        """What is committed, until everything that was read is."""
+        acknowledged = 0
+        while not (self._done_reading and acknowledged >= self._last_received):
+            answer = self._answers.get()
+            if answer is None:
+                return
+            if answer > acknowledged:
+                acknowledged = answer
+                yield CaptureAcknowledgement(sequence=answer)
+
+    def abandon(self) -> None:
+        """The call is over, however."""
+        self._answers.put(None)
+
+
+class _Connected:
+    """Counts a stream while it lasts."""
+
+    def __init__(self, agent: "Agent", stream: _Stream) -> None:
+        self._agent, self._stream = agent, stream
+
+    def __enter__(self) -> None:
+        self._agent.join(self._stream)
+
+    def __exit__(self, *_: object) -> None:
+        self._agent.leave(self._stream)
+
+
+class Agent:
+    """One agent. `start`, then `wait` or `stop`.
+
+    Args:
+        settings: What it was told.
+        clock: Wall and monotonic time.
+
+    Raises:
+        ConfigError: If another agent has the directory or the socket.
+    """
+
+    def __init__(self, settings: AgentSettings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        home = settings.home
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_file = _locked(home / "agent.lock")
+        try:
+            _check_socket(settings.socket_path)
+            self.buffer = Buffer(home / "agent.db")
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+        self.counters = Counters()
+        self._channel: grpc.Channel | None = None
+        stub: CollectorServiceStub | None = None
+        if settings.collector:
+            self._channel = grpc.insecure_channel(settings.collector, options=CHANNEL_OPTIONS)
+            stub = collector_stub(self._channel)
+        self.plans = PlanKeeper(self.buffer, stub)
+        self.shipper = Shipper(
+            settings.agent_name,
+            self.buffer,
+            stub,
+            self.counters,
+            self.clock,
+            max_outbox_bytes=settings.max_outbox_bytes,
+        )
+        self.exporter: Exporter | None = open_exporter(settings, self.counters, self.clock)
+        exporter = self.exporter
+        self.engine = Engine(
+            settings,
+            self.buffer,
+            self.plans,
+            self.counters,
+            self.clock,
+            on_committed=exporter.observe if exporter else lambda _: None,
+            on_closed=exporter.closed if exporter else lambda _, __: None,
+            on_queued=self.shipper.wake,
+        )
+        self._streams: set[_Stream] = set()
+        self._streams_lock = threading.Lock()
+        self._idle_since = self.clock.monotonic()
+        self._had_workers = False
+        self._stop = threading.Event()
+        self._stopped = False
+        self.health = health.HealthServicer()
+        self._server = grpc.server(
+            ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"), options=SERVER_OPTIONS
+        )
+
+    def start(self) -> None:
+        """Bind the socket and begin."""
+        serve_agent(_Servicer(self), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        path = self.settings.socket_path
+        previous = os.umask(0o177)
+        try:
+            self._server.add_insecure_port(f"unix:{path}")
+        finally:
+            os.umask(previous)
+        self.engine.start()
+        self.shipper.start()
+        if self.exporter is not None:
+            self.exporter.start()
+        self._server.start()
+        for name in ("", "nilometer.v1.AgentService"):
+            self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.info("agent ready", extra={"socket": str(path)})
+
+    def wait(self) -> None:
+        """Serve until `request_stop`, or until idle where that was asked for."""
+        next_plan = 0.0
+        while not self._stop.is_set():
+            now = self.clock.monotonic()
+            if now >= next_plan or self.plans.wanted.is_set():
+                answered = self.plans.refresh()
+                next_plan = now + (self.settings.plan_seconds if answered else 1.0)
+            if self.settings.until_idle and self._idle_for(now) > self.settings.idle_seconds:
+                log.info("no worker is left")
+                return
+            self._stop.wait(0.05)
+
+    def request_stop(self) -> None:
+        """Let `wait` return. Safe in a signal handler."""
+        self._stop.set()
+
+    def stop(self) -> None:
+        """Refuse new work, commit and close what is held, ship it if the collector answers."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._stop.set()
+        self.health.enter_graceful_shutdown()
+        self._server.stop(grace=0.5).wait(2.0)
+        self.engine.stop(timeout=30.0)
+        self.shipper.stop(STOP_SECONDS)
+        if self.exporter is not None:
+            self.exporter.stop(STOP_SECONDS)
+        if self._channel is not None:
+            self._channel.close()
+        self.buffer.close()
+        os.close(self._lock_file)
+
+    def connected(self, stream: _Stream) -> _Connected:
+        """Count *stream* while it lasts."""
+        return _Connected(self, stream)
+
+    def join(self, stream: _Stream) -> None:
+        """A worker has come."""
+        with self._streams_lock:
+            self._streams.add(stream)
+            self._had_workers = True
+
+    def leave(self, stream: _Stream) -> None:
+        """A worker has left."""
+        with self._streams_lock:
+            self._streams.discard(stream)
+            self._idle_since = self.clock.monotonic()
+
+    def status(self) -> StatusReply:
+        """What the agent holds and has done."""
+        counters = self.counters.snapshot()
+        counters["rows_in_outbox"] = self.buffer.queued()
+        with self._streams_lock:
+            workers = sorted(stream.worker.hex() for stream in self._streams)
+        return StatusReply(
+            version=nilometer.__version__,
+            agent=self.settings.agent_name,
+            epoch=self.buffer.epoch,
+            counters=counters,
+            workers=workers,
+            data_directory=str(self.settings.home),
+            collector=self.settings.collector,
+            collector_state=self.shipper.state.value,
+        )
+
+    def _idle_for(self, now: float) -> float:
+        with self._streams_lock:
+            if self._streams:
+                return 0.0
+            # Before the first worker has come, it is given the time a slow server takes.
+            return now - self._idle_since if self._had_workers else (now - self._idle_since) / 6
+
+
+def run(settings: AgentSettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: If another agent has the directory or the socket.
+    """
+    os.umask(0o077)  # what is stored is for this user only
+    agent = Agent(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.request_stop())
+    agent.start()
+    try:
+        agent.wait()
+    finally:
+        agent.stop()
+
+
+def _locked(path: Path) -> int:
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ConfigError(
+            f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+        ) from error
+    return lock
+
+
+def _check_socket(path: Path) -> None:
+    """Refuse a path that is somebody else's; a second server would take it over silently."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"socket = {str(path)!r}: there is a file that is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ConfigError(f"socket = {str(path)!r}: another server is listening on it")

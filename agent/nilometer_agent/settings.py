@@ -1,0 +1,82 @@
+"""What the agent can be told."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from nilometer.capture.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
+from nilometer.errors import ConfigError
+from nilometer.settings import Settings
+
+PREFIX = "NILOMETER_AGENT_"
+
+MINUTE = 60
+DAY = 86_400
+
+
+class AgentSettings(Settings, frozen=True, kw_only=True):
+    """Everything the agent can be told. Durations are seconds, sizes bytes.
+
+    Attributes:
+        directory: Of the socket and the outbox; made with mode 0700. One agent a directory.
+        socket: Path of the Unix socket; empty means ``agent.sock`` in the directory.
+        name: Stable name of this agent at the collector; empty means the host's.
+        collector: ``host:port`` of the collector's gRPC; empty keeps everything here.
+        window_seconds: Length of a window of event time; whole minutes, at most a day.
+        grace_seconds: Event time that must pass after a window before it is judged.
+        idle_close_seconds: Wall time without data after which an ended window closes anyway.
+        commit_seconds: Longest time a worker waits for its acknowledgement.
+        plan_seconds: How often references and alerters are asked for.
+        max_outbox_bytes: Cap for what waits for the collector; the oldest goes first, counted.
+        readable_categories: Patterns of summaries whose category names may be stored; names that
+            a reference published are readable anyway, all others are masked.
+        otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        otlp_protocol: ``grpc`` or ``http/protobuf``.
+        otlp_interval_seconds: How often metrics are exported.
+        until_idle: End when the last worker has left: for an agent that a worker started.
+        idle_seconds: How long after the last worker.
+    """
+
+    directory: str = ""
+    socket: str = ""
+    name: str = ""
+    collector: str = "127.0.0.1:7501"
+    window_seconds: Annotated[int, Meta(ge=MINUTE, le=DAY, multiple_of=MINUTE)] = MINUTE
+    grace_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 5.0
+    idle_close_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    commit_seconds: Annotated[float, Meta(ge=0.01, le=1.0)] = 0.5
+    plan_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
+    readable_categories: tuple[str, ...] = ()
+    otlp_endpoint: str = ""
+    otlp_protocol: str = "grpc"
+    otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
+    until_idle: bool = False
+    idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+
+    def __post_init__(self) -> None:
+        if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
+            raise ConfigError(
+                f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"
+            )
+        if self.otlp_protocol not in {"grpc", "http/protobuf"}:
+            raise ConfigError(
+                f"otlp_protocol = {self.otlp_protocol!r}: must be 'grpc' or 'http/protobuf'"
+            )
+
+    @property
+    def home(self) -> Path:
+        """Directory of the outbox."""
+        return Path(self.directory) if self.directory else default_directory()
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket workers connect to."""
+        return Path(self.socket) if self.socket else self.home / SOCKET_NAME
+
+    @property
+    def agent_name(self) -> str:
+        """What the collector knows this agent by."""
+        return self.name or socket.gethostname()

@@ -1,0 +1,42 @@
+"""nilometer: watch a served model against its reference, from beside the server."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nilometer.capture.asgi import NilometerMiddleware
+    from nilometer.errors import ConfigError, IncompatibleSketches, NilometerError
+    from nilometer.labels import Labels
+    from nilometer.sketch.tdigest import TDigest
+    from nilometer.window import Window
+
+__version__ = "0.1.0"
+
+# Resolved on first use: a model server that only captures never imports numpy.
+_HOMES = {
+    "ConfigError": "nilometer.errors",
+    "IncompatibleSketches": "nilometer.errors",
+    "Labels": "nilometer.labels",
+    "NilometerError": "nilometer.errors",
+    "NilometerMiddleware": "nilometer.capture.asgi",
+    "TDigest": "nilometer.sketch.tdigest",
+    "Window": "nilometer.window",
+}
+
+__all__ = [
+    "ConfigError",
+    "IncompatibleSketches",
+    "Labels",
+    "NilometerError",
+    "NilometerMiddleware",
+    "TDigest",
+    "Window",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -1,0 +1,70 @@
+"""From verdicts to episodes: one opening, one closing, nothing in between."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from nilometer.alert.evaluation import Evaluation, Verdict
+
+
+class AlertStatus(Enum):
+    """How an alerter stands on one summary."""
+
+    OK = "OK"
+    ALERTING = "ALERTING"
+    NO_DATA = "NO_DATA"
+    LEARNING = "LEARNING"
+    PAUSED = "PAUSED"
+
+
+class Transition(Enum):
+    """What an evaluation changed."""
+
+    OPENED = "OPENED"
+    CLOSED = "CLOSED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeState:
+    """What is remembered of one alerter on one summary and label set.
+
+    Attributes:
+        status: OK, ALERTING, or LEARNING until the first window that could be judged.
+        breaches: Consecutive breaches up to now.
+        fines: Consecutive judged windows without one.
+        last_end_ns: End of the newest window that was evaluated; older ones change nothing.
+    """
+
+    status: AlertStatus = AlertStatus.LEARNING
+    breaches: int = 0
+    fines: int = 0
+    last_end_ns: int = 0
+
+
+def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:
+    """The state after *evaluation*, and what it changed.
+
+    A window that was evaluated before, or is older than one that was, is history already and
+    never alerts again. A window that could not be judged neither opens nor closes anything.
+    """
+    end = evaluation.window.end_ns
+    if end <= state.last_end_ns:
+        return state, None
+    state = replace(state, last_end_ns=end)
+    alerter = evaluation.alerter
+    match evaluation.verdict:
+        case Verdict.NOT_JUDGED:
+            return state, None
+        case Verdict.BREACH:
+            state = replace(state, breaches=state.breaches + 1, fines=0)
+            if state.status is AlertStatus.ALERTING:
+                return state, None
+            if state.breaches >= alerter.windows_to_open:
+                return replace(state, status=AlertStatus.ALERTING), Transition.OPENED
+            return replace(state, status=AlertStatus.OK), None
+        case Verdict.FINE:
+            state = replace(state, fines=state.fines + 1, breaches=0)
+            if state.status is not AlertStatus.ALERTING:
+                return replace(state, status=AlertStatus.OK), None
+            if state.fines >= alerter.windows_to_close:
+                return replace(state, status=AlertStatus.OK), Transition.CLOSED
+            return state, None

@@ -1,0 +1,51 @@
+"""One guard at the edge: faults of ours are counted, logged once a minute, and disarm us."""
+
+import logging
+import time
+
+FAULTS_TO_TRIP = 20
+WITHIN_SECONDS = 60.0
+FIRST_REST_SECONDS = 60.0
+LONGEST_REST_SECONDS = 3600.0
+
+log = logging.getLogger("nilometer.capture")
+
+
+class Guard:
+    """Counts our own faults and takes monitoring out of the path when there are too many.
+
+    20 faults in 60 seconds trip it; it re-arms after a minute, then two, four ... up to an hour.
+    """
+
+    __slots__ = ("_first", "_logged", "_recent", "_rest", "_until", "faults")
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self._recent = 0
+        self._first = 0.0
+        self._logged = -WITHIN_SECONDS
+        self._until = 0.0
+        self._rest = FIRST_REST_SECONDS
+
+    @property
+    def tripped(self) -> bool:
+        """Whether monitoring is out of the path now."""
+        return self._until != 0.0 and time.monotonic() < self._until
+
+    def note(self, error: Exception) -> None:
+        """Count *error*; never raises."""
+        try:
+            now = time.monotonic()
+            self.faults += 1
+            if now - self._first > WITHIN_SECONDS:
+                self._first, self._recent = now, 0
+            self._recent += 1
+            if self._recent >= FAULTS_TO_TRIP:
+                self._until = now + self._rest
+                self._rest = min(self._rest * 2, LONGEST_REST_SECONDS)
+                self._recent = 0
+            if now - self._logged >= WITHIN_SECONDS:
+                self._logged = now
+                log.error("observation lost", exc_info=error, extra={"faults": self.faults})
+        except Exception:
+            self.faults += 1

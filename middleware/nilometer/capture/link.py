@@ -1,0 +1,176 @@
+"""The stream to the agent: batches out, acknowledgements in, everything unacknowledged kept."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import grpc
+
+from nilometer.capture.settings import AUTO, CaptureSettings
+from nilometer.capture.spawn import AgentSpawner, answers
+from nilometer.errors import ConfigError
+from nilometer.wire.services import (
+    CHANNEL_OPTIONS,
+    CaptureAcknowledgement,
+    CaptureBatch,
+    agent_stub,
+)
+
+FINISH_POLL_SECONDS = 0.005
+RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last one repeats
+
+log = logging.getLogger("nilometer.capture")
+
+
+class _Stream:
+    """One open gRPC stream. The reader thread only writes `acknowledged` and `broken`."""
+
+    def __init__(self, address: str) -> None:
+        self.acknowledged = 0
+        self.broken = False
+        self._outgoing: SimpleQueue[CaptureBatch | None] = SimpleQueue()
+        self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        self._call = agent_stub(self._channel).Capture(iter(self._outgoing.get, None))
+        self._reader = threading.Thread(target=self._read, name="nilometer-ack", daemon=True)
+        self._reader.start()
+
+    def send(self, batch: CaptureBatch) -> None:
+        self._outgoing.put(batch)
+
+    def _read(self) -> None:
+        answers_of: Iterator[CaptureAcknowledgement] = self._call
+        try:
+            for answer in answers_of:
+                self.acknowledged = max(self.acknowledged, answer.sequence)
+        except grpc.RpcError:
+            pass  # the link sees `broken` and counts
+        finally:
+            self.broken = True
+
+    def half_close(self) -> None:
+        """Say that nothing more comes; the agent commits and acknowledges."""
+        self._outgoing.put(None)
+
+    def close(self) -> None:
+        self._outgoing.put(None)
+        self._call.cancel()
+        self._channel.close()
+
+
+class AgentLink:
+    """Keeps a stream to the agent open. Used by one thread.
+
+    Args:
+        settings: Where the agent is and how much may wait for it.
+        worker: 16 random bytes that name this process.
+    """
+
+    def __init__(self, settings: CaptureSettings, worker: bytes) -> None:
+        self.settings = settings
+        self.worker = worker
+        self.reconnects = 0
+        self._stream: _Stream | None = None
+        self._kept: OrderedDict[int, tuple[CaptureBatch, int, int]] = OrderedDict()
+        self._kept_bytes = 0
+        self._sequence = 0
+        self._failures = 0
+        self._retry_at = 0.0
+        self._spawner: AgentSpawner | None = None
+        if settings.agent == AUTO:
+            try:
+                self._spawner = AgentSpawner(settings.home)
+            except ConfigError as error:
+                log.warning("no agent can be started", extra={"reason": str(error)})
+
+    @property
+    def can_reach_agent(self) -> bool:
+        """Whether there is, or may come, an agent: false only where none can be started."""
+        return self._stream is not None or self.settings.agent != AUTO or self._spawner is not None
+
+    def has_room(self) -> bool:
+        """Whether another batch may be kept."""
+        return self._kept_bytes < self.settings.max_unacknowledged_bytes
+
+    @property
+    def unacknowledged(self) -> int:
+        """Observations the agent has not acknowledged."""
+        return sum(observations for _, _, observations in self._kept.values())
+
+    def send(self, batch: CaptureBatch, observations: int) -> None:
+        """Number *batch*, keep it until it is acknowledged, and send it if there is a stream."""
+        self._sequence += 1
+        batch.worker = self.worker
+        batch.sequence = self._sequence
+        size = batch.ByteSize()
+        self._kept[self._sequence] = (batch, size, observations)
+        self._kept_bytes += size
+        if self._stream is not None and not self._stream.broken:
+            self._stream.send(batch)
+
+    def tend(self) -> None:
+        """Forget what is acknowledged; connect and send again where needed."""
+        stream = self._stream
+        if stream is not None:
+            self._forget_until(stream.acknowledged)
+            if not stream.broken:
+                return
+            self._forget_until(stream.acknowledged)
+            stream.close()
+            self._stream = None
+            self.reconnects += 1
+            log.warning("agent is gone", extra={"unacknowledged": self.unacknowledged})
+        if time.monotonic() >= self._retry_at:
+            self._connect()
+
+    def finish(self, deadline: float) -> int:
+        """Wait until everything is acknowledged or *deadline*; returns observations that are left.
+
+        An agent that is down is not waited for; one that was just started from here is.
+        """
+        self.tend()
+        closing = False
+        while self._kept and time.monotonic() < deadline:
+            stream = self._stream
+            if stream is None:
+                if self._spawner is None or not self._spawner.starting:
+                    break
+                self.tend()
+            else:
+                if not closing:
+                    stream.half_close()
+                    closing = True
+                broken = stream.broken  # read first: what was acknowledged before it counts
+                self._forget_until(stream.acknowledged)
+                if broken:
+                    break
+            time.sleep(FINISH_POLL_SECONDS)
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        return self.unacknowledged
+
+    def _connect(self) -> None:
+        path = self.settings.socket_path
+        if not answers(path):
+            self._retry_at = (
+                time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
+            )
+            self._failures += 1
+            if self._spawner is not None:
+                self._spawner.tend()
+            return
+        self._failures = 0
+        self._stream = _Stream(f"unix:{path}")
+        for batch, _, _ in self._kept.values():
+            self._stream.send(batch)
+
+    def _forget_until(self, sequence: int) -> None:
+        while self._kept:
+            first = next(iter(self._kept))
+            if first > sequence:
+                return
+            _, size, _ = self._kept.popitem(last=False)[1]
+            self._kept_bytes -= size

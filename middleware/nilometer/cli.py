@@ -1,0 +1,97 @@
+"""`nilometer`: the commands of the library; the agent's and the collector's join by entry point.
+
+Exit codes: 0 fine, 1 the answer is no, 2 wrong use or configuration.
+"""
+
+import argparse
+import json
+import sys
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import nilometer
+from nilometer.errors import ConfigError, NilometerError
+
+COLLECTOR = "127.0.0.1:7501"
+EXIT_NO = 1
+EXIT_WRONG_USE = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, and turn errors of ours into one line."""
+    parser = argparse.ArgumentParser(
+        prog="nilometer", description="Watch a served model against its reference."
+    )
+    parser.add_argument("--version", action="version", version=f"nilometer {nilometer.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_profile(commands)
+    for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
+        try:
+            entry.load()(commands)
+        except ImportError as error:
+            _add_missing(commands, entry.name, str(error))
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigError as error:
+        print(f"nilometer: {error}", file=sys.stderr)
+        return EXIT_WRONG_USE
+    except NilometerError as error:
+        print(f"nilometer: {error}", file=sys.stderr)
+        return EXIT_NO
+
+
+def _add_missing(commands: "argparse._SubParsersAction[Any]", name: str, why: str) -> None:
+    """A command whose extra is not installed says so instead of being unknown."""
+    parser = commands.add_parser(name, help=f"needs: pip install 'nilometer[{name}]'")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+
+    def refuse(_: argparse.Namespace) -> int:
+        raise ConfigError(f"{name} needs more packages ({why}): pip install 'nilometer[{name}]'")
+
+    parser.set_defaults(run=refuse)
+
+
+def _add_profile(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser(
+        "profile",
+        help="profile a table, for a look or as a reference",
+        description="Read a Parquet, CSV or JSON-lines file and profile its columns. Columns "
+        "named input.x or output.y keep their role, any other is an input. With --as-reference "
+        "the profile - category names included, no row - goes to the collector.",
+    )
+    parser.add_argument("table", type=Path, help="the file")
+    parser.add_argument("--entity", required=True, help="name of the monitored entity")
+    parser.add_argument("--as-reference", metavar="NAME", help="register at the collector as NAME")
+    parser.add_argument(
+        "--collector", default=COLLECTOR, metavar="HOST:PORT", help=f"default {COLLECTOR}"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_profile)
+
+
+def _profile(arguments: argparse.Namespace) -> int:
+    from nilometer.batch import as_json, read_table, reference_of
+
+    reference = reference_of(
+        read_table(arguments.table),
+        entity=arguments.entity,
+        name=arguments.as_reference or "unnamed",
+        source=arguments.table.name,
+        created_ns=time.time_ns(),
+    )
+    if arguments.as_reference:
+        from nilometer.register import put_reference
+
+        put_reference(reference, arguments.collector)
+    if arguments.json:
+        print(json.dumps(as_json(reference)))
+        return 0
+    from nilometer.table import feature_table
+
+    print(feature_table(reference))
+    if arguments.as_reference:
+        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
+    return 0

@@ -1,0 +1,50 @@
+"""Population stability index, with the part that sampling noise alone would give taken off."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+EMPTY_BIN = 1e-4  # proportion given to an empty bin, so that the logarithm exists
+
+
+def population_stability_index(reference: Sequence[float], current: Sequence[float]) -> float:
+    """Symmetric relative entropy between two binned distributions.
+
+    ``sum((c - r) * ln(c / r))`` over bins, where *r* and *c* are proportions.
+
+    Args:
+        reference: Weight in each of *k* bins, shape (k,); any positive scale.
+        current: Weight in the same bins, shape (k,).
+
+    Returns:
+        A value in nats, >= 0; 0 only for equal proportions.
+
+    Raises:
+        ValueError: If the shapes differ or one side is empty.
+    """
+    r, c = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
+    if r.shape != c.shape:
+        raise ValueError(f"bins of shapes {r.shape} and {c.shape} cannot be compared")
+    if not (r.sum() > 0 and c.sum() > 0):
+        raise ValueError("an empty distribution has no distance")
+    r, c = np.maximum(r / r.sum(), EMPTY_BIN), np.maximum(c / c.sum(), EMPTY_BIN)
+    return float(((c - r) * np.log(c / r)).sum())
+
+
+def debiased_psi(reference: Sequence[float], current: Sequence[float]) -> float:
+    """PSI less what equal distributions would show: ``(k - 1) (1/n + 1/N)``, at least 0.
+
+    Without drift PSI is about a chi-square with *k* - 1 degrees of freedom over *n*: at 100 rows
+    and 10 bins it averages .09, so that a fixed threshold would be noise.
+
+    Args:
+        reference: Counts in each of *k* bins, *N* in all.
+        current: Counts in the same bins, *n* in all.
+
+    Returns:
+        A value in nats, >= 0.
+    """
+    n, total = float(np.sum(current)), float(np.sum(reference))
+    bins = int(np.count_nonzero(np.asarray(reference) + np.asarray(current)))
+    noise = max(bins - 1, 0) * (1 / n + 1 / total) if n and total else 0.0
+    return max(population_stability_index(reference, current) - noise, 0.0)

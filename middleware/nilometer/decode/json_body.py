@@ -1,0 +1,36 @@
+"""JSON bytes to Python values, strictly bounded and as lenient as the servers in the field.
+
+msgspec is tried first; what it refuses and Python's own parser takes - NaN, Infinity, integers
+of hundreds of digits - is taken too, because plain servers send them.
+"""
+
+import json
+
+import msgspec
+
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+_decode = msgspec.json.Decoder().decode
+
+
+def from_json(body: bytes) -> Cell:
+    """The value of a JSON document.
+
+    Raises:
+        Undecodable: If it is malformed.
+    """
+    try:
+        value: Cell = _decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return _lenient(body)
+    return value
+
+
+def _lenient(body: bytes) -> Cell:
+    try:
+        value: Cell = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(UndecodableReason.MALFORMED.value) from error
+    return value

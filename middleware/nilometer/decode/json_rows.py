@@ -1,0 +1,25 @@
+"""Free JSON: an object is a row, a list of objects is rows, a bare value is one cell."""
+
+from collections.abc import Mapping, Sequence
+
+from nilometer.decode.columns import VALUE, Row, flat
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+
+def rows_of(value: Cell) -> Sequence[Row]:
+    """The rows in a JSON *value*.
+
+    Raises:
+        Undecodable: If it is a list that is not of objects, or of scalars.
+    """
+    if isinstance(value, Mapping):
+        return [flat(value)]
+    if isinstance(value, list):
+        if all(isinstance(item, Mapping) for item in value):
+            return [flat(item) for item in value]
+        if not any(isinstance(item, Mapping | list) for item in value):
+            return [{VALUE: item} for item in value]
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    return [{VALUE: value}]

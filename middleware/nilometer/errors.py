@@ -1,0 +1,57 @@
+"""Errors nilometer raises on purpose.
+
+    NilometerError
+    ├── ConfigError            caught at start-up, before any request is served
+    ├── IncompatibleSketches   two sketches cannot be merged
+    ├── Undecodable            bytes that no decoder takes; carries a reason of a closed set
+    ├── CorruptRow             a stored row fails its checksum
+    └── ShipError
+        ├── CollectorUnavailable   transient: keep the rows and try again
+        └── BatchRejected          permanent: the same rows will fail again
+
+A bug raises whatever Python raises. Nothing here crosses into the host application.
+"""
+
+
+class NilometerError(Exception):
+    """Any error nilometer raises on purpose."""
+
+
+class ConfigError(NilometerError):
+    """A setting is wrong; the message names the key, the value and what is allowed."""
+
+
+class IncompatibleSketches(NilometerError):
+    """Two sketches were built with different parameters and cannot be merged."""
+
+    def __init__(self, parameter: str, ours: object, theirs: object) -> None:
+        super().__init__(f"cannot merge sketches with {parameter} {ours} and {theirs}")
+        self.parameter, self.ours, self.theirs = parameter, ours, theirs
+
+
+class Undecodable(NilometerError):
+    """A captured body could not be turned into columns."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"body is undecodable: {reason}")
+        self.reason = reason
+
+
+class CorruptRow(NilometerError):
+    """A stored row does not match its checksum; sending it would invent numbers."""
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(f"row {sequence} fails its checksum")
+        self.sequence = sequence
+
+
+class ShipError(NilometerError):
+    """Rows did not reach the collector."""
+
+
+class CollectorUnavailable(ShipError):
+    """Transient: keep the rows and try again."""
+
+
+class BatchRejected(ShipError):
+    """Permanent: the same rows will fail again."""

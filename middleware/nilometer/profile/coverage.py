@@ -1,0 +1,47 @@
+"""Coverage: what became of every observation that was seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+Counts = Mapping[str, int]
+
+
+def added(ours: Counts, theirs: Counts) -> dict[str, int]:
+    """Two counters, added."""
+    total = dict(ours)
+    for key, count in theirs.items():
+        total[key] = total.get(key, 0) + count
+    return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
+
+    Attributes:
+        profiled: Their columns are in the profiles.
+        sampled_out: Left out on purpose, with their weight carried by others.
+        dropped: Lost, by `DropReason`.
+        undecodable: Without columns, by `UndecodableReason`.
+    """
+
+    profiled: int = 0
+    sampled_out: int = 0
+    dropped: Counts = field(default_factory=dict)
+    undecodable: Counts = field(default_factory=dict)
+
+    @property
+    def seen(self) -> int:
+        """Observations, whatever became of them."""
+        lost = sum(self.dropped.values()) + sum(self.undecodable.values())
+        return self.profiled + self.sampled_out + lost
+
+    def merge(self, other: Self) -> Self:
+        """The coverage of both streams."""
+        return type(self)(
+            profiled=self.profiled + other.profiled,
+            sampled_out=self.sampled_out + other.sampled_out,
+            dropped=added(self.dropped, other.dropped),
+            undecodable=added(self.undecodable, other.undecodable),
+        )

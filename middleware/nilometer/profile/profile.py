@@ -1,0 +1,68 @@
+"""The profile of one monitored entity, label set and window: features, service, coverage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nilometer.entity import SERVICE
+from nilometer.labels import Labels
+from nilometer.profile.coverage import Coverage
+from nilometer.profile.feature import FeatureProfile, FeatureSpec
+from nilometer.profile.service import ServiceProfile
+from nilometer.profile.summary import SummarySample
+from nilometer.window import Window
+
+SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
+
+
+@dataclass(slots=True)
+class Profile:
+    """Everything that was measured in one window. One owner observes.
+
+    Attributes:
+        entity: Name of the monitored entity.
+        labels: Where it was measured.
+        window: Event time.
+        features: By summary name.
+        service: Requests; None where there were none (a table).
+        coverage: What became of the observations.
+    """
+
+    entity: str
+    labels: Labels
+    window: Window
+    features: dict[str, FeatureProfile] = field(default_factory=dict)
+    service: ServiceProfile | None = None
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def feature(self, name: str, spec_of: SpecOf) -> FeatureProfile:
+        """The profile of a column, made at its first sight."""
+        profile = self.features.get(name)
+        if profile is None:
+            profile = self.features[name] = FeatureProfile(spec=spec_of(name))
+        return profile
+
+    def observe_service(self, service: ServiceProfile) -> None:
+        """Add requests."""
+        self.service = service if self.service is None else self.service.merge(service)
+
+    def cover(self, coverage: Coverage) -> None:
+        """Book observations."""
+        self.coverage = self.coverage.merge(coverage)
+
+    def samples(self) -> list[SummarySample]:
+        """One sample a summary, ordered by name; the service first."""
+        contents: list[tuple[str, FeatureProfile | ServiceProfile]] = []
+        if self.service is not None or self.coverage.seen:
+            contents.append((SERVICE, self.service or ServiceProfile()))
+        contents.extend(sorted(self.features.items()))
+        return [
+            SummarySample(
+                entity=self.entity,
+                summary=name,
+                labels=self.labels,
+                window=self.window,
+                coverage=self.coverage,
+                content=content,
+            )
+            for name, content in contents
+        ]

@@ -1,0 +1,61 @@
+"""The unit that is shipped, stored, merged and shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from nilometer.labels import Labels
+from nilometer.profile.coverage import Coverage
+from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.service import ServiceProfile
+from nilometer.window import Window
+
+Content = FeatureProfile | ServiceProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummarySample:
+    """One summary x labels x window.
+
+    Samples with equal (entity, summary, labels, window) add; what comes late is a further one.
+    """
+
+    entity: str
+    summary: str
+    labels: Labels
+    window: Window
+    coverage: Coverage
+    content: Content
+
+    @classmethod
+    def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
+        """One sample over *window* of samples of one summary, in any order.
+
+        Raises:
+            ValueError: If there are none, or they mix features with the service.
+        """
+        parts = list(samples)
+        if not parts:
+            raise ValueError("no samples to merge")
+        coverage = Coverage()
+        for part in parts:
+            coverage = coverage.merge(part.coverage)
+        features = [part.content for part in parts if isinstance(part.content, FeatureProfile)]
+        services = [part.content for part in parts if isinstance(part.content, ServiceProfile)]
+        if features and services:
+            raise ValueError(f"{parts[0].summary} mixes a feature with the service")
+        content: Content
+        if features:
+            content = FeatureProfile.merge_all(features)
+        else:
+            content = services[0]
+            for service in sorted(services[1:], key=lambda s: (s.count, s.latency_sum)):
+                content = content.merge(service)
+        return cls(
+            entity=parts[0].entity,
+            summary=parts[0].summary,
+            labels=labels,
+            window=window,
+            coverage=coverage,
+            content=content,
+        )

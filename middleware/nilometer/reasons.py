@@ -1,0 +1,43 @@
+"""Closed sets: how a request ended, why an observation was lost, why it gave no columns."""
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How a request ended, for the one who sent it."""
+
+    OK = "ok"  # status below 400
+    CLIENT_ERROR = "client_error"  # 400 to 499
+    SERVER_ERROR = "server_error"  # 500 and above
+    EXCEPTION = "exception"  # the application raised
+    CLIENT_LEFT = "client_left"  # the client went before the answer was complete
+    NO_RESPONSE = "no_response"  # the application returned without an answer
+
+    @property
+    def failed(self) -> bool:
+        """Whether the service is to blame."""
+        match self:
+            case Outcome.SERVER_ERROR | Outcome.EXCEPTION | Outcome.NO_RESPONSE:
+                return True
+            case Outcome.OK | Outcome.CLIENT_ERROR | Outcome.CLIENT_LEFT:
+                return False
+
+
+class DropReason(Enum):
+    """Why an observation was lost for good."""
+
+    QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
+    AGENT_UNAVAILABLE = "agent_unavailable"  # the process ended before an agent had it
+    MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
+    INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
+
+
+class UndecodableReason(Enum):
+    """Why the bodies of an observation gave no columns; its service profile stands all the same."""
+
+    MALFORMED = "malformed"  # not what its content type says
+    UNKNOWN_CONTENT_TYPE = "unknown_content_type"  # no decoder takes it
+    TOO_LARGE = "too_large"  # over the capture cap
+    ENCODED = "encoded"  # a content encoding that is not decoded
+    WRONG_SHAPE = "wrong_shape"  # well-formed, but not columns: a bare number, a ragged list
+    FAILED_REQUEST = "failed_request"  # the model gave no prediction

@@ -1,0 +1,124 @@
+"""Settings: one frozen structure a component, from a TOML file, the environment, and arguments.
+
+Later sources win. An unknown key or a value that is not allowed stops the start with one line
+that names the key, the value and what is allowed.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from nilometer.errors import ConfigError
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A component's settings. Durations are seconds, sizes bytes, and the name says so."""
+
+
+S = TypeVar("S", bound=Settings)
+
+_AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
+
+
+def load(
+    kind: type[S],
+    *,
+    prefix: str,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    arguments: Mapping[str, object] | None = None,
+) -> S:
+    """The settings of *kind*.
+
+    Args:
+        kind: The structure.
+        prefix: Of the environment variables, such as ``NILOMETER_AGENT_``; a variable is the
+            prefix and the key in capitals.
+        file: A TOML file, or None.
+        environment: Where the variables are; the process's own by default.
+        arguments: What the caller was told explicitly; None values are left out.
+
+    Raises:
+        ConfigError: With one line that says what is wrong.
+    """
+    raw: dict[str, object] = {}
+    if file is not None:
+        try:
+            raw.update(tomllib.loads(file.read_text()))
+        except OSError as error:
+            raise ConfigError(f"settings file {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigError(f"settings file {file}: {error}") from error
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for variable, text in sorted((environment or os.environ).items()):
+        if variable.startswith(prefix) and not _of_another(variable, prefix):
+            key = variable.removeprefix(prefix).lower()
+            if key not in types:
+                raise ConfigError(
+                    f"{variable} = {text!r}: there is no such setting; {_near(types)}"
+                )
+            raw[key] = _from_text(variable, text, str(types[key]))
+    raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
+    return checked(kind, raw)
+
+
+def checked(kind: type[S], raw: Mapping[str, object]) -> S:
+    """*raw* as settings of *kind*.
+
+    Raises:
+        ConfigError: With one line that names the key, the value and what is allowed.
+    """
+    try:
+        return msgspec.convert(dict(raw), kind, strict=False)
+    except msgspec.ValidationError as error:
+        found = _AT.match(str(error))
+        why, path = (found["why"], found["path"]) if found else (str(error), None)
+        unknown = _UNKNOWN.search(why)
+        if unknown:
+            fields = {field.encode_name: None for field in msgspec.structs.fields(kind)}
+            raise ConfigError(
+                f"{unknown['field']}: there is no such setting; {_near(fields)}"
+            ) from error
+        key = (path or "").lstrip(".")
+        value = _at(raw, key)
+        raise ConfigError(f"{key or 'settings'} = {value!r}: {why.lower()}") from error
+
+
+# Longer prefixes of NILOMETER_ that belong to one component each.
+COMPONENTS = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
+
+
+def _of_another(variable: str, prefix: str) -> bool:
+    return any(variable.startswith(other) for other in COMPONENTS if other != prefix)
+
+
+def _from_text(variable: str, text: str, kind: str) -> object:
+    """A variable's text: ``a,b`` for lists and ``k=v,k=v`` for mappings."""
+    if "tuple" in kind:
+        return [part for part in text.split(",") if part]
+    if "dict" in kind:
+        pairs = [part.partition("=") for part in text.split(",") if part]
+        if not all(separator for _, separator, _ in pairs):
+            raise ConfigError(f"{variable} = {text!r}: must be key=value,key=value")
+        return {key: value for key, _, value in pairs}
+    return text
+
+
+def _near(fields: Mapping[str, object]) -> str:
+    return f"the settings are {', '.join(sorted(fields))}"
+
+
+def _at(raw: Mapping[str, object], path: str) -> object:
+    value: Any = raw
+    for part in re.findall(r"[^.\[\]]+", path):
+        try:
+            value = value[int(part) if part.isdigit() else part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value

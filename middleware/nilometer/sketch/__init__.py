@@ -1,0 +1,18 @@
+"""Pure, mergeable sketches: bounded memory, stated error, no I/O and no clock."""
+
+from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.frequent import Frequent
+from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram
+from nilometer.sketch.moments import Moments
+from nilometer.sketch.protocol import Sketch
+from nilometer.sketch.tdigest import TDigest
+
+__all__ = [
+    "BinnedCounts",
+    "Distinct",
+    "ExponentialHistogram",
+    "Frequent",
+    "Moments",
+    "Sketch",
+    "TDigest",
+]

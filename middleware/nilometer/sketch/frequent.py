@@ -1,0 +1,84 @@
+"""Space saving: the most frequent values of a stream, with a stated error.
+
+At most *capacity* values are kept. When a new one comes and there is no room, the values with the
+smallest counts leave, and what they had becomes the error of those that took their place: a kept
+count is never below the true one, and exceeds it by at most ``total / capacity``.
+
+Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in
+data streams" (2005); merge after Agarwal et al., "Mergeable summaries" (2012).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from nilometer.errors import IncompatibleSketches
+
+DEFAULT_CAPACITY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Frequent:
+    """Counts of the heavy hitters of a stream of strings.
+
+    Attributes:
+        capacity: Most values kept.
+        total: Observations.
+        counts: Upper bounds of the true counts by value.
+        errors: How much a count may exceed the true one; a missing value means 0.
+    """
+
+    capacity: int = DEFAULT_CAPACITY
+    total: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, counted: Mapping[str, int], capacity: int = DEFAULT_CAPACITY) -> Self:
+        """A sketch of values that are counted already."""
+        return cls._kept(capacity, sum(counted.values()), dict(counted), {})
+
+    @property
+    def count(self) -> int:
+        """Observations."""
+        return self.total
+
+    @property
+    def other(self) -> int:
+        """Observations of values that are not kept, at least 0."""
+        return max(self.total - sum(self.counts.values()), 0)
+
+    def top(self, k: int) -> list[tuple[str, int]]:
+        """The *k* largest counts, largest first, ties by value."""
+        return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:k]
+
+    def merge(self, other: Self) -> Self:
+        """A sketch of both streams.
+
+        Raises:
+            IncompatibleSketches: If the capacities differ.
+        """
+        if self.capacity != other.capacity:
+            raise IncompatibleSketches("capacity", self.capacity, other.capacity)
+        counts: dict[str, int] = {}
+        errors: dict[str, int] = {}
+        floors = (self._floor(), other._floor())
+        for value in self.counts.keys() | other.counts.keys():
+            for side, floor in zip((self, other), floors, strict=True):
+                counts[value] = counts.get(value, 0) + side.counts.get(value, floor)
+                missing = 0 if value in side.counts else floor
+                errors[value] = errors.get(value, 0) + side.errors.get(value, missing)
+        total = self.total + other.total
+        return self._kept(self.capacity, total, counts, errors)
+
+    def _floor(self) -> int:
+        """What a value that is not kept may have had."""
+        return min(self.counts.values()) if len(self.counts) >= self.capacity else 0
+
+    @classmethod
+    def _kept(
+        cls, capacity: int, total: int, counts: dict[str, int], errors: dict[str, int]
+    ) -> Self:
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:capacity]
+        kept = dict(ranked)
+        return cls(capacity, total, kept, {v: errors[v] for v in kept if errors.get(v)})

@@ -1,0 +1,94 @@
+"""Central moments to the fourth order, merged without loss.
+
+Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+variances" (1979); Pebay, "Formulas for robust, one-pass parallel computation of covariances and
+arbitrary-order statistical moments", SAND2008-6212.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Count, mean and sums of powers of deviations from the mean.
+
+    Attributes:
+        count: Finite observations.
+        mean: Their mean, in the unit of the feature; 0 when there are none.
+        m2: Sum of squared deviations.
+        m3: Sum of cubed deviations.
+        m4: Sum of fourth powers of deviations.
+
+    Values near 1e308 may overflow to infinity in a power; they never raise.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+    m3: float = 0.0
+    m4: float = 0.0
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Self:
+        """Moments of finite *values*, shape (n,)."""
+        n = int(values.size)
+        if n == 0:
+            return cls()
+        with np.errstate(all="ignore"):
+            mean = float(values.mean())
+            if not math.isfinite(mean):  # the sum overflowed: scale first
+                mean = float((values / n).sum())
+            deviation = values - mean
+            square = deviation * deviation
+            return cls(
+                n,
+                mean,
+                float(square.sum()),
+                float((square * deviation).sum()),
+                float((square * square).sum()),
+            )
+
+    def merge(self, other: Self) -> Self:
+        """Moments of both streams."""
+        if other.count == 0:
+            return self
+        if self.count == 0:
+            return other
+        a, b = self.count, other.count
+        n = a + b
+        delta = other.mean - self.mean
+        step = delta / n
+        product = delta * step * a * b
+        m3 = (
+            self.m3
+            + other.m3
+            + product * step * (a - b)
+            + 3.0 * step * (a * other.m2 - b * self.m2)
+        )
+        m4 = (
+            self.m4
+            + other.m4
+            + product * step * step * (a * a - a * b + b * b)
+            + 6.0 * step * step * (a * a * other.m2 + b * b * self.m2)
+            + 4.0 * step * (a * other.m3 - b * self.m3)
+        )
+        mean = (self.mean * a + other.mean * b) / n
+        if not math.isfinite(mean):
+            mean = self.mean + step * b
+        return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
+
+    @property
+    def variance(self) -> float | None:
+        """Population variance; None without observations."""
+        return self.m2 / self.count if self.count else None
+
+    @property
+    def standard_deviation(self) -> float | None:
+        """Square root of `variance`."""
+        variance = self.variance
+        return None if variance is None else math.sqrt(max(variance, 0.0))

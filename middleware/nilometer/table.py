@@ -1,0 +1,42 @@
+"""Profiles as text for a terminal."""
+
+from nilometer.profile import FeatureProfile, Reference
+
+_HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "mean", "max", "top")
+
+
+def feature_table(reference: Reference) -> str:
+    """One line a feature, columns aligned."""
+    rows = [_HEAD] + [
+        (name, *_cells(column.feature)) for name, column in sorted(reference.columns.items())
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = []
+    for row in rows:
+        padded = [
+            cell.ljust(width) if index in {0, 1, 9} else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join([f"{reference.entity}: {reference.rows} rows of {reference.source}", *lines])
+
+
+def _cells(feature: FeatureProfile) -> tuple[str, ...]:
+    numbers = feature.moments.count > 0
+    middle = float(feature.digest.quantile(0.5)) if numbers else None
+    top = ", ".join(f"{value} {count}" for value, count in feature.categories.top(3))
+    return (
+        feature.data_type,
+        str(feature.count),
+        str(feature.missing),
+        "" if feature.distinct is None else f"{feature.distinct.estimate:.0f}",
+        _number(feature.digest.min),
+        _number(middle),
+        _number(feature.moments.mean if numbers else None),
+        _number(feature.digest.max),
+        top,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"

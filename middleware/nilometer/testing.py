@@ -1,0 +1,84 @@
+"""Fakes, clocks and streams for tests: ours and users'."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from nilometer.capture.sink import Captured
+from nilometer.clock import NANOSECONDS
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(slots=True)
+class SteppedClock:
+    """A clock that stands until it is stepped.
+
+    Attributes:
+        wall_ns: Unix nanoseconds.
+        seconds: Monotonic seconds.
+    """
+
+    wall_ns: int = 1_700_000_000 * NANOSECONDS
+    seconds: float = 0.0
+
+    def now_ns(self) -> int:
+        """Wall time."""
+        return self.wall_ns
+
+    def monotonic(self) -> float:
+        """Monotonic time."""
+        return self.seconds
+
+    def step(self, seconds: float) -> None:
+        """Let *seconds* pass on both."""
+        self.seconds += seconds
+        self.wall_ns += int(seconds * NANOSECONDS)
+
+
+@dataclasses.dataclass(slots=True)
+class MemoryOutlet:
+    """An outlet that keeps what it is handed, for tests of capture without an agent."""
+
+    captured: list[Captured] = dataclasses.field(default_factory=list)
+    dropped: int = 0
+    room: bool = True
+
+    def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
+        """Keep *batch*."""
+        self.captured.extend(batch)
+        self.dropped += dropped
+
+    def has_room(self) -> bool:
+        """As set."""
+        return self.room
+
+    def tend(self) -> None:
+        """Nothing is due."""
+
+    def finish(self, deadline: float) -> int:
+        """Nothing is left."""
+        del deadline
+        return 0
+
+
+def eventually(condition: Callable[[], T], timeout: float = 10.0, poll: float = 0.01) -> T:
+    """The first true value of *condition*; polls until *timeout* seconds.
+
+    Raises:
+        AssertionError: If it never was.
+    """
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never true within {timeout:g} s; last: {value!r}")
+        time.sleep(poll)
+    return value
+
+
+def amounts(count: int, seed: int = 0) -> list[float]:
+    """A stream of lognormal amounts, the shape of payments."""
+    return [float(value) for value in np.random.default_rng(seed).lognormal(3.0, 1.0, count)]

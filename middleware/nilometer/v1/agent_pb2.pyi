@@ -1,0 +1,91 @@
+from nilometer.v1 import summary_pb2 as _summary_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class CaptureBatch(_message.Message):
+    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "event_time_field")
+    class DroppedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    PARTIALS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TIME_FIELD_FIELD_NUMBER: _ClassVar[int]
+    worker: bytes
+    sequence: int
+    entity: str
+    observations: bytes
+    dropped: _containers.ScalarMap[str, int]
+    dropped_unix_nano: int
+    partials: _containers.RepeatedCompositeFieldContainer[_summary_pb2.SummarySample]
+    labels: _containers.ScalarMap[str, str]
+    event_time_field: str
+    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., event_time_field: _Optional[str] = ...) -> None: ...
+
+class CaptureAcknowledgement(_message.Message):
+    __slots__ = ("sequence",)
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state")
+    class CountersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    DATA_DIRECTORY_FIELD_NUMBER: _ClassVar[int]
+    COLLECTOR_FIELD_NUMBER: _ClassVar[int]
+    COLLECTOR_STATE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    agent: str
+    epoch: bytes
+    counters: _containers.ScalarMap[str, int]
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    data_directory: str
+    collector: str
+    collector_state: str
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ...) -> None: ...
+
+class FlushRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FlushReply(_message.Message):
+    __slots__ = ("samples",)
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    samples: int
+    def __init__(self, samples: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,121 @@
+from nilometer.v1 import summary_pb2 as _summary_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Reference(_message.Message):
+    __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest")
+    class Column(_message.Message):
+        __slots__ = ("summary", "feature", "edges")
+        SUMMARY_FIELD_NUMBER: _ClassVar[int]
+        FEATURE_FIELD_NUMBER: _ClassVar[int]
+        EDGES_FIELD_NUMBER: _ClassVar[int]
+        summary: str
+        feature: _summary_pb2.Feature
+        edges: _containers.RepeatedScalarFieldContainer[float]
+        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ...) -> None: ...
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    name: str
+    rows: int
+    created_unix_nano: int
+    source: str
+    columns: _containers.RepeatedCompositeFieldContainer[Reference.Column]
+    digest: str
+    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., source: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Reference.Column, _Mapping]]] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class Alerter(_message.Message):
+    __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Alerter.Kind]
+        KIND_FIXED: _ClassVar[Alerter.Kind]
+        KIND_RANGE: _ClassVar[Alerter.Kind]
+        KIND_REFERENCE: _ClassVar[Alerter.Kind]
+    KIND_UNSPECIFIED: Alerter.Kind
+    KIND_FIXED: Alerter.Kind
+    KIND_RANGE: Alerter.Kind
+    KIND_REFERENCE: Alerter.Kind
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATISTIC_FIELD_NUMBER: _ClassVar[int]
+    COMPARISON_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    COMPARATOR_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_TO_OPEN_FIELD_NUMBER: _ClassVar[int]
+    WINDOWS_TO_CLOSE_FIELD_NUMBER: _ClassVar[int]
+    SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    name: str
+    summary: str
+    kind: Alerter.Kind
+    statistic: str
+    comparison: str
+    threshold: float
+    low: float
+    high: float
+    reference: str
+    comparator: str
+    minimum_count: int
+    windows_to_open: int
+    windows_to_close: int
+    severity: str
+    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[_Union[Alerter.Kind, str]] = ..., statistic: _Optional[str] = ..., comparison: _Optional[str] = ..., threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., reference: _Optional[str] = ..., comparator: _Optional[str] = ..., minimum_count: _Optional[int] = ..., windows_to_open: _Optional[int] = ..., windows_to_close: _Optional[int] = ..., severity: _Optional[str] = ...) -> None: ...
+
+class Evaluation(_message.Message):
+    __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence")
+    class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        VERDICT_UNSPECIFIED: _ClassVar[Evaluation.Verdict]
+        VERDICT_FINE: _ClassVar[Evaluation.Verdict]
+        VERDICT_BREACH: _ClassVar[Evaluation.Verdict]
+        VERDICT_NOT_JUDGED: _ClassVar[Evaluation.Verdict]
+    VERDICT_UNSPECIFIED: Evaluation.Verdict
+    VERDICT_FINE: Evaluation.Verdict
+    VERDICT_BREACH: Evaluation.Verdict
+    VERDICT_NOT_JUDGED: Evaluation.Verdict
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ALERTER_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_END_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    alerter: Alerter
+    summary: str
+    labels: _containers.ScalarMap[str, str]
+    window_start_unix_nano: int
+    window_end_unix_nano: int
+    verdict: Evaluation.Verdict
+    value: float
+    count: int
+    reference_digest: str
+    evidence: str
+    def __init__(self, alerter: _Optional[_Union[Alerter, _Mapping]] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., verdict: _Optional[_Union[Evaluation.Verdict, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., reference_digest: _Optional[str] = ..., evidence: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,70 @@
+from nilometer.v1 import alert_pb2 as _alert_pb2
+from nilometer.v1 import summary_pb2 as _summary_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Row(_message.Message):
+    __slots__ = ("sequence", "sample", "evaluation")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    EVALUATION_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    sample: _summary_pb2.SummarySample
+    evaluation: _alert_pb2.Evaluation
+    def __init__(self, sequence: _Optional[int] = ..., sample: _Optional[_Union[_summary_pb2.SummarySample, _Mapping]] = ..., evaluation: _Optional[_Union[_alert_pb2.Evaluation, _Mapping]] = ...) -> None: ...
+
+class ShipRequest(_message.Message):
+    __slots__ = ("agent", "epoch", "oldest_held", "rows")
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_HELD_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    agent: str
+    epoch: bytes
+    oldest_held: int
+    rows: _containers.RepeatedCompositeFieldContainer[Row]
+    def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ...) -> None: ...
+
+class ShipReply(_message.Message):
+    __slots__ = ("rejected",)
+    class Rejected(_message.Message):
+        __slots__ = ("sequence", "reason")
+        SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
+        sequence: int
+        reason: str
+        def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    rejected: _containers.RepeatedCompositeFieldContainer[ShipReply.Rejected]
+    def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ...) -> None: ...
+
+class GetPlanRequest(_message.Message):
+    __slots__ = ("entities", "version")
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    entities: _containers.RepeatedScalarFieldContainer[str]
+    version: str
+    def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ...) -> None: ...
+
+class Plan(_message.Message):
+    __slots__ = ("version", "unchanged", "references", "alerters")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    ALERTERS_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    unchanged: bool
+    references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
+    alerters: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Alerter]
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ...) -> None: ...
+
+class PutReferenceReply(_message.Message):
+    __slots__ = ("digest",)
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    def __init__(self, digest: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,217 @@
+"""Profiles and summary samples <-> protobuf.
+
+Counts on frozen edges travel with the edges' name only: who reads them knows the reference, or
+gives its edges by `EdgesOf`. Counts whose edges are not known come back without bins, and a
+comparison estimates them from the t-digest.
+"""
+
+from collections.abc import Callable, Iterable
+
+from nilometer.labels import Labels
+from nilometer.profile.coverage import Coverage
+from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.service import ServiceProfile
+from nilometer.profile.summary import Content, SummarySample
+from nilometer.sketch.histogram import BinnedCounts
+from nilometer.v1 import summary_pb2 as pb
+from nilometer.window import Window
+from nilometer.wire.sketches import (
+    digest_from_wire,
+    digest_to_wire,
+    distinct_from_wire,
+    distinct_to_wire,
+    frequent_from_wire,
+    frequent_to_wire,
+    histogram_from_wire,
+    histogram_to_wire,
+    moments_from_wire,
+    moments_to_wire,
+)
+
+EdgesOf = Callable[[str], tuple[float, ...] | None]  # edges by their name
+
+
+def no_edges(name: str) -> tuple[float, ...] | None:
+    """For readers that know no reference."""
+    del name
+    return None
+
+
+def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
+    """A feature; parts that saw nothing are left out."""
+    message = pb.Feature(
+        missing=feature.missing,
+        nan=feature.nan,
+        positive_infinity=feature.positive_infinity,
+        negative_infinity=feature.negative_infinity,
+        types=feature.types,
+    )
+    if feature.moments.count:
+        message.numeric.moments.CopyFrom(moments_to_wire(feature.moments))
+        message.numeric.digest.CopyFrom(digest_to_wire(feature.digest))
+        message.numeric.histogram.CopyFrom(histogram_to_wire(feature.histogram))
+        if feature.binned is not None:
+            message.numeric.binned.edges_id = feature.binned.id
+            message.numeric.binned.counts.extend(feature.binned.counts)
+    if feature.categories.total:
+        message.categories.CopyFrom(frequent_to_wire(feature.categories))
+    if feature.distinct is not None:
+        message.distinct.CopyFrom(distinct_to_wire(feature.distinct))
+    return message
+
+
+def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> FeatureProfile:
+    """A feature.
+
+    Raises:
+        ValueError: If a part contradicts itself.
+    """
+    feature = FeatureProfile(
+        missing=message.missing,
+        nan=message.nan,
+        positive_infinity=message.positive_infinity,
+        negative_infinity=message.negative_infinity,
+        types=dict(message.types),
+    )
+    if message.HasField("numeric"):
+        numeric = message.numeric
+        feature.moments = moments_from_wire(numeric.moments)
+        feature.digest = digest_from_wire(numeric.digest)
+        feature.histogram = histogram_from_wire(numeric.histogram)
+        if numeric.HasField("binned"):
+            edges = edges_of(numeric.binned.edges_id)
+            if edges is not None:
+                feature.binned = BinnedCounts(edges, tuple(numeric.binned.counts))
+    if message.HasField("categories"):
+        feature.categories = frequent_from_wire(message.categories)
+    if message.HasField("distinct"):
+        feature.distinct = distinct_from_wire(message.distinct)
+    return feature
+
+
+def service_to_wire(service: ServiceProfile) -> pb.Service:
+    """Field by field."""
+    return pb.Service(
+        outcomes=service.outcomes,
+        statuses={int(status): count for status, count in service.statuses.items()},
+        latency=histogram_to_wire(service.latency),
+        latency_sum_seconds=service.latency_sum,
+        request_bytes=histogram_to_wire(service.request_bytes),
+        request_bytes_sum=service.request_bytes_sum,
+        response_bytes=histogram_to_wire(service.response_bytes),
+        response_bytes_sum=service.response_bytes_sum,
+    )
+
+
+def service_from_wire(message: pb.Service) -> ServiceProfile:
+    """Field by field."""
+    return ServiceProfile(
+        dict(message.outcomes),
+        {str(status): count for status, count in message.statuses.items()},
+        histogram_from_wire(message.latency),
+        message.latency_sum_seconds,
+        histogram_from_wire(message.request_bytes),
+        message.request_bytes_sum,
+        histogram_from_wire(message.response_bytes),
+        message.response_bytes_sum,
+    )
+
+
+def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
+    """Field by field, with the sum that readers of other languages expect."""
+    return pb.Coverage(
+        seen=coverage.seen,
+        profiled=coverage.profiled,
+        sampled_out=coverage.sampled_out,
+        dropped=coverage.dropped,
+        undecodable=coverage.undecodable,
+    )
+
+
+def coverage_from_wire(message: pb.Coverage) -> Coverage:
+    """A coverage.
+
+    Raises:
+        ValueError: If the parts do not add up to what was seen.
+    """
+    coverage = Coverage(
+        profiled=message.profiled,
+        sampled_out=message.sampled_out,
+        dropped=dict(message.dropped),
+        undecodable=dict(message.undecodable),
+    )
+    if coverage.seen != message.seen:
+        raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")
+    return coverage
+
+
+def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
+    """A sample without its identity, which the row carries."""
+    message = pb.SummarySample(
+        entity=sample.entity,
+        summary=sample.summary,
+        labels=sample.labels.as_dict(),
+        window_start_unix_nano=sample.window.start_ns,
+        window_end_unix_nano=sample.window.end_ns,
+        coverage=coverage_to_wire(sample.coverage),
+    )
+    if isinstance(sample.content, FeatureProfile):
+        message.feature.CopyFrom(feature_to_wire(sample.content))
+    else:
+        message.service.CopyFrom(service_to_wire(sample.content))
+    return message
+
+
+def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) -> SummarySample:
+    """A sample.
+
+    Raises:
+        ValueError: If it has no content or a part contradicts itself.
+        ConfigError: If its labels or window are not allowed.
+    """
+    content: Content
+    match message.WhichOneof("content"):
+        case "feature":
+            content = feature_from_wire(message.feature, edges_of)
+        case "service":
+            content = service_from_wire(message.service)
+        case _:
+            raise ValueError(f"sample of {message.summary!r} has no content")
+    return SummarySample(
+        entity=message.entity,
+        summary=message.summary,
+        labels=Labels.of(dict(message.labels)),
+        window=Window(message.window_start_unix_nano, message.window_end_unix_nano),
+        coverage=coverage_from_wire(message.coverage),
+        content=content,
+    )
+
+
+def sample_to_bytes(sample: SummarySample) -> bytes:
+    """Deterministic bytes of a sample."""
+    return sample_to_wire(sample).SerializeToString(deterministic=True)
+
+
+def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySample:
+    """A sample of `sample_to_bytes`.
+
+    Raises:
+        ValueError: If the bytes are not a sample (protobuf's DecodeError is one).
+    """
+    return sample_from_wire(pb.SummarySample.FromString(packed), edges_of)
+
+
+def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
+    """Several samples in one piece."""
+    message = pb.SummarySamples(samples=[sample_to_wire(sample) for sample in samples])
+    return message.SerializeToString(deterministic=True)
+
+
+def samples_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> list[SummarySample]:
+    """The samples of `samples_to_bytes`.
+
+    Raises:
+        ValueError: If the bytes are not samples.
+    """
+    message = pb.SummarySamples.FromString(packed)
+    return [sample_from_wire(sample, edges_of) for sample in message.samples]

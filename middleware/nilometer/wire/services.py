@@ -1,0 +1,92 @@
+"""The gRPC services and their messages, under one roof and without numpy."""
+
+import grpc
+
+from nilometer.v1.agent_pb2 import (
+    CaptureAcknowledgement,
+    CaptureBatch,
+    FlushReply,
+    FlushRequest,
+    StatusReply,
+    StatusRequest,
+)
+from nilometer.v1.agent_pb2_grpc import (
+    AgentServiceServicer,
+    AgentServiceStub,
+    add_AgentServiceServicer_to_server,
+)
+from nilometer.v1.collector_pb2 import (
+    GetPlanRequest,
+    Plan,
+    PutReferenceReply,
+    Row,
+    ShipReply,
+    ShipRequest,
+)
+from nilometer.v1.collector_pb2_grpc import (
+    CollectorServiceServicer,
+    CollectorServiceStub,
+    add_CollectorServiceServicer_to_server,
+)
+
+# What every channel of ours is made with: see each reason.
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.enable_http_proxy", 0),  # a proxy variable in the pod must not carry loopback traffic
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # the default takes 4 to 7 s to see an agent return
+    ("grpc.max_receive_message_length", 4 << 20),
+)
+# What every server of ours is made with.
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it silently
+    ("grpc.max_receive_message_length", 4 << 20),
+)
+
+
+def agent_stub(channel: grpc.Channel) -> AgentServiceStub:
+    """The agent's methods over *channel*."""
+    return AgentServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
+
+
+def collector_stub(channel: grpc.Channel) -> CollectorServiceStub:
+    """The collector's methods over *channel*."""
+    return CollectorServiceStub(channel)  # type: ignore[no-untyped-call]  # as above
+
+
+def serve_agent(servicer: AgentServiceServicer, server: grpc.Server) -> None:
+    """Register *servicer*."""
+    add_AgentServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # as above
+
+
+def serve_collector(servicer: CollectorServiceServicer, server: grpc.Server) -> None:
+    """Register *servicer*."""
+    add_CollectorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # as above
+
+
+__all__ = [
+    "CHANNEL_OPTIONS",
+    "SERVER_OPTIONS",
+    "AgentServiceServicer",
+    "AgentServiceStub",
+    "CaptureAcknowledgement",
+    "CaptureBatch",
+    "CollectorServiceServicer",
+    "CollectorServiceStub",
+    "FlushReply",
+    "FlushRequest",
+    "GetPlanRequest",
+    "Plan",
+    "PutReferenceReply",
+    "Row",
+    "ShipReply",
+    "ShipRequest",
+    "StatusReply",
+    "StatusRequest",
+    "add_AgentServiceServicer_to_server",
+    "add_CollectorServiceServicer_to_server",
+    "agent_stub",
+    "collector_stub",
+    "serve_agent",
+    "serve_collector",
+]

@@ -1,0 +1,153 @@
+"""Sketches <-> protobuf."""
+
+import numpy as np
+
+from nilometer.sketch.codec import from_rounded_bits, from_varints, rounded_bits, varints
+from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.frequent import Frequent
+from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.moments import Moments
+from nilometer.sketch.tdigest import TDigest
+from nilometer.v1 import summary_pb2 as pb
+
+_SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
+
+
+def digest_to_wire(digest: TDigest) -> pb.TDigest:
+    """Centroids delta-coded; means rounded to 24 significant binary digits."""
+    means, weights, atoms = digest.centroids()
+    if not weights.size:
+        return pb.TDigest(compression=digest.compression)
+    bits = rounded_bits(means)
+    deltas = np.diff(bits, prepend=np.uint64(0))
+    flags = (weights.astype(np.uint64) << np.uint64(1)) | atoms.astype(np.uint64)
+    return pb.TDigest(
+        compression=digest.compression,
+        count=digest.count,
+        min=digest.min,
+        max=digest.max,
+        means=varints(deltas),
+        weights=varints(flags),
+    )
+
+
+def digest_from_wire(message: pb.TDigest) -> TDigest:
+    """A digest of stored centroids.
+
+    Raises:
+        ValueError: If the lengths or the count disagree.
+    """
+    flags = from_varints(message.weights)
+    means = from_rounded_bits(np.cumsum(from_varints(message.means), dtype=np.uint64))
+    weights = flags >> np.uint64(1)
+    if means.size != weights.size or int(weights.sum()) != message.count:
+        raise ValueError("t-digest: means, weights and count disagree")
+    if message.count and not (np.isfinite([message.min, message.max]).all()):
+        raise ValueError("t-digest: min and max must be finite")
+    if not message.count:
+        return TDigest(message.compression or 100.0)
+    return TDigest.from_centroids(
+        np.clip(means, message.min, message.max),
+        weights.astype(np.float64),
+        (flags & np.uint64(1)).astype(np.bool_),
+        minimum=message.min,
+        maximum=message.max,
+        compression=message.compression,
+    )
+
+
+def moments_to_wire(moments: Moments) -> pb.Moments:
+    """Field by field."""
+    return pb.Moments(
+        count=moments.count, mean=moments.mean, m2=moments.m2, m3=moments.m3, m4=moments.m4
+    )
+
+
+def moments_from_wire(message: pb.Moments) -> Moments:
+    """Field by field."""
+    return Moments(message.count, message.mean, message.m2, message.m3, message.m4)
+
+
+def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogram:
+    """Field by field."""
+    return pb.ExponentialHistogram(
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=_buckets(histogram.positive),
+        negative=_buckets(histogram.negative),
+    )
+
+
+def histogram_from_wire(message: pb.ExponentialHistogram) -> ExponentialHistogram:
+    """Field by field."""
+    return ExponentialHistogram(
+        message.scale,
+        message.zero_count,
+        Buckets(message.positive.offset, tuple(message.positive.counts)),
+        Buckets(message.negative.offset, tuple(message.negative.counts)),
+    )
+
+
+def _buckets(side: Buckets) -> pb.ExponentialHistogram.Buckets | None:
+    if not side.counts:
+        return None
+    return pb.ExponentialHistogram.Buckets(offset=side.offset, counts=side.counts)
+
+
+def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
+    """Values by count; errors only where there are any."""
+    ranked = frequent.top(frequent.capacity)
+    errors = [frequent.errors.get(value, 0) for value, _ in ranked]
+    return pb.Frequent(
+        capacity=frequent.capacity,
+        total=frequent.total,
+        values=[value.encode("utf-8", "replace").decode() for value, _ in ranked],
+        counts=[count for _, count in ranked],
+        errors=errors if any(errors) else [],
+    )
+
+
+def frequent_from_wire(message: pb.Frequent) -> Frequent:
+    """A sketch of stored values.
+
+    Raises:
+        ValueError: If the lists disagree in length.
+    """
+    errors = list(message.errors) or [0] * len(message.values)
+    triples = zip(message.values, message.counts, errors, strict=True)
+    counts, kept = {}, {}
+    for value, count, error in triples:
+        counts[value] = count
+        if error:
+            kept[value] = error
+    return Frequent(message.capacity, message.total, counts, kept)
+
+
+def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
+    """Dense, or sparse where that is shorter."""
+    filled = np.flatnonzero(distinct.registers)
+    if filled.size * _SPARSE_BYTES < distinct.registers.size:
+        ranks = distinct.registers[filled].astype(np.int64)
+        sparse = (filled << 8) | ranks
+        return pb.Distinct(precision=distinct.precision, sparse=sparse.tolist())
+    return pb.Distinct(precision=distinct.precision, registers=distinct.registers.tobytes())
+
+
+def distinct_from_wire(message: pb.Distinct) -> Distinct:
+    """A sketch of stored registers.
+
+    Raises:
+        ValueError: If there are not ``2**precision`` registers.
+    """
+    distinct = Distinct(message.precision)
+    if message.registers:
+        registers = np.frombuffer(message.registers, dtype=np.uint8).copy()
+        if registers.size != distinct.registers.size:
+            raise ValueError(f"precision {message.precision} needs {distinct.registers.size} bytes")
+        distinct.registers = registers
+    elif message.sparse:
+        entries = np.asarray(message.sparse, dtype=np.int64)
+        if (entries >> 8).max() >= distinct.registers.size:
+            raise ValueError("a sparse register is out of range")
+        distinct.registers[entries >> 8] = entries & 0xFF
+    return distinct
