@@ -174,7 +174,7 @@ class Buffer:
                 _columns(key),
             ).fetchall()
         good = [
-            (identity, payload) for identity, crc, payload in rows if zlib.crc32(payload) == crc
+            (identity, payload) for identity, crc, payload in rows if _intact(payload, crc)
         ]
         return good, len(rows) - len(good)
 
@@ -219,7 +219,7 @@ class Buffer:
                 "SELECT sequence, kind, crc, payload FROM outbox ORDER BY sequence LIMIT ?", [most]
             )
             for sequence, kind, crc, payload in cursor:
-                if zlib.crc32(payload) != crc:
+                if not _intact(payload, crc):
                     corrupt.append(sequence)
                     continue
                 size += len(payload)
@@ -291,6 +291,11 @@ class Buffer:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+def _intact(payload: object, crc: int) -> bool:
+    """Whether a stored payload is what was stored; rot may change even its type."""
+    return isinstance(payload, bytes) and zlib.crc32(payload) == crc
 
 
 def _columns(key: WindowKey) -> tuple[str, str, int, int]:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from nilometer.capture.guard import Guard
 from nilometer.capture.settings import PREFIX, CaptureSettings
+from nilometer.capture.sink import Body, Headers
 from nilometer.capture.worker import Worker
 from nilometer.errors import ConfigError
 from nilometer.reasons import Outcome
@@ -62,43 +63,112 @@ class NilometerMiddleware:
         self._worker = Worker(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one scope through the application."""
-        kind = scope["type"]
-        if kind != "http":
-            if kind == "lifespan":
-                await self._lifespan(scope, receive, send)
-            else:
-                await self.app(scope, receive, send)
+        """Serve one scope through the application; note what passes, offer one observation.
+
+        One function with closures, and a `send` that hands back the server's own awaitable: this
+        is the path of every request, and objects and coroutines are what it would cost.
+        """
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
             return
-        exchange = self._begin(scope, receive, send)
-        if exchange is None:
+        worker, guard, cap = self._worker, self._guard, self._cap
+        if (
+            worker is None
+            or scope.get("path") in self._excluded
+            or (guard.until and guard.tripped)
+            or not (worker.started or self._start(worker))
+        ):
             await self.app(scope, receive, send)
             return
+        request: Body = b""
+        response: Body = b""
+        request_size = response_size = status = 0
+        headers: Headers = ()
+        outcome = ""
+        complete = left = False
+
+        async def observed_receive() -> Message:
+            nonlocal request, request_size, left
+            message = await receive()
+            try:
+                if message["type"] == "http.request":
+                    body = message.get("body")
+                    if body:
+                        request_size += len(body)
+                        request = joined(request, body, request_size, cap)
+                elif message["type"] == "http.disconnect":
+                    left = True
+            except Exception as error:  # monitoring must never fail a prediction
+                guard.note(error)
+            return message
+
+        def observed_send(message: Message) -> Awaitable[None]:
+            nonlocal response, response_size, status, headers, complete
+            try:
+                kind = message["type"]
+                if kind == "http.response.body":
+                    body = message.get("body")
+                    if body:
+                        response_size += len(body)
+                        response = joined(response, body, response_size, cap)
+                    if not message.get("more_body"):
+                        complete = True
+                elif kind == "http.response.start":
+                    status = message["status"]
+                    headers = message.get("headers", ())
+                elif kind in _WHOLE_BODY:
+                    response = None
+                    complete = not message.get("more_body")
+            except Exception as error:  # monitoring must never fail a prediction
+                guard.note(error)
+            return send(message)
+
+        arrival_ns, started = time.time_ns(), time.perf_counter()
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(scope, observed_receive, observed_send)
         except asyncio.CancelledError:
-            exchange.outcome = _CLIENT_LEFT
+            outcome = _CLIENT_LEFT
             raise
         except BaseException:
-            exchange.outcome = _EXCEPTION
+            outcome = _EXCEPTION
             raise
         finally:
-            exchange.finish()
+            try:
+                latency = time.perf_counter() - started
+                worker.sink.offer(
+                    (
+                        arrival_ns,
+                        latency,
+                        status,
+                        outcome or outcome_of(status, complete=complete, left=left),
+                        scope["method"],
+                        scope["path"],
+                        request_size,
+                        response_size,
+                        scope["headers"],
+                        headers,
+                        request,
+                        response,
+                    ),
+                    (request_size if request else 0) + (response_size if response else 0),
+                )
+            except Exception as error:  # monitoring must never fail a prediction
+                guard.note(error)
 
-    def _begin(self, scope: Scope, receive: Receive, send: Send) -> "Exchange | None":
-        worker = self._worker
-        if worker is None or self._guard.tripped:
-            return None
+    def _start(self, worker: Worker) -> bool:
+        """Start the thread of this process; false where that failed."""
         try:
-            if scope["path"] in self._excluded:
-                return None
             worker.ensure_started()
-            return Exchange(scope, receive, send, worker, self._guard, self._cap)
         except Exception as error:  # monitoring must never fail a prediction
             self._guard.note(error)
-            return None
+            return False
+        return True
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Scopes that are no HTTP request; `lifespan` tells when to begin and to end."""
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
         if self._refusal is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": self._refusal})
@@ -113,137 +183,25 @@ class NilometerMiddleware:
                     self._guard.note(error)
 
 
-class Exchange:
-    """What is noted of one request while it passes."""
+def joined(held: Body, body: bytes, size: int, cap: int) -> Body:
+    """What is held of a body when the chunk *body* has brought it to *size* bytes."""
+    if size > cap or held is None:
+        return None
+    if type(body) is not bytes:
+        body = bytes(body)  # it may change under us
+    if not held:
+        return body
+    if isinstance(held, bytes):
+        return [held, body]
+    held.append(body)
+    return held
 
-    __slots__ = (
-        "_app_receive",
-        "_app_send",
-        "_arrival_ns",
-        "_cap",
-        "_complete",
-        "_guard",
-        "_left",
-        "_request",
-        "_request_size",
-        "_response",
-        "_response_headers",
-        "_response_size",
-        "_scope",
-        "_started",
-        "_status",
-        "_worker",
-        "outcome",
-    )
 
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        worker: Worker,
-        guard: Guard,
-        cap: int,
-    ) -> None:
-        self._scope = scope
-        self._app_receive = receive
-        self._app_send = send
-        self._worker = worker
-        self._guard = guard
-        self._cap = cap
-        self._request: list[bytes] | None = []
-        self._response: list[bytes] | None = []
-        self._request_size = 0
-        self._response_size = 0
-        self._response_headers: Any = ()
-        self._status = 0
-        self._complete = False
-        self._left = False
-        self.outcome = ""
-        self._arrival_ns = time.time_ns()
-        self._started = time.perf_counter()
-
-    async def receive(self) -> Message:
-        """What the server gives, noted."""
-        message = await self._app_receive()
-        try:
-            kind = message["type"]
-            if kind == "http.request":
-                body = message.get("body")
-                if body:
-                    self._request_size += len(body)
-                    if self._request is not None:
-                        if self._request_size > self._cap:
-                            self._request = None
-                        else:
-                            self._request.append(body if type(body) is bytes else bytes(body))
-            elif kind == "http.disconnect":
-                self._left = True
-        except Exception as error:  # monitoring must never fail a prediction
-            self._guard.note(error)
-        return message
-
-    async def send(self, message: Message) -> None:
-        """What the application says, noted and passed on."""
-        try:
-            kind = message["type"]
-            if kind == "http.response.body":
-                body = message.get("body")
-                if body:
-                    self._response_size += len(body)
-                    if self._response is not None:
-                        if self._response_size > self._cap:
-                            self._response = None
-                        else:
-                            self._response.append(body if type(body) is bytes else bytes(body))
-                if not message.get("more_body", False):
-                    self._complete = True
-            elif kind == "http.response.start":
-                self._status = message["status"]
-                self._response_headers = message.get("headers", ())
-            elif kind in _WHOLE_BODY:
-                self._response = None
-                self._complete = not message.get("more_body", False)
-        except Exception as error:  # monitoring must never fail a prediction
-            self._guard.note(error)
-        await self._app_send(message)
-
-    def finish(self) -> None:
-        """Offer the observation, once."""
-        try:
-            latency = time.perf_counter() - self._started
-            status = self._status
-            outcome = self.outcome
-            if not outcome:
-                if self._complete:
-                    outcome = _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
-                else:
-                    outcome = _CLIENT_LEFT if self._left or status else _NO_RESPONSE
-            scope = self._scope
-            held = 0
-            if self._request is not None:
-                held = self._request_size
-            if self._response is not None:
-                held += self._response_size
-            self._worker.sink.offer(
-                (
-                    self._arrival_ns,
-                    latency,
-                    status,
-                    outcome,
-                    scope["method"],
-                    scope["path"],
-                    scope["headers"],
-                    self._response_headers,
-                    self._request,
-                    self._response,
-                    self._request_size,
-                    self._response_size,
-                ),
-                held,
-            )
-        except Exception as error:  # monitoring must never fail a prediction
-            self._guard.note(error)
+def outcome_of(status: int, *, complete: bool, left: bool) -> str:
+    """How a request ended that raised nothing."""
+    if complete:
+        return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
+    return _CLIENT_LEFT if left or status else _NO_RESPONSE
 
 
 # As text: an enumeration's value costs a look-up on each request.

@@ -17,20 +17,20 @@ class Guard:
     20 faults in 60 seconds trip it; it re-arms after a minute, then two, four ... up to an hour.
     """
 
-    __slots__ = ("_first", "_logged", "_recent", "_rest", "_until", "faults")
+    __slots__ = ("_first", "_logged", "_recent", "_rest", "faults", "until")
 
     def __init__(self) -> None:
         self.faults = 0
         self._recent = 0
         self._first = 0.0
         self._logged = -WITHIN_SECONDS
-        self._until = 0.0
+        self.until = 0.0  # monotonic seconds; 0 while it never tripped
         self._rest = FIRST_REST_SECONDS
 
     @property
     def tripped(self) -> bool:
         """Whether monitoring is out of the path now."""
-        return self._until != 0.0 and time.monotonic() < self._until
+        return self.until != 0.0 and time.monotonic() < self.until
 
     def note(self, error: Exception) -> None:
         """Count *error*; never raises."""
@@ -41,7 +41,7 @@ class Guard:
                 self._first, self._recent = now, 0
             self._recent += 1
             if self._recent >= FAULTS_TO_TRIP:
-                self._until = now + self._rest
+                self.until = now + self._rest
                 self._rest = min(self._rest * 2, LONGEST_REST_SECONDS)
                 self._recent = 0
             if now - self._logged >= WITHIN_SECONDS:

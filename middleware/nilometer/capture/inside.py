@@ -9,7 +9,7 @@ kept: `profiles` shows them.
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from nilometer.capture.link import AgentLink
@@ -38,6 +38,15 @@ def profiles(entity: str) -> list[SummarySample]:
     return list(_memories.get(entity, ()))
 
 
+def in_slices(steps: Iterable[None]) -> None:
+    """Run *steps*, letting the interpreter go after each slice."""
+    until = time.perf_counter() + SLICE_SECONDS
+    for _ in steps:
+        if time.perf_counter() >= until:
+            time.sleep(PAUSE_SECONDS)
+            until = time.perf_counter() + SLICE_SECONDS
+
+
 class InsideOutlet:
     """Decodes and profiles captured requests in slices."""
 
@@ -57,13 +66,7 @@ class InsideOutlet:
 
     def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
-        until = time.perf_counter() + SLICE_SECONDS
-        header = self._header
-        arrays = (Observation(*packed(captured, header)) for captured in batch)
-        for _ in self._profiling.observe_in_steps(arrays):
-            if time.perf_counter() >= until:
-                time.sleep(PAUSE_SECONDS)
-                until = time.perf_counter() + SLICE_SECONDS
+        in_slices(self._observing(batch))
         self._observations += len(batch)
         if dropped:
             event_ns = batch[-1][0] if batch else time.time_ns()
@@ -77,6 +80,7 @@ class InsideOutlet:
         """Hand on finished deltas and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
+            in_slices(self._profiling.settle_in_steps())
             self._hand_on_deltas()
         if self._link.can_reach_agent:
             self._link.tend()
@@ -85,6 +89,11 @@ class InsideOutlet:
         """Hand on the last deltas and wait for their acknowledgement."""
         self._hand_on_deltas()
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
+
+    def _observing(self, batch: Sequence[Captured]) -> Iterator[None]:
+        for captured in batch:
+            self._profiling.observe([Observation(*packed(captured, self._header))])
+            yield
 
     def _hand_on_deltas(self) -> None:
         observations, self._observations = self._observations, 0

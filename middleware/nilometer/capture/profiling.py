@@ -19,6 +19,7 @@ from nilometer.profile.feature import Cell
 from nilometer.reasons import DropReason, Outcome, UndecodableReason
 from nilometer.window import Window
 
+MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
 MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
@@ -74,18 +75,24 @@ class Profiling:
         self.event_times_unread = 0  # named times that could not be read: arrival was taken
         self.latest_ns = 0  # newest event time seen: the watermark
         self._deltas: dict[Window, Profile] = {}
+        self._gathered: dict[Window, _Gathered] = {}
+        self._waiting = 0  # observations in `_gathered`
 
     def observe(self, observations: Iterable[Observation]) -> None:
-        """Decode and profile."""
-        for _ in self.observe_in_steps(observations):
+        """Decode; columns wait until there are enough of them to be profiled at once."""
+        for observation in observations:
+            self._gather(observation)
+        if self._waiting >= MAX_WAITING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Profile what waits."""
+        for _ in self.settle_in_steps():
             pass
 
-    def observe_in_steps(self, observations: Iterable[Observation]) -> Iterator[None]:
-        """The same, pausing after each body and each column: for who shares an interpreter."""
-        gathered: dict[Window, _Gathered] = {}
-        for observation in observations:
-            self._gather(observation, gathered)
-            yield
+    def settle_in_steps(self) -> Iterator[None]:
+        """The same, pausing after each column: for who shares an interpreter."""
+        gathered, self._gathered, self._waiting = self._gathered, {}, 0
         for window, part in gathered.items():
             yield from self._profile(window, part)
 
@@ -101,17 +108,21 @@ class Profiling:
 
     def take(self) -> list[Profile]:
         """What came since the last call, by window; it is the caller's now."""
+        self.settle()
         taken = [self._deltas[window] for window in sorted(self._deltas)]
         self._deltas = {}
         return taken
 
-    def _gather(self, observation: Observation, gathered: dict[Window, _Gathered]) -> None:
+    def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
         reason, value = self._decode(observation, inputs, outputs)
         event_ns = self._event_time(observation, value)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
-        part = gathered.setdefault(window, _Gathered())
+        part = self._gathered.get(window)
+        if part is None:
+            part = self._gathered[window] = _Gathered()
+        self._waiting += 1
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
         if reason is None:

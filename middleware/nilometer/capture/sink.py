@@ -1,25 +1,15 @@
 """The bounded queue between the event loop and the background thread."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TypeAlias
 
-# arrival_ns, latency, status, outcome, method, path, request headers, response headers,
-# request chunks or None, response chunks or None, request size, response size
-Captured: TypeAlias = tuple[
-    int,
-    float,
-    int,
-    str,
-    str,
-    str,
-    Sequence[tuple[bytes, bytes]],
-    Sequence[tuple[bytes, bytes]],
-    list[bytes] | None,
-    list[bytes] | None,
-    int,
-    int,
-]
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+Body: TypeAlias = bytes | list[bytes] | None  # one chunk, several, or over the cap
+
+# arrival_ns, latency, status, outcome, method, path, request size, response size,
+# request headers, response headers, request body, response body
+Captured: TypeAlias = tuple[int, float, int, str, str, str, int, int, Headers, Headers, Body, Body]
 
 ITEM_BYTES = 512  # what a captured request weighs besides its bodies, measured generously
 

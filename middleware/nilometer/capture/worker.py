@@ -51,6 +51,7 @@ class Worker:
     def __init__(self, settings: CaptureSettings) -> None:
         self.settings = settings
         self.sink = Sink(settings.max_queue_bytes)
+        self.started = False  # whether this process has its thread
         self.outlet: Outlet | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -63,6 +64,7 @@ class Worker:
         """Start the thread if this process has none."""
         if self._thread is None and not self._stopping:
             self._start()
+            self.started = True
 
     def stop(self) -> None:
         """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
@@ -73,6 +75,7 @@ class Worker:
         self._wake.set()
         thread.join(self.settings.shutdown_seconds + 1.0)
         self._thread = None
+        self.started = False
         self._stopping = False
 
     def _start(self) -> None:
@@ -86,6 +89,7 @@ class Worker:
         self.sink = Sink(self.settings.max_queue_bytes)
         self.outlet = None
         self._thread = None
+        self.started = False
         self._wake = threading.Event()
         self._stopping = False
         self._booked_refusals = 0

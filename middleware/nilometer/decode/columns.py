@@ -63,15 +63,19 @@ class Side:
         return columns
 
 
-def flat(row: Mapping[str, Cell], prefix: str = "", depth: int = 1) -> dict[str, Cell]:
+def flat(row: dict[str, Cell], prefix: str = "", depth: int = 1) -> dict[str, Cell]:
     """A nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
+    if len(row) > MAX_COLUMNS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    if not prefix and dict not in set(map(type, row.values())):
+        return row  # what most bodies are
     columns: dict[str, Cell] = {}
     for key, cell in row.items():
-        if isinstance(cell, Mapping) and depth < MAX_DEPTH:
+        if isinstance(cell, dict) and depth < MAX_DEPTH:
             columns.update(flat(cell, f"{prefix}{key}.", depth + 1))
         else:
             columns[f"{prefix}{key}"] = cell

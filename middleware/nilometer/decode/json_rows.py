@@ -1,6 +1,6 @@
 """Free JSON: an object is a row, a list of objects is rows, a bare value is one cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nilometer.decode.columns import VALUE, Row, flat
 from nilometer.errors import Undecodable
@@ -14,12 +14,13 @@ def rows_of(value: Cell) -> Sequence[Row]:
     Raises:
         Undecodable: If it is a list that is not of objects, or of scalars.
     """
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [flat(value)]
     if isinstance(value, list):
-        if all(isinstance(item, Mapping) for item in value):
+        kinds = set(map(type, value))
+        if kinds == {dict}:
             return [flat(item) for item in value]
-        if not any(isinstance(item, Mapping | list) for item in value):
+        if not kinds & {dict, list}:
             return [{VALUE: item} for item in value]
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     return [{VALUE: value}]

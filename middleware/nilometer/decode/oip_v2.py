@@ -19,9 +19,7 @@ MAX_WIDTH = 128  # a wider tensor is a vector, not columns
 
 def tensors_of(value: Cell, key: str) -> Sequence[Mapping[str, Cell]] | None:
     """The tensors under *key*, or None where *value* is not of this protocol."""
-    if not isinstance(value, Mapping):
-        return None
-    tensors = value.get(key)
+    tensors = value.get(key) if isinstance(value, dict) else None
     if not isinstance(tensors, list) or not tensors:
         return None
     for tensor in tensors:

@@ -1,0 +1,1 @@
+"""Each figure beside a peer or the floor, in one run, as a ratio."""

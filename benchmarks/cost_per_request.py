@@ -1,0 +1,199 @@
+"""What a request costs the server process: CPU time under uvicorn, instructions under callgrind."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from benchmarks.in_process import BODY
+from benchmarks.variants import VARIABLE, VARIANTS
+
+ROUNDS = 7
+REQUESTS = 3000  # a round and variant
+CONNECTIONS = 8
+LENGTHS = (1000, 4000)  # requests of two callgrind runs; their difference leaves the start out
+# Under callgrind everything runs about 50 times slower, but a flush interval is wall time: scaled by
+# as much, batches have the size that they have at full speed.
+UNDER_VALGRIND = {"PYTHONHASHSEED": "0", "NILOMETER_FLUSH_SECONDS": "2.5"}
+OURS = "nilometer (agent)"
+PEER = "instrumentator"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def agent(directory: Path) -> Iterator[dict[str, str]]:
+    """An agent, and the environment in which workers find it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nilometer_agent", "--directory", str(directory), "--collector", ""],
+        stderr=subprocess.DEVNULL,
+    )
+    path = directory / "agent.sock"
+    while not path.exists():
+        time.sleep(0.05)
+    try:
+        yield {"NILOMETER_AGENT": f"unix:{path}"}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@contextmanager
+def server(variant: str, environment: dict[str, str]) -> Iterator[tuple[psutil.Process, int]]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "uvicorn", "benchmarks.variants:app", "--port", str(port)),
+            *("--no-access-log", "--log-level", "error"),
+        ],
+        env={**os.environ, **environment, VARIABLE: variant},
+    )
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield psutil.Process(process.pid), port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+async def load(port: int, requests: int) -> None:
+    """Keep-alive connections that send the next request when the answer is there."""
+    request = (
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b"accept: */*\r\ncontent-length: %d\r\n\r\n" % len(BODY)
+    ) + BODY
+
+    async def connection(count: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(count):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(head.decode())
+            length = re.search(rb"content-length: (\d+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+        writer.close()
+        await writer.wait_closed()
+
+    share = requests // CONNECTIONS
+    await asyncio.gather(*(connection(share) for _ in range(CONNECTIONS)))
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time of all threads: in nanoseconds where the kernel tells, else in its ticks."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    try:
+        nanoseconds = [int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()]
+    except OSError:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return sum(nanoseconds) / 1e9
+
+
+def cpu_microseconds() -> dict[str, list[float]]:
+    """User and system time a request, by variant, one figure a round; rounds alternate."""
+    figures: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = stack.enter_context(agent(directory))
+        servers = {name: stack.enter_context(server(name, environment)) for name in VARIANTS}
+        for process, port in servers.values():
+            del process
+            asyncio.run(load(port, 800))
+        for number in range(ROUNDS):
+            order = list(VARIANTS) if number % 2 else list(reversed(VARIANTS))
+            for variant in order:
+                process, port = servers[variant]
+                before = cpu_seconds(process)
+                asyncio.run(load(port, REQUESTS))
+                time.sleep(0.3)  # what stands in a queue is part of the cost
+                spent = cpu_seconds(process) - before
+                figures[variant].append(spent / (REQUESTS // CONNECTIONS * CONNECTIONS) * 1e6)
+    return figures
+
+
+def instructions() -> dict[str, float] | None:
+    """Thousands of instructions a request, by variant; None without valgrind."""
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        return None
+    figures: dict[str, float] = {}
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = stack.enter_context(agent(directory))
+        for variant in VARIANTS:
+            totals = []
+            for length in LENGTHS:
+                finished = subprocess.run(
+                    [
+                        *(valgrind, "--tool=callgrind", f"--callgrind-out-file={directory}/out"),
+                        *(sys.executable, "-m", "benchmarks.in_process", variant, str(length)),
+                    ],
+                    env={**os.environ, **environment, **UNDER_VALGRIND},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                found = re.search(r"Collected : (\d+)", finished.stderr)
+                if found is None:
+                    raise RuntimeError(finished.stderr[-500:])
+                totals.append(int(found[1]))
+            figures[variant] = (totals[1] - totals[0]) / (LENGTHS[1] - LENGTHS[0]) / 1000
+    return figures
+
+
+def main(*, with_instructions: bool = True) -> int:
+    print(f"cost of one request: {REQUESTS} requests x {ROUNDS} alternating rounds, uvicorn")
+    cpu = cpu_microseconds()
+    counted = instructions() if with_instructions else None
+    if counted is None and with_instructions:
+        print("valgrind is not installed: instructions are left out")
+    head = f"{'variant':22} {'CPU us':>8} {'added':>8} {'x base':>7}"
+    print(head + (f" {'kIr':>9} {'added':>9} {'x base':>7}" if counted else ""))
+    added_cpu: dict[str, float] = {}
+    added_instructions: dict[str, float] = {}
+    for variant, (_, base) in VARIANTS.items():
+        pairs = list(zip(cpu[variant], cpu[base], strict=True))
+        added_cpu[variant] = statistics.median(own - other for own, other in pairs)
+        ratio = statistics.median(own / other for own, other in pairs)
+        line = (
+            f"{variant:22} {statistics.median(cpu[variant]):8.1f} "
+            f"{added_cpu[variant]:8.1f} {ratio:7.3f}"
+        )
+        if counted:
+            added_instructions[variant] = counted[variant] - counted[base]
+            line += (
+                f" {counted[variant]:9.1f} {added_instructions[variant]:9.1f} "
+                f"{counted[variant] / counted[base]:7.3f}"
+            )
+        print(line)
+    ratio = added_cpu[OURS] / added_cpu[PEER]
+    print(f"{OURS} / {PEER}, CPU added: {ratio:.3f} (must be at most 0.25)")
+    fine = ratio <= 0.25
+    if counted:
+        ratio = added_instructions[OURS] / added_instructions[PEER]
+        print(f"{OURS} / {PEER}, instructions added: {ratio:.3f} (must be at most 0.25)")
+        fine = ratio <= 0.25  # callgrind repeats to 0.1 %, CPU time does not
+    print(json.dumps({"cpu_us": cpu, "kilo_instructions": counted}))
+    return 0 if fine else 1

@@ -1,0 +1,97 @@
+"""One Starlette application, bare and behind each middleware that is compared.
+
+The variant comes from the environment, so that a server process imports nothing it does not use.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+VARIABLE = "BENCHMARK_VARIANT"
+FEATURES = 12
+ROW = {f"feature_{number}": number + 0.25 for number in range(FEATURES)}
+
+
+async def predict(request: Request) -> JSONResponse:
+    row = await request.json()
+    return JSONResponse({"score": sum(row.values()) / len(row)})
+
+
+def bare() -> Any:
+    return Starlette(routes=[Route("/predict", predict, methods=["POST"])])
+
+
+def no_op() -> Any:
+    class NoOp:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+
+    app = bare()
+    app.add_middleware(NoOp)
+    return app
+
+
+def ours_in_agent() -> Any:
+    from nilometer import NilometerMiddleware
+
+    app = bare()
+    app.add_middleware(NilometerMiddleware, entity="benchmark")
+    return app
+
+
+def ours_in_process() -> Any:
+    from nilometer import NilometerMiddleware
+
+    app = bare()
+    app.add_middleware(NilometerMiddleware, entity="benchmark", profile_in="process")
+    return app
+
+
+def instrumentator() -> Any:
+    from fastapi import FastAPI
+    from prometheus_fastapi_instrumentator import Instrumentator
+
+    app = FastAPI(routes=[Route("/predict", predict, methods=["POST"])])
+    Instrumentator().instrument(app)
+    return app
+
+
+def fastapi_bare() -> Any:
+    from fastapi import FastAPI
+
+    return FastAPI(routes=[Route("/predict", predict, methods=["POST"])])
+
+
+def opentelemetry() -> Any:
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.trace import NoOpTracerProvider
+
+    provider = MeterProvider(metric_readers=[InMemoryMetricReader()])
+    return OpenTelemetryMiddleware(
+        bare(), meter_provider=provider, tracer_provider=NoOpTracerProvider()
+    )
+
+
+# name -> (how it is built, the variant it is compared with)
+VARIANTS: dict[str, tuple[Callable[[], Any], str]] = {
+    "bare": (bare, "bare"),
+    "no-op": (no_op, "bare"),
+    "nilometer (agent)": (ours_in_agent, "bare"),
+    "nilometer (process)": (ours_in_process, "bare"),
+    "fastapi bare": (fastapi_bare, "fastapi bare"),
+    "instrumentator": (instrumentator, "fastapi bare"),
+    "opentelemetry asgi": (opentelemetry, "bare"),
+}
+
+if VARIABLE in os.environ:
+    app = VARIANTS[os.environ[VARIABLE]][0]()

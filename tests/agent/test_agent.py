@@ -1,0 +1,340 @@
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from asgi_zoo import echo, exchange, request_of, scope_of
+from far_side import FarSide
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from nilometer import ConfigError, NilometerMiddleware
+from nilometer.alert import Alerter, AlerterKind
+from nilometer.batch import reference_of
+from nilometer.profile import FeatureProfile
+from nilometer.testing import amounts, eventually
+from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
+from nilometer_agent.server import Agent
+from nilometer_agent.settings import AgentSettings
+
+ENTITY = "tested"
+
+
+@pytest.fixture
+def far_side() -> Iterator[FarSide]:
+    side = FarSide()
+    yield side
+    side.stop()
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("a")
+
+
+class AgentProcess:
+    """A real agent in a process of its own."""
+
+    def __init__(self, home: Path, collector: str, *more: str) -> None:
+        self.home = home
+        self.socket = home / "agent.sock"
+        command = [sys.executable, "-m", "nilometer_agent", "--directory", str(home)]
+        self.log = (home / "test.log").open("ab")
+        self._process = subprocess.Popen(
+            [*command, "--collector", collector, *more], stderr=self.log, stdout=self.log
+        )
+        eventually(lambda: self._process.poll() is not None or self.answers())
+
+    def answers(self) -> bool:
+        try:
+            self.status()
+        except grpc.RpcError:
+            return False
+        return True
+
+    def status(self) -> StatusReply:
+        with grpc.insecure_channel(f"unix:{self.socket}") as channel:
+            return agent_stub(channel).Status(StatusRequest(), timeout=2)
+
+    def count(self, name: str) -> int:
+        return self.status().counters[name]
+
+    def flush(self) -> None:
+        with grpc.insecure_channel(f"unix:{self.socket}") as channel:
+            agent_stub(channel).Flush(FlushRequest(), timeout=20)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        self._process.wait(20)
+        self.log.close()
+        return self._process.returncode
+
+
+@pytest.fixture
+def agents(far_side: FarSide, home: Path) -> Iterator["list[AgentProcess]"]:
+    running: list[AgentProcess] = []
+    yield running
+    for agent in running:
+        agent.end(signal.SIGKILL)
+
+
+def watched(home: Path, **options: object) -> NilometerMiddleware:
+    socket_path = home / "agent.sock"
+    return NilometerMiddleware(echo, entity=ENTITY, agent=f"unix:{socket_path}", **options)
+
+
+def post(middleware: NilometerMiddleware, rows: list[object]) -> None:
+    async def all_of_them() -> None:
+        for row in rows:
+            body = row if isinstance(row, bytes) else json.dumps(row).encode()
+            sent, error = await exchange(middleware, scope_of(), request_of(body))
+            assert error is None
+            assert sent[1]["body"] == body
+
+    asyncio.run(all_of_them())
+
+
+def finish(middleware: NilometerMiddleware) -> None:
+    worker = middleware._worker
+    assert worker is not None
+    worker.stop()
+
+
+@pytest.mark.parametrize("place", ["agent", "process"])
+def test_what_was_observed_stands_at_the_far_side(
+    place: str, far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    middleware = watched(home, profile_in=place, labels={"region": "eu"})
+    values = amounts(1000)
+    post(middleware, [{"amount": value, "country": "de"} for value in values])
+    post(middleware, [b"{"])
+    finish(middleware)
+    agents[0].flush()
+    eventually(lambda: far_side.seen(ENTITY) == 1001)
+    merged = FeatureProfile.merge_all(
+        sample.content
+        for sample in far_side.samples.values()
+        if sample.summary == "input.amount" and isinstance(sample.content, FeatureProfile)
+    )
+    assert merged.moments.count == 1000
+    assert merged.moments.mean == pytest.approx(sum(values) / 1000)
+    assert (merged.digest.min, merged.digest.max) == (min(values), max(values))
+    (service,) = {s.labels.as_dict()["region"] for s in far_side.samples.values()}
+    assert service == "eu"
+    undecodable = sum(
+        sample.coverage.undecodable.get("malformed", 0)
+        for sample in far_side.samples.values()
+        if sample.summary == "service"
+    )
+    assert undecodable == 1
+    names = {
+        name
+        for sample in far_side.samples.values()
+        if isinstance(sample.content, FeatureProfile)
+        for name in sample.content.categories.counts
+    }
+    assert names
+    assert "de" not in names  # no raw value leaves unless it is allowed
+
+
+def test_workers_of_one_pod_merge_into_one_stream(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address, "--window-seconds", "86400"))
+    several = [watched(home) for _ in range(4)]
+    for number, middleware in enumerate(several):
+        post(middleware, [{"amount": number}] * 100)
+        finish(middleware)
+    agents[0].flush()
+    eventually(lambda: far_side.seen(ENTITY) == 400)
+    assert len([s for s in far_side.samples.values() if s.summary == "input.amount"]) == 1
+
+
+def test_a_killed_agent_loses_nothing_that_a_worker_still_holds(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    middleware = watched(home)
+    for _ in range(5):
+        post(middleware, [{"amount": 1}] * 200)
+        agents[-1].end(signal.SIGKILL)
+        post(middleware, [{"amount": 2}] * 100)
+        agents.append(AgentProcess(home, far_side.address))
+    eventually(lambda: agents[-1].status().workers)
+    finish(middleware)
+    agents[-1].flush()
+    eventually(lambda: far_side.seen(ENTITY) >= 1500)
+    assert far_side.seen(ENTITY) == 1500
+
+
+def test_a_lost_reply_counts_once(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    far_side.replies_to_lose = 1
+    far_side.failures_to_come = 1
+    agents.append(AgentProcess(home, far_side.address))
+    middleware = watched(home)
+    post(middleware, [{"amount": 1}] * 50)
+    finish(middleware)
+    agents[0].flush()
+    eventually(lambda: agents[0].count("rows_in_outbox") == 0, timeout=20)
+    assert far_side.seen(ENTITY) == 50
+    assert far_side.repeated > 0  # the hard path ran
+    assert agents[0].count("ship_failures") == 2
+
+
+def test_an_absent_collector_loses_nothing(
+    home: Path, far_side: FarSide, agents: list[AgentProcess]
+) -> None:
+    far_side.stop()
+    agents.append(AgentProcess(home, far_side.address))
+    middleware = watched(home)
+    post(middleware, [{"amount": 1}] * 50)
+    finish(middleware)
+    assert agents[0].end() == 0
+    back = FarSide()
+    try:
+        agents.append(AgentProcess(home, back.address))
+        eventually(lambda: back.seen(ENTITY) == 50)
+    finally:
+        back.stop()
+
+
+def test_the_agent_judges_what_it_closes(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    import pyarrow
+
+    table = pyarrow.table({"amount": amounts(2000), "country": ["de", "fr"] * 1000})
+    far_side.references = [
+        reference_of(table, entity=ENTITY, name="training", source="test", created_ns=1)
+    ]
+    far_side.alerters = [
+        Alerter(
+            entity=ENTITY,
+            name="drift",
+            summary="input.*",
+            kind=AlerterKind.REFERENCE,
+            reference="training",
+            threshold=0.25,
+        )
+    ]
+    agents.append(AgentProcess(home, far_side.address, "--window-seconds", "86400"))
+    middleware = watched(home)
+    post(middleware, [{"amount": 1.0, "country": "de"}])  # the plan comes with the first sight
+    eventually(lambda: agents[0].count("commits") > 0)
+    time.sleep(0.3)
+    rows = [{"amount": value * 2.5, "country": "de"} for value in amounts(500, seed=1)]
+    post(middleware, [{**row, "country": "fr"} if i % 2 else row for i, row in enumerate(rows)])
+    finish(middleware)
+    agents[0].flush()
+    eventually(lambda: len(far_side.evaluations) == 2)
+    verdicts = {e.summary: e.verdict.value for e in far_side.evaluations.values()}  # type: ignore[attr-defined]
+    assert verdicts == {"input.amount": "BREACH", "input.country": "FINE"}
+    names = {
+        name
+        for sample in far_side.samples.values()
+        if sample.summary == "input.country" and isinstance(sample.content, FeatureProfile)
+        for name in sample.content.categories.counts
+    }
+    assert {"de", "fr"} <= names  # the reference published them
+
+
+def test_a_second_agent_on_the_directory_refuses_and_leaves_the_first_alone(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    second = subprocess.run(
+        [sys.executable, "-m", "nilometer_agent", "--directory", str(home)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert "another agent is using it" in second.stderr
+    assert agents[0].answers()
+
+
+def test_a_regular_file_at_the_sockets_path_is_refused_and_kept(home: Path) -> None:
+    (home / "agent.sock").write_text("mine")
+    with pytest.raises(ConfigError, match="not a socket"):
+        Agent(AgentSettings(directory=str(home), collector=""))
+    assert (home / "agent.sock").read_text() == "mine"
+
+
+def test_the_socket_and_the_files_are_for_their_owner_only(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    for name in ("agent.sock", "agent.db", "agent.lock"):
+        assert (home / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_health_says_serving(far_side: FarSide, home: Path, agents: list[AgentProcess]) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    with grpc.insecure_channel(f"unix:{agents[0].socket}") as channel:
+        reply = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service="nilometer.v1.AgentService"), timeout=2
+        )
+    assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_garbage_on_the_socket_harms_nobody(
+    far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(agents[0].socket))
+        raw.sendall(os.urandom(4096))
+    middleware = watched(home)
+    post(middleware, [{"amount": 1}] * 10)
+    finish(middleware)
+    eventually(lambda: agents[0].count("observations") == 10)
+
+
+def test_a_worker_without_an_agent_starts_one_that_ends_after_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = tmp_path_factory.mktemp("h")
+    middleware = NilometerMiddleware(echo, entity=ENTITY, directory=str(home))
+    post(middleware, [{"amount": 1}] * 10)
+    eventually((home / "agent.sock").exists)
+    with grpc.insecure_channel(f"unix:{home / 'agent.sock'}") as channel:
+        stub = agent_stub(channel)
+        eventually(lambda: stub.Status(StatusRequest(), timeout=2).counters["observations"] == 10)
+    finish(middleware)
+    eventually(lambda: not (home / "agent.sock").exists(), timeout=30)
+
+
+def test_a_worker_ends_at_once_when_no_agent_is_there(home: Path) -> None:
+    middleware = watched(home)
+    post(middleware, [{"amount": 1}] * 10)
+    started = time.monotonic()
+    finish(middleware)
+    assert time.monotonic() - started < 1.0
+
+
+def test_without_the_agents_packages_profiles_stay_in_memory(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nilometer.capture.inside import profiles
+
+    monkeypatch.setattr("nilometer.capture.spawn.NEEDED", ("no_such_package",))
+    middleware = NilometerMiddleware(echo, entity="alone")
+    post(middleware, [{"amount": 1}] * 10)
+    finish(middleware)
+    assert sum(s.coverage.seen for s in profiles("alone") if s.summary == "service") == 10
+    lines = [r for r in caplog.records if "no agent can be started" in r.message]
+    assert len(lines) == 1
+    assert "no_such_package" in str(lines[0].__dict__["reason"])

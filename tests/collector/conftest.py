@@ -1,0 +1,39 @@
+"""What the collector's tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nilometer.testing import SteppedClock
+from nilometer_collector.store import Store
+from nilometer_collector.testing import Running, Webhook, listening_webhook, running
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "collector.db"
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+def store(database: Path) -> Iterator[Store]:
+    store = Store(database, "slack")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def served(database: Path, clock: SteppedClock) -> Iterator[Running]:
+    with running(database, clock) as served:
+        yield served
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with listening_webhook() as webhook:
+        yield webhook

@@ -1,0 +1,73 @@
+"""A collector that keeps what it is sent, and does as it is told."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from nilometer.alert import Alerter
+from nilometer.profile import Reference, SummarySample
+from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
+from nilometer.wire.profiles import sample_from_wire
+from nilometer.wire.services import (
+    CollectorServiceServicer,
+    GetPlanRequest,
+    Plan,
+    ShipReply,
+    ShipRequest,
+    serve_collector,
+)
+
+
+class FarSide(CollectorServiceServicer):
+    """Counts each (agent, epoch, sequence) once, as the real one does."""
+
+    def __init__(self) -> None:
+        self.references: list[Reference] = []
+        self.alerters: list[Alerter] = []
+        self.samples: dict[tuple[str, bytes, int], SummarySample] = {}
+        self.evaluations: dict[tuple[str, bytes, int], object] = {}
+        self.repeated = 0
+        self.failures_to_come = 0  # calls that are refused before anything is kept
+        self.replies_to_lose = 0  # calls that are kept and then refused
+        self._server = grpc.server(ThreadPoolExecutor(4))
+        serve_collector(self, self._server)
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def Ship(self, request: ShipRequest, context: grpc.ServicerContext) -> ShipReply:
+        if self.failures_to_come:
+            self.failures_to_come -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "told to")
+        for row in request.rows:
+            key = (request.agent, request.epoch, row.sequence)
+            if key in self.samples or key in self.evaluations:
+                self.repeated += 1
+            elif row.HasField("sample"):
+                self.samples[key] = sample_from_wire(row.sample)
+            else:
+                self.evaluations[key] = evaluation_from_wire(row.evaluation)
+        if self.replies_to_lose:
+            self.replies_to_lose -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "lost on the way")
+        return ShipReply()
+
+    def GetPlan(self, request: GetPlanRequest, context: grpc.ServicerContext) -> Plan:
+        plan = plan_to_wire(self.references, self.alerters)
+        return (
+            Plan(version=plan.version, unchanged=True) if plan.version == request.version else plan
+        )
+
+    def seen(self, entity: str) -> int:
+        """Observations of *entity* in everything that came."""
+        return sum(
+            sample.coverage.seen
+            for sample in self.samples.values()
+            if sample.entity == entity and sample.summary == "service"
+        )
+
+    def stop(self) -> None:
+        self._server.stop(0).wait(2)

@@ -1,0 +1,85 @@
+"""Slow, obvious definitions that sketches and comparators are held against."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def rank_error(ordered: NDArray[np.float64], value: float, q: float) -> float:
+    """How far the share *q* lies outside the ranks that *value* has among *ordered* values.
+
+    A value that is held by several observations has an interval of ranks.
+    """
+    below = float(np.searchsorted(ordered, value, "left")) / ordered.size
+    up_to = float(np.searchsorted(ordered, value, "right")) / ordered.size
+    return max(below - q, q - up_to, 0.0)
+
+
+def share_up_to(values: Sequence[float], limit: float) -> float:
+    """The share of *values* that are at most *limit*."""
+    return sum(value <= limit for value in values) / len(values)
+
+
+def moments(values: Iterable[float]) -> tuple[int, Fraction, Fraction, Fraction, Fraction]:
+    """Count, mean and the sums of the second to fourth powers of deviations, without rounding."""
+    exact = [Fraction(value) for value in values]
+    if not exact:
+        return 0, Fraction(0), Fraction(0), Fraction(0), Fraction(0)
+    mean = sum(exact, Fraction(0)) / len(exact)
+    powers = [sum(((value - mean) ** k for value in exact), Fraction(0)) for k in (2, 3, 4)]
+    return len(exact), mean, powers[0], powers[1], powers[2]
+
+
+def psi(reference: Sequence[float], current: Sequence[float], empty: float) -> float:
+    """Population stability index in nats; an empty bin gets the share *empty*."""
+    total = 0.0
+    for before, now in zip(reference, current, strict=True):
+        r = max(before / math.fsum(reference), empty)
+        c = max(now / math.fsum(current), empty)
+        total += (c - r) * math.log(c / r)
+    return total
+
+
+def ks(reference: Sequence[float], current: Sequence[float]) -> float:
+    """Largest distance of two empirical distribution functions, over every value of both."""
+    return max(
+        abs(share_up_to(reference, value) - share_up_to(current, value))
+        for value in {*reference, *current}
+    )
+
+
+def distinct(values: Iterable[Hashable]) -> int:
+    """Different values."""
+    return len(set(values))
+
+
+def heavy(values: Iterable[str]) -> Counter[str]:
+    """How often each value occurs."""
+    return Counter(values)
+
+
+def bucket_holds(value: float, index: int, scale: int, tolerance: float) -> bool:
+    """Whether ``base**index < value <= base**(index + 1)`` with ``base = 2**(2**-scale)``.
+
+    For a scale of 0 or less the bounds are powers of two and the answer is exact. For a finer
+    one, *value* ``** (2**scale)`` would need to be compared with powers of two; its logarithm is
+    taken with a mantissa of its own, so that only *tolerance* (in log2) is forgiven.
+    """
+    if scale <= 0:
+        width = 1 << -scale
+        exact = Fraction(value)
+        return _power(index * width) < exact <= _power((index + 1) * width)
+    mantissa, exponent = math.frexp(value)
+    low, high = Fraction(index, 1 << scale) - exponent, Fraction(index + 1, 1 << scale) - exponent
+    logarithm = math.log2(mantissa)
+    if mantissa == 0.5:  # a power of two: exact
+        return low < -1 <= high
+    return float(low) - tolerance < logarithm <= float(high) + tolerance
+
+
+def _power(exponent: int) -> Fraction:
+    return Fraction(2) ** exponent
