@@ -9,6 +9,7 @@ import copy
 import struct
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
@@ -107,7 +108,7 @@ def any_partition_is_the_whole(subject: Subject[S], data: st.DataObject) -> None
     stream = data.draw(subject.streams)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
     bounds = [0, *cuts, len(stream)]
-    parts = [stream[low:high] for low, high in zip(bounds, bounds[1:], strict=False)]
+    parts = [stream[low:high] for low, high in pairwise(bounds)]
     merged = subject.of([])
     for part in data.draw(st.permutations(parts)):
         merged = subject.merge(merged, subject.of(part))

@@ -173,9 +173,7 @@ class Buffer:
                 "AND start_ns = ? AND end_ns = ? ORDER BY id",
                 _columns(key),
             ).fetchall()
-        good = [
-            (identity, payload) for identity, crc, payload in rows if _intact(payload, crc)
-        ]
+        good = [(identity, payload) for identity, crc, payload in rows if _intact(payload, crc)]
         return good, len(rows) - len(good)
 
     def closed_until(self, entity: str, labels: Labels) -> int:

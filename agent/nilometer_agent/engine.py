@@ -22,6 +22,7 @@ from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
 from nilometer.profile import Profile, SummarySample
+from nilometer.reasons import DropReason
 from nilometer.window import Window
 from nilometer.wire.alerts import evaluation_to_bytes
 from nilometer.wire.profiles import (
@@ -128,11 +129,14 @@ class Engine:
         return request.samples
 
     def stop(self, timeout: float) -> None:
-        """Commit what is held, close every window, and end the thread. Safe twice."""
-        if not self._stopping.is_set():
+        """Commit what is held, close every window, and end the thread.
+
+        Safe before `start`, and twice.
+        """
+        if self._thread.is_alive():
             self._stopping.set()
             self._inbox.put(Arrival(None, lambda _: None))
-        self._thread.join(timeout)
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         while True:
@@ -202,7 +206,13 @@ class Engine:
         if batch.dropped:
             profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
         if batch.observations:
-            profiling.observe(unpack(batch.observations))
+            try:
+                observations = unpack(batch.observations)
+            except (msgspec.DecodeError, ValueError):
+                lost = {DropReason.MALFORMED_BATCH.value: batch.count}
+                profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
+                raise
+            profiling.observe(observations)
             self._watermark(entity, profiling.latest_ns)
 
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:

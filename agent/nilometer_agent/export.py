@@ -131,10 +131,11 @@ class Exporter:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. Safe twice."""
+        """Export once more and end. Safe before `start`, and twice."""
         if not self._stopping.is_set():
             self._stopping.set()
-            self._thread.join(timeout)
+            if self._thread.is_alive():
+                self._thread.join(timeout)
             self._sender.shutdown(timeout_millis=timeout * 1000)
 
     def observe(self, profile: Profile) -> None:

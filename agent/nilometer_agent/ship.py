@@ -88,11 +88,15 @@ class Shipper:
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Send what there is for up to *timeout* seconds, if the collector answers. Safe twice."""
+        """Send what there is for up to *timeout* seconds, if the collector answers.
+
+        Safe before `start`, and twice.
+        """
         until = self._clock.monotonic() + timeout
         self._stopping.set()
         self._wake.set()
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
         while self._stub is not None and self._clock.monotonic() < until:
             try:
                 if not self.ship_once():

@@ -27,7 +27,6 @@ class DropReason(Enum):
     """Why an observation was lost for good."""
 
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
-    AGENT_UNAVAILABLE = "agent_unavailable"  # the process ended before an agent had it
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
     INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from nilometer.capture.sink import Captured
 from nilometer.clock import NANOSECONDS
+from nilometer.reasons import DropReason
 
 T = TypeVar("T")
 
@@ -44,13 +46,13 @@ class MemoryOutlet:
     """An outlet that keeps what it is handed, for tests of capture without an agent."""
 
     captured: list[Captured] = dataclasses.field(default_factory=list)
-    dropped: int = 0
+    dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
     room: bool = True
 
-    def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
+    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""
         self.captured.extend(batch)
-        self.dropped += dropped
+        self.dropped.update(dropped)
 
     def has_room(self) -> bool:
         """As set."""

@@ -61,7 +61,8 @@ class AgentProcess:
 
     def status(self) -> StatusReply:
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:
-            return agent_stub(channel).Status(StatusRequest(), timeout=2)
+            reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=2)
+            return reply
 
     def count(self, name: str) -> int:
         return self.status().counters[name]

@@ -185,6 +185,10 @@ def test_a_wrong_setting_stops_the_start_with_one_line(
     assert "\n" not in line
 
 
+def test_the_application_may_be_named_as_older_starlettes_do() -> None:
+    assert NilometerMiddleware(app=echo, entity="tested").app is echo
+
+
 def test_inside_a_running_server_the_start_fails_with_the_same_line() -> None:
     sent: list[Any] = []
 
@@ -219,6 +223,19 @@ def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     assert len(caplog.records) == 1  # one line a minute
 
 
+def test_what_a_fault_or_a_spoilt_message_costs_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nilometer.capture.pack import packed_all
+
+    watched = Watched(ZOO["malformed_messages"], monkeypatch)
+    run(watched.middleware, scope_of(), request_of(ROW))
+    run(watched.middleware, scope_of(headers=[7]), request_of(ROW))
+    arrays, spoilt = packed_all(watched.offered(), b"")
+    worker = watched.middleware._worker
+    assert worker is not None
+    assert len(arrays) + spoilt + worker.guard.lost == 2
+    assert spoilt + worker.guard.lost >= 1
+
+
 def test_the_worker_moves_everything_to_its_outlet() -> None:
     middleware = NilometerMiddleware(echo, entity="tested")
     worker = middleware._worker
@@ -233,4 +250,4 @@ def test_the_worker_moves_everything_to_its_outlet() -> None:
     finally:
         monkey.undo()
     assert len(outlet.captured) == 700
-    assert outlet.dropped == 0
+    assert not outlet.dropped

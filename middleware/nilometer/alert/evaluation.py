@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nilometer.alert.alerter import Alerter, AlerterKind
-from nilometer.alert.statistic import STATISTICS
+from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS
 from nilometer.compare.comparison import Comparator, compare
 from nilometer.labels import Labels
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import Reference
-from nilometer.profile.summary import SummarySample
+from nilometer.profile.summary import Content, SummarySample
 from nilometer.window import Window
 
 
@@ -53,8 +53,9 @@ def evaluate(
     alerter: Alerter, sample: SummarySample, references: Mapping[str, Reference]
 ) -> Evaluation:
     """Apply *alerter* to *sample*; *references* are those of the entity, by name."""
-    count = sample.content.count
-    if alerter.statistic != "count" and count < alerter.minimum_count:
+    count = observations_behind(alerter, sample.content)
+    counts = alerter.kind is not AlerterKind.REFERENCE and alerter.statistic == COUNT
+    if count < alerter.minimum_count and not counts:
         why = f"{count} observations are fewer than the {alerter.minimum_count} asked for"
         return _evaluation(alerter, sample, Verdict.NOT_JUDGED, 0.0, why)
     match alerter.kind:
@@ -62,6 +63,12 @@ def evaluate(
             return _against_reference(alerter, sample, references)
         case AlerterKind.FIXED | AlerterKind.RANGE:
             return _against_limits(alerter, sample)
+
+
+def observations_behind(alerter: Alerter, content: Content) -> int:
+    """How many observations the verdict would rest on: cells for a share of cells, else values."""
+    shares = alerter.kind is not AlerterKind.REFERENCE and alerter.statistic in CELL_SHARES
+    return content.cells if shares and isinstance(content, FeatureProfile) else content.count
 
 
 def _against_reference(
@@ -102,7 +109,7 @@ def _against_limits(alerter: Alerter, sample: SummarySample) -> Evaluation:
     else:
         breached = not alerter.low <= value <= alerter.high
         limit = f"fine in [{alerter.low:g}, {alerter.high:g}]"
-    why = f"{alerter.statistic} is {value:.4g} ({limit}) over {sample.content.count} observations"
+    why = f"{alerter.statistic} is {value:.4g} ({limit}) over {observations_behind(alerter, sample.content)} observations"
     return _evaluation(alerter, sample, Verdict.BREACH if breached else Verdict.FINE, value, why)
 
 
@@ -121,7 +128,7 @@ def _evaluation(
         window=sample.window,
         verdict=verdict,
         value=value,
-        count=sample.content.count,
+        count=observations_behind(alerter, sample.content),
         reference_digest=reference_digest,
         evidence=evidence,
     )

@@ -61,9 +61,12 @@ def _count(content: Content) -> float | None:
     return float(content.count)
 
 
+COUNT = "count"  # judged however small it is: a minimum would make it blind
+CELL_SHARES = frozenset({"missing_ratio", "non_finite_ratio"})  # of all cells, not of values
+
 # Unit: that of the feature, or as the name says; ratios 0 to 1, latencies in seconds.
 STATISTICS: Mapping[str, Statistic] = {
-    "count": _count,
+    COUNT: _count,
     "mean": _mean,
     "min": _minimum,
     "max": _maximum,

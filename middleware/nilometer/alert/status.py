@@ -31,12 +31,15 @@ class EpisodeState:
         status: OK, ALERTING, or LEARNING until the first window that could be judged.
         breaches: Consecutive breaches up to now.
         fines: Consecutive judged windows without one.
+        since_ns: Start of the first of the consecutive breaches, Unix nanoseconds: since when
+            something is wrong; kept while an episode is open.
         last_end_ns: End of the newest window that was evaluated; older ones change nothing.
     """
 
     status: AlertStatus = AlertStatus.LEARNING
     breaches: int = 0
     fines: int = 0
+    since_ns: int = 0
     last_end_ns: int = 0
 
 
@@ -55,6 +58,8 @@ def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, 
         case Verdict.NOT_JUDGED:
             return state, None
         case Verdict.BREACH:
+            if state.breaches == 0 and state.status is not AlertStatus.ALERTING:
+                state = replace(state, since_ns=evaluation.window.start_ns)
             state = replace(state, breaches=state.breaches + 1, fines=0)
             if state.status is AlertStatus.ALERTING:
                 return state, None

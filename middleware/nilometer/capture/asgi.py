@@ -43,8 +43,9 @@ class NilometerMiddleware:
             server builds the middleware itself, its start fails with the same line.
     """
 
-    def __init__(self, app: ASGIApp, **options: object) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp | None = None, /, **options: Any) -> None:
+        # Starlette before 0.35 names the application; type checkers want it positional.
+        self.app: ASGIApp = options.pop("app") if app is None else app
         self._refusal: str | None = None
         self._guard = Guard()
         self._worker: Worker | None = None
@@ -60,9 +61,11 @@ class NilometerMiddleware:
             return
         self._excluded = frozenset(settings.exclude)
         self._cap = settings.max_body_bytes
-        self._worker = Worker(settings)
+        self._worker = Worker(settings, self._guard)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(  # noqa: C901, PLR0915  see the docstring
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Serve one scope through the application; note what passes, offer one observation.
 
         One function with closures, and a `send` that hands back the server's own awaitable: this
@@ -153,14 +156,14 @@ class NilometerMiddleware:
                     (request_size if request else 0) + (response_size if response else 0),
                 )
             except Exception as error:  # monitoring must never fail a prediction
-                guard.note(error)
+                guard.note(error, lost=1)
 
     def _start(self, worker: Worker) -> bool:
         """Start the thread of this process; false where that failed."""
         try:
             worker.ensure_started()
         except Exception as error:  # monitoring must never fail a prediction
-            self._guard.note(error)
+            self._guard.note(error, lost=1)
             return False
         return True
 

@@ -17,10 +17,11 @@ class Guard:
     20 faults in 60 seconds trip it; it re-arms after a minute, then two, four ... up to an hour.
     """
 
-    __slots__ = ("_first", "_logged", "_recent", "_rest", "faults", "until")
+    __slots__ = ("_first", "_logged", "_recent", "_rest", "faults", "lost", "until")
 
     def __init__(self) -> None:
         self.faults = 0
+        self.lost = 0  # observations that a fault cost
         self._recent = 0
         self._first = 0.0
         self._logged = -WITHIN_SECONDS
@@ -32,9 +33,10 @@ class Guard:
         """Whether monitoring is out of the path now."""
         return self.until != 0.0 and time.monotonic() < self.until
 
-    def note(self, error: Exception) -> None:
-        """Count *error*; never raises."""
+    def note(self, error: Exception, lost: int = 0) -> None:
+        """Count *error* and the observations it cost; never raises."""
         try:
+            self.lost += lost
             now = time.monotonic()
             self.faults += 1
             if now - self._first > WITHIN_SECONDS:
@@ -46,6 +48,6 @@ class Guard:
                 self._recent = 0
             if now - self._logged >= WITHIN_SECONDS:
                 self._logged = now
-                log.error("observation lost", exc_info=error, extra={"faults": self.faults})
+                log.error("a fault of ours", exc_info=error, extra={"faults": self.faults})
         except Exception:
             self.faults += 1

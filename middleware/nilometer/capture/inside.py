@@ -9,12 +9,12 @@ kept: `profiles` shows them.
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from nilometer.capture.link import AgentLink
 from nilometer.capture.observation import Observation
-from nilometer.capture.pack import packed
+from nilometer.capture.pack import Packed, packed_all, with_spoilt
 from nilometer.capture.profiling import Profiling
 from nilometer.capture.settings import CaptureSettings
 from nilometer.capture.sink import Captured
@@ -64,13 +64,14 @@ class InsideOutlet:
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
 
-    def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
+    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
-        in_slices(self._observing(batch))
-        self._observations += len(batch)
-        if dropped:
-            event_ns = batch[-1][0] if batch else time.time_ns()
-            self._profiling.book_drops({DropReason.QUEUE_FULL.value: dropped}, event_ns)
+        arrays, spoilt = packed_all(batch, self._header)
+        in_slices(self._observing(arrays))
+        self._observations += len(arrays)
+        lost = with_spoilt(dropped, spoilt)
+        if lost:
+            self._profiling.book_drops(lost, batch[-1][0] if batch else time.time_ns())
 
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
@@ -90,9 +91,9 @@ class InsideOutlet:
         self._hand_on_deltas()
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
 
-    def _observing(self, batch: Sequence[Captured]) -> Iterator[None]:
-        for captured in batch:
-            self._profiling.observe([Observation(*packed(captured, self._header))])
+    def _observing(self, arrays: Iterable[Packed]) -> Iterator[None]:
+        for array in arrays:
+            self._profiling.observe([Observation(*array)])
             yield
 
     def _hand_on_deltas(self) -> None:

@@ -1,11 +1,11 @@
 """Profiling in the agent: batches go out as packed bytes and are parsed there."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nilometer.capture.link import AgentLink
 from nilometer.capture.observation import pack
-from nilometer.capture.pack import packed
+from nilometer.capture.pack import packed_all, with_spoilt
 from nilometer.capture.settings import CaptureSettings
 from nilometer.capture.sink import Captured
 from nilometer.reasons import DropReason
@@ -20,17 +20,19 @@ class OutsideOutlet:
         self._link = link
         self._header = settings.event_time_header.lower().encode("latin-1")
 
-    def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
+    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""
+        arrays, spoilt = packed_all(batch, self._header)
         message = CaptureBatch(
             entity=self._settings.entity,
             labels=self._settings.labels,
             event_time_field=self._settings.event_time_field,
+            count=len(arrays),
+            dropped=with_spoilt(dropped, spoilt),
         )
-        if batch:
-            message.observations = pack([packed(captured, self._header) for captured in batch])
-        if dropped:
-            message.dropped[DropReason.QUEUE_FULL.value] = dropped
+        if arrays:
+            message.observations = pack(arrays)
+        if message.dropped:
             message.dropped_unix_nano = batch[-1][0] if batch else time.time_ns()
         self._link.send(message, len(batch))
 

@@ -12,11 +12,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from nilometer.capture.guard import Guard
 from nilometer.capture.settings import CaptureSettings
 from nilometer.capture.sink import Captured, Sink
+from nilometer.reasons import DropReason
 
 MAX_BATCH = 256  # observations
 MAX_BATCH_BYTES = 1 << 20  # of bodies; one observation may exceed it by its own size
@@ -28,8 +31,8 @@ log = logging.getLogger("nilometer.capture")
 class Outlet(Protocol):
     """Where batches of captured requests go. Used by one thread."""
 
-    def hand_on(self, batch: Sequence[Captured], dropped: int) -> None:
-        """Take *batch* and book *dropped* observations that were lost before it."""
+    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
+        """Take *batch* and book observations that were lost before it."""
         ...
 
     def has_room(self) -> bool:
@@ -48,15 +51,16 @@ class Outlet(Protocol):
 class Worker:
     """One process's way to the agent. Thread rule: `ensure_started` from the event loop."""
 
-    def __init__(self, settings: CaptureSettings) -> None:
+    def __init__(self, settings: CaptureSettings, guard: Guard | None = None) -> None:
         self.settings = settings
+        self.guard = guard or Guard()
         self.sink = Sink(settings.max_queue_bytes)
         self.started = False  # whether this process has its thread
         self.outlet: Outlet | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._stopping = False
-        self._booked_refusals = 0
+        self._booked: Counter[DropReason] = Counter()
         self._owner = 0
         os.register_at_fork(after_in_child=self._forget)
 
@@ -92,7 +96,8 @@ class Worker:
         self.started = False
         self._wake = threading.Event()
         self._stopping = False
-        self._booked_refusals = 0
+        self.guard.lost = 0
+        self._booked = Counter()
 
     def _run(self) -> None:
         try:
@@ -111,18 +116,27 @@ class Worker:
         if left:
             log.warning("observations lost at the end of the process", extra={"observations": left})
 
+    def _lost(self) -> Counter[DropReason]:
+        """Observations this process has lost so far."""
+        return Counter(
+            {
+                DropReason.QUEUE_FULL: self.sink.refused,
+                DropReason.INTERNAL_ERROR: self.guard.lost,
+            }
+        )
+
     def _step(self, outlet: Outlet) -> bool:
         """Move what is there, one batch at a time; returns whether there was anything."""
         took = False
         try:
             while outlet.has_room():
                 batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
-                refused = self.sink.refused
-                lost = refused - self._booked_refusals
-                if not batch and not lost:
+                lost = self._lost()
+                new = {reason: n for reason, n in (lost - self._booked).items() if n}
+                if not batch and not new:
                     break
-                outlet.hand_on(batch, lost)
-                self._booked_refusals = refused
+                self._booked = lost
+                outlet.hand_on(batch, new)
                 took = True
                 if len(batch) < MAX_BATCH:
                     break

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from nilometer.profile.feature import FeatureProfile, masked
+from nilometer.profile.feature import FeatureProfile, pseudonym
 from nilometer.profile.reference import ReferenceColumn
-from nilometer.sketch.histogram import BinnedCounts
+from nilometer.sketch.histogram import BinnedCounts, quantile_edges
 
 OTHER = "other"  # the bin of categories that the reference does not name
 
@@ -67,9 +67,12 @@ def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBi
             reference=before, current=now, names=names, ordered=True, rebinned=rebinned
         )
     named = [value for value, _ in past.categories.top(past.categories.capacity)]
-    present = current.categories.counts
+    present: dict[str, int] = {}
+    for value, count in current.categories.counts.items():
+        key = pseudonym(value)  # either side may have readable names or masked ones
+        present[key] = present.get(key, 0) + count
     before = [float(past.categories.counts[value]) for value in named]
-    now = [float(present.get(value, 0) + present.get(masked(value), 0)) for value in named]
+    now = [float(present.get(pseudonym(value), 0)) for value in named]
     before.append(float(past.count - sum(before)))
     now.append(float(current.count - sum(now)))
     return CommonBins(reference=before, current=now, names=[*named, OTHER], ordered=False)
@@ -80,7 +83,7 @@ def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
     if not feature.moments.count:
         return ReferenceColumn(feature=feature, edges=())
     shares = np.arange(1, bins) / bins
-    edges = tuple(np.unique(feature.digest.quantile(shares)).tolist())
+    edges = quantile_edges(feature.digest.quantile(shares))
     return ReferenceColumn(feature=feature, edges=edges)
 
 
@@ -90,7 +93,7 @@ def exact_reference_column(
     """The same where the finite *numbers* are at hand: edges and counts are exact."""
     if not numbers.size:
         return ReferenceColumn(feature=feature, edges=())
-    edges = tuple(np.unique(np.quantile(numbers, np.arange(1, bins) / bins)).tolist())
+    edges = quantile_edges(np.quantile(numbers, np.arange(1, bins) / bins))
     feature.binned = BinnedCounts.of(numbers, edges)
     return ReferenceColumn(feature=feature, edges=edges)
 

@@ -35,6 +35,11 @@ def masked(value: str) -> str:
     return MASK_PREFIX + digest.hexdigest()
 
 
+def pseudonym(name: str) -> str:
+    """The masked form of a category's name, whether it is masked already or not."""
+    return name if name.startswith(MASK_PREFIX) else masked(name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
     """What a profile is told about a feature before it sees a value.
@@ -128,6 +133,11 @@ class FeatureProfile:
         if numbers.size == 0:
             return
         self._add_type("number", int(numbers.size))
+        # Bins count every finite number or are not kept: what was merged from parts without
+        # bins has none, and starts none.
+        edges = self.spec.edges if self.binned is None else self.binned.edges
+        if self.binned is None and self.moments.count:
+            edges = None
         finite = np.isfinite(numbers)
         if not finite.all():
             self.nan += int(np.isnan(numbers).sum())
@@ -139,8 +149,8 @@ class FeatureProfile:
         self.moments = self.moments.merge(Moments.of(numbers))
         self.digest.observe(numbers)
         self.histogram = self.histogram.merge(ExponentialHistogram.of(numbers))
-        if self.spec.edges is not None:
-            counts = BinnedCounts.of(numbers, self.spec.edges)
+        if edges is not None:
+            counts = BinnedCounts.of(numbers, edges)
             self.binned = counts if self.binned is None else self.binned.merge(counts)
         if self.spec.distinct:
             self._distinct().observe_numbers(numbers)
@@ -172,6 +182,7 @@ class FeatureProfile:
         parts = list(profiles)
         merged = cls(spec=parts[0].spec) if parts else cls()
         merged.digest = TDigest.merge_all(part.digest for part in parts)
+        merged.categories = Frequent.merge_all(part.categories for part in parts)
         numeric = [part for part in parts if part.moments.count]
         if numeric and all(part.binned is not None for part in numeric):
             bins = [part.binned for part in numeric if part.binned is not None]
@@ -187,7 +198,6 @@ class FeatureProfile:
             merged.types = added(merged.types, part.types)
             merged.moments = merged.moments.merge(part.moments)
             merged.histogram = merged.histogram.merge(part.histogram)
-            merged.categories = merged.categories.merge(part.categories)
             if part.distinct is not None:
                 both = merged.distinct
                 merged.distinct = part.distinct if both is None else both.merge(part.distinct)
@@ -242,9 +252,11 @@ def _strings(cells: Sequence[Cell]) -> Iterable[str]:
 def _scalar(cell: Cell) -> Cell:
     """Plain Python for numpy scalars and decimals."""
     if isinstance(cell, np.generic):
-        return _scalar(cell.item())
+        plain = cell.item()
+        # Extended precision has no plain twin: item() hands back the same type.
+        return float(cell) if isinstance(plain, np.floating) else plain
     if isinstance(cell, Decimal):
-        return float(cell)
+        return math.nan if cell.is_nan() else float(cell)  # a signalling NaN would raise
     return cell
 
 

@@ -8,7 +8,7 @@ Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and 
 data streams" (2005); merge after Agarwal et al., "Mergeable summaries" (2012).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -58,18 +58,31 @@ class Frequent:
         Raises:
             IncompatibleSketches: If the capacities differ.
         """
-        if self.capacity != other.capacity:
-            raise IncompatibleSketches("capacity", self.capacity, other.capacity)
+        return self.merge_all((self, other))
+
+    @classmethod
+    def merge_all(cls, parts: Iterable[Self]) -> Self:
+        """A sketch of all streams, the same for every order of *parts*.
+
+        Raises:
+            IncompatibleSketches: If the capacities differ.
+        """
+        held = list(parts)
+        capacity = held[0].capacity if held else DEFAULT_CAPACITY
         counts: dict[str, int] = {}
         errors: dict[str, int] = {}
-        floors = (self._floor(), other._floor())
-        for value in self.counts.keys() | other.counts.keys():
-            for side, floor in zip((self, other), floors, strict=True):
-                counts[value] = counts.get(value, 0) + side.counts.get(value, floor)
-                missing = 0 if value in side.counts else floor
-                errors[value] = errors.get(value, 0) + side.errors.get(value, missing)
-        total = self.total + other.total
-        return self._kept(self.capacity, total, counts, errors)
+        spare = 0  # what a value may have had in the parts that do not keep it
+        for part in held:
+            if part.capacity != capacity:
+                raise IncompatibleSketches("capacity", capacity, part.capacity)
+            floor = part._floor()
+            spare += floor
+            for value, count in part.counts.items():
+                counts[value] = counts.get(value, 0) + count - floor
+                errors[value] = errors.get(value, 0) + part.errors.get(value, 0) - floor
+        upper = {value: count + spare for value, count in counts.items()}
+        excess = {value: error + spare for value, error in errors.items()}
+        return cls._kept(capacity, sum(part.total for part in held), upper, excess)
 
     def _floor(self) -> int:
         """What a value that is not kept may have had."""

@@ -97,26 +97,19 @@ class ExponentialHistogram:
 
     def merge(self, other: Self) -> Self:
         """A histogram of both streams: exact, in any order."""
+        sides = ((self.positive, other.positive), (self.negative, other.negative))
+        # The scale is found before anything is laid out: far-off buckets would fill memory.
         scale = min(self.scale, other.scale)
+        while any(
+            _width(ours, self.scale - scale, theirs, other.scale - scale) > MAX_BUCKETS
+            for ours, theirs in sides
+        ):
+            scale -= 1
         positive, negative = (
             ours.downscaled(self.scale - scale).plus(theirs.downscaled(other.scale - scale))
-            for ours, theirs in (
-                (self.positive, other.positive),
-                (self.negative, other.negative),
-            )
+            for ours, theirs in sides
         )
-        steps = 0
-        while (
-            max(len(positive.downscaled(steps).counts), len(negative.downscaled(steps).counts))
-            > MAX_BUCKETS
-        ):
-            steps += 1
-        return type(self)(
-            scale - steps,
-            self.zero_count + other.zero_count,
-            positive.downscaled(steps),
-            negative.downscaled(steps),
-        )
+        return type(self)(scale, self.zero_count + other.zero_count, positive, negative)
 
     def quantile(self, q: float) -> float | None:
         """The middle (geometric) of the bucket in which the share *q* is reached."""
@@ -162,6 +155,16 @@ def _indices(values: NDArray[np.float64], scale: int) -> NDArray[np.int64]:
     return np.asarray(((exponents - 1) << scale) + fine - 1)
 
 
+def _width(ours: Buckets, our_steps: int, theirs: Buckets, their_steps: int) -> int:
+    """Buckets from the first to the last of both sides, each downscaled by its steps."""
+    ends = [
+        (side.offset >> steps, (side.offset + len(side.counts) - 1) >> steps)
+        for side, steps in ((ours, our_steps), (theirs, their_steps))
+        if side.counts
+    ]
+    return max(end for _, end in ends) - min(start for start, _ in ends) + 1 if ends else 0
+
+
 def _span(low: float, high: float, scale: int) -> int:
     return _index(high, scale) - _index(low, scale) + 1
 
@@ -181,8 +184,14 @@ def edges_id(edges: Sequence[float]) -> str:
 
 
 def quantile_edges(quantiles: NDArray[np.float64]) -> tuple[float, ...]:
-    """Edges at the quantiles of a reference; ties collapse into one edge."""
-    return tuple(np.unique(quantiles[np.isfinite(quantiles)]).tolist())
+    """Edges at ascending *quantiles* of a reference, shape (k,); at most *k* of them.
+
+    A value that fills more than one quantile - zeros, a flag, a default - has a bin of its own,
+    ``[v, next float)``: what was constant and becomes something else is then seen on either side.
+    """
+    values, counts = np.unique(quantiles[np.isfinite(quantiles)], return_counts=True)
+    atoms = values[counts > 1]
+    return tuple(np.unique(np.concatenate([values, np.nextafter(atoms, np.inf)])).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,9 @@ class Moments:
         a, b = self.count, other.count
         n = a + b
         delta = other.mean - self.mean
+        if not math.isfinite(delta):  # the means are further apart than a float can say
+            mean = self.mean * (a / n) + other.mean * (b / n)
+            return type(self)(n, mean, math.inf, math.copysign(math.inf, delta), math.inf)
         step = delta / n
         product = delta * step * a * b
         m3 = (

@@ -42,7 +42,7 @@ class TDigest:
             error of .001 anywhere and .0005 at q = .001 and .999.
 
     Raises:
-        ValueError: If *compression* is below 20.
+        ValueError: If *compression* is below 20 or not finite.
 
     Only finite values may be observed: what is not finite is counted by the profile that owns
     the digest. Not thread-safe; one owner observes, anyone may merge a copy.
@@ -60,8 +60,8 @@ class TDigest:
     )
 
     def __init__(self, compression: float = DEFAULT_COMPRESSION) -> None:
-        if not compression >= MINIMUM_COMPRESSION:
-            raise ValueError(f"compression must be at least 20, not {compression:g}")
+        if not MINIMUM_COMPRESSION <= compression < math.inf:
+            raise ValueError(f"compression must be finite and at least 20, not {compression:g}")
         self.compression = float(compression)
         self._means: Floats = np.empty(0)
         self._weights: Floats = np.empty(0)
@@ -105,7 +105,7 @@ class TDigest:
         """
         if values.size == 0:
             return
-        low, high = float(values.min()), float(values.max())
+        low, high = float(values.min()) + 0.0, float(values.max()) + 0.0
         if not (math.isfinite(low) and math.isfinite(high)):
             raise ValueError("a t-digest observes finite values only")
         self._min, self._max = min(self._min, low), max(self._max, high)
@@ -115,7 +115,8 @@ class TDigest:
         while start < values.size:
             room = BUFFER - self._pending
             part = values[start : start + room]
-            self._buffer[self._pending : self._pending + part.size] = part
+            # Adding 0.0 turns -0.0 into 0.0: one value, one centroid.
+            np.add(part, 0.0, out=self._buffer[self._pending : self._pending + part.size])
             self._pending += part.size
             start += part.size
             if self._pending == BUFFER:

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CaptureBatch(_message.Message):
-    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "event_time_field")
+    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "count", "event_time_field")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class CaptureBatch(_message.Message):
     DROPPED_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_FIELD_FIELD_NUMBER: _ClassVar[int]
     worker: bytes
     sequence: int
@@ -40,8 +41,9 @@ class CaptureBatch(_message.Message):
     dropped_unix_nano: int
     partials: _containers.RepeatedCompositeFieldContainer[_summary_pb2.SummarySample]
     labels: _containers.ScalarMap[str, str]
+    count: int
     event_time_field: str
-    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., event_time_field: _Optional[str] = ...) -> None: ...
+    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., count: _Optional[int] = ..., event_time_field: _Optional[str] = ...) -> None: ...
 
 class CaptureAcknowledgement(_message.Message):
     __slots__ = ("sequence",)
