@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto bench format clean
+.PHONY: help demo test check lint types layers generated web proto settings bench format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,11 +61,15 @@ $(PROTO_VENV)/.made:
 	$(PROTO_VENV)/bin/python -m pip install --quiet grpcio-tools==1.76.0
 	touch $@
 
-generated: $(PROTO_VENV)/.made
+generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py --check
+	$(BIN)/python scripts/generate_settings.py --check
 
 proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py
+
+settings: $(VENV)/.installed-check ## Generate docs/settings.md from the code
+	$(BIN)/python scripts/generate_settings.py
 
 bench: $(VENV)/.installed-bench ## Cost per request beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -15,7 +15,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """A response body or a part of one."""
 
 
-class EntityView(View):
+class EntityView(View, frozen=True, kw_only=True):
     """A monitored entity and how it is."""
 
     name: str
@@ -28,7 +28,7 @@ class EntityView(View):
     references: list[str]
 
 
-class SummaryView(View):
+class SummaryView(View, frozen=True, kw_only=True):
     """A named series of an entity."""
 
     entity: str
@@ -41,7 +41,7 @@ class SummaryView(View):
     labels: dict[str, list[str]]  # every key with its values, sorted
 
 
-class CoverageView(View):
+class CoverageView(View, frozen=True, kw_only=True):
     """seen = profiled + sampled_out + sum(dropped) + sum(undecodable)."""
 
     seen: int
@@ -51,7 +51,7 @@ class CoverageView(View):
     undecodable: dict[str, int]
 
 
-class CategoryView(View):
+class CategoryView(View, frozen=True, kw_only=True):
     """One value of a category with its share of the non-missing rows."""
 
     value: str
@@ -59,14 +59,14 @@ class CategoryView(View):
     ratio: float
 
 
-class HistogramView(View):
+class HistogramView(View, frozen=True, kw_only=True):
     """Counts between edges, in the unit of the feature: ``len(edges) == len(counts) + 1``."""
 
     edges: list[float]
     counts: list[float]
 
 
-class FeatureView(View):
+class FeatureView(View, frozen=True, kw_only=True):
     """A distribution of one feature in one window, or of a reference."""
 
     count: int  # finite numbers and categories
@@ -84,7 +84,7 @@ class FeatureView(View):
     top: list[CategoryView]  # at most 20
 
 
-class ServiceView(View):
+class ServiceView(View, frozen=True, kw_only=True):
     """Requests of one window."""
 
     requests: int
@@ -96,7 +96,7 @@ class ServiceView(View):
     latency_mean_seconds: float | None
 
 
-class SampleView(View):
+class SampleView(View, frozen=True, kw_only=True):
     """All samples of one summary and window that matched the filter, merged."""
 
     window_start: float
@@ -108,7 +108,7 @@ class SampleView(View):
     ks: float | None  # 0 .. 1
 
 
-class ReferenceView(View):
+class ReferenceView(View, frozen=True, kw_only=True):
     """A reference and, when a summary was asked for, its distribution."""
 
     entity: str
@@ -120,7 +120,7 @@ class ReferenceView(View):
     feature: FeatureView | None
 
 
-class SamplesView(View):
+class SamplesView(View, frozen=True, kw_only=True):
     """A series, oldest window first, beside its reference."""
 
     entity: str
@@ -129,7 +129,7 @@ class SamplesView(View):
     reference: ReferenceView | None
 
 
-class TransitionView(View):
+class TransitionView(View, frozen=True, kw_only=True):
     """An opening or a closing of an episode."""
 
     at: float  # end of the window that caused it
@@ -138,7 +138,7 @@ class TransitionView(View):
     evidence: str
 
 
-class EpisodeView(View):
+class EpisodeView(View, frozen=True, kw_only=True):
     """The time from an alerter's opening to its closing."""
 
     id: int
@@ -158,7 +158,7 @@ class EpisodeView(View):
     history: list[TransitionView]
 
 
-class AlerterView(View):
+class AlerterView(View, frozen=True, kw_only=True):
     """A rule. See nilometer.alert.Alerter for meaning and bounds."""
 
     entity: str
@@ -178,7 +178,7 @@ class AlerterView(View):
     severity: str = "warning"
 
 
-class Problem(View):
+class Problem(View, frozen=True, kw_only=True):
     """RFC 9457 problem details."""
 
     type: str

@@ -134,7 +134,7 @@ def test_a_sample_that_fails_its_checksum_is_left_out_and_logged(
 ) -> None:
     ship(store, [arrival(1), arrival(2)])
     with sqlite3.connect(database) as writer:
-        writer.execute("UPDATE samples SET payload = x'00' || payload WHERE sequence = 1")
+        writer.execute("UPDATE samples SET payload = zeroblob(40) WHERE sequence = 1")
     writer.close()
     query = Query(store, SteppedClock())
     samples = query.samples(SamplesQuestion(entity=ENTITY, summary="input.amount")).samples

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
 
-import oracles
 from nilometer.sketch import TDigest
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -15,8 +15,8 @@ SHAPES = ("normal", "lognormal", "gamma", "poisson", "bimodal", "zeros")
 MIDDLE = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 TAILS = (0.001, 0.999)
 # The low tail of gamma(.3) falls over decades inside one centroid: .00045 on average, by sample
-# up to .00054 (12 seeds). The other shapes stay under .0003.
-TAIL_BOUND = dict.fromkeys(SHAPES, 0.0005) | {"gamma": 0.0006}
+# up to .00054 (12 seeds), .00063 after 1,000 merges one by one. The others stay under .0003.
+TAIL_BOUND = dict.fromkeys(SHAPES, 0.0005) | {"gamma": 0.0008}
 
 
 def rows_of(shape: str) -> Floats:

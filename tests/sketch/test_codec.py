@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-import strategies
 from nilometer.sketch.codec import KEPT_BITS, from_rounded_bits, from_varints, rounded_bits, varints
 
 UNSIGNED = st.integers(0, 2**64 - 1)

@@ -1,9 +1,9 @@
+import oracles
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
-import strategies
 from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import Frequent
 

@@ -2,12 +2,12 @@ import math
 import tracemalloc
 
 import numpy as np
+import oracles
 import pytest
+import strategies
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-import oracles
-import strategies
 from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import BinnedCounts, ExponentialHistogram
 from nilometer.sketch.histogram import (
@@ -81,11 +81,20 @@ def test_the_scale_falls_until_a_side_fits_and_no_further(values: list[float]) -
     assert max(len(side.counts) for side in sides) <= MAX_BUCKETS
     if histogram.scale < MAX_SCALE:
         finer = histogram.scale + 1
-        widths = []
-        for side in ([v for v in values if v > 0], [-v for v in values if v < 0]):
-            if side:
-                widths.append(_index(max(side), finer) - _index(min(side), finer) + 1)
-        assert max(widths) > MAX_BUCKETS
+        magnitudes = ([v for v in values if v > 0], [-v for v in values if v < 0])
+        assert any(
+            _index(max(side), finer) - _index(min(side), finer) >= MAX_BUCKETS
+            for side in magnitudes
+            if side
+        )
+
+
+@pytest.mark.parametrize(("buckets", "scale"), [(160, MAX_SCALE), (161, MAX_SCALE - 1)])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_side_holds_160_buckets_and_not_one_more(buckets: int, scale: int, sign: float) -> None:
+    low, high = (sign * 2.0 ** ((index + 0.5) / (1 << MAX_SCALE)) for index in (0, buckets - 1))
+    assert histogram_of(low, high).scale == scale
+    assert histogram_of(low).merge(histogram_of(high)).scale == scale
 
 
 @given(strategies.streams_of_any)
@@ -179,6 +188,12 @@ def test_edges_have_one_name_each(ours: tuple[float, ...], theirs: tuple[float, 
     assert (edges_id(ours) == edges_id(theirs)) == (ours == theirs)
 
 
-def test_edges_at_quantiles_are_ascending_without_ties() -> None:
-    quantiles = np.array([0.0, 0.0, 1.0, math.nan, 2.0, 2.0, math.inf])
-    assert quantile_edges(quantiles) == (0.0, 1.0, 2.0)
+@given(st.lists(st.integers(0, 9).map(float), min_size=1, max_size=64))
+def test_a_value_that_fills_several_quantiles_has_a_bin_of_its_own(values: list[float]) -> None:
+    quantiles = np.array([*sorted(values), math.nan, math.inf])
+    edges = quantile_edges(quantiles)
+    assert len(edges) <= len(values)
+    assert list(edges) == sorted({*edges})
+    assert {*values} <= {*edges}
+    for value in set(values):
+        assert (math.nextafter(value, math.inf) in edges) == (values.count(value) > 1)

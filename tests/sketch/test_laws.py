@@ -1,13 +1,13 @@
 from typing import Any
 
+import laws
 import numpy as np
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-
-import laws
-import strategies
 from laws import Law, Subject, bits, sorted_items
+
 from nilometer.sketch import (
     BinnedCounts,
     Distinct,

@@ -3,12 +3,12 @@ import statistics
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracles
-import strategies
 from nilometer.sketch import Moments
 
 measured = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40)

@@ -2,13 +2,13 @@ import math
 from typing import Any
 
 import numpy as np
+import oracles
 import pytest
+import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tdigest import TDigest as PeerDigest
 
-import oracles
-import strategies
 from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import TDigest
 
@@ -69,6 +69,17 @@ def test_an_atom_keeps_its_share_exactly() -> None:
     assert float(digest.rank(0.0)) == pytest.approx(0.6, abs=1e-12)
     assert digest.quantile([0.0, 0.3, 0.5, 0.599]).tolist() == [0.0] * 4
     assert float(digest.rank(np.nextafter(0.0, -1))) == 0.0
+
+
+def test_an_atom_that_meets_a_slope_at_the_same_mean_is_a_slope() -> None:
+    """Only where every observation had the value is the distribution function a step."""
+    slope = TDigest.from_centroids(
+        floats(5.0), floats(10.0), np.array([False]), minimum=0.0, maximum=10.0
+    )
+    merged = slope.merge(TDigest.of([5.0]))
+    means, weights, atoms = merged.centroids()
+    assert (means.tolist(), weights.tolist(), atoms.tolist()) == ([5.0], [11.0], [False])
+    assert 0.0 < float(merged.rank(2.5)) < 0.5
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=300), st.floats(0, 1))

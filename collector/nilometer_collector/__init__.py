@@ -1,0 +1,1 @@
+"""The central side of nilometer: ingest, store, query, notify, serve."""

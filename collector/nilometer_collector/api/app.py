@@ -1,0 +1,117 @@
+"""The Starlette application."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.staticfiles import StaticFiles
+
+from nilometer.clock import Clock
+from nilometer_collector.api.openapi import document
+from nilometer_collector.api.operations import Endpoints, Operation, operations
+from nilometer_collector.api.parameters import Given
+from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
+from nilometer_collector.api.shield import Shield
+from nilometer_collector.counters import Counters
+from nilometer_collector.query import Query
+from nilometer_collector.store import Store
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+NO_PAGES = (
+    "nilometer collector\n\nThe pages are not built here. In a checkout, run `make web`.\n"
+    "The API is at /api/v1, described by /openapi.json.\n"
+)
+
+
+class Pages:
+    """The built pages; those with a hash in their name may be kept for ever.
+
+    Args:
+        static: Folder of the build.
+    """
+
+    def __init__(self, static: Path) -> None:
+        self._files = StaticFiles(directory=static, html=True)
+
+    async def __call__(self, request: Request) -> Response:
+        """A file, or 404."""
+        path = request.path_params["path"]
+        response = await self._files.get_response(path or ".", request.scope)
+        kept = path.startswith("assets/")
+        response.headers["cache-control"] = (
+            "public, max-age=31536000, immutable" if kept else "no-cache"
+        )
+        return response
+
+
+def make_app(
+    store: Store,
+    query: Query,
+    clock: Clock,
+    counters: Counters,
+    *,
+    wake: Callable[[], None],
+    public_url: str = "",
+    static: Path = STATIC,
+) -> Starlette:
+    """The API and the pages over *store*.
+
+    Args:
+        store: Where rules are kept.
+        query: What answers questions.
+        clock: Wall time.
+        counters: Shown at /readyz.
+        wake: Called when a change may have queued a notification.
+        public_url: Under which the pages are known; its host is answered.
+        static: Folder of the built pages.
+    """
+    table = operations(Endpoints(store, query, clock, counters, wake))
+    described = msgspec.json.encode(document(table))
+
+    async def openapi(request: Request) -> Response:
+        Given(request, ())
+        return Response(described, media_type="application/json")
+
+    async def no_pages(_: Request) -> Response:
+        return Response(NO_PAGES, media_type="text/plain")
+
+    routes: list[BaseRoute] = [*_routes(table), Route("/openapi.json", openapi)]
+    if (static / "index.html").is_file():
+        # A route and not a mount: a mount would answer every method of every path itself.
+        routes.append(Route("/{path:path}", Pages(static).__call__))
+    else:
+        routes.append(Route("/", no_pages))
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Shield, public_host=urlsplit(public_url).hostname or "")],
+        exception_handlers={
+            HTTPException: on_http_error,
+            Exception: on_bug,
+            **dict.fromkeys(EXPECTED, on_error),
+        },
+    )
+
+
+def _routes(table: Sequence[Operation]) -> list[Route]:
+    """One route a path, so that another method on it is 405 with all that are allowed."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in table:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(path, _choose(methods), methods=list(methods)) for path, methods in by_path.items()
+    ]
+
+
+def _choose(methods: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await methods[method](request)
+
+    return endpoint

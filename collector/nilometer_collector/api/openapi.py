@@ -1,0 +1,84 @@
+"""The OpenAPI 3.1 document, made from the table of operations and the structures."""
+
+import http
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+import nilometer
+from nilometer_collector.api.operations import Operation
+from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.problems import MEDIA_TYPE
+from nilometer_collector.views import Problem
+
+_REFERENCES = "#/components/schemas/{name}"
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The document of *operations*."""
+    table = list(operations)
+    kinds: list[type] = [Problem]
+    for operation in table:
+        kinds += [kind for kind in (operation.answer, operation.body) if kind is not None]
+    distinct = list(dict.fromkeys(kinds))
+    schemas, components = msgspec.json.schema_components(distinct, ref_template=_REFERENCES)
+    schema_of = dict(zip(distinct, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in table:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(
+            operation, schema_of
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "nilometer collector",
+            "version": nilometer.__version__,
+            "description": "Times are Unix seconds, UTC; windows are half-open; a number that "
+            "does not exist is null. Errors are RFC 9457 problem details.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
+
+
+def _described(operation: Operation, schema_of: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    responses: dict[str, Any] = {
+        str(status): _answer(http.HTTPStatus(status).phrase, MEDIA_TYPE, schema_of[Problem])
+        for status in operation.errors
+    }
+    if operation.answer is None:
+        responses["204"] = {"description": "Done."}
+    else:
+        schema = schema_of[operation.answer]
+        responses["200"] = _answer("The answer.", "application/json", schema)
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.about,
+        "parameters": [_parameter(parameter) for parameter in operation.parameters],
+        "responses": dict(sorted(responses.items())),
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema_of[operation.body]}},
+        }
+    return described
+
+
+def _answer(about: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": about, "content": {media_type: {"schema": schema}}}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = dict(parameter.schema)
+    if parameter.repeated:
+        schema = {"type": "array", "items": schema}
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.about,
+        "schema": schema,
+    }

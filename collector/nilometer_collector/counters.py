@@ -1,0 +1,34 @@
+"""What the collector counts about itself."""
+
+import threading
+from enum import Enum
+
+
+class Counter(Enum):
+    """Everything that is counted, each in its unit."""
+
+    ROWS_STORED = "rows_stored"  # rows that were new
+    ROWS_REPEATED = "rows_repeated"  # rows that were here before: acknowledged, not added
+    ROWS_REJECTED = "rows_rejected"  # rows that never will be stored
+    SHIPMENTS_FAILED = "shipments_failed"  # calls of which nothing was stored: the agent resends
+    NOTIFICATIONS_DELIVERED = "notifications_delivered"
+    NOTIFICATIONS_REFUSED = "notifications_refused"  # by the receiver, for their content
+    NOTIFICATIONS_FAILED = "notifications_failed"  # attempts that are tried again
+
+
+class Counters:
+    """Counts since the start. Any thread may add and read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(Counter, 0)
+
+    def add(self, counter: Counter, count: int = 1) -> None:
+        """Add *count* to *counter*."""
+        with self._lock:
+            self._counts[counter] += count
+
+    def read(self) -> dict[Counter, int]:
+        """All counts now."""
+        with self._lock:
+            return dict(self._counts)

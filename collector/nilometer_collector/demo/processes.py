@@ -1,0 +1,169 @@
+"""The demo's processes: a collector, an agent and a model server, each a real one."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import grpc
+import httpx
+
+from nilometer.errors import NilometerError
+from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
+from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
+
+START_SECONDS = 30.0
+SETTLE_SECONDS = 60.0
+WINDOW_SECONDS = 86_400
+GRACE_SECONDS = 6 * 3600
+
+
+class DemoFailed(NilometerError):
+    """A part of the demo did not do its work."""
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Processes:
+    """Everything the demo starts, and ends.
+
+    Args:
+        directory: For state and logs; made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.http = f"127.0.0.1:{free_port()}"
+        self.grpc = f"127.0.0.1:{free_port()}"
+        self.model_url = f"http://127.0.0.1:{free_port()}"
+        self.socket = directory / "agent" / "agent.sock"
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def page(self) -> str:
+        """Address of the collector's pages."""
+        return f"http://{self.http}"
+
+    def start_collector(self, slack_url: str) -> None:
+        """Start the collector and wait until it answers."""
+        options = {
+            "--database": str(self.directory / "collector.db"),
+            "--http-address": self.http,
+            "--grpc-address": self.grpc,
+        }
+        flags = [word for pair in options.items() for word in pair]
+        self._start(
+            "collector",
+            [sys.executable, "-m", "nilometer_collector", *flags],
+            {
+                "NILOMETER_COLLECTOR_SLACK_WEBHOOK_URL": slack_url,
+                "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
+            },
+        )
+        self._wait("collector", lambda: _answers(f"{self.page}/readyz"))
+
+    def start_agent(self) -> None:
+        """Start the agent and wait until it answers."""
+        options = {
+            "--directory": str(self.socket.parent),
+            "--collector": self.grpc,
+            "--name": "demo",
+            "--window-seconds": str(WINDOW_SECONDS),
+            "--grace-seconds": str(GRACE_SECONDS),
+        }
+        flags = [word for pair in options.items() for word in pair]
+        self._start("agent", [sys.executable, "-m", "nilometer_agent", *flags], {})
+        self._wait("agent", lambda: self.agent_status() is not None)
+
+    def start_server(self, model: Path, workers: int) -> None:
+        """Start the model server under uvicorn and wait until it answers."""
+        port = self.model_url.rpartition(":")[2]
+        self._start(
+            "server",
+            [
+                *(sys.executable, "-m", "uvicorn", "nilometer_collector.demo.app:app"),
+                *("--port", port, "--workers", str(workers), "--no-access-log"),
+                *("--log-level", "warning"),
+            ],
+            {
+                MODEL_VARIABLE: str(model),
+                "NILOMETER_AGENT": f"unix:{self.socket}",
+                "NILOMETER_EVENT_TIME_HEADER": EVENT_TIME_HEADER,
+            },
+        )
+        self._wait("server", lambda: _answers(f"{self.model_url}/healthz"))
+
+    def agent_status(self) -> StatusReply | None:
+        """What the agent says of itself; None while it does not answer."""
+        with grpc.insecure_channel(f"unix:{self.socket}") as channel:
+            try:
+                reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=2)
+            except grpc.RpcError:
+                return None
+            return reply
+
+    def settle(self, observations: int) -> None:
+        """Wait until the agent has *observations*, close its windows, wait until all is stored."""
+
+        def arrived() -> bool:
+            status = self.agent_status()
+            return status is not None and status.counters["observations"] >= observations
+
+        def shipped() -> bool:
+            status = self.agent_status()
+            return status is not None and status.counters["rows_in_outbox"] == 0
+
+        self._wait("observations", arrived, SETTLE_SECONDS)
+        with grpc.insecure_channel(f"unix:{self.socket}") as channel:
+            agent_stub(channel).Flush(FlushRequest(), timeout=SETTLE_SECONDS)
+        self._wait("outbox", shipped, SETTLE_SECONDS)
+
+    def stop(self) -> None:
+        """End everything, the last started first."""
+        for process in reversed(self._running):
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+        self._running = []
+
+    def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("NILOMETER_")}
+        with (self.directory / f"{name}.log").open("ab") as output:
+            self._running.append(
+                subprocess.Popen(
+                    command,
+                    stdout=output,
+                    stderr=output,
+                    env={**inherited, **environment},
+                    start_new_session=True,  # an interrupt reaches us alone; we end the rest
+                )
+            )
+
+    def _wait(
+        self, what: str, condition: Callable[[], bool], seconds: float = START_SECONDS
+    ) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            dead = [process for process in self._running if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                raise DemoFailed(f"{what}: not ready; see the logs in {self.directory}")
+            time.sleep(0.05)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,88 @@
+"""Replaying recorded flights over HTTP, in event time, with one fault half-way."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import httpx
+
+from nilometer_collector.demo.model import FEATURES
+from nilometer_collector.demo.names import EVENT_TIME_HEADER
+
+if TYPE_CHECKING:
+    import pyarrow
+
+YEAR = 2013
+BROKEN_FEATURE = "distance"
+MILES_TO_KILOMETRES = 1.609344  # the fault: a unit change that no schema check would see
+CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One request to replay: features and the scheduled departure, UTC."""
+
+    departure: datetime
+    features: dict[str, object]
+
+    def broken(self) -> "Flight":
+        """The same flight after the unit of one feature has changed."""
+        distance = self.features[BROKEN_FEATURE]
+        if not isinstance(distance, int | float):
+            return self
+        features = {**self.features, BROKEN_FEATURE: distance * MILES_TO_KILOMETRES}
+        return Flight(self.departure, features)
+
+
+def flights_of(table: "pyarrow.Table") -> Iterator[Flight]:
+    """Flights in the order of the table, which is that of their departure."""
+    for row in table.to_pylist():
+        departure = datetime(YEAR, row["month"], row["day"], row["hour"], row["minute"], tzinfo=UTC)
+        yield Flight(departure, {name: row[name] for name in FEATURES})
+
+
+async def replay(
+    url: str,
+    flights: list[Flight],
+    break_from: datetime,
+    on_progress: Callable[[int, datetime], None],
+) -> int:
+    """Send every flight to *url*, day by day; returns how many were answered with 200.
+
+    Args:
+        url: Of the prediction endpoint.
+        flights: In order of departure.
+        break_from: Flights from here on carry the fault.
+        on_progress: Told how many were sent since the last call, and the day.
+    """
+    answered = 0
+    async with _client() as client:
+        for _, of_day in groupby(flights, key=lambda flight: flight.departure.date()):
+            waiting = iter(list(of_day))
+
+            async def send_on(waiting: Iterator[Flight] = waiting) -> int:
+                fine = 0
+                for flight in waiting:
+                    sent = flight.broken() if flight.departure >= break_from else flight
+                    answer = await client.post(
+                        url,
+                        json=sent.features,
+                        headers={EVENT_TIME_HEADER: sent.departure.isoformat()},
+                    )
+                    fine += answer.status_code == httpx.codes.OK
+                    on_progress(1, flight.departure)
+                return fine
+
+            answered += sum(await asyncio.gather(*(send_on() for _ in range(CONCURRENCY))))
+    return answered
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[httpx.AsyncClient]:
+    limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
+    async with httpx.AsyncClient(limits=limits, timeout=30.0, trust_env=False) as client:
+        yield client

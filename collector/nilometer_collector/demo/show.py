@@ -1,0 +1,221 @@
+"""The course of the demo, and what it says on the terminal."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from nilometer.batch import reference_of
+from nilometer.errors import ConfigError
+from nilometer.register import put_reference
+from nilometer_collector.demo.model import fit, reference_table
+from nilometer_collector.demo.names import ENTITY, REFERENCE
+from nilometer_collector.demo.processes import DemoFailed, Processes
+from nilometer_collector.demo.replay import BROKEN_FEATURE, Flight, flights_of, replay
+from nilometer_collector.demo.slack import SlackStandIn
+
+BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
+ALERTER = {
+    "entity": ENTITY,
+    "name": "drift",
+    "summary": "*put.*",  # input.* and output.*
+    "kind": "REFERENCE",
+    "reference": REFERENCE,
+    "comparator": "psi",
+    "threshold": 0.25,  # nats, debiased: untouched features stay below 0.16 in these two weeks
+    "minimum_count": 100,
+    "windows_to_open": 2,  # days: one stormy day is weather, not drift
+    "windows_to_close": 2,
+    "severity": "warning",
+}
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Run the demo; returns the exit code."""
+    if arguments.workers < 1:
+        raise ConfigError(f"--workers = {arguments.workers}: must be at least 1")
+    if arguments.directory:
+        return _in(arguments.directory, arguments)
+    if arguments.keep:
+        return _in(Path(tempfile.mkdtemp(prefix="nilometer-demo-")), arguments)
+    with tempfile.TemporaryDirectory(prefix="nilometer-demo-") as directory:
+        return _in(Path(directory), arguments)
+
+
+def _in(directory: Path, arguments: argparse.Namespace) -> int:
+    processes = Processes(directory)
+    slack = SlackStandIn()
+    try:
+        result, fine = _course(processes, slack, arguments)
+        if arguments.json:
+            print(json.dumps(result), flush=True)
+        if arguments.keep:
+            _say(f"\nLook at {processes.page} - everything stays up until you press Ctrl-C.")
+            while True:
+                time.sleep(1)
+    except KeyboardInterrupt:
+        _say("\nEnding what was started.")
+        return 130 if not arguments.keep else 0
+    finally:
+        processes.stop()
+        slack.stop()
+    return 0 if fine else 1
+
+
+def _course(
+    processes: Processes, slack: SlackStandIn, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], bool]:
+    import pyarrow.parquet as pq
+
+    started = time.monotonic()
+    data = data_directory()
+    train, recorded = (pq.read_table(data / f"{name}.parquet") for name in ("train", "replay"))
+    _say(f"Training on {train.num_rows} flights of September and October 2013 ...")
+    model = fit(train)
+    model_file = processes.directory / "model.json"
+    model.save(model_file)
+    processes.start_collector(slack.url)
+    reference = reference_of(
+        reference_table(model, train),
+        entity=ENTITY,
+        name=REFERENCE,
+        source="flights of September and October 2013",
+        created_ns=time.time_ns(),
+    )
+    put_reference(reference, processes.grpc)
+    answer = httpx.put(f"{processes.page}/api/v1/alerters", json=ALERTER, trust_env=False)
+    answer.raise_for_status()
+    processes.start_agent()
+    processes.start_server(model_file, arguments.workers)
+    _say(f"Collector, agent and a server with {arguments.workers} workers are up: {processes.page}")
+    flights = list(flights_of(recorded))
+    break_from = half_way(flights)
+    _say(
+        f"Replaying {len(flights)} flights over HTTP; from {break_from:%d %B} on "
+        f"{BROKEN_FEATURE} comes in kilometres instead of miles ..."
+    )
+    with _progress(len(flights)) as on_progress:
+        url = f"{processes.model_url}/predict"
+        answered = asyncio.run(replay(url, flights, break_from, on_progress))
+    if answered != len(flights):
+        raise DemoFailed(f"{len(flights) - answered} requests failed")
+    processes.settle(answered)
+    result, fine = _result(processes, answered, time.monotonic() - started)
+    _tell(result, slack, break_from)
+    return result, fine
+
+
+def half_way(flights: list[Flight]) -> datetime:
+    """The start of the day in the middle of the replay."""
+    days = sorted({flight.departure.date() for flight in flights})
+    middle = days[len(days) // 2]
+    return datetime(middle.year, middle.month, middle.day, tzinfo=UTC)
+
+
+def data_directory() -> Path:
+    """The demo's data: in the package where it was installed, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / "data", package.parents[2] / "examples" / "flights" / "data"):
+        if (candidate / "replay.parquet").is_file():
+            return candidate
+    raise DemoFailed("the flights are missing: neither the package nor the checkout has them")
+
+
+def _result(processes: Processes, observed: int, seconds: float) -> tuple[dict[str, Any], bool]:
+    """What stands at the collector, and whether it is what was sent and what was broken."""
+    with httpx.Client(base_url=f"{processes.page}/api/v1", trust_env=False) as client:
+        samples = client.get("/samples", params={"entity": ENTITY, "summary": "service"}).json()
+        episodes = client.get("/episodes", params={"entity": ENTITY}).json()["episodes"]
+    dropped: dict[str, int] = {}
+    profiled = stored = 0
+    for sample in samples["samples"]:
+        coverage = sample["coverage"]
+        profiled += coverage["profiled"]
+        stored += coverage["seen"] - sum(coverage["dropped"].values())
+        for reason, count in coverage["dropped"].items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    alerts = [
+        {
+            "entity": episode["entity"],
+            "summary": episode["summary"],
+            "opened": datetime.fromtimestamp(episode["opened"], tz=UTC).isoformat(),
+            "comparator": episode["comparator"],
+            "value": episode["value"],
+            "threshold": episode["threshold"],
+        }
+        for episode in episodes
+    ]
+    result = {
+        "observed": observed,
+        "profiled": profiled,
+        "stored": stored,
+        "dropped": dropped,
+        "alerts": alerts,
+        "seconds": round(seconds, 1),
+    }
+    balanced = observed == stored + sum(dropped.values())
+    named = [alert["summary"] for alert in alerts] == [BROKEN_SUMMARY]
+    return result, balanced and named
+
+
+def _tell(result: dict[str, Any], slack: SlackStandIn, break_from: datetime) -> None:
+    deadline = time.monotonic() + 5.0
+    while not slack.messages and result["alerts"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lost = sum(result["dropped"].values())
+    _say(
+        f"\n{result['observed']} requests observed = {result['stored']} stored + {lost} dropped, "
+        f"in {result['seconds']} s."
+    )
+    if not result["alerts"]:
+        _say("No alert was raised: that is wrong.")
+    for alert in result["alerts"]:
+        known = "the feature we broke" if alert["summary"] == BROKEN_SUMMARY else "untouched: wrong"
+        _say(
+            f"ALERT {alert['summary']} ({known}): {alert['comparator']} {alert['value']:.2f}, "
+            f"threshold {alert['threshold']:g}, judged up to {alert['opened'][:10]}; "
+            f"the fault came in on {break_from:%Y-%m-%d}."
+        )
+    for message in slack.messages:
+        _say(f"\nThe message in the channel:\n  {message}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, datetime], None]]:
+    """A bar on a terminal; elsewhere a line a day."""
+    if not sys.stderr.isatty():
+        seen: set[str] = set()
+
+        def line(_: int, day: datetime) -> None:
+            name = f"{day:%Y-%m-%d}"
+            if name not in seen:
+                seen.add(name)
+                _say(f"  {name}")
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=total)
+
+        def bar(count: int, day: datetime) -> None:
+            progress.update(task, advance=count, description=f"{day:%Y-%m-%d}")
+
+        yield bar
+
+
+def _say(line: str) -> None:
+    """Tell a human: on stderr, so that stdout is for machines."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,36 @@
+"""A stand-in for Slack on loopback: keeps the messages it is posted."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+MAX_MESSAGE_BYTES = 1 << 20
+
+
+class SlackStandIn:
+    """Serves from construction until `stop`. `messages` holds what came, oldest first."""
+
+    def __init__(self) -> None:
+        messages: list[str] = []
+
+        class Webhook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = min(int(self.headers.get("content-length", "0")), MAX_MESSAGE_BYTES)
+                messages.append(str(json.loads(self.rfile.read(length)).get("text", "")))
+                self.send_response(200)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing on the terminal."""
+
+        self.messages = messages
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/services/demo"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """End."""
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,256 @@
+"""Start and stop of everything: store, gRPC, HTTP, notifications."""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from concurrent import futures
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import grpc
+import uvicorn
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from nilometer.clock import Clock, SystemClock
+from nilometer.errors import ConfigError
+from nilometer.wire.services import SERVER_OPTIONS, serve_collector
+from nilometer_collector.addresses import Address, parse_address
+from nilometer_collector.api import make_app
+from nilometer_collector.counters import Counters
+from nilometer_collector.ingest import Ingest
+from nilometer_collector.notify import CHANNEL, Courier
+from nilometer_collector.query import Query
+from nilometer_collector.rules import alerter_of
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Store
+
+GRPC_THREADS = 8
+MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
+MAX_CONNECTIONS = 256  # of HTTP, at once
+START_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 5
+ORIGIN = "file"  # of a rule that stands in the settings
+SERVICE_NAME = "nilometer.v1.CollectorService"
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Collector:
+    """One collector on one database file.
+
+    `start` returns when both servers answer; `stop` refuses new work, drains, and returns.
+
+    Args:
+        settings: What it was told.
+        clock: Wall time.
+    """
+
+    def __init__(self, settings: CollectorSettings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self.ended = threading.Event()  # set when the HTTP server is no longer there
+        self._clock = clock or SystemClock()
+        self._resources = ExitStack()
+        self._http_address = parse_address("http_address", settings.http_address)
+        self._grpc_address = parse_address("grpc_address", settings.grpc_address)
+        self._courier: Courier | None = None
+
+    @property
+    def http_url(self) -> str:
+        """Where API and pages are, with the real port once started."""
+        return f"http://{self._http_address}"
+
+    @property
+    def grpc_target(self) -> str:
+        """Where agents ship to, with the real port once started."""
+        return str(self._grpc_address)
+
+    @property
+    def page_url(self) -> str:
+        """How a reader reaches the pages."""
+        return (self.settings.public_url or self.http_url).rstrip("/")
+
+    def start(self) -> None:
+        """Open the store, serve, notify.
+
+        Raises:
+            ConfigError: If the file is taken or no store, or an address cannot be bound.
+        """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        path = self.settings.database_path
+        _lock(path, self._resources)
+        webhook = self.settings.webhook
+        store = Store(path, CHANNEL if webhook else "")
+        self._resources.callback(store.close)
+        alerters = [alerter_of(rule) for rule in self.settings.alerters]
+        store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
+        if webhook:
+            self._courier = Courier(
+                store, webhook, lambda: self.page_url, self._clock, self.counters
+            )
+        self._serve_http(store)
+        self._serve_grpc(store)
+        if self._courier is not None:
+            self._courier.start()
+            self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
+
+    def stop(self) -> None:
+        """Refuse new work, drain, close. Safe before `start`, and twice."""
+        self._resources.close()
+
+    def _wake(self) -> None:
+        if self._courier is not None:
+            self._courier.wake()
+
+    def _serve_grpc(self, store: Store) -> None:
+        server = grpc.server(
+            futures.ThreadPoolExecutor(GRPC_THREADS, thread_name_prefix="nilometer-grpc"),
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CALLS,
+        )
+        state = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(state, server)
+        serve_collector(Ingest(store, self._clock, self.counters, self._wake), server)
+        asked = self._grpc_address
+        try:
+            port = server.add_insecure_port(str(asked))
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise ConfigError(f"grpc_address = {str(asked)!r}: cannot be bound")
+        self._grpc_address = Address(asked.host, port)
+        server.start()
+
+        def drain() -> None:
+            state.enter_graceful_shutdown()
+            server.stop(self.settings.shutdown_seconds).wait()
+
+        self._resources.callback(drain)
+        for name in ("", SERVICE_NAME):
+            state.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    def _serve_http(self, store: Store) -> None:
+        listener = _listen(self._http_address)
+        self._resources.callback(listener.close)
+        self._http_address = Address(self._http_address.host, listener.getsockname()[1])
+        app = make_app(
+            store,
+            Query(store, self._clock),
+            self._clock,
+            self.counters,
+            wake=self._wake,
+            public_url=self.settings.public_url,
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(self.settings.shutdown_seconds)),
+            )
+        )
+
+        def serve() -> None:
+            try:
+                server.run(sockets=[listener])
+            except Exception:
+                log.exception("the HTTP server failed")
+            finally:
+                self.ended.set()
+
+        thread = threading.Thread(target=serve, name="nilometer-http", daemon=True)
+
+        def drain() -> None:
+            server.should_exit = True
+            thread.join(self.settings.shutdown_seconds + 2.0)
+
+        thread.start()
+        self._resources.callback(drain)
+        _wait_until_started(server, thread)
+
+
+def run(settings: CollectorSettings, output: TextIO) -> int:
+    """Serve until SIGTERM or SIGINT; 0 when that was the reason to end, else 1.
+
+    Raises:
+        ConfigError: If it cannot start.
+    """
+    collector = Collector(settings)
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        asked.set()
+        collector.ended.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        collector.start()
+        output.write(
+            f"nilometer collector ready: http={collector.http_url} grpc={collector.grpc_target}\n"
+        )
+        output.flush()
+        collector.ended.wait()
+    finally:
+        collector.stop()
+        for number, previous in before.items():
+            signal.signal(number, previous)
+    return 0 if asked.is_set() else 1
+
+
+def _lock(path: Path, resources: ExitStack) -> None:
+    """Hold ``<database>.lock`` for as long as this process uses the database."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"database = {str(path)!r}: {error.strerror}") from error
+    resources.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ConfigError(f"database = {str(path)!r}: another collector uses it") from error
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"http_address = {str(address)!r}: cannot be bound: {error.strerror}"
+        ) from error
+    return listener
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    clock = SystemClock()
+    until = clock.monotonic() + START_SECONDS
+    while not server.started:
+        with suppress(RuntimeError):
+            thread.join(0.01)
+        if not thread.is_alive() or clock.monotonic() > until:
+            raise ConfigError("http_address: the HTTP server did not start; the log says more")

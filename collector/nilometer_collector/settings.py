@@ -1,0 +1,108 @@
+"""What the collector can be told."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+from urllib.parse import urlsplit
+
+from msgspec import Meta
+
+from nilometer.capture.settings import default_directory
+from nilometer.errors import ConfigError
+from nilometer.settings import Settings
+from nilometer_collector.addresses import is_loopback, require_loopback
+from nilometer_collector.limits import has_control
+from nilometer_collector.rules import Rule, alerter_of
+from nilometer_collector.secret import Secret, shown_url
+
+PREFIX = "NILOMETER_COLLECTOR_"
+DATABASE_NAME = "collector.db"
+MAX_URL_CHARACTERS = 2048
+
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=60.0)]
+
+
+class CollectorSettings(Settings, frozen=True, kw_only=True):
+    """Everything the collector can be told. Durations are seconds.
+
+    Attributes:
+        database: SQLite file; empty means ``collector.db`` in the user's state directory. One
+            collector a file.
+        grpc_address: Where agents ship to; loopback only, until there is authentication.
+        http_address: API and pages; loopback only, too. Port 0 takes a free one, for both.
+        slack_webhook_url: Where openings and closings are posted in Slack's format; a secret;
+            empty posts nothing. https, or http to a loopback host.
+        public_url: How a reader of a notification reaches the pages; empty means the HTTP
+            address.
+        shutdown_seconds: Longest time each server may drain.
+        alerters: Rules. Those of the file replace those of the file before; rules that were put
+            over HTTP stay.
+    """
+
+    database: str = ""
+    grpc_address: str = "127.0.0.1:7501"
+    http_address: str = "127.0.0.1:7500"
+    slack_webhook_url: str = ""
+    public_url: str = ""
+    shutdown_seconds: Seconds = 5.0
+    alerters: tuple[Rule, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_loopback("grpc_address", self.grpc_address)
+        require_loopback("http_address", self.http_address)
+        if "\0" in self.database:
+            raise ConfigError(f"database = {self.database!r}: must be a path")
+        if self.slack_webhook_url:
+            _check_webhook(self.slack_webhook_url)
+        if self.public_url:
+            _check_public_url(self.public_url)
+        named: set[tuple[str, str]] = set()
+        for rule in self.alerters:
+            alerter_of(rule)
+            if (rule.entity, rule.name) in named:
+                raise ConfigError(f"alerters: {rule.entity} has two of the name {rule.name!r}")
+            named.add((rule.entity, rule.name))
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.database) if self.database else default_directory() / DATABASE_NAME
+
+    @property
+    def webhook(self) -> Secret:
+        """Where notifications go."""
+        return Secret(self.slack_webhook_url)
+
+    def __repr__(self) -> str:
+        webhook = shown_url(self.slack_webhook_url) if self.slack_webhook_url else ""
+        return (
+            f"CollectorSettings(database={self.database!r}, grpc_address={self.grpc_address!r}, "
+            f"http_address={self.http_address!r}, slack_webhook_url={webhook!r}, "
+            f"public_url={self.public_url!r}, alerters={len(self.alerters)})"
+        )
+
+    def __rich_repr__(self) -> list[tuple[str, str]]:
+        return [("", repr(self))]
+
+
+def _check_webhook(url: str) -> None:
+    """Refuse a webhook that would send alerts in the clear; never shows more than its host."""
+    key = f"slack_webhook_url = {shown_url(url)!r}"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ConfigError(f"{key}: must be a URL") from error
+    if not host or len(url) > MAX_URL_CHARACTERS or has_control(url) or " " in url:
+        raise ConfigError(f"{key}: must be a URL of at most {MAX_URL_CHARACTERS} characters")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ConfigError(f"{key}: must be https, or http to a loopback host")
+
+
+def _check_public_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query
+    except ValueError:
+        fine = False
+    if not fine or len(url) > MAX_URL_CHARACTERS or has_control(url):
+        raise ConfigError(f"public_url = {url[:128]!r}: must be an http or https URL")

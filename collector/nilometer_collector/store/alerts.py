@@ -1,0 +1,348 @@
+"""Rules, where each agent stands on them, and the episodes that came of it.
+
+Every change of an episode writes its transition and the delivery row in the same transaction.
+"""
+
+import uuid
+from typing import Any, NamedTuple
+
+from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
+from nilometer.wire.alerts import alerter_from_bytes, alerter_to_bytes
+from nilometer_collector.episodes import Change, change, heard_since_ns, worst
+from nilometer_collector.store import label_text
+from nilometer_collector.store.database import Database
+from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+
+MOST_EPISODES = 1000  # of one answer
+RULE_GONE = "the alerter was deleted"
+RULE_MOVED = "the alerter no longer watches this summary"
+
+
+class _Key(NamedTuple):
+    entity: str
+    alerter: str
+    summary: str
+    labels: str
+
+
+class Alerts:
+    """Reading and changing rules, states and episodes.
+
+    Args:
+        database: Where they are.
+        channel: Where notifications go; empty where none is set: history only.
+    """
+
+    def __init__(self, database: Database, channel: str) -> None:
+        self._database = database
+        self._channel = channel
+
+    # Rules
+
+    def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
+        """Create or replace the rule of this entity and name.
+
+        Open episodes of summaries that it no longer watches close.
+        """
+        with self._database.write():
+            self._database.execute(
+                "INSERT INTO alerters (entity, name, origin, deleted, updated_ns, payload) "
+                "VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (entity, name) DO UPDATE SET deleted = 0, "
+                "origin = excluded.origin, updated_ns = excluded.updated_ns, "
+                "payload = excluded.payload",
+                (alerter.entity, alerter.name, origin, now_ns, alerter_to_bytes(alerter)),
+            )
+            for (summary,) in self._database.rows(
+                "SELECT DISTINCT summary FROM alert_states WHERE entity = ? AND alerter = ?",
+                (alerter.entity, alerter.name),
+            ):
+                if not alerter.watches(summary):
+                    self._forget(alerter.entity, alerter.name, RULE_MOVED, now_ns, summary)
+
+    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
+        """Make *alerters* the rules of *origin*: those of it that are not named go."""
+        named = {(alerter.entity, alerter.name) for alerter in alerters}
+        with self._database.write():
+            for entity, name in self._database.rows(
+                "SELECT entity, name FROM alerters WHERE origin = ? AND deleted = 0", (origin,)
+            ):
+                if (entity, name) not in named:
+                    self.delete(entity, name, now_ns)
+            for alerter in alerters:
+                self.put(alerter, origin, now_ns)
+
+    def delete(self, entity: str, name: str, now_ns: int) -> bool:
+        """Remove a rule and close its episodes; False where there is none."""
+        with self._database.write():
+            found = self._database.row(
+                "SELECT id FROM alerters WHERE entity = ? AND name = ? AND deleted = 0",
+                (entity, name),
+            )
+            if found is None:
+                return False
+            self._database.execute(
+                "UPDATE alerters SET deleted = 1, updated_ns = ? WHERE id = ?", (now_ns, found[0])
+            )
+            self._forget(entity, name, RULE_GONE, now_ns)
+            return True
+
+    def rules(self, entity: str | None = None) -> list[Alerter]:
+        """Rules of all or one entity, ordered by name."""
+        rows = self._database.rows(
+            "SELECT payload FROM alerters WHERE deleted = 0 AND (?1 IS NULL OR entity = ?1) "
+            "ORDER BY entity, name",
+            (entity,),
+        )
+        return [alerter_from_bytes(payload) for (payload,) in rows]
+
+    # Evaluations
+
+    def judge(self, evaluation: Evaluation, agent: str, now_ns: int) -> int:
+        """Advance the agent's state, inside a transaction; returns the deliveries queued."""
+        alerter = evaluation.alerter
+        key = _Key(
+            alerter.entity,
+            alerter.name,
+            evaluation.summary,
+            label_text.to_text(evaluation.labels),
+        )
+        if self._is_deleted(key):
+            return 0
+        before = self._state(key, agent)
+        after, _ = advance(before, evaluation)
+        if after == before:
+            return 0
+        self._keep_state(key, agent, after, now_ns)
+        open_id = self._open_episode(key)
+        match change(
+            is_open=open_id is not None,
+            ours=after.status is AlertStatus.ALERTING,
+            others=self._others_alert(key, agent, heard_since_ns(now_ns, evaluation.window)),
+            evaluation=evaluation,
+        ):
+            case Change.OPEN:
+                return self._open(key, evaluation, now_ns)
+            case Change.CLOSE if open_id is not None:
+                return self._close(open_id, evaluation, now_ns)
+            case Change.WORSEN if open_id is not None:
+                self._worsen(open_id, evaluation)
+        return 0
+
+    def judged(self) -> set[tuple[str, str]]:
+        """(entity, summary) that some alerter could judge at least once."""
+        rows = self._database.rows(
+            "SELECT DISTINCT entity, summary FROM alert_states WHERE status != ?",
+            (AlertStatus.LEARNING.value,),
+        )
+        return {(entity, summary) for entity, summary in rows}
+
+    # Episodes
+
+    def open_episodes(self) -> list[tuple[str, str]]:
+        """(entity, summary) of every open episode."""
+        rows = self._database.rows(
+            "SELECT entity, summary FROM episodes WHERE closed_ns IS NULL ORDER BY id"
+        )
+        return [(entity, summary) for entity, summary in rows]
+
+    def entities(self) -> set[str]:
+        """Entities that have a rule or an episode."""
+        rows = self._database.rows(
+            "SELECT entity FROM alerters WHERE deleted = 0 UNION SELECT entity FROM episodes"
+        )
+        return {entity for (entity,) in rows}
+
+    def episodes(
+        self, entity: str | None = None, *, is_open: bool | None = None, episode: int | None = None
+    ) -> list[EpisodeRecord]:
+        """Episodes with their history, newest first, at most `MOST_EPISODES`."""
+        rows = self._database.rows(
+            "SELECT id, summary, labels, rule, opened_ns, closed_ns, worst, reference_digest, "
+            "evidence FROM episodes WHERE (?1 IS NULL OR entity = ?1) "
+            "AND (?2 IS NULL OR (closed_ns IS NULL) = ?2) AND (?3 IS NULL OR id = ?3) "
+            "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
+            (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES),
+        )
+        return [
+            EpisodeRecord(
+                id=row[0],
+                summary=row[1],
+                labels=label_text.from_text(row[2]),
+                alerter=alerter_from_bytes(row[3]),
+                opened_ns=row[4],
+                closed_ns=row[5],
+                worst=row[6],
+                reference_digest=row[7],
+                evidence=row[8],
+                history=tuple(self._transitions(row[0])),
+            )
+            for row in rows
+        ]
+
+    def transition(self, transition: int) -> TransitionRecord:
+        """One opening or closing."""
+        ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
+        return _transition(row)
+
+    def _transitions(self, episode: int) -> list[TransitionRecord]:
+        rows = self._database.rows(_TRANSITIONS + "episode = ? ORDER BY id", (episode,))
+        return [_transition(row) for row in rows]
+
+    def _is_deleted(self, key: _Key) -> bool:
+        """Whether the rule is known to be gone; an agent may have rules that we never saw."""
+        found = self._database.row(
+            "SELECT deleted FROM alerters WHERE entity = ? AND name = ?", key[:2]
+        )
+        return found is not None and bool(found[0])
+
+    def _state(self, key: _Key, agent: str) -> EpisodeState:
+        found = self._database.row(
+            "SELECT status, breaches, fines, last_end_ns FROM alert_states WHERE entity = ? "
+            "AND alerter = ? AND summary = ? AND labels = ? AND agent = ?",
+            (*key, agent),
+        )
+        if found is None:
+            return EpisodeState()
+        status, breaches, fines, last_end_ns = found
+        return EpisodeState(
+            status=AlertStatus(status), breaches=breaches, fines=fines, last_end_ns=last_end_ns
+        )
+
+    def _keep_state(self, key: _Key, agent: str, state: EpisodeState, now_ns: int) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO alert_states (entity, alerter, summary, labels, agent, "
+            "status, breaches, fines, last_end_ns, received_ns) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *key,
+                agent,
+                state.status.value,
+                state.breaches,
+                state.fines,
+                state.last_end_ns,
+                now_ns,
+            ),
+        )
+
+    def _others_alert(self, key: _Key, agent: str, since_ns: int) -> bool:
+        found = self._database.row(
+            "SELECT 1 FROM alert_states WHERE entity = ? AND alerter = ? AND summary = ? "
+            "AND labels = ? AND agent != ? AND status = ? AND received_ns >= ? LIMIT 1",
+            (*key, agent, AlertStatus.ALERTING.value, since_ns),
+        )
+        return found is not None
+
+    def _open_episode(self, key: _Key) -> int | None:
+        found = self._database.row(
+            "SELECT id FROM episodes WHERE entity = ? AND alerter = ? AND summary = ? "
+            "AND labels = ? AND closed_ns IS NULL",
+            key,
+        )
+        return None if found is None else int(found[0])
+
+    def _open(self, key: _Key, evaluation: Evaluation, now_ns: int) -> int:
+        rule = alerter_to_bytes(evaluation.alerter)
+        episode = self._database.execute(
+            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, worst, rule, "
+            "reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *key,
+                evaluation.window.end_ns,
+                evaluation.value,
+                rule,
+                evaluation.reference_digest,
+                evaluation.evidence,
+            ),
+        )
+        return self._record(episode, AlertStatus.ALERTING, evaluation, now_ns)
+
+    def _close(self, episode: int, evaluation: Evaluation, now_ns: int) -> int:
+        self._database.execute(
+            "UPDATE episodes SET closed_ns = max(?, opened_ns) WHERE id = ?",
+            (evaluation.window.end_ns, episode),
+        )
+        return self._record(episode, AlertStatus.OK, evaluation, now_ns)
+
+    def _worsen(self, episode: int, evaluation: Evaluation) -> None:
+        ((value,),) = self._database.rows("SELECT worst FROM episodes WHERE id = ?", (episode,))
+        self._database.execute(
+            "UPDATE episodes SET worst = ? WHERE id = ?",
+            (worst(evaluation.alerter, value, evaluation.value), episode),
+        )
+
+    def _record(
+        self, episode: int, status: AlertStatus, evaluation: Evaluation, now_ns: int
+    ) -> int:
+        return self._write_transition(
+            (
+                episode,
+                status.value,
+                evaluation.window.end_ns,
+                evaluation.window.start_ns,
+                now_ns,
+                evaluation.value,
+                evaluation.evidence,
+                alerter_to_bytes(evaluation.alerter),
+                evaluation.reference_digest,
+            )
+        )
+
+    def _write_transition(self, values: tuple[object, ...]) -> int:
+        """Write a transition and queue its notification; returns the deliveries queued."""
+        transition = self._database.execute(
+            "INSERT INTO transitions (episode, status, at_ns, window_start_ns, recorded_ns, "
+            "value, evidence, rule, reference_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            values,
+        )
+        if not self._channel:
+            return 0
+        self._database.execute(
+            "INSERT INTO deliveries (transition, channel, key, created_ns, attempts) "
+            "VALUES (?, ?, ?, ?, 0)",
+            (transition, self._channel, uuid.uuid4().hex, values[4]),
+        )
+        return 1
+
+    def _forget(
+        self, entity: str, name: str, why: str, now_ns: int, summary: str | None = None
+    ) -> None:
+        """Drop the states of a rule, and close its episodes at the last window it judged."""
+        chosen = "entity = ?1 AND alerter = ?2 AND (?3 IS NULL OR summary = ?3)"
+        for episode, opened_ns, value, rule, digest, last_end_ns in self._database.rows(
+            "SELECT id, opened_ns, worst, rule, reference_digest, (SELECT max(last_end_ns) "  # noqa: S608
+            "FROM alert_states s WHERE s.entity = e.entity AND s.alerter = e.alerter "
+            "AND s.summary = e.summary AND s.labels = e.labels) FROM episodes e "
+            f"WHERE {chosen} AND closed_ns IS NULL",
+            (entity, name, summary),
+        ):
+            at_ns = max(opened_ns, last_end_ns or 0)
+            self._database.execute(
+                "UPDATE episodes SET closed_ns = ? WHERE id = ?", (at_ns, episode)
+            )
+            paused = AlertStatus.PAUSED.value
+            self._write_transition(
+                (episode, paused, at_ns, at_ns, now_ns, value, why, rule, digest)
+            )
+        self._database.execute(
+            f"DELETE FROM alert_states WHERE {chosen}",  # noqa: S608
+            (entity, name, summary),
+        )
+
+
+_TRANSITIONS = (
+    "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, rule "
+    "FROM transitions WHERE "
+)
+
+
+def _transition(row: Any) -> TransitionRecord:
+    return TransitionRecord(
+        status=row[0],
+        at_ns=row[1],
+        window_start_ns=row[2],
+        recorded_ns=row[3],
+        value=row[4],
+        evidence=row[5],
+        reference_digest=row[6],
+        alerter=alerter_from_bytes(row[7]),
+    )

@@ -1,0 +1,68 @@
+"""The outbox of notifications: oldest first, each marked once it is settled."""
+
+from nilometer_collector.store.alerts import Alerts
+from nilometer_collector.store.database import Database
+from nilometer_collector.store.records import DeliveryCounts, Notice
+
+MOST_FAILURE_CHARACTERS = 200
+
+
+class Deliveries:
+    """Reading and settling deliveries. They are queued by `Alerts`, with the transition."""
+
+    def __init__(self, database: Database, alerts: Alerts) -> None:
+        self._database = database
+        self._alerts = alerts
+
+    def oldest(self, channel: str) -> Notice | None:
+        """The oldest delivery that waits for *channel*."""
+        found = self._database.row(
+            "SELECT d.id, d.key, d.attempts, t.episode, t.id FROM deliveries d "
+            "JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
+            "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL ORDER BY d.id LIMIT 1",
+            (channel,),
+        )
+        if found is None:
+            return None
+        delivery, key, attempts, episode, transition = found
+        return Notice(
+            id=delivery,
+            key=key,
+            attempts=attempts,
+            episode=self._alerts.episodes(episode=episode)[0],
+            transition=self._alerts.transition(transition),
+        )
+
+    def delivered(self, delivery: int, now_ns: int) -> None:
+        """The channel took it."""
+        self._settle("delivered_ns = ?", delivery, now_ns)
+
+    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
+        """The channel will never take it."""
+        self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, _short(failure))
+
+    def failed(self, delivery: int, failure: str) -> None:
+        """This attempt did not reach the channel; it waits on."""
+        self._settle("last_failure = ?", delivery, _short(failure))
+
+    def counts(self, channel: str) -> DeliveryCounts:
+        """What became of the deliveries of *channel*."""
+        ((total, delivered, refused),) = self._database.rows(
+            "SELECT count(*), count(delivered_ns), count(refused_ns) FROM deliveries "
+            "WHERE channel = ?",
+            (channel,),
+        )
+        return DeliveryCounts(
+            waiting=total - delivered - refused, delivered=delivered, refused=refused
+        )
+
+    def _settle(self, what: str, delivery: int, *values: object) -> None:
+        with self._database.write():
+            self._database.execute(
+                f"UPDATE deliveries SET attempts = attempts + 1, {what} WHERE id = ?",  # noqa: S608
+                (*values, delivery),
+            )
+
+
+def _short(failure: str) -> str:
+    return failure[:MOST_FAILURE_CHARACTERS]

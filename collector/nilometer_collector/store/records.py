@@ -1,0 +1,178 @@
+"""What goes into the store and what comes out of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nilometer.alert import Alerter, Evaluation
+from nilometer.labels import Labels
+from nilometer.profile import SummarySample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRow:
+    """A sample that was checked, and its bytes as they came."""
+
+    sample: SummarySample
+    payload: bytes
+
+
+RowContent: TypeAlias = SampleRow | Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One row of an agent's outbox that was checked."""
+
+    sequence: int  # 1 .. 2**63 - 1
+    content: RowContent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """The rows of one Ship call.
+
+    Attributes:
+        agent: Stable name of the agent.
+        epoch: 16 bytes, new with every outbox file.
+        oldest_held: Smallest sequence that the agent still holds; 0 where it does not say.
+        arrivals: What passed the checks, in any order.
+    """
+
+    agent: str
+    epoch: bytes
+    oldest_held: int
+    arrivals: Sequence[Arrival]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """What a Ship call did: every row is either stored by it or was before."""
+
+    stored: int
+    repeated: int
+    notices: int  # deliveries that it queued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesRecord:
+    """All samples of one entity, summary and label set, in figures.
+
+    Attributes:
+        seen: Observations, whatever became of them.
+        numbers: Finite numbers.
+        categories: Strings and booleans.
+        samples: Rows.
+        first_start_ns: Start of the oldest window.
+        last_end_ns: End of the newest window.
+        longest_window_ns: Length of the longest window.
+        last_window_ns: Length of the window that arrived last.
+        last_received_ns: Wall time of the last arrival.
+    """
+
+    id: int
+    entity: str
+    summary: str
+    labels: Labels
+    seen: int
+    numbers: int
+    categories: int
+    samples: int
+    first_start_ns: int
+    last_end_ns: int
+    longest_window_ns: int
+    last_window_ns: int
+    last_received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRecord:
+    """One stored sample: its window and its bytes, which passed their checksum."""
+
+    window_start_ns: int
+    window_end_ns: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceRecord:
+    """One version of a reference, without its columns."""
+
+    id: int
+    entity: str
+    name: str
+    digest: str
+    created_ns: int
+    rows: int
+    source: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionRecord:
+    """An opening or a closing, frozen: the rule, the version of the reference, the evidence.
+
+    Attributes:
+        status: ALERTING for an opening, OK for a closing, PAUSED where the rule went away.
+        at_ns: End of the window that caused it.
+        window_start_ns: Its start.
+        recorded_ns: Wall time.
+    """
+
+    status: str
+    at_ns: int
+    window_start_ns: int
+    recorded_ns: int
+    value: float
+    evidence: str
+    reference_digest: str
+    alerter: Alerter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeRecord:
+    """The time from an alerter's opening to its closing.
+
+    Attributes:
+        alerter: The rule as it was at the opening.
+        worst: The value furthest on the wrong side so far.
+        closed_ns: None while it is open.
+        history: Oldest first.
+    """
+
+    id: int
+    summary: str
+    labels: Labels
+    alerter: Alerter
+    opened_ns: int
+    closed_ns: int | None
+    worst: float
+    reference_digest: str
+    evidence: str
+    history: tuple[TransitionRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A notification that waits for its channel.
+
+    Attributes:
+        id: Ascending; delivered in this order.
+        key: Names this delivery for ever, so that a receiver can tell a repeat.
+        attempts: How often it was tried.
+    """
+
+    id: int
+    key: str
+    attempts: int
+    episode: EpisodeRecord
+    transition: TransitionRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryCounts:
+    """All deliveries of a channel by what became of them; the parts add up to the whole."""
+
+    waiting: int
+    delivered: int
+    refused: int

@@ -1,0 +1,139 @@
+"""Series and samples: a sample is added, never changed."""
+
+from collections.abc import Sequence
+
+from nilometer.profile import FeatureProfile
+from nilometer_collector.store import label_text
+from nilometer_collector.store.database import Database, checksum, intact
+from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+
+_SERIES = (
+    "id, entity, summary, labels, seen, numbers, categories, samples, first_start_ns, "
+    "last_end_ns, longest_window_ns, last_window_ns, last_received_ns"
+)
+_ADD_SERIES = """
+INSERT INTO series (entity, summary, labels, seen, numbers, categories, samples, first_start_ns,
+                    last_end_ns, longest_window_ns, last_window_ns, last_received_ns)
+VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+ON CONFLICT (entity, summary, labels) DO UPDATE SET
+  seen = min(seen + excluded.seen, 9007199254740992),
+  numbers = min(numbers + excluded.numbers, 9007199254740992),
+  categories = min(categories + excluded.categories, 9007199254740992),
+  samples = samples + 1,
+  first_start_ns = min(first_start_ns, excluded.first_start_ns),
+  last_end_ns = max(last_end_ns, excluded.last_end_ns),
+  longest_window_ns = max(longest_window_ns, excluded.longest_window_ns),
+  last_window_ns = excluded.last_window_ns,
+  last_received_ns = max(last_received_ns, excluded.last_received_ns)
+RETURNING id
+"""
+
+
+class Samples:
+    """Reading and adding samples."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: SampleRow, stream: int, sequence: int, now_ns: int) -> None:
+        """Store *row*, inside a transaction, and move the figures of its series."""
+        sample, window = row.sample, row.sample.window
+        length = window.end_ns - window.start_ns
+        numbers, categories = 0, 0
+        if isinstance(sample.content, FeatureProfile):
+            numbers = sample.content.moments.count
+            categories = sample.content.categories.total
+        ((series,),) = self._database.rows(
+            _ADD_SERIES,
+            (
+                sample.entity,
+                sample.summary,
+                label_text.to_text(sample.labels),
+                sample.coverage.seen,
+                numbers,
+                categories,
+                window.start_ns,
+                window.end_ns,
+                length,
+                length,
+                now_ns,
+            ),
+        )
+        self._database.execute(
+            "INSERT INTO samples (series, window_start_ns, window_end_ns, stream, sequence, "
+            "observations, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                series,
+                window.start_ns,
+                window.end_ns,
+                stream,
+                sequence,
+                sample.content.count,
+                now_ns,
+                row.payload,
+                checksum(row.payload),
+            ),
+        )
+
+    def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
+        """Series of all or one entity, and of all or one summary, ordered by name."""
+        rows = self._database.rows(
+            f"SELECT {_SERIES} FROM series WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
+            "AND (?2 IS NULL OR summary = ?2) ORDER BY entity, summary, labels",
+            (entity, summary),
+        )
+        return [
+            SeriesRecord(
+                id=row[0],
+                entity=row[1],
+                summary=row[2],
+                labels=label_text.from_text(row[3]),
+                seen=row[4],
+                numbers=row[5],
+                categories=row[6],
+                samples=row[7],
+                first_start_ns=row[8],
+                last_end_ns=row[9],
+                longest_window_ns=row[10],
+                last_window_ns=row[11],
+                last_received_ns=row[12],
+            )
+            for row in rows
+        ]
+
+    def windows(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[tuple[int, int, int]]:
+        """(start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        found: list[tuple[int, int, int]] = []
+        for one in series:
+            found += self._database.rows(
+                "SELECT window_start_ns, window_end_ns, length(payload) FROM samples "
+                "WHERE series = ? AND window_start_ns > ? AND window_start_ns < ? "
+                "AND window_end_ns > ? LIMIT ?",
+                (one.id, start_ns - one.longest_window_ns, end_ns, start_ns, limit - len(found)),
+            )
+            if len(found) >= limit:
+                break
+        return found
+
+    def read(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[SampleRecord]:
+        """At most *limit* samples that overlap [start, end); a corrupt one is left out, logged."""
+        found: list[SampleRecord] = []
+        for one in series:
+            rows = self._database.rows(
+                "SELECT id, window_start_ns, window_end_ns, payload, crc FROM samples "
+                "WHERE series = ? AND window_start_ns > ? AND window_start_ns < ? "
+                "AND window_end_ns > ? LIMIT ?",
+                (one.id, start_ns - one.longest_window_ns, end_ns, start_ns, limit - len(found)),
+            )
+            found += [
+                SampleRecord(window_start_ns=start, window_end_ns=end, payload=payload)
+                for row, start, end, payload, crc in rows
+                if intact("samples", row, payload, crc)
+            ]
+            if len(found) >= limit:
+                break
+        return found

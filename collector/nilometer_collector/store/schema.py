@@ -1,0 +1,186 @@
+"""The schema: migrations are appended, never changed; each runs in a transaction of its own.
+
+Times are Unix nanoseconds. Checksums are CRC-32 of the payload beside them.
+"""
+
+from typing import Any
+
+from sqlite_utils import Migrations
+
+migrations = Migrations("nilometer_collector")
+
+
+@migrations()
+def create_streams(db: Any) -> None:
+    """Which rows of which outbox are here: all up to the mark, and some ahead of it."""
+    db["streams"].create(
+        {"id": int, "agent": str, "epoch": bytes, "high_water": int, "received_ns": int},
+        pk="id",
+        not_null={"agent", "epoch", "high_water", "received_ns"},
+        strict=True,
+    )
+    db["streams"].create_index(["agent", "epoch"], unique=True)
+    db["stream_ahead"].create(
+        {"stream": int, "sequence": int}, pk=("stream", "sequence"), strict=True
+    )
+
+
+@migrations()
+def create_samples(db: Any) -> None:
+    """One row a sample, and one a series with the figures that lists need."""
+    figures = {
+        "seen": int,
+        "numbers": int,
+        "categories": int,
+        "samples": int,
+        "first_start_ns": int,
+        "last_end_ns": int,
+        "longest_window_ns": int,
+        "last_window_ns": int,
+        "last_received_ns": int,
+    }
+    db["series"].create(
+        {"id": int, "entity": str, "summary": str, "labels": str, **figures},
+        pk="id",
+        not_null={"entity", "summary", "labels", *figures},
+        strict=True,
+    )
+    db["series"].create_index(["entity", "summary", "labels"], unique=True)
+    columns = {
+        "series": int,
+        "window_start_ns": int,
+        "window_end_ns": int,
+        "stream": int,
+        "sequence": int,
+        "observations": int,
+        "received_ns": int,
+        "payload": bytes,
+        "crc": int,
+    }
+    db["samples"].create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
+    db["samples"].create_index(["series", "window_start_ns"])
+    db["samples"].create_index(["stream", "sequence"], unique=True)
+
+
+@migrations()
+def create_references(db: Any) -> None:
+    """Every version of every reference; one of a name is current."""
+    columns = {
+        "entity": str,
+        "name": str,
+        "digest": str,
+        "created_ns": int,
+        "rows": int,
+        "source": str,
+        "current": int,
+        "received_ns": int,
+        "payload": bytes,
+        "crc": int,
+    }
+    db["reference_versions"].create(
+        {"id": int, **columns}, pk="id", not_null=set(columns), strict=True
+    )
+    db["reference_versions"].create_index(["entity", "name", "digest"], unique=True)
+
+
+@migrations()
+def create_alerters(db: Any) -> None:
+    """Rules; a deleted one stays as a mark, so that late evaluations do not revive it."""
+    columns = {
+        "entity": str,
+        "name": str,
+        "origin": str,
+        "deleted": int,
+        "updated_ns": int,
+        "payload": bytes,
+    }
+    db["alerters"].create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
+    db["alerters"].create_index(["entity", "name"], unique=True)
+
+
+@migrations()
+def create_episodes(db: Any) -> None:
+    """Where each agent stands, and the history of what that opened and closed."""
+    db["alert_states"].create(
+        {
+            "entity": str,
+            "alerter": str,
+            "summary": str,
+            "labels": str,
+            "agent": str,
+            "status": str,
+            "breaches": int,
+            "fines": int,
+            "last_end_ns": int,
+            "received_ns": int,
+        },
+        pk=("entity", "alerter", "summary", "labels", "agent"),
+        strict=True,
+    )
+    db["episodes"].create(
+        {
+            "id": int,
+            "entity": str,
+            "alerter": str,
+            "summary": str,
+            "labels": str,
+            "opened_ns": int,
+            "closed_ns": int,
+            "worst": float,
+            "rule": bytes,
+            "reference_digest": str,
+            "evidence": str,
+        },
+        pk="id",
+        not_null={"entity", "alerter", "summary", "labels", "opened_ns", "worst", "rule"},
+        strict=True,
+    )
+    db["episodes"].create_index(["entity", "opened_ns"])
+    db.execute(
+        "CREATE UNIQUE INDEX idx_episodes_open ON episodes (entity, alerter, summary, labels)"
+        " WHERE closed_ns IS NULL"
+    )
+    db["transitions"].create(
+        {
+            "id": int,
+            "episode": int,
+            "status": str,
+            "at_ns": int,
+            "window_start_ns": int,
+            "recorded_ns": int,
+            "value": float,
+            "evidence": str,
+            "rule": bytes,
+            "reference_digest": str,
+        },
+        pk="id",
+        not_null={"episode", "status", "at_ns", "value", "rule"},
+        strict=True,
+    )
+    db["transitions"].create_index(["episode"])
+
+
+@migrations()
+def create_deliveries(db: Any) -> None:
+    """The outbox of notifications: one row a transition and channel."""
+    db["deliveries"].create(
+        {
+            "id": int,
+            "transition": int,
+            "channel": str,
+            "key": str,
+            "created_ns": int,
+            "attempts": int,
+            "delivered_ns": int,
+            "refused_ns": int,
+            "last_failure": str,
+        },
+        pk="id",
+        not_null={"transition", "channel", "key", "created_ns", "attempts"},
+        strict=True,
+    )
+    db["deliveries"].create_index(["transition", "channel"], unique=True)
+    db.execute(
+        "CREATE INDEX idx_deliveries_waiting ON deliveries (channel, id)"
+        " WHERE delivered_ns IS NULL AND refused_ns IS NULL"
+    )

@@ -1,0 +1,66 @@
+"""The store: everything the collector remembers."""
+
+from pathlib import Path
+
+from nilometer_collector.store.alerts import Alerts
+from nilometer_collector.store.database import Database
+from nilometer_collector.store.deliveries import Deliveries
+from nilometer_collector.store.records import SampleRow, Shipment, Shipped
+from nilometer_collector.store.references import References
+from nilometer_collector.store.samples import Samples
+from nilometer_collector.store.streams import Stream
+
+
+class Store:
+    """Samples, references, rules, episodes and notifications in one SQLite file.
+
+    What a call stored is durable when it returns (WAL, synchronous FULL). Any thread may call.
+
+    Args:
+        path: Of the file.
+        channel: Where notifications go; empty where none is set.
+
+    Raises:
+        ConfigError: If the file is not a database of this or an older nilometer.
+    """
+
+    def __init__(self, path: Path, channel: str = "") -> None:
+        self._database = Database(path)
+        self.samples = Samples(self._database)
+        self.references = References(self._database)
+        self.alerts = Alerts(self._database, channel)
+        self.deliveries = Deliveries(self._database, self.alerts)
+
+    def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
+        """Store the rows that are new: marks, samples, alert states and deliveries, or nothing.
+
+        Raises:
+            StoreUnavailable: If nothing was stored.
+        """
+        stored = notices = 0
+        with self._database.write():
+            stream = Stream(self._database, shipment.agent, shipment.epoch, now_ns)
+            for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
+                if not stream.take(arrival.sequence):
+                    continue
+                stored += 1
+                content = arrival.content
+                if isinstance(content, SampleRow):
+                    self.samples.add(content, stream.id, arrival.sequence, now_ns)
+                else:
+                    notices += self.alerts.judge(content, shipment.agent, now_ns)
+            stream.settle(shipment.oldest_held)
+        repeated = len(shipment.arrivals) - stored
+        return Shipped(stored=stored, repeated=repeated, notices=notices)
+
+    def check_writable(self) -> None:
+        """Whether rows could be stored now.
+
+        Raises:
+            StoreUnavailable: If not.
+        """
+        self._database.check_writable()
+
+    def close(self) -> None:
+        """Close the file. Safe twice."""
+        self._database.close()

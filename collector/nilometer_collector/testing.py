@@ -1,0 +1,311 @@
+"""A running collector, agents to speak to it, and a webhook to hear it: for tests."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import msgspec
+import numpy as np
+
+from nilometer.alert import Alerter, AlerterKind, Evaluation, Verdict
+from nilometer.clock import NANOSECONDS, Clock
+from nilometer.compare import exact_reference_column
+from nilometer.labels import Labels
+from nilometer.profile import (
+    Coverage,
+    FeatureProfile,
+    FeatureSpec,
+    Reference,
+    ServiceProfile,
+    SummarySample,
+)
+from nilometer.profile.feature import Cell
+from nilometer.settings import checked
+from nilometer.window import Window
+from nilometer.wire.alerts import evaluation_to_wire, with_digest
+from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.services import (
+    CHANNEL_OPTIONS,
+    CollectorServiceStub,
+    Row,
+    ShipReply,
+    ShipRequest,
+    collector_stub,
+)
+from nilometer_collector.server import Collector
+from nilometer_collector.settings import CollectorSettings
+
+DEADLINE_SECONDS = 10.0
+MINUTE_NS = 60 * NANOSECONDS
+START_NS = 1_700_000_040 * NANOSECONDS  # a whole minute
+ENTITY = "fraud-scorer"
+
+
+def minute(number: int) -> Window:
+    """The *number*-th minute after `START_NS`."""
+    start = START_NS + number * MINUTE_NS
+    return Window(start, start + MINUTE_NS)
+
+
+def feature_sample(
+    cells: Sequence[Cell],
+    *,
+    summary: str = "input.amount",
+    window: Window | None = None,
+    labels: Mapping[str, str] | None = None,
+    edges: tuple[float, ...] | None = None,
+    entity: str = ENTITY,
+) -> SummarySample:
+    """A sample of one column."""
+    feature = FeatureProfile(spec=FeatureSpec(edges=edges, readable=True))
+    feature.observe(cells)
+    return SummarySample(
+        entity=entity,
+        summary=summary,
+        labels=Labels.of(labels),
+        window=window or minute(0),
+        coverage=Coverage(profiled=len(cells)),
+        content=feature,
+    )
+
+
+def service_sample(
+    latencies: Sequence[float], *, failed: int = 0, window: Window | None = None
+) -> SummarySample:
+    """A sample of requests, the first *failed* of which failed."""
+    fine = len(latencies) - failed
+    return SummarySample(
+        entity=ENTITY,
+        summary="service",
+        labels=Labels(),
+        window=window or minute(0),
+        coverage=Coverage(profiled=fine, undecodable={"failed_request": failed} if failed else {}),
+        content=ServiceProfile.of(
+            outcomes={"ok": fine, "server_error": failed},
+            statuses={"200": fine, "500": failed},
+            latencies=latencies,
+            request_sizes=[100] * len(latencies),
+            response_sizes=[20] * len(latencies),
+        ),
+    )
+
+
+def a_reference(
+    columns: Mapping[str, Sequence[float]], *, name: str = "training", entity: str = ENTITY
+) -> Reference:
+    """A reference of numeric columns, by summary name."""
+    made = {}
+    for summary, values in columns.items():
+        numbers = np.asarray(values, dtype=np.float64)
+        feature = FeatureProfile()
+        feature.observe_numbers(numbers)
+        made[summary] = exact_reference_column(feature, numbers, 8)
+    reference = Reference(
+        entity=entity,
+        name=name,
+        rows=max((len(values) for values in columns.values()), default=0),
+        created_ns=START_NS,
+        source="train.parquet",
+        columns=made,
+        digest="",
+    )
+    return with_digest(reference)
+
+
+def a_rule(**changes: Any) -> Alerter:
+    """A rule that PSI from training must stay under 0.2, with *changes*."""
+    rule: dict[str, Any] = {
+        "entity": ENTITY,
+        "name": "drift",
+        "summary": "input.*",
+        "kind": AlerterKind.REFERENCE,
+        "threshold": 0.2,
+        "reference": "training",
+    }
+    return Alerter(**{**rule, **changes})
+
+
+def an_evaluation(
+    value: float,
+    number: int,
+    *,
+    rule: Alerter | None = None,
+    summary: str = "input.amount",
+    labels: Mapping[str, str] | None = None,
+    verdict: Verdict | None = None,
+) -> Evaluation:
+    """*value* measured in the *number*-th minute, a breach above the rule's threshold."""
+    rule = rule or a_rule()
+    found = Verdict.BREACH if value > rule.threshold else Verdict.FINE
+    return Evaluation(
+        alerter=rule,
+        summary=summary,
+        labels=Labels.of(labels),
+        window=minute(number),
+        verdict=verdict or found,
+        value=value,
+        count=500,
+        reference_digest="0123456789abcdef",
+        evidence=f"{rule.measure.upper()} from training is {value:g} (threshold 0.2)",
+    )
+
+
+def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:
+    """A row of an outbox."""
+    if isinstance(content, Evaluation):
+        return Row(sequence=sequence, evaluation=evaluation_to_wire(content))
+    return Row(sequence=sequence, sample=sample_to_wire(content))
+
+
+@dataclass(slots=True)
+class Sender:
+    """An agent that ships what it is told."""
+
+    stub: CollectorServiceStub
+    agent: str = "pod-1"
+    epoch: bytes = b"e" * 16
+    sequence: int = 0
+
+    def ship(self, *contents: SummarySample | Evaluation) -> ShipReply:
+        """Ship *contents* under the next sequences."""
+        first = self.sequence + 1
+        self.sequence += len(contents)
+        return self.send([a_row(number, c) for number, c in enumerate(contents, first)])
+
+    def send(self, rows: Sequence[Row], oldest_held: int = 0) -> ShipReply:
+        """Ship *rows* as they are."""
+        request = ShipRequest(
+            agent=self.agent, epoch=self.epoch, oldest_held=oldest_held, rows=rows
+        )
+        reply: ShipReply = self.stub.Ship(request, timeout=DEADLINE_SECONDS)
+        return reply
+
+
+@dataclass(slots=True)
+class Running:
+    """A collector that serves, with a client for each of its doors."""
+
+    collector: Collector
+    channel: grpc.Channel
+    stub: CollectorServiceStub
+    http: httpx.Client
+
+    def sender(self, agent: str = "pod-1") -> Sender:
+        """An agent with an outbox of its own."""
+        return Sender(self.stub, agent=agent, epoch=agent.encode().ljust(16, b".")[:16])
+
+    def get(self, path: str, **parameters: object) -> Any:
+        """The body of an answer that must be 200."""
+        answer = self.http.get(f"/api/v1/{path}", params=httpx.QueryParams(_texts(parameters)))
+        answer.raise_for_status()
+        return answer.json()
+
+    def put_rule(self, rule: msgspec.Struct | Mapping[str, object]) -> httpx.Response:
+        """PUT an alerter."""
+        body = msgspec.json.encode(rule)
+        headers = {"content-type": "application/json"}
+        return self.http.put("/api/v1/alerters", content=body, headers=headers)
+
+
+@contextmanager
+def running(database: Path, clock: Clock | None = None, **settings: object) -> Iterator[Running]:
+    """A collector on free loopback ports."""
+    told = {
+        "database": str(database),
+        "grpc_address": "127.0.0.1:0",
+        "http_address": "127.0.0.1:0",
+        **settings,
+    }
+    collector = Collector(checked(CollectorSettings, told), clock)
+    collector.start()
+    try:
+        with (
+            grpc.insecure_channel(collector.grpc_target, options=CHANNEL_OPTIONS) as channel,
+            httpx.Client(
+                base_url=collector.http_url, trust_env=False, timeout=DEADLINE_SECONDS
+            ) as client,
+        ):
+            yield Running(collector, channel, collector_stub(channel), client)
+    finally:
+        collector.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a webhook received."""
+
+    key: str
+    content: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Webhook:
+    """A receiver on loopback. Answers with the next of `statuses`, then with 200.
+
+    Attributes:
+        posted: All requests, refused ones too, oldest first.
+        accepted: Those that were answered 200.
+        statuses: What the next answers will be.
+        headers: Sent with every answer.
+        body: Sent with every answer.
+    """
+
+    url: str = ""
+    posted: list[Posted] = field(default_factory=list)
+    accepted: list[Posted] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"ok"
+
+
+@contextmanager
+def listening_webhook(port: int = 0) -> Iterator[Webhook]:
+    """A webhook that listens until the block ends."""
+    webhook = Webhook()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Keep the message and answer as told."""
+            content = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
+            posted = Posted(self.headers.get("idempotency-key", ""), content)
+            status = webhook.statuses.pop(0) if webhook.statuses else 200
+            webhook.posted.append(posted)
+            if status == 200:
+                webhook.accepted.append(posted)
+            self.send_response(status)
+            for name, value in webhook.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(webhook.body)))
+            self.end_headers()
+            try:
+                self.wfile.write(webhook.body)
+            except ConnectionError:
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
+    server.daemon_threads = True
+    webhook.url = f"http://127.0.0.1:{server.server_address[1]}/services/T0/B0/s3cret"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield webhook
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _texts(parameters: Mapping[str, object]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in parameters.items():
+        pairs += [(name, str(v)) for v in (value if isinstance(value, list) else [value])]
+    return pairs

@@ -1,0 +1,8 @@
+"""`python -m nilometer`: the same as `nilometer`."""
+
+import sys
+
+from nilometer.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

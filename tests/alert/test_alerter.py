@@ -1,0 +1,106 @@
+import math
+from typing import Any
+
+import pytest
+
+from nilometer.alert import STATISTICS, Alerter, AlerterKind, Severity, ThresholdSide
+from nilometer.compare import Comparator
+from nilometer.errors import ConfigError
+
+FIXED: dict[str, Any] = {"kind": AlerterKind.FIXED, "statistic": "mean", "threshold": 1.0}
+RANGE: dict[str, Any] = {"kind": AlerterKind.RANGE, "statistic": "p99", "low": 0.0, "high": 1.0}
+REFERENCE: dict[str, Any] = {
+    "kind": AlerterKind.REFERENCE,
+    "reference": "training",
+    "threshold": 0.2,
+}
+
+
+def alerter(**settings: Any) -> Alerter:
+    common = {"entity": "fraud-scorer", "name": "drift", "summary": "input.*"}
+    return Alerter(**{**common, **settings})
+
+
+@pytest.mark.parametrize("kind", [FIXED, RANGE, REFERENCE], ids=lambda k: k["kind"].value)
+def test_each_kind_can_be_made_with_what_it_needs(kind: dict[str, Any]) -> None:
+    made = alerter(**kind)
+    assert (made.minimum_count, made.windows_to_open, made.windows_to_close) == (100, 1, 1)
+    assert made.severity is Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "value", "allowed"),
+    [
+        (FIXED | {"name": ""}, "name", "''", "a non-empty text"),
+        (FIXED | {"summary": ""}, "summary", "''", "a summary name or glob"),
+        (FIXED | {"minimum_count": 0}, "minimum_count", "0", "at least 1"),
+        (FIXED | {"windows_to_open": 0}, "windows_to_open", "0", "at least 1"),
+        (FIXED | {"windows_to_close": -1}, "windows_to_close", "-1", "at least 1"),
+        (FIXED | {"statistic": "median"}, "statistic", "'median'", ", ".join(STATISTICS)),
+        (FIXED | {"statistic": ""}, "statistic", "''", ", ".join(STATISTICS)),
+        (FIXED | {"threshold": math.nan}, "threshold", "nan", "a finite number"),
+        (FIXED | {"threshold": math.inf}, "threshold", "inf", "a finite number"),
+        (RANGE | {"statistic": "p100"}, "statistic", "'p100'", ", ".join(STATISTICS)),
+        (RANGE | {"low": 2.0}, "low", "2.0", "at most high = 1.0"),
+        (RANGE | {"low": math.nan}, "low", "nan", "at most high = 1.0"),
+        (RANGE | {"high": math.nan}, "low", "0.0", "at most high = nan"),
+        (REFERENCE | {"reference": ""}, "reference", "''", "a reference name"),
+        (REFERENCE | {"threshold": 0.0}, "threshold", "0.0", "a positive number"),
+        (REFERENCE | {"threshold": -0.1}, "threshold", "-0.1", "a positive number"),
+        (REFERENCE | {"threshold": math.inf}, "threshold", "inf", "a positive number"),
+        (REFERENCE | {"threshold": math.nan}, "threshold", "nan", "a positive number"),
+    ],
+)
+def test_a_wrong_rule_says_which_key_which_value_and_what_is_allowed(
+    settings: dict[str, Any], key: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        alerter(**settings)
+    message = str(caught.value)
+    assert f"{key} = {value}: must be" in message
+    assert allowed in message
+    assert repr(settings.get("name", "drift")) in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("entity", ["", "-x", "a b", "x" * 129, "naïve"])
+def test_an_entity_that_cannot_be_a_name_is_refused(entity: str) -> None:
+    with pytest.raises(ConfigError, match="entity = "):
+        alerter(**FIXED, entity=entity)
+
+
+@pytest.mark.parametrize(
+    ("glob", "summary", "watched"),
+    [
+        ("input.*", "input.amount", True),
+        ("input.*", "output.score", False),
+        ("*", "service", True),
+        ("service", "service", True),
+        ("INPUT.*", "input.amount", False),
+        ("input.a?", "input.ab", True),
+    ],
+)
+def test_a_rule_watches_what_its_glob_matches(glob: str, summary: str, *, watched: bool) -> None:
+    assert alerter(**FIXED | {"summary": glob}).watches(summary) is watched
+
+
+def test_a_rule_names_what_it_measures() -> None:
+    assert alerter(**FIXED).measure == "mean"
+    assert alerter(**RANGE).measure == "p99"
+    assert alerter(**REFERENCE).measure == "psi"
+    assert alerter(**REFERENCE, comparator=Comparator.KS, statistic="mean").measure == "ks"
+
+
+@pytest.mark.parametrize(
+    ("side", "below", "equal", "above"),
+    [
+        (ThresholdSide.ABOVE, False, False, True),
+        (ThresholdSide.AT_LEAST, False, True, True),
+        (ThresholdSide.BELOW, True, False, False),
+        (ThresholdSide.AT_MOST, True, True, False),
+    ],
+)
+def test_a_threshold_is_breached_on_its_side(
+    side: ThresholdSide, *, below: bool, equal: bool, above: bool
+) -> None:
+    assert [side.breached(value, 1.0) for value in (0.5, 1.0, 1.5)] == [below, equal, above]

@@ -1,0 +1,221 @@
+"""Start, stop, and what stops the start."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from nilometer.errors import ConfigError
+from nilometer.settings import checked, load
+from nilometer.testing import eventually
+from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
+from nilometer_collector.addresses import parse_address
+from nilometer_collector.server import Collector
+from nilometer_collector.settings import PREFIX, CollectorSettings
+from nilometer_collector.store import Store
+from nilometer_collector.testing import (
+    ENTITY,
+    Sender,
+    an_evaluation,
+    feature_sample,
+    listening_webhook,
+    running,
+)
+
+FREE = ("--http-address", "127.0.0.1:0", "--grpc-address", "127.0.0.1:0")
+
+
+@contextmanager
+def process(
+    database: Path, *more: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """`nilometer collector` as a process of its own, and the addresses it told."""
+    command = [sys.executable, "-m", "nilometer_collector", "--database", str(database)]
+    started = subprocess.Popen(
+        [*command, *FREE, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    try:
+        assert started.stdout is not None
+        words = started.stdout.readline().split()
+        assert words[:3] == ["nilometer", "collector", "ready:"], started.communicate()
+        yield started, dict(word.split("=", 1) for word in words[3:])
+    finally:
+        started.kill()
+        started.communicate()
+
+
+def sender_to(target: str) -> tuple[Sender, grpc.Channel]:
+    channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+    return Sender(collector_stub(channel)), channel
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_ends_with_0(database: Path, number: signal.Signals) -> None:
+    with process(database) as (started, told):
+        assert httpx.get(f"{told['http']}/readyz", trust_env=False).status_code == 200
+        started.send_signal(number)
+        assert started.wait(15) == 0
+    assert not database.with_name(database.name + "-wal").exists()
+
+
+def test_what_was_acknowledged_survives_kill_9(database: Path) -> None:
+    with process(database) as (started, told):
+        sender, channel = sender_to(told["grpc"])
+        assert not sender.ship(feature_sample([1.0, 2.0]), an_evaluation(0.5, 1)).rejected
+        started.kill()
+        started.wait(10)
+        channel.close()
+    store = Store(database)
+    assert [series.samples for series in store.samples.series()] == [1]
+    assert len(store.alerts.open_episodes()) == 1
+    store.close()
+
+
+def test_a_notification_survives_kill_9(database: Path) -> None:
+    with listening_webhook() as away:
+        url = away.url
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    variable = {f"{PREFIX}SLACK_WEBHOOK_URL": url}
+    with process(database, **variable) as (started, told):
+        sender, channel = sender_to(told["grpc"])
+        sender.ship(an_evaluation(0.5, 1))
+        started.kill()
+        started.wait(10)
+        channel.close()
+    with listening_webhook(port) as webhook, process(database, **variable):
+        eventually(lambda: len(webhook.accepted) == 1)
+
+
+def test_a_second_collector_on_a_database_refuses_to_start(database: Path) -> None:
+    with running(database) as first:
+        settings = {**_free(), "database": str(database)}
+        with pytest.raises(ConfigError, match="another collector uses it"):
+            Collector(checked(CollectorSettings, settings)).start()
+        assert first.get("entities") == {"entities": []}
+    with running(database):
+        pass
+
+
+def _free() -> dict[str, object]:
+    return {"http_address": "127.0.0.1:0", "grpc_address": "127.0.0.1:0"}
+
+
+@pytest.mark.parametrize("key", ["http_address", "grpc_address"])
+def test_an_address_that_is_taken_stops_the_start_and_leaves_nothing_behind(
+    database: Path, tmp_path: Path, key: str
+) -> None:
+    with running(database) as first:
+        taken = {
+            "http_address": first.collector.http_url.removeprefix("http://"),
+            "grpc_address": first.collector.grpc_target,
+        }
+        other = tmp_path / "other.db"
+        settings = {**_free(), key: taken[key], "database": str(other)}
+        with pytest.raises(ConfigError, match=f"{key} = .*: cannot be bound"):
+            Collector(checked(CollectorSettings, settings)).start()
+    with running(other):
+        pass
+
+
+def test_stop_is_safe_before_start_and_twice(database: Path) -> None:
+    collector = Collector(checked(CollectorSettings, {**_free(), "database": str(database)}))
+    collector.stop()
+    collector.start()
+    collector.stop()
+    collector.stop()
+
+
+@pytest.mark.parametrize("key", ["http_address", "grpc_address"])
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("0.0.0.0:7500", "must be a loopback address"),
+        ("[::]:7500", "must be a loopback address"),
+        ("10.0.0.1:7500", "must be a loopback address"),
+        ("collector.example:7500", "must be a loopback address"),
+        ("127.0.0.1", "must be host:port"),
+        ("127.0.0.1:99999", "must be host:port"),
+        ("127.0.0.1:-1", "must be host:port"),
+        (":7500", "must be host:port"),
+        ("", "must be host:port"),
+    ],
+)
+def test_an_address_off_this_machine_or_malformed_is_refused(
+    key: str, value: str, word: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{key} = .*{word}"):
+        checked(CollectorSettings, {key: value})
+
+
+def test_addresses_round_trip() -> None:
+    for text in ("127.0.0.1:0", "localhost:7500", "[::1]:65535"):
+        assert str(parse_address("x", text)) == text
+
+
+def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path) -> None:
+    file = tmp_path / "collector.toml"
+    file.write_text(
+        'public_url = "https://nilometer.example"\n'
+        "[[alerters]]\n"
+        f'entity = "{ENTITY}"\nname = "latency"\nsummary = "service"\nkind = "FIXED"\n'
+        'statistic = "latency_p99_seconds"\ncomparison = ">"\nthreshold = 0.5\n'
+    )
+    settings = load(CollectorSettings, prefix=PREFIX, file=file, environment={"X": ""})
+    assert settings.public_url == "https://nilometer.example"
+    given = {field: getattr(settings, field) for field in ("public_url", "alerters")}
+    with running(database, **given) as served:
+        (rule,) = served.get("alerters")["alerters"]
+    assert (rule["name"], rule["threshold"]) == ("latency", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("toml", "word"),
+    [
+        ("colour = 'blue'", "colour: there is no such setting"),
+        ("shutdown_seconds = 900", "shutdown_seconds = 900"),
+        ("public_url = 'javascript:alert(1)'", "public_url = "),
+        ("public_url = 7", "public_url = 7"),
+        ("[[alerters]]\nentity = 'e'", "alerters"),
+        (
+            "[[alerters]]\nentity='e'\nname='n'\nsummary='*'\nkind='FIXED'\nstatistic='magic'",
+            "statistic = 'magic': must be one of",
+        ),
+        ("not toml", "settings file"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
+    tmp_path: Path, toml: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nilometer_collector.cli import main
+
+    file = tmp_path / "collector.toml"
+    file.write_text(toml)
+    assert main(["--config", str(file), "--database", str(tmp_path / "x.db"), *FREE]) == 2
+    output = capsys.readouterr()
+    assert word in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+
+
+def test_the_command_is_registered_and_its_help_says_what_it_touches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from nilometer.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["collector", "--help"])
+    assert ended.value.code == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Writes to its database" in words
+    assert "loopback" in words

@@ -1,0 +1,232 @@
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nilometer.compare import (
+    Comparator,
+    common_bins,
+    compare,
+    counts_on,
+    exact_reference_column,
+    reference_column,
+)
+from nilometer.compare.psi import EMPTY_BIN
+from nilometer.profile import FeatureProfile, FeatureSpec, masked
+from nilometer.profile.reference import INPUT_BINS, ReferenceColumn
+
+READABLE = FeatureSpec(readable=True)
+
+
+def observed(values: list[Any], spec: FeatureSpec | None = None) -> FeatureProfile:
+    return strategies.feature_of(values, spec)
+
+
+def exact_reference(values: list[Any], bins: int = INPUT_BINS) -> ReferenceColumn:
+    numbers = np.array([value for value in values if isinstance(value, float)])
+    return exact_reference_column(observed(values, READABLE), numbers, bins)
+
+
+def on_edges(values: list[Any], reference: ReferenceColumn) -> FeatureProfile:
+    return observed(values, FeatureSpec(edges=reference.edges))
+
+
+def distance(comparator: Comparator, reference: ReferenceColumn, current: FeatureProfile) -> float:
+    comparison = compare(comparator, reference, current)
+    assert comparison is not None
+    return comparison.value
+
+
+@given(
+    st.lists(st.integers(0, 6).map(float), min_size=1, max_size=60),
+    st.lists(st.integers(-3, 10).map(float), min_size=1, max_size=60),
+)
+def test_ks_of_integers_is_exact_while_every_value_has_an_edge(
+    few: list[float], current: list[float]
+) -> None:
+    """Values that the reference holds in equal shares each get an edge of their own."""
+    past = sorted(set(few)) * 5
+    reference = exact_reference(past)
+    now = [value for value in current if value in past or value < min(past) or value > max(past)]
+    if not now:
+        return
+    found = distance(Comparator.KS, reference, on_edges(now, reference))
+    assert found == pytest.approx(oracles.ks(past, now), abs=1e-12)
+
+
+@given(
+    st.lists(st.integers(0, 300).map(float), min_size=1), st.lists(st.floats(-50, 350), min_size=1)
+)
+def test_ks_is_never_above_the_exact_one(past: list[float], now: list[float]) -> None:
+    reference = exact_reference(past)
+    found = distance(Comparator.KS, reference, on_edges(now, reference))
+    assert found <= oracles.ks(past, now) + 1e-12
+
+
+@pytest.mark.parametrize("rows", [1_000, 20_000])
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.5])
+def test_ks_on_32_bins_is_within_a_hundredth(rows: int, shift: float) -> None:
+    rng = np.random.default_rng(rows)
+    past, now = rng.normal(size=20_000), rng.normal(size=rows) + shift
+    reference = exact_reference(past.tolist())
+    at = np.sort(np.concatenate([past, now]))
+    shares = [np.searchsorted(np.sort(side), at, "right") / side.size for side in (past, now)]
+    exact = float(np.abs(shares[0] - shares[1]).max())
+    exactly = distance(Comparator.KS, reference, on_edges(now.tolist(), reference))
+    estimated = distance(Comparator.KS, reference, observed(now.tolist()))
+    assert exactly == pytest.approx(exact, abs=0.012)
+    assert estimated == pytest.approx(exactly, abs=0.005)
+
+
+def test_psi_of_a_column_is_that_of_its_bins() -> None:
+    rng = np.random.default_rng(6)
+    past, now = rng.normal(size=5000), rng.normal(0.3, 1, 2000)
+    reference = exact_reference(past.tolist(), bins=10)
+    before, after = (
+        np.histogram(side, bins=[-np.inf, *reference.edges, np.inf])[0].tolist()
+        for side in (past, now)
+    )
+    noise = (len(before) - 1) * (1 / 2000 + 1 / 5000)
+    found = distance(Comparator.PSI, reference, on_edges(now.tolist(), reference))
+    assert found == pytest.approx(oracles.psi(before, after, EMPTY_BIN) - noise, abs=1e-9)
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("now", [1.0, -1.0, 1e9])
+def test_a_constant_that_becomes_another_is_a_large_distance(
+    comparator: Comparator, now: float
+) -> None:
+    """Upwards too: what was never seen above the largest value has a bin of its own."""
+    reference = exact_reference([0.0] * 1000)
+    for current in (observed([now] * 1000), on_edges([now] * 1000, reference)):
+        assert distance(comparator, reference, current) > 0.9
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_flag_that_rises_to_half_is_seen(comparator: Comparator, before: int) -> None:
+    """From never, or from one in a hundred, which is below the share of a bin."""
+    flags = [1.0] * before + [0.0] * (500 - before)
+    for reference in (exact_reference(flags), reference_column(observed(flags), INPUT_BINS)):
+        assert distance(comparator, reference, observed([0.0, 1.0] * 250)) > 0.4
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.integers(2, 64))
+def test_a_reference_has_at_most_as_many_bins_as_asked_for(values: list[float], bins: int) -> None:
+    for column in (exact_reference(values, bins), reference_column(observed(values), bins)):
+        assert len(column.edges) <= max(bins - 1, 1)
+        assert list(column.edges) == sorted(set(column.edges))
+    assert sum(exact_reference(values, bins).feature.binned.counts) == len(values)  # type: ignore[union-attr]  # numbers have bins
+
+
+def test_a_reference_without_numbers_has_no_edges() -> None:
+    assert exact_reference(["a", "b"]).edges == ()
+    assert reference_column(observed(["a", "b"]), INPUT_BINS).edges == ()
+
+
+@given(strategies.measurements.filter(bool), strategies.edges)
+def test_counts_taken_on_the_edges_are_exact_and_others_are_marked(
+    values: list[float], edges: tuple[float, ...]
+) -> None:
+    taken = observed(values, FeatureSpec(edges=edges))
+    exact, rebinned = counts_on(edges, taken)
+    assert not rebinned
+    estimated, marked = counts_on(edges, observed(values))
+    assert marked
+    assert sum(estimated) == pytest.approx(len(values))
+    assert len(exact) == len(estimated) == len(edges) + 1
+    worst = max(abs(e - t) for e, t in zip(np.cumsum(estimated), np.cumsum(exact), strict=True))
+    assert worst <= 0.03 * len(values) + 1
+
+
+def test_an_estimate_puts_a_value_on_an_edge_to_the_right_as_a_count_does() -> None:
+    values = [0.0] * 600 + [1.0] * 400
+    exact, _ = counts_on((0.0, 1.0), observed(values, FeatureSpec(edges=(0.0, 1.0))))
+    estimated, _ = counts_on((0.0, 1.0), observed(values))
+    assert exact == [0, 600, 400]
+    assert estimated == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+def test_numbers_that_become_text_are_far_from_what_they_were(comparator: Comparator) -> None:
+    reference = exact_reference([float(value) for value in range(100)])
+    comparison = compare(comparator, reference, observed(["N/A"] * 100))
+    assert comparison is not None
+    assert comparison.value > 0.9
+    assert (comparison.largest_bin, comparison.share_before, comparison.share_now) == (
+        "not a number",
+        0.0,
+        1.0,
+    )
+
+
+def test_a_little_text_among_numbers_is_a_little_distance() -> None:
+    reference = exact_reference([float(value) for value in range(1000)])
+    now = [float(value) for value in range(900)] + ["N/A"] * 100
+    comparison = compare(Comparator.PSI, reference, observed(now))
+    assert comparison is not None
+    assert comparison.value > 0.1
+    assert comparison.largest_bin == "not a number"
+
+
+def test_text_that_becomes_numbers_is_far_from_what_it_was() -> None:
+    reference = exact_reference(["a", "b"] * 50)
+    comparison = compare(Comparator.PSI, reference, observed([1.0] * 100))
+    assert comparison is not None
+    assert comparison.value > 1
+    assert (comparison.largest_bin, comparison.share_now) == ("other", 1.0)
+
+
+@given(st.lists(strategies.names, min_size=1, max_size=60))
+def test_masked_names_match_the_readable_ones_of_the_reference(words: list[str]) -> None:
+    reference = exact_reference(words)
+    known = FeatureSpec(known=frozenset(words[:2]))
+    for current in (observed(words), observed(words, READABLE), observed(words, known)):
+        assert distance(Comparator.PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
+
+
+@given(st.lists(strategies.names, min_size=1, max_size=60))
+def test_readable_names_match_the_masked_ones_of_the_reference(words: list[str]) -> None:
+    reference = ReferenceColumn(feature=observed(words), edges=())
+    for current in (observed(words), observed(words, READABLE)):
+        assert distance(Comparator.PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_new_name_is_other() -> None:
+    reference = exact_reference(["cash", "card"] * 50)
+    comparison = compare(Comparator.PSI, reference, observed(["cash", "coin"] * 50))
+    assert comparison is not None
+    assert comparison.largest_bin in {"card", "other"}
+    bins = common_bins(reference, observed(["cash", "coin"] * 50))
+    assert bins is not None
+    assert dict(zip(bins.names, bins.current, strict=True)) == {"card": 0, "cash": 50, "other": 50}
+    assert masked("coin") not in bins.names
+
+
+def test_ks_of_categories_does_not_exist() -> None:
+    reference = exact_reference(["a", "b"] * 50)
+    assert compare(Comparator.KS, reference, observed(["a"])) is None
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+def test_an_empty_side_has_no_distance(comparator: Comparator) -> None:
+    reference = exact_reference([1.0, 2.0])
+    assert compare(comparator, reference, observed([None, None])) is None
+    assert compare(comparator, exact_reference([None]), observed([1.0])) is None
+
+
+def test_what_moved_most_is_named_with_its_shares() -> None:
+    reference = exact_reference([float(value) for value in range(100)], bins=4)
+    comparison = compare(Comparator.KS, reference, on_edges([10.0] * 40 + [99.0] * 60, reference))
+    assert comparison is not None
+    assert comparison.largest_bin.endswith("and above")
+    assert comparison.share_before == pytest.approx(0.25, abs=0.01)
+    assert comparison.share_now == 0.6
+    assert not comparison.rebinned
+    estimated = compare(Comparator.KS, reference, observed([10.0] * 40))
+    assert estimated is not None
+    assert estimated.rebinned

@@ -1,0 +1,131 @@
+from typing import Any
+
+import laws
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import Law, Subject, bits, sorted_items
+
+from nilometer.profile import Coverage, FeatureProfile, FeatureSpec, ServiceProfile
+from nilometer.wire import profiles as wire
+
+BINNED = FeatureSpec(edges=(-1.0, 0.0, 2.5), readable=True)
+
+
+def read_counters(f: FeatureProfile) -> Any:
+    """What is exact, however the column was cut."""
+    return (
+        (f.missing, f.nan, f.positive_infinity, f.negative_infinity),
+        sorted_items(f.types),
+        f.histogram,
+        f.binned,
+        (f.moments.count, f.categories.total, f.digest.count, f.cells, f.count),
+        None if f.distinct is None else f.distinct.registers.tobytes(),
+    )
+
+
+def read_feature(f: FeatureProfile) -> Any:
+    means, weights, atoms = f.digest.centroids()
+    m, c = f.moments, f.categories
+    return (
+        *read_counters(f),
+        bits(m.mean, m.m2, m.m3, m.m4),
+        (means.tobytes(), weights.tobytes(), atoms.tobytes(), f.digest.min, f.digest.max),
+        (sorted_items(c.counts), sorted_items(c.errors), c.total, c.capacity),
+    )
+
+
+def read_travelling(f: FeatureProfile) -> Any:
+    """All but the centroids' means, which are rounded, and bins, whose edges stay at home."""
+    _, weights, atoms = f.digest.centroids()
+    m, c = f.moments, f.categories
+    counters = list(read_counters(f))
+    counters[3] = None
+    return (
+        *counters,
+        bits(m.mean, m.m2, m.m3, m.m4),
+        (weights.tobytes(), atoms.tobytes(), f.digest.min, f.digest.max),
+        (sorted_items(c.counts), sorted_items(c.errors), c.total, c.capacity),
+    )
+
+
+def read_service(s: ServiceProfile) -> Any:
+    return (
+        sorted_items(s.outcomes),
+        sorted_items(s.statuses),
+        (s.latency, s.request_bytes, s.response_bytes),
+        (s.latency_sum, s.request_bytes_sum, s.response_bytes_sum),
+    )
+
+
+def coverage_of(observed: list[Coverage]) -> Coverage:
+    total = Coverage()
+    for coverage in observed:
+        total = total.merge(coverage)
+    return total
+
+
+def read_coverage(c: Coverage) -> Any:
+    return c.seen, c.profiled, c.sampled_out, sorted_items(c.dropped), sorted_items(c.undecodable)
+
+
+# Numbers whose powers do not overflow; test_feature has every float.
+calm_cells: st.SearchStrategy[Any] = (
+    st.integers(-(10**6), 10**6)
+    | st.floats(-1e6, 1e6)
+    | st.sampled_from([None, True, False, float("nan"), float("inf"), [1], {}, b"", "a", 10**400])
+    | st.text("abc", max_size=2)
+)
+# More names than heavy hitters are kept, in parts that are all categories.
+names = st.lists(st.integers(0, 300).map("name-{}".format), max_size=150)
+
+
+def feature_subject(name: str, streams: st.SearchStrategy[list[Any]], spec: FeatureSpec) -> Any:
+    return Subject(
+        name=name,
+        of=lambda cells: strategies.feature_of(cells, spec),
+        streams=streams,
+        merge=FeatureProfile.merge,
+        merge_all=FeatureProfile.merge_all,
+        count=lambda feature: feature.cells,
+        content=read_feature,
+        exact=read_counters,
+        round_trip=lambda feature: wire.feature_from_wire(wire.feature_to_wire(feature)),
+        travels=read_travelling,
+    )
+
+
+SUBJECTS: list[Subject[Any]] = [
+    feature_subject("feature", st.lists(calm_cells, max_size=30), BINNED),
+    feature_subject("feature without a spec", st.lists(calm_cells, max_size=30), FeatureSpec()),
+    feature_subject("feature of many names", names, BINNED),
+    Subject(
+        name="service",
+        of=strategies.service_of,
+        streams=strategies.requests,
+        merge=ServiceProfile.merge,
+        count=lambda service: service.count,
+        content=read_service,
+        exact=read_service,
+        round_trip=lambda service: wire.service_from_wire(wire.service_to_wire(service)),
+    ),
+    Subject(
+        name="coverage",
+        of=coverage_of,
+        streams=st.lists(strategies.coverages, max_size=4),
+        merge=Coverage.merge,
+        count=lambda coverage: coverage.seen,
+        size=lambda observed: sum(coverage.seen for coverage in observed),
+        content=read_coverage,
+        exact=read_coverage,
+        round_trip=lambda coverage: wire.coverage_from_wire(wire.coverage_to_wire(coverage)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("subject", "law"), [*laws.cases(SUBJECTS)], ids=laws.case_name)
+@strategies.few
+@given(data=st.data())
+def test_a_profile_obeys(subject: Subject[Any], law: Law, data: st.DataObject) -> None:
+    law(subject, data)

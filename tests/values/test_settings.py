@@ -1,0 +1,149 @@
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from msgspec import Meta, field
+
+from nilometer.errors import ConfigError
+from nilometer.settings import Settings, checked, load
+
+
+class River(Settings, frozen=True, kw_only=True):
+    name: str
+    width: Annotated[float, Meta(ge=1.0, le=100.0)] = 10.0
+    gauges: int = 3
+    tidal: bool = False
+    flow: Literal["north", "south"] = "north"
+    banks: tuple[str, ...] = ("east", "west")
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def river(**sources: Any) -> River:
+    return load(River, prefix="RIVER_", **{"environment": {"PATH": "/bin"}, **sources})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "river.toml"
+    path.write_text('name = "Nile"\nwidth = 20\ngauges = 4\n', "utf-8")
+    return path
+
+
+def test_later_sources_win(file: Path) -> None:
+    environment = {"RIVER_WIDTH": "30", "RIVER_GAUGES": "5"}
+    found = river(file=file, environment=environment, arguments={"gauges": 6})
+    assert (found.name, found.width, found.gauges, found.flow) == ("Nile", 30.0, 6, "north")
+
+
+def test_an_argument_that_was_not_given_hides_nothing(file: Path) -> None:
+    assert river(file=file, arguments={"gauges": None}).gauges == 4
+
+
+def test_texts_of_variables_become_what_the_setting_is() -> None:
+    found = river(
+        environment={
+            "RIVER_NAME": "Nile",
+            "RIVER_TIDAL": "true",
+            "RIVER_BANKS": "left,right",
+            "RIVER_LABELS": "region=eu,note=a=b",
+            "RIVER_GAUGES": "7",
+        }
+    )
+    assert (found.tidal, found.gauges) == (True, 7)
+    assert found.banks == ("left", "right")
+    assert found.labels == {"region": "eu", "note": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "parts"),
+    [
+        ({"RIVER_WIDTH": "0.5"}, ("width", "'0.5'", ">= 1.0")),
+        ({"RIVER_WIDTH": "wide"}, ("width", "'wide'", "float")),
+        ({"RIVER_GAUGES": "1.5"}, ("gauges", "'1.5'", "int")),
+        ({"RIVER_TIDAL": "maybe"}, ("tidal", "'maybe'", "bool")),
+        ({"RIVER_FLOW": "up"}, ("flow", "'up'", "north", "south")),
+        ({"RIVER_LABELS": "eu"}, ("RIVER_LABELS", "'eu'", "key=value,key=value")),
+        ({"RIVER_DEPTH": "9"}, ("RIVER_DEPTH", "'9'", "no such setting", "width")),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
+    environment: dict[str, str], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        river(environment=environment, arguments={"name": "Nile"})
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parts"),
+    [
+        ({}, ("name", "missing")),
+        ({"name": 1}, ("name", "1", "str")),
+        ({"name": "Nile", "width": 101}, ("width", "101", "<= 100.0")),
+        ({"name": "Nile", "flow": "East"}, ("flow", "'East'", "north", "south")),
+        ({"name": "Nile", "depth": 9}, ("depth", "no such setting", "width")),
+        ({"name": "Nile", "banks": ["a", 2]}, ("banks[1]", "2", "str")),
+        ({"name": "Nile", "labels": {"a": 1}}, ("labels", "1", "str")),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(
+    raw: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        checked(River, raw)
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"name = ", "Invalid value"), (b"\xff\xfe", "decode"), (b"depth = 1", "no such setting")],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "river.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=why):
+        river(file=path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: No such file"):
+        river(file=tmp_path / "absent.toml")
+
+
+def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    path = tmp_path / "river.toml"
+    path.write_bytes('name = "Nīl"'.encode())
+    assert river(file=path).name == "Nīl"
+
+
+def test_an_empty_environment_is_not_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIVER_GAUGES", "99")
+    assert river(environment={}, arguments={"name": "Nile"}).gauges == 3
+    assert river(environment=None, arguments={"name": "Nile"}).gauges == 99
+
+
+def test_variables_of_another_component_are_left_alone() -> None:
+    found = load(
+        River,
+        prefix="NILOMETER_",
+        environment={
+            "NILOMETER_NAME": "Nile",
+            "NILOMETER_AGENT_WINDOW_SECONDS": "60",
+            "NILOMETER_COLLECTOR_PORT": "1",
+        },
+    )
+    assert found.name == "Nile"
+
+
+def test_a_component_reads_its_own_longer_prefix() -> None:
+    environment = {"NILOMETER_AGENT_NAME": "Nile", "NILOMETER_NAME": "Congo"}
+    assert load(River, prefix="NILOMETER_AGENT_", environment=environment).name == "Nile"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        river(arguments={"name": "Nile"}).width = 3.0  # type: ignore[misc]  # that is the point

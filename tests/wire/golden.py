@@ -1,0 +1,158 @@
+"""Writes `golden/*.bin`: bytes that older software wrote and that every newer one must read.
+
+Run once for a new file: ``PYTHONPATH=middleware:tests python tests/wire/golden.py``. A file that
+is there is never written again: what it pins is that these very bytes stay readable.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
+from nilometer.compare import Comparator, exact_reference_column
+from nilometer.labels import Labels
+from nilometer.profile import (
+    Content,
+    Coverage,
+    FeatureProfile,
+    FeatureSpec,
+    Reference,
+    ServiceProfile,
+    SummarySample,
+)
+from nilometer.window import Window
+from nilometer.wire import alerts, profiles
+
+GOLDEN = Path(__file__).parent / "golden"
+EDGES = (-1.0, 0.0, 10.0)
+WINDOW = Window(1_700_000_040_000_000_000, 1_700_000_100_000_000_000)
+NUMBERS = [-2.5, 0.0, 0.0, 1.0, 2.0, 4.0, 1024.0]
+
+
+def sample(summary: str, content: Content) -> SummarySample:
+    return SummarySample(
+        entity="fraud-scorer",
+        summary=summary,
+        labels=Labels.of(region="eu", version="7"),
+        window=WINDOW,
+        coverage=Coverage(
+            profiled=7,
+            sampled_out=1,
+            dropped={"queue_full": 2},
+            undecodable={"malformed": 3, "too_large": 4},
+        ),
+        content=content,
+    )
+
+
+def numbers() -> SummarySample:
+    feature = FeatureProfile(spec=FeatureSpec(edges=EDGES))
+    feature.observe([*NUMBERS, None, float("nan"), float("inf"), float("-inf"), 10**400])
+    return sample("input.amount", feature)
+
+
+def categories() -> SummarySample:
+    feature = FeatureProfile(spec=FeatureSpec(known=frozenset({"cash", "card"})))
+    feature.observe(["cash", "cash", "card", "secret", True, None, [1], {"a": 1}])
+    return sample("input.method", feature)
+
+
+def service() -> SummarySample:
+    profile = ServiceProfile.of(
+        outcomes={"ok": 2, "server_error": 1},
+        statuses={"200": 2, "503": 1},
+        latencies=[0.25, 0.5, 1.0],
+        request_sizes=[0, 64, 128],
+        response_sizes=[2, 4, 8],
+    )
+    return sample("service", profile)
+
+
+def reference() -> Reference:
+    amounts = FeatureProfile(spec=FeatureSpec(readable=True))
+    amounts.observe(NUMBERS)
+    methods = FeatureProfile(spec=FeatureSpec(readable=True))
+    methods.observe(["cash", "card", "cash"])
+    column = exact_reference_column(methods, np.empty(0), 4)
+    return alerts.with_digest(
+        Reference(
+            entity="fraud-scorer",
+            name="training",
+            rows=7,
+            created_ns=WINDOW.start_ns,
+            source="train.parquet",
+            columns={
+                "input.amount": exact_reference_column(amounts, np.array(NUMBERS), 4),
+                "input.method": column,
+            },
+            digest="",
+        )
+    )
+
+
+FIXED = Alerter(
+    entity="fraud-scorer",
+    name="slow",
+    summary="service",
+    kind=AlerterKind.FIXED,
+    statistic="latency_p99_seconds",
+    side=ThresholdSide.AT_LEAST,
+    threshold=0.5,
+    minimum_count=20,
+    windows_to_open=2,
+    windows_to_close=3,
+    severity=Severity.CRITICAL,
+)
+RANGE = dataclasses.replace(FIXED, name="range", kind=AlerterKind.RANGE, low=0.0)
+DRIFT = Alerter(
+    entity="fraud-scorer",
+    name="drift",
+    summary="input.*",
+    kind=AlerterKind.REFERENCE,
+    reference="training",
+    comparator=Comparator.KS,
+    threshold=0.25,
+)
+EVALUATION = Evaluation(
+    alerter=DRIFT,
+    summary="input.amount",
+    labels=Labels.of(region="eu"),
+    window=WINDOW,
+    verdict=Verdict.BREACH,
+    value=0.5,
+    count=7,
+    reference_digest="0011223344556677",
+    evidence="KS from training is 0.5",
+)
+
+
+def golden_bytes() -> dict[str, bytes]:
+    """What is written, by file name."""
+    return {
+        "numbers": profiles.sample_to_bytes(numbers()),
+        "categories": profiles.sample_to_bytes(categories()),
+        "service": profiles.sample_to_bytes(service()),
+        "samples": profiles.samples_to_bytes([numbers(), service()]),
+        "reference": alerts.reference_to_bytes(reference()),
+        "alerter_fixed": alerts.alerter_to_bytes(FIXED),
+        "alerter_range": alerts.alerter_to_bytes(RANGE),
+        "alerter_reference": alerts.alerter_to_bytes(DRIFT),
+        "evaluation": alerts.evaluation_to_bytes(EVALUATION),
+    }
+
+
+def main() -> None:
+    """Write the files that are not there yet."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, packed in golden_bytes().items():
+        path = GOLDEN / f"{name}.bin"
+        if path.exists():
+            print(f"{path.name} stands")
+            continue
+        path.write_bytes(packed)
+        print(f"{path.name} written, {len(packed)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Bytes of earlier versions mean what they meant; `golden.py` tells how they were made."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
+from nilometer.compare import Comparator
+from nilometer.labels import Labels
+from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, masked
+from nilometer.sketch.histogram import Buckets, edges_id
+from nilometer.v1 import alert_pb2
+from nilometer.window import Window
+from nilometer.wire import alerts, profiles
+
+GOLDEN = Path(__file__).parent / "golden"
+EDGES = (-1.0, 0.0, 10.0)
+NUMBERS = [-2.5, 0.0, 0.0, 1.0, 2.0, 4.0, 1024.0]
+
+# blake2b of each file: to write one anew takes a second, deliberate step here.
+DIGESTS = {
+    "alerter_fixed": "0a20fb1cbf046a08",
+    "alerter_range": "221dd89405f65234",
+    "alerter_reference": "d0ca41f5b1853ad6",
+    "categories": "7f529c4730717d11",
+    "evaluation": "066609ad07c46c6f",
+    "numbers": "5704c3e8add24449",
+    "reference": "706c4d8925ec4c41",
+    "samples": "38915b7d5ac3e29d",
+    "service": "50db2a9d007c2cc0",
+}
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / f"{name}.bin").read_bytes()
+
+
+def sample(name: str) -> SummarySample:
+    return profiles.sample_from_bytes(golden(name), {edges_id(EDGES): EDGES}.get)
+
+
+def test_every_golden_file_is_the_one_that_was_written() -> None:
+    found = {
+        path.stem: hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        for path in sorted(GOLDEN.glob("*.bin"))
+    }
+    assert found == DIGESTS
+
+
+@pytest.mark.parametrize("name", ["numbers", "categories", "service"])
+def test_an_old_sample_tells_where_and_when_it_was_measured(name: str) -> None:
+    old = sample(name)
+    assert old.entity == "fraud-scorer"
+    assert old.labels == Labels((("region", "eu"), ("version", "7")))
+    assert old.window == Window(1_700_000_040_000_000_000, 1_700_000_100_000_000_000)
+    coverage = old.coverage
+    assert (coverage.seen, coverage.profiled, coverage.sampled_out) == (17, 7, 1)
+    assert coverage.dropped == {"queue_full": 2}
+    assert coverage.undecodable == {"malformed": 3, "too_large": 4}
+
+
+def test_old_numbers_are_read() -> None:
+    feature = sample("numbers").content
+    assert isinstance(feature, FeatureProfile)
+    assert feature.types == {"number": 11}
+    assert (feature.missing, feature.nan) == (1, 1)
+    assert (feature.positive_infinity, feature.negative_infinity) == (2, 1)
+    moments, exact = feature.moments, np.array(NUMBERS)
+    assert moments.count == 7
+    assert moments.mean == pytest.approx(float(exact.mean()))
+    deviations = exact - exact.mean()
+    for power, found in ((2, moments.m2), (3, moments.m3), (4, moments.m4)):
+        assert found == pytest.approx(float((deviations**power).sum()))
+    means, weights, atoms = feature.digest.centroids()
+    assert means.tolist() == [-2.5, 0.0, 1.0, 2.0, 4.0, 1024.0]
+    assert weights.tolist() == [1, 2, 1, 1, 1, 1]
+    assert atoms.all()
+    assert (feature.digest.min, feature.digest.max, feature.digest.compression) == (
+        -2.5,
+        1024.0,
+        100.0,
+    )
+    histogram = feature.histogram
+    assert (histogram.scale, histogram.zero_count, histogram.count) == (3, 2, 7)
+    expected = [0] * 81
+    for value in (1.0, 2.0, 4.0, 1024.0):
+        expected[8 * int(math.log2(value))] = 1
+    assert histogram.positive == Buckets(-1, tuple(expected))
+    assert histogram.negative == Buckets(10, (1,))
+    assert feature.binned is not None
+    assert (feature.binned.edges, feature.binned.counts) == (EDGES, (1, 0, 5, 1))
+    assert feature.distinct is not None
+    assert round(feature.distinct.estimate) == 6
+
+
+def test_old_categories_are_read() -> None:
+    feature = sample("categories").content
+    assert isinstance(feature, FeatureProfile)
+    assert feature.types == {"string": 4, "boolean": 1, "list": 1, "object": 1}
+    assert (feature.missing, feature.cells) == (1, 8)
+    assert feature.categories.counts == {"cash": 2, "card": 1, "true": 1, masked("secret"): 1}
+    assert (feature.categories.capacity, feature.categories.total) == (64, 5)
+    assert feature.categories.errors == {}
+    assert feature.moments.count == feature.digest.count == 0
+    assert feature.distinct is not None
+    assert round(feature.distinct.estimate) == 4
+
+
+def test_old_requests_are_read() -> None:
+    service = sample("service").content
+    assert isinstance(service, ServiceProfile)
+    assert service.outcomes == {"ok": 2, "server_error": 1}
+    assert service.statuses == {"200": 2, "503": 1}
+    assert (service.count, service.failures) == (3, 1)
+    assert (service.latency_sum, service.latency.count) == (1.75, 3)
+    assert service.latency.quantile(0.5) == pytest.approx(0.5, rel=0.01)
+    assert (service.request_bytes_sum, service.request_bytes.zero_count) == (192, 1)
+    assert (service.response_bytes_sum, service.response_bytes.count) == (14, 3)
+
+
+def test_old_samples_in_one_piece_are_read() -> None:
+    numbers, service = profiles.samples_from_bytes(golden("samples"))
+    assert (numbers.summary, service.summary) == ("input.amount", "service")
+    assert (numbers.content.count, service.content.count) == (7, 3)
+
+
+def test_an_old_reference_is_read() -> None:
+    reference = alerts.reference_from_bytes(golden("reference"))
+    assert (reference.entity, reference.name, reference.rows) == ("fraud-scorer", "training", 7)
+    assert (reference.created_ns, reference.source) == (
+        1_700_000_040_000_000_000,
+        "train.parquet",
+    )
+    assert reference.columns.keys() == {"input.amount", "input.method"}
+    amount, method = reference.columns["input.amount"], reference.columns["input.method"]
+    assert amount.edges == (0.0, 1.0, 3.0)
+    assert amount.feature.binned is not None
+    assert amount.feature.binned.counts == (1, 2, 2, 2)
+    assert method.edges == ()
+    assert method.feature.categories.counts == {"cash": 2, "card": 1}
+    # The digest names this version wherever it was seen: it must come out the same for ever.
+    assert alerts.with_digest(reference).digest == reference.digest
+
+
+def test_old_rules_are_read() -> None:
+    fixed = alerts.alerter_from_bytes(golden("alerter_fixed"))
+    assert (fixed.entity, fixed.name, fixed.summary) == ("fraud-scorer", "slow", "service")
+    assert (fixed.kind, fixed.side, fixed.threshold) == (
+        AlerterKind.FIXED,
+        ThresholdSide.AT_LEAST,
+        0.5,
+    )
+    assert fixed.statistic == "latency_p99_seconds"
+    assert (fixed.minimum_count, fixed.windows_to_open, fixed.windows_to_close) == (20, 2, 3)
+    assert fixed.severity is Severity.CRITICAL
+    ranged = alerts.alerter_from_bytes(golden("alerter_range"))
+    assert (ranged.kind, ranged.low, ranged.high) == (AlerterKind.RANGE, 0.0, math.inf)
+    drift = alerts.alerter_from_bytes(golden("alerter_reference"))
+    assert (drift.kind, drift.reference, drift.comparator, drift.threshold) == (
+        AlerterKind.REFERENCE,
+        "training",
+        Comparator.KS,
+        0.25,
+    )
+
+
+def test_an_old_evaluation_is_read() -> None:
+    message = alert_pb2.Evaluation.FromString(golden("evaluation"))
+    evaluation = alerts.evaluation_from_wire(message)
+    assert (evaluation.verdict, evaluation.value, evaluation.count) == (Verdict.BREACH, 0.5, 7)
+    assert (evaluation.summary, evaluation.labels) == ("input.amount", Labels.of(region="eu"))
+    assert evaluation.window.seconds == 60.0
+    assert evaluation.reference_digest == "0011223344556677"
+    assert evaluation.evidence == "KS from training is 0.5"
+    assert evaluation.alerter == alerts.alerter_from_bytes(golden("alerter_reference"))
+
+
+def test_what_a_newer_agent_adds_is_passed_over() -> None:
+    """Fields are only added: an unknown one must not stop an older reader."""
+    unknown = b"\xf8\x07\x2a"  # field 127, varint 42
+    assert profiles.sample_from_bytes(golden("service") + unknown).content.count == 3
