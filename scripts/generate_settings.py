@@ -63,11 +63,12 @@ def default(field: msgspec.structs.FieldInfo) -> str:
 
 def page() -> str:
     """The whole page."""
-    parts = [
+    head = (
         "# Settings\n\nGenerated from the code by `make settings`. A TOML file is read first, then the "
         "environment, then\narguments; the last one wins. A variable is the prefix and the key in "
         "capitals; lists are `a,b`,\nmappings `k=v,k=v`. Durations are seconds, sizes bytes.\n"
-    ]
+    )
+    parts = [head]
     for title, prefix, kind, how in COMPONENTS:
         said = meanings(kind)
         rows = [

@@ -1,10 +1,10 @@
 """`nilometer agent`: the sidecar from the command line."""
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
+from nilometer.log import log_to_stderr
 from nilometer.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     from nilometer_agent.server import run as serve
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     names = [name for _, name, _, _ in _OPTIONS]
     given = {name: getattr(arguments, name) for name in [*names, "until_idle"]}
     settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given)

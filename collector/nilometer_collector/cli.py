@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nilometer.errors import ConfigError
+from nilometer.log import log_to_stderr
 from nilometer.settings import load
-from nilometer_collector.log import log_to_stderr
 from nilometer_collector.settings import PREFIX, CollectorSettings
 
 EXIT_WRONG_USE = 2

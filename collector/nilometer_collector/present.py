@@ -152,6 +152,7 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
         comparator=alerter.measure,
         threshold=limit(alerter, episode.worst),
         severity=alerter.severity.value,
+        breached_since=seconds(episode.since_ns),
         opened=seconds(episode.opened_ns),
         closed=None if episode.closed_ns is None else seconds(episode.closed_ns),
         value=episode.worst,

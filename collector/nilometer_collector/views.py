@@ -149,7 +149,8 @@ class EpisodeView(View, frozen=True, kw_only=True):
     comparator: str  # comparator or statistic
     threshold: float
     severity: str
-    opened: float
+    breached_since: float  # start of the first breach in a row
+    opened: float  # end of the window that opened it
     closed: float | None
     value: float  # the largest so far
     reference: str

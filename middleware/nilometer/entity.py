@@ -32,8 +32,11 @@ def entity_name(name: str) -> str:
 
 
 def summary_name(role: Role, feature: str) -> str:
-    """The name of a feature's summary, such as ``input.amount``."""
-    return f"{role.value}.{feature}"
+    """The name of a feature's summary, such as ``input.amount``.
+
+    Half a surrogate pair, which no wire can carry, becomes ``?``.
+    """
+    return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
 
 
 def role_of(summary: str) -> Role | None:

@@ -25,7 +25,9 @@ class Labels:
         for key, value in self.pairs:
             if not KEY.fullmatch(key):
                 raise ConfigError(f"label key {key!r} must match [a-z][a-z0-9_]{{0,62}}")
-            if len(value.encode("utf-8", "replace")) > MAX_VALUE_BYTES:
+            if value.encode("utf-8", "replace").decode() != value:
+                raise ConfigError(f"label {key} = {value!r}: must be text that UTF-8 can write")
+            if len(value.encode()) > MAX_VALUE_BYTES:
                 raise ConfigError(f"label {key} has a value over {MAX_VALUE_BYTES} bytes")
         if list(self.pairs) != sorted(dict(self.pairs).items()):
             raise ConfigError(f"label pairs {self.pairs} must be sorted and have distinct keys")

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -50,19 +50,18 @@ def load(
     raw: dict[str, object] = {}
     if file is not None:
         try:
-            raw.update(tomllib.loads(file.read_text()))
+            raw.update(tomllib.loads(file.read_text("utf-8")))
         except OSError as error:
             raise ConfigError(f"settings file {file}: {error.strerror}") from error
         except ValueError as error:
             raise ConfigError(f"settings file {file}: {error}") from error
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for variable, text in sorted((environment or os.environ).items()):
+    for variable, text in sorted((os.environ if environment is None else environment).items()):
         if variable.startswith(prefix) and not _of_another(variable, prefix):
             key = variable.removeprefix(prefix).lower()
             if key not in types:
-                raise ConfigError(
-                    f"{variable} = {text!r}: there is no such setting; {_near(types)}"
-                )
+                # Without its value: a misspelt secret is one.
+                raise ConfigError(f"{variable}: there is no such setting; {_near(types)}")
             raw[key] = _from_text(variable, text, str(types[key]))
     raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
     return checked(kind, raw)
@@ -87,7 +86,8 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
             ) from error
         key = (path or "").lstrip(".")
         value = _at(raw, key)
-        raise ConfigError(f"{key or 'settings'} = {value!r}: {why.lower()}") from error
+        allowed = _choices(kind, key) or why[:1].lower() + why[1:]
+        raise ConfigError(f"{key or 'settings'} = {value!r}: {allowed}") from error
 
 
 # Longer prefixes of NILOMETER_ that belong to one component each.
@@ -108,6 +108,14 @@ def _from_text(variable: str, text: str, kind: str) -> object:
             raise ConfigError(f"{variable} = {text!r}: must be key=value,key=value")
         return {key: value for key, _, value in pairs}
     return text
+
+
+def _choices(kind: type[Settings], key: str) -> str:
+    """The values of a setting that is one of a few."""
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name == key and get_origin(field.type) is Literal:
+            return f"must be one of {', '.join(map(repr, get_args(field.type)))}"
+    return ""
 
 
 def _near(fields: Mapping[str, object]) -> str:

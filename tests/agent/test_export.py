@@ -36,7 +36,7 @@ class Receiver(MetricsServiceServicer):
     def __init__(self) -> None:
         self.requests: list[ExportMetricsServiceRequest] = []
         self.server = grpc.server(ThreadPoolExecutor(2))
-        add_MetricsServiceServicer_to_server(self, self.server)
+        add_MetricsServiceServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
         self.port = self.server.add_insecure_port("127.0.0.1:0")
         self.server.start()
 
@@ -103,13 +103,14 @@ def test_counts_are_cumulative_over_deltas(receiver: Receiver) -> None:
         assert (latency.count, values.count, requests.as_int) == (count, count, count)
         assert values.zero_count == 1
         assert sum(values.positive.bucket_counts) == count - 1
+        assert values.start_time_unix_nano == latency.start_time_unix_nano > 0
+    (values,) = second["nilometer.feature.value"].exponential_histogram.data_points
     assert values.sum == 7.0
     assert attributes(values) == {
         "nilometer.entity": "tested",
         "nilometer.summary": "input.amount",
         "nilometer.label.region": "eu",
     }
-    assert values.start_time_unix_nano == latency.start_time_unix_nano > 0
     exporter.stop(1.0)
 
 

@@ -207,6 +207,30 @@ def test_a_new_name_is_other() -> None:
     assert masked("coin") not in bins.names
 
 
+def test_a_reference_that_holds_a_name_readable_and_masked_counts_it_once() -> None:
+    """Parts from before and after the name became known, merged."""
+    parts = [observed(["cash"] * 50, READABLE), observed(["cash"] * 50), observed(["coin"] * 10)]
+    feature = FeatureProfile.merge_all(parts)
+    bins = common_bins(ReferenceColumn(feature=feature, edges=()), feature)
+    assert bins is not None
+    assert (sum(bins.reference), min(bins.reference)) == (110, 0)
+    assert list(bins.current) == list(bins.reference)
+    assert "cash" in bins.names
+    assert masked("cash") not in bins.names
+
+
+def test_the_bin_of_one_value_is_named_after_it() -> None:
+    """It stands in the sentence that wakes somebody."""
+    reference = exact_reference([37.5] * 500)
+    bins = common_bins(reference, reference.feature)
+    assert bins is not None
+    assert list(bins.names) == ["below 37.5", "exactly 37.5", "above 37.5"]
+    flags = exact_reference([0.0] * 800 + [float(value) for value in range(1, 201)], bins=10)
+    named = common_bins(flags, flags.feature)
+    assert named is not None
+    assert list(named.names)[:3] == ["below 0", "exactly 0", "(0, 0.2)"]
+
+
 def test_ks_of_categories_does_not_exist() -> None:
     reference = exact_reference(["a", "b"] * 50)
     assert compare(Comparator.KS, reference, observed(["a"])) is None

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -52,6 +53,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def _in(directory: Path, arguments: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
     processes = Processes(directory)
     slack = SlackStandIn()
     try:
@@ -182,8 +184,8 @@ def _tell(result: dict[str, Any], slack: SlackStandIn, break_from: datetime) -> 
         known = "the feature we broke" if alert["summary"] == BROKEN_SUMMARY else "untouched: wrong"
         _say(
             f"ALERT {alert['summary']} ({known}): {alert['comparator']} {alert['value']:.2f}, "
-            f"threshold {alert['threshold']:g}, judged up to {alert['opened'][:10]}; "
-            f"the fault came in on {break_from:%Y-%m-%d}."
+            f"threshold {alert['threshold']:g}, opened with the day that ended on "
+            f"{alert['opened'][:10]}; the fault came in on {break_from:%Y-%m-%d}."
         )
     for message in slack.messages:
         _say(f"\nThe message in the channel:\n  {message}")
@@ -214,6 +216,11 @@ def _progress(total: int) -> Iterator[Callable[[int, datetime], None]]:
             progress.update(task, advance=count, description=f"{day:%Y-%m-%d}")
 
         yield bar
+
+
+def _interrupt(*_: object) -> None:
+    """End on SIGTERM as on Ctrl-C: what was started is ended."""
+    raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:

@@ -32,7 +32,7 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     word = alerter.severity.value.upper() if opening else "CLEARED"
     headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
     page = page_of(page_url, alerter.entity, episode.summary)
-    since = f"since {_time(episode.history[0].window_start_ns)}"
+    since = f"since {_time(episode.since_ns)}"
     text = f"{headline}: {measured} ({held}), {since}. {transition.evidence}. {page}"
     return {
         "text": _escaped(text)[:MAX_SECTION_CHARACTERS],
@@ -65,7 +65,7 @@ def page_of(page_url: str, entity: str, summary: str) -> str:
 def _fields(
     episode: EpisodeRecord, transition: TransitionRecord, measured: str, held: str
 ) -> list[dict[str, str]]:
-    since = f"*Since*\n{_time(episode.history[0].window_start_ns)}"
+    since = f"*Since*\n{_time(episode.since_ns)}"
     if transition.status == AlertStatus.ALERTING.value:
         time = since
     else:

@@ -121,7 +121,7 @@ class Alerts:
             evaluation=evaluation,
         ):
             case Change.OPEN:
-                return self._open(key, evaluation, now_ns)
+                return self._open(key, evaluation, after.since_ns, now_ns)
             case Change.CLOSE if open_id is not None:
                 return self._close(open_id, evaluation, now_ns)
             case Change.WORSEN if open_id is not None:
@@ -158,7 +158,7 @@ class Alerts:
         """Episodes with their history, newest first, at most `MOST_EPISODES`."""
         rows = self._database.rows(
             "SELECT id, summary, labels, rule, opened_ns, closed_ns, worst, reference_digest, "
-            "evidence FROM episodes WHERE (?1 IS NULL OR entity = ?1) "
+            "evidence, since_ns FROM episodes WHERE (?1 IS NULL OR entity = ?1) "
             "AND (?2 IS NULL OR (closed_ns IS NULL) = ?2) AND (?3 IS NULL OR id = ?3) "
             "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
             (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES),
@@ -174,6 +174,7 @@ class Alerts:
                 worst=row[6],
                 reference_digest=row[7],
                 evidence=row[8],
+                since_ns=row[9],
                 history=tuple(self._transitions(row[0])),
             )
             for row in rows
@@ -197,28 +198,33 @@ class Alerts:
 
     def _state(self, key: _Key, agent: str) -> EpisodeState:
         found = self._database.row(
-            "SELECT status, breaches, fines, last_end_ns FROM alert_states WHERE entity = ? "
+            "SELECT status, breaches, fines, since_ns, last_end_ns FROM alert_states WHERE entity = ? "
             "AND alerter = ? AND summary = ? AND labels = ? AND agent = ?",
             (*key, agent),
         )
         if found is None:
             return EpisodeState()
-        status, breaches, fines, last_end_ns = found
+        status, breaches, fines, since_ns, last_end_ns = found
         return EpisodeState(
-            status=AlertStatus(status), breaches=breaches, fines=fines, last_end_ns=last_end_ns
+            status=AlertStatus(status),
+            breaches=breaches,
+            fines=fines,
+            since_ns=since_ns,
+            last_end_ns=last_end_ns,
         )
 
     def _keep_state(self, key: _Key, agent: str, state: EpisodeState, now_ns: int) -> None:
         self._database.execute(
             "INSERT OR REPLACE INTO alert_states (entity, alerter, summary, labels, agent, "
-            "status, breaches, fines, last_end_ns, received_ns) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "status, breaches, fines, since_ns, last_end_ns, received_ns) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
                 agent,
                 state.status.value,
                 state.breaches,
                 state.fines,
+                state.since_ns,
                 state.last_end_ns,
                 now_ns,
             ),
@@ -240,14 +246,15 @@ class Alerts:
         )
         return None if found is None else int(found[0])
 
-    def _open(self, key: _Key, evaluation: Evaluation, now_ns: int) -> int:
+    def _open(self, key: _Key, evaluation: Evaluation, since_ns: int, now_ns: int) -> int:
         rule = alerter_to_bytes(evaluation.alerter)
         episode = self._database.execute(
-            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, worst, rule, "
-            "reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, since_ns, "
+            "worst, rule, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
                 evaluation.window.end_ns,
+                since_ns,
                 evaluation.value,
                 rule,
                 evaluation.reference_digest,

@@ -135,6 +135,8 @@ class EpisodeRecord:
 
     Attributes:
         alerter: The rule as it was at the opening.
+        since_ns: Start of the first of the breaches that opened it: since when it is wrong.
+        opened_ns: End of the window that opened it.
         worst: The value furthest on the wrong side so far.
         closed_ns: None while it is open.
         history: Oldest first.
@@ -144,6 +146,7 @@ class EpisodeRecord:
     summary: str
     labels: Labels
     alerter: Alerter
+    since_ns: int
     opened_ns: int
     closed_ns: int | None
     worst: float

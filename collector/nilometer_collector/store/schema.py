@@ -111,6 +111,7 @@ def create_episodes(db: Any) -> None:
             "status": str,
             "breaches": int,
             "fines": int,
+            "since_ns": int,
             "last_end_ns": int,
             "received_ns": int,
         },
@@ -125,6 +126,7 @@ def create_episodes(db: Any) -> None:
             "summary": str,
             "labels": str,
             "opened_ns": int,
+            "since_ns": int,
             "closed_ns": int,
             "worst": float,
             "rule": bytes,
@@ -132,7 +134,16 @@ def create_episodes(db: Any) -> None:
             "evidence": str,
         },
         pk="id",
-        not_null={"entity", "alerter", "summary", "labels", "opened_ns", "worst", "rule"},
+        not_null={
+            "entity",
+            "alerter",
+            "summary",
+            "labels",
+            "opened_ns",
+            "since_ns",
+            "worst",
+            "rule",
+        },
         strict=True,
     )
     db["episodes"].create_index(["entity", "opened_ns"])

@@ -119,6 +119,7 @@ export interface Episode {
   comparator: string;
   threshold: number;
   severity: string;
+  breached_since: number;
   opened: number;
   closed: number | null;
   value: number;

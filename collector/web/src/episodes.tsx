@@ -59,18 +59,18 @@ function State({ episode }: { episode: Episode }) {
 }
 
 function Facts({ episode, now, named }: { episode: Episode; now: number; named: boolean }) {
-  const { opened, closed } = episode;
+  const { breached_since: since, closed } = episode;
   return (
     <dl class="facts">
       <div>
         <dt>{closed === null ? "since" : "from"}</dt>
-        <dd>{closed === null ? <Time at={opened} now={now} /> : <Time at={opened} />}</dd>
+        <dd>{closed === null ? <Time at={since} now={now} /> : <Time at={since} />}</dd>
       </div>
       {closed !== null && (
         <div>
           <dt>to</dt>
           <dd>
-            <Time at={closed} /> <span class="faint">({format.duration(closed - opened)})</span>
+            <Time at={closed} /> <span class="faint">({format.duration(closed - since)})</span>
           </dd>
         </div>
       )}

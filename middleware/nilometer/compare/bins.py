@@ -66,16 +66,14 @@ def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBi
         return CommonBins(
             reference=before, current=now, names=names, ordered=True, rebinned=rebinned
         )
-    named = [value for value, _ in past.categories.top(past.categories.capacity)]
-    present: dict[str, int] = {}
-    for value, count in current.categories.counts.items():
-        key = pseudonym(value)  # either side may have readable names or masked ones
-        present[key] = present.get(key, 0) + count
-    before = [float(past.categories.counts[value]) for value in named]
-    now = [float(present.get(pseudonym(value), 0)) for value in named]
+    known, present = _by_pseudonym(past), _by_pseudonym(current)
+    shown = {pseudonym(name): name for name in sorted(past.categories.counts, reverse=True)}
+    before = [float(count) for count in known.values()]
+    now = [float(present.get(key, 0)) for key in known]
     before.append(float(past.count - sum(before)))
     now.append(float(current.count - sum(now)))
-    return CommonBins(reference=before, current=now, names=[*named, OTHER], ordered=False)
+    names = [*(shown[key] for key in known), OTHER]
+    return CommonBins(reference=before, current=now, names=names, ordered=False)
 
 
 def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
@@ -98,8 +96,24 @@ def exact_reference_column(
     return ReferenceColumn(feature=feature, edges=edges)
 
 
+def _by_pseudonym(feature: FeatureProfile) -> dict[str, int]:
+    """Counts by masked name, largest first: either side, or both, may have readable ones."""
+    counts: dict[str, int] = {}
+    for name, count in feature.categories.top(feature.categories.capacity):
+        counts[pseudonym(name)] = counts.get(pseudonym(name), 0) + count
+    return counts
+
+
 def _intervals(edges: tuple[float, ...]) -> list[str]:
     if not edges:
         return ["all"]
-    inner = [f"[{low:g}, {high:g})" for low, high in pairwise(edges)]
-    return [f"below {edges[0]:g}", *inner, f"{edges[-1]:g} and above"]
+    names = [f"below {edges[0]:g}"]
+    atom: float | None = None  # the value that had the bin before for itself
+    for low, high in pairwise(edges):
+        if high == np.nextafter(low, np.inf):
+            names.append(f"exactly {low:g}")
+            atom = low
+        else:
+            names.append(f"[{low:g}, {high:g})" if atom is None else f"({atom:g}, {high:g})")
+            atom = None
+    return [*names, f"{edges[-1]:g} and above" if atom is None else f"above {atom:g}"]

@@ -38,8 +38,9 @@ class TDigest:
 
     Args:
         compression: delta of the paper, dimensionless, at least 20: at most ``compression + 1``
-            centroids are kept. `test_rank_error_is_smallest_at_the_tails` holds 100 to a rank
-            error of .001 anywhere and .0005 at q = .001 and .999.
+            centroids are kept. Rank error at 100: .001 where the density is continuous, .002
+            beside a value that many share, at most one centroid (.016) across an empty gap; .0005
+            at q = .001 and .999, .0008 on a gamma of shape .3. `test_digest_accuracy` holds them.
 
     Raises:
         ValueError: If *compression* is below 20 or not finite.

@@ -12,6 +12,7 @@ from nilometer.sketch.histogram import edges_id
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.window import Window
+from nilometer.wire.parse import parsed
 from nilometer.wire.profiles import feature_from_wire, feature_to_wire
 
 _KINDS = {
@@ -82,7 +83,7 @@ def reference_to_bytes(reference: Reference) -> bytes:
 
 def reference_from_bytes(packed: bytes) -> Reference:
     """A reference of `reference_to_bytes`."""
-    return reference_from_wire(pb.Reference.FromString(packed))
+    return reference_from_wire(parsed(pb.Reference, packed))
 
 
 def with_digest(reference: Reference) -> Reference:
@@ -148,7 +149,7 @@ def alerter_to_bytes(alerter: Alerter) -> bytes:
 
 def alerter_from_bytes(packed: bytes) -> Alerter:
     """An alerter of `alerter_to_bytes`."""
-    return alerter_from_wire(pb.Alerter.FromString(packed))
+    return alerter_from_wire(parsed(pb.Alerter, packed))
 
 
 def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:

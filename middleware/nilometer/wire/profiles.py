@@ -15,6 +15,7 @@ from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import BinnedCounts
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.window import Window
+from nilometer.wire.parse import parsed
 from nilometer.wire.sketches import (
     digest_from_wire,
     digest_to_wire,
@@ -78,10 +79,15 @@ def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> Feat
         feature.moments = moments_from_wire(numeric.moments)
         feature.digest = digest_from_wire(numeric.digest)
         feature.histogram = histogram_from_wire(numeric.histogram)
+        counts = {feature.moments.count, feature.digest.count, feature.histogram.count}
+        if len(counts) != 1:
+            raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
         if numeric.HasField("binned"):
             edges = edges_of(numeric.binned.edges_id)
             if edges is not None:
                 feature.binned = BinnedCounts(edges, tuple(numeric.binned.counts))
+                if feature.binned.count != feature.moments.count:
+                    raise ValueError("the counts on edges are not those of the numbers")
     if message.HasField("categories"):
         feature.categories = frequent_from_wire(message.categories)
     if message.HasField("distinct"):
@@ -196,9 +202,9 @@ def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySam
     """A sample of `sample_to_bytes`.
 
     Raises:
-        ValueError: If the bytes are not a sample (protobuf's DecodeError is one).
+        ValueError: If the bytes are not a sample.
     """
-    return sample_from_wire(pb.SummarySample.FromString(packed), edges_of)
+    return sample_from_wire(parsed(pb.SummarySample, packed), edges_of)
 
 
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
@@ -213,5 +219,5 @@ def samples_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> list[Summ
     Raises:
         ValueError: If the bytes are not samples.
     """
-    message = pb.SummarySamples.FromString(packed)
+    message = parsed(pb.SummarySamples, packed)
     return [sample_from_wire(sample, edges_of) for sample in message.samples]

@@ -1,14 +1,28 @@
 """Sketches <-> protobuf."""
 
+import math
+
 import numpy as np
 
 from nilometer.sketch.codec import from_rounded_bits, from_varints, rounded_bits, varints
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import Frequent
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.histogram import (
+    MAX_BUCKETS,
+    MIN_SCALE,
+    Buckets,
+    ExponentialHistogram,
+)
 from nilometer.sketch.moments import Moments
-from nilometer.sketch.tdigest import TDigest
+from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
 from nilometer.v1 import summary_pb2 as pb
+
+# What a message may claim: past these it is an attack or rot, not a profile.
+MAX_COUNT = 1 << 53  # observations: what float64 counts exactly
+MAX_COMPRESSION = 1000.0
+MAX_OTLP_SCALE = 20
+MAX_CAPACITY = 4096
+FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
 
 _SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
 
@@ -37,15 +51,23 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
     Raises:
         ValueError: If the lengths or the count disagree.
     """
+    if not message.count and not message.weights and not message.means:
+        return TDigest(message.compression or DEFAULT_COMPRESSION)
+    if not MINIMUM_COMPRESSION <= message.compression <= MAX_COMPRESSION:
+        raise ValueError(f"t-digest: compression {message.compression:g} is out of bounds")
+    if not (math.isfinite(message.min) and math.isfinite(message.max)):
+        raise ValueError("t-digest: min and max must be finite")
+    if message.min > message.max:
+        raise ValueError(f"t-digest: {message.min:g} and {message.max:g} are not in order")
     flags = from_varints(message.weights)
     means = from_rounded_bits(np.cumsum(from_varints(message.means), dtype=np.uint64))
     weights = flags >> np.uint64(1)
-    if means.size != weights.size or int(weights.sum()) != message.count:
+    if means.size != weights.size or not 0 < sum(weights.tolist()) == message.count <= MAX_COUNT:
         raise ValueError("t-digest: means, weights and count disagree")
-    if message.count and not (np.isfinite([message.min, message.max]).all()):
-        raise ValueError("t-digest: min and max must be finite")
-    if not message.count:
-        return TDigest(message.compression or 100.0)
+    if not (weights >= 1).all():
+        raise ValueError("t-digest: a centroid is empty")
+    if np.isnan(means).any() or not (means[1:] >= means[:-1]).all():
+        raise ValueError("t-digest: the means must ascend")
     return TDigest.from_centroids(
         np.clip(means, message.min, message.max),
         weights.astype(np.float64),
@@ -79,7 +101,20 @@ def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogra
 
 
 def histogram_from_wire(message: pb.ExponentialHistogram) -> ExponentialHistogram:
-    """Field by field."""
+    """Field by field.
+
+    Raises:
+        ValueError: If the scale, the buckets or their place are beyond what float64 can need.
+    """
+    if not MIN_SCALE <= message.scale <= MAX_OTLP_SCALE:
+        raise ValueError(
+            f"histogram: scale {message.scale} is outside {MIN_SCALE} to {MAX_OTLP_SCALE}"
+        )
+    reach = FLOAT64_EXPONENTS * 2.0**message.scale + 2
+    for side in (message.positive, message.negative):
+        near = -reach <= side.offset <= side.offset + len(side.counts) <= reach
+        if len(side.counts) > MAX_BUCKETS or (side.counts and not near):
+            raise ValueError("histogram: buckets are out of range")
     return ExponentialHistogram(
         message.scale,
         message.zero_count,
@@ -95,14 +130,19 @@ def _buckets(side: Buckets) -> pb.ExponentialHistogram.Buckets | None:
 
 
 def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
-    """Values by count; errors only where there are any."""
-    ranked = frequent.top(frequent.capacity)
-    errors = [frequent.errors.get(value, 0) for value, _ in ranked]
+    """Values by count; errors only where there are any. What UTF-8 cannot write becomes ``?``."""
+    counts: dict[str, int] = {}
+    excess: dict[str, int] = {}
+    for value, count in frequent.top(frequent.capacity):
+        name = value.encode("utf-8", "replace").decode()
+        counts[name] = counts.get(name, 0) + count
+        excess[name] = excess.get(name, 0) + frequent.errors.get(value, 0)
+    errors = list(excess.values())
     return pb.Frequent(
         capacity=frequent.capacity,
         total=frequent.total,
-        values=[value.encode("utf-8", "replace").decode() for value, _ in ranked],
-        counts=[count for _, count in ranked],
+        values=list(counts),
+        counts=list(counts.values()),
         errors=errors if any(errors) else [],
     )
 
@@ -111,15 +151,23 @@ def frequent_from_wire(message: pb.Frequent) -> Frequent:
     """A sketch of stored values.
 
     Raises:
-        ValueError: If the lists disagree in length.
+        ValueError: If the lists disagree in length, a name repeats, or a number is out of bounds.
     """
+    if not 1 <= message.capacity <= MAX_CAPACITY or len(message.values) > message.capacity:
+        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY}, and hold them all")
+    if len(set(message.values)) != len(message.values) or message.total > MAX_COUNT:
+        raise ValueError("heavy hitters: a name repeats, or the total is out of bounds")
     errors = list(message.errors) or [0] * len(message.values)
     triples = zip(message.values, message.counts, errors, strict=True)
     counts, kept = {}, {}
     for value, count, error in triples:
+        if not error <= count <= MAX_COUNT:
+            raise ValueError(f"heavy hitters: an error of {error} in a count of {count}")
         counts[value] = count
         if error:
             kept[value] = error
+    if sum(counts.values()) - sum(kept.values()) > message.total:
+        raise ValueError("heavy hitters: the counts are above the total")
     return Frequent(message.capacity, message.total, counts, kept)
 
 
@@ -143,11 +191,15 @@ def distinct_from_wire(message: pb.Distinct) -> Distinct:
     if message.registers:
         registers = np.frombuffer(message.registers, dtype=np.uint8).copy()
         if registers.size != distinct.registers.size:
-            raise ValueError(f"precision {message.precision} needs {distinct.registers.size} bytes")
+            raise ValueError(
+                f"precision {message.precision} needs {distinct.registers.size} registers"
+            )
         distinct.registers = registers
     elif message.sparse:
         entries = np.asarray(message.sparse, dtype=np.int64)
         if (entries >> 8).max() >= distinct.registers.size:
             raise ValueError("a sparse register is out of range")
         distinct.registers[entries >> 8] = entries & 0xFF
+    if distinct.registers.max() > 64 - message.precision + 1:
+        raise ValueError("a register is longer than a hash")
     return distinct

@@ -86,14 +86,10 @@ function Page(facts: Facts & { options: URLSearchParams }) {
   const selected = found >= 0 ? found : samples.length - 1;
   const shades = useMemo<Shade[]>(
     () =>
-      episodes.map((episode) => {
-        // It was opened by the window that ended then: shade that window, too.
-        const window = samples.find((each) => each.window_end >= episode.opened);
-        return {
-          from: Math.min(window?.window_start ?? episode.opened, episode.opened),
-          to: episode.closed ?? samples.at(-1)?.window_end ?? episode.opened,
-        };
-      }),
+      episodes.map((episode) => ({
+        from: episode.breached_since,
+        to: episode.closed ?? samples.at(-1)?.window_end ?? episode.opened,
+      })),
     [episodes, samples],
   );
   const select = (index: number): void => {

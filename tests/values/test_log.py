@@ -2,7 +2,7 @@
 
 import logging
 
-from nilometer_collector.log import KeyedFormatter
+from nilometer.log import KeyedFormatter
 
 
 def line(message: str, **extra: object) -> str:
