@@ -41,7 +41,7 @@ INBOX_BATCHES = 64  # of at most 1 MiB; when full, gRPC's flow control holds the
 MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the overflow set
 OVERFLOW = Labels.of(nilometer_overflow="true")
 MAX_UNCOMMITTED_BATCHES = 512
-WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS
+RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
 
 log = logging.getLogger("nilometer.agent")
 
@@ -103,9 +103,12 @@ class Engine:
         self._stopping = threading.Event()
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
+        # Taken from the profiles and not committed yet; the profile only where it was made here.
+        self._taken: list[tuple[WindowKey, list[SummarySample], Profile | None]] = []
         self._watermarks: dict[str, int] = {}  # newest event time by entity
         now = clock.monotonic()
         self._open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
+        self._retry_at: dict[WindowKey, float] = {}
         self._committed = buffer.worker_sequences()
         self._pending: dict[bytes, int] = {}
         self._to_acknowledge: dict[int, tuple[Acknowledge, int]] = {}
@@ -196,22 +199,22 @@ class Engine:
     def _profile(self, batch: CaptureBatch) -> None:
         entity = entity_name(batch.entity)
         self._plans.see(entity)
-        for partial in batch.partials:
-            sample = sample_from_wire(partial)
+        profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
+        if batch.dropped:
+            profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
+        try:
+            samples = [sample_from_wire(partial) for partial in batch.partials]
+            observations = unpack(batch.observations) if batch.observations else []
+        except (msgspec.DecodeError, ValueError, NilometerError):
+            lost = {DropReason.MALFORMED_BATCH.value: batch.count}
+            profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
+            raise
+        for sample in samples:
             start = sample.window.start_ns
             key = WindowKey(entity, sample.labels, Window.containing(start, self._window_ns))
             self._inside.setdefault(key, []).append(sample)
             self._watermark(entity, start)
-        profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
-        if batch.dropped:
-            profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
-        if batch.observations:
-            try:
-                observations = unpack(batch.observations)
-            except (msgspec.DecodeError, ValueError):
-                lost = {DropReason.MALFORMED_BATCH.value: batch.count}
-                profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
-                raise
+        if observations:
             profiling.observe(observations)
             self._watermark(entity, profiling.latest_ns)
 
@@ -238,32 +241,30 @@ class Engine:
     def _commit(self) -> None:
         now = self._clock.monotonic()
         self._commit_at = now + self._settings.commit_seconds
-        deltas: list[tuple[WindowKey, bytes]] = []
-        profiles: list[Profile] = []
         for profiling in self._profilings.values():
             for profile in profiling.take():
-                profiles.append(profile)
                 key = WindowKey(profile.entity, profile.labels, profile.window)
-                deltas.append((key, samples_to_bytes(profile.samples())))
+                self._taken.append((key, profile.samples(), profile))
         for key, samples in self._inside.items():
-            deltas.append((key, samples_to_bytes(samples)))
-            for sample in samples:
-                self._count(sample)
+            self._taken.append((key, samples, None))
         self._inside = {}
-        if not deltas and not self._pending:
-            self._acknowledge()
-            return
-        self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
-        self._counters.add(Counter.COMMITS)
+        if self._taken or self._pending:
+            # When this raises - a full disk - what was taken waits here for the next attempt, and
+            # nothing of it is acknowledged.
+            deltas = [(key, samples_to_bytes(samples)) for key, samples, _ in self._taken]
+            self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
+            self._counters.add(Counter.COMMITS)
+        taken, self._taken = self._taken, []
         self._committed.update(self._pending)
         self._pending = {}
         self._uncommitted = 0
-        for key, _ in deltas:
+        for key, samples, made in taken:
             self._open[key] = now
+            for sample in samples:
+                self._count(sample)
+            if made is not None:
+                self._on_committed(made)
         self._acknowledge()
-        for profile in profiles:
-            self._count(profile.samples()[0])
-            self._on_committed(profile)
 
     def _count(self, sample: SummarySample) -> None:
         if sample.summary != SERVICE:
@@ -288,17 +289,31 @@ class Engine:
             passed = self._watermarks.get(key.entity, 0) >= key.window.end_ns + grace
             idle = now - self._open[key] >= self._settings.idle_close_seconds
             if passed or (idle and wall >= key.window.end_ns + grace):
-                self._close(key)
+                self._close_safely(key, now)
 
     def _close_all(self) -> int:
         self._commit()
         ordered = sorted(self._open, key=lambda key: (key.window, key.entity, str(key.labels)))
-        return sum(self._close(key) for key in ordered)
+        now = self._clock.monotonic()
+        return sum(self._close_safely(key, now) for key in ordered)
+
+    def _close_safely(self, key: WindowKey, now: float) -> int:
+        """Close a window; one that cannot be closed is tried again later and holds up no other."""
+        if now < self._retry_at.get(key, 0.0):
+            return 0
+        try:
+            samples = self._close(key)
+        except Exception:
+            self._retry_at[key] = now + RETRY_SECONDS
+            log.exception("a window cannot be closed", extra={"entity": key.entity})
+            return 0
+        self._open.pop(key, None)
+        self._retry_at.pop(key, None)
+        return samples
 
     def _close(self, key: WindowKey) -> int:
         """Merge a window's partial profiles into outbox rows; returns the samples."""
         partials, corrupt = self._buffer.partials(key)
-        self._open.pop(key, None)
         if corrupt:
             self._counters.add(Counter.ROWS_CORRUPT, corrupt)
             log.error("partial profiles are damaged", extra={"rows": corrupt})

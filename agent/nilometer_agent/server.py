@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import nilometer
-from nilometer.clock import Clock, SystemClock
+from nilometer.clock import NANOSECONDS, Clock, SystemClock
 from nilometer.errors import ConfigError
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
@@ -40,6 +40,7 @@ from nilometer_agent.plan import PlanKeeper
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.ship import Shipper
 
+WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS  # a worker silent for so long is gone
 MAX_STREAMS = 64  # workers of one pod
 FLUSH_SECONDS = 60.0
 STOP_SECONDS = 3.0  # for the collector to take the last rows
@@ -202,6 +203,7 @@ class Agent:
             self._server.add_insecure_port(f"unix:{path}")
         finally:
             os.umask(previous)
+        self.buffer.forget_workers(self.clock.now_ns() - WORKER_MEMORY_NS)
         self.engine.start()
         self.shipper.start()
         if self.exporter is not None:

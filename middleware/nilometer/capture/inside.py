@@ -107,7 +107,9 @@ class InsideOutlet:
                 memory.extend(samples)
                 continue
             partials = [sample_to_wire(sample) for sample in samples]
-            batch = CaptureBatch(entity=self._settings.entity, partials=partials)
+            batch = CaptureBatch(
+                entity=self._settings.entity, partials=partials, count=observations
+            )
             self._link.send(batch, observations)
             observations = 0
 
