@@ -25,33 +25,29 @@ def main(argv: list[str] | None = None) -> int:
         prog="nilometer", description="Watch a served model against its reference."
     )
     parser.add_argument("--version", action="version", version=f"nilometer {nilometer.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
     _add_profile(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
-        try:
-            entry.load()(commands)
-        except ImportError as error:
-            _add_missing(commands, entry.name, str(error))
+        entry.load()(commands)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except ConfigError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
+    except ModuleNotFoundError as error:
+        # Every command is listed; what it needs beyond the library comes with its extra.
+        name = arguments.command
+        print(
+            f"nilometer: {name} needs {error.name}: pip install 'nilometer[{name}]'",
+            file=sys.stderr,
+        )
+        return EXIT_WRONG_USE
     except NilometerError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_NO
-
-
-def _add_missing(commands: "argparse._SubParsersAction[Any]", name: str, why: str) -> None:
-    """A command whose extra is not installed says so instead of being unknown."""
-    parser = commands.add_parser(name, help=f"needs: pip install 'nilometer[{name}]'")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-
-    def refuse(_: argparse.Namespace) -> int:
-        raise ConfigError(f"{name} needs more packages ({why}): pip install 'nilometer[{name}]'")
-
-    parser.set_defaults(run=refuse)
 
 
 def _add_profile(commands: "argparse._SubParsersAction[Any]") -> None:

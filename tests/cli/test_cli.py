@@ -120,3 +120,13 @@ def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> 
     assert finished.stderr.count("\n") == 1
     assert "window_seconds = 61" in finished.stderr
     assert "multiple of 60" in finished.stderr
+
+
+def test_a_command_whose_extra_is_missing_says_which(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [name for name in sys.modules if name.startswith("nilometer_collector.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["collector"]) == 2
+    assert "pip install 'nilometer[collector]'" in capsys.readouterr().err
