@@ -1,0 +1,45 @@
+"""Every example and the README's server answer, and what they observed is accounted for."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from asgi_zoo import request_of, run, scope_of
+
+from nilometer.capture.worker import Worker
+from nilometer.testing import MemoryOutlet
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def readme_server(directory: Path) -> Path:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    path = directory / "app.py"
+    path.write_text(code)
+    return path
+
+
+@pytest.mark.parametrize("name", ["README.md", "examples/starlette_app/main.py"])
+def test_a_server_as_documented_answers_and_is_observed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet = MemoryOutlet()
+    workers: list[Worker] = []
+    start = Worker.ensure_started
+
+    def remembered(worker: Worker) -> None:
+        workers.append(worker)
+        start(worker)
+
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr(Worker, "ensure_started", remembered)
+    path = readme_server(tmp_path) if name == "README.md" else ROOT / name
+    app = runpy.run_path(str(path))["app"]
+    body = b'{"amount": 12.5, "country": "de"}'
+    sent, error = run(app, scope_of(root_path="", query_string=b""), request_of(body))
+    assert error is None
+    assert sent[1]["body"] == b'{"score":0.0125}'
+    workers[0].stop()
+    (captured,) = outlet.captured
+    assert (captured[2], captured[10], captured[11]) == (200, body, b'{"score":0.0125}')
