@@ -154,10 +154,10 @@ class Exporter:
                 self._coverage[where] = added(self._coverage.get(where, {}), fates)
             for summary, feature in profile.features.items():
                 key = (*where, summary)
-                if feature.moments.count and _admits(self._features, key):
+                if feature.numbers.moments.count and _admits(self._features, key):
                     total = self._features.setdefault(key, _FeatureTotal())
-                    total.histogram = total.histogram.merge(feature.histogram)
-                    total.total += feature.moments.mean * feature.moments.count
+                    total.histogram = total.histogram.merge(feature.numbers.histogram)
+                    total.total += feature.numbers.moments.mean * feature.numbers.moments.count
 
     def closed(self, samples: list[SummarySample], evaluations: list[Evaluation]) -> None:
         """Remember the newest closed window of each summary, and what was judged."""
@@ -221,8 +221,10 @@ class Exporter:
             values.append(self._histogram_point(total.histogram, total.total, at, now))
         for (entity, labels, summary), window in self._windows.items():
             at = _attributes(entity, labels, summary)
-            if window.moments.count:
-                for q, value in zip(QUANTILES, window.digest.quantile(QUANTILES), strict=True):
+            if window.numbers.moments.count:
+                for q, value in zip(
+                    QUANTILES, window.numbers.digest.quantile(QUANTILES), strict=True
+                ):
                     quantiles.append(
                         self._point(float(value), {**at, "nilometer.quantile": q}, now)
                     )

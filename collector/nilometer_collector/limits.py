@@ -190,12 +190,12 @@ def _check_coverage(coverage: Coverage) -> None:
 def _check_feature(feature: FeatureProfile) -> None:
     _check_counts("feature", (feature.missing, feature.non_finite, feature.cells))
     _check_kinds("types", feature.types)
-    moments, digest = feature.moments, feature.digest
+    moments, digest = feature.numbers.moments, feature.numbers.digest
     _check_counts("moments", (moments.count, digest.count))
     _check_numbers("the mean", moments.mean)
-    if not moments.count == digest.count == feature.histogram.count:
+    if not moments.count == digest.count == feature.numbers.histogram.count:
         raise Refused("moments, t-digest and histogram count differently")
-    _check_histogram(feature.histogram)
+    _check_histogram(feature.numbers.histogram)
     if digest.compression != DEFAULT_COMPRESSION:
         raise Refused(f"a t-digest must have compression {DEFAULT_COMPRESSION:g}")
     means, weights, _ = digest.centroids()
@@ -203,9 +203,9 @@ def _check_feature(feature: FeatureProfile) -> None:
         np.isfinite(means).all() and (np.diff(means) >= 0).all() and (weights >= 1).all()
     ):
         raise Refused("the centroids of a t-digest must be finite, ascending and not empty")
-    if feature.binned is not None:
-        _check_counts("binned", feature.binned.counts)
-        if feature.binned.count != moments.count:
+    if feature.numbers.binned is not None:
+        _check_counts("binned", feature.numbers.binned.counts)
+        if feature.numbers.binned.count != moments.count:
             raise Refused("the counts on edges are not those of the numbers")
     categories = feature.categories
     _check_counts("categories", (categories.total, *categories.counts.values()))

@@ -51,7 +51,7 @@ class Bins:
 
 def common_bins_of(features: Iterable[FeatureProfile], edges: tuple[float, ...]) -> Bins | None:
     """Bins for *features*: on a reference's *edges*, or of equal width where there are none."""
-    digests = [feature.digest for feature in features if feature.moments.count]
+    digests = [feature.numbers.digest for feature in features if feature.numbers.moments.count]
     if not digests:
         return None
     low = min(cast("float", digest.min) for digest in digests)
@@ -90,7 +90,7 @@ def coverage_view(coverage: Coverage) -> CoverageView:
 
 def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
     """A distribution, with its histogram on *bins*."""
-    moments, digest = feature.moments, feature.digest
+    moments, digest = feature.numbers.moments, feature.numbers.digest
     present = sum(feature.types.values())
     quantiles: dict[str, float] = {}
     histogram = None

@@ -289,10 +289,10 @@ def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
     content = sample.content
     if (
         isinstance(content, FeatureProfile)
-        and content.binned is not None
-        and content.binned.count != content.moments.count
+        and content.numbers.binned is not None
+        and content.numbers.binned.count != content.numbers.moments.count
     ):
-        content.binned = None
+        content.numbers.binned = None
     return sample
 
 

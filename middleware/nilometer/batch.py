@@ -112,16 +112,16 @@ def as_json(reference: Reference) -> dict[str, object]:
 def feature_json(feature: FeatureProfile) -> dict[str, object]:
     """One feature for a machine: a number that does not exist is null."""
     quantiles: dict[str, float] = {}
-    if feature.moments.count:
-        found = feature.digest.quantile(QUANTILES)
+    if feature.numbers.moments.count:
+        found = feature.numbers.digest.quantile(QUANTILES)
         quantiles = {f"{q:g}": float(value) for q, value in zip(QUANTILES, found, strict=True)}
     return {
         "type": feature.data_type,
         "count": feature.count,
         "missing": feature.missing,
-        "min": feature.digest.min,
-        "max": feature.digest.max,
-        "mean": feature.moments.mean if feature.moments.count else None,
+        "min": feature.numbers.digest.min,
+        "max": feature.numbers.digest.max,
+        "mean": feature.numbers.moments.mean if feature.numbers.moments.count else None,
         "quantiles": quantiles,
         "distinct": None if feature.distinct is None else round(feature.distinct.estimate),
         "top": [[value, count] for value, count in feature.categories.top(TOP)],

@@ -22,18 +22,18 @@ def feature_table(reference: Reference) -> str:
 
 
 def _cells(feature: FeatureProfile) -> tuple[str, ...]:
-    numbers = feature.moments.count > 0
-    middle = float(feature.digest.quantile(0.5)) if numbers else None
+    numbers = feature.numbers.moments.count > 0
+    middle = float(feature.numbers.digest.quantile(0.5)) if numbers else None
     top = ", ".join(f"{value} {count}" for value, count in feature.categories.top(3))
     return (
         feature.data_type,
         str(feature.count),
         str(feature.missing),
         "" if feature.distinct is None else f"{feature.distinct.estimate:.0f}",
-        _number(feature.digest.min),
+        _number(feature.numbers.digest.min),
         _number(middle),
-        _number(feature.moments.mean if numbers else None),
-        _number(feature.digest.max),
+        _number(feature.numbers.moments.mean if numbers else None),
+        _number(feature.numbers.digest.max),
         top,
     )
 

@@ -126,9 +126,9 @@ def test_what_was_observed_stands_at_the_far_side(
         for sample in far_side.samples.values()
         if sample.summary == "input.amount" and isinstance(sample.content, FeatureProfile)
     )
-    assert merged.moments.count == 1000
-    assert merged.moments.mean == pytest.approx(sum(values) / 1000)
-    assert (merged.digest.min, merged.digest.max) == (min(values), max(values))
+    assert merged.numbers.moments.count == 1000
+    assert merged.numbers.moments.mean == pytest.approx(sum(values) / 1000)
+    assert (merged.numbers.digest.min, merged.numbers.digest.max) == (min(values), max(values))
     (service,) = {s.labels.as_dict()["region"] for s in far_side.samples.values()}
     assert service == "eu"
     undecodable = sum(

@@ -155,7 +155,7 @@ def test_the_last_window_and_its_verdict_are_gauges(receiver: Receiver) -> None:
     median = next(p for p in quantiles if attributes(p)["nilometer.quantile"] == 0.5)
     content = sample.content
     assert isinstance(content, FeatureProfile)
-    assert median.as_double == pytest.approx(float(content.digest.quantile(0.5)))
+    assert median.as_double == pytest.approx(float(content.numbers.digest.quantile(0.5)))
     exporter.stop(1.0)
 
 

@@ -129,7 +129,7 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
     (sample,) = view["samples"]
     exact = FeatureProfile()
     exact.observe(shifted)
-    exact.binned = feature_sample(shifted, edges=edges_of(reference)).content.binned  # type: ignore[union-attr]
+    exact.numbers.binned = feature_sample(shifted, edges=edges_of(reference)).content.numbers.binned  # type: ignore[union-attr]
     column = reference.columns["input.amount"]
     for name, comparator in (("psi", Comparator.PSI), ("ks", Comparator.KS)):
         comparison = compare(comparator, column, exact)
@@ -138,7 +138,7 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
         assert sample[name] == pytest.approx(comparison.value, abs=1e-12)
     histogram = sample["feature"]["histogram"]
     assert histogram["edges"][1:-1] == list(edges_of(reference))
-    assert histogram["counts"] == [float(count) for count in exact.binned.counts]  # type: ignore[union-attr]
+    assert histogram["counts"] == [float(count) for count in exact.numbers.binned.counts]  # type: ignore[union-attr]
     assert view["reference"]["digest"] == reference.digest
     assert view["reference"]["feature"]["histogram"]["edges"] == histogram["edges"]
 

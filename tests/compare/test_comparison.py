@@ -120,7 +120,7 @@ def test_a_reference_has_at_most_as_many_bins_as_asked_for(values: list[float], 
     for column in (exact_reference(values, bins), reference_column(observed(values), bins)):
         assert len(column.edges) <= max(bins - 1, 1)
         assert list(column.edges) == sorted(set(column.edges))
-    assert sum(exact_reference(values, bins).feature.binned.counts) == len(values)  # type: ignore[union-attr]  # numbers have bins
+    assert sum(exact_reference(values, bins).feature.numbers.binned.counts) == len(values)  # type: ignore[union-attr]  # numbers have bins
 
 
 def test_a_reference_without_numbers_has_no_edges() -> None:

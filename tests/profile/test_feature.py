@@ -33,8 +33,12 @@ def assert_accounted(feature: FeatureProfile, cells: int) -> None:
     """Nothing is lost without a count."""
     types = feature.types
     assert feature.cells == sum(types.values()) + feature.missing == cells
-    assert feature.moments.count + feature.non_finite == types.get("number", 0)
-    assert feature.digest.count == feature.histogram.count == feature.moments.count
+    assert feature.numbers.moments.count + feature.non_finite == types.get("number", 0)
+    assert (
+        feature.numbers.digest.count
+        == feature.numbers.histogram.count
+        == feature.numbers.moments.count
+    )
     assert feature.categories.total == types.get("string", 0) + types.get("boolean", 0)
     assert set(types) <= {"number", "string", "boolean", "list", "object"}
     assert all(count > 0 for count in types.values())
@@ -102,8 +106,8 @@ def test_a_bad_cell_goes_to_its_own_counter_and_spoils_no_number(
 ) -> None:
     feature = observed(*_where(position, bad))
     assert feature.types.get(counted, getattr(feature, counted, None)) == 1
-    assert (feature.moments.count, feature.moments.mean) == (4, 2.5)
-    assert (feature.digest.min, feature.digest.max) == (1.0, 4.0)
+    assert (feature.numbers.moments.count, feature.numbers.moments.mean) == (4, 2.5)
+    assert (feature.numbers.digest.min, feature.numbers.digest.max) == (1.0, 4.0)
     assert_accounted(feature, 5)
 
 
@@ -113,9 +117,9 @@ def test_a_bad_cell_goes_to_its_own_counter_and_spoils_no_number(
 )
 def test_a_finite_number_is_a_number_however_extreme(number: float) -> None:
     feature = observed(number, number, 1.0)
-    assert feature.moments.count == 3
-    assert feature.digest.min == min(number, 1.0)
-    assert feature.digest.max == max(number, 1.0)
+    assert feature.numbers.moments.count == 3
+    assert feature.numbers.digest.min == min(number, 1.0)
+    assert feature.numbers.digest.max == max(number, 1.0)
     assert feature.non_finite == 0
 
 
@@ -126,7 +130,11 @@ def test_a_finite_number_is_a_number_however_extreme(number: float) -> None:
 )
 def test_numbers_of_other_libraries_are_numbers(scalar: Any) -> None:
     feature = observed(scalar, 2, 2.0)
-    assert (feature.types, feature.moments.count, feature.moments.mean) == ({"number": 3}, 3, 2.0)
+    assert (feature.types, feature.numbers.moments.count, feature.numbers.moments.mean) == (
+        {"number": 3},
+        3,
+        2.0,
+    )
 
 
 def test_bytes_are_counted_and_never_shown() -> None:
@@ -218,23 +226,23 @@ def test_bins_count_every_finite_number_or_are_absent(
     for cells in more:
         feature = feature.merge(observed(*cells))
         feature.observe([1.0, 2.0])
-        if feature.binned is not None:
-            assert feature.binned.count == feature.moments.count
+        if feature.numbers.binned is not None:
+            assert feature.numbers.binned.count == feature.numbers.moments.count
 
 
 def test_bins_of_different_references_do_not_add() -> None:
     ours = observed(1.0, spec=FeatureSpec(edges=(0.0,)))
     theirs = observed(2.0, spec=FeatureSpec(edges=(5.0,)))
     merged = ours.merge(theirs)
-    assert merged.binned is None
-    assert merged.moments.count == 2
+    assert merged.numbers.binned is None
+    assert merged.numbers.moments.count == 2
 
 
 def test_a_part_without_numbers_takes_no_bins_away() -> None:
     ours = observed(1.0, spec=FeatureSpec(edges=(0.0,)))
     merged = ours.merge(observed(None, "a"))
-    assert merged.binned is not None
-    assert merged.binned.counts == (0, 1)
+    assert merged.numbers.binned is not None
+    assert merged.numbers.binned.counts == (0, 1)
 
 
 def test_heavy_hitters_do_not_depend_on_the_order_of_the_parts() -> None:

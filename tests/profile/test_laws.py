@@ -18,34 +18,40 @@ def read_counters(f: FeatureProfile) -> Any:
     return (
         (f.missing, f.nan, f.positive_infinity, f.negative_infinity),
         sorted_items(f.types),
-        f.histogram,
-        f.binned,
-        (f.moments.count, f.categories.total, f.digest.count, f.cells, f.count),
+        f.numbers.histogram,
+        f.numbers.binned,
+        (f.numbers.moments.count, f.categories.total, f.numbers.digest.count, f.cells, f.count),
         None if f.distinct is None else f.distinct.registers.tobytes(),
     )
 
 
 def read_feature(f: FeatureProfile) -> Any:
-    means, weights, atoms = f.digest.centroids()
-    m, c = f.moments, f.categories
+    means, weights, atoms = f.numbers.digest.centroids()
+    m, c = f.numbers.moments, f.categories
     return (
         *read_counters(f),
         bits(m.mean, m.m2, m.m3, m.m4),
-        (means.tobytes(), weights.tobytes(), atoms.tobytes(), f.digest.min, f.digest.max),
+        (
+            means.tobytes(),
+            weights.tobytes(),
+            atoms.tobytes(),
+            f.numbers.digest.min,
+            f.numbers.digest.max,
+        ),
         (sorted_items(c.counts), sorted_items(c.errors), c.total, c.capacity),
     )
 
 
 def read_travelling(f: FeatureProfile) -> Any:
     """All but the centroids' means, which are rounded, and bins, whose edges stay at home."""
-    _, weights, atoms = f.digest.centroids()
-    m, c = f.moments, f.categories
+    _, weights, atoms = f.numbers.digest.centroids()
+    m, c = f.numbers.moments, f.categories
     counters = list(read_counters(f))
     counters[3] = None
     return (
         *counters,
         bits(m.mean, m.m2, m.m3, m.m4),
-        (weights.tobytes(), atoms.tobytes(), f.digest.min, f.digest.max),
+        (weights.tobytes(), atoms.tobytes(), f.numbers.digest.min, f.numbers.digest.max),
         (sorted_items(c.counts), sorted_items(c.errors), c.total, c.capacity),
     )
 

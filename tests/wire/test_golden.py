@@ -68,30 +68,34 @@ def test_old_numbers_are_read() -> None:
     assert feature.types == {"number": 11}
     assert (feature.missing, feature.nan) == (1, 1)
     assert (feature.positive_infinity, feature.negative_infinity) == (2, 1)
-    moments, exact = feature.moments, np.array(NUMBERS)
+    moments, exact = feature.numbers.moments, np.array(NUMBERS)
     assert moments.count == 7
     assert moments.mean == pytest.approx(float(exact.mean()))
     deviations = exact - exact.mean()
     for power, found in ((2, moments.m2), (3, moments.m3), (4, moments.m4)):
         assert found == pytest.approx(float((deviations**power).sum()))
-    means, weights, atoms = feature.digest.centroids()
+    means, weights, atoms = feature.numbers.digest.centroids()
     assert means.tolist() == [-2.5, 0.0, 1.0, 2.0, 4.0, 1024.0]
     assert weights.tolist() == [1, 2, 1, 1, 1, 1]
     assert atoms.all()
-    assert (feature.digest.min, feature.digest.max, feature.digest.compression) == (
+    assert (
+        feature.numbers.digest.min,
+        feature.numbers.digest.max,
+        feature.numbers.digest.compression,
+    ) == (
         -2.5,
         1024.0,
         100.0,
     )
-    histogram = feature.histogram
+    histogram = feature.numbers.histogram
     assert (histogram.scale, histogram.zero_count, histogram.count) == (3, 2, 7)
     expected = [0] * 81
     for value in (1.0, 2.0, 4.0, 1024.0):
         expected[8 * int(math.log2(value))] = 1
     assert histogram.positive == Buckets(-1, tuple(expected))
     assert histogram.negative == Buckets(10, (1,))
-    assert feature.binned is not None
-    assert (feature.binned.edges, feature.binned.counts) == (EDGES, (1, 0, 5, 1))
+    assert feature.numbers.binned is not None
+    assert (feature.numbers.binned.edges, feature.numbers.binned.counts) == (EDGES, (1, 0, 5, 1))
     assert feature.distinct is not None
     assert round(feature.distinct.estimate) == 6
 
@@ -104,7 +108,7 @@ def test_old_categories_are_read() -> None:
     assert feature.categories.counts == {"cash": 2, "card": 1, "true": 1, masked("secret"): 1}
     assert (feature.categories.capacity, feature.categories.total) == (64, 5)
     assert feature.categories.errors == {}
-    assert feature.moments.count == feature.digest.count == 0
+    assert feature.numbers.moments.count == feature.numbers.digest.count == 0
     assert feature.distinct is not None
     assert round(feature.distinct.estimate) == 4
 
@@ -137,8 +141,8 @@ def test_an_old_reference_is_read() -> None:
     assert reference.columns.keys() == {"input.amount", "input.method"}
     amount, method = reference.columns["input.amount"], reference.columns["input.method"]
     assert amount.edges == (0.0, 1.0, 3.0)
-    assert amount.feature.binned is not None
-    assert amount.feature.binned.counts == (1, 2, 2, 2)
+    assert amount.feature.numbers.binned is not None
+    assert amount.feature.numbers.binned.counts == (1, 2, 2, 2)
     assert method.edges == ()
     assert method.feature.categories.counts == {"cash": 2, "card": 1}
     # The digest names this version wherever it was seen: it must come out the same for ever.

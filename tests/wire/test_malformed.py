@@ -68,7 +68,7 @@ def work_with(sample: SummarySample) -> None:
         return
     assert merged.content.count == 2 * content.count + other.count
     if isinstance(merged.content, FeatureProfile):
-        quantiles = merged.content.digest.quantile([0.0, 0.5, 1.0]).tolist()
+        quantiles = merged.content.numbers.digest.quantile([0.0, 0.5, 1.0]).tolist()
         assert quantiles == sorted(quantiles)
         for comparator in Comparator:
             compare(comparator, REFERENCE, content if isinstance(content, FeatureProfile) else GOOD)
@@ -199,7 +199,7 @@ def test_a_contradictory_message_is_refused_or_of_use(
         return
     match reader.__name__:
         case "histogram_from_wire":
-            found.merge(GOOD.histogram)
+            found.merge(GOOD.numbers.histogram)
             found.merge(found).quantile(0.5)
         case "digest_from_wire":
             quantiles = found.quantile([0.0, 0.5, 1.0])
@@ -212,7 +212,9 @@ def test_a_contradictory_message_is_refused_or_of_use(
         case "distinct_from_wire":
             assert found.merge(found).estimate == found.estimate >= 0
         case "moments_from_wire":
-            assert found.merge(GOOD.moments).count == found.count + GOOD.moments.count
+            assert (
+                found.merge(GOOD.numbers.moments).count == found.count + GOOD.numbers.moments.count
+            )
             spread = found.standard_deviation
             assert spread is None or spread >= 0 or math.isnan(spread)
         case _:
@@ -267,7 +269,7 @@ def test_two_values_of_different_magnitude_are_no_bomb() -> None:
     for message in far:
         found = read(sketches.histogram_from_wire, message)
         if found is not None:
-            found.merge(GOOD.histogram)
+            found.merge(GOOD.numbers.histogram)
 
 
 def buckets(offset: int, *counts: int) -> summary_pb2.ExponentialHistogram:

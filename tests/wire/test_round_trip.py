@@ -61,8 +61,8 @@ def test_bins_come_back_where_their_edges_are_known(column: list[Any]) -> None:
     feature = strategies.feature_of(column, FeatureSpec(edges=EDGES))
     message = profiles.feature_to_wire(feature)
     known = {edges_id(EDGES): EDGES}
-    assert profiles.feature_from_wire(message, known.get).binned == feature.binned
-    assert profiles.feature_from_wire(message).binned is None
+    assert profiles.feature_from_wire(message, known.get).numbers.binned == feature.numbers.binned
+    assert profiles.feature_from_wire(message).numbers.binned is None
 
 
 @given(strategies.streams_of_any)
@@ -121,7 +121,7 @@ def test_a_reference_comes_back_with_its_edges_and_bins(columns: dict[str, list[
     assert back.columns.keys() == reference.columns.keys()
     for summary, column in reference.columns.items():
         assert back.columns[summary].edges == column.edges
-        assert back.columns[summary].feature.binned == column.feature.binned
+        assert back.columns[summary].feature.numbers.binned == column.feature.numbers.binned
 
 
 @given(tables, tables)

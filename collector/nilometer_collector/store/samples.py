@@ -41,7 +41,7 @@ class Samples:
         length = window.end_ns - window.start_ns
         numbers, categories = 0, 0
         if isinstance(sample.content, FeatureProfile):
-            numbers = sample.content.moments.count
+            numbers = sample.content.numbers.moments.count
             categories = sample.content.categories.total
         ((series,),) = self._database.rows(
             _ADD_SERIES,

@@ -11,9 +11,9 @@ Statistic = Callable[[Content], float | None]
 
 def _quantile(q: float) -> Statistic:
     def quantile(content: Content) -> float | None:
-        if isinstance(content, ServiceProfile) or not content.moments.count:
+        if isinstance(content, ServiceProfile) or not content.numbers.moments.count:
             return None
-        return float(content.digest.quantile(q))
+        return float(content.numbers.digest.quantile(q))
 
     return quantile
 
@@ -26,17 +26,17 @@ def _latency(q: float) -> Statistic:
 
 
 def _mean(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.moments.count:
+    if isinstance(content, ServiceProfile) or not content.numbers.moments.count:
         return None
-    return content.moments.mean
+    return content.numbers.moments.mean
 
 
 def _minimum(content: Content) -> float | None:
-    return None if isinstance(content, ServiceProfile) else content.digest.min
+    return None if isinstance(content, ServiceProfile) else content.numbers.digest.min
 
 
 def _maximum(content: Content) -> float | None:
-    return None if isinstance(content, ServiceProfile) else content.digest.max
+    return None if isinstance(content, ServiceProfile) else content.numbers.digest.max
 
 
 def _missing_ratio(content: Content) -> float | None:

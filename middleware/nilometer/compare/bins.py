@@ -37,13 +37,13 @@ def counts_on(edges: tuple[float, ...], feature: FeatureProfile) -> tuple[list[f
 
     Counts that were taken on these edges are exact; others come from the t-digest.
     """
-    if feature.binned is not None and feature.binned.edges == edges:
-        return list(feature.binned.counts), False
-    if not feature.moments.count:
+    if feature.numbers.binned is not None and feature.numbers.binned.edges == edges:
+        return list(feature.numbers.binned.counts), False
+    if not feature.numbers.moments.count:
         return [0.0] * (len(edges) + 1), False
-    below = feature.digest.rank(np.nextafter(np.asarray(edges), -np.inf))
+    below = feature.numbers.digest.rank(np.nextafter(np.asarray(edges), -np.inf))
     shares = np.diff(np.concatenate([[0.0], below, [1.0]]))
-    return (np.maximum(shares, 0.0) * feature.moments.count).tolist(), True
+    return (np.maximum(shares, 0.0) * feature.numbers.moments.count).tolist(), True
 
 
 def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
@@ -55,7 +55,7 @@ def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBi
     past = reference.feature
     if not past.count or not current.count:
         return None
-    if past.moments.count >= past.categories.total:
+    if past.numbers.moments.count >= past.categories.total:
         before, _ = counts_on(reference.edges, past)
         now, rebinned = counts_on(reference.edges, current)
         names = [*_intervals(reference.edges)]
@@ -78,10 +78,10 @@ def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBi
 
 def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
     """A column of a reference: *feature* and its quantile edges, at most *bins* bins."""
-    if not feature.moments.count:
+    if not feature.numbers.moments.count:
         return ReferenceColumn(feature=feature, edges=())
     shares = np.arange(1, bins) / bins
-    edges = quantile_edges(feature.digest.quantile(shares))
+    edges = quantile_edges(feature.numbers.digest.quantile(shares))
     return ReferenceColumn(feature=feature, edges=edges)
 
 
@@ -92,7 +92,7 @@ def exact_reference_column(
     if not numbers.size:
         return ReferenceColumn(feature=feature, edges=())
     edges = quantile_edges(np.quantile(numbers, np.arange(1, bins) / bins))
-    feature.binned = BinnedCounts.of(numbers, edges)
+    feature.numbers.binned = BinnedCounts.of(numbers, edges)
     return ReferenceColumn(feature=feature, edges=edges)
 
 

@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.coverage import Counts, added
+from nilometer.profile.numeric import NumericProfile
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import Frequent
-from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram
-from nilometer.sketch.moments import Moments
-from nilometer.sketch.tdigest import TDigest
 
 MAX_NAME_CHARACTERS = 64  # of a category; a longer string is text and is always masked
 MASK_PREFIX = "~"  # marks a category whose name was replaced by a hash
@@ -67,10 +65,7 @@ class FeatureProfile:
         positive_infinity: Infinite cells, and integers beyond float64.
         negative_infinity: The same below zero.
         types: Cells that are not missing, by type: number, string, boolean, list, object.
-        moments: Of finite numbers.
-        digest: Of finite numbers.
-        histogram: Of finite numbers, by magnitude.
-        binned: Finite numbers on the reference's edges; None without a reference.
+        numbers: Finite numbers.
         categories: Strings and booleans.
         distinct: Different numbers and categories; None when not counted.
     """
@@ -81,17 +76,14 @@ class FeatureProfile:
     positive_infinity: int = 0
     negative_infinity: int = 0
     types: Counts = field(default_factory=dict)
-    moments: Moments = field(default_factory=Moments)
-    digest: TDigest = field(default_factory=TDigest)
-    histogram: ExponentialHistogram = field(default_factory=ExponentialHistogram)
-    binned: BinnedCounts | None = None
+    numbers: NumericProfile = field(default_factory=NumericProfile)
     categories: Frequent = field(default_factory=Frequent)
     distinct: Distinct | None = None
 
     @property
     def count(self) -> int:
         """Finite numbers and categories: what a distribution is made of."""
-        return self.moments.count + self.categories.total
+        return self.numbers.count + self.categories.total
 
     @property
     def cells(self) -> int:
@@ -106,7 +98,7 @@ class FeatureProfile:
     @property
     def data_type(self) -> str:
         """``number``, ``category``, ``mixed`` or ``empty``: what the cells mostly are."""
-        numbers, categories = self.moments.count, self.categories.total
+        numbers, categories = self.numbers.count, self.categories.total
         if not numbers and not categories:
             return "empty"
         if numbers and categories and min(numbers, categories) * 10 > max(numbers, categories):
@@ -133,11 +125,6 @@ class FeatureProfile:
         if numbers.size == 0:
             return
         self._add_type("number", int(numbers.size))
-        # Bins count every finite number or are not kept: what was merged from parts without
-        # bins has none, and starts none.
-        edges = self.spec.edges if self.binned is None else self.binned.edges
-        if self.binned is None and self.moments.count:
-            edges = None
         finite = np.isfinite(numbers)
         if not finite.all():
             self.nan += int(np.isnan(numbers).sum())
@@ -146,12 +133,7 @@ class FeatureProfile:
             numbers = numbers[finite]
             if numbers.size == 0:
                 return
-        self.moments = self.moments.merge(Moments.of(numbers))
-        self.digest.observe(numbers)
-        self.histogram = self.histogram.merge(ExponentialHistogram.of(numbers))
-        if edges is not None:
-            counts = BinnedCounts.of(numbers, edges)
-            self.binned = counts if self.binned is None else self.binned.merge(counts)
+        self.numbers.observe(numbers, self.spec.edges)
         if self.spec.distinct:
             self._distinct().observe_numbers(numbers)
 
@@ -181,23 +163,14 @@ class FeatureProfile:
         """One profile of all columns; every order of *profiles* gives the same digest."""
         parts = list(profiles)
         merged = cls(spec=parts[0].spec) if parts else cls()
-        merged.digest = TDigest.merge_all(part.digest for part in parts)
+        merged.numbers = NumericProfile.merge_all(part.numbers for part in parts)
         merged.categories = Frequent.merge_all(part.categories for part in parts)
-        numeric = [part for part in parts if part.moments.count]
-        if numeric and all(part.binned is not None for part in numeric):
-            bins = [part.binned for part in numeric if part.binned is not None]
-            if len({counts.edges for counts in bins}) == 1:
-                merged.binned = bins[0]
-                for counts in bins[1:]:
-                    merged.binned = merged.binned.merge(counts)
-        for part in sorted(parts, key=_canonical):
+        for part in parts:
             merged.missing += part.missing
             merged.nan += part.nan
             merged.positive_infinity += part.positive_infinity
             merged.negative_infinity += part.negative_infinity
             merged.types = added(merged.types, part.types)
-            merged.moments = merged.moments.merge(part.moments)
-            merged.histogram = merged.histogram.merge(part.histogram)
             if part.distinct is not None:
                 both = merged.distinct
                 merged.distinct = part.distinct if both is None else both.merge(part.distinct)
@@ -269,9 +242,3 @@ def _float(number: float) -> float:
 
 def _other(cell: Cell) -> str:
     return "list" if isinstance(cell, Sequence | np.ndarray) else "object"
-
-
-def _canonical(profile: FeatureProfile) -> tuple[float, ...]:
-    """An order of profiles that does not depend on their arrival: floats add alike."""
-    moments = profile.moments
-    return (moments.count, moments.mean, moments.m2, moments.m3, moments.m4)

@@ -47,13 +47,13 @@ def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
         negative_infinity=feature.negative_infinity,
         types=feature.types,
     )
-    if feature.moments.count:
-        message.numeric.moments.CopyFrom(moments_to_wire(feature.moments))
-        message.numeric.digest.CopyFrom(digest_to_wire(feature.digest))
-        message.numeric.histogram.CopyFrom(histogram_to_wire(feature.histogram))
-        if feature.binned is not None:
-            message.numeric.binned.edges_id = feature.binned.id
-            message.numeric.binned.counts.extend(feature.binned.counts)
+    if feature.numbers.moments.count:
+        message.numeric.moments.CopyFrom(moments_to_wire(feature.numbers.moments))
+        message.numeric.digest.CopyFrom(digest_to_wire(feature.numbers.digest))
+        message.numeric.histogram.CopyFrom(histogram_to_wire(feature.numbers.histogram))
+        if feature.numbers.binned is not None:
+            message.numeric.binned.edges_id = feature.numbers.binned.id
+            message.numeric.binned.counts.extend(feature.numbers.binned.counts)
     if feature.categories.total:
         message.categories.CopyFrom(frequent_to_wire(feature.categories))
     if feature.distinct is not None:
@@ -76,17 +76,21 @@ def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> Feat
     )
     if message.HasField("numeric"):
         numeric = message.numeric
-        feature.moments = moments_from_wire(numeric.moments)
-        feature.digest = digest_from_wire(numeric.digest)
-        feature.histogram = histogram_from_wire(numeric.histogram)
-        counts = {feature.moments.count, feature.digest.count, feature.histogram.count}
+        feature.numbers.moments = moments_from_wire(numeric.moments)
+        feature.numbers.digest = digest_from_wire(numeric.digest)
+        feature.numbers.histogram = histogram_from_wire(numeric.histogram)
+        counts = {
+            feature.numbers.moments.count,
+            feature.numbers.digest.count,
+            feature.numbers.histogram.count,
+        }
         if len(counts) != 1:
             raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
         if numeric.HasField("binned"):
             edges = edges_of(numeric.binned.edges_id)
             if edges is not None:
-                feature.binned = BinnedCounts(edges, tuple(numeric.binned.counts))
-                if feature.binned.count != feature.moments.count:
+                feature.numbers.binned = BinnedCounts(edges, tuple(numeric.binned.counts))
+                if feature.numbers.binned.count != feature.numbers.moments.count:
                     raise ValueError("the counts on edges are not those of the numbers")
     if message.HasField("categories"):
         feature.categories = frequent_from_wire(message.categories)
