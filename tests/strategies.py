@@ -1,7 +1,7 @@
 """Hypothesis strategies in the words of the domain. `conftest.py` holds the settings."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -12,9 +12,18 @@ from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, Threshol
 from nilometer.alert.statistic import STATISTICS
 from nilometer.compare import Comparator
 from nilometer.labels import Labels
-from nilometer.profile import Coverage, FeatureProfile, FeatureSpec, ServiceProfile
+from nilometer.profile import (
+    Bounds,
+    Coverage,
+    Dictionary,
+    FeatureProfile,
+    FeatureRecorder,
+    FeatureSpec,
+    ServiceProfile,
+)
 from nilometer.profile.summary import SummarySample
 from nilometer.reasons import DropReason, Outcome, UndecodableReason
+from nilometer.sketch.hashing import hash_strings
 from nilometer.window import Window
 
 few = settings(max_examples=40)  # for properties that cost milliseconds an example
@@ -116,11 +125,11 @@ def service_of(observed: list[tuple[str, str, float, int, int]]) -> ServiceProfi
     )
 
 
-def feature_of(column: list[object], spec: FeatureSpec | None = None) -> FeatureProfile:
+def feature_of(column: Sequence[object], spec: FeatureSpec | None = None) -> FeatureProfile:
     """The profile of one column."""
-    feature = FeatureProfile(spec=spec or FeatureSpec())
-    feature.observe(column)
-    return feature
+    recorder = FeatureRecorder(spec)
+    recorder.observe(column)
+    return recorder.profile()
 
 
 label_sets: st.SearchStrategy[Labels] = st.dictionaries(
@@ -140,7 +149,19 @@ windows = st.builds(
     st.integers(1, 10**15),
 )
 specs = st.builds(
-    FeatureSpec, edges=st.none() | edges, readable=st.booleans(), distinct=st.booleans()
+    FeatureSpec,
+    bounds=st.none() | st.builds(Bounds, edges=edges, low=st.none() | st.just(0.0)),
+    dictionary=st.none()
+    | st.builds(
+        Dictionary,
+        st.lists(names, max_size=3, unique=True).map(tuple),
+        st.lists(names, max_size=3).map(lambda words: tuple(sorted(hash_strings(words).tolist()))),
+        st.booleans(),
+    ),
+    readable=st.booleans(),
+    key=st.sampled_from([b"", b"key"]),
+    distinct=st.booleans(),
+    distinct_numbers=st.booleans(),
 )
 samples = st.builds(
     SummarySample,

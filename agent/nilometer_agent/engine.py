@@ -329,7 +329,8 @@ class Engine:
             evaluations = evaluate_all(rules, samples)
         else:
             self._counters.add(Counter.WINDOWS_LATE)
-        rows = [("sample", sample_to_bytes(sample)) for sample in samples]
+        fewest = self._settings.suppress_below
+        rows = [("sample", sample_to_bytes(sample.suppressed(fewest))) for sample in samples]
         rows += [("evaluation", evaluation_to_bytes(evaluation)) for evaluation in evaluations]
         self._buffer.close_window(key, partials[-1][0], rows)
         self._counters.add(Counter.WINDOWS_CLOSED)

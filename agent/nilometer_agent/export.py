@@ -152,11 +152,12 @@ class Exporter:
                 fates |= {f"dropped.{reason}": n for reason, n in coverage.dropped.items()}
                 fates |= {f"undecodable.{reason}": n for reason, n in coverage.undecodable.items()}
                 self._coverage[where] = added(self._coverage.get(where, {}), fates)
-            for summary, feature in profile.features.items():
+            for summary, recorder in profile.features.items():
+                feature = recorder.profile()
                 key = (*where, summary)
                 if feature.numbers.moments.count and _admits(self._features, key):
                     total = self._features.setdefault(key, _FeatureTotal())
-                    total.histogram = total.histogram.merge(feature.numbers.histogram)
+                    total.histogram = total.histogram.merge(feature.numbers.magnitudes())
                     total.total += feature.numbers.moments.mean * feature.numbers.moments.count
 
     def closed(self, samples: list[SummarySample], evaluations: list[Evaluation]) -> None:

@@ -29,7 +29,10 @@ class Rules:
         alerters: Of all entities.
     """
 
-    def __init__(self, references: list[Reference], alerters: list[Alerter]) -> None:
+    def __init__(
+        self, references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+    ) -> None:
+        self._names_key = names_key
         self._references: dict[str, dict[str, Reference]] = {}
         for reference in references:
             self._references.setdefault(reference.entity, {})[reference.name] = reference
@@ -56,7 +59,7 @@ class Rules:
         return [alerter for alerter in self._alerters.get(entity, ()) if alerter.watches(summary)]
 
     def spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
-        """Edges and known categories of a feature, from the newest reference that has it."""
+        """What a feature is counted on, from the newest reference that has it."""
         key = (entity, summary)
         spec = self._specs.get(key)
         if spec is None:
@@ -67,25 +70,30 @@ class Rules:
         shown = any(fnmatchcase(summary, pattern) for pattern in readable)
         newest = sorted(self.references(entity).values(), key=lambda r: r.created_ns, reverse=True)
         for reference in newest:
-            column = reference.columns.get(summary)
-            if column is not None:
-                return FeatureSpec(
-                    edges=column.edges or None,
-                    known=frozenset(column.feature.categories.counts),
-                    readable=shown,
-                )
-        return FeatureSpec(readable=shown)
+            spec = reference.spec(summary, readable=shown, key=self._names_key)
+            if spec is not None:
+                return spec
+        return FeatureSpec(readable=shown, key=self._names_key)
 
 
 class PlanKeeper:
-    """Keeps `rules` fresh. Thread rule: `refresh` from one thread, `rules` from any."""
+    """Keeps `rules` fresh. Thread rule: `refresh` from one thread, `rules` from any.
 
-    def __init__(self, buffer: Buffer, stub: CollectorServiceStub | None) -> None:
+    Args:
+        buffer: Where the last plan stands for when the collector is away.
+        stub: Of the collector; None without one.
+        names_key: Of pseudonyms; empty takes the collector's.
+    """
+
+    def __init__(
+        self, buffer: Buffer, stub: CollectorServiceStub | None, names_key: bytes = b""
+    ) -> None:
         self._buffer = buffer
         self._stub = stub
         self._version = ""
         self.entities: set[str] = set()
-        self.rules = Rules([], [])
+        self._names_key = names_key
+        self.rules = Rules([], [], names_key)
         self.wanted = threading.Event()  # set when an entity was seen for the first time
         stored = buffer.plan()
         if stored is not None:
@@ -119,7 +127,7 @@ class PlanKeeper:
         except (ValueError, NilometerError) as error:
             log.error("plan refused", extra={"reason": str(error)})  # noqa: TRY400
             return False
-        self.rules = Rules(references, alerters)
+        self.rules = Rules(references, alerters, self._names_key or plan.names_key)
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in references}
         return True

@@ -161,7 +161,7 @@ class Agent:
         if settings.collector:
             self._channel = grpc.insecure_channel(settings.collector, options=CHANNEL_OPTIONS)
             stub = collector_stub(self._channel)
-        self.plans = PlanKeeper(self.buffer, stub)
+        self.plans = PlanKeeper(self.buffer, stub, settings.names_key.encode())
         self.shipper = Shipper(
             settings.agent_name,
             self.buffer,

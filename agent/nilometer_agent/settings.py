@@ -31,7 +31,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         plan_seconds: How often references and alerters are asked for.
         max_outbox_bytes: Cap for what waits for the collector; the oldest goes first, counted.
         readable_categories: Patterns of summaries whose category names may be stored; names that
-            a reference published are readable anyway, all others are masked.
+            a reference published are readable anyway, all others become pseudonyms.
+        names_key: Secret of the pseudonyms; empty takes the collector's. Without either, names
+            that nobody published are not kept.
+        suppress_below: Pseudonyms that stand for fewer observations of a window are left out of
+            its sample; totals keep them.
         otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         otlp_protocol: ``grpc`` or ``http/protobuf``.
         otlp_interval_seconds: How often metrics are exported.
@@ -50,6 +54,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     plan_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     readable_categories: tuple[str, ...] = ()
+    names_key: str = ""
+    suppress_below: Annotated[int, Meta(ge=1)] = 5
     otlp_endpoint: str = ""
     otlp_protocol: str = "grpc"
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0

@@ -129,9 +129,10 @@ class Ingest(CollectorServiceServicer):
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
                 alerters += self._store.alerts.rules(entity)
+            names_key = self._store.names_key
         except StoreUnavailable as error:
             _fail(context, grpc.StatusCode.UNAVAILABLE, error)
-        plan = plan_to_wire(references, alerters)
+        plan = plan_to_wire(references, alerters, names_key)
         if plan.version == request.version:
             return Plan(version=plan.version, unchanged=True)
         return plan

@@ -16,13 +16,15 @@ from nilometer.entity import SERVICE, entity_name, role_of
 from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
+    DictionaryCounts,
     FeatureProfile,
     Reference,
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.category import DICTIONARY_NAMES
 from nilometer.sketch.distinct import DEFAULT_PRECISION
-from nilometer.sketch.frequent import DEFAULT_CAPACITY
+from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.histogram import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
 from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
 from nilometer.window import Window
@@ -193,9 +195,11 @@ def _check_feature(feature: FeatureProfile) -> None:
     moments, digest = feature.numbers.moments, feature.numbers.digest
     _check_counts("moments", (moments.count, digest.count))
     _check_numbers("the mean", moments.mean)
-    if not moments.count == digest.count == feature.numbers.histogram.count:
+    histogram = feature.numbers.histogram
+    if not moments.count == digest.count == (histogram.count if histogram else digest.count):
         raise Refused("moments, t-digest and histogram count differently")
-    _check_histogram(feature.numbers.histogram)
+    if histogram is not None:
+        _check_histogram(histogram)
     if digest.compression != DEFAULT_COMPRESSION:
         raise Refused(f"a t-digest must have compression {DEFAULT_COMPRESSION:g}")
     means, weights, _ = digest.centroids()
@@ -207,7 +211,14 @@ def _check_feature(feature: FeatureProfile) -> None:
         _check_counts("binned", feature.numbers.binned.counts)
         if feature.numbers.binned.count != moments.count:
             raise Refused("the counts on edges are not those of the numbers")
-    categories = feature.categories
+    if feature.categories.dictionary is not None:
+        _check_dictionary_counts(feature.categories.dictionary)
+    _check_frequent(feature.categories.frequent)
+    if feature.distinct is not None and feature.distinct.precision != DEFAULT_PRECISION:
+        raise Refused(f"a distinct count must have precision {DEFAULT_PRECISION}")
+
+
+def _check_frequent(categories: Frequent) -> None:
     _check_counts("categories", (categories.total, *categories.counts.values()))
     _check_counts("categories", categories.errors.values())
     if categories.capacity != DEFAULT_CAPACITY or len(categories.counts) > DEFAULT_CAPACITY:
@@ -216,8 +227,12 @@ def _check_feature(feature: FeatureProfile) -> None:
         len(value.encode("utf-8", "replace")) > MAX_CATEGORY_BYTES for value in categories.counts
     ):
         raise Refused(f"a category's name is over {MAX_CATEGORY_BYTES} bytes")
-    if feature.distinct is not None and feature.distinct.precision != DEFAULT_PRECISION:
-        raise Refused(f"a distinct count must have precision {DEFAULT_PRECISION}")
+
+
+def _check_dictionary_counts(counts: DictionaryCounts) -> None:
+    _check_counts("dictionary", (*counts.counts, counts.other, counts.unseen))
+    if len(counts.counts) > DICTIONARY_NAMES or len(counts.id) > MAX_NAME_BYTES:
+        raise Refused(f"a dictionary has at most {DICTIONARY_NAMES} names")
 
 
 def _check_service(service: ServiceProfile) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from nilometer.alert import AlerterKind
 from nilometer.clock import NANOSECONDS
-from nilometer.compare import counts_on
 from nilometer.profile import Coverage, FeatureProfile, ServiceProfile
 from nilometer.window import Window
 from nilometer_collector.episodes import limit
@@ -98,7 +97,7 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
         values = digest.quantile(QUANTILES).tolist()
         quantiles = {f"{q:g}": value for q, value in zip(QUANTILES, values, strict=True)}
         if bins is not None:
-            counts, _ = counts_on(bins.inner, feature)
+            counts, _ = feature.numbers.counts_on(bins.inner)
             histogram = HistogramView(edges=list(bins.outer), counts=[float(c) for c in counts])
     return FeatureView(
         count=feature.count,

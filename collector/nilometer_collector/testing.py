@@ -18,8 +18,9 @@ from nilometer.clock import NANOSECONDS, Clock
 from nilometer.compare import exact_reference_column
 from nilometer.labels import Labels
 from nilometer.profile import (
+    Bounds,
     Coverage,
-    FeatureProfile,
+    FeatureRecorder,
     FeatureSpec,
     Reference,
     ServiceProfile,
@@ -63,15 +64,16 @@ def feature_sample(
     entity: str = ENTITY,
 ) -> SummarySample:
     """A sample of one column."""
-    feature = FeatureProfile(spec=FeatureSpec(edges=edges, readable=True))
-    feature.observe(cells)
+    bounds = Bounds(edges=edges) if edges else None
+    recorder = FeatureRecorder(FeatureSpec(bounds=bounds, readable=True))
+    recorder.observe(cells)
     return SummarySample(
         entity=entity,
         summary=summary,
         labels=Labels.of(labels),
         window=window or minute(0),
         coverage=Coverage(profiled=len(cells)),
-        content=feature,
+        content=recorder.profile(),
     )
 
 
@@ -103,9 +105,9 @@ def a_reference(
     made = {}
     for summary, values in columns.items():
         numbers = np.asarray(values, dtype=np.float64)
-        feature = FeatureProfile()
-        feature.observe_numbers(numbers)
-        made[summary] = exact_reference_column(feature, numbers, 8)
+        recorder = FeatureRecorder()
+        recorder.observe_numbers(numbers)
+        made[summary] = exact_reference_column(recorder.profile(), numbers, 8)
     reference = Reference(
         entity=entity,
         name=name,

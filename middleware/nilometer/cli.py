@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nilometer
+from nilometer.entity import entity_name
 from nilometer.errors import ConfigError, NilometerError
 
 COLLECTOR = "127.0.0.1:7501"
@@ -69,25 +70,29 @@ def _add_profile(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _profile(arguments: argparse.Namespace) -> int:
-    from nilometer.batch import as_json, read_table, reference_of
+    from nilometer.batch import as_json, profile_of, read_table, reference_of
 
-    reference = reference_of(
-        read_table(arguments.table),
-        entity=arguments.entity,
-        name=arguments.as_reference or "unnamed",
-        source=arguments.table.name,
-        created_ns=time.time_ns(),
-    )
+    entity, table = entity_name(arguments.entity), read_table(arguments.table)
+    reference = None
     if arguments.as_reference:
         from nilometer.register import put_reference
 
+        reference = reference_of(
+            table,
+            entity=entity,
+            name=arguments.as_reference,
+            source=arguments.table.name,
+            created_ns=time.time_ns(),
+        )
         put_reference(reference, arguments.collector)
+    profiles = profile_of(table)
     if arguments.json:
-        print(json.dumps(as_json(reference)))
+        print(json.dumps(as_json(entity, table.num_rows, profiles)))
         return 0
     from nilometer.table import feature_table
 
-    print(feature_table(reference))
-    if arguments.as_reference:
+    print(f"{entity}: {table.num_rows} rows of {arguments.table.name}")
+    print(feature_table(profiles))
+    if reference is not None:
         print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
     return 0

@@ -1,15 +1,15 @@
 """Profiles as text for a terminal."""
 
-from nilometer.profile import FeatureProfile, Reference
+from collections.abc import Mapping
+
+from nilometer.profile import FeatureProfile
 
 _HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "mean", "max", "top")
 
 
-def feature_table(reference: Reference) -> str:
+def feature_table(profiles: Mapping[str, FeatureProfile]) -> str:
     """One line a feature, columns aligned."""
-    rows = [_HEAD] + [
-        (name, *_cells(column.feature)) for name, column in sorted(reference.columns.items())
-    ]
+    rows = [_HEAD] + [(name, *_cells(feature)) for name, feature in sorted(profiles.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = []
     for row in rows:
@@ -18,7 +18,7 @@ def feature_table(reference: Reference) -> str:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(padded).rstrip())
-    return "\n".join([f"{reference.entity}: {reference.rows} rows of {reference.source}", *lines])
+    return "\n".join(lines)
 
 
 def _cells(feature: FeatureProfile) -> tuple[str, ...]:

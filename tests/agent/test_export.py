@@ -21,7 +21,14 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
 from nilometer.alert import Alerter, AlerterKind, evaluate
 from nilometer.batch import reference_of
 from nilometer.labels import Labels
-from nilometer.profile import Coverage, FeatureProfile, Profile, ServiceProfile, SummarySample
+from nilometer.profile import (
+    Coverage,
+    FeatureProfile,
+    FeatureSpec,
+    Profile,
+    ServiceProfile,
+    SummarySample,
+)
 from nilometer.testing import SteppedClock, amounts
 from nilometer.window import Window
 from nilometer_agent.counters import Counters
@@ -63,9 +70,7 @@ def exporter_to(endpoint: str, protocol: str = "grpc") -> Exporter:
 
 def delta(values: list[float]) -> Profile:
     profile = Profile("tested", LABELS, WINDOW)
-    feature = FeatureProfile()
-    feature.observe(values)
-    profile.features["input.amount"] = feature
+    profile.feature("input.amount", lambda _: FeatureSpec()).observe(values)
     profile.observe_service(
         ServiceProfile.of(
             outcomes={"ok": len(values)},

@@ -45,11 +45,16 @@ def test_a_profile_as_json_has_every_feature(
         "type": "number",
         "count": 3,
         "missing": 1,
+        "null_like": 0,
+        "types": {"number": 4},
+        "zero": 0,
+        "negative": 0,
+        "non_finite": 1,
         "min": 1.0,
         "max": 4.0,
         "mean": pytest.approx(7 / 3),
         "quantiles": amount["quantiles"],
-        "distinct": 3,
+        "distinct": None,
         "top": [],
     }
     assert amount["quantiles"]["0.5"] == 2.0

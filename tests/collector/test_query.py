@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nilometer.compare import Comparator, compare
-from nilometer.profile import FeatureProfile, Reference, SummarySample
+from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.register import put_reference
 from nilometer.testing import SteppedClock, amounts
 from nilometer_collector.present import common_bins_of
@@ -127,8 +127,9 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
     served.sender().ship(feature_sample(shifted, edges=edges_of(reference)))
     view = served.get("samples", **AMOUNT, reference="training")
     (sample,) = view["samples"]
-    exact = FeatureProfile()
-    exact.observe(shifted)
+    recorder = FeatureRecorder()
+    recorder.observe(shifted)
+    exact = recorder.profile()
     exact.numbers.binned = feature_sample(shifted, edges=edges_of(reference)).content.numbers.binned  # type: ignore[union-attr]
     column = reference.columns["input.amount"]
     for name, comparator in (("psi", Comparator.PSI), ("ks", Comparator.KS)):

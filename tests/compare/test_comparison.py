@@ -11,12 +11,11 @@ from nilometer.compare import (
     Comparator,
     common_bins,
     compare,
-    counts_on,
     exact_reference_column,
     reference_column,
 )
 from nilometer.compare.psi import EMPTY_BIN
-from nilometer.profile import FeatureProfile, FeatureSpec, masked
+from nilometer.profile import Bounds, FeatureProfile, FeatureSpec
 from nilometer.profile.reference import INPUT_BINS, ReferenceColumn
 
 READABLE = FeatureSpec(readable=True)
@@ -32,7 +31,7 @@ def exact_reference(values: list[Any], bins: int = INPUT_BINS) -> ReferenceColum
 
 
 def on_edges(values: list[Any], reference: ReferenceColumn) -> FeatureProfile:
-    return observed(values, FeatureSpec(edges=reference.edges))
+    return observed(values, FeatureSpec(bounds=reference.bounds))
 
 
 def distance(comparator: Comparator, reference: ReferenceColumn, current: FeatureProfile) -> float:
@@ -132,10 +131,10 @@ def test_a_reference_without_numbers_has_no_edges() -> None:
 def test_counts_taken_on_the_edges_are_exact_and_others_are_marked(
     values: list[float], edges: tuple[float, ...]
 ) -> None:
-    taken = observed(values, FeatureSpec(edges=edges))
-    exact, rebinned = counts_on(edges, taken)
+    taken = observed(values, FeatureSpec(bounds=Bounds(edges=edges)))
+    exact, rebinned = taken.numbers.counts_on(edges)
     assert not rebinned
-    estimated, marked = counts_on(edges, observed(values))
+    estimated, marked = observed(values).numbers.counts_on(edges)
     assert marked
     assert sum(estimated) == pytest.approx(len(values))
     assert len(exact) == len(estimated) == len(edges) + 1
@@ -145,8 +144,10 @@ def test_counts_taken_on_the_edges_are_exact_and_others_are_marked(
 
 def test_an_estimate_puts_a_value_on_an_edge_to_the_right_as_a_count_does() -> None:
     values = [0.0] * 600 + [1.0] * 400
-    exact, _ = counts_on((0.0, 1.0), observed(values, FeatureSpec(edges=(0.0, 1.0))))
-    estimated, _ = counts_on((0.0, 1.0), observed(values))
+    exact, _ = observed(values, FeatureSpec(bounds=Bounds(edges=(0.0, 1.0)))).numbers.counts_on(
+        (0.0, 1.0)
+    )
+    estimated, _ = observed(values).numbers.counts_on((0.0, 1.0))
     assert exact == [0, 600, 400]
     assert estimated == pytest.approx(exact)
 
@@ -178,45 +179,39 @@ def test_text_that_becomes_numbers_is_far_from_what_it_was() -> None:
     comparison = compare(Comparator.PSI, reference, observed([1.0] * 100))
     assert comparison is not None
     assert comparison.value > 1
-    assert (comparison.largest_bin, comparison.share_now) == ("other", 1.0)
+    assert (comparison.largest_bin, comparison.share_now) == ("a number", 1.0)
 
 
 @given(st.lists(strategies.names, min_size=1, max_size=60))
-def test_masked_names_match_the_readable_ones_of_the_reference(words: list[str]) -> None:
+def test_what_was_counted_on_the_dictionary_is_compared_exactly(words: list[str]) -> None:
     reference = exact_reference(words)
-    known = FeatureSpec(known=frozenset(words[:2]))
-    for current in (observed(words), observed(words, READABLE), observed(words, known)):
+    counted = observed(words, FeatureSpec(dictionary=reference.dictionary))
+    for current in (counted, observed(words, READABLE)):
         assert distance(Comparator.PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
+    exact = compare(Comparator.PSI, reference, counted)
+    assert exact is not None
+    assert not exact.rebinned
 
 
-@given(st.lists(strategies.names, min_size=1, max_size=60))
-def test_readable_names_match_the_masked_ones_of_the_reference(words: list[str]) -> None:
-    reference = ReferenceColumn(feature=observed(words), edges=())
-    for current in (observed(words), observed(words, READABLE)):
-        assert distance(Comparator.PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
-
-
-def test_a_new_name_is_other() -> None:
+def test_pseudonyms_alone_cannot_be_compared() -> None:
     reference = exact_reference(["cash", "card"] * 50)
-    comparison = compare(Comparator.PSI, reference, observed(["cash", "coin"] * 50))
+    for spec in (FeatureSpec(key=b"key"), FeatureSpec()):
+        assert compare(Comparator.PSI, reference, observed(["cash"] * 50, spec)) is None
+
+
+def test_a_new_name_is_unseen_and_a_rare_one_is_other() -> None:
+    past = [f"name-{rank}" for rank in range(25) for _ in range(60 - rank)]
+    reference = exact_reference(past)
+    now = ["name-0"] * 10 + ["name-24"] * 20 + ["coin"] * 70
+    for spec in (FeatureSpec(dictionary=reference.dictionary), READABLE):
+        bins = common_bins(reference, observed(now, spec))
+        assert bins is not None
+        shares = dict(zip(bins.names, bins.current, strict=True))
+        assert (shares["name-0"], shares["other"], shares["unseen"]) == (10, 20, 70)
+        assert len(bins.names) == 20 + 4
+    comparison = compare(Comparator.PSI, reference, observed(now, READABLE))
     assert comparison is not None
-    assert comparison.largest_bin in {"card", "other"}
-    bins = common_bins(reference, observed(["cash", "coin"] * 50))
-    assert bins is not None
-    assert dict(zip(bins.names, bins.current, strict=True)) == {"card": 0, "cash": 50, "other": 50}
-    assert masked("coin") not in bins.names
-
-
-def test_a_reference_that_holds_a_name_readable_and_masked_counts_it_once() -> None:
-    """Parts from before and after the name became known, merged."""
-    parts = [observed(["cash"] * 50, READABLE), observed(["cash"] * 50), observed(["coin"] * 10)]
-    feature = FeatureProfile.merge_all(parts)
-    bins = common_bins(ReferenceColumn(feature=feature, edges=()), feature)
-    assert bins is not None
-    assert (sum(bins.reference), min(bins.reference)) == (110, 0)
-    assert list(bins.current) == list(bins.reference)
-    assert "cash" in bins.names
-    assert masked("cash") not in bins.names
+    assert comparison.largest_bin == "unseen"
 
 
 def test_the_bin_of_one_value_is_named_after_it() -> None:

@@ -1,9 +1,11 @@
 import itertools
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
-from enum import IntEnum
+from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -11,14 +13,30 @@ import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nilometer.profile import FeatureProfile, FeatureSpec, masked
-from nilometer.profile.feature import MASK_PREFIX, MAX_NAME_CHARACTERS
+from nilometer.profile import (
+    Bounds,
+    Dictionary,
+    FeatureProfile,
+    FeatureRecorder,
+    FeatureSpec,
+    pseudonym,
+)
+from nilometer.profile.category import MASK_PREFIX, MAX_NAME_CHARACTERS, NULL_LIKE
+from nilometer.sketch.hashing import hash_strings
+
+KEY = b"a key of this installation"
+KINDS = {"number", "string", "boolean", "timestamp", "bytes", "list", "object"}
+KEYED = FeatureSpec(key=KEY)
 
 NAN, INF = math.nan, math.inf
 
 
 class Grade(IntEnum):
     GOOD = 1
+
+
+class Shade(Enum):
+    DARK = "dark"
 
 
 class Name(str):
@@ -34,13 +52,16 @@ def assert_accounted(feature: FeatureProfile, cells: int) -> None:
     types = feature.types
     assert feature.cells == sum(types.values()) + feature.missing == cells
     assert feature.numbers.moments.count + feature.non_finite == types.get("number", 0)
-    assert (
-        feature.numbers.digest.count
-        == feature.numbers.histogram.count
-        == feature.numbers.moments.count
-    )
-    assert feature.categories.total == types.get("string", 0) + types.get("boolean", 0)
-    assert set(types) <= {"number", "string", "boolean", "list", "object"}
+    numbers = feature.numbers
+    assert numbers.digest.count == numbers.count
+    assert not (numbers.histogram and numbers.binned)
+    for counts in (numbers.histogram, numbers.binned):
+        assert counts is None or counts.count == numbers.count
+    strings = types.get("string", 0) + types.get("boolean", 0)
+    assert feature.categories.total + feature.null_like == strings
+    known = feature.categories.dictionary
+    assert known is None or known.total == feature.categories.total
+    assert set(types) <= KINDS
     assert all(count > 0 for count in types.values())
 
 
@@ -57,13 +78,13 @@ def test_any_column_is_accounted_for_to_the_cell(column: list[Any], spec: Featur
 def test_batches_of_any_columns_add_up(
     batches: list[list[Any]], spec: FeatureSpec, random: Any
 ) -> None:
-    running, parts = FeatureProfile(spec=spec), []
+    running, parts = FeatureRecorder(spec), []
     for batch in batches:
         running.observe(batch)
         parts.append(observed(*batch, spec=spec))
     random.shuffle(parts)
     cells = sum(len(batch) for batch in batches)
-    for feature in (running, FeatureProfile.merge_all(parts)):
+    for feature in (running.profile(), FeatureProfile.merge_all(parts)):
         assert_accounted(feature, cells)
 
 
@@ -92,6 +113,11 @@ def _where(position: int, bad: Any) -> list[Any]:
         (True, "boolean"),
         (np.bool_(False), "boolean"),  # noqa: FBT003  # a value
         ("text", "string"),
+        (b"raw", "bytes"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "timestamp"),
+        (np.datetime64(1, "s"), "timestamp"),
+        (UUID(int=7), "string"),
+        (Shade.DARK, "string"),
         ([1.0], "list"),
         ((1.0,), "list"),
         (np.array([1.0]), "list"),
@@ -105,7 +131,8 @@ def test_a_bad_cell_goes_to_its_own_counter_and_spoils_no_number(
     bad: Any, counted: str, position: int
 ) -> None:
     feature = observed(*_where(position, bad))
-    assert feature.types.get(counted, getattr(feature, counted, None)) == 1
+    found = getattr(feature, counted, getattr(feature.numbers, counted, None))
+    assert feature.types.get(counted, found) == 1
     assert (feature.numbers.moments.count, feature.numbers.moments.mean) == (4, 2.5)
     assert (feature.numbers.digest.min, feature.numbers.digest.max) == (1.0, 4.0)
     assert_accounted(feature, 5)
@@ -155,8 +182,10 @@ def test_a_column_of_nothing_has_no_type_and_counts_its_cells() -> None:
 
 
 def test_cells_that_a_decoder_did_not_find_are_missing() -> None:
-    feature = observed(1.0)
-    feature.observe_missing(3)
+    recorder = FeatureRecorder()
+    recorder.observe([1.0])
+    recorder.observe_missing(3)
+    feature = recorder.profile()
     assert (feature.missing, feature.cells) == (3, 4)
 
 
@@ -178,68 +207,121 @@ def test_a_column_is_mixed_when_more_than_a_tenth_is_of_the_other_kind(
 
 
 @given(strategies.words)
-def test_names_nobody_published_are_masked(words: list[str]) -> None:
-    feature = observed(*words)
-    assert all(name.startswith(MASK_PREFIX) for name in feature.categories.counts)
-    assert not set(words) & set(feature.categories.counts)
+def test_names_nobody_published_become_pseudonyms_under_a_key(words: list[str]) -> None:
+    feature = observed(*words, spec=KEYED)
+    kept = {pseudonym(word, KEY) for word in words}
+    assert set(feature.categories.frequent.counts) <= kept
+    assert all(name.startswith(MASK_PREFIX) for name in kept)
 
 
 @given(strategies.words)
-def test_masking_keeps_equal_names_equal_and_others_apart(words: list[str]) -> None:
+def test_without_a_key_they_are_counted_and_not_kept(words: list[str]) -> None:
+    feature = observed(*words)
+    assert feature.categories.frequent.counts == {}
+    assert feature.categories.total == len(words)
+
+
+@given(strategies.words)
+def test_pseudonyms_keep_equal_names_equal_and_others_apart(words: list[str]) -> None:
     wide = set(words[:40])
-    assert len({masked(word) for word in wide}) == len(wide)
-    feature = observed(*words[:40])
-    assert sum(feature.categories.counts.values()) == len(words[:40])
+    assert len({pseudonym(word, KEY) for word in wide}) == len(wide)
+    counts = observed(*words[:40], spec=KEYED).categories.frequent.counts
+    assert sum(counts.values()) == len(words[:40])
     for word in wide:
-        assert feature.categories.counts[masked(word)] == words[:40].count(word)
+        assert counts[pseudonym(word, KEY)] == words[:40].count(word)
 
 
-def test_a_mask_is_the_same_in_every_process() -> None:
+def test_a_pseudonym_is_that_of_its_key_in_every_process() -> None:
     """Pinned: windows and references that are stored hold it."""
-    assert masked("fraud") == "~5ca89a01324c"
+    assert pseudonym("fraud", KEY) == "~cb6ae606f76e"
+    assert pseudonym("fraud", b"another") != pseudonym("fraud", KEY)
 
 
-def test_known_names_stay_readable_and_the_others_do_not() -> None:
-    feature = observed(
-        "cash", "card", "stolen", spec=FeatureSpec(known=frozenset({"cash", "card"}))
-    )
-    assert feature.categories.counts == {"cash": 1, "card": 1, masked("stolen"): 1}
+DICTIONARY = Dictionary(("card", "cash"), tuple(sorted(hash_strings(["cheque"]).tolist())))
+
+
+def test_a_dictionary_counts_its_names_the_others_and_what_is_new() -> None:
+    spec = FeatureSpec(dictionary=DICTIONARY, key=KEY)
+    feature = observed("cash", "card", "stolen", "cheque", "cash", spec=spec)
+    known = feature.categories.dictionary
+    assert known is not None
+    assert (known.counts, known.other, known.unseen) == ((1, 2), 1, 1)
+    names = {"cash", "card", pseudonym("stolen", KEY), pseudonym("cheque", KEY)}
+    assert set(feature.categories.frequent.counts) == names
+
+
+def test_what_an_incomplete_dictionary_lacks_is_other() -> None:
+    spec = FeatureSpec(dictionary=Dictionary(("card",), complete=False))
+    known = observed("cash", "card", spec=spec).categories.dictionary
+    assert known is not None
+    assert (known.counts, known.other, known.unseen) == ((1,), 1, 0)
+
+
+@pytest.mark.parametrize("word", sorted(NULL_LIKE))
+def test_strings_that_stand_for_nothing_are_no_categories(word: str) -> None:
+    feature = observed("a", word, word)
+    assert (feature.null_like, feature.categories.total, feature.types) == (2, 1, {"string": 3})
+    named = observed("a", word, spec=FeatureSpec(dictionary=Dictionary((word,))))
+    assert (named.null_like, named.categories.total) == (0, 2)
+
+
+def test_cells_of_another_type_than_expected_are_errors_by_type() -> None:
+    spec = FeatureSpec(expected="number")
+    feature = observed(*[1.0, "1.0", "x", True, None], spec=spec)
+    assert feature.type_errors == {"string": 2, "boolean": 1}
+    assert observed(1.0, "x").type_errors == {}
+
+
+def test_zeros_negatives_and_what_the_reference_never_had_are_counted() -> None:
+    spec = FeatureSpec(bounds=Bounds(edges=(0.0, 2.0), low=-1.0, high=3.0))
+    numbers = observed(-2.0, -1.0, -0.0, 0.0, 2.0, 3.0, 3.5, spec=spec).numbers
+    assert (numbers.negative, numbers.zero) == (2, 2)
+    assert (numbers.below_reference, numbers.above_reference) == (1, 1)
+    assert numbers.binned is not None
+    assert numbers.binned.counts == (2, 2, 3)
+
+
+def test_few_observations_take_their_pseudonym_along_and_stay_in_the_total() -> None:
+    spec = FeatureSpec(dictionary=Dictionary(("cash",)), key=KEY)
+    feature = observed(*["often"] * 5, "once", "cash", spec=spec)
+    kept = feature.suppressed(5)
+    assert set(kept.categories.frequent.counts) == {pseudonym("often", KEY), "cash"}
+    assert kept.categories.total == feature.categories.total == 7
+    assert kept.categories.dictionary == feature.categories.dictionary
 
 
 def test_a_readable_column_shows_names_but_no_text() -> None:
     text = "x" * (MAX_NAME_CHARACTERS + 1)
-    feature = observed("cash", text, spec=FeatureSpec(readable=True))
-    assert feature.categories.counts == {"cash": 1, masked(text): 1}
+    feature = observed("cash", text, spec=FeatureSpec(readable=True, key=KEY))
+    assert feature.categories.frequent.counts == {"cash": 1, pseudonym(text, KEY): 1}
 
 
-def test_booleans_need_no_mask() -> None:
-    assert observed(*[True, False, True]).categories.counts == {"true": 2, "false": 1}
+def test_booleans_are_published_names() -> None:
+    assert observed(*[True, False, True]).categories.frequent.counts == {"true": 2, "false": 1}
 
 
-@given(strategies.streams, st.lists(strategies.columns, max_size=3))
+@given(strategies.streams, strategies.columns)
 def test_bins_count_every_finite_number_or_are_absent(
-    numbers: list[float], more: list[list[Any]]
+    numbers: list[float], more: list[Any]
 ) -> None:
     """Also where a part without bins came in between: half a count would pass for exact."""
-    edges = (-1.0, 0.0, 1e300)
-    feature = observed(*numbers, spec=FeatureSpec(edges=edges))
-    for cells in more:
-        feature = feature.merge(observed(*cells))
-        feature.observe([1.0, 2.0])
-        if feature.numbers.binned is not None:
-            assert feature.numbers.binned.count == feature.numbers.moments.count
+    spec = FeatureSpec(bounds=Bounds(edges=(-1.0, 0.0, 1e300)))
+    feature = observed(*numbers, spec=spec).merge(observed(*more))
+    feature = feature.merge(observed(1.0, 2.0, spec=spec))
+    for counts in (feature.numbers.binned, feature.numbers.histogram):
+        assert counts is None or counts.count == feature.numbers.count
 
 
 def test_bins_of_different_references_do_not_add() -> None:
-    ours = observed(1.0, spec=FeatureSpec(edges=(0.0,)))
-    theirs = observed(2.0, spec=FeatureSpec(edges=(5.0,)))
+    ours = observed(1.0, spec=FeatureSpec(bounds=Bounds(edges=(0.0,))))
+    theirs = observed(2.0, spec=FeatureSpec(bounds=Bounds(edges=(5.0,))))
     merged = ours.merge(theirs)
     assert merged.numbers.binned is None
     assert merged.numbers.moments.count == 2
 
 
 def test_a_part_without_numbers_takes_no_bins_away() -> None:
-    ours = observed(1.0, spec=FeatureSpec(edges=(0.0,)))
+    ours = observed(1.0, spec=FeatureSpec(bounds=Bounds(edges=(0.0,))))
     merged = ours.merge(observed(None, "a"))
     assert merged.numbers.binned is not None
     assert merged.numbers.binned.counts == (0, 1)
@@ -256,7 +338,7 @@ def test_heavy_hitters_do_not_depend_on_the_order_of_the_parts() -> None:
     kept = []
     for order in itertools.permutations(parts):
         categories = FeatureProfile.merge_all(order).categories
-        kept.append((dict(categories.counts), dict(categories.errors)))
+        kept.append((dict(categories.frequent.counts), dict(categories.frequent.errors)))
     assert all(one == kept[0] for one in kept)
 
 
@@ -264,7 +346,10 @@ def test_distinct_values_are_counted_unless_told_not_to() -> None:
     cells = [1.0, 2.0, 2.0, "a", "b", "b"]
     counted = observed(*cells).distinct
     assert counted is not None
-    assert round(counted.estimate) == 4
+    assert round(counted.estimate) == 2
+    numbers = observed(*cells, spec=FeatureSpec(distinct_numbers=True)).distinct
+    assert numbers is not None
+    assert round(numbers.estimate) == 4
     assert observed(*cells, spec=FeatureSpec(distinct=False)).distinct is None
 
 

@@ -7,19 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import Law, Subject, bits, sorted_items
 
-from nilometer.profile import Coverage, FeatureProfile, FeatureSpec, ServiceProfile
+from nilometer.profile import Bounds, Coverage, FeatureProfile, FeatureSpec, ServiceProfile
 from nilometer.wire import profiles as wire
 
-BINNED = FeatureSpec(edges=(-1.0, 0.0, 2.5), readable=True)
+BINNED = FeatureSpec(bounds=Bounds(edges=(-1.0, 0.0, 2.5)), readable=True)
 
 
 def read_counters(f: FeatureProfile) -> Any:
     """What is exact, however the column was cut."""
     return (
-        (f.missing, f.nan, f.positive_infinity, f.negative_infinity),
+        (f.missing, f.numbers.nan, f.numbers.positive_infinity, f.numbers.negative_infinity),
         sorted_items(f.types),
         f.numbers.histogram,
         f.numbers.binned,
+        (f.numbers.zero, f.numbers.negative, f.null_like, f.categories.dictionary),
+        (f.numbers.below_reference, f.numbers.above_reference),
         (f.numbers.moments.count, f.categories.total, f.numbers.digest.count, f.cells, f.count),
         None if f.distinct is None else f.distinct.registers.tobytes(),
     )
@@ -27,7 +29,7 @@ def read_counters(f: FeatureProfile) -> Any:
 
 def read_feature(f: FeatureProfile) -> Any:
     means, weights, atoms = f.numbers.digest.centroids()
-    m, c = f.numbers.moments, f.categories
+    m, c = f.numbers.moments, f.categories.frequent
     return (
         *read_counters(f),
         bits(m.mean, m.m2, m.m3, m.m4),
@@ -45,7 +47,7 @@ def read_feature(f: FeatureProfile) -> Any:
 def read_travelling(f: FeatureProfile) -> Any:
     """All but the centroids' means, which are rounded, and bins, whose edges stay at home."""
     _, weights, atoms = f.numbers.digest.centroids()
-    m, c = f.numbers.moments, f.categories
+    m, c = f.numbers.moments, f.categories.frequent
     counters = list(read_counters(f))
     counters[3] = None
     return (

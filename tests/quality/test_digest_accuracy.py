@@ -12,11 +12,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 ROWS = 100_000
 SHAPES = ("normal", "lognormal", "gamma", "poisson", "bimodal", "zeros")
-MIDDLE = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+MIDDLE = tuple(np.linspace(0.01, 0.99, 197).tolist())
 TAILS = (0.001, 0.999)
-# The low tail of gamma(.3) falls over decades inside one centroid: .00045 on average, by sample
-# up to .00054 (12 seeds), .00063 after 1,000 merges one by one. The others stay under .0003.
-TAIL_BOUND = dict.fromkeys(SHAPES, 0.0005) | {"gamma": 0.0008}
+TAIL_BOUND = 0.0005
 
 
 def rows_of(shape: str) -> Floats:
@@ -54,7 +52,7 @@ def test_rank_error_is_smallest_at_the_tails(shape: str) -> None:
     ordered = np.sort(values)
     for way, digest in digests_of(values).items():
         assert digest.count == ROWS
-        for shares, bound in ((MIDDLE, 0.001), (TAILS, TAIL_BOUND[shape])):
+        for shares, bound in ((MIDDLE, 0.001), (TAILS, TAIL_BOUND)):
             for q in shares:
                 error = oracles.rank_error(ordered, float(digest.quantile(q)), q)
                 assert error <= bound, f"{way}: rank error {error:.5f} at q = {q}"
@@ -62,26 +60,24 @@ def test_rank_error_is_smallest_at_the_tails(shape: str) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_ranks_are_as_good_as_quantiles(shape: str) -> None:
-    """Beside an atom, as between zeros and the rest, the slope starts a centroid late: .002."""
     values = rows_of(shape)
     ordered = np.sort(values)
     at = np.quantile(ordered, np.linspace(0.001, 0.999, 499))
     exact = np.searchsorted(ordered, at, "right") / ROWS
-    bound = 0.002 if shape == "zeros" else 0.0015
     for way, digest in digests_of(values).items():
         error = float(np.abs(digest.rank(at) - exact).max())
-        assert error <= bound, f"{way}: rank error {error:.5f}"
+        assert error <= 0.001, f"{way}: rank error {error:.5f}"
 
 
 def test_an_empty_gap_between_modes_costs_at_most_one_centroid() -> None:
-    """One centroid spans the gap; it holds at most ``pi / (2 * compression)`` of the weight."""
+    """One centroid spans the gap; it holds at most ``pi / (2.5 * compression)`` of the weight."""
     values = rows_of("gap")
     ordered = np.sort(values)
     for compression in (100.0, 200.0):
         digest = TDigest.of(values, compression)
         for q in np.linspace(0.4, 0.6, 201):
             error = oracles.rank_error(ordered, float(digest.quantile(q)), float(q))
-            assert error <= np.pi / (2 * compression)
+            assert error <= np.pi / (2.5 * compression)
 
 
 def test_sorted_rows_are_no_harder() -> None:

@@ -93,12 +93,12 @@ def test_the_rank_of_a_quantile_is_its_share(values: list[float], q: float) -> N
 
 @pytest.mark.parametrize("compression", [20, 50, 100, 200])
 @pytest.mark.parametrize("count", [1, 100, 4095, 4096, 4097, 50_000])
-def test_at_most_compression_plus_one_centroids_are_kept(compression: float, count: int) -> None:
+def test_the_centroids_stay_within_their_bound(compression: float, count: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
     digest = TDigest.of(values, compression)
     for part in (digest, digest.merge(digest), TDigest.merge_all([digest] * 30)):
         means, weights, atoms = part.centroids()
-        assert means.size == weights.size == atoms.size <= compression + 1
+        assert means.size == weights.size == atoms.size <= 1.25 * compression + 2
         assert weights.sum() == part.count
         assert np.all(np.diff(means) >= 0)
 
@@ -133,6 +133,7 @@ def test_the_empty_digest_knows_nothing() -> None:
     assert (digest.count, digest.min, digest.max) == (0, None, None)
     assert np.isnan(digest.quantile([0.0, 0.5])).all()
     assert np.isnan(digest.rank(1.0))
+    assert np.isnan(TDigest.of([1.0]).rank(np.nan))
     assert TDigest.merge_all([]).count == 0
 
 

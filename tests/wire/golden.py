@@ -8,14 +8,16 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from strategies import feature_of
 
 from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator, exact_reference_column
 from nilometer.labels import Labels
 from nilometer.profile import (
+    Bounds,
     Content,
     Coverage,
-    FeatureProfile,
+    Dictionary,
     FeatureSpec,
     Reference,
     ServiceProfile,
@@ -26,6 +28,7 @@ from nilometer.wire import alerts, profiles
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
+BOUNDS = Bounds(edges=EDGES, low=-1.0, high=100.0)
 WINDOW = Window(1_700_000_040_000_000_000, 1_700_000_100_000_000_000)
 NUMBERS = [-2.5, 0.0, 0.0, 1.0, 2.0, 4.0, 1024.0]
 
@@ -47,15 +50,14 @@ def sample(summary: str, content: Content) -> SummarySample:
 
 
 def numbers() -> SummarySample:
-    feature = FeatureProfile(spec=FeatureSpec(edges=EDGES))
-    feature.observe([*NUMBERS, None, float("nan"), float("inf"), float("-inf"), 10**400])
-    return sample("input.amount", feature)
+    cells = [*NUMBERS, None, float("nan"), float("inf"), float("-inf"), 10**400]
+    return sample("input.amount", feature_of(cells, FeatureSpec(bounds=BOUNDS)))
 
 
 def categories() -> SummarySample:
-    feature = FeatureProfile(spec=FeatureSpec(known=frozenset({"cash", "card"})))
-    feature.observe(["cash", "cash", "card", "secret", True, None, [1], {"a": 1}])
-    return sample("input.method", feature)
+    spec = FeatureSpec(dictionary=Dictionary(("cash", "card")), key=b"key", expected="string")
+    cells = ["cash", "cash", "card", "secret", "n/a", True, None, [1], {"a": 1}]
+    return sample("input.method", feature_of(cells, spec))
 
 
 def service() -> SummarySample:
@@ -70,10 +72,8 @@ def service() -> SummarySample:
 
 
 def reference() -> Reference:
-    amounts = FeatureProfile(spec=FeatureSpec(readable=True))
-    amounts.observe(NUMBERS)
-    methods = FeatureProfile(spec=FeatureSpec(readable=True))
-    methods.observe(["cash", "card", "cash"])
+    amounts = feature_of(NUMBERS, FeatureSpec(bounds=BOUNDS))
+    methods = feature_of(["cash", "card", "cash"], FeatureSpec(readable=True))
     column = exact_reference_column(methods, np.empty(0), 4)
     return alerts.with_digest(
         Reference(
@@ -130,11 +130,11 @@ EVALUATION = Evaluation(
 def golden_bytes() -> dict[str, bytes]:
     """What is written, by file name."""
     return {
-        "numbers": profiles.sample_to_bytes(numbers()),
-        "categories": profiles.sample_to_bytes(categories()),
+        "numbers_counted": profiles.sample_to_bytes(numbers()),
+        "categories_known": profiles.sample_to_bytes(categories()),
         "service": profiles.sample_to_bytes(service()),
         "samples": profiles.samples_to_bytes([numbers(), service()]),
-        "reference": alerts.reference_to_bytes(reference()),
+        "reference_dictionary": alerts.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),
         "alerter_range": alerts.alerter_to_bytes(RANGE),
         "alerter_reference": alerts.alerter_to_bytes(DRIFT),

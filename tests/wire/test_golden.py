@@ -10,7 +10,7 @@ import pytest
 from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator
 from nilometer.labels import Labels
-from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, masked
+from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
 from nilometer.sketch.histogram import Buckets, edges_id
 from nilometer.v1 import alert_pb2
 from nilometer.window import Window
@@ -26,9 +26,12 @@ DIGESTS = {
     "alerter_range": "221dd89405f65234",
     "alerter_reference": "d0ca41f5b1853ad6",
     "categories": "7f529c4730717d11",
+    "categories_known": "3dfaa9c7d1e7d330",
     "evaluation": "066609ad07c46c6f",
     "numbers": "5704c3e8add24449",
+    "numbers_counted": "d2d478959b019f0a",
     "reference": "706c4d8925ec4c41",
+    "reference_dictionary": "d7bd6fbbcb0778a1",
     "samples": "38915b7d5ac3e29d",
     "service": "50db2a9d007c2cc0",
 }
@@ -66,8 +69,8 @@ def test_old_numbers_are_read() -> None:
     feature = sample("numbers").content
     assert isinstance(feature, FeatureProfile)
     assert feature.types == {"number": 11}
-    assert (feature.missing, feature.nan) == (1, 1)
-    assert (feature.positive_infinity, feature.negative_infinity) == (2, 1)
+    assert (feature.missing, feature.numbers.nan) == (1, 1)
+    assert (feature.numbers.positive_infinity, feature.numbers.negative_infinity) == (2, 1)
     moments, exact = feature.numbers.moments, np.array(NUMBERS)
     assert moments.count == 7
     assert moments.mean == pytest.approx(float(exact.mean()))
@@ -88,6 +91,7 @@ def test_old_numbers_are_read() -> None:
         100.0,
     )
     histogram = feature.numbers.histogram
+    assert histogram is not None
     assert (histogram.scale, histogram.zero_count, histogram.count) == (3, 2, 7)
     expected = [0] * 81
     for value in (1.0, 2.0, 4.0, 1024.0):
@@ -105,9 +109,14 @@ def test_old_categories_are_read() -> None:
     assert isinstance(feature, FeatureProfile)
     assert feature.types == {"string": 4, "boolean": 1, "list": 1, "object": 1}
     assert (feature.missing, feature.cells) == (1, 8)
-    assert feature.categories.counts == {"cash": 2, "card": 1, "true": 1, masked("secret"): 1}
-    assert (feature.categories.capacity, feature.categories.total) == (64, 5)
-    assert feature.categories.errors == {}
+    assert feature.categories.frequent.counts == {
+        "cash": 2,
+        "card": 1,
+        "true": 1,
+        "~b2ac22c99ccf": 1,
+    }
+    assert (feature.categories.frequent.capacity, feature.categories.total) == (64, 5)
+    assert feature.categories.frequent.errors == {}
     assert feature.numbers.moments.count == feature.numbers.digest.count == 0
     assert feature.distinct is not None
     assert round(feature.distinct.estimate) == 4
@@ -144,7 +153,7 @@ def test_an_old_reference_is_read() -> None:
     assert amount.feature.numbers.binned is not None
     assert amount.feature.numbers.binned.counts == (1, 2, 2, 2)
     assert method.edges == ()
-    assert method.feature.categories.counts == {"cash": 2, "card": 1}
+    assert method.feature.categories.frequent.counts == {"cash": 2, "card": 1}
     # The digest names this version wherever it was seen: it must come out the same for ever.
     assert alerts.with_digest(reference).digest == reference.digest
 
@@ -186,3 +195,34 @@ def test_what_a_newer_agent_adds_is_passed_over() -> None:
     """Fields are only added: an unknown one must not stop an older reader."""
     unknown = b"\xf8\x07\x2a"  # field 127, varint 42
     assert profiles.sample_from_bytes(golden("service") + unknown).content.count == 3
+
+
+def test_numbers_that_were_counted_on_edges_are_read() -> None:
+    feature = sample("numbers_counted").content
+    assert isinstance(feature, FeatureProfile)
+    numbers = feature.numbers
+    assert (numbers.zero, numbers.negative) == (2, 1)
+    assert (numbers.below_reference, numbers.above_reference) == (1, 1)
+    assert numbers.histogram is None
+    assert numbers.binned is not None
+    assert numbers.binned.counts == (1, 0, 5, 1)
+
+
+def test_categories_on_a_dictionary_are_read() -> None:
+    feature = sample("categories_known").content
+    assert isinstance(feature, FeatureProfile)
+    assert (feature.null_like, feature.expected) == (1, "string")
+    assert feature.type_errors == {"boolean": 1, "list": 1, "object": 1}
+    known = feature.categories.dictionary
+    assert known is not None
+    assert (known.counts, known.other, known.unseen) == ((2, 1), 0, 2)
+    assert pseudonym("secret", b"key") in feature.categories.frequent.counts
+
+
+def test_a_reference_with_a_dictionary_is_read() -> None:
+    reference = alerts.reference_from_bytes(golden("reference_dictionary"))
+    method = reference.columns["input.method"]
+    assert method.dictionary is not None
+    assert method.dictionary.names == ("cash", "card")
+    assert method.feature.categories.dictionary is not None
+    assert method.feature.categories.dictionary.id == method.dictionary.id

@@ -18,7 +18,14 @@ from nilometer.alert import STATISTICS
 from nilometer.compare import Comparator, compare, exact_reference_column
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
-from nilometer.profile import Coverage, FeatureProfile, FeatureSpec, ServiceProfile, SummarySample
+from nilometer.profile import (
+    Bounds,
+    Coverage,
+    FeatureProfile,
+    FeatureSpec,
+    ServiceProfile,
+    SummarySample,
+)
 from nilometer.sketch.codec import varints
 from nilometer.v1 import alert_pb2, summary_pb2
 from nilometer.window import Window
@@ -363,7 +370,9 @@ def test_a_contradiction_is_refused(reader: Callable[[Any], Any], message: Any, 
 
 
 def test_counts_on_edges_that_miss_numbers_are_refused() -> None:
-    message = profiles.feature_to_wire(strategies.feature_of([1.0], FeatureSpec(edges=(0.0,))))
+    message = profiles.feature_to_wire(
+        strategies.feature_of([1.0], FeatureSpec(bounds=Bounds(edges=(0.0,))))
+    )
     message.numeric.binned.counts[1] = 7
     with pytest.raises(ValueError, match="count"):
         profiles.feature_from_wire(message, lambda _: (0.0,))
@@ -406,7 +415,7 @@ def test_labels_and_windows_that_are_not_allowed_are_refused(change: dict[str, A
 
 
 def test_bins_that_do_not_fit_their_edges_are_refused() -> None:
-    feature = strategies.feature_of([1.0], FeatureSpec(edges=(0.0,)))
+    feature = strategies.feature_of([1.0], FeatureSpec(bounds=Bounds(edges=(0.0,))))
     message = profiles.feature_to_wire(feature)
     with pytest.raises(ValueError, match="2 edges need 3 counts"):
         profiles.feature_from_wire(message, lambda _: (0.0, 1.0))

@@ -12,6 +12,7 @@ from nilometer.alert import Alerter, Evaluation
 from nilometer.compare import exact_reference_column
 from nilometer.labels import Labels
 from nilometer.profile import (
+    Bounds,
     Coverage,
     FeatureProfile,
     FeatureSpec,
@@ -58,7 +59,7 @@ def test_samples_travel_together(samples: list[SummarySample]) -> None:
 
 @given(strategies.columns)
 def test_bins_come_back_where_their_edges_are_known(column: list[Any]) -> None:
-    feature = strategies.feature_of(column, FeatureSpec(edges=EDGES))
+    feature = strategies.feature_of(column, FeatureSpec(bounds=Bounds(edges=EDGES)))
     message = profiles.feature_to_wire(feature)
     known = {edges_id(EDGES): EDGES}
     assert profiles.feature_from_wire(message, known.get).numbers.binned == feature.numbers.binned

@@ -3,6 +3,7 @@
 Times are Unix nanoseconds. Checksums are CRC-32 of the payload beside them.
 """
 
+import secrets
 from typing import Any
 
 from sqlite_utils import Migrations
@@ -195,3 +196,10 @@ def create_deliveries(db: Any) -> None:
         "CREATE INDEX idx_deliveries_waiting ON deliveries (channel, id)"
         " WHERE delivered_ns IS NULL AND refused_ns IS NULL"
     )
+
+
+@migrations()
+def create_secrets(db: Any) -> None:
+    """Random keys of this installation, made once: pseudonyms of category names depend on one."""
+    db["secrets"].create({"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True)
+    db["secrets"].insert({"name": "names", "key": secrets.token_bytes(32)})

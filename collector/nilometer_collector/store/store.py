@@ -31,6 +31,16 @@ class Store:
         self.alerts = Alerts(self._database, channel)
         self.deliveries = Deliveries(self._database, self.alerts)
 
+    @property
+    def names_key(self) -> bytes:
+        """The key of pseudonyms of this installation, 32 random bytes.
+
+        Raises:
+            StoreUnavailable: If the database cannot be read.
+        """
+        found = self._database.row("SELECT key FROM secrets WHERE name = 'names'")
+        return bytes(found[0]) if found else b""
+
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the rows that are new: marks, samples, alert states and deliveries, or nothing.
 

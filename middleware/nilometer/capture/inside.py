@@ -116,4 +116,4 @@ class InsideOutlet:
     def _spec_of(self, summary: str) -> FeatureSpec:
         patterns = self._settings.readable_categories
         readable = any(fnmatchcase(summary, pattern) for pattern in patterns)
-        return FeatureSpec(readable=readable)
+        return FeatureSpec(readable=readable, key=self._settings.names_key.encode())

@@ -43,6 +43,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         event_time_field: Input field that holds it.
         readable_categories: Patterns of summaries whose category names may be stored; used
             where profiles are made in the process.
+        names_key: Secret of the pseudonyms of all other names, where profiles are made in the
+            process; without it they are not kept.
     """
 
     entity: str
@@ -59,6 +61,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     event_time_header: str = ""
     event_time_field: str = ""
     readable_categories: tuple[str, ...] = ()
+    names_key: str = ""
 
     def __post_init__(self) -> None:
         entity_name(self.entity)

@@ -3,7 +3,6 @@
 from nilometer.compare.bins import (
     CommonBins,
     common_bins,
-    counts_on,
     exact_reference_column,
     reference_column,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "Comparison",
     "common_bins",
     "compare",
-    "counts_on",
     "debiased_psi",
     "exact_reference_column",
     "kolmogorov_smirnov",

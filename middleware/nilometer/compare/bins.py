@@ -6,11 +6,20 @@ from itertools import pairwise
 
 import numpy as np
 
-from nilometer.profile.feature import FeatureProfile, pseudonym
+from nilometer.profile.category import (
+    DICTIONARY_NAMES,
+    MASK_PREFIX,
+    CategoryProfile,
+    Dictionary,
+    DictionaryCounts,
+)
+from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
+from nilometer.sketch.hashing import hash_strings
 from nilometer.sketch.histogram import BinnedCounts, quantile_edges
 
-OTHER = "other"  # the bin of categories that the reference does not name
+OTHER = "other"  # the bin of categories that the reference had and does not name
+UNSEEN = "unseen"  # the bin of categories that the reference never had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +41,6 @@ class CommonBins:
     rebinned: bool = False
 
 
-def counts_on(edges: tuple[float, ...], feature: FeatureProfile) -> tuple[list[float], bool]:
-    """Counts of *feature* on *edges*, shape (k + 1,), and whether they were estimated.
-
-    Counts that were taken on these edges are exact; others come from the t-digest.
-    """
-    if feature.numbers.binned is not None and feature.numbers.binned.edges == edges:
-        return list(feature.numbers.binned.counts), False
-    if not feature.numbers.moments.count:
-        return [0.0] * (len(edges) + 1), False
-    below = feature.numbers.digest.rank(np.nextafter(np.asarray(edges), -np.inf))
-    shares = np.diff(np.concatenate([[0.0], below, [1.0]]))
-    return (np.maximum(shares, 0.0) * feature.numbers.moments.count).tolist(), True
-
-
 def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
     """Both sides on the reference's bins; None where they have nothing in common to compare.
 
@@ -53,33 +48,84 @@ def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBi
     all its weight in a bin of its own, so that the change of type is a distance, too.
     """
     past = reference.feature
-    if not past.count or not current.count:
+    if not past.count or not current.count + current.null_like:
         return None
-    if past.numbers.moments.count >= past.categories.total:
-        before, _ = counts_on(reference.edges, past)
-        now, rebinned = counts_on(reference.edges, current)
+    if past.numbers.count >= past.categories.total:
+        before, _ = past.numbers.counts_on(reference.edges)
+        now, rebinned = current.numbers.counts_on(reference.edges)
         names = [*_intervals(reference.edges)]
-        if past.categories.total or current.categories.total:
-            before.append(past.categories.total)
-            now.append(current.categories.total)
+        strange = [side.categories.total + side.null_like for side in (past, current)]
+        if any(strange):
+            before.append(strange[0])
+            now.append(strange[1])
             names.append("not a number")
         return CommonBins(
             reference=before, current=now, names=names, ordered=True, rebinned=rebinned
         )
-    known, present = _by_pseudonym(past), _by_pseudonym(current)
-    shown = {pseudonym(name): name for name in sorted(past.categories.counts, reverse=True)}
-    before = [float(count) for count in known.values()]
-    now = [float(present.get(key, 0)) for key in known]
-    before.append(float(past.count - sum(before)))
-    now.append(float(current.count - sum(now)))
-    names = [*(shown[key] for key in known), OTHER]
-    return CommonBins(reference=before, current=now, names=names, ordered=False)
+    return _category_bins(reference, current)
+
+
+def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
+    """Both sides on the reference's dictionary: exact, or estimated from readable names.
+
+    None where the current names are pseudonyms: nobody can tell which of them are in it.
+    """
+    past = reference.feature
+    dictionary = reference.dictionary or dictionary_of(past.categories)
+    before, _ = _on_dictionary(dictionary, past.categories)
+    now, rebinned = _on_dictionary(dictionary, current.categories)
+    if before is None or now is None:
+        return None
+    names = [*dictionary.names, OTHER, UNSEEN]
+    return CommonBins(
+        reference=[*before, past.numbers.count, past.null_like],
+        current=[*now, current.numbers.count, current.null_like],
+        names=[*names, "a number", "null-like"],
+        ordered=False,
+        rebinned=rebinned,
+    )
+
+
+def _on_dictionary(
+    dictionary: Dictionary, categories: CategoryProfile
+) -> tuple[list[float] | None, bool]:
+    """Counts on the names of *dictionary*, then other, then unseen; and whether estimated."""
+    known = categories.dictionary
+    if known is not None and known.id == dictionary.id:
+        return [float(count) for count in (*known.counts, known.other, known.unseen)], False
+    counts = categories.frequent.counts
+    if any(name.startswith(MASK_PREFIX) for name in counts) or (categories.total and not counts):
+        return None, False
+    found = [float(counts.get(name, 0)) for name in dictionary.names]
+    outside = max(categories.total - sum(found), 0.0)
+    unseen = 0.0
+    if dictionary.complete:
+        others = set(dictionary.hashes)
+        new = [name for name in counts if name not in dictionary.names]
+        hashes = hash_strings(new).tolist()
+        unseen = float(
+            sum(
+                counts[name]
+                for name, hashed in zip(new, hashes, strict=True)
+                if hashed not in others
+            )
+        )
+    unseen = min(unseen, outside)
+    return [*found, outside - unseen, unseen], bool(categories.total)
+
+
+def dictionary_of(categories: CategoryProfile) -> Dictionary:
+    """The dictionary of a reference that was made without one: of the names that it kept."""
+    ranked = [name for name, _ in categories.top(categories.frequent.capacity)]
+    hashes = sorted(hash_strings(ranked[DICTIONARY_NAMES:]).tolist())
+    complete = categories.frequent.other == 0
+    return Dictionary(tuple(ranked[:DICTIONARY_NAMES]), tuple(hashes), complete)
 
 
 def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
     """A column of a reference: *feature* and its quantile edges, at most *bins* bins."""
-    if not feature.numbers.moments.count:
-        return ReferenceColumn(feature=feature, edges=())
+    if not feature.numbers.count:
+        return categorical_reference_column(feature)
     shares = np.arange(1, bins) / bins
     edges = quantile_edges(feature.numbers.digest.quantile(shares))
     return ReferenceColumn(feature=feature, edges=edges)
@@ -90,18 +136,24 @@ def exact_reference_column(
 ) -> ReferenceColumn:
     """The same where the finite *numbers* are at hand: edges and counts are exact."""
     if not numbers.size:
-        return ReferenceColumn(feature=feature, edges=())
+        return categorical_reference_column(feature)
     edges = quantile_edges(np.quantile(numbers, np.arange(1, bins) / bins))
     feature.numbers.binned = BinnedCounts.of(numbers, edges)
     return ReferenceColumn(feature=feature, edges=edges)
 
 
-def _by_pseudonym(feature: FeatureProfile) -> dict[str, int]:
-    """Counts by masked name, largest first: either side, or both, may have readable ones."""
-    counts: dict[str, int] = {}
-    for name, count in feature.categories.top(feature.categories.capacity):
-        counts[pseudonym(name)] = counts.get(pseudonym(name), 0) + count
-    return counts
+def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
+    """A column without numbers: its dictionary is of the names that it kept."""
+    if not feature.categories.total:
+        return ReferenceColumn(feature=feature)
+    dictionary = dictionary_of(feature.categories)
+    counts, _ = _on_dictionary(dictionary, feature.categories)
+    if counts is not None:
+        *named, other, unseen = map(int, counts)
+        feature.categories.dictionary = DictionaryCounts(
+            dictionary.id, tuple(named), other + unseen
+        )
+    return ReferenceColumn(feature=feature, dictionary=dictionary)
 
 
 def _intervals(edges: tuple[float, ...]) -> list[str]:

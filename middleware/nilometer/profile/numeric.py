@@ -1,5 +1,7 @@
-"""The numbers of one column: moments, a t-digest, counts by magnitude and on frozen edges.
+"""The numbers of one column: moments, a t-digest, and counts by magnitude or on frozen edges.
 
+Numbers wait in a buffer and are sorted once; everything else is read from their order: NaN and
+infinities stand at the ends, counts are differences of positions, and the digest takes runs.
 Before a reference exists, finite numbers are counted by magnitude, which can be exported and
 re-binned; once there are edges they are counted on those, exactly.
 """
@@ -11,25 +13,56 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram
+from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram, MagnitudeTally
 from nilometer.sketch.moments import Moments
-from nilometer.sketch.tdigest import TDigest
+from nilometer.sketch.tdigest import BUFFER, DESCRIBED, TDigest
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a reference froze for a feature.
+
+    Attributes:
+        edges: Bin edges, ascending; a value equal to an edge belongs to the bin on its right.
+        low: Smallest number of the reference; None where it is not known.
+        high: Largest number of the reference.
+    """
+
+    edges: tuple[float, ...]
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(slots=True)
 class NumericProfile:
-    """All sketches of the finite numbers of a column. One owner observes.
+    """What is known of the numbers of a column; parts merge in any order to the same bits.
 
     Attributes:
-        moments: Count, mean and central moments to the fourth.
-        digest: Quantiles, minimum and maximum.
-        histogram: By magnitude.
-        binned: On the reference's edges; None without a reference.
+        nan: Numbers that are none.
+        positive_infinity: Infinite ones, and integers beyond float64.
+        negative_infinity: The same below zero.
+        zero: Finite numbers equal to 0.
+        negative: Finite numbers below 0.
+        below_reference: Finite numbers below the smallest of the reference.
+        above_reference: Finite numbers above its largest.
+        moments: Count, mean and central moments to the fourth, of finite numbers.
+        digest: Quantiles, minimum and maximum of finite numbers.
+        histogram: Finite numbers by magnitude; None where they were counted on edges.
+        binned: Finite numbers on the reference's edges; None without a reference.
     """
 
+    nan: int = 0
+    positive_infinity: int = 0
+    negative_infinity: int = 0
+    zero: int = 0
+    negative: int = 0
+    below_reference: int = 0
+    above_reference: int = 0
     moments: Moments = field(default_factory=Moments)
     digest: TDigest = field(default_factory=TDigest)
-    histogram: ExponentialHistogram = field(default_factory=ExponentialHistogram)
+    histogram: ExponentialHistogram | None = None
     binned: BinnedCounts | None = None
 
     @property
@@ -37,38 +70,164 @@ class NumericProfile:
         """Finite numbers."""
         return self.moments.count
 
-    def observe(self, numbers: NDArray[np.float64], edges: tuple[float, ...] | None) -> None:
-        """Add finite *numbers*, shape (n,), counted on ascending *edges* where there are any."""
-        # Bins count every number or are not kept: what was merged from parts without bins has
-        # none, and starts none.
-        if self.binned is not None:
-            edges = self.binned.edges
-        elif self.count:
-            edges = None
-        self.moments = self.moments.merge(Moments.of(numbers))
-        self.digest.observe(numbers)
-        self.histogram = self.histogram.merge(ExponentialHistogram.of(numbers))
-        if edges is not None:
-            counts = BinnedCounts.of(numbers, edges)
-            self.binned = counts if self.binned is None else self.binned.merge(counts)
+    @property
+    def non_finite(self) -> int:
+        """NaN and infinite numbers."""
+        return self.nan + self.positive_infinity + self.negative_infinity
+
+    def merge(self, other: Self) -> Self:
+        """The profile of both columns."""
+        return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
         """One profile of all columns, the same bits for every order of *profiles*.
 
-        Bins survive only where all that have numbers have the same edges.
+        Bins survive only where all that have numbers have the same edges, and counts by magnitude
+        only where all have them; the digest always does.
         """
-        parts = [part for part in profiles if part.count]
-        merged = cls(digest=TDigest.merge_all(part.digest for part in parts))
+        held = list(profiles)
+        parts = [part for part in held if part.count]
+        merged = cls(
+            nan=sum(part.nan for part in held),
+            positive_infinity=sum(part.positive_infinity for part in held),
+            negative_infinity=sum(part.negative_infinity for part in held),
+            zero=sum(part.zero for part in parts),
+            negative=sum(part.negative for part in parts),
+            below_reference=sum(part.below_reference for part in parts),
+            above_reference=sum(part.above_reference for part in parts),
+            digest=TDigest.merge_all(part.digest for part in parts),
+        )
         bins = [part.binned for part in parts if part.binned is not None]
         if bins and len(bins) == len(parts) and len({counts.edges for counts in bins}) == 1:
-            merged.binned = bins[0]
-            for counts in bins[1:]:
-                merged.binned = merged.binned.merge(counts)
+            merged.binned = BinnedCounts.merge_all(bins)
+        histograms = [part.histogram for part in parts if part.histogram is not None]
+        if histograms and len(histograms) == len(parts):
+            merged.histogram = ExponentialHistogram.merge_all(histograms)
         for part in sorted(parts, key=_canonical):
             merged.moments = merged.moments.merge(part.moments)
-            merged.histogram = merged.histogram.merge(part.histogram)
         return merged
+
+    def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
+        """Finite numbers in each bin of *edges*, shape (k + 1,), and whether they are estimated.
+
+        Counts that were taken on these edges are exact. Others are read from the digest, whose
+        rank error, .001, is that of each cumulative count.
+        """
+        if self.binned is not None and self.binned.edges == edges:
+            return list(map(float, self.binned.counts)), False
+        if not self.count:
+            return [0.0] * (len(edges) + 1), False
+        below = self.digest.rank(np.nextafter(np.asarray(edges), -np.inf))
+        shares = np.diff(np.concatenate([[0.0], below, [1.0]]))
+        return (np.maximum(shares, 0.0) * self.count).tolist(), True
+
+    def magnitudes(self) -> ExponentialHistogram:
+        """Counts by magnitude: exact where they were taken, else estimated from the digest."""
+        if self.histogram is not None:
+            return self.histogram
+        return ExponentialHistogram.from_digest(self.digest)
+
+    def describe(self) -> str:
+        """A table for a reader: counters, moments, quantiles."""
+        deviation = self.moments.standard_deviation
+        rows: list[tuple[str, float | None]] = [
+            ("count", self.count),
+            ("nan", self.nan),
+            ("+inf", self.positive_infinity),
+            ("-inf", self.negative_infinity),
+            ("zero", self.zero),
+            ("negative", self.negative),
+        ]
+        if self.binned is not None:
+            rows += [("below ref", self.below_reference), ("above ref", self.above_reference)]
+        if self.count:
+            rows += [("mean", self.moments.mean), ("std", deviation), ("min", self.digest.min)]
+            found = self.digest.quantile(DESCRIBED)
+            rows += [(f"p{100 * q:g}", float(v)) for q, v in zip(DESCRIBED, found, strict=True)]
+            rows.append(("max", self.digest.max))
+        return "\n".join(f"{name:<10} {value:>14.6g}" for name, value in rows if value is not None)
+
+
+class NumericRecorder:
+    """Numbers on their way into a `NumericProfile`. One owner.
+
+    Args:
+        bounds: What the reference froze; None where there is none.
+    """
+
+    __slots__ = ("_bounds", "_buffer", "_pending", "_profile", "_tally")
+
+    def __init__(self, bounds: Bounds | None) -> None:
+        self._bounds = bounds
+        self._profile = NumericProfile()
+        self._tally = MagnitudeTally() if bounds is None else None
+        self._buffer: Floats | None = None
+        self._pending = 0
+
+    def observe(self, numbers: Floats) -> None:
+        """Add *numbers*, shape (n,), any float64."""
+        start = 0
+        while start < numbers.size:
+            if self._pending == 0 and numbers.size - start >= BUFFER:
+                self._take(np.sort(numbers[start : start + BUFFER]))
+                start += BUFFER
+                continue
+            if self._buffer is None:
+                self._buffer = np.empty(BUFFER)
+            part = numbers[start : start + BUFFER - self._pending]
+            self._buffer[self._pending : self._pending + part.size] = part
+            self._pending += part.size
+            start += part.size
+            if self._pending == BUFFER:
+                self._empty()
+
+    def profile(self) -> NumericProfile:
+        """Everything observed so far."""
+        self._empty()
+        if self._tally is not None and self._profile.count:
+            self._profile.histogram = self._tally.histogram()
+        return self._profile
+
+    def _empty(self) -> None:
+        if self._pending and self._buffer is not None:
+            ordered = np.sort(self._buffer[: self._pending])
+            self._pending = 0
+            self._take(ordered)
+
+    def _take(self, ordered: Floats) -> None:
+        """Count *ordered* numbers: -inf first, then finite ones, +inf, NaN last."""
+        into = self._profile
+        if not (np.isfinite(ordered[-1]) and np.isfinite(ordered[0])):
+            first = int(ordered.searchsorted(-np.inf, "right"))
+            last = int(ordered.searchsorted(np.inf, "left"))
+            numbers = int(ordered.searchsorted(np.inf, "right"))
+            into.negative_infinity += first
+            into.positive_infinity += numbers - last
+            into.nan += ordered.size - numbers
+            ordered = ordered[first:last]
+            if not ordered.size:
+                return
+        below_zero = int(ordered.searchsorted(0.0, "left"))
+        up_to_zero = int(ordered.searchsorted(0.0, "right"))
+        into.negative += below_zero
+        into.zero += up_to_zero - below_zero
+        if up_to_zero > below_zero:
+            ordered[below_zero:up_to_zero] = 0.0  # -0.0 and 0.0 are one value
+        into.moments = into.moments.merge(Moments.of(ordered))
+        into.digest.observe_sorted(ordered)
+        if self._tally is not None:
+            self._tally.observe_sorted(ordered)
+        elif self._bounds is not None:
+            bounds = self._bounds
+            counts = BinnedCounts.of_sorted(ordered, bounds.edges)
+            into.binned = counts if into.binned is None else into.binned.merge(counts)
+            if bounds.low is not None:
+                into.below_reference += int(ordered.searchsorted(bounds.low, "left"))
+            if bounds.high is not None:
+                into.above_reference += ordered.size - int(
+                    ordered.searchsorted(bounds.high, "right")
+                )
 
 
 def _canonical(profile: NumericProfile) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from nilometer.entity import SERVICE
 from nilometer.labels import Labels
 from nilometer.profile.coverage import Coverage
-from nilometer.profile.feature import FeatureProfile, FeatureSpec
+from nilometer.profile.feature import FeatureProfile, FeatureRecorder, FeatureSpec
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import SummarySample
 from nilometer.window import Window
@@ -30,15 +30,15 @@ class Profile:
     entity: str
     labels: Labels
     window: Window
-    features: dict[str, FeatureProfile] = field(default_factory=dict)
+    features: dict[str, FeatureRecorder] = field(default_factory=dict)
     service: ServiceProfile | None = None
     coverage: Coverage = field(default_factory=Coverage)
 
-    def feature(self, name: str, spec_of: SpecOf) -> FeatureProfile:
-        """The profile of a column, made at its first sight."""
+    def feature(self, name: str, spec_of: SpecOf) -> FeatureRecorder:
+        """What records a column, made at its first sight."""
         profile = self.features.get(name)
         if profile is None:
-            profile = self.features[name] = FeatureProfile(spec=spec_of(name))
+            profile = self.features[name] = FeatureRecorder(spec_of(name))
         return profile
 
     def observe_service(self, service: ServiceProfile) -> None:
@@ -54,7 +54,9 @@ class Profile:
         contents: list[tuple[str, FeatureProfile | ServiceProfile]] = []
         if self.service is not None or self.coverage.seen:
             contents.append((SERVICE, self.service or ServiceProfile()))
-        contents.extend(sorted(self.features.items()))
+        contents.extend(
+            (name, recorder.profile()) for name, recorder in sorted(self.features.items())
+        )
         return [
             SummarySample(
                 entity=self.entity,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.category import Dictionary
+from nilometer.profile.feature import FeatureProfile, FeatureSpec
+from nilometer.profile.numeric import Bounds
 
 INPUT_BINS = 32  # statistics: leaves delays of mean and scale unchanged, finds a 5 % spike
 OUTPUT_BINS = 64  # predictions deserve the finer eye
@@ -11,10 +13,31 @@ OUTPUT_BINS = 64  # predictions deserve the finer eye
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceColumn:
-    """One column of a reference and the edges that its numbers froze."""
+    """One column of a reference and what it froze.
+
+    Attributes:
+        feature: The column.
+        edges: Of its numbers, ascending; empty for categories.
+        dictionary: Of its categories; None for numbers.
+    """
 
     feature: FeatureProfile
-    edges: tuple[float, ...]  # ascending; empty for categories
+    edges: tuple[float, ...] = ()
+    dictionary: Dictionary | None = None
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What later numbers are counted on; None where the column had no numbers."""
+        if not self.edges:
+            return None
+        digest = self.feature.numbers.digest
+        return Bounds(edges=self.edges, low=digest.min, high=digest.max)
+
+    @property
+    def expected(self) -> str:
+        """The type that most of the cells have; empty for a column of nothing."""
+        types = self.feature.types
+        return max(sorted(types), key=lambda kind: types[kind]) if types else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +61,16 @@ class Reference:
     source: str
     columns: Mapping[str, ReferenceColumn]
     digest: str
+
+    def spec(self, summary: str, *, readable: bool = False, key: bytes = b"") -> FeatureSpec | None:
+        """What a profile of *summary* is told, to be compared with this; None for a new one."""
+        column = self.columns.get(summary)
+        if column is None:
+            return None
+        return FeatureSpec(
+            bounds=column.bounds,
+            dictionary=column.dictionary,
+            expected=column.expected,
+            readable=readable,
+            key=key,
+        )

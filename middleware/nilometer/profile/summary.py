@@ -1,5 +1,6 @@
 """The unit that is shipped, stored, merged and shown."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -59,3 +60,10 @@ class SummarySample:
             coverage=coverage,
             content=content,
         )
+
+    def suppressed(self, fewest: int) -> Self:
+        """Without pseudonyms of fewer than *fewest* observations, as a sample leaves the pod."""
+        if not isinstance(self.content, FeatureProfile):
+            return self
+        content = self.content.suppressed(fewest)
+        return self if content is self.content else dataclasses.replace(self, content=content)

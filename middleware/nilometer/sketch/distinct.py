@@ -1,22 +1,22 @@
 """HyperLogLog: how many different values a stream has.
 
-Values are hashed by BLAKE2b with 64 bits: fixed, so that sketches of different processes merge,
-which Python's seeded ``hash`` would not allow. Only the distinct values of a batch are hashed.
+Values are hashed by `nilometer.sketch.hashing`: fixed, so that sketches of different processes
+merge, which Python's seeded ``hash`` would not allow.
 Relative standard error ``1.04 / sqrt(2**precision)``: 3.3 % at precision 10.
 
 Source: Flajolet, Fusy, Gandouet and Meunier, "HyperLogLog" (2007); linear counting for small
 numbers as there.
 """
 
-import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.errors import IncompatibleSketches
+from nilometer.sketch.hashing import hash_numbers, hash_strings
 
 DEFAULT_PRECISION = 10
 
@@ -50,25 +50,20 @@ class Distinct:
         rest_bits = 64 - self.precision
         index = (hashes >> np.uint64(rest_bits)).astype(np.intp)
         rest = hashes & np.uint64((1 << rest_bits) - 1)
-        # Exact number of bits of an integer below 2**60: split so that float64 never rounds up.
-        high = (rest >> np.uint64(30)).astype(np.float64)
-        low = (rest & np.uint64((1 << 30) - 1)).astype(np.float64)
-        length = np.where(high > 0, np.frexp(high)[1] + 30, np.frexp(low)[1])
+        # Bits of an integer: float64 rounds one that is just below a power of two up to it, so the
+        # lowest bits go first. They matter only below 2**53, where nothing is rounded.
+        rest &= ~(rest >> np.uint64(53))
+        length = np.frexp(rest.astype(np.float64))[1]
         ranks = (rest_bits - length + 1).astype(np.uint8)
         np.maximum.at(self.registers, index, ranks)
 
-    def observe_strings(self, values: Iterable[str]) -> None:
+    def observe_strings(self, values: Sequence[str]) -> None:
         """Add *values*; give each different one once where that is cheap."""
-        digests = b"".join(
-            hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-            for value in values
-        )
-        self.observe_hashes(np.frombuffer(digests, dtype="<u8").astype(np.uint64))
+        self.observe_hashes(hash_strings(values))
 
     def observe_numbers(self, values: NDArray[np.float64]) -> None:
         """Add finite *values*, shape (n,); 0.0 and -0.0 are one value."""
-        bits = (values + 0.0).view(np.uint64)
-        self.observe_hashes(_mixed(bits))
+        self.observe_hashes(hash_numbers(values))
 
     def merge(self, other: Self) -> Self:
         """A sketch of both streams: exact, in any order.
@@ -90,11 +85,3 @@ class Distinct:
         if raw <= 2.5 * m and empty:
             return m * math.log(m / empty)
         return float(raw)
-
-
-def _mixed(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Murmur3's 64-bit finaliser: every input bit moves every output bit."""
-    with np.errstate(over="ignore"):
-        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-            bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(factor)
-        return bits ^ (bits >> np.uint64(33))

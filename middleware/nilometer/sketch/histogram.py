@@ -11,7 +11,7 @@ Source: OpenTelemetry metrics data model, "ExponentialHistogram".
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.errors import IncompatibleSketches
+from nilometer.sketch.tdigest import TDigest
+
+Floats = NDArray[np.float64]
 
 MAX_BUCKETS = 160  # of one side; what OpenTelemetry's SDKs keep
 MAX_SCALE = 12  # base 1.00017: finer than any question asked here
@@ -37,28 +40,6 @@ class Buckets:
         """Observations on this side."""
         return sum(self.counts)
 
-    def downscaled(self, steps: int) -> "Buckets":
-        """The same observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
-        if steps == 0 or not self.counts:
-            return self
-        start = self.offset >> steps
-        counts = [0] * (((self.offset + len(self.counts) - 1) >> steps) - start + 1)
-        for position, count in enumerate(self.counts, self.offset):
-            counts[(position >> steps) - start] += count
-        return Buckets(start, tuple(counts))
-
-    def plus(self, other: "Buckets") -> "Buckets":
-        """Both at the same scale, added."""
-        if not self.counts or not other.counts:
-            return self if self.counts else other
-        start = min(self.offset, other.offset)
-        end = max(self.offset + len(self.counts), other.offset + len(other.counts))
-        counts = [0] * (end - start)
-        for side in (self, other):
-            for position, count in enumerate(side.counts, side.offset - start):
-                counts[position] += count
-        return Buckets(start, tuple(counts))
-
 
 @dataclass(frozen=True, slots=True)
 class ExponentialHistogram:
@@ -75,15 +56,72 @@ class ExponentialHistogram:
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
         """A histogram of finite *values*, shape (n,)."""
-        above, below = values[values > 0], -values[values < 0]
-        scale = MAX_SCALE
-        for side in (above, below):
-            if side.size:
-                low, high = float(side.min()), float(side.max())
-                while scale > MIN_SCALE and _span(low, high, scale) > MAX_BUCKETS:
-                    scale -= 1
-        zero = int(values.size - above.size - below.size)
-        return cls(scale, zero, _buckets(above, scale), _buckets(below, scale))
+        tally = MagnitudeTally()
+        tally.observe_sorted(np.sort(values))
+        return cls._of(tally)
+
+    @classmethod
+    def of_scale(cls, values: Floats, scale: int) -> Self:
+        """A histogram of *values* above 0, shape (n,), at *scale* or as much coarser as they need."""
+        tally = MagnitudeTally()
+        ordered = np.sort(values)
+        above = int(ordered.searchsorted(0.0, "right"))
+        tally.add_zeros(above)
+        if above < ordered.size:
+            tally.add(1, scale, ordered[above:])
+        return cls._of(tally)
+
+    @classmethod
+    def from_digest(cls, digest: TDigest) -> Self:
+        """Counts by magnitude of a digest's observations.
+
+        Exact in total; each cumulative count is within the digest's rank error.
+        """
+        tally = MagnitudeTally()
+        count, low, high = digest.count, digest.min, digest.max
+        if low is None or high is None:
+            return cls._of(tally)
+
+        def up_to(values: Floats) -> NDArray[np.int64]:
+            return np.asarray(np.rint(digest.rank(values) * count), dtype=np.int64)
+
+        negative, through_zero = up_to(np.array([-5e-324, 0.0])).tolist()
+        tally.add_zeros(through_zero - negative)
+        for sign, total in ((1, count - through_zero), (-1, negative)):
+            if not total:
+                continue
+            # Magnitudes of this side: its own end, and the smallest that the digest resolves.
+            far = high if sign > 0 else -low
+            means, _, _ = digest.centroids()
+            near = float(min(np.abs(means[np.sign(means) == sign]).min(initial=far), far))
+            first, last = _index(near, MAX_SCALE), _index(far, MAX_SCALE)
+            scale = _fitting_scale(first, last, MAX_BUCKETS)
+            first, last = first >> (MAX_SCALE - scale), last >> (MAX_SCALE - scale)
+            bounds = _upper_bounds(first, last, scale)
+            if sign > 0:
+                inside = up_to(bounds) - through_zero
+            else:
+                inside = negative - up_to(np.nextafter(-bounds, -np.inf))
+            counts = np.diff(np.clip(inside, 0, total), prepend=0, append=total)
+            tally.add_counts(sign, scale, first, counts)
+        return cls._of(tally)
+
+    @classmethod
+    def merge_all(cls, histograms: Iterable[Self]) -> Self:
+        """A histogram of all streams: exact, in any order."""
+        tally = MagnitudeTally()
+        for histogram in histograms:
+            tally.add_zeros(histogram.zero_count)
+            for sign, side in ((1, histogram.positive), (-1, histogram.negative)):
+                if side.counts:
+                    counts = np.array(side.counts, dtype=np.int64)
+                    tally.add_counts(sign, histogram.scale, side.offset, counts)
+        return cls._of(tally)
+
+    @classmethod
+    def _of(cls, tally: "MagnitudeTally") -> Self:
+        made = tally.histogram()
+        return cls(made.scale, made.zero_count, made.positive, made.negative)
 
     @property
     def count(self) -> int:
@@ -97,19 +135,7 @@ class ExponentialHistogram:
 
     def merge(self, other: Self) -> Self:
         """A histogram of both streams: exact, in any order."""
-        sides = ((self.positive, other.positive), (self.negative, other.negative))
-        # The scale is found before anything is laid out: far-off buckets would fill memory.
-        scale = min(self.scale, other.scale)
-        while any(
-            _width(ours, self.scale - scale, theirs, other.scale - scale) > MAX_BUCKETS
-            for ours, theirs in sides
-        ):
-            scale -= 1
-        positive, negative = (
-            ours.downscaled(self.scale - scale).plus(theirs.downscaled(other.scale - scale))
-            for ours, theirs in sides
-        )
-        return type(self)(scale, self.zero_count + other.zero_count, positive, negative)
+        return self.merge_all((self, other))
 
     def quantile(self, q: float) -> float | None:
         """The middle (geometric) of the bucket in which the share *q* is reached."""
@@ -135,46 +161,142 @@ class ExponentialHistogram:
         return float(2.0 ** min((index + 0.5) * 2.0**-self.scale, 1023.99))
 
 
+# Lower bounds of the finest buckets inside one power of two, as mantissas; every coarser bound is
+# among them, so that a value's bucket at one scale is that at another, shifted.
+_MANTISSAS = np.asarray(
+    np.exp2(np.arange(1 << MAX_SCALE, dtype=np.longdouble) / (1 << MAX_SCALE)) / 2,
+    dtype=np.float64,
+)
+_SMALLEST_NORMAL = 2.0**-1000  # below it bounds could not be told apart in float64
+
+
 def _index(value: float, scale: int) -> int:
     """The bucket of one positive value."""
     return int(_indices(np.array([value]), scale)[0])
 
 
-def _indices(values: NDArray[np.float64], scale: int) -> NDArray[np.int64]:
+def _indices(values: Floats, scale: int) -> NDArray[np.int64]:
     """Buckets of positive *values*: ``ceil(log2(v) * 2**scale) - 1``.
 
     Mantissa and exponent are taken apart first, so that exact powers of two stand exactly on
     their bounds and denormals keep their place.
     """
     mantissa, exponent = np.frexp(values)  # mantissa in [.5, 1)
-    exponents = exponent.astype(np.int64)
-    if scale <= 0:
-        # (2**(e-1), 2**e) has index e - 1 at scale 0; the bound 2**(e-1) itself is one lower.
-        return np.asarray((exponents - 1 - (mantissa == 0.5)) >> -scale)
-    fine = np.ceil((np.log2(mantissa) + 1.0) * (1 << scale)).astype(np.int64)
-    return np.asarray(((exponents - 1) << scale) + fine - 1)
+    fine = np.searchsorted(_MANTISSAS, mantissa) - 1
+    fine += (exponent.astype(np.int64) - 1) << MAX_SCALE
+    return np.asarray(fine >> (MAX_SCALE - scale))
 
 
-def _width(ours: Buckets, our_steps: int, theirs: Buckets, their_steps: int) -> int:
-    """Buckets from the first to the last of both sides, each downscaled by its steps."""
-    ends = [
-        (side.offset >> steps, (side.offset + len(side.counts) - 1) >> steps)
-        for side, steps in ((ours, our_steps), (theirs, their_steps))
-        if side.counts
-    ]
-    return max(end for _, end in ends) - min(start for start, _ in ends) + 1 if ends else 0
+def _upper_bounds(first: int, last: int, scale: int) -> Floats:
+    """Upper bounds of the buckets *first* to *last* - 1, ascending."""
+    whole = (np.arange(first, last, dtype=np.int64) + 1) << max(MAX_SCALE - scale, 0)
+    if scale < 0:
+        return np.asarray(np.ldexp(1.0, (np.arange(first, last) + 1) << -scale))
+    mantissas = _MANTISSAS[whole & ((1 << MAX_SCALE) - 1)]
+    return np.asarray(np.ldexp(mantissas, (whole >> MAX_SCALE) + 1))
 
 
-def _span(low: float, high: float, scale: int) -> int:
-    return _index(high, scale) - _index(low, scale) + 1
+def _fitting_scale(first: int, last: int, buckets: int) -> int:
+    """The finest scale at which the finest indices *first* to *last* fill at most *buckets*."""
+    scale = MAX_SCALE
+    while scale > MIN_SCALE and (last - first) >= buckets:
+        first, last, scale = first >> 1, last >> 1, scale - 1
+    return scale
 
 
-def _buckets(values: NDArray[np.float64], scale: int) -> Buckets:
-    if values.size == 0:
-        return Buckets()
-    indices = _indices(values, scale)
-    offset = int(indices.min())
-    return Buckets(offset, tuple(np.bincount(indices - offset).tolist()))
+def _side_of(ordered: Floats, scale: int) -> tuple[int, NDArray[np.int64]]:
+    """Offset and dense counts of ascending positive values at *scale*."""
+    first, last = _index(float(ordered[0]), scale), _index(float(ordered[-1]), scale)
+    if ordered[0] < _SMALLEST_NORMAL:
+        return first, np.bincount(_indices(ordered, scale) - first)
+    up_to = ordered.searchsorted(_upper_bounds(first, last, scale), "right")
+    return first, np.diff(up_to, prepend=0, append=ordered.size)
+
+
+def _downscaled(
+    offset: int, counts: NDArray[np.int64], steps: int
+) -> tuple[int, NDArray[np.int64]]:
+    """The same observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    if steps == 0:
+        return offset, counts
+    positions = ((np.arange(counts.size, dtype=np.int64) + offset) >> steps) - (offset >> steps)
+    coarse = np.zeros(int(positions[-1]) + 1, dtype=np.int64)
+    np.add.at(coarse, positions, counts)
+    return offset >> steps, coarse
+
+
+class MagnitudeTally:
+    """An `ExponentialHistogram` in the making: adds in place. One owner.
+
+    The result is that of the observations, however they were cut into calls.
+    """
+
+    __slots__ = ("_scale", "_sides", "_zero")
+
+    def __init__(self) -> None:
+        self._scale = MAX_SCALE
+        self._zero = 0
+        self._sides: dict[int, tuple[int, NDArray[np.int64]]] = {}  # by sign
+
+    def observe_sorted(self, ordered: Floats) -> None:
+        """Add finite values that ascend, shape (n,)."""
+        below = int(ordered.searchsorted(0.0, "left"))
+        above = int(ordered.searchsorted(0.0, "right"))
+        self._zero += above - below
+        for sign, side in ((1, ordered[above:]), (-1, -ordered[:below][::-1])):
+            if side.size:
+                low, high = _index(float(side[0]), MAX_SCALE), _index(float(side[-1]), MAX_SCALE)
+                self.add(sign, _fitting_scale(low, high, MAX_BUCKETS), side)
+
+    def add(self, sign: int, scale: int, ordered: Floats) -> None:
+        """Add ascending positive magnitudes to a side, at *scale* or below."""
+        offset, counts = _side_of(ordered, min(scale, self._scale))
+        self.add_counts(sign, min(scale, self._scale), offset, counts)
+
+    def add_counts(self, sign: int, scale: int, offset: int, counts: NDArray[np.int64]) -> None:
+        """Add dense counts of a side: *sign* is 1 or -1, ``counts[i]`` of bucket ``offset + i``."""
+        if scale < self._scale:
+            self._lower(scale)
+        offset, counts = _downscaled(offset, counts, scale - self._scale)
+        ours, held = self._sides.get(sign, (offset, counts[:0]))
+        if not held.size:
+            ours = offset
+        start, end = min(ours, offset), max(ours + held.size, offset + counts.size)
+        steps = 0
+        while (end - 1 >> steps) - (start >> steps) >= MAX_BUCKETS:
+            steps += 1
+        if steps:
+            self._lower(self._scale - steps)
+            offset, counts = _downscaled(offset, counts, steps)
+            ours, held = self._sides.get(sign, (offset, counts[:0]))
+            if not held.size:
+                ours = offset
+            start, end = min(ours, offset), max(ours + held.size, offset + counts.size)
+        total = np.zeros(end - start, dtype=np.int64)
+        total[ours - start : ours - start + held.size] += held
+        total[offset - start : offset - start + counts.size] += counts
+        self._sides[sign] = (start, total)
+
+    def add_zeros(self, count: int) -> None:
+        """Add *count* zeros."""
+        self._zero += count
+
+    def histogram(self) -> "ExponentialHistogram":
+        """What was added so far."""
+        sides = {
+            sign: Buckets(at, tuple(held.tolist())) for sign, (at, held) in self._sides.items()
+        }
+        return ExponentialHistogram(
+            self._scale, self._zero, sides.get(1, Buckets()), sides.get(-1, Buckets())
+        )
+
+    def _lower(self, scale: int) -> None:
+        steps = self._scale - scale
+        self._scale = scale
+        self._sides = {
+            sign: _downscaled(offset, counts, steps)
+            for sign, (offset, counts) in self._sides.items()
+        }
 
 
 def edges_id(edges: Sequence[float]) -> str:
@@ -212,8 +334,28 @@ class BinnedCounts:
     @classmethod
     def of(cls, values: NDArray[np.float64], edges: Sequence[float]) -> Self:
         """Counts of finite *values* on ascending *edges*."""
-        cells = np.searchsorted(np.asarray(edges), values, side="right")
-        return cls(tuple(edges), tuple(np.bincount(cells, minlength=len(edges) + 1).tolist()))
+        return cls.of_sorted(np.sort(values), edges)
+
+    @classmethod
+    def of_sorted(cls, ordered: Floats, edges: Sequence[float]) -> Self:
+        """The same of values that ascend already."""
+        below = ordered.searchsorted(np.asarray(edges, dtype=np.float64), "left")
+        counts = np.diff(below, prepend=0, append=ordered.size)
+        return cls(tuple(edges), tuple(counts.tolist()))
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """All of *parts*, at least one, on the same edges, added.
+
+        Raises:
+            IncompatibleSketches: If the edges differ.
+        """
+        first = parts[0]
+        for part in parts:
+            if part.edges != first.edges:
+                raise IncompatibleSketches("edges", first.id, part.id)
+        total = np.array([part.counts for part in parts], dtype=np.int64).sum(axis=0)
+        return cls(first.edges, tuple(total.tolist()))
 
     @property
     def id(self) -> str:
@@ -231,7 +373,4 @@ class BinnedCounts:
         Raises:
             IncompatibleSketches: If the edges differ.
         """
-        if self.edges != other.edges:
-            raise IncompatibleSketches("edges", self.id, other.id)
-        added = zip(self.counts, other.counts, strict=True)
-        return type(self)(self.edges, tuple(ours + theirs for ours, theirs in added))
+        return self.merge_all((self, other))

@@ -11,14 +11,16 @@ DESCRIPTOR: _descriptor.FileDescriptor
 class Reference(_message.Message):
     __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest")
     class Column(_message.Message):
-        __slots__ = ("summary", "feature", "edges")
+        __slots__ = ("summary", "feature", "edges", "dictionary")
         SUMMARY_FIELD_NUMBER: _ClassVar[int]
         FEATURE_FIELD_NUMBER: _ClassVar[int]
         EDGES_FIELD_NUMBER: _ClassVar[int]
+        DICTIONARY_FIELD_NUMBER: _ClassVar[int]
         summary: str
         feature: _summary_pb2.Feature
         edges: _containers.RepeatedScalarFieldContainer[float]
-        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ...) -> None: ...
+        dictionary: _summary_pb2.Dictionary
+        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ..., dictionary: _Optional[_Union[_summary_pb2.Dictionary, _Mapping]] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anilometer/v1/summary.proto\x12\x0cnilometer.v1\"g\n\x07TDigest\x12\x13\n\x0b\x63ompression\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03min\x18\x03 \x01(\x01\x12\x0b\n\x03max\x18\x04 \x01(\x01\x12\r\n\x05means\x18\x05 \x01(\x0c\x12\x0f\n\x07weights\x18\x06 \x01(\x0c\"\xe0\x01\n\x14\x45xponentialHistogram\x12\r\n\x05scale\x18\x01 \x01(\x11\x12\x12\n\nzero_count\x18\x02 \x01(\x04\x12<\n\x08positive\x18\x03 \x01(\x0b\x32*.nilometer.v1.ExponentialHistogram.Buckets\x12<\n\x08negative\x18\x04 \x01(\x0b\x32*.nilometer.v1.ExponentialHistogram.Buckets\x1a)\n\x07\x42uckets\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x04\"J\n\x07Moments\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\n\n\x02m2\x18\x03 \x01(\x01\x12\n\n\x02m3\x18\x04 \x01(\x01\x12\n\n\x02m4\x18\x05 \x01(\x01\"0\n\x0c\x42innedCounts\x12\x10\n\x08\x65\x64ges_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x04\"\xbb\x01\n\x07Numeric\x12&\n\x07moments\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Moments\x12%\n\x06\x64igest\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.TDigest\x12\x35\n\thistogram\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12*\n\x06\x62inned\x18\x04 \x01(\x0b\x32\x1a.nilometer.v1.BinnedCounts\"[\n\x08\x46requent\x12\x10\n\x08\x63\x61pacity\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0e\n\x06values\x18\x03 \x03(\t\x12\x0e\n\x06\x63ounts\x18\x04 \x03(\x04\x12\x0e\n\x06\x65rrors\x18\x05 \x03(\x04\"@\n\x08\x44istinct\x12\x11\n\tprecision\x18\x01 \x01(\r\x12\x11\n\tregisters\x18\x02 \x01(\x0c\x12\x0e\n\x06sparse\x18\x03 \x03(\r\"\xba\x02\n\x07\x46\x65\x61ture\x12\x0f\n\x07missing\x18\x01 \x01(\x04\x12\x0b\n\x03nan\x18\x02 \x01(\x04\x12\x19\n\x11positive_infinity\x18\x03 \x01(\x04\x12\x19\n\x11negative_infinity\x18\x04 \x01(\x04\x12/\n\x05types\x18\x05 \x03(\x0b\x32 .nilometer.v1.Feature.TypesEntry\x12&\n\x07numeric\x18\x06 \x01(\x0b\x32\x15.nilometer.v1.Numeric\x12*\n\ncategories\x18\x07 \x01(\x0b\x32\x16.nilometer.v1.Frequent\x12(\n\x08\x64istinct\x18\x08 \x01(\x0b\x32\x16.nilometer.v1.Distinct\x1a,\n\nTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xd9\x03\n\x07Service\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.nilometer.v1.Service.OutcomesEntry\x12\x35\n\x08statuses\x18\x02 \x03(\x0b\x32#.nilometer.v1.Service.StatusesEntry\x12\x33\n\x07latency\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1b\n\x13latency_sum_seconds\x18\x04 \x01(\x01\x12\x39\n\rrequest_bytes\x18\x05 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x19\n\x11request_bytes_sum\x18\x06 \x01(\x04\x12:\n\x0eresponse_bytes\x18\x07 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1a\n\x12response_bytes_sum\x18\x08 \x01(\x04\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a/\n\rStatusesEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x97\x02\n\x08\x43overage\x12\x0c\n\x04seen\x18\x01 \x01(\x04\x12\x10\n\x08profiled\x18\x02 \x01(\x04\x12\x13\n\x0bsampled_out\x18\x03 \x01(\x04\x12\x34\n\x07\x64ropped\x18\x04 \x03(\x0b\x32#.nilometer.v1.Coverage.DroppedEntry\x12<\n\x0bundecodable\x18\x05 \x03(\x0b\x32\'.nilometer.v1.Coverage.UndecodableEntry\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10UndecodableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xdf\x02\n\rSummarySample\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x37\n\x06labels\x18\x03 \x03(\x0b\x32\'.nilometer.v1.SummarySample.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12(\n\x08\x63overage\x18\x06 \x01(\x0b\x32\x16.nilometer.v1.Coverage\x12(\n\x07\x66\x65\x61ture\x18\x07 \x01(\x0b\x32\x15.nilometer.v1.FeatureH\x00\x12(\n\x07service\x18\x08 \x01(\x0b\x32\x15.nilometer.v1.ServiceH\x00\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontent\">\n\x0eSummarySamples\x12,\n\x07samples\x18\x01 \x03(\x0b\x32\x1b.nilometer.v1.SummarySampleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anilometer/v1/summary.proto\x12\x0cnilometer.v1\"g\n\x07TDigest\x12\x13\n\x0b\x63ompression\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03min\x18\x03 \x01(\x01\x12\x0b\n\x03max\x18\x04 \x01(\x01\x12\r\n\x05means\x18\x05 \x01(\x0c\x12\x0f\n\x07weights\x18\x06 \x01(\x0c\"\xe0\x01\n\x14\x45xponentialHistogram\x12\r\n\x05scale\x18\x01 \x01(\x11\x12\x12\n\nzero_count\x18\x02 \x01(\x04\x12<\n\x08positive\x18\x03 \x01(\x0b\x32*.nilometer.v1.ExponentialHistogram.Buckets\x12<\n\x08negative\x18\x04 \x01(\x0b\x32*.nilometer.v1.ExponentialHistogram.Buckets\x1a)\n\x07\x42uckets\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x04\"J\n\x07Moments\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\n\n\x02m2\x18\x03 \x01(\x01\x12\n\n\x02m3\x18\x04 \x01(\x01\x12\n\n\x02m4\x18\x05 \x01(\x01\"0\n\x0c\x42innedCounts\x12\x10\n\x08\x65\x64ges_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x04\"\x8d\x02\n\x07Numeric\x12&\n\x07moments\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Moments\x12%\n\x06\x64igest\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.TDigest\x12\x35\n\thistogram\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12*\n\x06\x62inned\x18\x04 \x01(\x0b\x32\x1a.nilometer.v1.BinnedCounts\x12\x0c\n\x04zero\x18\x05 \x01(\x04\x12\x10\n\x08negative\x18\x06 \x01(\x04\x12\x17\n\x0f\x62\x65low_reference\x18\x07 \x01(\x04\x12\x17\n\x0f\x61\x62ove_reference\x18\x08 \x01(\x04\"[\n\x08\x46requent\x12\x10\n\x08\x63\x61pacity\x18\x01 \x01(\r\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x0e\n\x06values\x18\x03 \x03(\t\x12\x0e\n\x06\x63ounts\x18\x04 \x03(\x04\x12\x0e\n\x06\x65rrors\x18\x05 \x03(\x04\"M\n\x10\x44ictionaryCounts\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ounts\x18\x02 \x03(\x04\x12\r\n\x05other\x18\x03 \x01(\x04\x12\x0e\n\x06unseen\x18\x04 \x01(\x04\"=\n\nDictionary\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0e\n\x06hashes\x18\x02 \x03(\x06\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\"P\n\x08\x44istinct\x12\x11\n\tprecision\x18\x01 \x01(\r\x12\x11\n\tregisters\x18\x02 \x01(\x0c\x12\x0e\n\x06sparse\x18\x03 \x03(\r\x12\x0e\n\x06packed\x18\x04 \x01(\x0c\"\x93\x03\n\x07\x46\x65\x61ture\x12\x0f\n\x07missing\x18\x01 \x01(\x04\x12\x0b\n\x03nan\x18\x02 \x01(\x04\x12\x19\n\x11positive_infinity\x18\x03 \x01(\x04\x12\x19\n\x11negative_infinity\x18\x04 \x01(\x04\x12/\n\x05types\x18\x05 \x03(\x0b\x32 .nilometer.v1.Feature.TypesEntry\x12&\n\x07numeric\x18\x06 \x01(\x0b\x32\x15.nilometer.v1.Numeric\x12*\n\ncategories\x18\x07 \x01(\x0b\x32\x16.nilometer.v1.Frequent\x12(\n\x08\x64istinct\x18\x08 \x01(\x0b\x32\x16.nilometer.v1.Distinct\x12\x11\n\tnull_like\x18\t \x01(\x04\x12\x10\n\x08\x65xpected\x18\n \x01(\t\x12\x32\n\ndictionary\x18\x0b \x01(\x0b\x32\x1e.nilometer.v1.DictionaryCounts\x1a,\n\nTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xbc\x02\n\x06Scores\x12\x12\n\nthresholds\x18\x01 \x03(\x01\x12+\n\x07\x63lasses\x18\x02 \x03(\x0b\x32\x1a.nilometer.v1.Scores.Class\x12$\n\x05score\x18\x03 \x01(\x0b\x32\x15.nilometer.v1.Moments\x12%\n\x06margin\x18\x04 \x01(\x0b\x32\x15.nilometer.v1.Moments\x12&\n\x07\x65ntropy\x18\x05 \x01(\x0b\x32\x15.nilometer.v1.Moments\x12\x0f\n\x07outside\x18\x06 \x01(\x04\x12\x14\n\x0cnot_a_number\x18\x07 \x01(\x04\x1aU\n\x05\x43lass\x12\x11\n\tpredicted\x18\x01 \x01(\t\x12\r\n\x05truth\x18\x02 \x01(\t\x12\x0c\n\x04\x62ins\x18\x03 \x03(\r\x12\x0e\n\x06\x63ounts\x18\x04 \x03(\x04\x12\x0c\n\x04sums\x18\x05 \x03(\x01\"\x9d\x06\n\x07Service\x12\x35\n\x08outcomes\x18\x01 \x03(\x0b\x32#.nilometer.v1.Service.OutcomesEntry\x12\x35\n\x08statuses\x18\x02 \x03(\x0b\x32#.nilometer.v1.Service.StatusesEntry\x12\x33\n\x07latency\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1b\n\x13latency_sum_seconds\x18\x04 \x01(\x01\x12\x39\n\rrequest_bytes\x18\x05 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x19\n\x11request_bytes_sum\x18\x06 \x01(\x04\x12:\n\x0eresponse_bytes\x18\x07 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1a\n\x12response_bytes_sum\x18\x08 \x01(\x04\x12\x15\n\rin_flight_max\x18\t \x01(\x04\x12\x36\n\nfirst_byte\x18\n \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1e\n\x16\x66irst_byte_sum_seconds\x18\x0b \x01(\x01\x12\x35\n\tchunk_gap\x18\x0c \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12\x1d\n\x15\x63hunk_gap_sum_seconds\x18\r \x01(\x01\x12:\n\x0bstream_ends\x18\x0e \x03(\x0b\x32%.nilometer.v1.Service.StreamEndsEntry\x12\x0e\n\x06\x63hunks\x18\x0f \x01(\x04\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a/\n\rStatusesEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x31\n\x0fStreamEndsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x97\x02\n\x08\x43overage\x12\x0c\n\x04seen\x18\x01 \x01(\x04\x12\x10\n\x08profiled\x18\x02 \x01(\x04\x12\x13\n\x0bsampled_out\x18\x03 \x01(\x04\x12\x34\n\x07\x64ropped\x18\x04 \x03(\x0b\x32#.nilometer.v1.Coverage.DroppedEntry\x12<\n\x0bundecodable\x18\x05 \x03(\x0b\x32\'.nilometer.v1.Coverage.UndecodableEntry\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10UndecodableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x87\x03\n\rSummarySample\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x37\n\x06labels\x18\x03 \x03(\x0b\x32\'.nilometer.v1.SummarySample.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12(\n\x08\x63overage\x18\x06 \x01(\x0b\x32\x16.nilometer.v1.Coverage\x12(\n\x07\x66\x65\x61ture\x18\x07 \x01(\x0b\x32\x15.nilometer.v1.FeatureH\x00\x12(\n\x07service\x18\x08 \x01(\x0b\x32\x15.nilometer.v1.ServiceH\x00\x12&\n\x06scores\x18\t \x01(\x0b\x32\x14.nilometer.v1.ScoresH\x00\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontent\">\n\x0eSummarySamples\x12,\n\x07samples\x18\x01 \x03(\x0b\x32\x1b.nilometer.v1.SummarySampleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVICE_OUTCOMESENTRY']._serialized_options = b'8\001'
   _globals['_SERVICE_STATUSESENTRY']._loaded_options = None
   _globals['_SERVICE_STATUSESENTRY']._serialized_options = b'8\001'
+  _globals['_SERVICE_STREAMENDSENTRY']._loaded_options = None
+  _globals['_SERVICE_STREAMENDSENTRY']._serialized_options = b'8\001'
   _globals['_COVERAGE_DROPPEDENTRY']._loaded_options = None
   _globals['_COVERAGE_DROPPEDENTRY']._serialized_options = b'8\001'
   _globals['_COVERAGE_UNDECODABLEENTRY']._loaded_options = None
@@ -54,31 +56,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BINNEDCOUNTS']._serialized_start=452
   _globals['_BINNEDCOUNTS']._serialized_end=500
   _globals['_NUMERIC']._serialized_start=503
-  _globals['_NUMERIC']._serialized_end=690
-  _globals['_FREQUENT']._serialized_start=692
-  _globals['_FREQUENT']._serialized_end=783
-  _globals['_DISTINCT']._serialized_start=785
-  _globals['_DISTINCT']._serialized_end=849
-  _globals['_FEATURE']._serialized_start=852
-  _globals['_FEATURE']._serialized_end=1166
-  _globals['_FEATURE_TYPESENTRY']._serialized_start=1122
-  _globals['_FEATURE_TYPESENTRY']._serialized_end=1166
-  _globals['_SERVICE']._serialized_start=1169
-  _globals['_SERVICE']._serialized_end=1642
-  _globals['_SERVICE_OUTCOMESENTRY']._serialized_start=1546
-  _globals['_SERVICE_OUTCOMESENTRY']._serialized_end=1593
-  _globals['_SERVICE_STATUSESENTRY']._serialized_start=1595
-  _globals['_SERVICE_STATUSESENTRY']._serialized_end=1642
-  _globals['_COVERAGE']._serialized_start=1645
-  _globals['_COVERAGE']._serialized_end=1924
-  _globals['_COVERAGE_DROPPEDENTRY']._serialized_start=1826
-  _globals['_COVERAGE_DROPPEDENTRY']._serialized_end=1872
-  _globals['_COVERAGE_UNDECODABLEENTRY']._serialized_start=1874
-  _globals['_COVERAGE_UNDECODABLEENTRY']._serialized_end=1924
-  _globals['_SUMMARYSAMPLE']._serialized_start=1927
-  _globals['_SUMMARYSAMPLE']._serialized_end=2278
-  _globals['_SUMMARYSAMPLE_LABELSENTRY']._serialized_start=2222
-  _globals['_SUMMARYSAMPLE_LABELSENTRY']._serialized_end=2267
-  _globals['_SUMMARYSAMPLES']._serialized_start=2280
-  _globals['_SUMMARYSAMPLES']._serialized_end=2342
+  _globals['_NUMERIC']._serialized_end=772
+  _globals['_FREQUENT']._serialized_start=774
+  _globals['_FREQUENT']._serialized_end=865
+  _globals['_DICTIONARYCOUNTS']._serialized_start=867
+  _globals['_DICTIONARYCOUNTS']._serialized_end=944
+  _globals['_DICTIONARY']._serialized_start=946
+  _globals['_DICTIONARY']._serialized_end=1007
+  _globals['_DISTINCT']._serialized_start=1009
+  _globals['_DISTINCT']._serialized_end=1089
+  _globals['_FEATURE']._serialized_start=1092
+  _globals['_FEATURE']._serialized_end=1495
+  _globals['_FEATURE_TYPESENTRY']._serialized_start=1451
+  _globals['_FEATURE_TYPESENTRY']._serialized_end=1495
+  _globals['_SCORES']._serialized_start=1498
+  _globals['_SCORES']._serialized_end=1814
+  _globals['_SCORES_CLASS']._serialized_start=1729
+  _globals['_SCORES_CLASS']._serialized_end=1814
+  _globals['_SERVICE']._serialized_start=1817
+  _globals['_SERVICE']._serialized_end=2614
+  _globals['_SERVICE_OUTCOMESENTRY']._serialized_start=2467
+  _globals['_SERVICE_OUTCOMESENTRY']._serialized_end=2514
+  _globals['_SERVICE_STATUSESENTRY']._serialized_start=2516
+  _globals['_SERVICE_STATUSESENTRY']._serialized_end=2563
+  _globals['_SERVICE_STREAMENDSENTRY']._serialized_start=2565
+  _globals['_SERVICE_STREAMENDSENTRY']._serialized_end=2614
+  _globals['_COVERAGE']._serialized_start=2617
+  _globals['_COVERAGE']._serialized_end=2896
+  _globals['_COVERAGE_DROPPEDENTRY']._serialized_start=2798
+  _globals['_COVERAGE_DROPPEDENTRY']._serialized_end=2844
+  _globals['_COVERAGE_UNDECODABLEENTRY']._serialized_start=2846
+  _globals['_COVERAGE_UNDECODABLEENTRY']._serialized_end=2896
+  _globals['_SUMMARYSAMPLE']._serialized_start=2899
+  _globals['_SUMMARYSAMPLE']._serialized_end=3290
+  _globals['_SUMMARYSAMPLE_LABELSENTRY']._serialized_start=3234
+  _globals['_SUMMARYSAMPLE_LABELSENTRY']._serialized_end=3279
+  _globals['_SUMMARYSAMPLES']._serialized_start=3292
+  _globals['_SUMMARYSAMPLES']._serialized_end=3354
 # @@protoc_insertion_point(module_scope)

@@ -64,16 +64,24 @@ class BinnedCounts(_message.Message):
     def __init__(self, edges_id: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Numeric(_message.Message):
-    __slots__ = ("moments", "digest", "histogram", "binned")
+    __slots__ = ("moments", "digest", "histogram", "binned", "zero", "negative", "below_reference", "above_reference")
     MOMENTS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
     BINNED_FIELD_NUMBER: _ClassVar[int]
+    ZERO_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_FIELD_NUMBER: _ClassVar[int]
+    BELOW_REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    ABOVE_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     moments: Moments
     digest: TDigest
     histogram: ExponentialHistogram
     binned: BinnedCounts
-    def __init__(self, moments: _Optional[_Union[Moments, _Mapping]] = ..., digest: _Optional[_Union[TDigest, _Mapping]] = ..., histogram: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., binned: _Optional[_Union[BinnedCounts, _Mapping]] = ...) -> None: ...
+    zero: int
+    negative: int
+    below_reference: int
+    above_reference: int
+    def __init__(self, moments: _Optional[_Union[Moments, _Mapping]] = ..., digest: _Optional[_Union[TDigest, _Mapping]] = ..., histogram: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., binned: _Optional[_Union[BinnedCounts, _Mapping]] = ..., zero: _Optional[int] = ..., negative: _Optional[int] = ..., below_reference: _Optional[int] = ..., above_reference: _Optional[int] = ...) -> None: ...
 
 class Frequent(_message.Message):
     __slots__ = ("capacity", "total", "values", "counts", "errors")
@@ -89,18 +97,42 @@ class Frequent(_message.Message):
     errors: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, capacity: _Optional[int] = ..., total: _Optional[int] = ..., values: _Optional[_Iterable[str]] = ..., counts: _Optional[_Iterable[int]] = ..., errors: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class DictionaryCounts(_message.Message):
+    __slots__ = ("id", "counts", "other", "unseen")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    other: int
+    unseen: int
+    def __init__(self, id: _Optional[str] = ..., counts: _Optional[_Iterable[int]] = ..., other: _Optional[int] = ..., unseen: _Optional[int] = ...) -> None: ...
+
+class Dictionary(_message.Message):
+    __slots__ = ("names", "hashes", "complete")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    hashes: _containers.RepeatedScalarFieldContainer[int]
+    complete: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., hashes: _Optional[_Iterable[int]] = ..., complete: bool = ...) -> None: ...
+
 class Distinct(_message.Message):
-    __slots__ = ("precision", "registers", "sparse")
+    __slots__ = ("precision", "registers", "sparse", "packed")
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     REGISTERS_FIELD_NUMBER: _ClassVar[int]
     SPARSE_FIELD_NUMBER: _ClassVar[int]
+    PACKED_FIELD_NUMBER: _ClassVar[int]
     precision: int
     registers: bytes
     sparse: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, precision: _Optional[int] = ..., registers: _Optional[bytes] = ..., sparse: _Optional[_Iterable[int]] = ...) -> None: ...
+    packed: bytes
+    def __init__(self, precision: _Optional[int] = ..., registers: _Optional[bytes] = ..., sparse: _Optional[_Iterable[int]] = ..., packed: _Optional[bytes] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct")
+    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary")
     class TypesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +148,9 @@ class Feature(_message.Message):
     NUMERIC_FIELD_NUMBER: _ClassVar[int]
     CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     DISTINCT_FIELD_NUMBER: _ClassVar[int]
+    NULL_LIKE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    DICTIONARY_FIELD_NUMBER: _ClassVar[int]
     missing: int
     nan: int
     positive_infinity: int
@@ -124,10 +159,44 @@ class Feature(_message.Message):
     numeric: Numeric
     categories: Frequent
     distinct: Distinct
-    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ...) -> None: ...
+    null_like: int
+    expected: str
+    dictionary: DictionaryCounts
+    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ...) -> None: ...
+
+class Scores(_message.Message):
+    __slots__ = ("thresholds", "classes", "score", "margin", "entropy", "outside", "not_a_number")
+    class Class(_message.Message):
+        __slots__ = ("predicted", "truth", "bins", "counts", "sums")
+        PREDICTED_FIELD_NUMBER: _ClassVar[int]
+        TRUTH_FIELD_NUMBER: _ClassVar[int]
+        BINS_FIELD_NUMBER: _ClassVar[int]
+        COUNTS_FIELD_NUMBER: _ClassVar[int]
+        SUMS_FIELD_NUMBER: _ClassVar[int]
+        predicted: str
+        truth: str
+        bins: _containers.RepeatedScalarFieldContainer[int]
+        counts: _containers.RepeatedScalarFieldContainer[int]
+        sums: _containers.RepeatedScalarFieldContainer[float]
+        def __init__(self, predicted: _Optional[str] = ..., truth: _Optional[str] = ..., bins: _Optional[_Iterable[int]] = ..., counts: _Optional[_Iterable[int]] = ..., sums: _Optional[_Iterable[float]] = ...) -> None: ...
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    ENTROPY_FIELD_NUMBER: _ClassVar[int]
+    OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    NOT_A_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    classes: _containers.RepeatedCompositeFieldContainer[Scores.Class]
+    score: Moments
+    margin: Moments
+    entropy: Moments
+    outside: int
+    not_a_number: int
+    def __init__(self, thresholds: _Optional[_Iterable[float]] = ..., classes: _Optional[_Iterable[_Union[Scores.Class, _Mapping]]] = ..., score: _Optional[_Union[Moments, _Mapping]] = ..., margin: _Optional[_Union[Moments, _Mapping]] = ..., entropy: _Optional[_Union[Moments, _Mapping]] = ..., outside: _Optional[int] = ..., not_a_number: _Optional[int] = ...) -> None: ...
 
 class Service(_message.Message):
-    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum")
+    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum", "in_flight_max", "first_byte", "first_byte_sum_seconds", "chunk_gap", "chunk_gap_sum_seconds", "stream_ends", "chunks")
     class OutcomesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +211,13 @@ class Service(_message.Message):
         key: int
         value: int
         def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    class StreamEndsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     STATUSES_FIELD_NUMBER: _ClassVar[int]
     LATENCY_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +226,13 @@ class Service(_message.Message):
     REQUEST_BYTES_SUM_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_BYTES_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_BYTES_SUM_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BYTE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BYTE_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_GAP_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_GAP_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ENDS_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.ScalarMap[str, int]
     statuses: _containers.ScalarMap[int, int]
     latency: ExponentialHistogram
@@ -158,7 +241,14 @@ class Service(_message.Message):
     request_bytes_sum: int
     response_bytes: ExponentialHistogram
     response_bytes_sum: int
-    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ...) -> None: ...
+    in_flight_max: int
+    first_byte: ExponentialHistogram
+    first_byte_sum_seconds: float
+    chunk_gap: ExponentialHistogram
+    chunk_gap_sum_seconds: float
+    stream_ends: _containers.ScalarMap[str, int]
+    chunks: int
+    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ...) -> None: ...
 
 class Coverage(_message.Message):
     __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable")
@@ -189,7 +279,7 @@ class Coverage(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class SummarySample(_message.Message):
-    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service")
+    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +295,7 @@ class SummarySample(_message.Message):
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
     entity: str
     summary: str
     labels: _containers.ScalarMap[str, str]
@@ -213,7 +304,8 @@ class SummarySample(_message.Message):
     coverage: Coverage
     feature: Feature
     service: Service
-    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ...) -> None: ...
+    scores: Scores
+    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ...) -> None: ...
 
 class SummarySamples(_message.Message):
     __slots__ = ("samples",)

@@ -14,6 +14,7 @@ from nilometer.v1 import collector_pb2
 from nilometer.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.profiles import feature_from_wire, feature_to_wire
+from nilometer.wire.sketches import dictionary_from_wire, dictionary_to_wire
 
 _KINDS = {
     AlerterKind.FIXED: pb.Alerter.KIND_FIXED,
@@ -39,7 +40,12 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
         source=reference.source,
         columns=[
             pb.Reference.Column(
-                summary=summary, feature=feature_to_wire(column.feature), edges=column.edges
+                summary=summary,
+                feature=feature_to_wire(column.feature),
+                edges=column.edges,
+                dictionary=None
+                if column.dictionary is None
+                else dictionary_to_wire(column.dictionary),
             )
             for summary, column in sorted(reference.columns.items())
         ],
@@ -64,7 +70,12 @@ def reference_from_wire(message: pb.Reference) -> Reference:
         edges = tuple(column.edges)
         known = {edges_id(edges): edges}
         feature = feature_from_wire(column.feature, known.get)
-        columns[column.summary] = ReferenceColumn(feature=feature, edges=edges)
+        dictionary = None
+        if column.HasField("dictionary"):
+            dictionary = dictionary_from_wire(column.dictionary)
+        columns[column.summary] = ReferenceColumn(
+            feature=feature, edges=edges, dictionary=dictionary
+        )
     return Reference(
         entity=message.entity,
         name=message.name,
@@ -196,11 +207,14 @@ def evaluation_to_bytes(evaluation: Evaluation) -> bytes:
     return evaluation_to_wire(evaluation).SerializeToString(deterministic=True)
 
 
-def plan_to_wire(references: list[Reference], alerters: list[Alerter]) -> collector_pb2.Plan:
-    """References and alerters under the hash of their content."""
+def plan_to_wire(
+    references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+) -> collector_pb2.Plan:
+    """References, alerters and the key of pseudonyms under the hash of their content."""
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
+        names_key=names_key,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -8,8 +8,10 @@ comparison estimates them from the t-digest.
 from collections.abc import Callable, Iterable
 
 from nilometer.labels import Labels
+from nilometer.profile.category import CategoryProfile, DictionaryCounts
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.numeric import NumericProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import BinnedCounts
@@ -40,22 +42,27 @@ def no_edges(name: str) -> tuple[float, ...] | None:
 
 def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
     """A feature; parts that saw nothing are left out."""
+    numbers, categories = feature.numbers, feature.categories
     message = pb.Feature(
         missing=feature.missing,
-        nan=feature.nan,
-        positive_infinity=feature.positive_infinity,
-        negative_infinity=feature.negative_infinity,
+        nan=numbers.nan,
+        positive_infinity=numbers.positive_infinity,
+        negative_infinity=numbers.negative_infinity,
         types=feature.types,
+        null_like=feature.null_like,
+        expected=feature.expected,
     )
-    if feature.numbers.moments.count:
-        message.numeric.moments.CopyFrom(moments_to_wire(feature.numbers.moments))
-        message.numeric.digest.CopyFrom(digest_to_wire(feature.numbers.digest))
-        message.numeric.histogram.CopyFrom(histogram_to_wire(feature.numbers.histogram))
-        if feature.numbers.binned is not None:
-            message.numeric.binned.edges_id = feature.numbers.binned.id
-            message.numeric.binned.counts.extend(feature.numbers.binned.counts)
-    if feature.categories.total:
-        message.categories.CopyFrom(frequent_to_wire(feature.categories))
+    if numbers.count:
+        message.numeric.CopyFrom(_numbers_to_wire(numbers))
+    if categories.total:
+        message.categories.CopyFrom(frequent_to_wire(categories.frequent))
+        if categories.dictionary is not None:
+            known = categories.dictionary
+            message.dictionary.CopyFrom(
+                pb.DictionaryCounts(
+                    id=known.id, counts=known.counts, other=known.other, unseen=known.unseen
+                )
+            )
     if feature.distinct is not None:
         message.distinct.CopyFrom(distinct_to_wire(feature.distinct))
     return message
@@ -69,34 +76,71 @@ def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> Feat
     """
     feature = FeatureProfile(
         missing=message.missing,
-        nan=message.nan,
-        positive_infinity=message.positive_infinity,
-        negative_infinity=message.negative_infinity,
+        null_like=message.null_like,
         types=dict(message.types),
+        expected=message.expected,
     )
     if message.HasField("numeric"):
-        numeric = message.numeric
-        feature.numbers.moments = moments_from_wire(numeric.moments)
-        feature.numbers.digest = digest_from_wire(numeric.digest)
-        feature.numbers.histogram = histogram_from_wire(numeric.histogram)
-        counts = {
-            feature.numbers.moments.count,
-            feature.numbers.digest.count,
-            feature.numbers.histogram.count,
-        }
-        if len(counts) != 1:
-            raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
-        if numeric.HasField("binned"):
-            edges = edges_of(numeric.binned.edges_id)
-            if edges is not None:
-                feature.numbers.binned = BinnedCounts(edges, tuple(numeric.binned.counts))
-                if feature.numbers.binned.count != feature.numbers.moments.count:
-                    raise ValueError("the counts on edges are not those of the numbers")
+        feature.numbers = _numbers_from_wire(message.numeric, edges_of)
+    feature.numbers.nan = message.nan
+    feature.numbers.positive_infinity = message.positive_infinity
+    feature.numbers.negative_infinity = message.negative_infinity
     if message.HasField("categories"):
-        feature.categories = frequent_from_wire(message.categories)
+        feature.categories = CategoryProfile(frequent_from_wire(message.categories))
+    if message.HasField("dictionary"):
+        known = message.dictionary
+        counts = DictionaryCounts(known.id, tuple(known.counts), known.other, known.unseen)
+        if counts.total != feature.categories.total:
+            raise ValueError("the counts on a dictionary are not those of the categories")
+        feature.categories.dictionary = counts
     if message.HasField("distinct"):
         feature.distinct = distinct_from_wire(message.distinct)
     return feature
+
+
+def _numbers_to_wire(numbers: NumericProfile) -> pb.Numeric:
+    message = pb.Numeric(
+        moments=moments_to_wire(numbers.moments),
+        digest=digest_to_wire(numbers.digest),
+        zero=numbers.zero,
+        negative=numbers.negative,
+        below_reference=numbers.below_reference,
+        above_reference=numbers.above_reference,
+    )
+    if numbers.histogram is not None:
+        message.histogram.CopyFrom(histogram_to_wire(numbers.histogram))
+    if numbers.binned is not None:
+        message.binned.edges_id = numbers.binned.id
+        message.binned.counts.extend(numbers.binned.counts)
+    return message
+
+
+def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf) -> NumericProfile:
+    numbers = NumericProfile(
+        zero=message.zero,
+        negative=message.negative,
+        below_reference=message.below_reference,
+        above_reference=message.above_reference,
+        moments=moments_from_wire(message.moments),
+        digest=digest_from_wire(message.digest),
+    )
+    counts = {numbers.moments.count, numbers.digest.count}
+    if message.HasField("histogram"):
+        numbers.histogram = histogram_from_wire(message.histogram)
+        counts.add(numbers.histogram.count)
+    if len(counts) != 1:
+        raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
+    if max(numbers.zero + numbers.negative, numbers.below_reference + numbers.above_reference) > (
+        numbers.count
+    ):
+        raise ValueError("the parts of a feature's numbers are more than all of them")
+    if message.HasField("binned"):
+        edges = edges_of(message.binned.edges_id)
+        if edges is not None:
+            numbers.binned = BinnedCounts(edges, tuple(message.binned.counts))
+            if numbers.binned.count != numbers.count:
+                raise ValueError("the counts on edges are not those of the numbers")
+    return numbers
 
 
 def service_to_wire(service: ServiceProfile) -> pb.Service:

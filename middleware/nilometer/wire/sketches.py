@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
 from nilometer.sketch.codec import from_rounded_bits, from_varints, rounded_bits, varints
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import Frequent
@@ -172,13 +173,15 @@ def frequent_from_wire(message: pb.Frequent) -> Frequent:
 
 
 def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
-    """Dense, or sparse where that is shorter."""
-    filled = np.flatnonzero(distinct.registers)
-    if filled.size * _SPARSE_BYTES < distinct.registers.size:
-        ranks = distinct.registers[filled].astype(np.int64)
-        sparse = (filled << 8) | ranks
+    """Six bits a register, or sparse where that is shorter."""
+    registers = distinct.registers
+    filled = np.flatnonzero(registers)
+    if filled.size * _SPARSE_BYTES < registers.size * 6 // 8:
+        sparse = (filled << 8) | registers[filled].astype(np.int64)
         return pb.Distinct(precision=distinct.precision, sparse=sparse.tolist())
-    return pb.Distinct(precision=distinct.precision, registers=distinct.registers.tobytes())
+    bits = np.unpackbits(registers[:, None], axis=1, count=6, bitorder="little")
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    return pb.Distinct(precision=distinct.precision, packed=packed)
 
 
 def distinct_from_wire(message: pb.Distinct) -> Distinct:
@@ -188,18 +191,45 @@ def distinct_from_wire(message: pb.Distinct) -> Distinct:
         ValueError: If there are not ``2**precision`` registers.
     """
     distinct = Distinct(message.precision)
-    if message.registers:
+    size = distinct.registers.size
+    if message.packed:
+        if len(message.packed) != size * 6 // 8:
+            raise ValueError(f"precision {message.precision} needs {size * 6 // 8} packed bytes")
+        raw = np.frombuffer(message.packed, dtype=np.uint8)
+        bits = np.unpackbits(raw, bitorder="little").reshape(size, 6)
+        distinct.registers = np.packbits(bits, axis=1, bitorder="little").ravel()
+    elif message.registers:
         registers = np.frombuffer(message.registers, dtype=np.uint8).copy()
-        if registers.size != distinct.registers.size:
-            raise ValueError(
-                f"precision {message.precision} needs {distinct.registers.size} registers"
-            )
+        if registers.size != size:
+            raise ValueError(f"precision {message.precision} needs {size} registers")
         distinct.registers = registers
     elif message.sparse:
         entries = np.asarray(message.sparse, dtype=np.int64)
-        if (entries >> 8).max() >= distinct.registers.size:
+        if (entries >> 8).max() >= size:
             raise ValueError("a sparse register is out of range")
         distinct.registers[entries >> 8] = entries & 0xFF
     if distinct.registers.max() > 64 - message.precision + 1:
         raise ValueError("a register is longer than a hash")
     return distinct
+
+
+def dictionary_to_wire(dictionary: Dictionary) -> pb.Dictionary:
+    """Field by field."""
+    return pb.Dictionary(
+        names=[name.encode("utf-8", "replace").decode() for name in dictionary.names],
+        hashes=dictionary.hashes,
+        complete=dictionary.complete,
+    )
+
+
+def dictionary_from_wire(message: pb.Dictionary) -> Dictionary:
+    """A dictionary.
+
+    Raises:
+        ValueError: If it holds more than a reference may publish.
+    """
+    if len(message.names) > DICTIONARY_NAMES or len(message.hashes) > DICTIONARY_HASHES:
+        raise ValueError(
+            f"a dictionary has at most {DICTIONARY_NAMES} names and {DICTIONARY_HASHES} hashes"
+        )
+    return Dictionary(tuple(message.names), tuple(message.hashes), message.complete)

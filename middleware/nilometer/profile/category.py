@@ -1,0 +1,310 @@
+"""The categories of one column: a reference's dictionary, what is outside it, and what is new.
+
+Counts on the dictionary, on `other` (what the reference knew beside it) and on `unseen` (what it
+never held) are exact and merge exactly. Names of what is new come from a bounded heavy-hitter
+sketch. Names are in memory only while they are counted: on the way out of a recorder those that
+nobody published become pseudonyms under a key, or, without a key, lose their name.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
+from nilometer.sketch.hashing import Hashes, hash_strings
+
+DICTIONARY_NAMES = 20  # of a reference that have a count of their own
+DICTIONARY_HASHES = 4096  # further names of a reference that are told from unseen ones
+MAX_NAME_CHARACTERS = 64  # of a category; a longer string is text and has no name
+MAX_WAITING = 4096  # different names that are counted before they are folded into sketches
+MASK_PREFIX = "~"  # marks a category whose name was replaced by a pseudonym
+_NOTHING = (
+    "", " ", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "nil", "null", "none", "undefined",
+    "missing", "<na>", "(null)",
+)  # fmt: skip
+# Strings that stand for nothing, in the cases that people and exports write.
+NULL_LIKE = frozenset(form for word in _NOTHING for form in (word, word.upper(), word.title()))
+
+
+def pseudonym(name: str, key: bytes) -> str:
+    """A fixed 48-bit pseudonym of a category under *key*, 1 to 64 bytes.
+
+    Equal names stay equal wherever the key is the same; without the key a guess cannot be checked.
+    """
+    packed = name.encode("utf-8", "surrogatepass")
+    return MASK_PREFIX + hashlib.blake2b(packed, digest_size=6, key=key[:64]).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """The names that a reference has for a column.
+
+    Attributes:
+        names: Those with counts of their own, most frequent first; at most `DICTIONARY_NAMES`.
+        hashes: 64-bit hashes of the others, ascending; at most `DICTIONARY_HASHES`.
+        complete: Whether names and hashes are all that the reference held: what is in neither is
+            then unseen, else it may be either and counts as other.
+    """
+
+    names: tuple[str, ...]
+    hashes: tuple[int, ...] = ()
+    complete: bool = True
+
+    @property
+    def id(self) -> str:
+        """A name of the dictionary: equal ones, equal name."""
+        packed = "\0".join((*self.names, str(self.complete), *map(str, self.hashes)))
+        return hashlib.blake2b(packed.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class DictionaryCounts:
+    """Exact counts on a dictionary.
+
+    Attributes:
+        id: Of the dictionary.
+        counts: Of each of its names, in its order.
+        other: Of names that the reference had beside them.
+        unseen: Of names that it never had.
+    """
+
+    id: str
+    counts: tuple[int, ...]
+    other: int = 0
+    unseen: int = 0
+
+    @property
+    def total(self) -> int:
+        """Categories observed."""
+        return sum(self.counts) + self.other + self.unseen
+
+    def plus(self, other: Self) -> Self:
+        """Both on the same dictionary, added."""
+        added = zip(self.counts, other.counts, strict=True)
+        return type(self)(
+            self.id,
+            tuple(ours + theirs for ours, theirs in added),
+            self.other + other.other,
+            self.unseen + other.unseen,
+        )
+
+
+@dataclass(slots=True)
+class CategoryProfile:
+    """What is known of the categories of a column.
+
+    Attributes:
+        frequent: The most frequent names, published or as pseudonyms, with their error.
+        dictionary: Exact counts on the reference's dictionary; None without one.
+    """
+
+    frequent: Frequent = field(default_factory=Frequent)
+    dictionary: DictionaryCounts | None = None
+
+    @property
+    def total(self) -> int:
+        """Categories observed."""
+        return self.frequent.total
+
+    def top(self, k: int) -> list[tuple[str, int]]:
+        """The *k* most frequent names that are kept, with upper bounds of their counts."""
+        return self.frequent.top(k)
+
+    def merge(self, other: Self) -> Self:
+        """The profile of both columns."""
+        return self.merge_all((self, other))
+
+    @classmethod
+    def merge_all(cls, profiles: Iterable[Self]) -> Self:
+        """One profile of all columns, the same for every order of *profiles*.
+
+        Counts on a dictionary survive only where all that have categories have the same one.
+        """
+        held = list(profiles)
+        merged = cls(Frequent.merge_all(part.frequent for part in held))
+        parts = [part.dictionary for part in held if part.total]
+        if parts and len({part.id if part else "" for part in parts}) == 1:
+            for part in parts:
+                if part is not None:
+                    known = merged.dictionary
+                    merged.dictionary = part if known is None else known.plus(part)
+        return merged
+
+    def suppressed(self, fewest: int) -> Self:
+        """Without pseudonyms that stand for fewer than *fewest* observations; totals stay."""
+        frequent = self.frequent
+        kept = {
+            name: count
+            for name, count in frequent.counts.items()
+            if count >= fewest or not name.startswith(MASK_PREFIX)
+        }
+        if len(kept) == len(frequent.counts):
+            return self
+        errors = {name: error for name, error in frequent.errors.items() if name in kept}
+        return type(self)(
+            Frequent(frequent.capacity, frequent.total, kept, errors), self.dictionary
+        )
+
+    def describe(self) -> str:
+        """A table for a reader: name, count, share."""
+        rows = [f"{'category':<24} {'count':>10} {'share':>7}"]
+        shown = [*self.top(20), ("(other)", self.frequent.other)]
+        for name, count in shown:
+            if count:
+                rows.append(f"{name[:24]:<24} {count:>10} {count / max(self.total, 1):>7.1%}")
+        if self.dictionary is not None:
+            rows.append(f"{'(unseen in reference)':<24} {self.dictionary.unseen:>10}")
+        return "\n".join(rows)
+
+
+class CategoryRecorder:
+    """Categories on their way into a `CategoryProfile`. One owner.
+
+    Args:
+        dictionary: Of the reference; None where there is none.
+        readable: Whether every name up to 64 characters may be kept as it is.
+        key: Of pseudonyms; without one, names that are not published are not kept at all.
+        capacity: Of the heavy hitters.
+    """
+
+    __slots__ = (
+        "_capacity", "_codes", "_dictionary", "_distinct", "_hashes", "_key", "_known",
+        "_profile", "_readable", "_waiting", "null_like",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        dictionary: Dictionary | None,
+        *,
+        readable: bool = False,
+        key: bytes = b"",
+        distinct: Distinct | None = None,
+        capacity: int = DEFAULT_CAPACITY,
+    ) -> None:
+        self._dictionary = dictionary
+        self._readable = readable
+        self._key = key
+        self._capacity = capacity
+        self._profile = CategoryProfile(Frequent(capacity))
+        self._waiting: dict[str, int] = {}
+        self._distinct = distinct
+        self.null_like = 0  # strings that stand for nothing and were not counted as categories
+        names = dictionary.names if dictionary else ()
+        self._known = frozenset(names)
+        self._hashes, self._codes = _lookup(names, dictionary.hashes if dictionary else ())
+
+    def observe(self, counted: Mapping[str, int]) -> None:
+        """Add names that are counted already."""
+        waiting = self._waiting
+        for name, count in counted.items():
+            waiting[name] = waiting.get(name, 0) + count
+        if len(waiting) > MAX_WAITING:
+            self._fold()
+
+    def profile(self) -> CategoryProfile:
+        """Everything observed so far."""
+        self._fold()
+        return self._profile
+
+    def _fold(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            names = list(waiting)
+            counts = np.fromiter(waiting.values(), dtype=np.int64, count=len(names))
+            self.observe_hashed(hash_strings(names), counts, names.__getitem__)
+
+    def observe_hashed(
+        self, hashes: Hashes, counts: NDArray[np.int64], name_of: Callable[[int], str]
+    ) -> None:
+        """Add different names by their hashes and counts, each of shape (n,), n > 0.
+
+        *name_of* gives the name at an index; it is asked for few of them.
+        """
+        place = np.minimum(self._hashes.searchsorted(hashes), self._hashes.size - 1)
+        codes = np.where(self._hashes[place] == hashes, self._codes[place], _NEW)
+        nothing = codes == _NOTHING_CODE
+        if nothing.any():
+            self.null_like += int(counts[nothing].sum())
+            kept = np.flatnonzero(~nothing)
+            hashes, counts, codes = hashes[kept], counts[kept], codes[kept]
+            if not kept.size:
+                return
+        else:
+            kept = np.arange(counts.size)
+        total = int(counts.sum())
+        if self._distinct is not None:
+            self._distinct.observe_hashes(hashes)
+        known = codes >= 0
+        if self._dictionary is not None:
+            found = np.zeros(len(self._dictionary.names), dtype=np.int64)
+            np.add.at(found, codes[known], counts[known])
+            other = int(counts[codes == _OTHER].sum())
+            unseen = total - int(found.sum()) - other
+            if not self._dictionary.complete:
+                other, unseen = other + unseen, 0
+            on = DictionaryCounts(self._dictionary.id, tuple(found.tolist()), other, unseen)
+            held = self._profile.dictionary
+            self._profile.dictionary = on if held is None else held.plus(on)
+        # Names that may not be shown must not push out those that may.
+        shown = np.arange(counts.size)
+        if not (self._key or self._readable):
+            shown = np.flatnonzero(known | (codes == _PUBLIC))
+        if shown.size > self._capacity:
+            # The largest counts; where they tie, the smallest hashes: an order of the names alone.
+            least = -np.partition(-counts[shown], self._capacity - 1)[self._capacity - 1]
+            shown = shown[counts[shown] >= least]
+            order = np.lexsort((hashes[shown], -counts[shown]))
+            shown = shown[order[: self._capacity]]
+        names: dict[str, int] = {}
+        for at, count in zip(kept[shown].tolist(), counts[shown].tolist(), strict=True):
+            name = self._shown(name_of(at))
+            if name:
+                names[name] = names.get(name, 0) + count
+        fresh = Frequent(self._capacity, total, names)
+        frequent = self._profile.frequent
+        self._profile.frequent = frequent.merge(fresh) if frequent.total else fresh
+
+    def _shown(self, name: str) -> str:
+        if (
+            name in self._known
+            or name in _PUBLIC_NAMES
+            or (self._readable and len(name) <= MAX_NAME_CHARACTERS)
+        ):
+            return name
+        return pseudonym(name, self._key) if self._key else ""
+
+
+# What a hash is that stands for no name of the dictionary.
+_NEW, _OTHER, _NOTHING_CODE, _PUBLIC = -1, -2, -3, -4
+_PUBLIC_NAMES = ("false", "true")  # of booleans: there is nothing to hide
+
+
+def _lookup(names: tuple[str, ...], others: tuple[int, ...]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Ascending hashes that mean something, and what: an index of *names*, or a code."""
+    nothing = sorted(NULL_LIKE.difference(names))
+    public = [name for name in _PUBLIC_NAMES if name not in names]
+    beside = set(others).difference(hash_strings([*nothing, *public]).tolist())
+    others = tuple(beside)
+    hashes = np.concatenate(
+        [
+            hash_strings(names),
+            np.array(others, dtype=np.uint64),
+            hash_strings(nothing),
+            hash_strings(public),
+        ]
+    )
+    codes = np.concatenate(
+        [
+            np.arange(len(names)),
+            np.full(len(others), _OTHER),
+            np.full(len(nothing), _NOTHING_CODE),
+            np.full(len(public), _PUBLIC),
+        ]
+    )
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], codes[order]
