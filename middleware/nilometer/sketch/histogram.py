@@ -11,6 +11,8 @@ Source: OpenTelemetry metrics data model, "ExponentialHistogram".
 """
 
 import hashlib
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.errors import IncompatibleSketches
+from nilometer.sketch.codec import between
 from nilometer.sketch.tdigest import TDigest
 
 Floats = NDArray[np.float64]
@@ -170,9 +173,14 @@ _MANTISSAS = np.asarray(
 _SMALLEST_NORMAL = 2.0**-1000  # below it bounds could not be told apart in float64
 
 
+_BISECTED = _MANTISSAS.tolist()
+
+
 def _index(value: float, scale: int) -> int:
     """The bucket of one positive value."""
-    return int(_indices(np.array([value]), scale)[0])
+    mantissa, exponent = math.frexp(value)
+    fine = ((exponent - 1) << MAX_SCALE) + bisect_left(_BISECTED, mantissa) - 1
+    return fine >> (MAX_SCALE - scale)
 
 
 def _indices(values: Floats, scale: int) -> NDArray[np.int64]:
@@ -210,7 +218,7 @@ def _side_of(ordered: Floats, scale: int) -> tuple[int, NDArray[np.int64]]:
     if ordered[0] < _SMALLEST_NORMAL:
         return first, np.bincount(_indices(ordered, scale) - first)
     up_to = ordered.searchsorted(_upper_bounds(first, last, scale), "right")
-    return first, np.diff(up_to, prepend=0, append=ordered.size)
+    return first, between(up_to, ordered.size)
 
 
 def _downscaled(
@@ -340,7 +348,7 @@ class BinnedCounts:
     def of_sorted(cls, ordered: Floats, edges: Sequence[float]) -> Self:
         """The same of values that ascend already."""
         below = ordered.searchsorted(np.asarray(edges, dtype=np.float64), "left")
-        counts = np.diff(below, prepend=0, append=ordered.size)
+        counts = between(below, ordered.size)
         return cls(tuple(edges), tuple(counts.tolist()))
 
     @classmethod

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from nilometer.errors import IncompatibleSketches
 
 DESCRIBED = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
-BUFFER = 4096  # observations that wait for one sort
+BUFFER = 8192  # observations that wait for one sort
 DENSITY = 1.25  # cells for each unit of compression
 BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # cell bounds beside them, in cells
 MAX_WALLS = 4  # heavy atoms beside which cells are finer
@@ -314,7 +314,7 @@ def _of_ordered(ordered: Floats, compression: float) -> Centroids:
     """Centroids of observations that ascend, shape (n,)."""
     starts = _run_starts(ordered)
     if starts.size < ordered.size:
-        weights = np.diff(starts, append=ordered.size).astype(np.float64)
+        weights = _sizes(starts, ordered.size).astype(np.float64)
         return _celled(ordered[starts], weights, np.ones(starts.size, np.bool_), compression)
     # Without ties the cells depend on the number of observations alone.
     starts, weights, alone = _plain_cells(ordered.size, compression)
@@ -331,7 +331,7 @@ def _celled(means: Floats, weights: Floats, atoms: Bools, compression: float) ->
     after = np.cumsum(weights)
     starts = _cell_starts((after - weights / 2) / after[-1], compression)
     starts = _beside_atoms(weights, atoms, after, starts, compression)
-    sizes = np.diff(starts, append=means.size)
+    sizes = _sizes(starts, means.size)
     kept = np.add.reduceat(weights, starts)
     alone = sizes == 1
     with np.errstate(over="ignore"):
@@ -364,11 +364,17 @@ def _beside_atoms(
     return np.unique(np.concatenate([starts, found[found < weights.size]]))
 
 
+_FIRST = np.zeros(1, dtype=np.intp)
+
+
 def _cell_starts(middle: Floats, compression: float) -> NDArray[np.intp]:
     """Index of the first point of each cell that has one; *middle* are ascending shares."""
-    starts = np.searchsorted(middle, _cell_bounds(compression))
-    starts = starts[starts < middle.size]
-    return np.unique(np.concatenate([[0], starts]))
+    starts = middle.searchsorted(_cell_bounds(compression))
+    kept = np.empty(starts.size, dtype=np.bool_)
+    kept[0] = starts[0] > 0
+    np.greater(starts[1:], starts[:-1], out=kept[1:])
+    kept &= starts < middle.size
+    return np.concatenate([_FIRST, starts[kept]])
 
 
 @lru_cache(maxsize=64)
@@ -383,8 +389,16 @@ def _cell_bounds(compression: float) -> Floats:
 def _plain_cells(count: int, compression: float) -> tuple[NDArray[np.intp], Floats, Bools]:
     """Starts, weights and whether a cell holds one, for *count* different observations."""
     starts = _cell_starts((np.arange(count) + 0.5) / count, compression)
-    weights = np.diff(starts, append=count).astype(np.float64)
+    weights = _sizes(starts, count).astype(np.float64)
     return starts, weights, weights == 1.0
+
+
+def _sizes(starts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
+    """Lengths of the runs that begin at *starts* and end at *total*."""
+    sizes = np.empty(starts.size, dtype=np.intp)
+    np.subtract(starts[1:], starts[:-1], out=sizes[:-1])
+    sizes[-1] = total - starts[-1]
+    return sizes
 
 
 def _run_starts(values: Floats) -> NDArray[np.intp]:
