@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from nilometer.alert import Evaluation, Verdict, evaluate
-from nilometer.capture.observation import unpack
 from nilometer.capture.profiling import Profiling
+from nilometer.capture.segments import Segments
 from nilometer.clock import NANOSECONDS, Clock
 from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import NilometerError
@@ -101,6 +101,7 @@ class Engine:
         self._window_ns = settings.window_seconds * NANOSECONDS
         self._inbox: queue.Queue[Arrival | _Flush] = queue.Queue(INBOX_BATCHES)
         self._stopping = threading.Event()
+        self._segments = Segments.of(settings.segments)
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
         # Taken from the profiles and not committed yet; the profile only where it was made here.
@@ -204,7 +205,7 @@ class Engine:
             profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
         try:
             samples = [sample_from_wire(partial) for partial in batch.partials]
-            observations = unpack(batch.observations) if batch.observations else []
+            observed = profiling.observe_packed(batch.observations) if batch.observations else 0
         except (msgspec.DecodeError, ValueError, NilometerError):
             lost = {DropReason.MALFORMED_BATCH.value: batch.count}
             profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
@@ -214,8 +215,7 @@ class Engine:
             key = WindowKey(entity, sample.labels, Window.containing(start, self._window_ns))
             self._inside.setdefault(key, []).append(sample)
             self._watermark(entity, start)
-        if observations:
-            profiling.observe(observations)
+        if observed:
             self._watermark(entity, profiling.latest_ns)
 
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
@@ -229,6 +229,9 @@ class Engine:
                 labels,
                 self._window_ns,
                 spec_of=lambda summary: self._plans.rules.spec(entity, summary, readable),
+                segments=self._segments,
+                max_label_sets=self._settings.max_label_sets,
+                sample=self._settings.sample,
             )
         profiling.event_time_field = event_time_field
         return profiling
@@ -326,6 +329,9 @@ class Engine:
         )
         evaluations: list[Evaluation] = []
         if key.window.end_ns > self._buffer.closed_until(key.entity, key.labels):
+            schema = rules.schema(key.entity)
+            changes = schema.sample(samples) if schema is not None else None
+            samples += [changes] if changes is not None else []
             evaluations = evaluate_all(rules, samples)
         else:
             self._counters.add(Counter.WINDOWS_LATE)

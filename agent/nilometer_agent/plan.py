@@ -10,6 +10,7 @@ import grpc
 from nilometer.alert import Alerter
 from nilometer.errors import NilometerError
 from nilometer.profile import FeatureSpec, Reference
+from nilometer.profile.schema import Schema
 from nilometer.sketch.histogram import edges_id
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.profiles import EdgesOf
@@ -30,7 +31,11 @@ class Rules:
     """
 
     def __init__(
-        self, references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+        self,
+        references: list[Reference],
+        alerters: list[Alerter],
+        names_key: bytes = b"",
+        declared: Mapping[str, Schema] | None = None,
     ) -> None:
         self._names_key = names_key
         self._references: dict[str, dict[str, Reference]] = {}
@@ -39,11 +44,20 @@ class Rules:
         self._alerters: dict[str, list[Alerter]] = {}
         for alerter in alerters:
             self._alerters.setdefault(alerter.entity, []).append(alerter)
+        self._declared = declared or {}
         self._specs: dict[tuple[str, str], FeatureSpec] = {}
 
     def references(self, entity: str) -> Mapping[str, Reference]:
         """References of *entity* by name."""
         return self._references.get(entity, {})
+
+    def schema(self, entity: str) -> Schema | None:
+        """The fields that *entity* should have: declared, or those of its newest reference."""
+        declared = self._declared.get(entity)
+        if declared is not None:
+            return declared
+        newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
+        return None if newest is None else Schema.of_reference(newest)
 
     def edges_of(self, entity: str) -> EdgesOf:
         """Edges of the references of *entity*, by their name."""
@@ -83,17 +97,23 @@ class PlanKeeper:
         buffer: Where the last plan stands for when the collector is away.
         stub: Of the collector; None without one.
         names_key: Of pseudonyms; empty takes the collector's.
+        declared: Schemas by entity that stand before a reference's.
     """
 
     def __init__(
-        self, buffer: Buffer, stub: CollectorServiceStub | None, names_key: bytes = b""
+        self,
+        buffer: Buffer,
+        stub: CollectorServiceStub | None,
+        names_key: bytes = b"",
+        declared: Mapping[str, Schema] | None = None,
     ) -> None:
+        self._declared = declared or {}
         self._buffer = buffer
         self._stub = stub
         self._version = ""
         self.entities: set[str] = set()
         self._names_key = names_key
-        self.rules = Rules([], [], names_key)
+        self.rules = Rules([], [], names_key, self._declared)
         self.wanted = threading.Event()  # set when an entity was seen for the first time
         stored = buffer.plan()
         if stored is not None:
@@ -127,7 +147,7 @@ class PlanKeeper:
         except (ValueError, NilometerError) as error:
             log.error("plan refused", extra={"reason": str(error)})  # noqa: TRY400
             return False
-        self.rules = Rules(references, alerters, self._names_key or plan.names_key)
+        self.rules = Rules(references, alerters, self._names_key or plan.names_key, self._declared)
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in references}
         return True

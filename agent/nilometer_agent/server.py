@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 import nilometer
 from nilometer.clock import NANOSECONDS, Clock, SystemClock
 from nilometer.errors import ConfigError
+from nilometer.profile.schema import Schema
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     SERVER_OPTIONS,
@@ -161,7 +162,12 @@ class Agent:
         if settings.collector:
             self._channel = grpc.insecure_channel(settings.collector, options=CHANNEL_OPTIONS)
             stub = collector_stub(self._channel)
-        self.plans = PlanKeeper(self.buffer, stub, settings.names_key.encode())
+        self.plans = PlanKeeper(
+            self.buffer,
+            stub,
+            settings.names_key.encode(),
+            {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+        )
         self.shipper = Shipper(
             settings.agent_name,
             self.buffer,

@@ -4,10 +4,12 @@ import socket
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
+from nilometer.capture.segments import Segments
 from nilometer.capture.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
 from nilometer.errors import ConfigError
+from nilometer.profile.schema import Schema
 from nilometer.settings import Settings
 
 PREFIX = "NILOMETER_AGENT_"
@@ -36,6 +38,14 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             that nobody published are not kept.
         suppress_below: Pseudonyms that stand for fewer observations of a window are left out of
             its sample; totals keep them.
+        segments: Labels from fields, such as ``{region = "input.region"}``; their values are
+            published. Each observation has one label set, so label sets add up to the whole.
+        schemas: Fields by entity, such as ``{scorer = {"input.amount" = "number"}}``; a question
+            mark makes one optional. Without, a schema is that of the newest reference.
+        max_label_sets: Label sets of an entity in one window; what comes after is one more, with
+            the label ``nilometer_overflow``.
+        sample: Share of observations whose bodies are decoded and profiled; all requests are
+            counted, and coverage says how many were sampled out.
         otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         otlp_protocol: ``grpc`` or ``http/protobuf``.
         otlp_interval_seconds: How often metrics are exported.
@@ -56,6 +66,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     readable_categories: tuple[str, ...] = ()
     names_key: str = ""
     suppress_below: Annotated[int, Meta(ge=1)] = 5
+    segments: dict[str, str] = field(default_factory=dict)
+    schemas: dict[str, dict[str, str]] = field(default_factory=dict)
+    max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
+    sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     otlp_endpoint: str = ""
     otlp_protocol: str = "grpc"
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
@@ -63,6 +77,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
     def __post_init__(self) -> None:
+        Segments.of(self.segments)
+        for fields in self.schemas.values():
+            Schema.declared(fields)
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
             raise ConfigError(
                 f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from nilometer.alert import Alerter, Evaluation
-from nilometer.entity import SERVICE, entity_name, role_of
+from nilometer.entity import SCHEMA, SERVICE, entity_name, role_of
 from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
@@ -23,6 +23,7 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.profile.category import DICTIONARY_NAMES
+from nilometer.profile.service import LIMIT
 from nilometer.sketch.distinct import DEFAULT_PRECISION
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.histogram import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
@@ -130,7 +131,7 @@ def check_reference(reference: Reference) -> None:
 
 def check_summary(name: str) -> None:
     """Refuse a summary's name that no role starts, or that is not fit to be shown."""
-    if name != SERVICE and role_of(name) is None:
+    if name not in {SERVICE, SCHEMA} and role_of(name) is None:
         raise Refused(
             f"summary {name[:64]!r} must be 'service' or start with a role such as input."
         )
@@ -240,18 +241,27 @@ def _check_service(service: ServiceProfile) -> None:
     _check_kinds("statuses", service.statuses, MAX_STATUSES)
     _check_numbers("latency_sum_seconds", service.latency_sum)
     _check_counts("service", (service.count,))
-    for histogram in (service.latency, service.request_bytes, service.response_bytes):
-        _check_histogram(histogram)
+    _check_kinds("stream_ends", service.streams.ends)
+    _check_counts("streams", (service.in_flight_max, service.streams.chunks))
+    _check_numbers("stream sums", service.streams.first_byte_sum, service.streams.chunk_gap_sum)
+    for histogram in (
+        service.latency,
+        service.request_bytes,
+        service.response_bytes,
+        service.streams.first_byte,
+        service.streams.chunk_gap,
+    ):
+        _check_histogram(histogram, LIMIT)
 
 
-def _check_histogram(histogram: ExponentialHistogram) -> None:
+def _check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -> None:
     """Buckets near each other: merging fills the distance between the outermost."""
     if not MIN_SCALE <= histogram.scale <= MAX_SCALE:
         raise Refused(f"a histogram's scale must be {MIN_SCALE} to {MAX_SCALE}")
     scaled = SPAN_OF_FLOAT64 * 2.0**histogram.scale + 2
     for side in (histogram.positive, histogram.negative):
-        if len(side.counts) > MAX_BUCKETS:
-            raise Refused(f"a histogram has at most {MAX_BUCKETS} buckets a side")
+        if len(side.counts) > limit:
+            raise Refused(f"a histogram has at most {limit} buckets a side")
         if side.counts and not -scaled <= side.offset <= side.offset + len(side.counts) <= scaled:
             raise Refused("a histogram's buckets are beyond float64")
     _check_counts("histogram", (histogram.count, *histogram.positive.counts))

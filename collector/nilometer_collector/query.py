@@ -137,7 +137,7 @@ class Query:
                 SummaryView(
                     entity=entity,
                     name=name,
-                    data_type="service" if role is None else data_type(numbers, categories),
+                    data_type="service" if name == SERVICE else data_type(numbers, categories),
                     role="service" if role is None else role.value,
                     health=self._health(parts, key in judged, key in is_open),
                     observations=_seen(parts),

@@ -6,6 +6,7 @@ from enum import Enum
 from nilometer.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+SCHEMA = "schema"  # the summary of changes of fields, present where a schema is known
 SERVICE = "service"  # the summary of requests, present for every served entity
 
 

@@ -23,6 +23,15 @@ class Outcome(Enum):
                 return False
 
 
+class StreamEnd(Enum):
+    """How an answer in pieces ended."""
+
+    COMPLETED = "completed"
+    CLIENT_LEFT = "client_left"  # the client went before it was complete
+    ERROR = "error"  # the application raised in mid-stream, or the protocol said so
+    STALLED = "stalled"  # pieces stopped coming for longer than the service's limit
+
+
 class DropReason(Enum):
     """Why an observation was lost for good."""
 

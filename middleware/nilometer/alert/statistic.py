@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import Content
+from nilometer.reasons import StreamEnd
 
 Statistic = Callable[[Content], float | None]
 
@@ -23,6 +24,59 @@ def _latency(q: float) -> Statistic:
         return content.latency.quantile(q) if isinstance(content, ServiceProfile) else None
 
     return latency
+
+
+def _first_byte(q: float) -> Statistic:
+    def first_byte(content: Content) -> float | None:
+        if not isinstance(content, ServiceProfile):
+            return None
+        return content.streams.first_byte.quantile(q)
+
+    return first_byte
+
+
+def _chunk_gap(q: float) -> Statistic:
+    def chunk_gap(content: Content) -> float | None:
+        if not isinstance(content, ServiceProfile):
+            return None
+        return content.streams.chunk_gap.quantile(q)
+
+    return chunk_gap
+
+
+def _broken_streams_ratio(content: Content) -> float | None:
+    if not isinstance(content, ServiceProfile) or not content.streams.count:
+        return None
+    return 1 - content.streams.ends.get(StreamEnd.COMPLETED.value, 0) / content.streams.count
+
+
+def _in_flight_max(content: Content) -> float | None:
+    return float(content.in_flight_max) if isinstance(content, ServiceProfile) else None
+
+
+def _null_like_ratio(content: Content) -> float | None:
+    if isinstance(content, ServiceProfile) or not content.cells:
+        return None
+    return content.null_like / content.cells
+
+
+def _type_error_ratio(content: Content) -> float | None:
+    if isinstance(content, ServiceProfile) or not content.expected or not content.cells:
+        return None
+    return sum(content.type_errors.values()) / content.cells
+
+
+def _outside_reference_ratio(content: Content) -> float | None:
+    if isinstance(content, ServiceProfile) or not content.numbers.count:
+        return None
+    numbers = content.numbers
+    return (numbers.below_reference + numbers.above_reference) / numbers.count
+
+
+def _unseen_ratio(content: Content) -> float | None:
+    if isinstance(content, ServiceProfile) or content.categories.dictionary is None:
+        return None
+    return content.categories.dictionary.unseen / max(content.categories.total, 1)
 
 
 def _mean(content: Content) -> float | None:
@@ -62,7 +116,9 @@ def _count(content: Content) -> float | None:
 
 
 COUNT = "count"  # judged however small it is: a minimum would make it blind
-CELL_SHARES = frozenset({"missing_ratio", "non_finite_ratio"})  # of all cells, not of values
+CELL_SHARES = frozenset(
+    {"missing_ratio", "non_finite_ratio", "null_like_ratio", "type_error_ratio"}
+)  # of all cells, not of values
 
 # Unit: that of the feature, or as the name says; ratios 0 to 1, latencies in seconds.
 STATISTICS: Mapping[str, Statistic] = {
@@ -77,8 +133,17 @@ STATISTICS: Mapping[str, Statistic] = {
     "p99": _quantile(0.99),
     "missing_ratio": _missing_ratio,
     "non_finite_ratio": _non_finite_ratio,
+    "null_like_ratio": _null_like_ratio,
+    "type_error_ratio": _type_error_ratio,
+    "outside_reference_ratio": _outside_reference_ratio,
+    "unseen_ratio": _unseen_ratio,
     "error_ratio": _error_ratio,
     "latency_p50_seconds": _latency(0.5),
     "latency_p90_seconds": _latency(0.9),
     "latency_p99_seconds": _latency(0.99),
+    "first_byte_p50_seconds": _first_byte(0.5),
+    "first_byte_p99_seconds": _first_byte(0.99),
+    "chunk_gap_p99_seconds": _chunk_gap(0.99),
+    "broken_streams_ratio": _broken_streams_ratio,
+    "in_flight_max": _in_flight_max,
 }

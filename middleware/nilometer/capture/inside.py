@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from nilometer.capture.link import AgentLink
-from nilometer.capture.observation import Observation
 from nilometer.capture.pack import Packed, packed_all, with_spoilt
 from nilometer.capture.profiling import Profiling
+from nilometer.capture.segments import Segments
 from nilometer.capture.settings import CaptureSettings
 from nilometer.capture.sink import Captured
 from nilometer.labels import Labels
@@ -26,6 +26,7 @@ from nilometer.wire.services import CaptureBatch
 
 SLICE_SECONDS = 0.0003  # of interpreter time before it is let go
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
+OBSERVED_AT_ONCE = 32  # observations: about as many as fit into a slice
 DELTA_SECONDS = 1.0  # how often finished deltas are handed on
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
 MAX_SAMPLES_IN_MEMORY = 10_000
@@ -60,6 +61,7 @@ class InsideOutlet:
             WINDOW_NS,
             spec_of=self._spec_of,
             event_time_field=settings.event_time_field,
+            segments=Segments.of(settings.segments),
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
@@ -91,9 +93,9 @@ class InsideOutlet:
         self._hand_on_deltas()
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
 
-    def _observing(self, arrays: Iterable[Packed]) -> Iterator[None]:
-        for array in arrays:
-            self._profiling.observe([Observation(*array)])
+    def _observing(self, arrays: Sequence[Packed]) -> Iterator[None]:
+        for start in range(0, len(arrays), OBSERVED_AT_ONCE):
+            self._profiling.observe_arrays(arrays[start : start + OBSERVED_AT_ONCE])
             yield
 
     def _hand_on_deltas(self) -> None:

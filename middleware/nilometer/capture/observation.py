@@ -4,6 +4,8 @@ The worker packs plain tuples in this order; the agent reads them as `Observatio
 to the end and have a default, so that an older worker stays readable.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -26,6 +28,17 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         request_body: None when it was over the cap.
         response_body: None when it was over the cap.
         event_time: What the named header said, or empty.
+        in_flight: Requests of this process in flight when this one began, itself included.
+        first_byte: Seconds until the first byte of the response's body; 0 without one.
+        chunks: Pieces of the response's body that had bytes.
+        chunk_gaps: Seconds between successive pieces, little-endian float32, at most 512.
+        stream_end: A value of `StreamEnd` for an answer of more than one piece, else empty.
+        prediction_id: What names the prediction for its ground truth, or empty.
+        trace_parent: The W3C header as it came, or empty.
+        parent_entity: The monitored entity that asked, or empty.
+        labels: Of this observation alone, from headers or user code.
+        values: MessagePack map of what `nilometer.log` was given, or empty.
+        query: Of the URL, only where a setting asks for it.
     """
 
     arrival_ns: int
@@ -43,9 +56,21 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     request_body: bytes | None
     response_body: bytes | None
     event_time: str = ""
+    in_flight: int = 0
+    first_byte: float = 0.0
+    chunks: int = 0
+    chunk_gaps: bytes = b""
+    stream_end: str = ""
+    prediction_id: str = ""
+    trace_parent: str = ""
+    parent_entity: str = ""
+    labels: dict[str, str] | None = None
+    values: bytes = b""
+    query: str = ""
 
 
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above
+raw_arrays = msgspec.msgpack.Decoder(list[list[Any]]).decode  # of one batch, unchecked inside
 _decoder = msgspec.msgpack.Decoder(list[Observation])
 
 

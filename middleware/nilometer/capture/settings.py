@@ -43,6 +43,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         event_time_field: Input field that holds it.
         readable_categories: Patterns of summaries whose category names may be stored; used
             where profiles are made in the process.
+        segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
+            made in the process; an agent has a setting of its own. Their values are published.
         names_key: Secret of the pseudonyms of all other names, where profiles are made in the
             process; without it they are not kept.
     """
@@ -61,11 +63,16 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     event_time_header: str = ""
     event_time_field: str = ""
     readable_categories: tuple[str, ...] = ()
+    segments: dict[str, str] = field(default_factory=dict)
     names_key: str = ""
 
     def __post_init__(self) -> None:
         entity_name(self.entity)
         Labels.of(self.labels)
+        if self.segments:
+            from nilometer.capture.segments import Segments  # brings numpy, which the tee can spare
+
+            Segments.of(self.segments)
         if self.agent != AUTO and not self.agent.startswith("unix:/"):
             raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
 from nilometer.reasons import UndecodableReason
@@ -12,6 +15,7 @@ MAX_COLUMNS = 1000  # of one body; more is not a table
 VALUE = "value"  # the column of a body that is a bare value
 
 Row = Mapping[str, Cell]
+Column = Sequence[Cell] | NDArray[np.generic]  # cells, or an array of shape (rows, ...)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Block:
     """Columns of equal length: ``len(column) == rows`` for each."""
 
     rows: int
-    columns: Mapping[str, Sequence[Cell]]
+    columns: Mapping[str, Column]
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class Side:
         self._blocks.extend(other._blocks)
         self.rows += other.rows
 
-    def columns(self, expected: set[str]) -> dict[str, list[Cell]]:
+    def columns(self, expected: set[str]) -> dict[str, Column]:
         """Every column that was seen or is *expected*; a cell that is absent is None."""
         names: dict[str, None] = dict.fromkeys(expected)
         for row in self._singles:
@@ -54,13 +58,21 @@ class Side:
                 names.update(dict.fromkeys(row))
         for block in self._blocks:
             names.update(dict.fromkeys(block.columns))
-        columns: dict[str, list[Cell]] = {}
-        for name in names:
-            cells = [row.get(name) for row in self._singles]
-            for block in self._blocks:
-                cells.extend(block.columns.get(name) or [None] * block.rows)
-            columns[name] = cells
-        return columns
+        return {name: self.column(name) for name in names}
+
+    def column(self, name: str) -> Column:
+        """One column, a cell a row; None where a row does not have it."""
+        found = [block.columns.get(name) for block in self._blocks]
+        arrays = [part for part in found if isinstance(part, np.ndarray)]
+        if arrays and not self._singles and len(arrays) == len(found):
+            return np.concatenate(arrays)
+        cells = [row.get(name) for row in self._singles]
+        for part, block in zip(found, self._blocks, strict=True):
+            if isinstance(part, np.ndarray):
+                cells.extend(part.tolist())
+            else:
+                cells.extend([None] * block.rows if part is None else part)
+        return cells
 
 
 def flat(row: dict[str, Cell], prefix: str = "", depth: int = 1) -> dict[str, Cell]:

@@ -1,5 +1,7 @@
 """One side of an exchange to columns, by its content type and shape."""
 
+from functools import lru_cache
+
 from nilometer.decode.columns import Side
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
@@ -42,6 +44,15 @@ def decode_exchange(
     return value
 
 
+def plain_json(
+    request_type: str, request_encoding: str, response_type: str, response_encoding: str
+) -> bool:
+    """Whether both bodies are JSON as it stands."""
+    encodings = {request_encoding, response_encoding}
+    return encodings <= {"", "identity"} and _is_json(request_type) and _is_json(response_type)
+
+
+@lru_cache(maxsize=256)
 def _is_json(content_type: str) -> bool:
     media = content_type.partition(";")[0].strip().lower()
     return media in {"", "application/json"} or media.endswith("+json")

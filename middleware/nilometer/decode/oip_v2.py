@@ -60,11 +60,22 @@ def _columns(tensor: Mapping[str, Cell]) -> tuple[int, dict[str, Sequence[Cell]]
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     rows = sizes[0] if sizes else 1
     width = total // rows if rows else 0
-    if width <= 1:
-        return rows, {name: cells}
-    if len(sizes) > 2 or width > MAX_WIDTH:
+    names = column_names(name, sizes)
+    if names is None:
         return rows, {name: [cells[row * width : (row + 1) * width] for row in range(rows)]}
-    return rows, {f"{name}.{column}": cells[column::width] for column in range(width)}
+    return rows, {column: cells[at :: len(names)] for at, column in enumerate(names)}
+
+
+def column_names(name: str, shape: Sequence[int]) -> list[str] | None:
+    """The columns of a tensor of *shape*; None where each row is one cell: a vector or deeper."""
+    width = 1
+    for size in shape[1:]:
+        width *= size
+    if width <= 1:
+        return [name]
+    if len(shape) > 2 or width > MAX_WIDTH:
+        return None
+    return [f"{name}.{column}" for column in range(width)]
 
 
 def _flattened(data: list[Cell], depth: int) -> list[Cell]:

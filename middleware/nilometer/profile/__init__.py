@@ -6,7 +6,7 @@ from nilometer.profile.feature import FeatureProfile, FeatureRecorder, FeatureSp
 from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.profile.profile import Profile, SpecOf
 from nilometer.profile.reference import Reference, ReferenceColumn
-from nilometer.profile.service import ServiceProfile
+from nilometer.profile.service import ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.reasons import DropReason, Outcome, UndecodableReason
 
@@ -28,6 +28,7 @@ __all__ = [
     "ReferenceColumn",
     "ServiceProfile",
     "SpecOf",
+    "Streams",
     "SummarySample",
     "UndecodableReason",
     "pseudonym",

@@ -7,6 +7,7 @@ nobody published become pseudonyms under a key, or, without a key, lose their na
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.sketch.codec import scaled_counts
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.hashing import Hashes, hash_strings
@@ -148,6 +150,24 @@ class CategoryProfile:
         errors = {name: error for name, error in frequent.errors.items() if name in kept}
         return type(self)(
             Frequent(frequent.capacity, frequent.total, kept, errors), self.dictionary
+        )
+
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded; *factor* is at least 1."""
+        frequent, known = self.frequent, self.dictionary
+        if known is not None:
+            *counts, other, unseen = scaled_counts(
+                [*known.counts, known.other, known.unseen], factor
+            )
+            known = DictionaryCounts(known.id, tuple(counts), other, unseen)
+        return type(self)(
+            Frequent(
+                frequent.capacity,
+                known.total if known is not None else round(frequent.total * factor),
+                {name: math.floor(count * factor) for name, count in frequent.counts.items()},
+                {name: math.floor(error * factor) for name, error in frequent.errors.items()},
+            ),
+            known,
         )
 
     def describe(self) -> str:

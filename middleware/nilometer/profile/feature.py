@@ -148,6 +148,18 @@ class FeatureProfile:
             distinct=self.distinct,
         )
 
+    def scaled(self, factor: float) -> Self:
+        """Each cell *factor* times, rounded, for a stream of which a share was profiled."""
+        return type(self)(
+            missing=round(self.missing * factor),
+            null_like=round(self.null_like * factor),
+            types={kind: round(count * factor) for kind, count in self.types.items()},
+            expected=self.expected,
+            numbers=self.numbers.scaled(factor),
+            categories=self.categories.scaled(factor),
+            distinct=self.distinct,
+        )
+
     def describe(self) -> str:
         """Tables for a reader: cells by type, then numbers, then categories."""
         rows = [("cells", self.cells), ("missing", self.missing), ("null-like", self.null_like)]

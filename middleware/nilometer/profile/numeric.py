@@ -108,6 +108,22 @@ class NumericProfile:
             merged.moments = merged.moments.merge(part.moments)
         return merged
 
+    def scaled(self, factor: float) -> Self:
+        """Each number *factor* times, at least once; every count is rounded, sums stay equal."""
+        return type(self)(
+            nan=round(self.nan * factor),
+            positive_infinity=round(self.positive_infinity * factor),
+            negative_infinity=round(self.negative_infinity * factor),
+            zero=round(self.zero * factor),
+            negative=round(self.negative * factor),
+            below_reference=round(self.below_reference * factor),
+            above_reference=round(self.above_reference * factor),
+            moments=self.moments.scaled(factor),
+            digest=self.digest.scaled(factor),
+            histogram=self.histogram and self.histogram.scaled(factor),
+            binned=self.binned and self.binned.scaled(factor),
+        )
+
     def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
         """Finite numbers in each bin of *edges*, shape (k + 1,), and whether they are estimated.
 

@@ -25,6 +25,7 @@ class Profile:
         features: By summary name.
         service: Requests; None where there were none (a table).
         coverage: What became of the observations.
+        sample: Share of the observations that were profiled on purpose.
     """
 
     entity: str
@@ -33,6 +34,7 @@ class Profile:
     features: dict[str, FeatureRecorder] = field(default_factory=dict)
     service: ServiceProfile | None = None
     coverage: Coverage = field(default_factory=Coverage)
+    sample: float = 1.0
 
     def feature(self, name: str, spec_of: SpecOf) -> FeatureRecorder:
         """What records a column, made at its first sight."""
@@ -65,6 +67,7 @@ class Profile:
                 window=self.window,
                 coverage=self.coverage,
                 content=content,
+                sample=self.sample,
             )
             for name, content in contents
         ]

@@ -19,6 +19,10 @@ class SummarySample:
     """One summary x labels x window.
 
     Samples with equal (entity, summary, labels, window) add; what comes late is a further one.
+
+    Attributes:
+        sample: Share of the observations that were profiled on purpose, above 0 to 1. Requests
+            are all counted; features stand for ``1 / sample`` observations each.
     """
 
     entity: str
@@ -27,10 +31,14 @@ class SummarySample:
     window: Window
     coverage: Coverage
     content: Content
+    sample: float = 1.0
 
     @classmethod
     def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
         """One sample over *window* of samples of one summary, in any order.
+
+        Features of samples that were thinned differently are scaled first, so that a window of
+        which a tenth was profiled weighs as much as one that was profiled whole.
 
         Raises:
             ValueError: If there are none, or they mix features with the service.
@@ -47,11 +55,14 @@ class SummarySample:
             raise ValueError(f"{parts[0].summary} mixes a feature with the service")
         content: Content
         if features:
-            content = FeatureProfile.merge_all(features)
+            most = max(part.sample for part in parts)
+            content = FeatureProfile.merge_all(
+                part.content if part.sample == most else part.content.scaled(most / part.sample)
+                for part in parts
+                if isinstance(part.content, FeatureProfile)
+            )
         else:
-            content = services[0]
-            for service in sorted(services[1:], key=lambda s: (s.count, s.latency_sum)):
-                content = content.merge(service)
+            content = ServiceProfile.merge_all(services)
         return cls(
             entity=parts[0].entity,
             summary=parts[0].summary,
@@ -59,6 +70,7 @@ class SummarySample:
             window=window,
             coverage=coverage,
             content=content,
+            sample=max(part.sample for part in parts),
         )
 
     def suppressed(self, fewest: int) -> Self:

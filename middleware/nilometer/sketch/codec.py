@@ -1,5 +1,7 @@
 """Integer codings of sketches: order-preserving float bits and varints, vectorised."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,13 @@ def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
         np.subtract(positions[1:], positions[:-1], out=counts[1:-1])
         counts[-1] = total - positions[-1]
     return counts
+
+
+def scaled_counts(counts: Sequence[int], factor: float) -> list[int]:
+    """*counts* times *factor*, rounded so that their sum is the rounded sum."""
+    total = np.rint(np.cumsum(np.asarray(counts, dtype=np.float64)) * factor)
+    found: list[int] = np.diff(total, prepend=0.0).astype(np.int64).tolist()
+    return found
 
 
 def varints(values: NDArray[np.uint64]) -> bytes:

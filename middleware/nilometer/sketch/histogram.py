@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.errors import IncompatibleSketches
-from nilometer.sketch.codec import between
+from nilometer.sketch.codec import between, scaled_counts
 from nilometer.sketch.tdigest import TDigest
 
 Floats = NDArray[np.float64]
@@ -49,29 +49,26 @@ class ExponentialHistogram:
     """Counts of finite observations by magnitude, negatives too.
 
     Relative width of a bucket is ``base - 1``; `quantile` answers within one bucket.
+
+    Attributes:
+        scale: `MIN_SCALE` to `MAX_SCALE`; ``base = 2**(2**-scale)``.
+        zero_count: Observations equal to 0.
+        positive: Observations above 0.
+        negative: Absolute values of observations below 0.
+        limit: Most buckets of one side: past it the scale falls.
     """
 
     scale: int = MAX_SCALE
     zero_count: int = 0
     positive: Buckets = field(default_factory=Buckets)
     negative: Buckets = field(default_factory=Buckets)
+    limit: int = MAX_BUCKETS
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Self:
-        """A histogram of finite *values*, shape (n,)."""
-        tally = MagnitudeTally()
+    def of(cls, values: Floats, scale: int = MAX_SCALE, limit: int = MAX_BUCKETS) -> Self:
+        """A histogram of finite *values*, shape (n,), at *scale* or as much coarser as they need."""
+        tally = MagnitudeTally(scale, limit)
         tally.observe_sorted(np.sort(values))
-        return cls._of(tally)
-
-    @classmethod
-    def of_scale(cls, values: Floats, scale: int) -> Self:
-        """A histogram of *values* above 0, shape (n,), at *scale* or as much coarser as they need."""
-        tally = MagnitudeTally()
-        ordered = np.sort(values)
-        above = int(ordered.searchsorted(0.0, "right"))
-        tally.add_zeros(above)
-        if above < ordered.size:
-            tally.add(1, scale, ordered[above:])
         return cls._of(tally)
 
     @classmethod
@@ -112,8 +109,10 @@ class ExponentialHistogram:
     @classmethod
     def merge_all(cls, histograms: Iterable[Self]) -> Self:
         """A histogram of all streams: exact, in any order."""
-        tally = MagnitudeTally()
-        for histogram in histograms:
+        held = list(histograms)
+        tally = MagnitudeTally(limit=max((one.limit for one in held), default=MAX_BUCKETS))
+        for histogram in held:
+            tally.lower(histogram.scale)
             tally.add_zeros(histogram.zero_count)
             for sign, side in ((1, histogram.positive), (-1, histogram.negative)):
                 if side.counts:
@@ -124,7 +123,7 @@ class ExponentialHistogram:
     @classmethod
     def _of(cls, tally: "MagnitudeTally") -> Self:
         made = tally.histogram()
-        return cls(made.scale, made.zero_count, made.positive, made.negative)
+        return cls(made.scale, made.zero_count, made.positive, made.negative, made.limit)
 
     @property
     def count(self) -> int:
@@ -139,6 +138,18 @@ class ExponentialHistogram:
     def merge(self, other: Self) -> Self:
         """A histogram of both streams: exact, in any order."""
         return self.merge_all((self, other))
+
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded."""
+        below, above = self.negative.counts, self.positive.counts
+        found = scaled_counts([*below, self.zero_count, *above], factor)
+        return type(self)(
+            self.scale,
+            found[len(below)],
+            Buckets(self.positive.offset, tuple(found[len(below) + 1 :])),
+            Buckets(self.negative.offset, tuple(found[: len(below)])),
+            self.limit,
+        )
 
     def quantile(self, q: float) -> float | None:
         """The middle (geometric) of the bucket in which the share *q* is reached."""
@@ -239,10 +250,11 @@ class MagnitudeTally:
     The result is that of the observations, however they were cut into calls.
     """
 
-    __slots__ = ("_scale", "_sides", "_zero")
+    __slots__ = ("_limit", "_scale", "_sides", "_zero")
 
-    def __init__(self) -> None:
-        self._scale = MAX_SCALE
+    def __init__(self, scale: int = MAX_SCALE, limit: int = MAX_BUCKETS) -> None:
+        self._scale = scale
+        self._limit = limit
         self._zero = 0
         self._sides: dict[int, tuple[int, NDArray[np.int64]]] = {}  # by sign
 
@@ -254,27 +266,25 @@ class MagnitudeTally:
         for sign, side in ((1, ordered[above:]), (-1, -ordered[:below][::-1])):
             if side.size:
                 low, high = _index(float(side[0]), MAX_SCALE), _index(float(side[-1]), MAX_SCALE)
-                self.add(sign, _fitting_scale(low, high, MAX_BUCKETS), side)
+                self._add(sign, _fitting_scale(low, high, self._limit), side)
 
-    def add(self, sign: int, scale: int, ordered: Floats) -> None:
-        """Add ascending positive magnitudes to a side, at *scale* or below."""
+    def _add(self, sign: int, scale: int, ordered: Floats) -> None:
         offset, counts = _side_of(ordered, min(scale, self._scale))
         self.add_counts(sign, min(scale, self._scale), offset, counts)
 
     def add_counts(self, sign: int, scale: int, offset: int, counts: NDArray[np.int64]) -> None:
         """Add dense counts of a side: *sign* is 1 or -1, ``counts[i]`` of bucket ``offset + i``."""
-        if scale < self._scale:
-            self._lower(scale)
+        self.lower(scale)
         offset, counts = _downscaled(offset, counts, scale - self._scale)
         ours, held = self._sides.get(sign, (offset, counts[:0]))
         if not held.size:
             ours = offset
         start, end = min(ours, offset), max(ours + held.size, offset + counts.size)
         steps = 0
-        while (end - 1 >> steps) - (start >> steps) >= MAX_BUCKETS:
+        while (end - 1 >> steps) - (start >> steps) >= self._limit:
             steps += 1
         if steps:
-            self._lower(self._scale - steps)
+            self.lower(self._scale - steps)
             offset, counts = _downscaled(offset, counts, steps)
             ours, held = self._sides.get(sign, (offset, counts[:0]))
             if not held.size:
@@ -295,10 +305,17 @@ class MagnitudeTally:
             sign: Buckets(at, tuple(held.tolist())) for sign, (at, held) in self._sides.items()
         }
         return ExponentialHistogram(
-            self._scale, self._zero, sides.get(1, Buckets()), sides.get(-1, Buckets())
+            self._scale,
+            self._zero,
+            sides.get(1, Buckets()),
+            sides.get(-1, Buckets()),
+            self._limit,
         )
 
-    def _lower(self, scale: int) -> None:
+    def lower(self, scale: int) -> None:
+        """Go down to *scale*; what is there already goes along. A finer one changes nothing."""
+        if scale >= self._scale:
+            return
         steps = self._scale - scale
         self._scale = scale
         self._sides = {
@@ -382,3 +399,7 @@ class BinnedCounts:
             IncompatibleSketches: If the edges differ.
         """
         return self.merge_all((self, other))
+
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded."""
+        return type(self)(self.edges, tuple(scaled_counts(self.counts, factor)))

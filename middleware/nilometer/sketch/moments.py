@@ -85,6 +85,12 @@ class Moments:
             mean = self.mean + step * b
         return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
 
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded: the mean stays, sums grow."""
+        count = round(self.count * factor)
+        share = count / self.count if self.count else 1.0
+        return type(self)(count, self.mean, self.m2 * share, self.m3 * share, self.m4 * share)
+
     @property
     def variance(self) -> float | None:
         """Population variance; None without observations."""

@@ -272,6 +272,21 @@ class TDigest:
         found = np.where(right == 0, 0.0, np.where(right == values.size, ranks[-1], found))
         return np.asarray(np.where(np.isnan(at), np.nan, found / ranks[-1]))
 
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded; *factor* is at least 1."""
+        means, weights, atoms = self.centroids()
+        if not weights.size:
+            return self
+        total = np.rint(np.cumsum(weights) * factor)
+        return self.from_centroids(
+            means,
+            np.diff(total, prepend=0.0),
+            atoms,
+            minimum=self._min,
+            maximum=self._max,
+            compression=self.compression,
+        )
+
     def describe(self) -> str:
         """The quantiles that people ask for, one a line."""
         if not self.count:

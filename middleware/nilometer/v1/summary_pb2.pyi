@@ -279,7 +279,7 @@ class Coverage(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class SummarySample(_message.Message):
-    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores")
+    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "sample")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +296,7 @@ class SummarySample(_message.Message):
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
     entity: str
     summary: str
     labels: _containers.ScalarMap[str, str]
@@ -305,7 +306,8 @@ class SummarySample(_message.Message):
     feature: Feature
     service: Service
     scores: Scores
-    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ...) -> None: ...
+    sample: float
+    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
 
 class SummarySamples(_message.Message):
     __slots__ = ("samples",)

@@ -12,7 +12,7 @@ from nilometer.profile.category import CategoryProfile, DictionaryCounts
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.numeric import NumericProfile
-from nilometer.profile.service import ServiceProfile
+from nilometer.profile.service import LIMIT, ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import BinnedCounts
 from nilometer.v1 import summary_pb2 as pb
@@ -145,6 +145,7 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf) -> NumericProfile
 
 def service_to_wire(service: ServiceProfile) -> pb.Service:
     """Field by field."""
+    streams = service.streams
     return pb.Service(
         outcomes=service.outcomes,
         statuses={int(status): count for status, count in service.statuses.items()},
@@ -154,20 +155,39 @@ def service_to_wire(service: ServiceProfile) -> pb.Service:
         request_bytes_sum=service.request_bytes_sum,
         response_bytes=histogram_to_wire(service.response_bytes),
         response_bytes_sum=service.response_bytes_sum,
+        in_flight_max=service.in_flight_max,
+        first_byte=histogram_to_wire(streams.first_byte) if streams.count else None,
+        first_byte_sum_seconds=streams.first_byte_sum,
+        chunk_gap=histogram_to_wire(streams.chunk_gap) if streams.count else None,
+        chunk_gap_sum_seconds=streams.chunk_gap_sum,
+        stream_ends=streams.ends,
+        chunks=streams.chunks,
     )
 
 
 def service_from_wire(message: pb.Service) -> ServiceProfile:
     """Field by field."""
+    streams = Streams()
+    if message.stream_ends:
+        streams = Streams(
+            dict(message.stream_ends),
+            histogram_from_wire(message.first_byte, LIMIT),
+            message.first_byte_sum_seconds,
+            histogram_from_wire(message.chunk_gap, LIMIT),
+            message.chunk_gap_sum_seconds,
+            message.chunks,
+        )
     return ServiceProfile(
         dict(message.outcomes),
         {str(status): count for status, count in message.statuses.items()},
-        histogram_from_wire(message.latency),
+        histogram_from_wire(message.latency, LIMIT),
         message.latency_sum_seconds,
-        histogram_from_wire(message.request_bytes),
+        histogram_from_wire(message.request_bytes, LIMIT),
         message.request_bytes_sum,
-        histogram_from_wire(message.response_bytes),
+        histogram_from_wire(message.response_bytes, LIMIT),
         message.response_bytes_sum,
+        message.in_flight_max,
+        streams,
     )
 
 
@@ -208,6 +228,7 @@ def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
         window_start_unix_nano=sample.window.start_ns,
         window_end_unix_nano=sample.window.end_ns,
         coverage=coverage_to_wire(sample.coverage),
+        sample=sample.sample if sample.sample != 1.0 else 0.0,
     )
     if isinstance(sample.content, FeatureProfile):
         message.feature.CopyFrom(feature_to_wire(sample.content))
@@ -224,6 +245,9 @@ def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) ->
         ConfigError: If its labels or window are not allowed.
     """
     content: Content
+    share = message.sample or 1.0
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"sample of {message.summary!r}: a share of {share:g} was profiled")
     match message.WhichOneof("content"):
         case "feature":
             content = feature_from_wire(message.feature, edges_of)
@@ -238,6 +262,7 @@ def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) ->
         window=Window(message.window_start_unix_nano, message.window_end_unix_nano),
         coverage=coverage_from_wire(message.coverage),
         content=content,
+        sample=share,
     )
 
 

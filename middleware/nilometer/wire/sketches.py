@@ -101,8 +101,10 @@ def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogra
     )
 
 
-def histogram_from_wire(message: pb.ExponentialHistogram) -> ExponentialHistogram:
-    """Field by field.
+def histogram_from_wire(
+    message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
+) -> ExponentialHistogram:
+    """Field by field; *limit* is the most buckets of one side.
 
     Raises:
         ValueError: If the scale, the buckets or their place are beyond what float64 can need.
@@ -114,13 +116,14 @@ def histogram_from_wire(message: pb.ExponentialHistogram) -> ExponentialHistogra
     reach = FLOAT64_EXPONENTS * 2.0**message.scale + 2
     for side in (message.positive, message.negative):
         near = -reach <= side.offset <= side.offset + len(side.counts) <= reach
-        if len(side.counts) > MAX_BUCKETS or (side.counts and not near):
+        if len(side.counts) > limit or (side.counts and not near):
             raise ValueError("histogram: buckets are out of range")
     return ExponentialHistogram(
         message.scale,
         message.zero_count,
         Buckets(message.positive.offset, tuple(message.positive.counts)),
         Buckets(message.negative.offset, tuple(message.negative.counts)),
+        limit,
     )
 
 

@@ -1,0 +1,192 @@
+"""A decoder that learns the shape of a server's bodies, and then reads a batch at once.
+
+Most servers get the same fields in every request. Once a run of bodies had one shape, a strict
+structure of that shape is made: JSON goes straight to floats, strings and booleans, without
+a dictionary a body, and numbers to one matrix. The structure refuses unknown and absent fields
+and other types, so that the first body which is different sends its batch the general way;
+the shape is then forgotten, and learned again after a while.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nilometer.decode.columns import VALUE, Block, Column
+from nilometer.decode.oip_v2 import column_names
+
+MAX_FIELDS = 256  # of a shape that is worth a structure
+EXAMPLES = 16  # bodies that must agree
+LONGEST_PAUSE = 64  # batches until a shape that keeps changing is looked for again
+
+_json = msgspec.json.Decoder().decode
+
+
+class Shapes:
+    """The shape of one side of the exchanges of one entity. One owner.
+
+    Args:
+        tensors: Key of tensors on this side, ``inputs`` or ``outputs``.
+    """
+
+    __slots__ = ("_pause", "_reader", "_tensors", "_wait")
+
+    def __init__(self, tensors: str) -> None:
+        self._tensors = tensors
+        self._reader: _Rows | _Tensors | _Scalars | None = None
+        self._pause = 1  # batches to let pass after a shape did not hold
+        self._wait = 0
+
+    def read(self, bodies: Sequence[bytes | None]) -> Block | None:
+        """The columns of *bodies*, one after the other; None where they must go the general way."""
+        if self._reader is None:
+            if self._wait:
+                self._wait -= 1
+                return None
+            self._reader = learn(bodies[:EXAMPLES], self._tensors)
+            if self._reader is None:
+                self._give_up()
+                return None
+        try:
+            block = self._reader.read(bodies)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+            self._reader = None
+            self._give_up()
+            return None
+        self._pause = 1
+        return block
+
+    def _give_up(self) -> None:
+        self._wait = self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _Scalars | None":
+    """A reader of the shape that all *bodies* have; None where they have none."""
+    try:
+        values = [_json(body) for body in bodies if body is not None]
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    if len(values) != len(bodies) or not values:
+        return None
+    first = values[0]
+    if isinstance(first, dict):
+        if isinstance(first.get(tensors), list):
+            return _Tensors(tensors)
+        return _rows(values)
+    kinds = set(map(type, values))
+    return _Scalars() if kinds <= {int, float} else None
+
+
+def _rows(values: list[Any]) -> "_Rows | None":
+    names = tuple(values[0])
+    if not 0 < len(names) <= MAX_FIELDS:
+        return None
+    fields: list[type] = []
+    for name in names:
+        kinds = set()
+        for value in values:
+            if type(value) is not dict or value.keys() != values[0].keys():
+                return None
+            kinds.add(type(value[name]))
+        kind = _FIELD_TYPES.get(frozenset(kinds))
+        if kind is None:
+            return None
+        fields.append(kind)
+    return _Rows(names, fields)
+
+
+_FIELD_TYPES: Mapping[frozenset[type], type] = {
+    frozenset({float}): float,
+    frozenset({int}): float,
+    frozenset({int, float}): float,
+    frozenset({str}): str,
+    frozenset({bool}): bool,
+}
+
+
+class _Rows:
+    """Flat objects of the same keys and types."""
+
+    def __init__(self, names: tuple[str, ...], fields: Sequence[type]) -> None:
+        self._names = names
+        self._numeric = set(fields) == {float}
+        self._fields = fields
+        renamed = {f"f{at}": name for at, name in enumerate(names)}
+        structure = msgspec.defstruct(
+            "Row",
+            [(field, kind) for field, kind in zip(renamed, fields, strict=True)],
+            rename=renamed,
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(structure).decode
+
+    def read(self, bodies: Sequence[bytes | None]) -> Block:
+        rows = map(msgspec.structs.astuple, map(self._decode, bodies))  # type: ignore[arg-type]  # None raises
+        if self._numeric:
+            cells = np.fromiter(
+                chain.from_iterable(rows), np.float64, len(bodies) * len(self._names)
+            )
+            matrix = cells.reshape(len(bodies), len(self._names))
+            return Block(len(bodies), dict(zip(self._names, matrix.T, strict=True)))
+        mixed: dict[str, Column] = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+        for name, kind in zip(self._names, self._fields, strict=True):
+            if kind is float:
+                mixed[name] = np.array(mixed[name], np.float64)
+        return Block(len(bodies), mixed)
+
+
+class _Scalars:
+    """Bare numbers."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(float).decode
+
+    def read(self, bodies: Sequence[bytes | None]) -> Block:
+        found = map(self._decode, bodies)  # type: ignore[arg-type]  # None raises
+        return Block(len(bodies), {VALUE: np.fromiter(found, np.float64, len(bodies))})
+
+
+class _Tensor(msgspec.Struct, gc=False):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float]
+
+
+class _Tensors:
+    """Open Inference Protocol V2 with flat numeric data."""
+
+    def __init__(self, key: str) -> None:
+        message = msgspec.defstruct(
+            "Tensors", [("tensors", list[_Tensor])], rename={"tensors": key}, gc=False
+        )
+        self._decode = msgspec.json.Decoder(message).decode
+
+    def read(self, bodies: Sequence[bytes | None]) -> Block:
+        messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
+        first: list[_Tensor] = messages[0]
+        columns: dict[str, Any] = {}
+        rows = first[0].shape[0] if first and first[0].shape else 0
+        for at, example in enumerate(first):
+            name, shape = example.name, example.shape
+            width = len(example.data)
+            names = column_names(name, shape)
+            alike = all(
+                len(tensors) == len(first)
+                and tensors[at].name == name
+                and tensors[at].shape == shape
+                and len(tensors[at].data) == width
+                for tensors in messages
+            )
+            if not alike or not rows or shape[0] != rows or names is None:
+                raise ValueError("another shape")
+            if rows * len(names) != width or columns.keys() & set(names):
+                raise ValueError("the shape is not that of the data")
+            cells = chain.from_iterable(tensors[at].data for tensors in messages)
+            matrix = np.fromiter(cells, np.float64, len(bodies) * width).reshape(-1, len(names))
+            columns.update(zip(names, matrix.T, strict=True))
+        return Block(len(bodies) * rows, columns)

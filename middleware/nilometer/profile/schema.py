@@ -1,0 +1,128 @@
+"""What a window's fields are against what they should be: a change is an observation of its own.
+
+The summary `schema` counts cells by what is wrong with their field: ``new:input.x`` was never
+there, ``vanished:input.y`` is not there any more, ``changed:input.z:number>string`` has another
+type. Nothing wrong is a count of 0, so that an alerter sees a schema heal, too.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nilometer.entity import SCHEMA, Role, role_of
+from nilometer.errors import ConfigError
+from nilometer.profile.category import CategoryProfile
+from nilometer.profile.feature import STRING, FeatureProfile
+from nilometer.profile.reference import Reference
+from nilometer.profile.summary import SummarySample
+from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
+
+OPTIONAL_FROM = 0.5  # share of missing cells of a reference from which a field may be absent
+TYPES = frozenset({"number", "string", "boolean", "timestamp", "bytes", "list", "object"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one field should be.
+
+    Attributes:
+        type: One of `TYPES`; empty where any is right.
+        required: Whether its absence from a whole window is a change.
+    """
+
+    type: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The fields of an entity by summary name, such as ``input.amount``."""
+
+    fields: Mapping[str, Field]
+
+    @classmethod
+    def of_reference(cls, reference: Reference) -> "Schema":
+        """The schema that a reference's columns show."""
+        fields = {}
+        for summary, column in reference.columns.items():
+            cells = column.feature.cells
+            absent = column.feature.missing / cells if cells else 1.0
+            fields[summary] = Field(column.expected, required=absent < OPTIONAL_FROM)
+        return cls(fields)
+
+    @classmethod
+    def declared(cls, fields: Mapping[str, str]) -> "Schema":
+        """A schema as people write it: ``{"input.amount": "number", "input.note": "string?"}``.
+
+        A question mark makes a field optional; ``any`` takes every type.
+
+        Raises:
+            ConfigError: If a summary has no role or a type is not known.
+        """
+        found = {}
+        for summary, text in fields.items():
+            kind = text.removesuffix("?")
+            if role_of(summary) is None:
+                raise ConfigError(
+                    f"schema.{summary}: must begin with input., output. or ground_truth."
+                )
+            if kind != "any" and kind not in TYPES:
+                raise ConfigError(
+                    f"schema.{summary} = {text!r}: must be any or one of {', '.join(sorted(TYPES))}"
+                )
+            found[summary] = Field("" if kind == "any" else kind, required=not text.endswith("?"))
+        return cls(found)
+
+    def changes(self, features: Mapping[str, FeatureProfile]) -> dict[str, int]:
+        """What is wrong with *features* of one window, by name; cells each.
+
+        A field can vanish only where others of its role are there: without any, nothing was decoded.
+        """
+        found: dict[str, int] = {}
+        rows: dict[Role | None, int] = {}
+        for summary, feature in sorted(features.items()):
+            present = feature.cells - feature.missing
+            if not present:
+                continue
+            role = role_of(summary)
+            rows[role] = max(rows.get(role, 0), feature.cells)
+            field = self.fields.get(summary)
+            if field is None:
+                found[f"new:{summary}"] = present
+            elif field.type:
+                for kind, cells in sorted(feature.types.items()):
+                    if kind != field.type and 2 * cells > present:
+                        found[f"changed:{summary}:{field.type}>{kind}"] = cells
+        for summary, field in sorted(self.fields.items()):
+            feature = features.get(summary, FeatureProfile())
+            role = role_of(summary)
+            if field.required and role in rows and feature.cells == feature.missing:
+                found[f"vanished:{summary}"] = rows[role]
+        return found
+
+    def sample(self, samples: Iterable[SummarySample]) -> SummarySample | None:
+        """The `schema` sample of the samples of one window and label set; None without features."""
+        held = [sample for sample in samples if isinstance(sample.content, FeatureProfile)]
+        if not held:
+            return None
+        features = {
+            sample.summary: sample.content
+            for sample in held
+            if isinstance(sample.content, FeatureProfile)
+        }
+        changes = self.changes(features)
+        total = sum(changes.values())
+        ranked = sorted(changes.items(), key=lambda item: (-item[1], item[0]))[:DEFAULT_CAPACITY]
+        content = FeatureProfile(
+            types={STRING: total} if total else {},
+            categories=CategoryProfile(Frequent(DEFAULT_CAPACITY, total, dict(ranked))),
+        )
+        first = held[0]
+        return SummarySample(
+            entity=first.entity,
+            summary=SCHEMA,
+            labels=first.labels,
+            window=first.window,
+            coverage=first.coverage,
+            content=content,
+            sample=first.sample,
+        )
