@@ -6,6 +6,7 @@ samples and evaluations in the outbox. What arrives for a closed window makes a 
 it and is not judged again.
 """
 
+import dataclasses
 import logging
 import queue
 import threading
@@ -15,13 +16,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from nilometer.alert import Evaluation, Verdict, evaluate
+from nilometer.capture.guests import Runner
 from nilometer.capture.profiling import Profiling
 from nilometer.capture.segments import Segments
 from nilometer.clock import NANOSECONDS, Clock
 from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
-from nilometer.profile import Profile, SummarySample
+from nilometer.profile import FeatureSpec, Profile, SummarySample
+from nilometer.profile.profiler import load
 from nilometer.reasons import DropReason
 from nilometer.window import Window
 from nilometer.wire.alerts import evaluation_to_bytes
@@ -102,6 +105,8 @@ class Engine:
         self._inbox: queue.Queue[Arrival | _Flush] = queue.Queue(INBOX_BATCHES)
         self._stopping = threading.Event()
         self._segments = Segments.of(settings.segments)
+        guests = load(settings.profilers)
+        self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
         # Taken from the profiles and not committed yet; the profile only where it was made here.
@@ -223,18 +228,26 @@ class Engine:
             labels = OVERFLOW
         profiling = self._profilings.get((entity, labels))
         if profiling is None:
-            readable = self._settings.readable_categories
             profiling = self._profilings[(entity, labels)] = Profiling(
                 entity,
                 labels,
                 self._window_ns,
-                spec_of=lambda summary: self._plans.rules.spec(entity, summary, readable),
+                spec_of=lambda summary: self._spec(entity, summary),
                 segments=self._segments,
                 max_label_sets=self._settings.max_label_sets,
                 sample=self._settings.sample,
+                guests=self._guests,
+                reductions=self._settings.reductions,
             )
         profiling.event_time_field = event_time_field
         return profiling
+
+    def _spec(self, entity: str, summary: str) -> FeatureSpec:
+        spec = self._plans.rules.spec(entity, summary, self._settings.readable_categories)
+        thresholds = self._settings.scores.get(summary)
+        if thresholds is not None and thresholds != spec.score:
+            spec = dataclasses.replace(spec, score=tuple(sorted(set(thresholds))))
+        return spec
 
     def _watermark(self, entity: str, event_ns: int) -> None:
         self._watermarks[entity] = max(self._watermarks.get(entity, 0), event_ns)

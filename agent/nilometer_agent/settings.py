@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from nilometer.capture.segments import Segments
 from nilometer.capture.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
 from nilometer.errors import ConfigError
+from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
 from nilometer.settings import Settings
 
@@ -46,6 +47,12 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             the label ``nilometer_overflow``.
         sample: Share of observations whose bodies are decoded and profiled; all requests are
             counted, and coverage says how many were sampled out.
+        scores: Outputs of probabilities and their decision thresholds, such as
+            ``{"output.score" = [0.5]}``; outputs that a reference shows to be are found anyway.
+        profilers: Modules that register profilers, such as ``my_package.profilers``.
+        profiler_seconds: Time that a profiler may take for a batch before it is disarmed.
+        reductions: What tensors and images are reduced to: mean, std, min, max, range, l1,
+            zero_share.
         otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         otlp_protocol: ``grpc`` or ``http/protobuf``.
         otlp_interval_seconds: How often metrics are exported.
@@ -70,6 +77,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     schemas: dict[str, dict[str, str]] = field(default_factory=dict)
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)
+    profilers: tuple[str, ...] = ()
+    profiler_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    reductions: tuple[str, ...] = DEFAULT_REDUCTIONS
     otlp_endpoint: str = ""
     otlp_protocol: str = "grpc"
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
@@ -78,6 +89,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         Segments.of(self.segments)
+        unknown = set(self.reductions) - set(REDUCTIONS)
+        if unknown:
+            raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")
         for fields in self.schemas.values():
             Schema.declared(fields)
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:

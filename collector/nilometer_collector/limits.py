@@ -12,13 +12,14 @@ from itertools import pairwise
 import numpy as np
 
 from nilometer.alert import Alerter, Evaluation
-from nilometer.entity import SCHEMA, SERVICE, entity_name, role_of
+from nilometer.entity import SCHEMA, SCORES_SUFFIX, SERVICE, entity_name, role_of
 from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
     DictionaryCounts,
     FeatureProfile,
     Reference,
+    ScoreProfile,
     ServiceProfile,
     SummarySample,
 )
@@ -62,8 +63,12 @@ def check_sample(sample: SummarySample) -> None:
     _check_coverage(sample.coverage)
     if (sample.summary == SERVICE) != isinstance(sample.content, ServiceProfile):
         raise Refused(f"{sample.summary} has the content of another kind of summary")
+    if sample.summary.endswith(SCORES_SUFFIX) != isinstance(sample.content, ScoreProfile):
+        raise Refused(f"{sample.summary} has the content of another kind of summary")
     if isinstance(sample.content, FeatureProfile):
         _check_feature(sample.content)
+    elif isinstance(sample.content, ScoreProfile):
+        _check_scores(sample.content)
     else:
         _check_service(sample.content)
 
@@ -234,6 +239,14 @@ def _check_dictionary_counts(counts: DictionaryCounts) -> None:
     _check_counts("dictionary", (*counts.counts, counts.other, counts.unseen))
     if len(counts.counts) > DICTIONARY_NAMES or len(counts.id) > MAX_NAME_BYTES:
         raise Refused(f"a dictionary has at most {DICTIONARY_NAMES} names")
+
+
+def _check_scores(scores: ScoreProfile) -> None:
+    _check_counts("scores", (scores.count, scores.outside, scores.not_a_number))
+    for predicted, truth in scores.classes:
+        _check_text("scores", predicted, MAX_NAME_BYTES)
+        _check_text("scores", truth, MAX_NAME_BYTES)
+    _check_numbers("the mean score", scores.score.mean)
 
 
 def _check_service(service: ServiceProfile) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from nilometer.alert import AlerterKind
 from nilometer.clock import NANOSECONDS
-from nilometer.profile import Coverage, FeatureProfile, ServiceProfile
+from nilometer.profile import Coverage, FeatureProfile, ScoreProfile, ServiceProfile
+from nilometer.sketch.histogram import ExponentialHistogram
 from nilometer.window import Window
 from nilometer_collector.episodes import limit
 from nilometer_collector.store import EpisodeRecord
@@ -23,6 +24,7 @@ from nilometer_collector.views import (
     FeatureView,
     Health,
     HistogramView,
+    ScoresView,
     ServiceView,
     TransitionView,
 )
@@ -91,6 +93,7 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
     """A distribution, with its histogram on *bins*."""
     moments, digest = feature.numbers.moments, feature.numbers.digest
     present = sum(feature.types.values())
+    known = feature.categories.dictionary
     quantiles: dict[str, float] = {}
     histogram = None
     if moments.count:
@@ -104,7 +107,14 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
         missing=feature.missing,
         missing_ratio=_ratio(feature.missing, feature.cells),
         non_finite=feature.non_finite,
+        null_like=feature.null_like,
         types=dict(sorted(feature.types.items())),
+        type_errors=dict(sorted(feature.type_errors.items())),
+        zero=feature.numbers.zero,
+        negative=feature.numbers.negative,
+        below_reference=feature.numbers.below_reference,
+        above_reference=feature.numbers.above_reference,
+        unseen=None if known is None else known.unseen,
         mean=_finite(moments.mean) if moments.count else None,
         standard_deviation=_finite(moments.standard_deviation),
         minimum=digest.min,
@@ -121,11 +131,6 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
 
 def service_view(service: ServiceProfile, window: Window) -> ServiceView:
     """Requests of *window*."""
-    quantiles: dict[str, float] = {}
-    for q in LATENCY_QUANTILES:
-        value = _finite(service.latency.quantile(q))
-        if value is not None:
-            quantiles[f"{q:g}"] = value
     timed = service.latency.count
     return ServiceView(
         requests=service.count,
@@ -133,8 +138,33 @@ def service_view(service: ServiceProfile, window: Window) -> ServiceView:
         error_ratio=_ratio(service.failures, service.count),
         outcomes=dict(sorted(service.outcomes.items())),
         statuses=dict(sorted(service.statuses.items())),
-        latency_quantiles_seconds=quantiles,
+        latency_quantiles_seconds=_times(service.latency),
         latency_mean_seconds=_finite(service.latency_sum / timed) if timed else None,
+        in_flight_max=service.in_flight_max,
+        stream_ends=dict(sorted(service.streams.ends.items())),
+        first_byte_quantiles_seconds=_times(service.streams.first_byte),
+        chunk_gap_quantiles_seconds=_times(service.streams.chunk_gap),
+    )
+
+
+def _times(histogram: ExponentialHistogram) -> dict[str, float]:
+    """Quantiles of times in seconds, those that exist."""
+    found = {f"{q:g}": _finite(histogram.quantile(q)) for q in LATENCY_QUANTILES}
+    return {q: value for q, value in found.items() if value is not None}
+
+
+def scores_view(scores: ScoreProfile) -> ScoresView:
+    """Probabilities, all classes together."""
+    total = sum((bins.counts for bins in scores.classes.values()), np.zeros(scores.edges.size + 1))
+    return ScoresView(
+        count=scores.count,
+        mean=_finite(scores.score.mean) if scores.score.count else None,
+        predicted=dict(scores.by_predicted()),
+        histogram=HistogramView(
+            edges=[0.0, *scores.edges.tolist(), 1.0], counts=[float(count) for count in total]
+        ),
+        outside=scores.outside,
+        not_a_number=scores.not_a_number,
     )
 
 

@@ -14,7 +14,14 @@ from nilometer.compare import Comparator, compare
 from nilometer.entity import SERVICE, role_of
 from nilometer.errors import NilometerError
 from nilometer.labels import LabelFilter, Labels
-from nilometer.profile import FeatureProfile, Reference, ReferenceColumn, SummarySample
+from nilometer.profile import (
+    FeatureProfile,
+    Reference,
+    ReferenceColumn,
+    ScoreProfile,
+    ServiceProfile,
+    SummarySample,
+)
 from nilometer.sketch.histogram import edges_id
 from nilometer.window import Window
 from nilometer.wire.profiles import EdgesOf, sample_from_bytes
@@ -28,6 +35,7 @@ from nilometer_collector.present import (
     episode_view,
     feature_view,
     label_values,
+    scores_view,
     seconds,
     service_view,
 )
@@ -306,13 +314,15 @@ def _sample_view(
     sample: SummarySample, column: ReferenceColumn | None, bins: Bins | None
 ) -> SampleView:
     feature = sample.content if isinstance(sample.content, FeatureProfile) else None
-    service = None if isinstance(sample.content, FeatureProfile) else sample.content
+    service = sample.content if isinstance(sample.content, ServiceProfile) else None
+    scores = sample.content if isinstance(sample.content, ScoreProfile) else None
     return SampleView(
         window_start=seconds(sample.window.start_ns),
         window_end=seconds(sample.window.end_ns),
         coverage=coverage_view(sample.coverage),
         feature=None if feature is None else feature_view(feature, bins),
         service=None if service is None else service_view(service, sample.window),
+        scores=None if scores is None else scores_view(scores),
         psi=_distance(Comparator.PSI, column, feature),
         ks=_distance(Comparator.KS, column, feature),
     )

@@ -73,7 +73,14 @@ class FeatureView(View, frozen=True, kw_only=True):
     missing: int
     missing_ratio: float | None
     non_finite: int
+    null_like: int  # strings such as "n/a"
     types: dict[str, int]
+    type_errors: dict[str, int]  # cells of another type than expected, by their type
+    zero: int
+    negative: int
+    below_reference: int  # below the smallest of the reference
+    above_reference: int
+    unseen: int | None  # categories the reference never had; null without a reference
     mean: float | None
     standard_deviation: float | None
     minimum: float | None
@@ -82,6 +89,17 @@ class FeatureView(View, frozen=True, kw_only=True):
     histogram: HistogramView | None  # on the reference's edges where there are any
     distinct: float | None
     top: list[CategoryView]  # at most 20
+
+
+class ScoresView(View, frozen=True, kw_only=True):
+    """Probabilities of one output in one window."""
+
+    count: int  # inside [0, 1]
+    mean: float | None
+    predicted: dict[str, int]  # by predicted class
+    histogram: HistogramView  # on the union edges and the decision thresholds
+    outside: int  # below 0 or above 1
+    not_a_number: int
 
 
 class ServiceView(View, frozen=True, kw_only=True):
@@ -94,6 +112,10 @@ class ServiceView(View, frozen=True, kw_only=True):
     statuses: dict[str, int]
     latency_quantiles_seconds: dict[str, float]  # "0.5", "0.9", "0.99"
     latency_mean_seconds: float | None
+    in_flight_max: int  # of one process
+    stream_ends: dict[str, int]  # answers in pieces, by how they ended
+    first_byte_quantiles_seconds: dict[str, float]
+    chunk_gap_quantiles_seconds: dict[str, float]
 
 
 class SampleView(View, frozen=True, kw_only=True):
@@ -104,6 +126,7 @@ class SampleView(View, frozen=True, kw_only=True):
     coverage: CoverageView
     feature: FeatureView | None
     service: ServiceView | None
+    scores: ScoresView | None
     psi: float | None  # debiased, nats, against the reference asked for
     ks: float | None  # 0 .. 1
 

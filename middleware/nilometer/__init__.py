@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from nilometer.capture.asgi import NilometerMiddleware
     from nilometer.errors import ConfigError, IncompatibleSketches, NilometerError
     from nilometer.labels import Labels
+    from nilometer.profile.profiler import profiler
     from nilometer.sketch.tdigest import TDigest
     from nilometer.window import Window
 
@@ -21,6 +22,7 @@ _HOMES = {
     "NilometerMiddleware": "nilometer.capture.asgi",
     "TDigest": "nilometer.sketch.tdigest",
     "Window": "nilometer.window",
+    "profiler": "nilometer.profile.profiler",
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "TDigest",
     "Window",
     "__version__",
+    "profiler",
 ]
 
 

@@ -3,16 +3,17 @@
 A column named ``input.x`` or ``output.y`` has its role in its name; any other is an input.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.capture.guests import Runner
 from nilometer.compare.bins import categorical_reference_column
 from nilometer.entity import Role, entity_name, role_of, summary_name
-from nilometer.errors import ConfigError
+from nilometer.errors import ConfigError, NilometerError
 from nilometer.profile import FeatureProfile, FeatureSpec, Reference, ReferenceColumn
 from nilometer.profile.category import (
     DICTIONARY_HASHES,
@@ -21,8 +22,11 @@ from nilometer.profile.category import (
     NULL_LIKE,
     Dictionary,
 )
+from nilometer.profile.derived import Derivation
+from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.feature import BOOLEAN, FeatureRecorder
 from nilometer.profile.numeric import Bounds
+from nilometer.profile.profiler import Column, Profiler
 from nilometer.profile.reference import INPUT_BINS, OUTPUT_BINS
 from nilometer.sketch.hashing import hash_bytes, hash_strings
 from nilometer.sketch.histogram import quantile_edges
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 20
 CHUNK_ROWS = 1 << 16
+GUEST_SECONDS = 3600.0  # that a profiler may take for a table
 PUBLISHED_AT_LEAST = 5  # rows of a reference that a name must have to be readable in it
 
 Floats = NDArray[np.float64]
@@ -90,7 +95,9 @@ def table_of(frame: object) -> "pyarrow.Table":
 
 
 def profile_of(
-    frame: object, spec_of: Callable[[str], FeatureSpec] | None = None
+    frame: object,
+    spec_of: Callable[[str], FeatureSpec] | None = None,
+    profilers: Sequence[Profiler] = (),
 ) -> dict[str, FeatureProfile]:
     """The profile of each column of *frame*, by summary name.
 
@@ -98,22 +105,81 @@ def profile_of(
         frame: An Arrow table or a data frame of pandas or polars, any number of rows.
         spec_of: What is known of a summary; by default names are readable and nothing else is
             known. `Reference.spec` compares with a reference.
+        profilers: Of users, each run over the whole table at once.
 
     Raises:
         ConfigError: If *frame* is no table.
     """
     table = table_of(frame)
+    specs = spec_of or (lambda _: FeatureSpec(readable=True))
     profiles: dict[str, FeatureProfile] = {}
+    columns: dict[str, Column] = {}
     for column in table.column_names:
         summary = _summary(column)
-        recorder = FeatureRecorder(spec_of(summary) if spec_of else FeatureSpec(readable=True))
+        recorder = FeatureRecorder(specs(summary))
         _record(recorder, table.column(column))
+        profiles[summary] = recorder.profile()
+        columns |= _derived(summary, table.column(column), specs(summary))
+    columns |= _of_guests(table, profilers)
+    for summary, cells in columns.items():
+        recorder = FeatureRecorder(specs(summary))
+        recorder.observe(cells)
         profiles[summary] = recorder.profile()
     return profiles
 
 
+def _derived(summary: str, column: "pyarrow.ChunkedArray", spec: FeatureSpec) -> dict[str, Column]:
+    """Columns beside one of text, times, vectors or tensors."""
+    import pyarrow.types as kinds
+
+    kind = column.type
+    wide = kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)
+    if not (wide or kinds.is_timestamp(kind) or kinds.is_date(kind) or _is_long_text(column)):
+        return {}
+    found = Derivation()
+    cells = column.to_pylist()
+    return found.columns(summary, cells, expected=spec.expected, embedding=spec.embedding)
+
+
+def _is_long_text(column: "pyarrow.ChunkedArray") -> bool:
+    import pyarrow.compute
+
+    if not _is_text(column) or not len(column):
+        return False
+    longest = pyarrow.compute.max(pyarrow.compute.utf8_length(column.cast("large_string")))
+    return (longest.as_py() or 0) > MAX_NAME_CHARACTERS
+
+
+def _of_guests(table: "pyarrow.Table", profilers: Sequence[Profiler]) -> dict[str, Column]:
+    """Columns that profilers of users make of a table.
+
+    Raises:
+        NilometerError: If one of them fails: over a table somebody is there to mend it.
+    """
+    runner = Runner(profilers, budget_seconds=GUEST_SECONDS)
+    wanted = {name for one in profilers for name in one.wants([*map(_summary, table.column_names)])}
+    batch: dict[str, Column] = {
+        _summary(name): table.column(name).to_pylist()
+        for name in table.column_names
+        if _summary(name) in wanted
+    }
+    found: dict[str, Column] = {}
+    for values in runner.run(batch):
+        found |= values.columns
+    if runner.disarmed:
+        failed = ", ".join(f"{name} ({fault.value})" for name, fault in runner.disarmed.items())
+        raise NilometerError(f"profilers failed: {failed}")
+    return found
+
+
 def reference_of(
-    table: "pyarrow.Table", *, entity: str, name: str, source: str, created_ns: int
+    table: "pyarrow.Table",
+    *,
+    entity: str,
+    name: str,
+    source: str,
+    created_ns: int,
+    profilers: Sequence[Profiler] = (),
 ) -> Reference:
     """The profile of *table* as a reference: edges and dictionaries are exact.
 
@@ -125,7 +191,16 @@ def reference_of(
     entity_name(entity)
     if not table.num_rows:
         raise ConfigError(f"{source}: a reference needs at least one row")
-    columns = {_summary(column): _frozen(column, table) for column in table.column_names}
+    pyarrow = _pyarrow()
+    columns: dict[str, ReferenceColumn] = {}
+    derived = _of_guests(table, profilers)
+    for column in table.column_names:
+        summary = _summary(column)
+        frozen = columns[summary] = _frozen(column, table)
+        spec = FeatureSpec(expected=frozen.expected, embedding=frozen.embedding)
+        derived |= _derived(summary, table.column(column), spec)
+    for summary, cells in derived.items():
+        columns[summary] = _frozen(summary, pyarrow.table({summary: pyarrow.array(cells)}))
     return with_digest(
         Reference(
             entity=entity,
@@ -164,9 +239,28 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
     recorder = FeatureRecorder(FeatureSpec(dictionary=dictionary))
     _record(recorder, column)
     feature = recorder.profile()
+    embedding = _embedding(column)
+    if embedding is not None:
+        return ReferenceColumn(feature=feature, embedding=embedding)
     if dictionary is None:
         return categorical_reference_column(feature)
     return ReferenceColumn(feature=feature, dictionary=dictionary)
+
+
+def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
+    """The centroid and components of a column of vectors of one size."""
+    import pyarrow.types as kinds
+
+    kind = column.type
+    if not (kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)):
+        return None
+    try:
+        vectors = np.array(column.drop_null().to_pylist(), dtype=np.float64)
+    except (ValueError, TypeError):  # ragged, or no numbers
+        return None
+    if vectors.ndim != 2:
+        return None
+    return Embedding.of(vectors[np.isfinite(vectors).all(axis=1)])
 
 
 def _dictionary(column: "pyarrow.ChunkedArray") -> Dictionary:

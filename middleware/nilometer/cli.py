@@ -65,13 +65,18 @@ def _add_profile(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--collector", default=COLLECTOR, metavar="HOST:PORT", help=f"default {COLLECTOR}"
     )
+    parser.add_argument(
+        "--profilers", nargs="*", default=[], metavar="MODULE", help="that register profilers"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_profile)
 
 
 def _profile(arguments: argparse.Namespace) -> int:
     from nilometer.batch import as_json, profile_of, read_table, reference_of
+    from nilometer.profile.profiler import load
 
+    profilers = load(arguments.profilers)
     entity, table = entity_name(arguments.entity), read_table(arguments.table)
     reference = None
     if arguments.as_reference:
@@ -83,9 +88,10 @@ def _profile(arguments: argparse.Namespace) -> int:
             name=arguments.as_reference,
             source=arguments.table.name,
             created_ns=time.time_ns(),
+            profilers=profilers,
         )
         put_reference(reference, arguments.collector)
-    profiles = profile_of(table)
+    profiles = profile_of(table, profilers=profilers)
     if arguments.json:
         print(json.dumps(as_json(entity, table.num_rows, profiles)))
         return 0

@@ -7,6 +7,7 @@ from nilometer.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 SCHEMA = "schema"  # the summary of changes of fields, present where a schema is known
+SCORES_SUFFIX = ".scores"  # of the summary of an output's probabilities
 SERVICE = "service"  # the summary of requests, present for every served entity
 
 

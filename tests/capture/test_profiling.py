@@ -66,9 +66,9 @@ def read(profiling: Profiling) -> Any:
             sample.summary,
             sample.window,
             sample.coverage,
-            sample.content
-            if isinstance(sample.content, ServiceProfile)
-            else (sample.content.types, sample.content.numbers.moments, sample.content.missing),
+            (sample.content.types, sample.content.numbers.moments, sample.content.missing)
+            if isinstance(sample.content, FeatureProfile)
+            else sample.content,
         )
         for profile in profiling.take()
         for sample in profile.samples()

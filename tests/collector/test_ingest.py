@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
-from nilometer.profile import ServiceProfile, SummarySample
+from nilometer.profile import ScoreProfile, ServiceProfile, SummarySample
 from nilometer.register import put_reference
 from nilometer.wire.alerts import plan_from_wire, reference_to_wire
 from nilometer.wire.profiles import sample_from_bytes
@@ -27,6 +27,7 @@ from nilometer_collector.present import (
     common_bins_of,
     coverage_view,
     feature_view,
+    scores_view,
     service_view,
 )
 from nilometer_collector.server import SERVICE_NAME
@@ -206,6 +207,8 @@ def test_whatever_passes_the_checks_can_be_merged_and_shown(
     view: object
     if isinstance(merged.content, ServiceProfile):
         view = service_view(merged.content, merged.window)
+    elif isinstance(merged.content, ScoreProfile):
+        view = scores_view(merged.content)
     else:
         view = feature_view(merged.content, common_bins_of([merged.content], (0.0, 1.0)))
         feature_view(merged.content, common_bins_of([merged.content], ()))

@@ -50,6 +50,7 @@ def test_the_public_names_are_pinned() -> None:
         "TDigest",
         "Window",
         "__version__",
+        "profiler",
     ]
     for name in nilometer.__all__:
         assert getattr(nilometer, name) is not None

@@ -117,7 +117,7 @@ def test_service_samples_in_any_order_merge_to_the_same(parts: list[Any], random
 
 
 def test_a_feature_and_the_service_do_not_mix() -> None:
-    with pytest.raises(ValueError, match=r"input\.amount mixes a feature with the service"):
+    with pytest.raises(ValueError, match=r"input\.amount mixes contents of different kinds"):
         SummarySample.merge_all(
             [sample(FeatureProfile()), sample(ServiceProfile())], WINDOW, LABELS
         )

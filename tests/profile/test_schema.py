@@ -51,7 +51,11 @@ def reference() -> Reference:
     )
 
 
-GOOD: dict[str, list[Any]] = {"input.amount": [1.0] * 10, "input.country": ["de"] * 10, "output.score": [0.5] * 10}
+GOOD: dict[str, list[Any]] = {
+    "input.amount": [1.0] * 10,
+    "input.country": ["de"] * 10,
+    "output.score": [0.5] * 10,
+}
 
 
 def changes(**columns: list[Any]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nilometer.profile import FeatureProfile
+from nilometer.profile import FeatureProfile, ScoreProfile
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database, checksum, intact
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
@@ -43,6 +43,8 @@ class Samples:
         if isinstance(sample.content, FeatureProfile):
             numbers = sample.content.numbers.moments.count
             categories = sample.content.categories.total
+        elif isinstance(sample.content, ScoreProfile):
+            numbers = sample.content.count
         ((series,),) = self._database.rows(
             _ADD_SERIES,
             (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import Content
 from nilometer.reasons import StreamEnd
@@ -12,7 +13,7 @@ Statistic = Callable[[Content], float | None]
 
 def _quantile(q: float) -> Statistic:
     def quantile(content: Content) -> float | None:
-        if isinstance(content, ServiceProfile) or not content.numbers.moments.count:
+        if not isinstance(content, FeatureProfile) or not content.numbers.moments.count:
             return None
         return float(content.numbers.digest.quantile(q))
 
@@ -55,58 +56,60 @@ def _in_flight_max(content: Content) -> float | None:
 
 
 def _null_like_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.cells:
+    if not isinstance(content, FeatureProfile) or not content.cells:
         return None
     return content.null_like / content.cells
 
 
 def _type_error_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.expected or not content.cells:
+    if not isinstance(content, FeatureProfile) or not content.expected or not content.cells:
         return None
     return sum(content.type_errors.values()) / content.cells
 
 
 def _outside_reference_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.numbers.count:
+    if not isinstance(content, FeatureProfile) or not content.numbers.count:
         return None
     numbers = content.numbers
     return (numbers.below_reference + numbers.above_reference) / numbers.count
 
 
 def _unseen_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or content.categories.dictionary is None:
+    if not isinstance(content, FeatureProfile) or content.categories.dictionary is None:
         return None
     return content.categories.dictionary.unseen / max(content.categories.total, 1)
 
 
 def _mean(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.numbers.moments.count:
+    if isinstance(content, ScoreProfile):
+        return content.score.mean if content.score.count else None
+    if not isinstance(content, FeatureProfile) or not content.numbers.moments.count:
         return None
     return content.numbers.moments.mean
 
 
 def _minimum(content: Content) -> float | None:
-    return None if isinstance(content, ServiceProfile) else content.numbers.digest.min
+    return None if not isinstance(content, FeatureProfile) else content.numbers.digest.min
 
 
 def _maximum(content: Content) -> float | None:
-    return None if isinstance(content, ServiceProfile) else content.numbers.digest.max
+    return None if not isinstance(content, FeatureProfile) else content.numbers.digest.max
 
 
 def _missing_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.cells:
+    if not isinstance(content, FeatureProfile) or not content.cells:
         return None
     return content.missing / content.cells
 
 
 def _non_finite_ratio(content: Content) -> float | None:
-    if isinstance(content, ServiceProfile) or not content.cells:
+    if not isinstance(content, FeatureProfile) or not content.cells:
         return None
     return content.non_finite / content.cells
 
 
 def _error_ratio(content: Content) -> float | None:
-    if isinstance(content, FeatureProfile) or not content.count:
+    if not isinstance(content, ServiceProfile) or not content.count:
         return None
     return content.failures / content.count
 

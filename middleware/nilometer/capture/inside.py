@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from nilometer.capture.guests import Runner
 from nilometer.capture.link import AgentLink
 from nilometer.capture.pack import Packed, packed_all, with_spoilt
 from nilometer.capture.profiling import Profiling
@@ -20,6 +21,7 @@ from nilometer.capture.settings import CaptureSettings
 from nilometer.capture.sink import Captured
 from nilometer.labels import Labels
 from nilometer.profile import FeatureSpec, SummarySample
+from nilometer.profile.profiler import load
 from nilometer.reasons import DropReason
 from nilometer.wire.profiles import sample_to_wire
 from nilometer.wire.services import CaptureBatch
@@ -55,6 +57,7 @@ class InsideOutlet:
         self._settings = settings
         self._link = link
         self._header = settings.event_time_header.lower().encode("latin-1")
+        guests = load(settings.profilers)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -62,6 +65,7 @@ class InsideOutlet:
             spec_of=self._spec_of,
             event_time_field=settings.event_time_field,
             segments=Segments.of(settings.segments),
+            guests=Runner(guests) if guests else None,
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0

@@ -4,6 +4,7 @@ Observations of one entity go, by event time, into profiles that hold what came 
 `take`: deltas, which add up to the window wherever they are merged.
 """
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +14,27 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nilometer.capture.guests import Runner
 from nilometer.capture.observation import Observation, raw_arrays, unpack
 from nilometer.capture.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
 from nilometer.decode import Side, decode_exchange
+from nilometer.decode.columns import Column
 from nilometer.decode.exchange import TENSORS, plain_json
 from nilometer.decode.learned import Shapes
-from nilometer.entity import Role, summary_name
+from nilometer.entity import SCORES_SUFFIX, Role, summary_name
 from nilometer.errors import Undecodable
 from nilometer.labels import Labels
-from nilometer.profile import Coverage, FeatureSpec, Profile, ServiceProfile, SpecOf, Streams
+from nilometer.profile import (
+    Coverage,
+    FeatureSpec,
+    Profile,
+    ScoreProfile,
+    ServiceProfile,
+    SpecOf,
+    Streams,
+)
+from nilometer.profile.derived import Derivation
+from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
 from nilometer.window import Window
@@ -138,6 +151,8 @@ class Profiling:
         sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
             every request is counted, and coverage says how many stand for the others.
         seed: Of the sampling; None for one of its own.
+        guests: Runs the profilers of users; None where there are none.
+        reductions: Names of what tensors are reduced to.
     """
 
     def __init__(
@@ -152,6 +167,8 @@ class Profiling:
         max_label_sets: int = MAX_LABEL_SETS,
         sample: float = 1.0,
         seed: int | None = None,
+        guests: Runner | None = None,
+        reductions: Sequence[str] = DEFAULT_REDUCTIONS,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -169,6 +186,8 @@ class Profiling:
         self._deltas: dict[_Key, Profile] = {}
         self._gathered: dict[_Key, _Gathered] = {}
         self._waiting = 0  # observations in `_gathered`
+        self._derivation = Derivation(reductions)
+        self._guests = guests
         self._request_shapes = Shapes(TENSORS[Role.INPUT])
         self._response_shapes = Shapes(TENSORS[Role.OUTPUT])
         # Chance, not every n-th: traffic has periods, too.
@@ -381,6 +400,7 @@ class Profiling:
 
     def _profile(self, key: _Key, part: _Gathered) -> Iterator[None]:
         profile = self._delta(key)
+        batch: dict[str, Column] = {}
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
                 continue
@@ -388,9 +408,14 @@ class Profiling:
             columns.pop(self.event_time_field, None)
             for name, cells in columns.items():
                 if self._admits(role, name):
-                    summary = summary_name(role, name)
-                    profile.feature(summary, self.spec_of).observe(cells)
-                    yield
+                    batch[summary_name(role, name)] = cells
+        for summary, cells in batch.items():
+            profile.feature(summary, self.spec_of).observe(cells)
+            yield
+            yield from self._derive(profile, key[0], summary, cells)
+        if self._guests is not None and batch:
+            self._run_guests(key, batch)
+            yield
         profile.observe_service(part.service())
         profile.cover(
             Coverage(
@@ -399,6 +424,38 @@ class Profiling:
                 undecodable=dict(part.undecodable),
             )
         )
+
+    def _derive(
+        self, profile: Profile, window: Window, summary: str, cells: Column
+    ) -> Iterator[None]:
+        spec = self.spec_of(summary)
+        if spec.score is not None:
+            observe_scores(profile.score(f"{summary}{SCORES_SUFFIX}", spec.score), cells)
+            yield
+        found = self._derivation.columns(
+            summary,
+            cells,
+            expected=spec.expected,
+            embedding=spec.embedding,
+            now_ns=window.start_ns,
+        )
+        for derived, column in found.items():
+            profile.feature(derived, self._open_spec).observe(column)
+            yield
+
+    def _run_guests(self, key: _Key, batch: Mapping[str, Column]) -> None:
+        window, labels, sample = key
+        for values in self._guests.run(batch) if self._guests is not None else ():
+            own = labels
+            if len(values.labels):
+                own = Labels.of({**labels.as_dict(), **values.labels.as_dict()})
+            profile = self._delta((window, own, sample))
+            for summary, column in values.columns.items():
+                profile.feature(summary, self._open_spec).observe(column)
+
+    def _open_spec(self, summary: str) -> FeatureSpec:
+        """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
+        return dataclasses.replace(self.spec_of(summary), readable=True)
 
     def _admits(self, role: Role, name: str) -> bool:
         known = self.expected[role]
@@ -416,6 +473,21 @@ class Profiling:
             window, labels, sample = key
             profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
         return profile
+
+
+def observe_scores(profile: ScoreProfile, cells: Column) -> None:
+    """Add an output of probabilities: one a row, or one a class and row."""
+    try:
+        array = np.asarray(cells, dtype=np.float64)  # None becomes NaN
+    except (ValueError, TypeError, OverflowError):
+        numbers = [cell if isinstance(cell, float) else np.nan for cell in cells]
+        array = np.array(numbers, dtype=np.float64)
+    if array.ndim == 1:
+        profile.observe(array)
+    elif array.ndim == 2 and array.shape[1] > 1:
+        profile.observe_matrix(array)
+    elif array.ndim == 2:
+        profile.observe(array.ravel())
 
 
 def event_time_ns(value: Cell) -> int | None:

@@ -45,6 +45,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             where profiles are made in the process.
         segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
             made in the process; an agent has a setting of its own. Their values are published.
+        profilers: Modules that register profilers, where profiles are made in the process.
         names_key: Secret of the pseudonyms of all other names, where profiles are made in the
             process; without it they are not kept.
     """
@@ -64,6 +65,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     event_time_field: str = ""
     readable_categories: tuple[str, ...] = ()
     segments: dict[str, str] = field(default_factory=dict)
+    profilers: tuple[str, ...] = ()
     names_key: str = ""
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from nilometer.profile.feature import FeatureProfile, FeatureRecorder, FeatureSp
 from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.profile.profile import Profile, SpecOf
 from nilometer.profile.reference import Reference, ReferenceColumn
+from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.reasons import DropReason, Outcome, UndecodableReason
@@ -26,6 +27,7 @@ __all__ = [
     "Profile",
     "Reference",
     "ReferenceColumn",
+    "ScoreProfile",
     "ServiceProfile",
     "SpecOf",
     "Streams",

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nilometer.profile.category import CategoryProfile, CategoryRecorder, Dictionary
 from nilometer.profile.coverage import Counts, added
+from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.numeric import Bounds, NumericProfile, NumericRecorder
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.hashing import hash_numbers
@@ -38,6 +39,8 @@ class FeatureSpec:
         bounds: Frozen bin edges and range of the reference's numbers; None without a reference.
         dictionary: Categories of the reference; None without a reference.
         expected: Type of its cells, such as ``number``; empty where nobody said.
+        score: Decision thresholds of an output of probabilities; None for any other column.
+        embedding: Of the reference's vectors; None where there are none.
         readable: Keep every category name; else names that are not published get a pseudonym.
         key: Of pseudonyms; without one, names that are not published are not kept.
         distinct: Whether to count different strings.
@@ -48,6 +51,8 @@ class FeatureSpec:
     bounds: Bounds | None = None
     dictionary: Dictionary | None = None
     expected: str = ""
+    embedding: Embedding | None = None
+    score: tuple[float, ...] | None = None
     readable: bool = False
     key: bytes = field(default=b"", repr=False)
     distinct: bool = True
@@ -213,6 +218,9 @@ class FeatureRecorder:
         if isinstance(cells, np.ndarray):
             if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
                 self.observe_numbers(cells.astype(np.float64, copy=False))
+                return
+            if cells.ndim > 1:
+                self.observe_others("list", len(cells))
                 return
             cells = list(cells)
         kinds = set(map(type, cells))

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from nilometer.entity import SERVICE
 from nilometer.labels import Labels
 from nilometer.profile.coverage import Coverage
-from nilometer.profile.feature import FeatureProfile, FeatureRecorder, FeatureSpec
+from nilometer.profile.feature import FeatureRecorder, FeatureSpec
+from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
-from nilometer.profile.summary import SummarySample
+from nilometer.profile.summary import Content, SummarySample
 from nilometer.window import Window
 
 SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
@@ -23,6 +24,7 @@ class Profile:
         labels: Where it was measured.
         window: Event time.
         features: By summary name.
+        scores: By summary name.
         service: Requests; None where there were none (a table).
         coverage: What became of the observations.
         sample: Share of the observations that were profiled on purpose.
@@ -32,6 +34,7 @@ class Profile:
     labels: Labels
     window: Window
     features: dict[str, FeatureRecorder] = field(default_factory=dict)
+    scores: dict[str, ScoreProfile] = field(default_factory=dict)
     service: ServiceProfile | None = None
     coverage: Coverage = field(default_factory=Coverage)
     sample: float = 1.0
@@ -43,6 +46,10 @@ class Profile:
             profile = self.features[name] = FeatureRecorder(spec_of(name))
         return profile
 
+    def score(self, name: str, thresholds: tuple[float, ...]) -> ScoreProfile:
+        """The scores of an output, made at their first sight."""
+        return self.scores.setdefault(name, ScoreProfile(thresholds))
+
     def observe_service(self, service: ServiceProfile) -> None:
         """Add requests."""
         self.service = service if self.service is None else self.service.merge(service)
@@ -53,12 +60,13 @@ class Profile:
 
     def samples(self) -> list[SummarySample]:
         """One sample a summary, ordered by name; the service first."""
-        contents: list[tuple[str, FeatureProfile | ServiceProfile]] = []
+        contents: list[tuple[str, Content]] = []
         if self.service is not None or self.coverage.seen:
             contents.append((SERVICE, self.service or ServiceProfile()))
         contents.extend(
             (name, recorder.profile()) for name, recorder in sorted(self.features.items())
         )
+        contents.extend(sorted(self.scores.items()))
         return [
             SummarySample(
                 entity=self.entity,

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nilometer.entity import Role, role_of
 from nilometer.profile.category import Dictionary
+from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
 
@@ -19,11 +21,13 @@ class ReferenceColumn:
         feature: The column.
         edges: Of its numbers, ascending; empty for categories.
         dictionary: Of its categories; None for numbers.
+        embedding: Of its vectors; None where it has none.
     """
 
     feature: FeatureProfile
     edges: tuple[float, ...] = ()
     dictionary: Dictionary | None = None
+    embedding: Embedding | None = None
 
     @property
     def bounds(self) -> Bounds | None:
@@ -32,6 +36,15 @@ class ReferenceColumn:
             return None
         digest = self.feature.numbers.digest
         return Bounds(edges=self.edges, low=digest.min, high=digest.max)
+
+    @property
+    def is_score(self) -> bool:
+        """Whether its numbers look like probabilities: all in [0, 1], and not 0 and 1 alone."""
+        numbers = self.feature.numbers
+        low, high = numbers.digest.min, numbers.digest.max
+        if low is None or high is None or low < 0.0 or high > 1.0:
+            return False
+        return bool(((numbers.digest.centroids()[0] % 1.0) > 0).any())
 
     @property
     def expected(self) -> str:
@@ -71,6 +84,8 @@ class Reference:
             bounds=column.bounds,
             dictionary=column.dictionary,
             expected=column.expected,
+            embedding=column.embedding,
+            score=() if role_of(summary) is Role.OUTPUT and column.is_score else None,
             readable=readable,
             key=key,
         )

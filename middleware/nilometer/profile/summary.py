@@ -8,10 +8,11 @@ from typing import Self
 from nilometer.labels import Labels
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.window import Window
 
-Content = FeatureProfile | ServiceProfile
+Content = FeatureProfile | ServiceProfile | ScoreProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class SummarySample:
         which a tenth was profiled weighs as much as one that was profiled whole.
 
         Raises:
-            ValueError: If there are none, or they mix features with the service.
+            ValueError: If there are none, or they mix kinds of content.
         """
         parts = list(samples)
         if not parts:
@@ -51,8 +52,9 @@ class SummarySample:
             coverage = coverage.merge(part.coverage)
         features = [part.content for part in parts if isinstance(part.content, FeatureProfile)]
         services = [part.content for part in parts if isinstance(part.content, ServiceProfile)]
-        if features and services:
-            raise ValueError(f"{parts[0].summary} mixes a feature with the service")
+        scores = [part.content for part in parts if isinstance(part.content, ScoreProfile)]
+        if len(parts) not in {len(features), len(services), len(scores)}:
+            raise ValueError(f"{parts[0].summary} mixes contents of different kinds")
         content: Content
         if features:
             most = max(part.sample for part in parts)
@@ -61,6 +63,8 @@ class SummarySample:
                 for part in parts
                 if isinstance(part.content, FeatureProfile)
             )
+        elif scores:
+            content = ScoreProfile.merge_all(scores)
         else:
             content = ServiceProfile.merge_all(services)
         return cls(

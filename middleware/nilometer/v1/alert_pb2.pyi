@@ -8,19 +8,31 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Embedding(_message.Message):
+    __slots__ = ("dimensions", "mean", "components")
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    dimensions: int
+    mean: bytes
+    components: bytes
+    def __init__(self, dimensions: _Optional[int] = ..., mean: _Optional[bytes] = ..., components: _Optional[bytes] = ...) -> None: ...
+
 class Reference(_message.Message):
     __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest")
     class Column(_message.Message):
-        __slots__ = ("summary", "feature", "edges", "dictionary")
+        __slots__ = ("summary", "feature", "edges", "dictionary", "embedding")
         SUMMARY_FIELD_NUMBER: _ClassVar[int]
         FEATURE_FIELD_NUMBER: _ClassVar[int]
         EDGES_FIELD_NUMBER: _ClassVar[int]
         DICTIONARY_FIELD_NUMBER: _ClassVar[int]
+        EMBEDDING_FIELD_NUMBER: _ClassVar[int]
         summary: str
         feature: _summary_pb2.Feature
         edges: _containers.RepeatedScalarFieldContainer[float]
         dictionary: _summary_pb2.Dictionary
-        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ..., dictionary: _Optional[_Union[_summary_pb2.Dictionary, _Mapping]] = ...) -> None: ...
+        embedding: Embedding
+        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ..., dictionary: _Optional[_Union[_summary_pb2.Dictionary, _Mapping]] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]

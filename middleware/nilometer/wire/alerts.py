@@ -3,10 +3,13 @@
 import dataclasses
 import hashlib
 
+import numpy as np
+
 from nilometer.alert.alerter import Alerter, AlerterKind, Severity, ThresholdSide
 from nilometer.alert.evaluation import Evaluation, Verdict
 from nilometer.compare.comparison import Comparator
 from nilometer.labels import Labels
+from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
 from nilometer.profile.reference import Reference, ReferenceColumn
 from nilometer.sketch.histogram import edges_id
 from nilometer.v1 import alert_pb2 as pb
@@ -46,6 +49,13 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
                 dictionary=None
                 if column.dictionary is None
                 else dictionary_to_wire(column.dictionary),
+                embedding=None
+                if column.embedding is None
+                else pb.Embedding(
+                    dimensions=column.embedding.mean.size,
+                    mean=column.embedding.mean.astype("<f4").tobytes(),
+                    components=column.embedding.components.astype("<f4").tobytes(),
+                ),
             )
             for summary, column in sorted(reference.columns.items())
         ],
@@ -74,7 +84,10 @@ def reference_from_wire(message: pb.Reference) -> Reference:
         if column.HasField("dictionary"):
             dictionary = dictionary_from_wire(column.dictionary)
         columns[column.summary] = ReferenceColumn(
-            feature=feature, edges=edges, dictionary=dictionary
+            feature=feature,
+            edges=edges,
+            dictionary=dictionary,
+            embedding=_embedding(column.embedding) if column.HasField("embedding") else None,
         )
     return Reference(
         entity=message.entity,
@@ -85,6 +98,24 @@ def reference_from_wire(message: pb.Reference) -> Reference:
         columns=columns,
         digest=message.digest,
     )
+
+
+def _embedding(message: pb.Embedding) -> Embedding:
+    """What a reference knows of its vectors.
+
+    Raises:
+        ValueError: If the sizes disagree or a part is not finite.
+    """
+    size = message.dimensions
+    if not 0 < size <= MAX_DIMENSIONS:
+        raise ValueError(f"an embedding of {size} dimensions")
+    mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
+    parts = np.frombuffer(message.components, "<f4").astype(np.float64)
+    if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
+        raise ValueError("an embedding's mean and components disagree with its dimensions")
+    if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
+        raise ValueError("an embedding must be finite")
+    return Embedding(mean, parts.reshape(-1, size))
 
 
 def reference_to_bytes(reference: Reference) -> bytes:

@@ -7,11 +7,14 @@ comparison estimates them from the t-digest.
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from nilometer.labels import Labels
 from nilometer.profile.category import CategoryProfile, DictionaryCounts
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.numeric import NumericProfile
+from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
 from nilometer.profile.service import LIMIT, ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import BinnedCounts
@@ -19,6 +22,7 @@ from nilometer.v1 import summary_pb2 as pb
 from nilometer.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches import (
+    MAX_COUNT,
     digest_from_wire,
     digest_to_wire,
     distinct_from_wire,
@@ -31,6 +35,7 @@ from nilometer.wire.sketches import (
     moments_to_wire,
 )
 
+MAX_THRESHOLDS = 16
 EdgesOf = Callable[[str], tuple[float, ...] | None]  # edges by their name
 
 
@@ -191,6 +196,73 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
     )
 
 
+def scores_to_wire(profile: ScoreProfile) -> pb.Scores:
+    """Only bins that hold something."""
+    classes = []
+    for (predicted, truth), bins in sorted(profile.classes.items()):
+        filled = np.flatnonzero(bins.counts)
+        classes.append(
+            pb.Scores.Class(
+                predicted=predicted,
+                truth=truth.encode("utf-8", "replace").decode(),
+                bins=filled.tolist(),
+                counts=bins.counts[filled].tolist(),
+                sums=bins.sums[filled].tolist(),
+            )
+        )
+    return pb.Scores(
+        thresholds=profile.thresholds,
+        classes=classes,
+        score=moments_to_wire(profile.score),
+        margin=moments_to_wire(profile.margin) if profile.margin.count else None,
+        entropy=moments_to_wire(profile.entropy) if profile.entropy.count else None,
+        outside=profile.outside,
+        not_a_number=profile.not_a_number,
+    )
+
+
+def scores_from_wire(message: pb.Scores) -> ScoreProfile:
+    """A score profile.
+
+    Raises:
+        ValueError: If a bin does not exist, lists disagree, or the counts are not those of the
+            scores.
+    """
+    thresholds = tuple(message.thresholds)
+    if len(thresholds) > MAX_THRESHOLDS or not all(0.0 < cut < 1.0 for cut in thresholds):
+        raise ValueError(f"scores: at most {MAX_THRESHOLDS} thresholds, each between 0 and 1")
+    if list(thresholds) != sorted(set(thresholds)):
+        raise ValueError("scores: thresholds must ascend")
+    profile = ScoreProfile(
+        thresholds,
+        score=moments_from_wire(message.score),
+        margin=moments_from_wire(message.margin),
+        entropy=moments_from_wire(message.entropy),
+        outside=message.outside,
+        not_a_number=message.not_a_number,
+    )
+    size = profile.edges.size + 1
+    if len(message.classes) > MAX_CLASSES + 1:
+        raise ValueError(f"scores: {len(message.classes)} classes are more than {MAX_CLASSES}")
+    for one in message.classes:
+        places = np.array(one.bins, dtype=np.int64)
+        if not len(places) == len(one.counts) == len(one.sums):
+            raise ValueError("scores: bins, counts and sums disagree")
+        if places.size and (places.max() >= size or (np.diff(places) <= 0).any()):
+            raise ValueError("scores: bins must ascend and exist")
+        if any(count > MAX_COUNT for count in one.counts) or not np.isfinite(one.sums).all():
+            raise ValueError("scores: a count or a sum is out of bounds")
+        counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)
+        counts[places], sums[places] = list(one.counts), list(one.sums)
+        pair = (one.predicted, one.truth)
+        if pair in profile.classes:
+            raise ValueError(f"scores: the classes {pair} repeat")
+        profile.classes[pair] = ScoreBins(counts, sums)
+    if profile.count != profile.score.count:
+        raise ValueError("scores: the bins do not hold all scores")
+    return profile
+
+
 def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
     """Field by field, with the sum that readers of other languages expect."""
     return pb.Coverage(
@@ -232,6 +304,8 @@ def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
     )
     if isinstance(sample.content, FeatureProfile):
         message.feature.CopyFrom(feature_to_wire(sample.content))
+    elif isinstance(sample.content, ScoreProfile):
+        message.scores.CopyFrom(scores_to_wire(sample.content))
     else:
         message.service.CopyFrom(service_to_wire(sample.content))
     return message
@@ -251,6 +325,8 @@ def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) ->
     match message.WhichOneof("content"):
         case "feature":
             content = feature_from_wire(message.feature, edges_of)
+        case "scores":
+            content = scores_from_wire(message.scores)
         case "service":
             content = service_from_wire(message.service)
         case _:

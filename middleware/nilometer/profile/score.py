@@ -1,0 +1,203 @@
+"""Scores: predicted probabilities on edges that serve rare events and decisions alike.
+
+The union of 99 edges of equal width, .01 apart, and 63 whose logits are evenly spaced from -10 to
+10; they share .5, so there are 162 bins. Equal widths alone lose rare events, quantiles of
+a reference lose calibration. Decision thresholds are edges, too. Counts and sums of the scores in
+each bin are kept by predicted class, and by true class once it is known: everything that a
+calibration curve, an area under a curve, a Brier score or an estimate without labels needs.
+
+A matrix of class probabilities is profiled by its largest: the predicted class, its margin over the
+second largest, and the entropy of the row in nats.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.sketch.codec import between
+from nilometer.sketch.moments import Moments
+
+Floats = NDArray[np.float64]
+
+EQUAL_WIDTH = np.arange(1, 100) / 100.0
+LOGITS = np.linspace(-10.0, 10.0, 63)
+UNION_EDGES: Floats = np.unique(
+    np.concatenate([EQUAL_WIDTH, np.where(LOGITS == 0.0, 0.5, 1.0 / (1.0 + np.exp(-LOGITS)))])
+)
+DECISION = 0.5  # where no threshold is given
+MAX_CLASSES = 100  # pairs of predicted and true class; what comes after is predicted as `other`
+OTHER = "other"
+
+Pair: TypeAlias = tuple[str, str]  # predicted class, true class; the latter empty while not known
+
+
+def score_edges(thresholds: Sequence[float]) -> Floats:
+    """The edges with decision *thresholds* among them, ascending; 161 without any."""
+    return np.unique(np.concatenate([UNION_EDGES, np.asarray(thresholds, dtype=np.float64)]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreBins:
+    """Scores of one pair of classes.
+
+    Attributes:
+        counts: In each bin, shape (bins,), int64.
+        sums: Of the scores in each bin, shape (bins,).
+    """
+
+    counts: NDArray[np.int64]
+    sums: Floats
+
+    @property
+    def count(self) -> int:
+        """Scores."""
+        return int(self.counts.sum())
+
+
+@dataclass(slots=True)
+class ScoreProfile:
+    """Scores of one output. One owner observes; parts merge exactly but for rounding of sums.
+
+    Attributes:
+        thresholds: Decision thresholds that are edges, ascending, inside (0, 1).
+        classes: By predicted and true class.
+        score: Of all scores: sums of p and of its squares.
+        margin: Of rows of several probabilities.
+        entropy: Of rows of several probabilities, in nats.
+        outside: Finite scores below 0 or above 1, which are in no bin.
+        not_a_number: Cells that are missing, not finite or no number.
+    """
+
+    thresholds: tuple[float, ...] = ()
+    classes: dict[Pair, ScoreBins] = field(default_factory=dict)
+    score: Moments = field(default_factory=Moments)
+    margin: Moments = field(default_factory=Moments)
+    entropy: Moments = field(default_factory=Moments)
+    outside: int = 0
+    not_a_number: int = 0
+
+    @property
+    def count(self) -> int:
+        """Scores in bins."""
+        return sum(bins.count for bins in self.classes.values())
+
+    @property
+    def edges(self) -> Floats:
+        """Of the bins: a value equal to an edge belongs to the bin on its right."""
+        return score_edges(self.thresholds)
+
+    def observe(self, scores: Floats, truth: Sequence[str] | None = None) -> None:
+        """Add *scores* of a binary classifier, shape (n,), and their true classes where known.
+
+        The predicted class is the number of thresholds (.5 where there are none) that a score
+        reaches: ``"0"`` or ``"1"`` with one.
+        """
+        cuts = np.asarray(self.thresholds or (DECISION,))
+        predicted = np.searchsorted(cuts, scores, side="right")
+        self._add(scores, predicted, truth)
+
+    def observe_matrix(self, rows: Floats, truth: Sequence[str] | None = None) -> None:
+        """Add *rows* of class probabilities, shape (n, k), k at least 2."""
+        finite = np.asarray(np.isfinite(rows).all(axis=1))
+        whole = rows[finite]
+        self.not_a_number += int(rows.shape[0] - whole.shape[0])
+        if not whole.size:
+            return
+        kept = (
+            None
+            if truth is None
+            else [t for t, ok in zip(truth, finite.tolist(), strict=True) if ok]
+        )
+        top = np.sort(whole, axis=1)
+        self.margin = self.margin.merge(Moments.of(top[:, -1] - top[:, -2]))
+        inside = np.clip(whole, 1e-300, None)
+        self.entropy = self.entropy.merge(Moments.of(-(whole * np.log(inside)).sum(axis=1)))
+        self._add(top[:, -1], whole.argmax(axis=1), kept)
+
+    def merge(self, other: Self) -> Self:
+        """The profile of both."""
+        return self.merge_all((self, other))
+
+    @classmethod
+    def merge_all(cls, profiles: Iterable[Self]) -> Self:
+        """One profile of all, the same bits for every order of *profiles*.
+
+        Thresholds that not all have are edges no more: their bins are joined, exactly.
+        """
+        parts = sorted(profiles, key=_canonical)
+        common = set(parts[0].thresholds if parts else ())
+        merged = cls(tuple(sorted(common.intersection(*(part.thresholds for part in parts)))))
+        edges = merged.edges
+        for part in parts:
+            # Where each of our bins begins among theirs, which are ours and perhaps more.
+            starts = np.concatenate([[0], part.edges.searchsorted(edges) + 1])
+            for pair, bins in sorted(part.classes.items()):
+                merged._put(
+                    pair, np.add.reduceat(bins.counts, starts), np.add.reduceat(bins.sums, starts)
+                )
+            merged.score = merged.score.merge(part.score)
+            merged.margin = merged.margin.merge(part.margin)
+            merged.entropy = merged.entropy.merge(part.entropy)
+            merged.outside += part.outside
+            merged.not_a_number += part.not_a_number
+        return merged
+
+    def by_predicted(self) -> Mapping[str, int]:
+        """Scores by predicted class."""
+        counts: dict[str, int] = {}
+        for (predicted, _), bins in self.classes.items():
+            counts[predicted] = counts.get(predicted, 0) + bins.count
+        return dict(sorted(counts.items()))
+
+    def describe(self) -> str:
+        """A table for a reader: classes, then what there is beside them."""
+        rows = [f"{'predicted':<12} {'true':<12} {'count':>10} {'mean score':>11}"]
+        for (predicted, true), bins in sorted(self.classes.items()):
+            mean = float(bins.sums.sum()) / max(bins.count, 1)
+            rows.append(f"{predicted:<12} {true or '-':<12} {bins.count:>10} {mean:>11.4g}")
+        rows.append(f"outside [0, 1] {self.outside}, not a number {self.not_a_number}")
+        return "\n".join(rows)
+
+    def _add(
+        self, scores: Floats, predicted: NDArray[np.intp], truth: Sequence[str] | None
+    ) -> None:
+        finite = np.isfinite(scores)
+        inside = finite & (scores >= 0.0) & (scores <= 1.0)
+        self.not_a_number += int(scores.size - np.count_nonzero(finite))
+        self.outside += int(np.count_nonzero(finite) - np.count_nonzero(inside))
+        kept = np.flatnonzero(inside)
+        if not kept.size:
+            return
+        self.score = self.score.merge(Moments.of(scores[kept]))
+        labels = np.array(["" if truth is None else str(truth[at]) for at in kept.tolist()])
+        classes = predicted[kept]
+        edges = self.edges
+        for predicted_class in np.unique(classes).tolist():
+            for true in np.unique(labels).tolist():
+                chosen = kept[(classes == predicted_class) & (labels == true)]
+                if chosen.size:
+                    ordered = np.sort(scores[chosen])
+                    below = ordered.searchsorted(edges, "left")
+                    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+                    ends = np.concatenate([[0], below, [ordered.size]])
+                    pair = (str(predicted_class), true)
+                    self._put(pair, between(below, ordered.size), np.diff(sums[ends]))
+
+    def _put(self, pair: Pair, counts: NDArray[np.int64], sums: Floats) -> None:
+        held = self.classes.get(pair)
+        if held is None and len(self.classes) >= MAX_CLASSES:
+            pair = (OTHER, pair[1] if (OTHER, pair[1]) in self.classes else "")
+            held = self.classes.get(pair)
+        if held is not None:
+            counts, sums = held.counts + counts, held.sums + sums
+        self.classes[pair] = ScoreBins(counts, sums)
+
+
+def _canonical(profile: ScoreProfile) -> tuple[object, ...]:
+    """An order of profiles that does not depend on their arrival: floats add alike."""
+    moments = profile.score
+    pairs = tuple((pair, bins.count) for pair, bins in sorted(profile.classes.items()))
+    return (moments.count, moments.mean, moments.m2, pairs)

@@ -1,0 +1,189 @@
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nilometer.batch import profile_of, reference_of
+from nilometer.capture.guests import Runner
+from nilometer.capture.observation import Observation
+from nilometer.capture.profiling import Profiling
+from nilometer.errors import ConfigError, NilometerError
+from nilometer.labels import Labels
+from nilometer.profile import FeatureProfile, FeatureSpec
+from nilometer.profile import profiler as profilers
+from nilometer.profile.profiler import Fault, Profiler, load, profiler, registered
+
+
+@pytest.fixture(autouse=True)
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profilers, "_registered", {})
+
+
+def made(function: Callable[[Any], Any], *columns: str, name: str = "mine") -> Profiler:
+    return Profiler(name=name, version="1", columns=columns or ("input.*",), function=function)
+
+
+def test_three_lines_register_one() -> None:
+    @profiler(version="2", columns=["input.prompt"], labels={"team": "nlp"})
+    def refusals(batch: Any) -> Any:
+        return {"asked": ["again" in text for text in batch["input.prompt"]]}
+
+    assert registered() == (refusals,)
+    assert (refusals.name, refusals.version) == ("refusals", "2")
+    assert refusals({"input.prompt": ["once again"]}) == {"asked": [True]}
+
+
+def test_a_name_means_one_version() -> None:
+    profiler(version="1", name="mine")(dict)
+    with pytest.raises(ConfigError, match="version '1'"):
+        profiler(version="2", name="mine")(dict)
+    with pytest.raises(ConfigError, match="must match"):
+        profiler(name="Not A Name")(dict)
+
+
+def test_a_module_that_cannot_be_imported_is_an_error_with_its_name() -> None:
+    with pytest.raises(ConfigError, match="no_such_module"):
+        load(["no_such_module"])
+
+
+BATCH: dict[str, Any] = {"input.a": [1.0, 2.0, 3.0], "output.y": np.array([0.1, 0.2, 0.3])}
+
+
+def test_values_become_summaries_on_the_side_of_the_columns() -> None:
+    runner = Runner(
+        [
+            made(lambda batch: {"double": [2 * value for value in batch["input.a"]]}),
+            made(lambda batch: {"mean": float(batch["output.y"].mean())}, "output.*", name="other"),
+            made(lambda _: {"never": 1}, "input.z", name="absent"),
+        ]
+    )
+    found = {name: list(c) for v in runner.run(BATCH) for name, c in v.columns.items()}
+    assert found == {
+        "input.mine.double": [2.0, 4.0, 6.0],
+        "output.other.mean": [pytest.approx(0.2)],
+    }
+    assert runner.disarmed == {}
+
+
+def boom(_: Any) -> Any:
+    raise RuntimeError("boom")
+
+
+def leave(_: Any) -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        (boom, Fault.RAISED),
+        (leave, Fault.RAISED),
+        (lambda _: None, Fault.WRONG_SHAPE),
+        (lambda _: [1, 2, 3], Fault.WRONG_SHAPE),
+        (lambda _: {"a": [1, 2]}, Fault.WRONG_SHAPE),
+        (lambda _: {"a": "abc"}, Fault.WRONG_SHAPE),
+        (lambda _: {"a": np.zeros((3, 2))}, Fault.WRONG_SHAPE),
+        (lambda _: {1: [1, 2, 3]}, Fault.WRONG_SHAPE),
+        (lambda _: {str(at): 1 for at in range(65)}, Fault.WRONG_SHAPE),
+    ],
+)
+def test_a_fault_disarms_one_and_leaves_the_others(function: Any, fault: Fault) -> None:
+    runner = Runner([made(function), made(lambda _: {"fine": 1.0}, name="good")])
+    for _ in range(3):
+        (values,) = runner.run(BATCH)
+        assert list(values.columns) == ["input.good.fine"]
+    assert runner.disarmed == {"mine": fault}
+
+
+def test_one_that_hangs_costs_its_budget_once() -> None:
+    release = threading.Event()
+    calls = []
+
+    def hang(_: Any) -> Any:
+        calls.append(1)
+        release.wait(30)
+        return {}
+
+    runner = Runner([made(hang)], budget_seconds=0.05)
+    before = time.monotonic()
+    for _ in range(5):
+        assert runner.run(BATCH) == []
+    release.set()
+    assert runner.disarmed == {"mine": Fault.TIMEOUT}
+    assert len(calls) == 1
+    assert time.monotonic() - before < 5
+
+
+ROWS = [{"prompt": f"please number {at} " + "x" * (at % 90), "amount": at / 7} for at in range(200)]
+
+
+def words(batch: Any) -> Any:
+    return {"polite": ["please" in text for text in batch["input.prompt"]]}
+
+
+def live() -> dict[str, FeatureProfile]:
+    profiling = Profiling(
+        "tested", Labels(), 60 * 10**9, spec_of=lambda _: FeatureSpec(readable=True),
+        guests=Runner([made(words, "input.prompt")]),
+    )  # fmt: skip
+    for row in ROWS:
+        body = json.dumps(row).encode()
+        kind = "application/json"
+        profiling.observe(
+            [
+                Observation(
+                    1, 0.1, 200, "ok", "POST", "/", len(body), 1, kind, "", kind, "", body, b"1"
+                )
+            ]
+        )
+    (profile,) = profiling.take()
+    return {
+        sample.summary: sample.content
+        for sample in profile.samples()
+        if isinstance(sample.content, FeatureProfile) and sample.summary.startswith("input.")
+    }
+
+
+def test_the_same_rows_give_the_same_profiles_live_and_in_batch() -> None:
+    ours = live()
+    theirs = profile_of(
+        pa.table({key: [row[key] for row in ROWS] for key in ROWS[0]}),
+        profilers=[made(words, "input.prompt")],
+    )
+    assert set(ours) == set(theirs)
+    assert {"input.prompt.characters", "input.mine.polite"} <= set(ours)
+    for summary, feature in ours.items():
+        other = theirs[summary]
+        assert feature.types == other.types
+        assert feature.numbers.moments == other.numbers.moments
+        assert feature.categories.frequent == other.categories.frequent
+
+
+def test_a_reference_has_what_was_derived_and_what_profilers_made() -> None:
+    table = pa.table(
+        {
+            "prompt": [row["prompt"] for row in ROWS],
+            "vector": np.random.default_rng(1).normal(size=(200, 20)).tolist(),
+        }
+    )
+    reference = reference_of(
+        table, entity="tested", name="training", source="x", created_ns=0,
+        profilers=[made(words, "input.prompt")],
+    )  # fmt: skip
+    assert reference.columns["input.prompt.characters"].edges
+    assert reference.columns["input.vector"].embedding is not None
+    assert reference.columns["input.vector.pc16"].edges
+    assert reference.columns["input.mine.polite"].feature.categories.total == 200
+    spec = reference.spec("input.vector")
+    assert spec is not None
+    assert spec.embedding is reference.columns["input.vector"].embedding
+
+
+def test_over_a_table_a_fault_is_an_error() -> None:
+    with pytest.raises(NilometerError, match="mine \\(raised\\)"):
+        profile_of(pa.table({"a": [1.0]}), profilers=[made(boom)])
