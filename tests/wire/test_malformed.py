@@ -285,7 +285,7 @@ def buckets(offset: int, *counts: int) -> summary_pb2.ExponentialHistogram:
 
 
 def centroids(deltas: list[int], flags: list[int], **more: float) -> summary_pb2.TDigest:
-    settings = {"min": -1e9, "max": 1e9, "compression": 100.0, **more}
+    settings: dict[str, Any] = {"min": -1e9, "max": 1e9, "compression": 100.0, **more}
     return summary_pb2.TDigest(
         count=sum(flag >> 1 for flag in flags),
         means=varints(np.array(deltas, dtype=np.uint64)),

@@ -19,6 +19,8 @@ from nilometer.sketch.tdigest import BUFFER, DESCRIBED, TDigest
 
 Floats = NDArray[np.float64]
 
+MOST_BUCKETS = 80  # of one sign, before there are edges: enough to export, small on the wire
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -177,7 +179,7 @@ class NumericRecorder:
     def __init__(self, bounds: Bounds | None) -> None:
         self._bounds = bounds
         self._profile = NumericProfile()
-        self._tally = MagnitudeTally() if bounds is None else None
+        self._tally = MagnitudeTally(limit=MOST_BUCKETS) if bounds is None else None
         self._buffer: Floats | None = None
         self._pending = 0
 

@@ -7,20 +7,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TDigest(_message.Message):
-    __slots__ = ("compression", "count", "min", "max", "means", "weights")
+    __slots__ = ("compression", "count", "min", "max", "means", "weights", "dropped_bits")
     COMPRESSION_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     MIN_FIELD_NUMBER: _ClassVar[int]
     MAX_FIELD_NUMBER: _ClassVar[int]
     MEANS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_BITS_FIELD_NUMBER: _ClassVar[int]
     compression: float
     count: int
     min: float
     max: float
     means: bytes
     weights: bytes
-    def __init__(self, compression: _Optional[float] = ..., count: _Optional[int] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., means: _Optional[bytes] = ..., weights: _Optional[bytes] = ...) -> None: ...
+    dropped_bits: int
+    def __init__(self, compression: _Optional[float] = ..., count: _Optional[int] = ..., min: _Optional[float] = ..., max: _Optional[float] = ..., means: _Optional[bytes] = ..., weights: _Optional[bytes] = ..., dropped_bits: _Optional[int] = ...) -> None: ...
 
 class ExponentialHistogram(_message.Message):
     __slots__ = ("scale", "zero_count", "positive", "negative")

@@ -13,11 +13,11 @@ from nilometer.labels import Labels
 from nilometer.profile.category import CategoryProfile, DictionaryCounts
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
-from nilometer.profile.numeric import NumericProfile
+from nilometer.profile.numeric import MOST_BUCKETS, NumericProfile
 from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
 from nilometer.profile.service import LIMIT, ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
-from nilometer.sketch.histogram import BinnedCounts
+from nilometer.sketch.histogram import MAX_BUCKETS, BinnedCounts
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.window import Window
 from nilometer.wire.parse import parsed
@@ -131,7 +131,10 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf) -> NumericProfile
     )
     counts = {numbers.moments.count, numbers.digest.count}
     if message.HasField("histogram"):
-        numbers.histogram = histogram_from_wire(message.histogram)
+        sides = (message.histogram.positive, message.histogram.negative)
+        few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
+        limit = MOST_BUCKETS if few else MAX_BUCKETS  # what older agents kept
+        numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
         raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")

@@ -5,7 +5,16 @@ import math
 import numpy as np
 
 from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
-from nilometer.sketch.codec import from_rounded_bits, from_varints, rounded_bits, varints
+from nilometer.sketch.codec import (
+    MAX_DROPPED_BITS,
+    OLD_DROPPED_BITS,
+    dropped_bits,
+    from_rounded_bits,
+    from_varints,
+    ordered_bits,
+    rounded_bits,
+    varints,
+)
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import Frequent
 from nilometer.sketch.histogram import (
@@ -29,11 +38,13 @@ _SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
 
 
 def digest_to_wire(digest: TDigest) -> pb.TDigest:
-    """Centroids delta-coded; means rounded to 24 significant binary digits."""
+    """Centroids delta-coded; means rounded to a fraction of the gaps between them."""
     means, weights, atoms = digest.centroids()
     if not weights.size:
         return pb.TDigest(compression=digest.compression)
-    bits = rounded_bits(means)
+    ordered = ordered_bits(means)
+    dropped = dropped_bits(ordered)
+    bits = rounded_bits(ordered, dropped)
     deltas = np.diff(bits, prepend=np.uint64(0))
     flags = (weights.astype(np.uint64) << np.uint64(1)) | atoms.astype(np.uint64)
     return pb.TDigest(
@@ -43,6 +54,7 @@ def digest_to_wire(digest: TDigest) -> pb.TDigest:
         max=digest.max,
         means=varints(deltas),
         weights=varints(flags),
+        dropped_bits=dropped + 1,
     )
 
 
@@ -61,7 +73,10 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
     if message.min > message.max:
         raise ValueError(f"t-digest: {message.min:g} and {message.max:g} are not in order")
     flags = from_varints(message.weights)
-    means = from_rounded_bits(np.cumsum(from_varints(message.means), dtype=np.uint64))
+    if message.dropped_bits > MAX_DROPPED_BITS + 1:
+        raise ValueError(f"t-digest: {message.dropped_bits - 1} dropped bits are too many")
+    dropped = message.dropped_bits - 1 if message.dropped_bits else OLD_DROPPED_BITS
+    means = from_rounded_bits(np.cumsum(from_varints(message.means), dtype=np.uint64), dropped)
     weights = flags >> np.uint64(1)
     if means.size != weights.size or not 0 < sum(weights.tolist()) == message.count <= MAX_COUNT:
         raise ValueError("t-digest: means, weights and count disagree")

@@ -1,0 +1,43 @@
+"""Peers whose needs conflict with ours live in virtual environments of their own.
+
+whylogs needs numpy below 2, Evidently pandas below 3: each is made once, under `.venv-peers`.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent.parent / ".venv-peers"
+NEEDS = {
+    "whylogs": ["whylogs==1.6.4", "numpy<2", "pandas<3", "pyarrow", "setuptools<81"],
+    "evidently": ["evidently==0.7.23", "pandas<3", "pyarrow"],
+    "polars": ["polars>=1.9", "pyarrow"],
+}
+
+
+def python_of(peer: str) -> Path | None:
+    """The interpreter of *peer*'s environment, made if need be; None where it cannot be."""
+    home = HOME / peer
+    python = home / "bin" / "python"
+    made = home / ".made"
+    if made.exists():
+        return python
+    print(f"installing {peer} in an environment of its own ...", flush=True)
+    venv.create(home, with_pip=True, clear=True)
+    finished = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", *NEEDS[peer]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        print(f"{peer} cannot be installed: {finished.stderr.strip().splitlines()[-1:]}")
+        return None
+    made.touch()
+    return python
+
+
+def python_of_ours() -> Path:
+    """The interpreter that runs this."""
+    return Path(sys.executable)
