@@ -116,9 +116,7 @@ class TDigest:
         """
         if values.size == 0:
             return
-        # Two reductions tell of NaN, which they hand on, and of infinity, cheaper than a mask.
-        low, high = np.minimum.reduce(values), np.maximum.reduce(values)
-        if not (low > -np.inf and high < np.inf):
+        if not _all_finite(values):
             raise ValueError("a t-digest observes finite values only")
         start = 0
         while start < values.size:
@@ -316,11 +314,12 @@ class TDigest:
 def joined(means: Floats, weights: Floats, atoms: Bools, compression: float) -> Centroids:
     """Centroids of any number of digests, each of shape (k,), as those of one.
 
-    They are brought into canonical order first, so that every order gives the same bits.
+    Equal means are joined whatever their order - weights are whole, their sum is exact - so that
+    every order of the centroids gives the same bits.
     """
-    order = np.lexsort((atoms, weights, means))
+    order = np.argsort(means)
     means, weights, atoms = means[order], weights[order], atoms[order]
-    # Join equal means first: an atom may then fill cells of its own and is never mixed with
+    # Joining comes first: an atom may then fill cells of its own and is never mixed with
     # its neighbours unless it is smaller than a cell.
     starts = _run_starts(means)
     if starts.size < means.size:
@@ -411,6 +410,17 @@ def _plain_cells(count: int, compression: float) -> tuple[NDArray[np.intp], Floa
     starts = _cell_starts((np.arange(count) + 0.5) / count, compression)
     weights = _sizes(starts, count).astype(np.float64)
     return starts, weights, weights == 1.0
+
+
+def _all_finite(values: Floats) -> bool:
+    """Whether no value is NaN or infinite.
+
+    A sum of squares tells in a quarter of the time of a mask; where it is not finite, it may have
+    overflowed. A long one would wake the threads of BLAS.
+    """
+    if values.size <= BUFFER and math.isfinite(np.vdot(values, values)):
+        return True
+    return bool(np.isfinite(values).all())
 
 
 def _sizes(starts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
