@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto settings bench format clean
+.PHONY: help demo test check lint types layers generated web proto settings bench quality format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,12 +71,16 @@ proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 settings: $(VENV)/.installed-check ## Generate docs/settings.md from the code
 	$(BIN)/python scripts/generate_settings.py
 
-bench: $(VENV)/.installed-bench ## Cost per request beside the peers, as ratios
+bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
+
+quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java
+	$(BIN)/python -m benchmarks accuracy
+	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality -rA
 
 format: $(VENV)/.installed-check ## Apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(PROTO_VENV) $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PROTO_VENV) .venv-peers $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from benchmarks import (
+    accuracy,
     cost_per_request,
     digest,
     import_cost,
@@ -15,6 +16,7 @@ from benchmarks import (
 
 BENCHMARKS = {
     "import": import_cost.main,
+    "accuracy": accuracy.main,
     "digest": digest.main,
     "pipeline": pipeline.main,
     "wire": wire_size.main,

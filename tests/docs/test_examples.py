@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,21 @@ def test_a_server_as_documented_answers_and_is_observed(
     workers[0].stop()
     (captured,) = outlet.captured
     assert (captured[2], captured[10], captured[11]) == (200, body, b'{"score":0.0125}')
+
+
+def test_the_example_of_a_profiler_prints_what_it_found() -> None:
+    home = ROOT / "examples" / "own_profiler"
+    finished = subprocess.run(
+        [sys.executable, "main.py"], cwd=home, capture_output=True, text=True, check=True
+    )
+    assert "input.tone.polite" in finished.stdout
+    assert re.search(r"true +2 +50.0%", finished.stdout)
+
+
+def test_the_profiler_of_the_page_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "profilers.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    finished = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "{'polite': [False, True]}\n"

@@ -1,9 +1,11 @@
 """Rank errors that the t-digest's docstring promises, on shapes that served features have."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracles
+import pyarrow.parquet as pq
 import pytest
 
 from nilometer.sketch import TDigest
@@ -102,3 +104,21 @@ def test_more_compression_is_more_accurate() -> None:
     ]
     assert errors[0] > 2 * errors[1]
     assert errors[1] > errors[2]
+
+
+FLIGHTS = Path(__file__).resolve().parents[2] / "examples" / "flights" / "data" / "train.parquet"
+
+
+@pytest.mark.parametrize("column", ["minute", "distance", "dep_delay"])
+def test_whole_numbers_of_real_flights_keep_their_ranks(column: str) -> None:
+    """Minutes, miles: values that repeat are steps, and may not be smeared over their neighbours."""
+    table = pq.read_table(FLIGHTS)
+    (name,) = (name for name in table.column_names if name.rpartition(".")[2] == column)
+    values = table.column(name).drop_null().to_numpy().astype(np.float64)
+    ordered = np.sort(values)
+    parts = [TDigest.of(part) for part in np.array_split(values, 250)]
+    hours = [TDigest.merge_all(parts[at : at + 12]) for at in range(0, len(parts), 12)]
+    for digest in (TDigest.of(values), TDigest.merge_all(parts), TDigest.merge_all(hours)):
+        for shares, bound in ((MIDDLE, 0.001), (TAILS, TAIL_BOUND)):
+            for q in shares:
+                assert oracles.rank_error(ordered, float(digest.quantile(q)), q) <= bound

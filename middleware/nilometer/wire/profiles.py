@@ -151,6 +151,20 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf) -> NumericProfile
     return numbers
 
 
+def feature_to_bytes(feature: FeatureProfile) -> bytes:
+    """Deterministic bytes of a feature."""
+    return feature_to_wire(feature).SerializeToString(deterministic=True)
+
+
+def feature_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> FeatureProfile:
+    """A feature of `feature_to_bytes`.
+
+    Raises:
+        ValueError: If the bytes are not a feature.
+    """
+    return feature_from_wire(parsed(pb.Feature, packed), edges_of)
+
+
 def service_to_wire(service: ServiceProfile) -> pb.Service:
     """Field by field."""
     streams = service.streams
