@@ -40,6 +40,7 @@ def spark() -> Iterator[Any]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("default")  # of Spark about its own libraries
 def test_partitions_add_up_to_the_table(spark: Any) -> None:
     from nilometer.spark import profile_dataframe
 
