@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto settings bench quality format clean
+.PHONY: help demo test check lint types layers generated web proto settings bench quality format clean telemetry e2e
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,11 @@ demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
 	$(BIN)/python -m pytest $(ARGS)
 
+SECONDS ?= 30
+
+e2e: $(VENV)/.installed-test $(STATIC)/index.html ## Replay through rotel, the OpenTelemetry Collector, Prometheus
+	NILOMETER_E2E=1 NILOMETER_E2E_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/e2e -s $(ARGS)
+
 check: lint types layers generated ## Lint, types, layers, generated code
 
 lint: $(VENV)/.installed-check
@@ -64,12 +69,16 @@ $(PROTO_VENV)/.made:
 generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py --check
 	$(BIN)/python scripts/generate_settings.py --check
+	$(BIN)/python scripts/generate_telemetry.py --check
 
 proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py
 
 settings: $(VENV)/.installed-check ## Generate docs/settings.md from the code
 	$(BIN)/python scripts/generate_settings.py
+
+telemetry: $(VENV)/.installed-check ## Generate metrics page, dashboard and rules from the table
+	$(BIN)/python scripts/generate_telemetry.py
 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -64,9 +64,16 @@ def default(field: msgspec.structs.FieldInfo) -> str:
 def page() -> str:
     """The whole page."""
     head = (
-        "# Settings\n\nGenerated from the code by `make settings`. A TOML file is read first, then the "
-        "environment, then\narguments; the last one wins. A variable is the prefix and the key in "
-        "capitals; lists are `a,b`,\nmappings `k=v,k=v`. Durations are seconds, sizes bytes.\n"
+        "# Settings\n\nGenerated from the code by `make settings`. A file (TOML or YAML) is read first, "
+        "then the environment,\nthen arguments; the last one wins. A variable is the prefix and the "
+        "key in capitals; lists are `a,b`,\nmappings `k=v,k=v`. Durations are seconds, sizes bytes. "
+        "A key that does not exist stops the start.\n\n"
+        "The file is named by `--config`, or for all components by `NILOMETER_CONFIG`. One file may "
+        "hold all of\nthem, in sections:\n\n"
+        "```yaml\nmiddleware:\n  labels: {region: eu}\nagent:\n  collector: collector:7501\n"
+        "collector:\n  database: /var/lib/nilometer/collector.db\n```\n\n"
+        "`nilometer config check FILE` says what is wrong with one; `nilometer config print "
+        "--effective` what is\nin force, secrets hidden.\n"
     )
     parts = [head]
     for title, prefix, kind, how in COMPONENTS:

@@ -16,12 +16,15 @@ _OPTIONS = (
     ("--window-seconds", "window_seconds", int, "length of a window of event time"),
     ("--grace-seconds", "grace_seconds", float, "event time to wait after a window"),
     ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
+    ("--metrics-address", "metrics_address", str, "host:port of /metrics and of the probes"),
 )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The agent's options."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML or YAML file with settings"
+    )
     for flag, name, kind, text in _OPTIONS:
         parser.add_argument(flag, dest=name, type=kind, default=None, help=text)
     parser.add_argument(

@@ -27,6 +27,13 @@ class Counter(Enum):
     SHIP_FAILURES = "ship_failures"
     EXPORTS = "exports"
     EXPORT_FAILURES = "export_failures"
+    EXPORT_POINTS_REJECTED = "export_points_rejected"
+    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"
+    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"
+    SERIES_OVERFLOWED = "series_overflowed"
+    OTLP_REQUESTS = "otlp_requests"
+    OTLP_SPANS = "otlp_spans"
+    OTLP_POINTS_REFUSED = "otlp_points_refused"
 
 
 class Counters:

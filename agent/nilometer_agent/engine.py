@@ -23,7 +23,7 @@ from nilometer.clock import NANOSECONDS, Clock
 from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
-from nilometer.profile import FeatureSpec, Profile, SummarySample
+from nilometer.profile import FeatureSpec, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.reasons import DropReason
 from nilometer.window import Window
@@ -49,6 +49,8 @@ RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
 log = logging.getLogger("nilometer.agent")
 
 Acknowledge = Callable[[int], None]
+OnObserved = Callable[[str, Labels, bytes, bytes], None]
+OnCommitted = Callable[[list[SummarySample], list[SummarySample]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,10 @@ class Engine:
         plans: References and alerters.
         counters: What is counted.
         clock: Wall and monotonic time.
-        on_committed: Called with committed deltas (for export); must not raise.
+        on_observed: Called with the packed observations of a batch before they are committed (for
+            export): entity, labels, worker, observations; must not raise.
+        on_committed: Called with the samples of all that was committed: those decoded here, and
+            those that workers made; must not raise.
         on_closed: Called with the samples and evaluations of a closed window; must not raise.
         on_queued: Called when the outbox has new rows.
     """
@@ -89,7 +94,8 @@ class Engine:
         counters: Counters,
         clock: Clock,
         *,
-        on_committed: Callable[[Profile], None] = lambda _: None,
+        on_observed: OnObserved = lambda *_: None,
+        on_committed: OnCommitted = lambda *_: None,
         on_closed: Callable[[list[SummarySample], list[Evaluation]], None] = lambda _, __: None,
         on_queued: Callable[[], None] = lambda: None,
     ) -> None:
@@ -98,6 +104,7 @@ class Engine:
         self._plans = plans
         self._counters = counters
         self._clock = clock
+        self._on_observed = on_observed
         self._on_committed = on_committed
         self._on_closed = on_closed
         self._on_queued = on_queued
@@ -109,8 +116,8 @@ class Engine:
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
-        # Taken from the profiles and not committed yet; the profile only where it was made here.
-        self._taken: list[tuple[WindowKey, list[SummarySample], Profile | None]] = []
+        # Taken from the profiles and not committed yet, and whether it was decoded here.
+        self._taken: list[tuple[WindowKey, list[SummarySample], bool]] = []
         self._watermarks: dict[str, int] = {}  # newest event time by entity
         now = clock.monotonic()
         self._open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
@@ -221,6 +228,7 @@ class Engine:
             self._inside.setdefault(key, []).append(sample)
             self._watermark(entity, start)
         if observed:
+            self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
 
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
@@ -260,9 +268,9 @@ class Engine:
         for profiling in self._profilings.values():
             for profile in profiling.take():
                 key = WindowKey(profile.entity, profile.labels, profile.window)
-                self._taken.append((key, profile.samples(), profile))
+                self._taken.append((key, profile.samples(), True))
         for key, samples in self._inside.items():
-            self._taken.append((key, samples, None))
+            self._taken.append((key, samples, False))
         self._inside = {}
         if self._taken or self._pending:
             # When this raises - a full disk - what was taken waits here for the next attempt, and
@@ -274,12 +282,15 @@ class Engine:
         self._committed.update(self._pending)
         self._pending = {}
         self._uncommitted = 0
-        for key, samples, made in taken:
+        decoded: list[SummarySample] = []
+        made_elsewhere: list[SummarySample] = []
+        for key, samples, decoded_here in taken:
             self._open[key] = now
             for sample in samples:
                 self._count(sample)
-            if made is not None:
-                self._on_committed(made)
+            (decoded if decoded_here else made_elsewhere).extend(samples)
+        if taken:
+            self._on_committed(decoded, made_elsewhere)
         self._acknowledge()
 
     def _count(self, sample: SummarySample) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -36,10 +37,13 @@ from nilometer.wire.services import (
 from nilometer_agent.buffer import Buffer
 from nilometer_agent.counters import Counters
 from nilometer_agent.engine import Arrival, Engine
-from nilometer_agent.export import Exporter, open_exporter
+from nilometer_agent.export import AgentExports
 from nilometer_agent.plan import PlanKeeper
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.ship import Shipper
+
+if TYPE_CHECKING:
+    from nilometer_agent.otlp_servers import OtlpServers
 
 WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS  # a worker silent for so long is gone
 MAX_STREAMS = 64  # workers of one pod
@@ -176,18 +180,28 @@ class Agent:
             self.clock,
             max_outbox_bytes=settings.max_outbox_bytes,
         )
-        self.exporter: Exporter | None = open_exporter(settings, self.counters, self.clock)
-        exporter = self.exporter
+        self._serving = False
+        self.exports = AgentExports(
+            settings,
+            self.counters,
+            self.clock,
+            outbox_rows=self.buffer.queued,
+            ready=lambda: self._serving,
+        )
         self.engine = Engine(
             settings,
             self.buffer,
             self.plans,
             self.counters,
             self.clock,
-            on_committed=exporter.observe if exporter else lambda _: None,
-            on_closed=exporter.closed if exporter else lambda _, __: None,
+            on_observed=self.exports.observed,
+            on_committed=self.exports.committed,
+            on_closed=self.exports.closed,
             on_queued=self.shipper.wake,
         )
+        self.otlp_in: OtlpServers | None = None
+        if settings.otlp_in_grpc_address or settings.otlp_in_http_address:
+            self.otlp_in = self._otlp_in()
         self._streams: set[_Stream] = set()
         self._streams_lock = threading.Lock()
         self._idle_since = self.clock.monotonic()
@@ -198,6 +212,15 @@ class Agent:
         self._server = grpc.server(
             ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"), options=SERVER_OPTIONS
         )
+
+    def _otlp_in(self) -> "OtlpServers":
+        from nilometer_agent.otlp_in import OtlpIn
+        from nilometer_agent.otlp_servers import OtlpServers
+
+        settings = self.settings
+        taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service)
+        self.exports.measured.edges = taker.edges
+        return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 
     def start(self) -> None:
         """Bind the socket and begin."""
@@ -212,9 +235,11 @@ class Agent:
         self.buffer.forget_workers(self.clock.now_ns() - WORKER_MEMORY_NS)
         self.engine.start()
         self.shipper.start()
-        if self.exporter is not None:
-            self.exporter.start()
+        self.exports.start()
         self._server.start()
+        if self.otlp_in is not None:
+            self.otlp_in.start()
+        self._serving = True
         for name in ("", "nilometer.v1.AgentService"):
             self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.info("agent ready", extra={"socket": str(path)})
@@ -242,12 +267,14 @@ class Agent:
             return
         self._stopped = True
         self._stop.set()
+        self._serving = False
         self.health.enter_graceful_shutdown()
         self._server.stop(grace=0.5).wait(2.0)
+        if self.otlp_in is not None:
+            self.otlp_in.stop()
         self.engine.stop(timeout=30.0)
         self.shipper.stop(STOP_SECONDS)
-        if self.exporter is not None:
-            self.exporter.stop(STOP_SECONDS)
+        self.exports.stop(STOP_SECONDS)
         if self._channel is not None:
             self._channel.close()
         self.buffer.close()

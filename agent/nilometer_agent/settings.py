@@ -2,7 +2,7 @@
 
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
@@ -54,8 +54,20 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         reductions: What tensors and images are reduced to: mean, std, min, max, range, l1,
             zero_share.
         otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
-        otlp_protocol: ``grpc`` or ``http/protobuf``.
+        otlp_protocol: ``grpc`` or ``http/protobuf``; empty takes ``OTEL_EXPORTER_OTLP_PROTOCOL``,
+            then ``grpc``.
+        otlp_temporality: ``cumulative`` or ``delta``; empty takes
+            ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: How often metrics are exported.
+        otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
+        metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
+            ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
+        otlp_in_grpc_address: ``host:port`` where a server in the pod may send OTLP over gRPC; empty
+            opens none.
+        otlp_in_http_address: ``host:port`` where it may send OTLP over HTTP; empty opens none.
+        otlp_in_service: What of it becomes the service profile: ``metrics``
+            (`http.server.request.duration`), ``spans`` (server spans), or ``none`` where the
+            middleware measures already.
         until_idle: End when the last worker has left: for an agent that a worker started.
         idle_seconds: How long after the last worker.
     """
@@ -82,8 +94,14 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     profiler_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
     reductions: tuple[str, ...] = DEFAULT_REDUCTIONS
     otlp_endpoint: str = ""
-    otlp_protocol: str = "grpc"
+    otlp_protocol: Literal["", "grpc", "http/protobuf"] = ""
+    otlp_temporality: Literal["", "cumulative", "delta"] = ""
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
+    otlp_use_proxy: bool = False
+    metrics_address: str = ""
+    otlp_in_grpc_address: str = ""
+    otlp_in_http_address: str = ""
+    otlp_in_service: Literal["metrics", "spans", "none"] = "metrics"
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
@@ -97,10 +115,6 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
             raise ConfigError(
                 f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"
-            )
-        if self.otlp_protocol not in {"grpc", "http/protobuf"}:
-            raise ConfigError(
-                f"otlp_protocol = {self.otlp_protocol!r}: must be 'grpc' or 'http/protobuf'"
             )
 
     @property

@@ -16,6 +16,7 @@ _OPTIONS = (
     ("--database", "database", "SQLite file; made with mode 0600"),
     ("--http-address", "http_address", "host:port of API and pages; loopback only"),
     ("--grpc-address", "grpc_address", "host:port that agents ship to; loopback only"),
+    ("--metrics-address", "metrics_address", "host:port of /metrics and of the probes"),
     ("--public-url", "public_url", "how a reader of a notification reaches the pages"),
 )
 _ABOUT = (
@@ -29,7 +30,9 @@ _ABOUT = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The collector's options."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML or YAML file with settings"
+    )
     for flag, name, text in _OPTIONS:
         parser.add_argument(flag, dest=name, default=None, help=text)
 

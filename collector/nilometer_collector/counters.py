@@ -14,6 +14,12 @@ class Counter(Enum):
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # by the receiver, for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # attempts that are tried again
+    EXPORTS = "exports"  # OTLP requests that were taken
+    EXPORT_FAILURES = "export_failures"
+    EXPORT_POINTS_REJECTED = "export_points_rejected"  # by a far side that took the rest
+    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"  # taken, and answered with no OTLP
+    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"  # delta points nobody took for long
+    SERIES_OVERFLOWED = "series_overflowed"  # points over a metric's limit of series
 
 
 class Counters:

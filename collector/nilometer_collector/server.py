@@ -28,6 +28,7 @@ from nilometer_collector.query import Query
 from nilometer_collector.rules import alerter_of
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
+from nilometer_collector.telemetry import CollectorExports
 
 GRPC_THREADS = 8
 MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
@@ -59,6 +60,7 @@ class Collector:
         self._http_address = parse_address("http_address", settings.http_address)
         self._grpc_address = parse_address("grpc_address", settings.grpc_address)
         self._courier: Courier | None = None
+        self.exports: CollectorExports | None = None
 
     @property
     def http_url(self) -> str:
@@ -101,6 +103,9 @@ class Collector:
             )
         self._serve_http(store)
         self._serve_grpc(store)
+        self.exports = CollectorExports(self.settings, store, self.counters, self._clock)
+        self._resources.callback(self.exports.stop, self.settings.shutdown_seconds)
+        self.exports.start()
         if self._courier is not None:
             self._courier.start()
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)

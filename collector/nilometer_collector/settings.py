@@ -1,7 +1,7 @@
 """What the collector can be told."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Meta
@@ -34,6 +34,15 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
         shutdown_seconds: Longest time each server may drain.
+        metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
+            ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
+        otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        otlp_protocol: ``grpc`` or ``http/protobuf``; empty takes ``OTEL_EXPORTER_OTLP_PROTOCOL``,
+            then ``grpc``.
+        otlp_temporality: ``cumulative`` or ``delta``; empty takes
+            ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
+        otlp_interval_seconds: How often metrics are exported.
+        otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
         alerters: Rules. Those of the file replace those of the file before; rules that were put
             over HTTP stay.
     """
@@ -44,6 +53,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     slack_webhook_url: str = ""
     public_url: str = ""
     shutdown_seconds: Seconds = 5.0
+    metrics_address: str = ""
+    otlp_endpoint: str = ""
+    otlp_protocol: Literal["", "grpc", "http/protobuf"] = ""
+    otlp_temporality: Literal["", "cumulative", "delta"] = ""
+    otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
+    otlp_use_proxy: bool = False
     alerters: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings: one frozen structure a component, from a TOML file, the environment, and arguments.
+"""Settings: one frozen structure a component, from a file, the environment, and arguments.
 
 Later sources win. An unknown key or a value that is not allowed stops the start with one line
 that names the key, the value and what is allowed.
@@ -6,7 +6,6 @@ that names the key, the value and what is allowed.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -14,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from nilometer.errors import ConfigError
+from nilometer.settings_file import read, section_of
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,31 +40,48 @@ def load(
         kind: The structure.
         prefix: Of the environment variables, such as ``NILOMETER_AGENT_``; a variable is the
             prefix and the key in capitals.
-        file: A TOML file, or None.
+        file: TOML or YAML; None takes the one that ``NILOMETER_CONFIG`` names, if any.
         environment: Where the variables are; the process's own by default.
         arguments: What the caller was told explicitly; None values are left out.
 
     Raises:
         ConfigError: With one line that says what is wrong.
     """
-    raw: dict[str, object] = {}
-    if file is not None:
-        try:
-            raw.update(tomllib.loads(file.read_text("utf-8")))
-        except OSError as error:
-            raise ConfigError(f"settings file {file}: {error.strerror}") from error
-        except ValueError as error:
-            raise ConfigError(f"settings file {file}: {error}") from error
+    raw = given(kind, prefix=prefix, file=file, environment=environment)
+    raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
+    return checked(kind, raw)
+
+
+def given(
+    kind: type[Settings],
+    *,
+    prefix: str,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """What a file and the environment say to *kind*, by key, not checked yet.
+
+    Raises:
+        ConfigError: If the file cannot be read, or a variable names no setting.
+    """
+    variables = os.environ if environment is None else environment
+    if file is None and variables.get(CONFIG_VARIABLE):
+        file = Path(variables[CONFIG_VARIABLE])
+    raw = section_of(read(file), section_name(prefix)) if file is not None else {}
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
-    for variable, text in sorted((os.environ if environment is None else environment).items()):
+    for variable, text in sorted(variables.items()):
         if variable.startswith(prefix) and not _of_another(variable, prefix):
             key = variable.removeprefix(prefix).lower()
             if key not in types:
                 # Without its value: a misspelt secret is one.
                 raise ConfigError(f"{variable}: there is no such setting; {_near(types)}")
             raw[key] = _from_text(variable, text, str(types[key]))
-    raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
-    return checked(kind, raw)
+    return raw
+
+
+def section_name(prefix: str) -> str:
+    """The section of a file that is the component's of *prefix*."""
+    return prefix.removeprefix("NILOMETER_").rstrip("_").lower() or "middleware"
 
 
 def checked(kind: type[S], raw: Mapping[str, object]) -> S:
@@ -92,9 +109,12 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
 
 # Longer prefixes of NILOMETER_ that belong to one component each.
 COMPONENTS = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
+CONFIG_VARIABLE = "NILOMETER_CONFIG"  # names a file for every component that was given none
 
 
 def _of_another(variable: str, prefix: str) -> bool:
+    if variable == CONFIG_VARIABLE:
+        return True
     return any(variable.startswith(other) for other in COMPONENTS if other != prefix)
 
 

@@ -1,25 +1,32 @@
-"""What leaves over OTLP, received by a real gRPC server and by a real HTTP one."""
+"""What leaves the agent over OTLP, received by a real gRPC server and by a real HTTP one."""
 
+import os
+import shutil
+import struct
+import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
-    MetricsServiceServicer,
     add_MetricsServiceServicer_to_server,
 )
+from otlp_receiver import GrpcReceiver, HttpReceiver, attributes, metrics_of
 
 from nilometer.alert import Alerter, AlerterKind, evaluate
 from nilometer.batch import reference_of
+from nilometer.capture.observation import Observation, pack
+from nilometer.capture.profiling import default_spec
+from nilometer.errors import ConfigError
 from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
@@ -32,43 +39,41 @@ from nilometer.profile import (
 from nilometer.testing import SteppedClock, amounts
 from nilometer.window import Window
 from nilometer_agent.counters import Counters
-from nilometer_agent.export import Exporter, open_exporter
+from nilometer_agent.export import AgentExports
 from nilometer_agent.settings import AgentSettings
 
 LABELS = Labels.of(region="eu")
 WINDOW = Window(0, 60_000_000_000)
-
-
-class Receiver(MetricsServiceServicer):
-    def __init__(self) -> None:
-        self.requests: list[ExportMetricsServiceRequest] = []
-        self.server = grpc.server(ThreadPoolExecutor(2))
-        add_MetricsServiceServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
-        self.server.start()
-
-    def Export(
-        self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
-    ) -> ExportMetricsServiceResponse:
-        self.requests.append(request)
-        return ExportMetricsServiceResponse()
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiver() -> Iterator[GrpcReceiver]:
+    receiver = GrpcReceiver()
     yield receiver
-    receiver.server.stop(0).wait()
+    receiver.stop()
 
 
-def exporter_to(endpoint: str, protocol: str = "grpc") -> Exporter:
-    settings = AgentSettings(otlp_endpoint=endpoint, otlp_protocol=protocol, name="pod-1")
-    exporter = open_exporter(settings, Counters(), SteppedClock())
-    assert exporter is not None
-    return exporter
+def settings_to(endpoint: str) -> dict[str, Any]:
+    return {"otlp_endpoint": endpoint, "otlp_protocol": "grpc", "name": "pod-1"}
 
 
-def delta(values: list[float]) -> Profile:
+class Out:
+    """An agent's exports to one receiver, without the agent."""
+
+    def __init__(self, endpoint: str, **settings: Any) -> None:
+        self.counters = Counters()
+        self.clock = SteppedClock()
+        told = {**settings_to(endpoint), **settings}
+        self.exports = AgentExports(AgentSettings(**told), self.counters, self.clock)
+
+    def send(self) -> bool:
+        self.clock.step(15)
+        assert self.exports.otlp is not None
+        return self.exports.otlp.export_once()
+
+
+def delta(values: list[float]) -> list[SummarySample]:
     profile = Profile("tested", LABELS, WINDOW)
     profile.feature("input.amount", lambda _: FeatureSpec()).observe(values)
     profile.observe_service(
@@ -81,25 +86,39 @@ def delta(values: list[float]) -> Profile:
         )
     )
     profile.cover(Coverage(profiled=len(values)))
-    return profile
+    return profile.samples()
 
 
-def metrics_of(request: ExportMetricsServiceRequest) -> dict[str, Any]:
-    (resource,) = request.resource_metrics
-    (scope,) = resource.scope_metrics
-    return {metric.name: metric for metric in scope.metrics}
+def observation(**given: Any) -> Observation:
+    told: dict[str, Any] = {
+        "arrival_ns": 1_700_000_000_000_000_000,
+        "latency": 0.25,
+        "status": 200,
+        "outcome": "ok",
+        "method": "POST",
+        "path": "/predict",
+        "request_size": 100,
+        "response_size": 20,
+        "request_type": "application/json",
+        "request_encoding": "",
+        "response_type": "application/json",
+        "response_encoding": "",
+        "request_body": b"{}",
+        "response_body": b"{}",
+    }
+    return Observation(**{**told, **given})
 
 
-def attributes(point: Any) -> dict[str, Any]:
-    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in point.attributes}
+def packed(*observations: Observation) -> bytes:
+    return pack([msgspec.structs.astuple(one) for one in observations])
 
 
-def test_counts_are_cumulative_over_deltas(receiver: Receiver) -> None:
-    exporter = exporter_to(f"http://127.0.0.1:{receiver.port}")
-    exporter.observe(delta([1.0, 2.0, 0.0]))
-    assert exporter.export_once()
-    exporter.observe(delta([4.0]))
-    assert exporter.export_once()
+def test_counts_are_cumulative_over_deltas(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    out.exports.committed([], delta([1.0, 2.0, 0.0]))
+    assert out.send()
+    out.exports.committed([], delta([4.0]))
+    assert out.send()
     first, second = (metrics_of(request) for request in receiver.requests)
     for metrics, count in ((first, 3), (second, 4)):
         (latency,) = metrics["http.server.request.duration"].exponential_histogram.data_points
@@ -116,29 +135,169 @@ def test_counts_are_cumulative_over_deltas(receiver: Receiver) -> None:
         "nilometer.summary": "input.amount",
         "nilometer.label.region": "eu",
     }
-    exporter.stop(1.0)
+    out.exports.stop(1.0)
 
 
-def test_negative_values_go_out_without_a_sum(receiver: Receiver) -> None:
-    exporter = exporter_to(f"http://127.0.0.1:{receiver.port}")
-    exporter.observe(delta([-1.0, -2.5, 3.0]))
-    assert exporter.export_once()
+def test_delta_temporality_sends_what_came_since(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url, otlp_temporality="delta")
+    out.exports.committed([], delta([1.0, 2.0]))
+    out.send()
+    out.exports.committed([], delta([4.0, -1e-3, 1e9]))
+    out.send()
+    out.send()
+    points = [
+        point
+        for request in receiver.requests
+        for point in metrics_of(request)
+        .get("nilometer.feature.value", _NONE)
+        .exponential_histogram.data_points
+    ]
+    assert [point.count for point in points] == [2, 3]
+    assert points[0].time_unix_nano == points[1].start_time_unix_nano
+    assert points[0].sum == 3.0
+    assert not points[1].HasField("sum")
+    assert sum(points[1].negative.bucket_counts) == 1
+    out.exports.stop(1.0)
+
+
+def test_a_delta_that_was_not_taken_comes_again_with_its_times() -> None:
+    receiver = GrpcReceiver()
+    receiver.refuse = True
+    out = Out(receiver.url, otlp_temporality="delta")
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    out.exports.committed([], delta([2.0]))
+    receiver.refuse = False
+    assert out.send()
+    counted: dict[tuple[int, int], int] = {}
+    for request in receiver.requests:
+        metric = metrics_of(request).get("nilometer.requests", _NONE)
+        for point in metric.sum.data_points:
+            counted[point.start_time_unix_nano, point.time_unix_nano] = point.as_int
+    assert list(counted.values()) == [1, 1]
+    snapshot = out.counters.snapshot()
+    assert (snapshot["exports"], snapshot["export_failures"]) == (2, 1)
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_negative_values_go_out_without_a_sum(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    out.exports.committed([], delta([-1.0, -2.5, 3.0]))
+    assert out.send()
     metrics = metrics_of(receiver.requests[0])
     (values,) = metrics["nilometer.feature.value"].exponential_histogram.data_points
     assert sum(values.negative.bucket_counts) == 2
     assert not values.HasField("sum")
-    exporter.stop(1.0)
+    out.exports.committed([], delta([5.0]))
+    assert out.send()
+    metrics = metrics_of(receiver.requests[1])
+    (values,) = metrics["nilometer.feature.value"].exponential_histogram.data_points
+    assert not values.HasField("sum")  # a sum that comes back would be a reset that was none
+    out.exports.stop(1.0)
 
 
-def test_the_last_window_and_its_verdict_are_gauges(receiver: Receiver) -> None:
+def test_requests_carry_the_conventions_attributes_and_traces(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    out.exports.observed(
+        "tested",
+        LABELS,
+        b"w1",
+        packed(
+            observation(trace_parent=TRACE, in_flight=3),
+            observation(trace_parent=TRACE[:-1] + "0"),  # not sampled
+            observation(status=503, outcome="server_error", latency=1.5),
+            observation(status=0, outcome="exception", method="BREW"),
+        ),
+    )
+    out.exports.observed("tested", LABELS, b"w2", packed(observation(in_flight=2)))
+    assert out.send()
+    assert "http.server.request.duration" not in metrics_of(receiver.requests[0])
+    out.exports.committed(delta([1.0]), [])
+    assert out.send()
+    metrics = metrics_of(receiver.requests[1])
+    points = {
+        (told["http.request.method"], told.get("http.response.status_code", 0)): (point, told)
+        for point in metrics["http.server.request.duration"].exponential_histogram.data_points
+        for told in [attributes(point)]
+    }
+    fine, _ = points["POST", 200]
+    assert (fine.count, fine.sum) == (3, 0.75)
+    (exemplar,) = fine.exemplars
+    assert exemplar.trace_id.hex() == TRACE.split("-")[1]
+    assert exemplar.span_id.hex() == TRACE.split("-")[2]
+    assert exemplar.as_double == 0.25
+    assert points["POST", 503][1]["error.type"] == "503"
+    assert points["_OTHER", 0][1]["error.type"] == "exception"
+    active = metrics_of(receiver.requests[0])["http.server.active_requests"].sum
+    assert [point.as_int for point in active.data_points] == [5]
+    assert not active.is_monotonic
+    later = metrics["http.server.active_requests"].sum
+    assert [point.as_int for point in later.data_points] == [0]
+    out.exports.stop(1.0)
+
+
+def test_workers_that_are_gone_are_forgotten() -> None:
+    out = Out("http://127.0.0.1:1")
+    for number in range(1000):
+        out.clock.step(10)
+        out.exports.observed(
+            "tested", LABELS, number.to_bytes(16, "big"), packed(observation(in_flight=2))
+        )
+    ((_, workers),) = out.exports.measured._peaks.items()
+    assert len(workers) <= 4
+    (active,) = [
+        family
+        for family in out.exports.measured.families()
+        if family.metric.name == "http.server.active_requests"
+    ]
+    assert active.points[0].value in {4, 6}
+    out.exports.stop(0.0)
+
+
+def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    gaps = struct.pack("<2f", 0.5, 0.25)
+    streamed = observation(path="/v1/chat/completions", first_byte=0.125, chunk_gaps=gaps)
+    call = observation(
+        path="/inference.GRPCInferenceService/ModelInfer", request_type="application/grpc"
+    )
+    out.exports.observed("llm", LABELS, b"w", packed(streamed, call))
+    out.exports.committed([], [])
+    profile = Profile("llm", LABELS, WINDOW)
+    profile.feature("output.usage.completion_tokens", default_spec).observe([7, 9])
+    out.exports.committed(profile.samples(), [])
+    assert out.send()
+    metrics = metrics_of(receiver.requests[0])
+
+    def the(name: str) -> Any:
+        (point,) = metrics[name].exponential_histogram.data_points
+        return point
+
+    assert the("gen_ai.server.time_to_first_token").sum == 0.125
+    assert (
+        the("gen_ai.server.time_per_output_token").count,
+        the("gen_ai.server.time_per_output_token").sum,
+    ) == (2, 0.75)
+    told = attributes(the("gen_ai.server.request.duration"))
+    assert told["gen_ai.operation.name"] == "chat"
+    assert told["gen_ai.request.model"] == "llm"
+    assert attributes(the("gen_ai.client.token.usage"))["gen_ai.token.type"] == "output"
+    assert the("gen_ai.client.token.usage").sum == 16
+    rpc = attributes(the("rpc.server.call.duration"))
+    assert rpc["rpc.method"] == "inference.GRPCInferenceService/ModelInfer"
+    assert the("http.server.request.duration").count == 1  # the gRPC call is no HTTP request
+    out.exports.stop(1.0)
+
+
+def test_the_last_window_and_its_verdict_are_gauges(receiver: GrpcReceiver) -> None:
     import pyarrow
 
-    exporter = exporter_to(f"http://127.0.0.1:{receiver.port}")
+    out = Out(receiver.url)
     table = pyarrow.table({"amount": amounts(1000)})
     reference = reference_of(table, entity="tested", name="training", source="t", created_ns=1)
-    profile = delta([value * 3 for value in amounts(500, seed=1)])
-    sample = next(s for s in profile.samples() if s.summary == "input.amount")
-    assert isinstance(sample, SummarySample)
+    samples = delta([value * 3 for value in amounts(500, seed=1)])
+    sample = next(s for s in samples if s.summary == "input.amount")
     alerter = Alerter(
         entity="tested",
         name="drift",
@@ -148,71 +307,311 @@ def test_the_last_window_and_its_verdict_are_gauges(receiver: Receiver) -> None:
         threshold=0.2,
     )
     evaluation = evaluate(alerter, sample, {"training": reference})
-    exporter.closed(profile.samples(), [evaluation])
-    assert exporter.export_once()
+    out.exports.closed(samples, [evaluation])
+    assert out.send()
     metrics = metrics_of(receiver.requests[0])
     (value,) = metrics["nilometer.evaluation.value"].gauge.data_points
+    (threshold,) = metrics["nilometer.evaluation.threshold"].gauge.data_points
     (breach,) = metrics["nilometer.evaluation.breach"].gauge.data_points
+    (evidence,) = metrics["nilometer.evaluation.evidence"].gauge.data_points
     quantiles = metrics["nilometer.feature.quantile"].gauge.data_points
-    assert value.as_double == evaluation.value > 0.2
-    assert breach.as_int == 1
+    assert value.as_double == evaluation.value > threshold.as_double == 0.2
+    assert (breach.as_int, evidence.as_int) == (1, 500)
     assert attributes(value)["nilometer.measure"] == "psi"
     median = next(p for p in quantiles if attributes(p)["nilometer.quantile"] == 0.5)
     content = sample.content
     assert isinstance(content, FeatureProfile)
     assert median.as_double == pytest.approx(float(content.numbers.digest.quantile(0.5)))
-    exporter.stop(1.0)
+    out.clock.step(10_000)
+    assert out.send()
+    assert "nilometer.feature.quantile" not in metrics_of(receiver.requests[1])
+    out.exports.stop(1.0)
+
+
+def test_ten_thousand_label_sets_are_bounded_and_nothing_is_lost(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    for number in range(10_000):
+        profile = Profile("tested", Labels.of(tenant=str(number)), WINDOW)
+        profile.feature("input.amount", default_spec).observe([1.0])
+        out.exports.committed(profile.samples(), [])
+    assert out.send()
+    points = [
+        point
+        for request in receiver.requests
+        for point in metrics_of(request)
+        .get("nilometer.feature.value", _NONE)
+        .exponential_histogram.data_points
+    ]
+    assert len(points) == 2000
+    assert sum(point.count for point in points) == 10_000
+    (overflow,) = [p for p in points if attributes(p) == {"otel.metric.overflow": True}]
+    assert overflow.count == 8001
+    assert out.send()
+    own = metrics_of(receiver.requests[-1])["nilometer.agent.series_overflowed"]
+    assert own.sum.data_points[0].as_int >= 8001
+    out.exports.stop(1.0)
+
+
+def test_the_resource_comes_from_the_standard_variables(
+    receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "fraud-agent")
+    monkeypatch.setenv(
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "k8s.pod.name=pod-7,k8s.namespace.name=ml,odd%20key=a%2Cb,broken",
+    )
+    out = Out(receiver.url)
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    told = attributes(receiver.requests[0].resource_metrics[0].resource)
+    assert told["service.name"] == "fraud-agent"
+    assert told["service.instance.id"] == "pod-1"
+    assert (told["k8s.pod.name"], told["k8s.namespace.name"]) == ("pod-7", "ml")
+    assert told["odd key"] == "a,b"
+    out.exports.stop(1.0)
 
 
 def test_http_takes_the_same_points() -> None:
-    bodies: list[bytes] = []
+    receiver = HttpReceiver()
+    out = Out(receiver.url, otlp_protocol="http/protobuf")
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    out.exports.stop(1.0)
+    receiver.stop()
+    assert receiver.paths[0] == "/v1/metrics"
+    assert "nilometer.feature.value" in metrics_of(receiver.requests[0])
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["content-length"])))
-            paths.append(self.path)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
+def test_headers_and_compression_come_from_the_standard_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=blue")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    receiver = HttpReceiver()
+    out = Out(receiver.url, otlp_protocol="")
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    out.exports.stop(1.0)
+    receiver.stop()
+    assert receiver.headers[0]["x-tenant"] == "blue"
+    assert receiver.headers[0]["content-encoding"] == "gzip"
+    assert "nilometer.feature.value" in metrics_of(receiver.requests[0])
 
-    paths: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        exporter = exporter_to(f"http://127.0.0.1:{server.server_address[1]}", "http/protobuf")
-        exporter.observe(delta([1.0]))
-        assert exporter.export_once()
-        exporter.stop(1.0)
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert paths[0] == "/v1/metrics"
-    assert "nilometer.feature.value" in metrics_of(
-        ExportMetricsServiceRequest.FromString(bodies[0])
-    )
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_points_that_were_rejected_are_counted(protocol: str) -> None:
+    receiver = GrpcReceiver() if protocol == "grpc" else HttpReceiver()
+    reply = ExportMetricsServiceResponse()
+    reply.partial_success.rejected_data_points = 3
+    reply.partial_success.error_message = "too many"
+    receiver.reply = reply
+    out = Out(receiver.url, otlp_protocol=protocol)
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    assert out.counters.snapshot()["export_points_rejected"] == 3
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+@pytest.mark.parametrize("kind", ["garbage", "endless"])
+def test_a_reply_that_is_none_costs_a_bounded_read(kind: str) -> None:
+    receiver = HttpReceiver()
+    receiver.raw = b"\xff" * 100 if kind == "garbage" else None
+    receiver.endless = kind == "endless"
+    out = Out(receiver.url, otlp_protocol="http/protobuf")
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    assert out.counters.snapshot()["export_replies_unreadable"] == 1
+    assert receiver.sent_bytes < 8 << 20
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_a_proxy_of_the_environment_carries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "grpc_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for receiver, protocol in ((GrpcReceiver(), "grpc"), (HttpReceiver(), "http/protobuf")):
+        out = Out(receiver.url, otlp_protocol=protocol)
+        out.exports.committed([], delta([1.0]))
+        assert out.send()
+        out.exports.stop(1.0)
+        receiver.stop()
 
 
 def test_an_absent_receiver_is_counted_and_harms_nobody() -> None:
-    counters = Counters()
-    settings = AgentSettings(otlp_endpoint="http://127.0.0.1:1", otlp_protocol="http/protobuf")
-    exporter = open_exporter(settings, counters, SteppedClock())
-    assert exporter is not None
-    exporter.observe(delta([1.0]))
-    assert not exporter.export_once()
-    assert counters.snapshot()["export_failures"] == 1
+    out = Out("http://127.0.0.1:1", otlp_protocol="http/protobuf")
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    assert out.counters.snapshot()["export_failures"] == 1
+    out.exports.stop(0.1)
 
 
-def test_without_an_endpoint_there_is_no_exporter(monkeypatch: pytest.MonkeyPatch) -> None:
+def counted_once(requests: list[ExportMetricsServiceRequest]) -> int:
+    """Requests as a backend adds them up: the last point of each start of the series."""
+    last: dict[int, int] = {}
+    for request in requests:
+        metric = metrics_of(request).get("nilometer.requests", _NONE)
+        for point in metric.sum.data_points:
+            last[point.start_time_unix_nano] = point.as_int
+    return sum(last.values())
+
+
+def test_a_receiver_that_restarts_counts_once() -> None:
+    first = GrpcReceiver()
+    out = Out(first.url)
+    out.exports.committed([], delta([1.0, 2.0]))
+    assert out.send()
+    first.refuse = True
+    out.exports.committed([], delta([3.0]))
+    assert not out.send()
+    first.stop()
+    second = GrpcReceiver(first.port)
+    assert out.send()
+    assert counted_once(first.requests + second.requests) == counted_once(second.requests) == 3
+    out.exports.stop(1.0)
+    second.stop()
+
+
+def test_cumulative_points_that_were_not_taken_are_not_kept(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    receiver.refuse = True
+    for _ in range(3):
+        out.exports.committed([], delta([1.0]))
+        assert not out.send()
+    receiver.refuse = False
+    assert out.send()
+    assert len(receiver.requests) == 1  # the newest says it all
+    assert counted_once(receiver.requests) == 3
+    out.exports.stop(1.0)
+
+
+def test_an_agent_that_restarts_begins_a_new_series(receiver: GrpcReceiver) -> None:
+    clock = SteppedClock()
+    for values in ([1.0, 2.0], [3.0]):
+        exports = AgentExports(AgentSettings(**settings_to(receiver.url)), Counters(), clock)
+        exports.committed([], delta(values))
+        assert exports.otlp is not None
+        for _ in range(2):
+            clock.step(15)
+            assert exports.otlp.export_once()
+        exports.stop(1.0)
+    assert counted_once(receiver.requests) == 3
+
+
+def test_a_receiver_that_never_answers_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nilometer.export.otlp.EXPORT_SECONDS", 0.3)
+    receiver = HttpReceiver()
+    receiver.waits.clear()
+    out = Out(receiver.url, otlp_protocol="http/protobuf")
+    out.exports.committed([], delta([1.0]))
+    started = time.monotonic()
+    assert not out.send()
+    assert time.monotonic() - started < 3.0
+    assert out.counters.snapshot()["export_failures"] == 1
+    receiver.stop()
+    out.exports.stop(0.1)
+
+
+def test_a_wrong_token_is_a_failure_and_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20wrong-secret")
+    receiver = GrpcReceiver()
+    receiver.token = "Bearer right"
+    out = Out(receiver.url)
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    assert out.counters.snapshot()["export_failures"] == 1
+    assert "wrong-secret" not in caplog.text
+    receiver.token = "Bearer wrong-secret"
+    assert out.send()
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_intervals_that_nobody_takes_are_bounded_and_counted() -> None:
+    receiver = GrpcReceiver()
+    receiver.refuse = True
+    out = Out(receiver.url, otlp_temporality="delta")
+    for _ in range(25):
+        out.exports.committed([], delta([1.0]))
+        assert not out.send()
+    assert out.counters.snapshot()["export_intervals_dropped"] == 5
+    receiver.refuse = False
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    assert len(receiver.requests) == 21
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_tls_comes_from_the_standard_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    receiver = GrpcReceiver()
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    server = grpc.server(ThreadPoolExecutor(2))
+    add_MetricsServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
+    port = server.add_secure_port("localhost:0", credentials)
+    server.start()
+    monkeypatch.setattr("nilometer.export.otlp.EXPORT_SECONDS", 2.0)
+    without = Out(f"https://localhost:{port}")
+    assert not without.send()
+    without.exports.stop(0.1)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(certificate))
+    out = Out(f"https://localhost:{port}")
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    out.exports.stop(1.0)
+    server.stop(0).wait(2)
+    receiver.stop()
+
+
+def test_a_forked_child_exports_nothing(
+    receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Out(receiver.url)
+    out.exports.committed([], delta([1.0]))
+    mine = os.getpid()
+    monkeypatch.setattr("os.getpid", lambda: mine + 1)
+    assert not out.send()
+    monkeypatch.undo()
+    assert out.send()
+    assert len(receiver.requests) == 1
+    out.exports.stop(1.0)
+
+
+def test_without_an_endpoint_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
-    assert open_exporter(AgentSettings(), Counters(), SteppedClock()) is None
+    out = Out("")
+    out.exports.committed([], delta([1.0]))
+    assert out.exports.otlp is None
+    assert out.exports.measured.series.families() == []
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
-    assert open_exporter(AgentSettings(), Counters(), SteppedClock()) is not None
+    assert Out("").exports.otlp is not None
 
 
-def test_the_running_agent_exports(receiver: Receiver, tmp_path: Path) -> None:
+def test_a_wrong_standard_variable_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "smoke-signals")
+    with pytest.raises(ConfigError, match="smoke-signals"):
+        Out("http://127.0.0.1:1", otlp_protocol="")
+
+
+def test_the_running_agent_exports(receiver: GrpcReceiver, tmp_path: Path) -> None:
     from asgi_zoo import echo
 
     from nilometer import NilometerMiddleware
@@ -221,7 +620,7 @@ def test_the_running_agent_exports(receiver: Receiver, tmp_path: Path) -> None:
     settings = AgentSettings(
         directory=str(tmp_path),
         collector="",
-        otlp_endpoint=f"http://127.0.0.1:{receiver.port}",
+        otlp_endpoint=receiver.url,
         otlp_interval_seconds=0.1,
         commit_seconds=0.05,
     )
@@ -244,3 +643,15 @@ def test_the_running_agent_exports(receiver: Receiver, tmp_path: Path) -> None:
     metrics = metrics_of(receiver.requests[-1])
     (values,) = metrics["nilometer.feature.value"].exponential_histogram.data_points[:1]
     assert values.count == 1
+    (latency,) = metrics["http.server.request.duration"].exponential_histogram.data_points
+    assert attributes(latency)["http.response.status_code"] == 200
+
+
+class _None:
+    """A metric without points."""
+
+    def __getattr__(self, _: str) -> Any:
+        return ExportMetricsServiceRequest().resource_metrics if _ == "data_points" else self
+
+
+_NONE = _None()

@@ -162,3 +162,57 @@ def test_a_misspelt_variable_does_not_show_what_may_be_a_secret() -> None:
     with pytest.raises(ConfigError) as caught:
         load(River, prefix="RIVER_", environment={"RIVER_TOKN": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".yml"])
+def test_yaml_says_the_same(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"river{suffix}"
+    path.write_text("name: Nile\nwidth: 20\nbanks: [left]\nlabels: {region: eu}\n", "utf-8")
+    found = river(file=path)
+    assert (found.name, found.width, found.banks) == ("Nile", 20.0, ("left",))
+    assert found.labels == {"region": "eu"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("name: Nile\nname: Rhine\n", "line 2: 'name' appears twice"),
+        ("a: &x [1]\nname: *x\n", "aliases are not taken"),
+        ("- name\n", "the top level must be settings"),
+        ("1: Nile\n", "the top level must be settings"),
+        ("name: [", "expected"),
+        ("name: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
+        ("nam: Nile\n", "there is no such setting"),
+        ("name: Nile\nwidth: wide\n", "width = 'wide'"),
+    ],
+)
+def test_yaml_that_is_wrong_stops_the_start(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "river.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        river(file=path)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "river.ini"
+    path.write_text("name = Nile")
+    with pytest.raises(ConfigError, match=r"must end in one of \.toml"):
+        river(file=path)
+
+
+def test_one_file_may_hold_every_component(tmp_path: Path) -> None:
+    path = tmp_path / "nilometer.toml"
+    path.write_text('[agent]\nname = "Nile"\n[collector]\nname = "Rhine"\n')
+
+    def name(prefix: str, **environment: str) -> str:
+        return load(River, prefix=prefix, file=path, environment=environment).name
+
+    assert name("NILOMETER_AGENT_") == "Nile"
+    assert name("NILOMETER_COLLECTOR_") == "Rhine"
+    named = {"NILOMETER_CONFIG": str(path), "NILOMETER_AGENT_WIDTH": "7"}
+    found = load(River, prefix="NILOMETER_AGENT_", environment=named)
+    assert (found.name, found.width) == ("Nile", 7.0)
+    with pytest.raises(ConfigError, match="name"):
+        name("NILOMETER_")  # no section: nothing was said to it

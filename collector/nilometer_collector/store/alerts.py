@@ -7,6 +7,7 @@ import uuid
 from typing import Any, NamedTuple
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
+from nilometer.labels import Labels
 from nilometer.wire.alerts import alerter_from_bytes, alerter_to_bytes
 from nilometer_collector.episodes import Change, change, heard_since_ns, worst
 from nilometer_collector.store import label_text
@@ -135,6 +136,22 @@ class Alerts:
             (AlertStatus.LEARNING.value,),
         )
         return {(entity, summary) for entity, summary in rows}
+
+    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
+        """(entity, alerter, summary, labels, status over all agents) of everything judged."""
+        rows = self._database.rows(
+            "SELECT entity, alerter, summary, labels, min(status = ?), EXISTS (SELECT 1 FROM "
+            "episodes e WHERE e.entity = s.entity AND e.alerter = s.alerter "
+            "AND e.summary = s.summary AND e.labels = s.labels AND e.closed_ns IS NULL) "
+            "FROM alert_states s GROUP BY entity, alerter, summary, labels",
+            (AlertStatus.LEARNING.value,),
+        )
+        found = []
+        for entity, alerter, summary, labels, learning, is_open in rows:
+            status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = AlertStatus.ALERTING if is_open else status
+            found.append((entity, alerter, summary, label_text.from_text(labels), status))
+        return found
 
     # Episodes
 

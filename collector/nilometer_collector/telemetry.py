@@ -1,0 +1,104 @@
+"""The collector's metrics: how alerters stand, how fresh the data is, its own counts and cost.
+
+Distributions are not repeated here: each agent exports what it measured, and a second source of the
+same counts would count them twice.
+"""
+
+from nilometer.alert import AlertStatus
+from nilometer.clock import NANOSECONDS, Clock
+from nilometer.errors import NilometerError
+from nilometer.export.exports import Exports, ExportSettings
+from nilometer.export.otlp_settings import Event, OtlpSettings
+from nilometer.export.own import add_cost, add_counters, where
+from nilometer.export.resource import resource_attributes
+from nilometer.export.series import Family, Series, attributes_of
+from nilometer.telemetry import (
+    ALERT_STATUS,
+    ALERTER,
+    DATA_AGE,
+    ENTITY,
+    STATUS,
+    SUMMARY,
+    Exporter,
+)
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Store
+
+TOLD = (AlertStatus.OK, AlertStatus.ALERTING, AlertStatus.LEARNING)
+
+COUNTED = {
+    Event.TAKEN: Counter.EXPORTS,
+    Event.FAILED: Counter.EXPORT_FAILURES,
+    Event.POINTS_REJECTED: Counter.EXPORT_POINTS_REJECTED,
+    Event.REPLY_UNREADABLE: Counter.EXPORT_REPLIES_UNREADABLE,
+    Event.INTERVAL_DROPPED: Counter.EXPORT_INTERVALS_DROPPED,
+}
+
+
+class CollectorExports(Exports):
+    """The ways out for what a collector knows alone.
+
+    Args:
+        settings: Where to.
+        store: What it knows.
+        counters: Its own, exported too.
+        clock: Wall time.
+
+    Raises:
+        ConfigError: If the port cannot be bound.
+    """
+
+    def __init__(
+        self, settings: CollectorSettings, store: Store, counters: Counters, clock: Clock
+    ) -> None:
+        self._store = store
+        self._counters = counters
+        self._clock = clock
+        super().__init__(
+            ExportSettings(
+                otlp=OtlpSettings(
+                    endpoint=settings.otlp_endpoint,
+                    protocol=settings.otlp_protocol,
+                    temporality=settings.otlp_temporality,
+                    interval_seconds=settings.otlp_interval_seconds,
+                    use_proxy=settings.otlp_use_proxy,
+                ),
+                metrics_address=settings.metrics_address,
+                resource=resource_attributes(
+                    "nilometer-collector", settings.database_path.absolute().as_posix()
+                ),
+            ),
+            self.families,
+            self._ready,
+            lambda event, amount: counters.add(COUNTED[event], amount),
+            clock,
+        )
+
+    def families(self) -> list[Family]:
+        """All as of now."""
+        series = Series()
+        for entity, alerter, summary, labels, status in self._store.alerts.statuses():
+            at = dict(where(entity, labels)) | {SUMMARY: summary, ALERTER: alerter}
+            for told in TOLD:
+                here = attributes_of({**at, STATUS: told.value})
+                series.set(ALERT_STATUS, here, int(told is status))
+        newest: dict[str, int] = {}
+        for one in self._store.samples.series():
+            newest[one.entity] = max(newest.get(one.entity, 0), one.last_end_ns)
+        now = self._clock.now_ns()
+        for entity, end_ns in newest.items():
+            age = max(now - end_ns, 0) / NANOSECONDS
+            series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
+        counts = {counter.value: count for counter, count in self._counters.read().items()}
+        counts[Counter.SERIES_OVERFLOWED.value] = series.overflowed
+        add_counters(series, Exporter.COLLECTOR, counts)
+        add_cost(series)
+        return series.families()
+
+    def _ready(self) -> bool:
+        try:
+            self._store.check_writable()
+        except NilometerError:
+            return False
+        return True

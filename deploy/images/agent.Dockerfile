@@ -1,0 +1,25 @@
+# syntax=docker/dockerfile:1
+# The sidecar: not root, nothing written outside /var/run/nilometer, no compiler, no pip.
+#   docker build -f deploy/images/agent.Dockerfile -t nilometer-agent:0.1.0 .
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim AS build
+WORKDIR /source
+RUN python -m venv --without-pip /opt/nilometer
+COPY pyproject.toml README.md LICENSE ./
+COPY middleware middleware
+COPY agent agent
+COPY collector/nilometer_collector collector/nilometer_collector
+COPY examples/flights/data examples/flights/data
+RUN python -m pip --python /opt/nilometer/bin/python install --no-cache-dir ".[agent]"
+
+FROM python:${PYTHON}-slim
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/opt/nilometer/bin:$PATH
+COPY --from=build /opt/nilometer /opt/nilometer
+USER 10001:10001
+WORKDIR /var/run/nilometer
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["nilometer"]
+CMD ["agent", "--directory=/var/run/nilometer", "--metrics-address=:9464"]

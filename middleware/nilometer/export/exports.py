@@ -1,0 +1,97 @@
+"""The ways out for metrics of one process: OTLP where an endpoint is set, a port where one is asked.
+
+Both show the same series. The OpenTelemetry SDK is loaded only where an endpoint is set.
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nilometer.clock import Clock
+from nilometer.errors import ConfigError
+from nilometer.export.listen import MetricsServer
+from nilometer.export.otlp_settings import Count, OtlpSettings
+from nilometer.export.series import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """What a process was told about its ways out.
+
+    Attributes:
+        otlp: Where to, over OTLP.
+        metrics_address: ``host:port`` of ``/metrics`` and the probes; empty opens none.
+        resource: Who exports.
+    """
+
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
+    metrics_address: str = ""
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+
+class Exports:
+    """`start`, then `stop`.
+
+    Args:
+        settings: Where to.
+        gather: All families as of now, cumulative.
+        ready: Whether work would be taken now.
+        count: Told what becomes of exports.
+        clock: Wall time.
+
+    Raises:
+        ConfigError: If the port cannot be bound, or the environment names what does not exist.
+    """
+
+    def __init__(
+        self,
+        settings: ExportSettings,
+        gather: Callable[[], list[Family]],
+        ready: Callable[[], bool],
+        count: Count,
+        clock: Clock,
+    ) -> None:
+        self.otlp = None
+        self.server: MetricsServer | None = None
+        if settings.otlp.wanted:
+            from nilometer.export.otlp import OtlpExporter, open_sender
+
+            otlp = settings.otlp.resolved()
+            sender = open_sender(otlp, count)
+            self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
+        if settings.metrics_address:
+            address = host_and_port(settings.metrics_address)
+            self.server = MetricsServer(address, gather, settings.resource, ready)
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return self.otlp is not None or self.server is not None
+
+    def start(self) -> None:
+        """Begin."""
+        for way in (self.otlp, self.server):
+            if way is not None:
+                way.start()
+
+    def stop(self, timeout: float) -> None:
+        """Export once more and end. Safe before `start`, and twice."""
+        if self.otlp is not None:
+            self.otlp.stop(timeout)
+        if self.server is not None:
+            self.server.stop()
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """``host:port`` or ``[v6]:port``; an empty host means every address.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ConfigError(
+            f"metrics_address = {text!r}: must be host:port with a port of 0 to 65535"
+        )
+    return host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0"), int(port)  # noqa: S104

@@ -1,0 +1,45 @@
+"""The GenAI conventions, read from `genai.toml`: names that still move stand in one file."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from nilometer.telemetry import METRICS, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class GenAI:
+    """The mapping.
+
+    Attributes:
+        provider: Value of `gen_ai.provider.name`.
+        operations: Operation by the end of a path, the longest first.
+        measures: Metric by what is measured of an observation.
+        tokens: Token type by summary.
+    """
+
+    provider: str
+    operations: tuple[tuple[str, str], ...]
+    measures: dict[str, Metric]
+    tokens: dict[str, str]
+
+
+@cache
+def genai() -> GenAI:
+    """The mapping as it ships."""
+    raw = tomllib.loads(files("nilometer").joinpath("genai.toml").read_text("utf-8"))
+    metrics = {metric.name: metric for metric in METRICS}
+    ends = sorted(raw["operations"].items(), key=lambda item: -len(item[0]))
+    return GenAI(
+        provider=raw["provider"],
+        operations=tuple(ends),
+        measures={measure: metrics[name] for measure, name in raw["measures"].items()},
+        tokens=dict(raw["tokens"]),
+    )
+
+
+@lru_cache(maxsize=1024)
+def operation_of(path: str) -> str:
+    """What a request to *path* asks of a generative model; empty where it is none."""
+    return next((name for end, name in genai().operations if path.endswith(end)), "")

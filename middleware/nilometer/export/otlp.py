@@ -1,0 +1,341 @@
+"""Points to OpenTelemetry, sent by the SDK's own exporters.
+
+The SDK's instruments refuse negative values and cannot take a finished distribution, so they are
+not used: the points are ours, the way out - gRPC or HTTP, TLS, headers, compression, retries, all
+by the standard variables - is theirs. Around it stand bounds that theirs lacks: a reply is read up
+to a size and a time, a proxy is used only where that is asked for, and what the far side says of
+points it did not take is counted.
+
+Temporality. Cumulative points stand for everything since the start of this process; one that is
+lost or repeated does no harm. Delta points stand for an interval; an interval that was not taken
+is kept, bounded, and sent again with the times it had, so that a receiver can know it.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import opentelemetry.sdk.metrics.export as otel
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
+    OTLPMetricExporter as GrpcExporter,
+)
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
+    OTLPMetricExporter as HttpExporter,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExportResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from nilometer.clock import Clock
+from nilometer.export.otlp_settings import DELTA, GRPC, Count, Event, OtlpSettings
+from nilometer.export.resource import VERSION
+from nilometer.export.series import Differences, Distribution, Exemplar, Family, Point
+from nilometer.telemetry import Instrument
+
+EXPORT_SECONDS = 5.0  # of one request, the SDK's retries included
+MAX_REPLY_BYTES = 64 << 10
+MAX_POINTS = 2000  # of one request: gRPC receivers take 4 MiB
+MAX_INTERVALS = 20  # of delta points that wait for the far side to return
+
+log = logging.getLogger("nilometer.export")
+
+
+class MetricSender(Protocol):
+    """What the SDK's OTLP exporters are to us."""
+
+    def export(
+        self, metrics_data: otel.MetricsData, timeout_millis: float = 10_000
+    ) -> MetricExportResult:
+        """Send, with the SDK's own retries."""
+        ...
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        """End."""
+        ...
+
+
+def open_sender(settings: OtlpSettings, count: Count) -> MetricSender:
+    """The SDK's exporter for *settings*, which are resolved."""
+    endpoint = settings.endpoint or None
+    if settings.protocol == GRPC:
+        insecure = True if endpoint and not endpoint.startswith("https://") else None
+        return _Grpc(count, endpoint=endpoint, insecure=insecure, use_proxy=settings.use_proxy)
+    if endpoint and not endpoint.rstrip("/").endswith("/v1/metrics"):
+        endpoint = endpoint.rstrip("/") + "/v1/metrics"
+    session = _Session(count, use_proxy=settings.use_proxy)
+    return HttpExporter(endpoint=endpoint, timeout=EXPORT_SECONDS, session=session)
+
+
+class _Grpc(GrpcExporter):
+    """The SDK's exporter over gRPC, with its replies read."""
+
+    def __init__(
+        self, count: Count, *, endpoint: str | None, insecure: bool | None, use_proxy: bool
+    ) -> None:
+        self._count = count
+        options: Any = (
+            ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
+            ("grpc.enable_http_proxy", int(use_proxy)),
+        )
+        super().__init__(
+            endpoint=endpoint, insecure=insecure, timeout=EXPORT_SECONDS, channel_options=options
+        )
+
+    def _initialize_channel_and_stub(self) -> None:
+        # The SDK opens its channel here, again after the far side was away, and drops the replies.
+        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
+        self._client: Any = _Stub(self._client, self._count)
+
+
+class _Stub:
+    """The service's stub, with its replies read."""
+
+    def __init__(self, stub: Any, count: Count) -> None:
+        self._stub, self._count = stub, count
+
+    def Export(self, request: Any, **how: Any) -> Any:  # noqa: N802  the contract's name
+        reply = self._stub.Export(request=request, **how)
+        _read_reply(reply, self._count)
+        return reply
+
+
+class _Session(requests.Session):
+    """HTTP whose replies are read up to a size and a time.
+
+    The SDK's exporter reads no reply, but `requests` would read one without end before it returns.
+    """
+
+    def __init__(self, count: Count, *, use_proxy: bool) -> None:
+        super().__init__()
+        self.trust_env = use_proxy
+        self._count = count
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        until = time.monotonic() + EXPORT_SECONDS
+        response = super().send(request, **{**how, "stream": True})
+        body = b""
+        try:
+            body = _body(response, until)
+            if response.ok:
+                _read_reply(ExportMetricsServiceResponse.FromString(body), self._count)
+        except Exception as error:  # the request was answered; its reply is only worth a count
+            self._count(Event.REPLY_UNREADABLE, 1)
+            log.warning("OTLP reply unreadable", extra={"reason": str(error)[:200]})
+        finally:
+            response.close()
+        response._content = body  # noqa: SLF001  else `requests` reads on
+        return response
+
+
+def _body(response: requests.Response, until: float) -> bytes:
+    """The body of *response*, up to a size and a time."""
+    body = b""
+    while len(body) <= MAX_REPLY_BYTES and time.monotonic() < until:
+        part = response.raw.read1(4096, decode_content=True)
+        if not part:
+            return body
+        body += part
+    raise DecodeError("the reply has no end")
+
+
+def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
+    partial = reply.partial_success
+    if partial.rejected_data_points > 0:
+        count(Event.POINTS_REJECTED, partial.rejected_data_points)
+    if partial.rejected_data_points or partial.error_message:
+        log.warning(
+            "OTLP points rejected",
+            extra={
+                "points": partial.rejected_data_points,
+                "reason": partial.error_message[:200],
+            },
+        )
+
+
+class OtlpExporter:
+    """Sends what `gather` gives at an interval, from a thread of its own.
+
+    Args:
+        sender: An OTLP exporter.
+        settings: Resolved ones.
+        resource: Who exports.
+        gather: All families as of now, cumulative.
+        count: Told what happens.
+        clock: Wall time of the points.
+    """
+
+    def __init__(
+        self,
+        sender: MetricSender,
+        settings: OtlpSettings,
+        resource: Mapping[str, str],
+        gather: Callable[[], list[Family]],
+        count: Count,
+        clock: Clock,
+    ) -> None:
+        self._sender = sender
+        self._settings = settings
+        self._resource = Resource(dict(resource))
+        self._gather = gather
+        self._count = count
+        self._clock = clock
+        self._started_ns = self._last_ns = clock.now_ns()
+        self._differences = Differences() if settings.temporality == DELTA else None
+        self._waiting: deque[otel.MetricsData] = deque()
+        self._process = os.getpid()
+        self._exporting = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-export", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Export once more and end. Safe before `start`, and twice."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            if self._thread.is_alive():
+                self._thread.join(timeout)
+            self._sender.shutdown(timeout_millis=timeout * 1000)
+
+    def export_once(self) -> bool:
+        """Build every point and send; whether all was taken.
+
+        In a forked child nothing is sent: its parent counts the same.
+        """
+        if os.getpid() != self._process:
+            return False
+        with self._exporting:
+            self._waiting.extend(self._requests())
+            while self._waiting:
+                if not self._send(self._waiting[0]):
+                    self._keep()
+                    return False
+                self._waiting.popleft()
+            return True
+
+    def _requests(self) -> Iterable[otel.MetricsData]:
+        now = self._clock.now_ns()
+        families = self._gather()
+        since = self._started_ns
+        if self._differences is not None:
+            families, since = self._differences.of(families), self._last_ns
+        delta = self._differences is not None
+        metrics = [
+            m
+            for family in families
+            for m in _metrics(family, self._started_ns, since, now, delta=delta)
+        ]
+        scope = InstrumentationScope("nilometer", VERSION)
+        for chunk in _chunks(metrics):
+            scoped = otel.ScopeMetrics(scope, chunk, "")
+            yield otel.MetricsData([otel.ResourceMetrics(self._resource, [scoped], "")])
+        self._last_ns = now
+
+    def _keep(self) -> None:
+        """Decide what is worth sending again."""
+        if self._differences is None:
+            self._waiting.clear()  # the next cumulative points say it all
+        while len(self._waiting) > MAX_INTERVALS:
+            self._waiting.popleft()
+            self._count(Event.INTERVAL_DROPPED, 1)
+
+    def _send(self, data: otel.MetricsData) -> bool:
+        try:
+            result = self._sender.export(data, timeout_millis=EXPORT_SECONDS * 1000)
+        except Exception as error:  # the SDK's, whatever it is, ends here
+            log.warning("export failed", extra={"reason": str(error)[:200]})
+            result = MetricExportResult.FAILURE
+        taken = result is MetricExportResult.SUCCESS
+        self._count(Event.TAKEN if taken else Event.FAILED, 1)
+        return taken
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._settings.interval_seconds):
+            self.export_once()
+        self.export_once()
+
+
+def _chunks(metrics: Iterable[otel.Metric]) -> Iterable[list[otel.Metric]]:
+    """Lists of whole metrics of about `MAX_POINTS` points."""
+    chunk: list[otel.Metric] = []
+    points = 0
+    for metric in metrics:
+        chunk.append(metric)
+        points += len(metric.data.data_points)
+        if points >= MAX_POINTS:
+            yield chunk
+            chunk, points = [], 0
+    if chunk:
+        yield chunk
+
+
+def _metrics(
+    family: Family, started_ns: int, since_ns: int, now_ns: int, *, delta: bool
+) -> Iterable[otel.Metric]:
+    """*family* as the SDK's records, at most `MAX_POINTS` points each."""
+    for first in range(0, len(family.points), MAX_POINTS):
+        points = family.points[first : first + MAX_POINTS]
+        metric = family.metric
+        data: Any
+        temporality = AggregationTemporality.DELTA if delta else AggregationTemporality.CUMULATIVE
+        match metric.instrument:
+            case Instrument.HISTOGRAM:
+                data = otel.ExponentialHistogram(
+                    [_histogram_point(point, since_ns, now_ns) for point in points], temporality
+                )
+            case Instrument.COUNTER:
+                numbers = [_number_point(point, since_ns, now_ns) for point in points]
+                data = otel.Sum(numbers, temporality, is_monotonic=True)
+            case Instrument.UP_DOWN_COUNTER:
+                numbers = [_number_point(point, started_ns, now_ns) for point in points]
+                data = otel.Sum(numbers, AggregationTemporality.CUMULATIVE, is_monotonic=False)
+            case Instrument.GAUGE:
+                data = otel.Gauge([_number_point(point, started_ns, now_ns) for point in points])
+        yield otel.Metric(metric.name, metric.about, metric.unit, data)
+
+
+def _number_point(point: Point, since_ns: int, now_ns: int) -> otel.NumberDataPoint:
+    if isinstance(point.value, Distribution):
+        raise TypeError("a number has no buckets")
+    return otel.NumberDataPoint(dict(point.attributes), since_ns, now_ns, point.value)
+
+
+def _histogram_point(
+    point: Point, since_ns: int, now_ns: int
+) -> otel.ExponentialHistogramDataPoint:
+    if not isinstance(point.value, Distribution):
+        raise TypeError("a distribution has buckets")
+    histogram = point.value.histogram
+    positive, negative = histogram.positive, histogram.negative
+    fresh = [e for e in point.value.exemplars.values() if e.time_ns >= since_ns]
+    return otel.ExponentialHistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=since_ns,
+        time_unix_nano=now_ns,
+        count=histogram.count,
+        sum=point.value.sum,  # type: ignore[arg-type]  # OTLP leaves it out with negative values
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=otel.Buckets(positive.offset, list(positive.counts)),
+        negative=otel.Buckets(negative.offset, list(negative.counts)),
+        flags=0,
+        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        max=None,  # type: ignore[arg-type]  # as above
+        exemplars=[_exemplar(exemplar) for exemplar in fresh],
+    )
+
+
+def _exemplar(exemplar: Exemplar) -> SdkExemplar:
+    return SdkExemplar({}, exemplar.value, exemplar.time_ns, exemplar.span_id, exemplar.trace_id)

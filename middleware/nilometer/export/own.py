@@ -1,0 +1,32 @@
+"""What every process of ours tells alike: where something was measured, its counts, its cost."""
+
+import os
+import resource
+from collections.abc import Mapping
+
+from nilometer.export.series import Attributes, Series, attributes_of
+from nilometer.labels import Labels
+from nilometer.telemetry import CPU_TIME, ENTITY, LABEL_PREFIX, MEMORY, Exporter, own_counter
+
+
+def where(entity: str, labels: Labels) -> Attributes:
+    """The attributes that say where something was measured."""
+    return attributes_of({ENTITY: entity, **{LABEL_PREFIX + key: value for key, value in labels}})
+
+
+def add_counters(series: Series, exporter: Exporter, counters: Mapping[str, int]) -> None:
+    """The counters of docs/telemetry.md, by name; zeros too, so that a first move shows."""
+    for name, value in counters.items():
+        series.add(own_counter(exporter, name), (), value)
+
+
+def add_cost(series: Series) -> None:
+    """What this process has cost since its start: processor time and resident memory."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    series.add(CPU_TIME, (), used.ru_utime + used.ru_stime)
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  one read of a small file
+            pages = int(statm.read().split()[1])
+    except (OSError, ValueError, IndexError):
+        return  # no such file outside Linux
+    series.set(MEMORY, (), pages * os.sysconf("SC_PAGE_SIZE"))

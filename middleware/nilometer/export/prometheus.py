@@ -1,0 +1,156 @@
+"""Series to Prometheus: classic histograms whose counts are exact.
+
+The bounds of the classic buckets are powers of two, which are bounds of the exponential buckets
+too, so that no count is interpolated. A metric with bounds of its own in the table has those and no
+other; a feature, whose range nobody knows, gets those around what it has shown - the set only
+grows, so that the buckets of a series last. On the negative side a value that is itself a power of
+two stands one bucket higher, because exponential buckets are open there.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from prometheus_client.core import Metric as PrometheusMetric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as PrometheusExemplar
+
+from nilometer.export.series import (
+    Attributes,
+    Distribution,
+    Family,
+    Point,
+    Value,
+    downscaled,
+)
+from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.telemetry import Instrument, Metric, sanitised
+
+MAX_BOUNDS = 40  # of one side of a histogram without bounds of its own
+SMALLEST, LARGEST = -1074, 1023  # exponents of two that float64 holds
+
+_TYPES = {
+    Instrument.COUNTER: "counter",
+    Instrument.UP_DOWN_COUNTER: "gauge",
+    Instrument.GAUGE: "gauge",
+    Instrument.HISTOGRAM: "histogram",
+}
+
+
+def exposition(
+    families: Iterable[Family], resource: Mapping[str, str], accept: str = ""
+) -> tuple[bytes, str]:
+    """The text of a scrape and its content type, as *accept* asks for."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_Collected([_target(resource), *map(_family, families)])), content_type
+
+
+class _Collected(Collector):
+    """What prometheus_client takes for a registry."""
+
+    def __init__(self, metrics: list[PrometheusMetric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[PrometheusMetric]:
+        """All of them."""
+        return self._metrics
+
+
+def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[float, int]]:
+    """Upper bounds with cumulative counts, ascending; the last is infinite."""
+    histogram = distribution.histogram
+    if metric.bounds:
+        wanted = metric.bounds
+        found = _cumulative(histogram, wanted, ())
+    else:
+        steps = max(histogram.scale, 0)
+        while _width(histogram, steps) > MAX_BOUNDS:
+            steps += 1
+        coarse = 2 ** (steps - histogram.scale)  # exponents of two between two bounds
+        above = _exponents(downscaled(histogram.positive, steps), coarse)
+        below = _exponents(downscaled(histogram.negative, steps), coarse)
+        found = _cumulative(histogram, above, below)
+    return [*found, (math.inf, histogram.count)]
+
+
+def _width(histogram: ExponentialHistogram, steps: int) -> int:
+    sides = (downscaled(histogram.positive, steps), downscaled(histogram.negative, steps))
+    return max(len(side.counts) for side in sides)
+
+
+def _exponents(side: Buckets, coarse: int) -> tuple[int, ...]:
+    """Exponents of two of the bounds around the buckets of one side, ascending."""
+    if not side.counts:
+        return ()
+    exponents = ((side.offset + i) * coarse for i in range(len(side.counts) + 1))
+    return tuple(k for k in exponents if SMALLEST <= k <= LARGEST)
+
+
+def _cumulative(
+    histogram: ExponentialHistogram, above: tuple[int, ...], below: tuple[int, ...]
+) -> list[tuple[float, int]]:
+    """Counts up to each of ``-2**k`` of *below*, 0 where it matters, ``2**k`` of *above*."""
+    negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
+    found = [(-(2.0**k), negative.total - _up_to(negative, k, scale)) for k in reversed(below)]
+    if below or (histogram.zero_count and above and not found):
+        found.append((0.0, negative.total + histogram.zero_count))
+    rest = negative.total + histogram.zero_count
+    found += [(2.0**k, rest + _up_to(positive, k, scale)) for k in above]
+    return found
+
+
+def _up_to(side: Buckets, exponent: int, scale: int) -> int:
+    """Values of one side with a magnitude of at most ``2**exponent``."""
+    # Bucket i ends at 2**((i + 1) / 2**scale); at a scale below 0 only every so many powers of two
+    # are bounds, and what a bucket holds beyond the last one is counted with the next.
+    first_beyond = exponent << scale if scale >= 0 else exponent >> -scale
+    return sum(side.counts[: max(first_beyond - side.offset, 0)])
+
+
+def _family(family: Family) -> PrometheusMetric:
+    metric = family.metric
+    kind = _TYPES[metric.instrument]
+    name = metric.prometheus.removesuffix("_total") if kind == "counter" else metric.prometheus
+    collected = PrometheusMetric(name, metric.about, kind)
+    for point in family.points:
+        if isinstance(point.value, Distribution):
+            _add_histogram(collected, metric, point, point.value)
+        else:
+            suffix = "_total" if kind == "counter" else ""
+            collected.add_sample(name + suffix, _labels(point.attributes), point.value)
+    return collected
+
+
+def _add_histogram(
+    collected: PrometheusMetric, metric: Metric, point: Point, distribution: Distribution
+) -> None:
+    labels = _labels(point.attributes)
+    exemplars = sorted(distribution.exemplars.values(), key=lambda exemplar: exemplar.value)
+    for bound, count in classic_buckets(metric, distribution):
+        exemplar = None
+        while exemplars and exemplars[0].value <= bound:
+            first = exemplars.pop(0)
+            trace = {"trace_id": f"{first.trace_id:032x}", "span_id": f"{first.span_id:016x}"}
+            exemplar = PrometheusExemplar(trace, first.value, first.time_ns / 1e9)
+        shown = {**labels, "le": "+Inf" if math.isinf(bound) else repr(bound)}
+        collected.add_sample(collected.name + "_bucket", shown, count, None, exemplar)
+    if distribution.sum is not None:
+        collected.add_sample(collected.name + "_sum", labels, distribution.sum)
+    collected.add_sample(collected.name + "_count", labels, distribution.histogram.count)
+
+
+def _labels(attributes: Attributes) -> dict[str, str]:
+    return {sanitised(key): _text(value) for key, value in attributes}
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _target(resource: Mapping[str, str]) -> PrometheusMetric:
+    """Who exports, as a metric that joins: ``target_info``."""
+    target = PrometheusMetric("target_info", "Attributes of the process that exports.", "gauge")
+    target.add_sample("target_info", {sanitised(k): v for k, v in resource.items()}, 1)
+    return target

@@ -1,0 +1,248 @@
+"""Series in memory: cumulative since the start of the process, bounded in number.
+
+A metric has at most `MAX_SERIES` series. What would be one more goes, where values add up, to one
+series with the attribute `otel.metric.overflow`; where the newest value stands it is left out and
+counted. Nothing is lost from a total.
+"""
+
+import math
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
+
+Value = str | int | float | bool
+Attributes = tuple[tuple[str, Value], ...]  # ordered by name
+
+OVERFLOW_SERIES: Attributes = ((OVERFLOW, True),)
+_ADDING = (Instrument.COUNTER, Instrument.HISTOGRAM)
+
+
+def attributes_of(pairs: Mapping[str, Value]) -> Attributes:
+    """*pairs*, ordered; what is empty says nothing and is left out."""
+    return tuple(sorted((key, value) for key, value in pairs.items() if value != ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One measurement with the trace it belongs to; identifiers as in W3C Trace Context."""
+
+    value: float
+    time_ns: int
+    trace_id: int
+    span_id: int
+
+    @classmethod
+    def of(cls, value: float, time_ns: int, trace_parent: str) -> Self | None:
+        """The exemplar of a sampled ``traceparent``; None for any other text."""
+        parts = trace_parent.split("-")
+        if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+            return None
+        try:
+            version, trace_id, span_id, flags = (int(part, 16) for part in parts[:4])
+        except ValueError:
+            return None
+        fine = version != 0xFF and trace_id and span_id and flags & 1
+        return cls(value, time_ns, trace_id, span_id) if fine else None
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A finished distribution.
+
+    Attributes:
+        histogram: Counts of all values.
+        sum: Of all values; None where it may not be told, because one was negative: a sum that
+            can fall is no counter.
+        exemplars: At most one for each power of two, the newest.
+    """
+
+    histogram: ExponentialHistogram = field(default_factory=ExponentialHistogram)
+    sum: float | None = 0.0
+    exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        told = self.sum is not None and math.isfinite(self.sum)
+        if not told or self.histogram.negative.counts:
+            object.__setattr__(self, "sum", None)
+
+    def merge(self, other: Self) -> Self:
+        """Both."""
+        both = None if self.sum is None or other.sum is None else self.sum + other.sum
+        exemplars = {**self.exemplars, **other.exemplars}
+        return type(self)(self.histogram.merge(other.histogram), both, exemplars)
+
+    def since(self, earlier: Self) -> Self:
+        """What came after *earlier*, an older state of the same series: exact."""
+        now, before = self.histogram, earlier.histogram
+        steps = before.scale - now.scale
+        histogram = ExponentialHistogram(
+            now.scale,
+            now.zero_count - before.zero_count,
+            _minus(now.positive, downscaled(before.positive, steps)),
+            _minus(now.negative, downscaled(before.negative, steps)),
+            now.limit,
+        )
+        grown = None if self.sum is None or earlier.sum is None else self.sum - earlier.sum
+        return type(self)(histogram, grown, self.exemplars)
+
+    @staticmethod
+    def keyed(exemplars: Iterable[Exemplar]) -> dict[int, Exemplar]:
+        """*exemplars* by the power of two at or above their value."""
+        return {power_above(exemplar.value): exemplar for exemplar in exemplars}
+
+
+def power_above(value: float) -> int:
+    """The smallest *k* with ``value <= 2**k``; far down for what is not positive."""
+    if value <= 0:
+        return -1075
+    mantissa, exponent = math.frexp(value)
+    return exponent - 1 if mantissa == 0.5 else exponent
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The state of one series."""
+
+    attributes: Attributes
+    value: float | Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A metric with all its points."""
+
+    metric: Metric
+    points: tuple[Point, ...]
+
+
+class Series:
+    """The series of all metrics of a process. Any thread may call.
+
+    Args:
+        limit: Series of one metric, the overflow included; at least 2.
+    """
+
+    def __init__(self, limit: int = MAX_SERIES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._metrics: dict[str, Metric] = {}
+        self._values: dict[str, dict[Attributes, float | Distribution]] = {}
+        self._set_at: dict[tuple[str, Attributes], float] = {}
+        self.overflowed = 0  # measurements that went to an overflow series, or were left out
+
+    def add(self, metric: Metric, attributes: Attributes, amount: float) -> None:
+        """Move a counter; an amount of zero makes it known."""
+        with self._lock:
+            values, key = self._place(metric, attributes)
+            before = values.get(key, 0)
+            values[key] = before + amount if not isinstance(before, Distribution) else amount
+
+    def merge(self, metric: Metric, attributes: Attributes, added: Distribution) -> None:
+        """Add to a histogram."""
+        with self._lock:
+            values, key = self._place(metric, attributes)
+            before = values.get(key)
+            values[key] = before.merge(added) if isinstance(before, Distribution) else added
+
+    def set(self, metric: Metric, attributes: Attributes, value: float, at: float = 0.0) -> None:
+        """Replace a gauge; *at* is monotonic seconds, for `forget_gauges`."""
+        with self._lock:
+            values = self._of(metric)
+            if attributes not in values and len(values) >= self._limit:
+                self.overflowed += 1
+                return
+            values[attributes] = value
+            self._set_at[metric.name, attributes] = at
+
+    def forget_gauges(self, before: float) -> None:
+        """Drop what was set before *before*: nothing tells it any more."""
+        with self._lock:
+            old = [key for key, at in self._set_at.items() if at < before]
+            for name, attributes in old:
+                del self._set_at[name, attributes]
+                self._values[name].pop(attributes, None)
+
+    def families(self) -> list[Family]:
+        """All that there is, in the order of first use."""
+        with self._lock:
+            return [
+                Family(metric, tuple(Point(*item) for item in self._values[name].items()))
+                for name, metric in self._metrics.items()
+                if self._values[name]
+            ]
+
+    def _of(self, metric: Metric) -> dict[Attributes, float | Distribution]:
+        self._metrics.setdefault(metric.name, metric)
+        return self._values.setdefault(metric.name, {})
+
+    def _place(
+        self, metric: Metric, attributes: Attributes
+    ) -> tuple[dict[Attributes, float | Distribution], Attributes]:
+        if metric.instrument not in _ADDING:
+            raise ValueError(f"{metric.name} does not add up")
+        values = self._of(metric)
+        if attributes in values or len(values) < self._limit - 1:
+            return values, attributes
+        self.overflowed += 1
+        return values, OVERFLOW_SERIES
+
+
+class Differences:
+    """Cumulative families to what came since the call before, for delta temporality.
+
+    One reader owns it. A series that stands still gives no point.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, Attributes], float | Distribution] = {}
+
+    def of(self, families: Iterable[Family]) -> list[Family]:
+        """The families with their counters and histograms as differences; the rest as it is."""
+        found = []
+        for family in families:
+            points = family.points
+            if family.metric.instrument in _ADDING:
+                points = tuple(
+                    point for point in (self._since(family.metric.name, p) for p in points) if point
+                )
+            if points:
+                found.append(replace(family, points=points))
+        return found
+
+    def _since(self, name: str, point: Point) -> Point | None:
+        key = (name, point.attributes)
+        before, self._before[key] = self._before.get(key), point.value
+        match point.value, before:
+            case Distribution() as now, Distribution() as then:
+                grown = now.since(then)
+                return Point(point.attributes, grown) if grown.histogram.count else None
+            case ((int() | float() as count), (int() | float() as counted)):
+                return Point(point.attributes, count - counted) if count != counted else None
+            case _:
+                return point
+
+
+def downscaled(side: Buckets, steps: int) -> Buckets:
+    """The same observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    if steps == 0 or not side.counts:
+        return side
+    start = side.offset >> steps
+    counts = [0] * (((side.offset + len(side.counts) - 1) >> steps) - start + 1)
+    for position, count in enumerate(side.counts, side.offset):
+        counts[(position >> steps) - start] += count
+    return Buckets(start, tuple(counts))
+
+
+def _minus(now: Buckets, before: Buckets) -> Buckets:
+    """Counts of *now* less those of *before*, whose range it covers, without empty ends."""
+    counts = list(now.counts)
+    for position, count in enumerate(before.counts, before.offset - now.offset):
+        counts[position] -= count
+    used = [position for position, count in enumerate(counts) if count]
+    if not used:
+        return Buckets()
+    return Buckets(now.offset + used[0], tuple(counts[used[0] : used[-1] + 1]))

@@ -1,0 +1,330 @@
+"""Every metric that leaves: one table, from which OTLP, Prometheus, dashboard, rules and page come.
+
+Names follow OpenTelemetry's semantic conventions where there is one (`http.server.*`,
+`rpc.server.*`, `process.*`, `gen_ai.*`) and stand under `nilometer.*` where there is none. What
+Prometheus calls a metric or an attribute is computed by OpenTelemetry's translation rules, so that
+a scrape of ours and a scrape of an OpenTelemetry collector behind us give the same series.
+
+Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+ENTITY = "nilometer.entity"
+SUMMARY = "nilometer.summary"
+LABEL_PREFIX = "nilometer.label."  # before the key of each label of a sample
+QUANTILE = "nilometer.quantile"
+OUTCOME = "nilometer.outcome"
+FATE = "nilometer.fate"
+REASON = "nilometer.reason"
+ALERTER = "nilometer.alerter"
+MEASURE = "nilometer.measure"
+STATUS = "nilometer.status"
+SOURCE = "nilometer.source"  # of an edge of the pipeline
+METHOD = "http.request.method"
+STATUS_CODE = "http.response.status_code"
+ERROR_TYPE = "error.type"
+RPC_SYSTEM = "rpc.system.name"
+RPC_METHOD = "rpc.method"
+GEN_AI_OPERATION = "gen_ai.operation.name"
+GEN_AI_PROVIDER = "gen_ai.provider.name"
+GEN_AI_MODEL = "gen_ai.request.model"
+GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  a name, not a secret
+
+OVERFLOW = "otel.metric.overflow"  # true on the one series that takes what is over the limit
+MAX_SERIES = 2000  # of one metric, the overflow series included: the default of the SDKs
+
+_UNITS = {"s": "seconds", "By": "bytes"}
+
+
+class Instrument(Enum):
+    """How the points of a metric add up."""
+
+    COUNTER = "counter"  # monotonic sum
+    UP_DOWN_COUNTER = "updowncounter"  # sum that may fall
+    GAUGE = "gauge"  # the newest value stands
+    HISTOGRAM = "histogram"  # exponential over OTLP, classic for Prometheus
+
+
+class Exporter(Enum):
+    """Who sends a metric."""
+
+    AGENT = "agent"
+    COLLECTOR = "collector"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One row of the table.
+
+    Attributes:
+        name: As OpenTelemetry knows it.
+        instrument: How its points add up.
+        unit: UCUM; in braces, or ``1`` for a share, where it has none.
+        about: One sentence, the help text everywhere.
+        attributes: What its points may carry, beside the labels of the sample.
+        exporter: Who sends it.
+        bounds: HISTOGRAM: upper bounds of the classic buckets as exponents of two, ascending;
+            empty takes what the values need.
+    """
+
+    name: str
+    instrument: Instrument
+    unit: str
+    about: str
+    attributes: tuple[str, ...] = ()
+    exporter: Exporter = Exporter.AGENT
+    bounds: tuple[int, ...] = ()
+
+    @property
+    def prometheus(self) -> str:
+        """The name in Prometheus, with the unit and `_total`."""
+        unit = _UNITS.get(self.unit, "")
+        if self.unit == "1" and self.instrument is Instrument.GAUGE:
+            unit = "ratio"
+        name = sanitised(self.name)
+        if unit and not name.endswith(f"_{unit}"):
+            name = f"{name}_{unit}"
+        return f"{name}_total" if self.instrument is Instrument.COUNTER else name
+
+
+def sanitised(name: str) -> str:
+    """*name* with what Prometheus does not know as single underscores."""
+    text = re.sub(r"[^a-zA-Z0-9]+", "_", name).strip("_")
+    return f"_{text}" if text[:1].isdigit() else text
+
+
+SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
+BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
+
+_REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)
+_FEATURE = (ENTITY, SUMMARY)
+_EVALUATION = (ENTITY, SUMMARY, ALERTER)
+_GEN_AI = (ENTITY, GEN_AI_OPERATION, GEN_AI_PROVIDER, GEN_AI_MODEL)
+
+REQUEST_DURATION = Metric(
+    name="http.server.request.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time from the first byte of a request to the last byte of its answer.",
+    attributes=_REQUEST,
+    bounds=SECONDS,
+)
+ACTIVE_REQUESTS = Metric(
+    name="http.server.active_requests",
+    instrument=Instrument.UP_DOWN_COUNTER,
+    unit="{request}",
+    about="Most requests in flight at once, as those saw it that ended within the last interval.",
+    attributes=(ENTITY,),
+)
+REQUEST_SIZE = Metric(
+    name="http.server.request.body.size",
+    instrument=Instrument.HISTOGRAM,
+    unit="By",
+    about="Bytes of request bodies, as on the wire.",
+    attributes=_REQUEST,
+    bounds=BYTES,
+)
+RESPONSE_SIZE = Metric(
+    name="http.server.response.body.size",
+    instrument=Instrument.HISTOGRAM,
+    unit="By",
+    about="Bytes of response bodies, as on the wire.",
+    attributes=_REQUEST,
+    bounds=BYTES,
+)
+CALL_DURATION = Metric(
+    name="rpc.server.call.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time from the first byte of a gRPC call to the last byte of its answer.",
+    attributes=(ENTITY, RPC_SYSTEM, RPC_METHOD, ERROR_TYPE),
+    bounds=SECONDS,
+)
+REQUESTS = Metric(
+    name="nilometer.requests",
+    instrument=Instrument.COUNTER,
+    unit="{request}",
+    about="Requests by how they ended for the one who sent them.",
+    attributes=(ENTITY, OUTCOME),
+)
+OBSERVATIONS = Metric(
+    name="nilometer.observations",
+    instrument=Instrument.COUNTER,
+    unit="{observation}",
+    about="Coverage: what became of every observation that was seen, and why.",
+    attributes=(ENTITY, FATE, REASON),
+)
+FEATURE_VALUE = Metric(
+    name="nilometer.feature.value",
+    instrument=Instrument.HISTOGRAM,
+    unit="{value}",
+    about="Finite values of a feature, in its own unit.",
+    attributes=_FEATURE,
+)
+FEATURE_QUANTILE = Metric(
+    name="nilometer.feature.quantile",
+    instrument=Instrument.GAUGE,
+    unit="{value}",
+    about="Quantiles of a feature in the newest closed window.",
+    attributes=(*_FEATURE, QUANTILE),
+)
+FEATURE_MISSING = Metric(
+    name="nilometer.feature.missing",
+    instrument=Instrument.GAUGE,
+    unit="1",
+    about="Share of a feature's cells that were missing in the newest closed window.",
+    attributes=_FEATURE,
+)
+FEATURE_CELLS = Metric(
+    name="nilometer.feature.cells",
+    instrument=Instrument.COUNTER,
+    unit="{cell}",
+    about="Cells of a feature, by what they were: a number, a string, missing and so on.",
+    attributes=(*_FEATURE, FATE),
+)
+EVALUATION_VALUE = Metric(
+    name="nilometer.evaluation.value",
+    instrument=Instrument.GAUGE,
+    unit="{value}",
+    about="What an alerter measured in the newest window that it judged: a distance or a statistic.",
+    attributes=(*_EVALUATION, MEASURE),
+)
+EVALUATION_THRESHOLD = Metric(
+    name="nilometer.evaluation.threshold",
+    instrument=Instrument.GAUGE,
+    unit="{value}",
+    about="The threshold of an alerter that has one.",
+    attributes=(*_EVALUATION, MEASURE),
+)
+EVALUATION_EVIDENCE = Metric(
+    name="nilometer.evaluation.evidence",
+    instrument=Instrument.GAUGE,
+    unit="{observation}",
+    about="Observations that the newest judgement of an alerter rests on.",
+    attributes=_EVALUATION,
+)
+EVALUATION_BREACH = Metric(
+    name="nilometer.evaluation.breach",
+    instrument=Instrument.GAUGE,
+    unit="{breach}",
+    about="1 while the newest window that an alerter judged is a breach, else 0.",
+    attributes=_EVALUATION,
+)
+ALERT_STATUS = Metric(
+    name="nilometer.alert.status",
+    instrument=Instrument.GAUGE,
+    unit="{status}",
+    about="1 for the status an alerter has over all agents, 0 for each other status.",
+    attributes=(*_EVALUATION, STATUS),
+    exporter=Exporter.COLLECTOR,
+)
+DATA_AGE = Metric(
+    name="nilometer.entity.data.age",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    about="Time since the end of the newest stored window of an entity.",
+    attributes=(ENTITY,),
+    exporter=Exporter.COLLECTOR,
+)
+OUTBOX_ROWS = Metric(
+    name="nilometer.outbox.rows",
+    instrument=Instrument.GAUGE,
+    unit="{row}",
+    about="Samples and evaluations that wait for the collector.",
+)
+PIPELINE_CALLS = Metric(
+    name="nilometer.pipeline.calls",
+    instrument=Instrument.COUNTER,
+    unit="{call}",
+    about="Calls between entities, learned from spans: an edge of the pipeline.",
+    attributes=(ENTITY, SOURCE),
+)
+CPU_TIME = Metric(
+    name="process.cpu.time",
+    instrument=Instrument.COUNTER,
+    unit="s",
+    about="What monitoring costs: processor time of this process, user and system.",
+    exporter=Exporter.BOTH,
+)
+MEMORY = Metric(
+    name="process.memory.usage",
+    instrument=Instrument.UP_DOWN_COUNTER,
+    unit="By",
+    about="What monitoring costs: resident memory of this process.",
+    exporter=Exporter.BOTH,
+)
+GEN_AI_DURATION = Metric(
+    name="gen_ai.server.request.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Duration of requests to a generative model.",
+    attributes=(*_GEN_AI, ERROR_TYPE),
+    bounds=SECONDS,
+)
+GEN_AI_FIRST_TOKEN = Metric(
+    name="gen_ai.server.time_to_first_token",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time to the first chunk of a streamed answer of a generative model.",
+    attributes=_GEN_AI,
+    bounds=SECONDS,
+)
+GEN_AI_PER_TOKEN = Metric(
+    name="gen_ai.server.time_per_output_token",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time between the chunks of a streamed answer of a generative model.",
+    attributes=_GEN_AI,
+    bounds=SECONDS,
+)
+GEN_AI_TOKENS = Metric(
+    name="gen_ai.client.token.usage",
+    instrument=Instrument.HISTOGRAM,
+    unit="{token}",
+    about="Tokens of a request to a generative model, where the protocol tells them.",
+    attributes=(*_GEN_AI, GEN_AI_TOKEN_TYPE),
+    bounds=tuple(range(0, 27, 2)),
+)
+
+METRICS: tuple[Metric, ...] = (
+    REQUEST_DURATION,
+    ACTIVE_REQUESTS,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
+    CALL_DURATION,
+    GEN_AI_DURATION,
+    GEN_AI_FIRST_TOKEN,
+    GEN_AI_PER_TOKEN,
+    GEN_AI_TOKENS,
+    REQUESTS,
+    OBSERVATIONS,
+    FEATURE_VALUE,
+    FEATURE_QUANTILE,
+    FEATURE_MISSING,
+    FEATURE_CELLS,
+    EVALUATION_VALUE,
+    EVALUATION_THRESHOLD,
+    EVALUATION_EVIDENCE,
+    EVALUATION_BREACH,
+    ALERT_STATUS,
+    DATA_AGE,
+    OUTBOX_ROWS,
+    PIPELINE_CALLS,
+    CPU_TIME,
+    MEMORY,
+)
+
+
+def own_counter(exporter: Exporter, counter: str) -> Metric:
+    """The metric of one of the counters that docs/telemetry.md explains."""
+    return Metric(
+        name=f"nilometer.{exporter.value}.{counter}",
+        instrument=Instrument.COUNTER,
+        unit="{event}",
+        about=f"{counter.replace('_', ' ').capitalize()}, as the {exporter.value} counts them.",
+        exporter=exporter,
+    )

@@ -1,0 +1,285 @@
+"""What a server tells of itself over OTLP, sent by OpenTelemetry's own SDK."""
+
+import gzip
+import http.client
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from far_side import FarSide
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality as PbTemporality
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from nilometer.profile import ServiceProfile
+from nilometer.testing import eventually
+from nilometer_agent.otlp_in import MAX_BODY_BYTES, unpacked
+from nilometer_agent.server import Agent
+from nilometer_agent.settings import AgentSettings
+
+CUMULATIVE = PbTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+VALUES = [0.004, 0.03, 0.03, 0.8, 20.0]
+
+
+class Told:
+    """An agent with both doors open, and the collector it ships to."""
+
+    def __init__(self, directory: Path, service: str) -> None:
+        self.far_side = FarSide()
+        self.agent = Agent(
+            AgentSettings(
+                directory=str(directory),
+                collector=self.far_side.address,
+                otlp_in_grpc_address="127.0.0.1:0",
+                otlp_in_http_address="127.0.0.1:0",
+                otlp_in_service=service,  # type: ignore[arg-type]
+                metrics_address="127.0.0.1:0",
+                commit_seconds=0.02,
+            )
+        )
+        self.agent.start()
+        doors = self.agent.otlp_in
+        assert doors is not None
+        self.http = f"http://127.0.0.1:{doors.http_port}"
+        self.grpc = f"http://127.0.0.1:{doors.grpc_port}"
+        self.http_port = doors.http_port
+
+    def service(self, requests: int) -> ServiceProfile:
+        """All that was shipped of the service, once it is *requests*."""
+        self.agent.engine.flush(5.0)
+
+        def merged() -> ServiceProfile | None:
+            whole = ServiceProfile()
+            for sample in self.far_side.samples.values():
+                assert sample.entity == "fraud-scorer"
+                if isinstance(sample.content, ServiceProfile):
+                    whole = whole.merge(sample.content)
+            return whole if whole.count >= requests else None
+
+        found = eventually(merged)
+        assert found is not None
+        return found
+
+    def post(self, path: str, body: bytes, **headers: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        told = {"content-type": "application/x-protobuf", **headers}
+        try:
+            connection.request(
+                "POST", path, body, {k.replace("_", "-"): v for k, v in told.items()}
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        self.agent.stop()
+        self.far_side.stop()
+
+
+@pytest.fixture
+def told(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Told]:
+    told = Told(tmp_path, getattr(request, "param", "metrics"))
+    yield told
+    told.stop()
+
+
+RESOURCE = Resource({"service.name": "fraud-scorer", "service.version": "7"})
+
+
+@pytest.mark.parametrize("exponential", [True, False])
+@pytest.mark.parametrize("temporality", list(AggregationTemporality)[1:])
+def test_the_sdks_histograms_become_the_service_profile(
+    told: Told, temporality: AggregationTemporality, *, exponential: bool
+) -> None:
+    exporter = OTLPMetricExporter(
+        f"{told.http}/v1/metrics", preferred_temporality={Histogram: temporality}
+    )
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=1e9)
+    views = [View(instrument_name="http.*", aggregation=ExponentialBucketHistogramAggregation())]
+    provider = MeterProvider([reader], RESOURCE, views=views if exponential else ())
+    duration = provider.get_meter("server").create_histogram(
+        "http.server.request.duration",
+        unit="s",
+        explicit_bucket_boundaries_advisory=[0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10],
+    )
+    for value in VALUES[:3]:
+        duration.record(value, {"http.request.method": "POST", "http.response.status_code": 200})
+    reader.force_flush()
+    for value in VALUES[3:]:
+        duration.record(value, {"http.request.method": "POST", "http.response.status_code": 200})
+    duration.record(0.5, {"http.response.status_code": 503, "error.type": "503"})
+    reader.force_flush()
+    provider.shutdown()  # exports once more: cumulative points that say nothing new
+    service = told.service(6)
+    assert service.outcomes == {"ok": 5, "server_error": 1}
+    assert service.statuses == {"200": 5, "503": 1}
+    assert service.latency.count == 6
+    assert service.latency_sum == pytest.approx(sum(VALUES) + 0.5)
+    middle = service.latency.quantile(0.3)
+    assert middle is not None
+    assert 0.025 <= middle <= 0.05
+    labels = {sample.labels.as_dict()["version"] for sample in told.far_side.samples.values()}
+    assert labels == {"7"}
+
+
+@pytest.mark.parametrize("told", ["spans"], indirect=True)
+def test_server_spans_are_requests_and_client_spans_are_edges(told: Told) -> None:
+    def tracer_of(service: str) -> tuple[trace.Tracer, TracerProvider]:
+        provider = TracerProvider(resource=Resource({"service.name": service}))
+        provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(told.grpc, insecure=True)))
+        return provider.get_tracer("test"), provider
+
+    ours, first = tracer_of("fraud-scorer")
+    theirs, second = tracer_of("gateway")
+    client = theirs.start_span("call", kind=trace.SpanKind.CLIENT)
+    client.end()
+    with (
+        ours.start_as_current_span(
+            "POST /predict",
+            context=trace.set_span_in_context(client),
+            kind=trace.SpanKind.SERVER,
+            attributes={"http.response.status_code": 200},
+        ),
+        ours.start_as_current_span(
+            "GET", kind=trace.SpanKind.CLIENT, attributes={"server.address": "feature-store"}
+        ),
+    ):
+        pass
+    with ours.start_as_current_span("POST /predict", kind=trace.SpanKind.SERVER) as span:
+        span.set_status(trace.StatusCode.ERROR)
+    first.shutdown()
+    second.shutdown()
+    service = told.service(2)
+    assert service.outcomes == {"ok": 1, "exception": 1}
+    edges = told.agent.exports.measured.edges()
+    assert edges == {("gateway", "fraud-scorer"): 1, ("fraud-scorer", "feature-store"): 1}
+    calls = [f for f in told.agent.exports.measured.families() if f.metric.name.endswith("calls")]
+    assert sum(point.value for point in calls[0].points if isinstance(point.value, int)) == 2
+    assert told.agent.counters.snapshot()["otlp_spans"] == 4
+
+
+def request_with(**point: Any) -> ExportMetricsServiceRequest:
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    name = resource.resource.attributes.add()
+    name.key, name.value.string_value = "service.name", "fraud-scorer"
+    metric = resource.scope_metrics.add().metrics.add()
+    metric.name, metric.unit = "http.server.request.duration", "s"
+    metric.histogram.aggregation_temporality = CUMULATIVE
+    times: dict[str, Any] = {"start_time_unix_nano": 1, "time_unix_nano": 2_000_000_000}
+    metric.histogram.data_points.add(**{**times, **point})
+    return request
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"\xff\xff", {}, 400),
+        (b"a: b", {"content_type": "application/yaml"}, 415),
+        (b"[" * 100_000, {"content_type": "application/json"}, 400),
+        (b'{"resourceMetrics": 3}', {"content_type": "application/json"}, 400),
+        (b"\xff", {"content_type": "application/json"}, 400),
+        (b"x", {"content_encoding": "gzip"}, 400),
+        (b"x", {"content_encoding": "br"}, 400),
+        (gzip.compress(b"\0" * (64 << 20)), {"content_encoding": "gzip"}, 400),
+        (b"", {"content_length": str(1 << 40)}, 413),
+    ],
+)
+def test_what_is_no_otlp_is_refused(
+    told: Told, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert told.post("/v1/metrics", body, **headers)[0] == status
+    assert told.post("/v1/logs", b"")[0] == 404
+    assert told.post("/v1/metrics", b"")[0] == 200
+
+
+def test_a_bomb_is_unpacked_up_to_the_cap_only() -> None:
+    bomb = gzip.compress(b"\0" * (256 << 20))
+    tracemalloc.start()
+    assert unpacked(bomb, "gzip") is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * MAX_BODY_BYTES
+    assert unpacked(gzip.compress(b"fits"), "GZIP") == b"fits"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"count": 5, "explicit_bounds": [1.0], "bucket_counts": [1, 1]},  # counts disagree
+        {"count": 2, "explicit_bounds": [1.0], "bucket_counts": [2]},
+        {"count": 2, "explicit_bounds": [2.0, 1.0], "bucket_counts": [1, 1, 0]},
+        {"count": 1, "explicit_bounds": [-1.0], "bucket_counts": [1, 0]},
+        {"count": 1, "explicit_bounds": [float("nan")], "bucket_counts": [1, 0]},
+        {"count": 1, "bucket_counts": [1], "time_unix_nano": 0},
+        {"count": 1, "bucket_counts": [1], "time_unix_nano": (1 << 64) - 1},
+    ],
+)
+def test_a_point_that_makes_no_sense_is_refused_by_number(
+    told: Told, point: dict[str, Any]
+) -> None:
+    status, body = told.post("/v1/metrics", request_with(**point).SerializeToString())
+    assert status == 200
+    reply = ExportMetricsServiceResponse.FromString(body)
+    assert reply.partial_success.rejected_data_points == 1
+    assert told.agent.counters.snapshot()["otlp_points_refused"] == 1
+
+
+def test_a_cumulative_point_that_comes_again_counts_once(told: Told) -> None:
+    point = {"count": 3, "sum": 1.5, "explicit_bounds": [1.0], "bucket_counts": [3, 0]}
+    for _ in range(4):
+        assert told.post("/v1/metrics", request_with(**point).SerializeToString())[0] == 200
+    # A restart of the server begins a new series, by its start time or by falling counts.
+    again = {**point, "count": 1, "sum": 0.5, "bucket_counts": [1, 0]}
+    assert told.post("/v1/metrics", request_with(**again).SerializeToString())[0] == 200
+    service = told.service(4)
+    assert service.count == 4
+    assert service.latency_sum == 2.0
+
+
+@pytest.mark.parametrize("told", ["spans"], indirect=True)
+def test_json_says_the_same(told: Told) -> None:
+    body = b"""{"resourceSpans": [{"resource": {"attributes": [
+        {"key": "service.name", "value": {"stringValue": "fraud-scorer"}}]},
+        "scopeSpans": [{"spans": [
+            {"spanId": "eee19b7ec3c1b174", "kind": 2, "unheardOf": true,
+             "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000500000000"},
+            {"spanId": "eee19b7ec3c1b175", "parentSpanId": "eee19b7ec3c1b174", "kind": 3,
+             "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000500000000",
+             "attributes": [{"key": "peer.service", "value": {"stringValue": "features"}}]}
+        ]}]}]}"""
+    status, reply = told.post("/v1/traces", body, content_type="application/json")
+    assert (status, reply) == (200, b"{}")
+    service = told.service(1)
+    assert service.latency_sum == 0.5
+    assert told.agent.exports.measured.edges() == {("fraud-scorer", "features"): 1}
+
+
+def test_a_service_without_a_usable_name_is_refused(told: Told) -> None:
+    request = request_with(count=1, bucket_counts=[1])
+    request.resource_metrics[0].resource.attributes[0].value.string_value = "no spaces please"
+    _, body = told.post("/v1/metrics", request.SerializeToString())
+    assert ExportMetricsServiceResponse.FromString(body).partial_success.rejected_data_points == 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_door(told: Told, body: bytes) -> None:
+    assert told.post("/v1/metrics", body)[0] in {200, 400}
+    assert told.post("/v1/traces", body)[0] in {200, 400}

@@ -1,0 +1,79 @@
+"""What the collector tells of itself and of the fleet: at its port, and over OTLP."""
+
+import http.client
+from pathlib import Path
+
+from otlp_receiver import GrpcReceiver, attributes, metrics_of
+from prometheus_client.parser import text_string_to_metric_families
+
+from nilometer.testing import SteppedClock, eventually
+from nilometer_collector.counters import Counters
+from nilometer_collector.server import Collector
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
+from nilometer_collector.telemetry import CollectorExports
+from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def ship(store: Store, *content: object) -> None:
+    arrivals = [Arrival(sequence=n, content=one) for n, one in enumerate(content, 1)]  # type: ignore[arg-type]
+    store.ship(Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=0, arrivals=arrivals), START_NS)
+
+
+def test_statuses_and_freshness_are_gauges(store: Store) -> None:
+    clock = SteppedClock(wall_ns=START_NS + 90_000_000_000)
+    sample = feature_sample([1.0, 2.0])
+    ship(store, SampleRow(sample=sample, payload=b"-"), an_evaluation(0.9, 1))
+    exports = CollectorExports(CollectorSettings(), store, Counters(), clock)
+    families = {family.metric.name: family for family in exports.families()}
+    told = {
+        dict(point.attributes)["nilometer.status"]: point.value
+        for point in families["nilometer.alert.status"].points
+    }
+    assert told == {"OK": 0, "ALERTING": 1, "LEARNING": 0}
+    (age,) = families["nilometer.entity.data.age"].points
+    assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
+
+
+def test_the_port_and_otlp_tell_the_same(tmp_path: Path) -> None:
+    receiver = GrpcReceiver()
+    settings = CollectorSettings(
+        database=str(tmp_path / "collector.db"),
+        http_address="127.0.0.1:0",
+        grpc_address="127.0.0.1:0",
+        metrics_address="127.0.0.1:0",
+        otlp_endpoint=receiver.url,
+        otlp_interval_seconds=0.1,
+    )
+    collector = Collector(settings)
+    collector.start()
+    try:
+        assert collector.exports is not None
+        server = collector.exports.server
+        assert server is not None
+        assert ask(server.port, "/readyz") == (200, "ready\n")
+        status, body = ask(server.port, "/metrics")
+        assert status == 200
+        read = {family.name: family for family in text_string_to_metric_families(body)}
+        (stored,) = read["nilometer_collector_rows_stored"].samples
+        assert (stored.name, stored.value) == ("nilometer_collector_rows_stored_total", 0.0)
+        told = read["target_info"].samples[0].labels
+        assert told["service_name"] == "nilometer-collector"
+        request = eventually(lambda: receiver.requests)[-1]
+        assert "nilometer.collector.rows_stored" in metrics_of(request)
+        assert (
+            attributes(request.resource_metrics[0].resource)["service.name"] == told["service_name"]
+        )
+    finally:
+        collector.stop()
+        receiver.stop()

@@ -1,0 +1,15 @@
+"""A collector for the tests of what reads one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nilometer.testing import SteppedClock
+from nilometer_collector.testing import Running, running
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path / "collector.db", SteppedClock()) as served:
+        yield served

@@ -1,0 +1,217 @@
+"""The manifests: valid for every version of Kubernetes from 1.29 on, and safe as they say."""
+
+import copy
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from kubernetes_validate.utils import all_versions, major_minor
+
+from nilometer.settings import checked
+from nilometer_agent.cli import add_options
+from nilometer_agent.settings import AgentSettings
+from nilometer_collector.settings import CollectorSettings
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
+VERSIONS = sorted(
+    {major_minor(v) for v in all_versions() if int(v.split(".")[1]) >= 29},
+    key=lambda v: int(v.split(".")[1]),
+)
+NOT_OURS = {"Component", "Kustomization", "InferenceService"}  # no part of Kubernetes' own schema
+
+
+def documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(folder.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            yield path, document
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """A strategic merge: maps by key, lists of named things by name, other lists replaced."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        out = {**base}
+        for key, value in patch.items():
+            out[key] = merged(base[key], value) if key in base else copy.deepcopy(value)
+        return out
+    if isinstance(base, list) and isinstance(patch, list) and all("name" in p for p in patch):
+        by_name = {one["name"]: one for one in base}
+        for one in patch:
+            by_name[one["name"]] = merged(by_name.get(one["name"], {}), one)
+        return list(by_name.values())
+    return copy.deepcopy(patch)
+
+
+def watched() -> dict[str, Any]:
+    """The example's Deployment with the component applied."""
+    base = yaml.safe_load((FOLDER / "example" / "deployment.yaml").read_text())
+    patch = yaml.safe_load((FOLDER / "sidecar" / "sidecar.yaml").read_text())
+    del patch["metadata"]
+    made = merged(base, patch)
+    assert isinstance(made, dict)
+    return made
+
+
+def pod_specs() -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "example", watched()["spec"]["template"]["spec"]
+    for path, document in documents(FOLDER / "collector"):
+        if document["kind"] == "Deployment":
+            yield path.name, document["spec"]["template"]["spec"]
+    kserve = yaml.safe_load((FOLDER / "kserve" / "inferenceservice.yaml").read_text())
+    yield "kserve", kserve["spec"]["predictor"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_is_valid(version: str) -> None:
+    checked_ones = 0
+    for path, document in documents(FOLDER):
+        if document["kind"] in NOT_OURS or path.parent.name in {"inject", "sidecar"}:
+            continue
+        kubernetes_validate.validate(document, version, strict=True)
+        checked_ones += 1
+    assert checked_ones >= 9
+    kubernetes_validate.validate(watched(), version, strict=True)
+
+
+def test_native_sidecars_begin_with_the_oldest_version_that_is_promised() -> None:
+    assert VERSIONS[0] == "1.29"
+    assert len(VERSIONS) >= 5
+    (agent,) = watched()["spec"]["template"]["spec"]["initContainers"]
+    assert agent["restartPolicy"] == "Always"
+    broken = watched()
+    broken["spec"]["template"]["spec"]["initContainers"][0]["restartPolicie"] = "Always"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, "1.29", strict=True)
+
+
+def test_the_injection_policy_is_valid_where_it_exists() -> None:
+    valid = set()
+    for _, document in documents(FOLDER / "inject"):
+        if document["kind"] == "Kustomization":
+            continue
+        for version in VERSIONS:
+            try:
+                kubernetes_validate.validate(document, version, strict=True)
+            except kubernetes_validate.SchemaNotFoundError:
+                continue
+            valid.add((document["kind"], version))
+    newest = VERSIONS[-1]
+    assert ("MutatingAdmissionPolicy", newest) in valid
+    assert ("MutatingAdmissionPolicyBinding", newest) in valid
+
+
+def test_every_container_is_closed() -> None:
+    for name, spec in pod_specs():
+        assert spec["securityContext"]["runAsNonRoot"], name
+        ours = [*spec.get("initContainers", ()), *spec["containers"]]
+        for container in ours:
+            if container["name"] in {"server", "kserve-container"}:
+                continue  # the user's
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"], (name, container["name"])
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["limits"]["memory"]
+
+
+def test_server_and_agent_share_one_socket() -> None:
+    for name in ("example", "kserve"):
+        spec = dict(pod_specs())[name]
+        (agent,) = spec["initContainers"]
+        server = spec["containers"][0]
+        mounts = [
+            {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+            for container in (agent, server)
+        ]
+        assert mounts[0] == mounts[1] == {"nilometer": "/var/run/nilometer"}
+        told = {one["name"]: one.get("value") for one in server["env"]}
+        (volume,) = spec["volumes"]
+        limit = int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) << 20
+        settings = options(agent["args"])
+        assert told["NILOMETER_AGENT"] == f"unix:{settings.socket_path}"
+        # Over the limit the kubelet evicts the pod: the cap of the outbox stays well below.
+        assert settings.max_outbox_bytes * 2 <= limit
+
+
+def options(arguments: list[str]) -> AgentSettings:
+    """The settings that the arguments of a manifest make."""
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert arguments[0] == "agent"
+    given = vars(parser.parse_args(arguments[1:]))
+    given.pop("config")
+    return checked(AgentSettings, {k: v for k, v in given.items() if v is not None})
+
+
+def test_a_pod_starts_and_serves_whether_it_is_watched_or_not() -> None:
+    for name in ("example", "kserve"):
+        (agent,) = dict(pod_specs())[name]["initContainers"]
+        assert "startupProbe" not in agent
+        assert "readinessProbe" not in agent
+    spec = watched()["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > 30 + 3 + 3  # close, ship, export
+    policy = next(d for p, d in documents(FOLDER / "inject") if p.name == "policy.yaml")
+    assert policy["spec"]["failurePolicy"] == "Ignore"
+
+
+def test_the_injected_agent_is_the_one_of_the_component() -> None:
+    policy = (FOLDER / "inject" / "policy.yaml").read_text()
+    component = yaml.safe_load((FOLDER / "sidecar" / "sidecar.yaml").read_text())
+    (agent,) = component["spec"]["template"]["spec"]["initContainers"]
+    for argument in agent["args"]:
+        assert f'"{argument}"' in policy, argument
+    for path in ("sidecar", "inject", "example"):
+        text = "".join(p.read_text() for p in (FOLDER / path).glob("*.yaml"))
+        assert "sidecar.nilometer.dev/inject" in text
+
+
+def test_the_collectors_configuration_is_one() -> None:
+    (configuration,) = [d for _, d in documents(FOLDER / "collector") if d["kind"] == "ConfigMap"]
+    raw = yaml.safe_load(configuration["data"]["collector.yaml"])
+    settings = checked(CollectorSettings, raw)
+    deployment = dict(pod_specs())["deployment.yaml"]
+    collector = deployment["containers"][0]
+    ports = {port["containerPort"] for port in collector["ports"]}
+    assert {int(settings.metrics_address.rpartition(":")[2])} == ports
+    front = configuration["data"]["front.conf"]
+    assert settings.http_address in front
+    assert settings.grpc_address in front
+    mounts = {mount["name"]: mount["mountPath"] for mount in collector["volumeMounts"]}
+    assert settings.database.startswith(mounts["data"] + "/")
+
+
+def test_kustomize_names_only_files_that_exist() -> None:
+    for path, document in documents(FOLDER):
+        if path.name != "kustomization.yaml":
+            continue
+        named = [*document.get("resources", ()), *document.get("components", ())]
+        named += [patch["path"] for patch in document.get("patches", ())]
+        for name in named:
+            assert (path.parent / name).exists(), (path, name)
+
+
+def test_kustomize_itself_builds_the_same(tmp_path: Path) -> None:
+    kustomize = shutil.which("kustomize")
+    if kustomize is None:
+        pytest.skip("kustomize is not installed (a Go module)")
+    for name in ("example", "collector", "inject"):
+        finished = subprocess.run(
+            [kustomize, "build", str(FOLDER / name)], capture_output=True, text=True, check=False
+        )
+        assert finished.returncode == 0, finished.stderr
+        built = list(yaml.safe_load_all(finished.stdout))
+        if name == "example":
+            (deployment,) = [one for one in built if one["kind"] == "Deployment"]
+            (agent,) = deployment["spec"]["template"]["spec"]["initContainers"]
+            assert agent["image"] == "nilometer-agent:0.1.0"
+            kubernetes_validate.validate(deployment, VERSIONS[0], strict=True)
+            ours = watched()["spec"]["template"]["spec"]
+            theirs = deployment["spec"]["template"]["spec"]
+            agent["image"] = "nilometer-agent"
+            assert theirs == ours

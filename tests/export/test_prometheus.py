@@ -1,0 +1,199 @@
+"""What Prometheus reads: exact counts, clean to promtool, and nothing more than asked."""
+
+import http.client
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from nilometer.errors import ConfigError
+from nilometer.export.exports import host_and_port
+from nilometer.export.listen import MetricsServer
+from nilometer.export.prometheus import classic_buckets, exposition
+from nilometer.export.series import Distribution, Exemplar, Family, Point, attributes_of
+from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.telemetry import FEATURE_VALUE, METRICS, REQUEST_DURATION, Instrument
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def distribution(values: list[float]) -> Distribution:
+    array = np.array(values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        return Distribution(ExponentialHistogram.of(array), float(array.sum()))
+
+
+def every_metric() -> list[Family]:
+    at = attributes_of({"nilometer.entity": 'a"b\\c\nd', "nilometer.label.region": "eu"})
+    return [
+        Family(
+            metric,
+            (
+                Point(at, distribution([0.001, 0.25, 3.0, 1e6]))
+                if metric.instrument is Instrument.HISTOGRAM
+                else Point(at, 0.25),
+            ),
+        )
+        for metric in METRICS
+    ]
+
+
+@given(st.lists(FINITE, max_size=80))
+def test_the_count_up_to_a_bound_is_the_count_of_the_values(values: list[float]) -> None:
+    buckets = classic_buckets(FEATURE_VALUE, distribution(values))
+    bounds = [bound for bound, _ in buckets]
+    assert bounds == sorted(set(bounds))
+    assert bounds[-1] == math.inf
+    assert len(buckets) <= 2 * 41 + 2
+    for bound, count in buckets:
+        # At negative powers of two the exponential bucket is open: one such value may stand above.
+        low = (
+            sum(value < bound for value in values)
+            if bound < 0
+            else sum(value <= bound for value in values)
+        )
+        assert count == low
+
+
+@given(st.lists(st.floats(min_value=1e-9, max_value=1e9), min_size=1, max_size=80))
+def test_the_bounds_of_the_table_hold_exact_counts(values: list[float]) -> None:
+    buckets = classic_buckets(REQUEST_DURATION, distribution(values))
+    assert [bound for bound, _ in buckets[:-1]] == [2.0**k for k in REQUEST_DURATION.bounds]
+    for bound, count in buckets:
+        assert count == sum(value <= bound for value in values)
+
+
+def test_the_buckets_of_a_series_only_grow() -> None:
+    values = [3.0, 5.0]
+    before = {bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution(values))}
+    now = {
+        bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution([*values, 100.0, -2.0]))
+    }
+    assert before <= now
+
+
+def test_a_scrape_of_every_metric_is_read_back() -> None:
+    body, content_type = exposition(every_metric(), {"service.name": "nilometer-agent"})
+    assert content_type.startswith("text/plain")
+    families = text_string_to_metric_families(body.decode())
+    read = {family.name: family for family in families}
+    for metric in METRICS:
+        name = metric.prometheus.removesuffix("_total")
+        assert name in read, name
+        assert read[name].documentation == metric.about
+    labels = read["nilometer_requests"].samples[0].labels
+    assert labels == {"nilometer_entity": 'a"b\\c\nd', "nilometer_label_region": "eu"}
+    assert read["target_info"].samples[0].labels == {"service_name": "nilometer-agent"}
+
+
+def test_exemplars_stand_in_openmetrics_on_their_bucket() -> None:
+    exemplar = Exemplar.of(0.25, 1_700_000_000_000_000_000, TRACE)
+    assert exemplar is not None
+    held = distribution([0.25, 3.0])
+    held = Distribution(held.histogram, held.sum, Distribution.keyed([exemplar]))
+    family = Family(REQUEST_DURATION, (Point((), held),))
+    body, content_type = exposition([family], {}, "application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    found = [
+        sample
+        for read in openmetrics(body.decode())  # type: ignore[no-untyped-call]
+        for sample in read.samples
+        if sample.exemplar is not None
+    ]
+    (sample,) = found
+    assert sample.labels["le"] == "0.25"
+    assert sample.exemplar is not None
+    assert sample.exemplar.labels["trace_id"] == TRACE.split("-")[1]
+
+
+def test_promtool_finds_nothing_to_say() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    families = every_metric()
+    families.append(
+        Family(FEATURE_VALUE, (Point(attributes_of({"n": 1}), distribution([-1.0, 2.0])),))
+    )
+    body, _ = exposition(families[:-1], {"service.name": "a"})
+    for text in (body, exposition(families[-1:], {"service.name": "a"})[0]):
+        finished = subprocess.run(
+            [promtool, "check", "metrics"], input=text, capture_output=True, check=False
+        )
+        assert (finished.returncode, finished.stderr.decode(), finished.stdout.decode()) == (
+            0,
+            "",
+            "",
+        )
+
+
+class Port:
+    def __init__(self, gather: Callable[[], list[Family]] = every_metric) -> None:
+        self.ready = True
+        self.server = MetricsServer(("127.0.0.1", 0), gather, {}, lambda: self.ready)
+        self.server.start()
+
+    def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def test_the_port_tells_metrics_and_health() -> None:
+    port = Port()
+    status, body = port.ask("/metrics?x=1")
+    assert status == 200
+    assert b"http_server_request_duration_seconds_bucket" in body
+    assert port.ask("/metrics", "HEAD")[1] == b""
+    assert port.ask("/livez")[0] == port.ask("/readyz")[0] == port.ask("/startupz")[0] == 200
+    port.ready = False
+    assert (port.ask("/livez")[0], port.ask("/readyz")[0]) == (200, 503)
+    assert port.ask("/etc/passwd")[0] == 404
+    assert port.ask("/metrics", "POST")[0] == 501
+    port.server.stop()
+    port.server.stop()
+
+
+def test_a_scrape_that_fails_is_an_answer_and_the_next_one_works() -> None:
+    broken = True
+
+    def gather() -> list[Family]:
+        if broken:
+            raise RuntimeError("told to")
+        return []
+
+    port = Port(gather)
+    assert port.ask("/metrics")[0] == 500
+    broken = False
+    assert port.ask("/metrics")[0] == 200
+    port.server.stop()
+
+
+@pytest.mark.parametrize("text", ["", "9464", "host:", "host:x", "host:65536", ":-1"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="metrics_address"):
+        host_and_port(text)
+
+
+def test_addresses_are_read() -> None:
+    assert host_and_port("127.0.0.1:9464") == ("127.0.0.1", 9464)
+    assert host_and_port("[::1]:9464") == ("::1", 9464)
+    assert host_and_port(":9464")[0] in {"::", "0.0.0.0"}
+
+
+def test_a_port_that_is_taken_stops_the_start() -> None:
+    port = Port()
+    with pytest.raises(ConfigError, match="cannot be bound"):
+        MetricsServer(("127.0.0.1", port.server.port), list, {}, lambda: True)
+    port.server.stop()
