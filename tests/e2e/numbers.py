@@ -34,7 +34,10 @@ def stored(database: Path) -> Stored:
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         for (payload,) in connection.execute("SELECT payload FROM samples ORDER BY id"):
             sample = sample_from_bytes(payload)
-            found.setdefault(sample.summary, []).append((sample.window.start_ns, sample.content))
+            if isinstance(sample.content, ServiceProfile | FeatureProfile):
+                found.setdefault(sample.summary, []).append(
+                    (sample.window.start_ns, sample.content)
+                )
             if sample.summary == "service":
                 fates["profiled"] += sample.coverage.profiled
                 fates["dropped"] += sum(sample.coverage.dropped.values())

@@ -70,8 +70,10 @@ def replayed(stack: Stack, seconds: float) -> int:
     file = stack.directory / "model.json"
     model.save(file)
     stack.start_collector("")
+    # One feature without a reference is counted by magnitude, and can be compared bucket for bucket.
+    known = reference_table(model, train).drop_columns(["input.hour"])
     reference = reference_of(
-        reference_table(model, train),
+        known,
         entity=ENTITY,
         name=REFERENCE,
         source="flights",
