@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import python_of
-from nilometer.profile import FeatureProfile, FeatureRecorder
-from nilometer.sketch import TDigest
+from nilometer.labels import Labels
+from nilometer.profile import Coverage, FeatureRecorder, SummarySample
 from nilometer.v1 import summary_pb2 as pb
-from nilometer.wire.profiles import feature_from_wire, feature_to_wire
-from nilometer.wire.sketches import digest_from_wire
+from nilometer.window import Window
+from nilometer.wire.profiles import merged_sample_from_bytes, sample_to_bytes
+from nilometer.wire.sketches import merged_digest_from_wire
 
 WINDOWS = 10_000
 ROWS = 2_000
 ROLLED_UP = 66  # 30 days, 24 hours and 12 times 5 minutes
 ROUNDS = 3
+WINDOW = Window(0, 60 * 10**9)
 MOST_MILLISECONDS, MOST_ROLLED_UP = 75.0, 1.5
 LEAST_RATIO = 70.0
 PEER_WINDOWS = 500
@@ -47,7 +49,15 @@ def store(path: Path) -> None:
     for window in range(WINDOWS):
         recorder = FeatureRecorder()
         recorder.observe(rng.lognormal(size=ROWS))
-        payload = feature_to_wire(recorder.profile()).SerializeToString()
+        sample = SummarySample(
+            entity="benched",
+            summary="input.amount",
+            labels=Labels(),
+            window=WINDOW,
+            coverage=Coverage(profiled=ROWS),
+            content=recorder.profile(),
+        )
+        payload = sample_to_bytes(sample)
         connection.execute("INSERT INTO samples VALUES (?, ?)", (window, payload))
     connection.commit()
     connection.close()
@@ -59,11 +69,13 @@ def milliseconds(path: Path, windows: int, *, whole: bool) -> float:
         connection = sqlite3.connect(path)
         start = time.process_time()
         rows = connection.execute("SELECT payload FROM samples LIMIT ?", (windows,)).fetchall()
-        messages = [pb.Feature.FromString(payload) for (payload,) in rows]
+        payloads = [payload for (payload,) in rows]
         if whole:
-            FeatureProfile.merge_all([feature_from_wire(message) for message in messages])
+            merged_sample_from_bytes(payloads, WINDOW, Labels())
         else:
-            TDigest.merge_all([digest_from_wire(message.numeric.digest) for message in messages])
+            merged_digest_from_wire(
+                pb.SummarySample.FromString(payload).feature.numeric.digest for payload in payloads
+            )
         figures.append((time.process_time() - start) * 1000)
         connection.close()
     return statistics.median(figures)

@@ -24,7 +24,7 @@ from nilometer.profile import (
 )
 from nilometer.sketch.histogram import edges_id
 from nilometer.window import Window
-from nilometer.wire.profiles import EdgesOf, sample_from_bytes
+from nilometer.wire.profiles import EdgesOf, merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.limits import LAST_NS
 from nilometer_collector.present import (
@@ -246,20 +246,17 @@ class Query:
                 f"{len(wanted)} windows are more than {MAX_WINDOWS}: ask for a shorter time or "
                 "a longer step"
             )
-        groups: dict[Window, list[SummarySample]] = {}
+        groups: dict[Window, list[SampleRecord]] = {}
         edges_of = self._edges_of(question.entity)
         for record in self._store.samples.read(series, *span, MAX_SAMPLES):
-            sample = _decoded(record, edges_of)
-            if sample is not None:
-                window = _merged_window(
-                    record.window_start_ns, record.window_end_ns, question.step_ns
-                )
-                groups.setdefault(window, []).append(sample)
+            window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
+            groups.setdefault(window, []).append(record)
         labels = _shared([one.labels for one in series])
-        return [
-            SummarySample.merge_all(samples, window, labels)
-            for window, samples in sorted(groups.items())
-        ]
+        found = (
+            _merged_records(records, window, labels, edges_of)
+            for window, records in sorted(groups.items())
+        )
+        return [sample for sample in found if sample is not None]
 
     def _edges_of(self, entity: str) -> EdgesOf:
         """Edges of every version of the entity's references, by their name; decoded once."""
@@ -282,6 +279,18 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
     if step_ns is None or end_ns - start_ns >= step_ns:
         return Window(start_ns, end_ns)
     return Window.containing(start_ns, step_ns)
+
+
+def _merged_records(
+    records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
+) -> SummarySample | None:
+    """Stored samples of one window as one; those that cannot be read are left out."""
+    try:
+        return merged_sample_from_bytes((one.payload for one in records), window, labels, edges_of)
+    except (ValueError, NilometerError):
+        pass
+    read = [sample for sample in (_decoded(one, edges_of) for one in records) if sample is not None]
+    return SummarySample.merge_all(read, window, labels) if read else None
 
 
 def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:

@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIGN = np.uint64(1 << 63)
+_WORD = 8  # bytes
+_KEPT = np.array([0x7F7F7F7F7F7F7F7F & (256**length - 1) for length in range(9)], np.uint64)
+_DRAWN = [
+    (np.uint64(1), np.uint64(0x007F007F007F007F), np.uint64(0x7F007F007F007F00)),
+    (np.uint64(2), np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000)),
+    (np.uint64(4), np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000)),
+]
 OLD_DROPPED_BITS = 28  # of digests that were written without saying: 24 significant digits stayed
 MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant digits stay
 SPARE_BITS = 7  # a rounded mean is off by at most 1/256 of a narrow gap
@@ -44,13 +51,14 @@ def rounded_bits(ordered: NDArray[np.uint64], dropped: int) -> NDArray[np.uint64
     return (ordered + half) >> np.uint64(dropped)
 
 
-def from_rounded_bits(bits: NDArray[np.uint64], dropped: int) -> NDArray[np.float64]:
-    """The values that `rounded_bits` stands for."""
-    ordered = bits << np.uint64(dropped)
-    positive = ordered >= _SIGN
+def from_rounded_bits(
+    bits: NDArray[np.uint64], dropped: int | NDArray[np.uint64]
+) -> NDArray[np.float64]:
+    """The values that `rounded_bits` stands for; *dropped* of all, or of each, shape (n,)."""
+    ordered = bits << np.asarray(dropped, dtype=np.uint64)
+    # Below the middle lie negative numbers, whose magnitude grows downwards.
     with np.errstate(over="ignore"):
-        magnitude = np.where(positive, ordered - _SIGN, _SIGN - ordered)
-    return np.where(positive, magnitude, magnitude | _SIGN).view(np.float64)
+        return np.where(ordered >= _SIGN, ordered - _SIGN, np.uint64(0) - ordered).view(np.float64)
 
 
 def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
@@ -92,16 +100,45 @@ def from_varints(packed: bytes) -> NDArray[np.uint64]:
     Raises:
         ValueError: If the last value is cut or one is longer than ten bytes.
     """
-    if not packed:
-        return np.empty(0, dtype=np.uint64)
+    return from_varints_of([packed])[0]
+
+
+def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """The values of all *packs*, one pack after the other, and how many each holds.
+
+    Raises:
+        ValueError: If the last value of a pack is cut or a value is longer than ten bytes.
+    """
+    packed = b"".join([*packs, bytes(_WORD)])
+    size = len(packed) - _WORD
     raw = np.frombuffer(packed, dtype=np.uint8)
-    last = np.flatnonzero(raw < 0x80)
-    if last.size == 0 or last[-1] != raw.size - 1:
+    ends = np.flatnonzero(raw[:size] < 0x80) + 1
+    borders = np.cumsum(np.fromiter(map(len, packs), np.intp, len(packs)))
+    # A pack must end where a value does: the byte before its border is the last of a value.
+    if (raw[borders[borders > 0] - 1] >= 0x80).any():
         raise ValueError("varints are cut short")
-    starts = np.concatenate([[0], last[:-1] + 1])
-    lengths = last - starts + 1
-    if lengths.max() > 10:
+    sizes = np.diff(np.searchsorted(ends, borders, "right"), prepend=0)
+    if not size:
+        return np.empty(0, dtype=np.uint64), sizes
+    if ends.size == size:
+        return raw[:size].astype(np.uint64), sizes
+    starts = np.empty_like(ends)
+    starts[0], starts[1:] = 0, ends[:-1]
+    lengths = ends - starts
+    longest = int(lengths.max())
+    if longest > 10:
         raise ValueError("a varint is longer than ten bytes")
-    position = np.arange(raw.size) - np.repeat(starts, lengths)
-    parts = (raw & 0x7F).astype(np.uint64) << (position * 7).astype(np.uint64)
-    return np.asarray(np.add.reduceat(parts, starts))
+    if longest > _WORD:
+        position = np.arange(size) - np.repeat(starts, lengths)
+        parts = (raw[:size] & 0x7F).astype(np.uint64) << (position * 7).astype(np.uint64)
+        return np.asarray(np.add.reduceat(parts, starts)), sizes
+    # The eight bytes from the first of each value on, wherever it stands: what follows the value
+    # is cut off, then groups of seven bits are drawn together, two, four and eight at a time.
+    words = np.ndarray((size,), "<u8", packed, 0, (1,)).take(starts)
+    words &= _KEPT.take(lengths)
+    for shift, low, high in _DRAWN[: (longest - 1).bit_length()]:
+        upper = words & high
+        upper >>= shift
+        words &= low
+        words |= upper
+    return words, sizes

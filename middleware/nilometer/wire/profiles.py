@@ -18,6 +18,7 @@ from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
 from nilometer.profile.service import LIMIT, ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import MAX_BUCKETS, BinnedCounts
+from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.window import Window
 from nilometer.wire.parse import parsed
@@ -31,6 +32,7 @@ from nilometer.wire.sketches import (
     frequent_to_wire,
     histogram_from_wire,
     histogram_to_wire,
+    merged_digest_from_wire,
     moments_from_wire,
     moments_to_wire,
 )
@@ -73,8 +75,10 @@ def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
     return message
 
 
-def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> FeatureProfile:
-    """A feature.
+def feature_from_wire(
+    message: pb.Feature, edges_of: EdgesOf = no_edges, *, digest: bool = True
+) -> FeatureProfile:
+    """A feature; without its t-digest where *digest* is false.
 
     Raises:
         ValueError: If a part contradicts itself.
@@ -86,7 +90,7 @@ def feature_from_wire(message: pb.Feature, edges_of: EdgesOf = no_edges) -> Feat
         expected=message.expected,
     )
     if message.HasField("numeric"):
-        feature.numbers = _numbers_from_wire(message.numeric, edges_of)
+        feature.numbers = _numbers_from_wire(message.numeric, edges_of, digest=digest)
     feature.numbers.nan = message.nan
     feature.numbers.positive_infinity = message.positive_infinity
     feature.numbers.negative_infinity = message.negative_infinity
@@ -120,16 +124,16 @@ def _numbers_to_wire(numbers: NumericProfile) -> pb.Numeric:
     return message
 
 
-def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf) -> NumericProfile:
+def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) -> NumericProfile:
     numbers = NumericProfile(
         zero=message.zero,
         negative=message.negative,
         below_reference=message.below_reference,
         above_reference=message.above_reference,
         moments=moments_from_wire(message.moments),
-        digest=digest_from_wire(message.digest),
+        digest=digest_from_wire(message.digest) if digest else TDigest(),
     )
-    counts = {numbers.moments.count, numbers.digest.count}
+    counts = {numbers.moments.count, message.digest.count}
     if message.HasField("histogram"):
         sides = (message.histogram.positive, message.histogram.negative)
         few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
@@ -328,8 +332,10 @@ def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
     return message
 
 
-def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) -> SummarySample:
-    """A sample.
+def sample_from_wire(
+    message: pb.SummarySample, edges_of: EdgesOf = no_edges, *, digest: bool = True
+) -> SummarySample:
+    """A sample; a feature without its t-digest where *digest* is false.
 
     Raises:
         ValueError: If it has no content or a part contradicts itself.
@@ -341,7 +347,7 @@ def sample_from_wire(message: pb.SummarySample, edges_of: EdgesOf = no_edges) ->
         raise ValueError(f"sample of {message.summary!r}: a share of {share:g} was profiled")
     match message.WhichOneof("content"):
         case "feature":
-            content = feature_from_wire(message.feature, edges_of)
+            content = feature_from_wire(message.feature, edges_of, digest=digest)
         case "scores":
             content = scores_from_wire(message.scores)
         case "service":
@@ -371,6 +377,30 @@ def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySam
         ValueError: If the bytes are not a sample.
     """
     return sample_from_wire(parsed(pb.SummarySample, packed), edges_of)
+
+
+def merged_sample_from_bytes(
+    packed: Iterable[bytes], window: Window, labels: Labels, edges_of: EdgesOf = no_edges
+) -> SummarySample:
+    """One sample over *window* of many of one summary: t-digests are decoded many at a time.
+
+    Raises:
+        ValueError: If the bytes are not samples of one kind.
+    """
+    messages = [parsed(pb.SummarySample, one) for one in packed]
+    at_once = {(one.WhichOneof("content"), one.sample) for one in messages}
+    if len(at_once) != 1 or next(iter(at_once))[0] != "feature":
+        samples = [sample_from_wire(message, edges_of) for message in messages]
+        return SummarySample.merge_all(samples, window, labels)
+    samples = [sample_from_wire(message, edges_of, digest=False) for message in messages]
+    merged = SummarySample.merge_all(samples, window, labels)
+    if isinstance(merged.content, FeatureProfile) and merged.content.numbers.count:
+        merged.content.numbers.digest = merged_digest_from_wire(
+            message.feature.numeric.digest
+            for message in messages
+            if message.feature.HasField("numeric")
+        )
+    return merged
 
 
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:

@@ -1,6 +1,7 @@
 """Sketches <-> protobuf."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from nilometer.sketch.codec import (
     dropped_bits,
     from_rounded_bits,
     from_varints,
+    from_varints_of,
     ordered_bits,
     rounded_bits,
     varints,
@@ -24,7 +26,13 @@ from nilometer.sketch.histogram import (
     ExponentialHistogram,
 )
 from nilometer.sketch.moments import Moments
-from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
+from nilometer.sketch.tdigest import (
+    DEFAULT_COMPRESSION,
+    MINIMUM_COMPRESSION,
+    Centroids,
+    TDigest,
+    joined,
+)
 from nilometer.v1 import summary_pb2 as pb
 
 # What a message may claim: past these it is an attack or rot, not a profile.
@@ -76,13 +84,16 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
     if message.dropped_bits > MAX_DROPPED_BITS + 1:
         raise ValueError(f"t-digest: {message.dropped_bits - 1} dropped bits are too many")
     dropped = message.dropped_bits - 1 if message.dropped_bits else OLD_DROPPED_BITS
-    means = from_rounded_bits(np.cumsum(from_varints(message.means), dtype=np.uint64), dropped)
+    bits = np.cumsum(from_varints(message.means), dtype=np.uint64)
+    means = from_rounded_bits(bits, dropped)
     weights = flags >> np.uint64(1)
     if means.size != weights.size or not 0 < sum(weights.tolist()) == message.count <= MAX_COUNT:
         raise ValueError("t-digest: means, weights and count disagree")
     if not (weights >= 1).all():
         raise ValueError("t-digest: a centroid is empty")
-    if np.isnan(means).any() or not (means[1:] >= means[:-1]).all():
+    ordered = bits << np.uint64(dropped)
+    inside = (bits <= (_HIGHEST >> np.uint64(dropped))) & (ordered >= _LOWEST)
+    if not inside.all() or not (means[1:] >= means[:-1]).all():
         raise ValueError("t-digest: the means must ascend")
     return TDigest.from_centroids(
         np.clip(means, message.min, message.max),
@@ -92,6 +103,86 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
         maximum=message.max,
         compression=message.compression,
     )
+
+
+def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
+    """One digest of all *messages*: what decoding each and merging all gives, many at a time.
+
+    Raises:
+        ValueError: As `digest_from_wire`.
+        IncompatibleSketches: If the compressions differ.
+    """
+    every = list(messages)
+    held = [message for message in every if message.count or message.means or message.weights]
+    if len({message.compression for message in held}) != 1:
+        return TDigest.merge_all(map(digest_from_wire, every))
+    parts = []
+    for first in range(0, len(held), _AT_ONCE):
+        some = _centroids_of(held[first : first + _AT_ONCE])
+        if some is None:  # something is amiss: one by one says what
+            return TDigest.merge_all(map(digest_from_wire, every))
+        parts.append(some)
+    means, weights, atoms = joined(
+        np.concatenate([means for means, _, _ in parts]),
+        np.concatenate([weights for _, weights, _ in parts]),
+        np.concatenate([atoms for _, _, atoms in parts]),
+        held[0].compression,
+    )
+    return TDigest.from_centroids(
+        means,
+        weights,
+        atoms,
+        minimum=min(message.min for message in held),
+        maximum=max(message.max for message in held),
+        compression=held[0].compression,
+    )
+
+
+_LOWEST, _HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may reach infinity
+_AT_ONCE = 256  # messages whose centroids stay in the processor's cache
+
+
+def _centroids_of(messages: Sequence[pb.TDigest]) -> Centroids | None:
+    """Centroids of all *messages*, one after the other; None if any is not in order."""
+    low = np.array([message.min for message in messages])
+    high = np.array([message.max for message in messages])
+    bits_dropped = np.array([message.dropped_bits for message in messages])
+    compression = messages[0].compression
+    try:
+        deltas, sizes = from_varints_of([message.means for message in messages])
+        flags, same = from_varints_of([message.weights for message in messages])
+    except ValueError:
+        return None
+    if not (
+        np.isfinite(low).all()
+        and np.isfinite(high).all()
+        and (low <= high).all()
+        and MINIMUM_COMPRESSION <= compression <= MAX_COMPRESSION
+        and bits_dropped.max() <= MAX_DROPPED_BITS + 1
+        and (sizes == same).all()
+        and (sizes > 0).all()
+        and flags.min() >= 2
+        and flags.max() <= 2 * MAX_COUNT
+    ):
+        return None
+    starts = np.cumsum(sizes) - sizes
+    weights = flags >> np.uint64(1)
+    counts = np.add.reduceat(weights, starts)
+    if counts.tolist() != [message.count for message in messages] or counts.max() > MAX_COUNT:
+        return None
+    total = np.cumsum(deltas, dtype=np.uint64)
+    bits = total - np.repeat(total[starts] - deltas[starts], sizes)
+    dropped = np.where(bits_dropped > 0, bits_dropped - 1, OLD_DROPPED_BITS).astype(np.uint64)
+    each = np.repeat(dropped, sizes)
+    if (bits > (_HIGHEST >> each)).any():
+        return None
+    means = from_rounded_bits(bits, each)
+    inner = np.ones(means.size, dtype=np.bool_)
+    inner[starts] = False
+    if not ((bits << each) >= _LOWEST).all() or not (means[1:] >= means[:-1])[inner[1:]].all():
+        return None
+    means = np.clip(means, np.repeat(low, sizes), np.repeat(high, sizes))
+    return means, weights.astype(np.float64), (flags & np.uint64(1)).astype(np.bool_)
 
 
 def moments_to_wire(moments: Moments) -> pb.Moments:
