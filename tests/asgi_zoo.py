@@ -38,9 +38,7 @@ async def exchange(
     sent: list[Message] = []
 
     async def receive() -> Message:
-        if waiting:
-            return waiting.pop(0)
-        return {"type": "http.disconnect"}
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(dict(message))
@@ -50,6 +48,28 @@ async def exchange(
     except BaseException as error:  # the raised exception is part of the answer
         return sent, error
     return sent, None
+
+
+async def trace(
+    app: ASGIApp, scope: Scope, incoming: Iterable[Message]
+) -> tuple[list[tuple[str, Any]], BaseException | None]:
+    """What passes between server and application, both ways, in order."""
+    waiting = list(incoming)
+    passed: list[tuple[str, Any]] = []
+
+    async def receive() -> Message:
+        message = waiting.pop(0) if waiting else {"type": "http.disconnect"}
+        passed.append(("receive", dict(message)))
+        return message
+
+    async def send(message: Message) -> None:
+        passed.append(("send", dict(message)))
+
+    try:
+        await app(scope, receive, send)
+    except BaseException as error:  # the raised exception is part of the answer
+        return passed, error
+    return passed, None
 
 
 def run(
@@ -124,6 +144,78 @@ async def malformed_messages(scope: Scope, receive: Receive, send: Send) -> None
     await send({"type": "http.response.body", "body": 7})
 
 
+async def early_hints(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]})
+    await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def zero_copy(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.zerocopysend", "file": 7, "more_body": True})
+    await send({"type": "http.response.zerocopysend", "file": 8})
+
+
+async def sends_twice(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    for status in (200, 500):
+        await send({"type": "http.response.start", "status": status, "headers": JSON_HEADERS})
+        await send({"type": "http.response.body", "body": b'{"status": %d}' % status})
+
+
+async def sends_after_the_client_left(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def raises_after_the_answer(scope: Scope, receive: Receive, send: Send) -> None:
+    await echo(scope, receive, send)
+    raise RuntimeError("background task")
+
+
+async def answers_and_raises(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b"Internal Server Error"})
+    raise ZeroDivisionError("model")  # as Starlette's outermost layer does
+
+
+async def rewrites_its_scope(scope: Scope, receive: Receive, send: Send) -> None:
+    scope["path"] = "/inner"  # as routers of mounted applications did
+    scope["headers"] = []
+    await echo(scope, receive, send)
+
+
+async def compressed_outside(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    headers = list(JSON_HEADERS)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    headers.append((b"content-encoding", b"gzip"))  # an outer middleware writes into our list
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def empty(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
+async def dribbles(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+    for _ in range(1500):
+        await send({"type": "http.response.body", "body": b"1", "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def cannot_receive(scope: Scope, receive: Receive, send: Send) -> None:
+    raise OSError((await receive())["no such key"])
+
+
 ZOO: dict[str, ASGIApp] = {
     app.__name__: app
     for app in (
@@ -136,5 +228,16 @@ ZOO: dict[str, ASGIApp] = {
         silent,
         mutable_bodies,
         malformed_messages,
+        early_hints,
+        zero_copy,
+        sends_twice,
+        sends_after_the_client_left,
+        raises_after_the_answer,
+        answers_and_raises,
+        rewrites_its_scope,
+        compressed_outside,
+        empty,
+        dribbles,
+        cannot_receive,
     )
 }

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nilometer.log import log_to_stderr
+from nilometer.json_log import log_to_stderr
 from nilometer.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 

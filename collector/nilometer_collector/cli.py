@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nilometer.errors import ConfigError
-from nilometer.log import log_to_stderr
+from nilometer.json_log import log_to_stderr
 from nilometer.settings import load
 from nilometer_collector.settings import PREFIX, CollectorSettings
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nilometer.capture.asgi import NilometerMiddleware
+    from nilometer.capture.values import label, log
     from nilometer.errors import ConfigError, IncompatibleSketches, NilometerError
     from nilometer.labels import Labels
     from nilometer.profile.profiler import profiler
@@ -22,6 +23,8 @@ _HOMES = {
     "NilometerMiddleware": "nilometer.capture.asgi",
     "TDigest": "nilometer.sketch.tdigest",
     "Window": "nilometer.window",
+    "label": "nilometer.capture.values",
+    "log": "nilometer.capture.values",
     "profiler": "nilometer.profile.profiler",
 }
 
@@ -34,6 +37,8 @@ __all__ = [
     "TDigest",
     "Window",
     "__version__",
+    "label",
+    "log",
     "profiler",
 ]
 
@@ -42,4 +47,7 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    module = import_module(home)
+    if name in {"label", "log"}:
+        module.want()
+    return getattr(module, name)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from nilometer.capture.sink import Captured
+from nilometer.capture.sink import Captured, Plain
 from nilometer.clock import NANOSECONDS
 from nilometer.reasons import DropReason
 
@@ -49,9 +49,9 @@ class MemoryOutlet:
     dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
     room: bool = True
 
-    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""
-        self.captured.extend(batch)
+        self.captured.extend(Captured(*one) for one in batch)
         self.dropped.update(dropped)
 
     def has_room(self) -> bool:

@@ -1,16 +1,23 @@
 import asyncio
 import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of
+from asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of, trace
+from fake_agent import FakeAgent
 
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.capture.asgi import Receive, Scope, Send
 from nilometer.capture.sink import Captured
 from nilometer.capture.worker import Worker
-from nilometer.testing import MemoryOutlet
+from nilometer.testing import MemoryOutlet, eventually
 
+TRACES = Path(__file__).parent / "traces.json"
 ROW = b'{"amount": 12.5, "country": "de"}'
 
 
@@ -23,37 +30,64 @@ class Watched:
 
     def offered(self) -> list[Captured]:
         worker = self.middleware._worker
-        assert worker is not None
-        return worker.sink.take(1000, 1 << 30)
+        return [Captured(*one) for one in worker.sink.take(1000, 1 << 30)]
 
 
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
 @pytest.mark.parametrize("name", ZOO)
-def test_every_message_and_exception_is_the_bare_applications(
-    name: str, monkeypatch: pytest.MonkeyPatch
+def test_everything_that_passes_is_the_bare_applications(
+    name: str, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare, bare_error = run(ZOO[name], scope_of(), request_of(ROW[:7], ROW[7:]))
+    incoming = request_of(ROW[:7], b"", ROW[7:])
+    bare, bare_error = asyncio.run(trace(ZOO[name], scope_of(method=method), incoming))
     watched = Watched(ZOO[name], monkeypatch)
-    sent, error = run(watched.middleware, scope_of(), request_of(ROW[:7], ROW[7:]))
-    assert sent == bare
+    passed, error = asyncio.run(trace(watched.middleware, scope_of(method=method), incoming))
+    assert passed == bare
     assert (type(error), str(error)) == (type(bare_error), str(bare_error))
 
 
-@pytest.mark.parametrize(
-    "point", ["sink.Sink.offer", "asgi.joined", "worker.Worker.ensure_started"]
-)
 @pytest.mark.parametrize("name", ZOO)
-def test_a_fault_of_ours_leaves_the_answer_alone(
-    name: str, point: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bare, _ = run(ZOO[name], scope_of(), request_of(ROW))
+def test_the_traces_are_the_ones_on_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(ZOO[name], monkeypatch)
+    passed, error = asyncio.run(trace(watched.middleware, scope_of(), request_of(ROW[:7], ROW[7:])))
+    golden = json.loads(TRACES.read_text())
+    assert [*lines_of(passed), repr(error)] == golden[name]
 
-    def broken(*_: object) -> bool:
-        raise MemoryError("ours")
 
-    monkeypatch.setattr(f"nilometer.capture.{point}", broken)
-    assert run(watched.middleware, scope_of(), request_of(ROW))[0] == bare
-    assert watched.middleware._guard.faults >= 1  # the point was reached
+def lines_of(passed: list[tuple[str, Any]]) -> list[str]:
+    """A trace as text; long ones by their ends, and views by what they show."""
+    lines = []
+    for way, message in passed[:8] + passed[8:][-4:]:
+        body = message.get("body")
+        shown = {**message, "body": bytes(body)} if isinstance(body, memoryview) else message
+        lines.append(f"{way} {shown!r}")
+    return lines
+
+
+def test_messages_are_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[Any] = []
+    went: list[Any] = []
+    incoming = {"type": "http.request", "body": ROW, "more_body": False}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        came.append(await receive())
+        for message in answer:
+            await send(message)
+
+    answer: list[Any] = [
+        {"type": "http.response.start", "status": 200},
+        {"type": "http.response.body"},
+    ]
+
+    async def receive() -> Any:
+        return incoming
+
+    async def send(message: Any) -> None:
+        went.append(message)
+
+    asyncio.run(Watched(app, monkeypatch).middleware(scope_of(), receive, send))
+    assert came[0] is incoming
+    assert [one is other for one, other in zip(went, answer, strict=True)] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +100,15 @@ def test_a_fault_of_ours_leaves_the_answer_alone(
         ("streams", "ok", 200),
         ("silent", "no_response", 0),
         ("unknown_messages", "ok", 200),
+        ("early_hints", "ok", 200),
+        ("zero_copy", "ok", 200),
+        ("sends_twice", "ok", 200),
+        ("sends_after_the_client_left", "ok", 200),
+        ("raises_after_the_answer", "ok", 200),
+        ("answers_and_raises", "exception", 500),
+        ("rewrites_its_scope", "ok", 200),
+        ("empty", "ok", 204),
+        ("cannot_receive", "exception", 0),
     ],
 )
 def test_each_end_of_a_request_is_one_outcome(
@@ -82,8 +125,8 @@ def test_bodies_are_kept_as_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
     run(watched.middleware, scope_of(), request_of(ROW))
     (captured,) = watched.offered()
     assert captured[10] == ROW
-    assert isinstance(captured[11], list)
-    assert json.loads(b"".join(captured[11])) == {"score": 0.5}
+    assert isinstance(captured[11], bytearray)
+    assert json.loads(captured[11]) == {"score": 0.5}
     assert captured[6:8] == (len(ROW), len(b'{"score": 0.5}'))
 
 
@@ -99,7 +142,7 @@ def test_a_body_over_the_cap_keeps_its_size_only(monkeypatch: pytest.MonkeyPatch
     chunks = [b"x" * 600] * 4
     sent, _ = run(watched.middleware, scope_of(), request_of(*chunks))
     (captured,) = watched.offered()
-    assert captured[10:] == (None, None)
+    assert captured[10:12] == (None, None)
     assert captured[6:8] == (2400, 2400)
     assert sent[1]["body"] == b"x" * 2400
 
@@ -109,7 +152,6 @@ def test_a_full_queue_refuses_the_newest_and_counts_it(monkeypatch: pytest.Monke
     for _ in range(10):
         run(watched.middleware, scope_of(), request_of(ROW))
     worker = watched.middleware._worker
-    assert worker is not None
     assert worker.sink.refused + len(watched.offered()) == 10
     assert worker.sink.refused > 0
 
@@ -218,20 +260,19 @@ def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     for _ in range(25):
         sent, _ = run(watched.middleware, scope_of(), request_of(ROW))
         assert sent[1]["body"] == ROW
-    assert watched.middleware._guard.tripped
-    assert watched.middleware._guard.faults == 20
+    assert watched.middleware._worker.guard.tripped
+    assert watched.middleware._worker.guard.faults == 20
     assert len(caplog.records) == 1  # one line a minute
 
 
 def test_what_a_fault_or_a_spoilt_message_costs_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nilometer.capture.pack import packed_all
+    from nilometer.capture.pack import Packer
 
     watched = Watched(ZOO["malformed_messages"], monkeypatch)
     run(watched.middleware, scope_of(), request_of(ROW))
     run(watched.middleware, scope_of(headers=[7]), request_of(ROW))
-    arrays, spoilt = packed_all(watched.offered(), b"")
     worker = watched.middleware._worker
-    assert worker is not None
+    arrays, spoilt = Packer(worker.settings).pack_all(watched.offered())
     assert len(arrays) + spoilt + worker.guard.lost == 2
     assert spoilt + worker.guard.lost >= 1
 
@@ -239,7 +280,6 @@ def test_what_a_fault_or_a_spoilt_message_costs_is_booked(monkeypatch: pytest.Mo
 def test_the_worker_moves_everything_to_its_outlet() -> None:
     middleware = NilometerMiddleware(echo, entity="tested")
     worker = middleware._worker
-    assert worker is not None
     outlet = MemoryOutlet()
     monkey = pytest.MonkeyPatch()
     monkey.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
@@ -251,3 +291,114 @@ def test_the_worker_moves_everything_to_its_outlet() -> None:
         monkey.undo()
     assert len(outlet.captured) == 700
     assert not outlet.dropped
+
+
+def test_a_broken_off_observation_keeps_what_was_true_when_it_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(ZOO["rewrites_its_scope"], monkeypatch)
+    run(watched.middleware, scope_of(), request_of(ROW))
+    assert watched.offered()[0].path == "/predict"
+    watched = Watched(ZOO["compressed_outside"], monkeypatch)
+    run(watched.middleware, scope_of(), request_of(ROW))
+    assert dict(watched.offered()[0].response_headers) == dict(JSON_HEADERS)
+
+
+def test_many_small_chunks_weigh_what_their_bytes_weigh(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(ZOO["dribbles"], monkeypatch)
+    run(watched.middleware, scope_of(), request_of(ROW))
+    (captured,) = watched.offered()
+    assert captured.response_body == b"1" * 1500
+    assert isinstance(captured.response_body, bytearray)
+    assert captured.streamed is not None
+    assert captured.streamed.chunks == 1500
+    assert len(captured.streamed.gaps) == 4 * 512
+
+
+def test_a_background_task_is_not_part_of_the_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def with_a_task(scope: Scope, receive: Receive, send: Send) -> None:
+        await echo(scope, receive, send)
+        await asyncio.sleep(0.05)
+
+    watched = Watched(with_a_task, monkeypatch)
+    run(watched.middleware, scope_of(), request_of(ROW))
+    (captured,) = watched.offered()
+    assert 0 < captured.first_byte == captured.latency < 0.05
+
+
+def test_a_worker_that_cannot_open_its_outlet_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise OSError("no sockets here")
+
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", broken)
+    middleware = NilometerMiddleware(echo, entity="tested")
+    for _ in range(50):
+        sent, _ = run(middleware, scope_of(), request_of(ROW))
+        assert sent[1]["body"] == ROW
+        eventually(lambda: not middleware._worker.live)
+    assert len(middleware._worker.sink) == 0
+    assert len(caplog.records) == 1
+
+
+def test_threads_may_serve_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlet = MemoryOutlet()
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    middleware = NilometerMiddleware(echo, entity="tested", flush_seconds=0.005)
+
+    async def many() -> None:
+        for _ in range(200):
+            await exchange(middleware, scope_of(), request_of(ROW))
+
+    threads = [threading.Thread(target=lambda: asyncio.run(many())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    middleware._worker.stop()
+    assert len(outlet.captured) == 1600
+    assert middleware._worker.in_flight == 0
+    assert sum(thread.name == "nilometer-capture" for thread in threading.enumerate()) == 0
+
+
+def test_a_fork_starts_anew_and_counts_nothing_twice(tmp_path: Path) -> None:
+    agent = FakeAgent(tmp_path / "agent.sock")
+    # In an interpreter of its own: a test run has threads that a fork would not like.
+    code = """
+import asyncio, os, sys, time
+from asgi_zoo import echo, exchange, request_of, scope_of
+from nilometer import NilometerMiddleware
+middleware = NilometerMiddleware(echo, entity="tested", agent=sys.argv[1], flush_seconds=0.005)
+def serve(count):
+    async def some():
+        for _ in range(count):
+            await exchange(middleware, scope_of(), request_of(b"{}"))
+    asyncio.run(some())
+serve(50)
+children = []
+for _ in range(10):
+    serve(20)
+    child = os.fork()
+    if child == 0:
+        serve(30)
+        middleware._worker.stop()
+        os._exit(0)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * 10
+serve(10)
+middleware._worker.stop()
+"""
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-c", code, agent.address],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            timeout=60,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert finished.returncode == 0, finished.stderr
+        assert sorted(agent.workers.values()) == [30] * 10 + [50 + 10 * 20 + 10]
+    finally:
+        agent.stop()

@@ -2,6 +2,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -316,3 +317,16 @@ def test_a_latency_is_known_to_a_hundredth_from_a_microsecond_to_an_hour() -> No
     for at in range(0, 1001, 50):
         q = (at + 0.5) / 1001
         assert profile.latency.quantile(q) == pytest.approx(latencies[at], rel=0.0111)
+
+
+def test_what_the_model_handed_over_stands_with_the_outputs_or_where_its_name_says() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    values = msgspec.msgpack.encode({"margin": 0.5, "input.age": [30, 40], "tier": "gold"})
+    batch = [observation({"a": 1.0}, values=values) for _ in range(FEWEST_ALIKE)]
+    profiling.observe_packed(packed(batch))
+    profiling.observe([observation({"a": 1.0}, values=b"\xc1"), observation({"a": 1.0})])
+    found = samples(profiling)
+    assert feature(found["output.margin", BASE]).numbers.moments.mean == 0.5
+    assert feature(found["output.margin", BASE]).missing == 0  # it need not be handed over always
+    assert feature(found["input.age", BASE]).count == 2 * FEWEST_ALIKE
+    assert feature(found["output.tier", BASE]).categories.total == FEWEST_ALIKE

@@ -1,19 +1,25 @@
 """The ASGI middleware: pass everything through, never wait, keep references, offer once.
 
 A message goes on as it came, of any type, known or not; what we note of it stands behind a guard.
-Nothing is parsed here: bodies are kept as the chunks they came in, up to a cap, and given to a
-background thread when the response ends.
+Nothing is parsed here: bodies are kept as they came, up to a cap, and given to a background thread
+when the application has returned.
 """
+
+# mypy: disable-error-code="possibly-undefined"
+# What the path needs is set in one guarded block, and nothing goes on where that failed.
 
 import asyncio
 import logging
-import time
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter, time_ns
 from typing import Any, TypeAlias
 
+from nilometer.capture.exchange import Exchange, outcome_of, stream_end
 from nilometer.capture.guard import Guard
 from nilometer.capture.settings import PREFIX, CaptureSettings
-from nilometer.capture.sink import Body, Headers
+from nilometer.capture.sink import ITEM_BYTES
+from nilometer.capture.values import current
 from nilometer.capture.worker import Worker
 from nilometer.errors import ConfigError
 from nilometer.reasons import Outcome
@@ -46,11 +52,9 @@ class NilometerMiddleware:
     def __init__(self, app: ASGIApp | None = None, /, **options: Any) -> None:
         # Starlette before 0.35 names the application; type checkers want it positional.
         self.app: ASGIApp = options.pop("app") if app is None else app
+        aside = options.pop("_steps_aside", False)
         self._refusal: str | None = None
-        self._guard = Guard()
-        self._worker: Worker | None = None
-        self._excluded: frozenset[str] = frozenset()
-        self._cap = 0
+        self._worker = Worker.idle()
         try:
             settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         except ConfigError as error:
@@ -58,116 +62,141 @@ class NilometerMiddleware:
                 raise
             self._refusal = f"nilometer: {error}"
             log.error("settings refused", extra={"reason": str(error)})  # noqa: TRY400
-            return
-        self._excluded = frozenset(settings.exclude)
-        self._cap = settings.max_body_bytes
-        self._worker = Worker(settings, self._guard)
+            settings = None
+        if settings is not None:
+            self._worker = Worker(settings, Guard())
+            if aside:
+                _stepping_aside.append(self._worker)
+            else:
+                for worker in _stepping_aside:
+                    worker.retire()
+                _stepping_aside.clear()
+        self._excluded = frozenset(settings.exclude if settings else ())
+        self._cap = settings.max_body_bytes if settings else 0
+        self._stall_seconds = settings.stall_seconds if settings else 0.0
+        self._wants_query = bool(settings and settings.query_parameters)
+        self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
 
-    async def __call__(  # noqa: C901, PLR0915  see the docstring
+    @classmethod
+    def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
+        """One that nobody wrote: it retires when the application turns out to have its own."""
+        return cls(app, _steps_aside=True)
+
+    async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one scope through the application; note what passes, offer one observation.
 
-        One function with closures, and a `send` that hands back the server's own awaitable: this
-        is the path of every request, and objects and coroutines are what it would cost.
+        Long, and made of locals: this is the path of every request, and a call costs what ten
+        lines do.
         """
-        if scope["type"] != "http":
-            await self._other(scope, receive, send)
-            return
-        worker, guard, cap = self._worker, self._guard, self._cap
+        worker = self._worker
         if (
-            worker is None
+            scope["type"] != "http"
+            or not (worker.live or worker.revive())
             or scope.get("path") in self._excluded
-            or (guard.until and guard.tripped)
-            or not (worker.started or self._start(worker))
         ):
+            await self._unobserved(scope, receive, send)
+            return
+        try:
+            exchange = Exchange()
+            exchange.app_receive = receive
+            exchange.app_send = send
+            exchange.worker = worker
+            exchange.cap = self._cap
+            exchange.status = 0
+            exchange.response_headers = ()
+            exchange.request = exchange.response = b""
+            exchange.request_size = exchange.response_size = 0
+            exchange.more = exchange.noted = exchange.stream = exchange.new_id = None
+            exchange.left = False
+            exchange.first = 0.0
+            path = scope["path"]  # now: routers may write to the scope
+            if self._id_header:
+                name, new_id = self._returned_id(scope)
+                exchange.new_id = (name, bytes(new_id))
+            if worker.notes:
+                current.set(exchange)
+            arrival_ns = time_ns()
+            exchange.latest = started = perf_counter()
+            outcome, raised = "", None
+            app_receive, app_send = exchange.receive, exchange.send
+            worker.in_flight = in_flight = worker.in_flight + 1
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+            exchange = None
+        if exchange is None:
             await self.app(scope, receive, send)
             return
-        request: Body = b""
-        response: Body = b""
-        request_size = response_size = status = 0
-        headers: Headers = ()
-        outcome = ""
-        complete = left = False
-
-        async def observed_receive() -> Message:
-            nonlocal request, request_size, left
-            message = await receive()
-            try:
-                if message["type"] == "http.request":
-                    body = message.get("body")
-                    if body:
-                        request_size += len(body)
-                        request = joined(request, body, request_size, cap)
-                elif message["type"] == "http.disconnect":
-                    left = True
-            except Exception as error:  # monitoring must never fail a prediction
-                guard.note(error)
-            return message
-
-        def observed_send(message: Message) -> Awaitable[None]:
-            nonlocal response, response_size, status, headers, complete
-            try:
-                kind = message["type"]
-                if kind == "http.response.body":
-                    body = message.get("body")
-                    if body:
-                        response_size += len(body)
-                        response = joined(response, body, response_size, cap)
-                    if not message.get("more_body"):
-                        complete = True
-                elif kind == "http.response.start":
-                    status = message["status"]
-                    headers = message.get("headers", ())
-                elif kind in _WHOLE_BODY:
-                    response = None
-                    complete = not message.get("more_body")
-            except Exception as error:  # monitoring must never fail a prediction
-                guard.note(error)
-            return send(message)
-
-        arrival_ns, started = time.time_ns(), time.perf_counter()
         try:
-            await self.app(scope, observed_receive, observed_send)
-        except asyncio.CancelledError:
-            outcome = _CLIENT_LEFT
-            raise
-        except BaseException:
-            outcome = _EXCEPTION
+            await self.app(scope, app_receive, app_send)
+        except BaseException as error:
+            raised = error
             raise
         finally:
             try:
-                latency = time.perf_counter() - started
+                worker.in_flight -= 1
+                if raised is not None:
+                    outcome = ended_by(raised, exchange)
+                    raised = None  # a cycle of this frame and the exception's traceback
+                stream, first = exchange.stream, exchange.first
+                request, response = exchange.request, exchange.response
+                request_size, response_size = exchange.request_size, exchange.response_size
+                status = exchange.status
+                if exchange.more is False:
+                    latency = exchange.latest - started
+                    if not outcome:
+                        outcome = _OK if status < 400 else outcome_of(exchange)
+                else:
+                    latency = perf_counter() - started
+                    outcome = outcome or outcome_of(exchange)
+                if request is None or response is None:
+                    held_bytes = ITEM_BYTES + len(request or b"") + len(response or b"")
+                else:
+                    held_bytes = ITEM_BYTES + request_size + response_size
+                noted = exchange.noted
+                # A task that the handler started may keep the exchange through its context, and
+                # log when all is over.
+                exchange.request = exchange.response = exchange.noted = None
                 worker.sink.offer(
                     (
                         arrival_ns,
                         latency,
                         status,
-                        outcome or outcome_of(status, complete=complete, left=left),
+                        outcome,
                         scope["method"],
-                        scope["path"],
+                        path,
                         request_size,
                         response_size,
                         scope["headers"],
-                        headers,
+                        exchange.response_headers,
                         request,
                         response,
+                        in_flight,
+                        first - started if first else 0.0,
+                        None
+                        if stream is None
+                        else stream.ended(
+                            stream_end(exchange, outcome, started + latency, self._stall_seconds)
+                        ),
+                        noted,
+                        scope.get("query_string") if self._wants_query else None,
+                        held_bytes,
                     ),
-                    (request_size if request else 0) + (response_size if response else 0),
+                    held_bytes,
                 )
             except Exception as error:  # monitoring must never fail a prediction
-                guard.note(error, lost=1)
+                worker.note(error, lost=1)
 
-    def _start(self, worker: Worker) -> bool:
-        """Start the thread of this process; false where that failed."""
-        try:
-            worker.ensure_started()
-        except Exception as error:  # monitoring must never fail a prediction
-            self._guard.note(error, lost=1)
-            return False
-        return True
+    def _returned_id(self, scope: Scope) -> tuple[bytes, bytes]:
+        """The header to add to the answer: the request's own id, or a new one."""
+        name = self._id_header
+        for key, value in scope["headers"]:
+            if key == name:
+                return name, value
+        return name, os.urandom(16).hex().encode()
 
-    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Scopes that are no HTTP request; `lifespan` tells when to begin and to end."""
         if scope["type"] != "lifespan":
             await self.app(scope, receive, send)
@@ -176,47 +205,50 @@ class NilometerMiddleware:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": self._refusal})
             return
+
+        async def stopping_send(message: Message) -> None:
+            # Before the server hears of it: it may end the process at once.
+            if message["type"] in _SHUT_DOWN:
+                await self._stop()
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, stopping_send)
         finally:
-            if self._worker is not None:
-                try:
-                    await asyncio.to_thread(self._worker.stop)
-                except Exception as error:  # the end of the host is not ours to disturb
-                    self._guard.note(error)
+            await self._stop()
+
+    async def _stop(self) -> None:
+        try:
+            await asyncio.to_thread(self._worker.stop)
+        except Exception as error:  # the end of the host is not ours to disturb
+            self._worker.note(error)
 
 
-def joined(held: Body, body: bytes, size: int, cap: int) -> Body:
-    """What is held of a body when the chunk *body* has brought it to *size* bytes."""
-    if size > cap or held is None:
-        return None
-    if type(body) is not bytes:
-        body = bytes(body)  # it may change under us
-    if not held:
-        return body
-    if isinstance(held, bytes):
-        return [held, body]
-    held.append(body)
-    return held
+_SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
+_stepping_aside: list[Worker] = []  # of middlewares that nobody wrote
 
 
-def outcome_of(status: int, *, complete: bool, left: bool) -> str:
-    """How a request ended that raised nothing."""
-    if complete:
-        return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
-    return _CLIENT_LEFT if left or status else _NO_RESPONSE
+def ended_by(error: BaseException, exchange: Exchange) -> str:
+    """The outcome of an exchange whose application raised *error*.
+
+    What is raised after a complete answer - by a background task, or by a server that ends - does
+    not change it, unless the answer said so itself.
+    """
+    if exchange.more is False and exchange.status < 500:
+        return outcome_of(exchange)
+    if (
+        isinstance(error, asyncio.CancelledError)
+        or exchange.left
+        or type(error).__name__ == "ClientDisconnect"  # Starlette's, for an OSError of `send`
+    ):
+        return _CLIENT_LEFT
+    return _EXCEPTION
 
 
 # As text: an enumeration's value costs a look-up on each request.
 _OK = Outcome.OK.value
-_CLIENT_ERROR = Outcome.CLIENT_ERROR.value
-_FAILED = Outcome.SERVER_ERROR.value
 _EXCEPTION = Outcome.EXCEPTION.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
-_NO_RESPONSE = Outcome.NO_RESPONSE.value
-
-# Bodies that the server reads itself: their bytes never pass here.
-_WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
 def _serving() -> bool:

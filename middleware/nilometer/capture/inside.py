@@ -14,11 +14,11 @@ from fnmatch import fnmatchcase
 
 from nilometer.capture.guests import Runner
 from nilometer.capture.link import AgentLink
-from nilometer.capture.pack import Packed, packed_all, with_spoilt
+from nilometer.capture.pack import Packed, Packer, with_spoilt
 from nilometer.capture.profiling import Profiling
 from nilometer.capture.segments import Segments
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Captured
+from nilometer.capture.sink import Plain
 from nilometer.labels import Labels
 from nilometer.profile import FeatureSpec, SummarySample
 from nilometer.profile.profiler import load
@@ -56,8 +56,8 @@ class InsideOutlet:
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        self._header = settings.event_time_header.lower().encode("latin-1")
         guests = load(settings.profilers)
+        self._packer = Packer(settings)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -70,9 +70,9 @@ class InsideOutlet:
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
 
-    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
-        arrays, spoilt = packed_all(batch, self._header)
+        arrays, spoilt = self._packer.pack_all(batch)
         in_slices(self._observing(arrays))
         self._observations += len(arrays)
         lost = with_spoilt(dropped, spoilt)

@@ -145,7 +145,8 @@ class AgentLink:
                 broken = stream.broken  # read first: what was acknowledged before it counts
                 self._forget_until(stream.acknowledged)
                 if broken:
-                    break
+                    closing = False
+                    self.tend()  # opens another: just after a fork the first may break at once
             time.sleep(FINISH_POLL_SECONDS)
         if self._stream is not None:
             self._stream.close()

@@ -29,16 +29,17 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         response_body: None when it was over the cap.
         event_time: What the named header said, or empty.
         in_flight: Requests of this process in flight when this one began, itself included.
-        first_byte: Seconds until the first byte of the response's body; 0 without one.
-        chunks: Pieces of the response's body that had bytes.
-        chunk_gaps: Seconds between successive pieces, little-endian float32, at most 512.
-        stream_end: A value of `StreamEnd` for an answer of more than one piece, else empty.
-        prediction_id: What names the prediction for its ground truth, or empty.
-        trace_parent: The W3C header as it came, or empty.
-        parent_entity: The monitored entity that asked, or empty.
-        labels: Of this observation alone, from headers or user code.
-        values: MessagePack map of what `nilometer.log` was given, or empty.
-        query: Of the URL, only where a setting asks for it.
+        first_byte: Seconds from the start to the first byte of the answer's body; 0 when there was none.
+        chunks: Body messages of the answer with bytes.
+        chunk_gaps: Little-endian float32 seconds between them, at most 512.
+        stream_end: A value of `nilometer.reasons.StreamEnd` for an answer of more than one chunk.
+        prediction_id: From a header; what the body says comes before it.
+        trace_parent: The W3C header as it came.
+        parent_entity: Who asked, where a header tells.
+        labels: From headers or the model's own code, beyond the middleware's.
+        values: MessagePack map from a name to the value, or the list of values, that
+            `nilometer.log` was given.
+        query: Named query parameters, encoded as they came.
     """
 
     arrival_ns: int

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from nilometer.capture.link import AgentLink
 from nilometer.capture.observation import pack
-from nilometer.capture.pack import packed_all, with_spoilt
+from nilometer.capture.pack import Packer, with_spoilt
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Captured
+from nilometer.capture.sink import Plain
 from nilometer.reasons import DropReason
 from nilometer.wire.services import CaptureBatch
 
@@ -18,11 +18,11 @@ class OutsideOutlet:
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        self._header = settings.event_time_header.lower().encode("latin-1")
+        self._packer = Packer(settings)
 
-    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""
-        arrays, spoilt = packed_all(batch, self._header)
+        arrays, spoilt = self._packer.pack_all(batch)
         message = CaptureBatch(
             entity=self._settings.entity,
             labels=self._settings.labels,

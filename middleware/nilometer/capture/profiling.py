@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 from nilometer.capture.guests import Runner
@@ -71,6 +72,17 @@ class _Gathered:
     first_bytes: list[float] = field(default_factory=list)
     chunk_gaps: list[bytes] = field(default_factory=list)
     chunks: int = 0
+    handed_over: dict[str, list[Cell]] = field(default_factory=dict)
+
+    def hand_over(self, values: bytes) -> None:
+        """Add what the model's own code gave: a value or a list of them by name."""
+        try:
+            found = msgspec.msgpack.decode(values)
+        except msgspec.DecodeError:
+            return
+        for name, value in found.items() if isinstance(found, dict) else ():
+            cells = value if isinstance(value, list) else [value]
+            self.handed_over.setdefault(str(name), []).extend(cells)
 
     def serve(self, observation: Observation) -> None:
         """Add the request itself, whatever its bodies hold."""
@@ -328,6 +340,8 @@ class Profiling:
             return
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
+        if observation.values:
+            part.hand_over(observation.values)
         if reason is None:
             part.profiled += 1
         else:
@@ -409,6 +423,10 @@ class Profiling:
             for name, cells in columns.items():
                 if self._admits(role, name):
                     batch[summary_name(role, name)] = cells
+        for name, cells in part.handed_over.items():
+            role, field_name = _side_of(name)
+            if self._admits(role, field_name, required=False):
+                batch.setdefault(summary_name(role, field_name), cells)
         for summary, cells in batch.items():
             profile.feature(summary, self.spec_of).observe(cells)
             yield
@@ -457,9 +475,9 @@ class Profiling:
         """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
         return dataclasses.replace(self.spec_of(summary), readable=True)
 
-    def _admits(self, role: Role, name: str) -> bool:
+    def _admits(self, role: Role, name: str, *, required: bool = True) -> bool:
         known = self.expected[role]
-        if name in known:
+        if name in known or (not required and len(known) < MAX_FEATURES and len(name) <= 128):
             return True
         if len(known) >= MAX_FEATURES or len(name) > 128:
             self.features_over_limit += 1
@@ -473,6 +491,14 @@ class Profiling:
             window, labels, sample = key
             profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
         return profile
+
+
+def _side_of(name: str) -> tuple[Role, str]:
+    """Where a value stands that the model handed over: as its name says, else with the outputs."""
+    prefix, _, rest = name.partition(".")
+    if rest and prefix in {Role.INPUT.value, Role.OUTPUT.value}:
+        return Role(prefix), rest
+    return Role.OUTPUT, name
 
 
 def observe_scores(profile: ScoreProfile, cells: Column) -> None:

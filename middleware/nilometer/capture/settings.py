@@ -1,11 +1,13 @@
 """What the middleware can be told."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
+from nilometer.capture.redact import value_patterns
 from nilometer.entity import entity_name
 from nilometer.errors import ConfigError
 from nilometer.labels import Labels
@@ -19,6 +21,7 @@ AUTO = "auto"
 Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
 
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 PROBES = ("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico")
 
 
@@ -38,9 +41,23 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
         flush_seconds: Longest wait of an observation before it is handed on.
         shutdown_seconds: Longest time the end of the process may wait for the agent.
+        stall_seconds: Silence after which a stream that broke off counts as stalled.
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
         event_time_field: Input field that holds it.
+        prediction_id_header: Request header that holds the prediction id; without it, or where it is
+            empty, ``ce-id``, ``x-request-id`` and the trace id are taken, in this order.
+        return_prediction_id: Response header in which the prediction id is returned, made where the
+            request has none; empty adds no header.
+        parent_header: Request header that names the entity that asks.
+        label_headers: Labels from request headers: ``{"region": "x-region"}``. No other header is
+            recorded.
+        query_parameters: Query parameters that are recorded; ``*`` names them all.
+        redact_fields: Patterns of field names, such as ``*.ssn``; such fields are removed before
+            anything is handed on. A body whose fields cannot be told apart is withheld whole.
+        redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they stand:
+            ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or a regular
+            expression of your own.
         readable_categories: Patterns of summaries whose category names may be stored; used
             where profiles are made in the process.
         segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
@@ -60,9 +77,17 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     max_unacknowledged_bytes: Bytes = 16 << 20
     flush_seconds: Annotated[float, Meta(ge=0.005, le=5.0)] = 0.05
     shutdown_seconds: Seconds = 2.0
+    stall_seconds: Annotated[float, Meta(gt=0.0, le=3600.0)] = 10.0
     exclude: tuple[str, ...] = PROBES
     event_time_header: str = ""
     event_time_field: str = ""
+    prediction_id_header: str = ""
+    return_prediction_id: str = ""
+    parent_header: str = "x-nilometer-entity"
+    label_headers: dict[str, str] = field(default_factory=dict)
+    query_parameters: tuple[str, ...] = ()
+    redact_fields: tuple[str, ...] = ()
+    redact_values: tuple[str, ...] = ()
     readable_categories: tuple[str, ...] = ()
     segments: dict[str, str] = field(default_factory=dict)
     profilers: tuple[str, ...] = ()
@@ -75,6 +100,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             from nilometer.capture.segments import Segments  # brings numpy, which the tee can spare
 
             Segments.of(self.segments)
+        Labels.of(self.label_headers)
+        if self.return_prediction_id and not HEADER.fullmatch(self.return_prediction_id):
+            raise ConfigError(
+                f"return_prediction_id = {self.return_prediction_id!r}: must be a header's name"
+            )
+        value_patterns(self.redact_values)
         if self.agent != AUTO and not self.agent.startswith("unix:/"):
             raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from nilometer.capture.autowrap import VARIABLE
 from nilometer.errors import ConfigError
 
 START_SECONDS = 10.0  # after which a child that does not answer is given up
@@ -78,6 +79,7 @@ class AgentSpawner:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != VARIABLE},
                 cwd="/",
             )
         self._give_up_at = time.monotonic() + START_SECONDS

@@ -7,23 +7,30 @@ small batches, keeps what the agent has not acknowledged, and sends it again aft
 """
 
 import atexit
+import importlib
 import logging
 import os
 import secrets
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from nilometer.capture import values
 from nilometer.capture.guard import Guard
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Captured, Sink
+from nilometer.capture.sink import Plain, Sink
 from nilometer.reasons import DropReason
 
 MAX_BATCH = 256  # observations
 MAX_BATCH_BYTES = 1 << 20  # of bodies; one observation may exceed it by its own size
+WISHED_BATCH = 128  # observations; packing more at once would hold the interpreter for too long
+SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
+LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
 IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
+BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 log = logging.getLogger("nilometer.capture")
 
@@ -31,7 +38,7 @@ log = logging.getLogger("nilometer.capture")
 class Outlet(Protocol):
     """Where batches of captured requests go. Used by one thread."""
 
-    def hand_on(self, batch: Sequence[Captured], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
         """Take *batch* and book observations that were lost before it."""
         ...
 
@@ -49,70 +56,145 @@ class Outlet(Protocol):
 
 
 class Worker:
-    """One process's way to the agent. Thread rule: `ensure_started` from the event loop."""
+    """One process's way to the agent. Any thread may serve requests; one thread is its own.
 
-    def __init__(self, settings: CaptureSettings, guard: Guard | None = None) -> None:
-        self.settings = settings
-        self.guard = guard or Guard()
-        self.sink = Sink(settings.max_queue_bytes)
-        self.started = False  # whether this process has its thread
+    Attributes:
+        live: Whether the path observes: this process has its thread and no guard has tripped.
+        in_flight: Requests that are under way.
+        notes: Whether the model's code may call `log` or `label`: requests are found by them then.
+    """
+
+    def __init__(self, settings: CaptureSettings | None, guard: Guard) -> None:
+        self.guard = guard
+        self.live = False
+        self.in_flight = 0
+        self.notes = False
         self.outlet: Outlet | None = None
-        self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
-        self._stopping = False
+        self._settings = settings
         self._booked: Counter[DropReason] = Counter()
         self._owner = 0
-        os.register_at_fork(after_in_child=self._forget)
+        self._failed = settings is None
+        self._at_exit = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._wake = _held_lock()
+        self._stopping = False
+        self.sink = Sink(settings.max_queue_bytes if settings else 0)
+        if settings is not None:
+            _import_outlet(settings)
+        _workers.add(self)
+
+    @classmethod
+    def idle(cls) -> "Worker":
+        """One that never observes: its settings were refused."""
+        return cls(None, Guard())
+
+    @property
+    def settings(self) -> CaptureSettings:
+        """What it was told."""
+        if self._settings is None:
+            raise RuntimeError("this worker's settings were refused")
+        return self._settings
+
+    def revive(self) -> bool:
+        """Begin to observe, in a new process or after a rest; false where that cannot be."""
+        try:
+            if self._failed or self._stopping or self.guard.tripped:
+                return False
+            self.ensure_started()
+        except Exception as error:  # monitoring must never fail a prediction
+            self.note(error, lost=1)
+            return False
+        return True
 
     def ensure_started(self) -> None:
         """Start the thread if this process has none."""
-        if self._thread is None and not self._stopping:
-            self._start()
-            self.started = True
+        with self._starting:
+            if self._failed:
+                return
+            if self._thread is None and not self._stopping:
+                self.notes = values.are_wanted()
+                self._owner = os.getpid()
+                thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
+                self._thread = thread
+                self.live = True  # before it starts: it may find that it cannot work
+                try:
+                    thread.start()
+                except BaseException:
+                    self.live, self._thread = False, None
+                    raise
+                if not self._at_exit:
+                    self._at_exit = True
+                    atexit.register(self.stop)
+            elif self._thread is not None:
+                self.live = True
+
+    def note(self, error: Exception, lost: int = 0) -> None:
+        """Count a fault of ours; too many take us out of the path. Never raises."""
+        self.guard.note(error, lost)
+        if self.guard.tripped:
+            self.live = False
 
     def stop(self) -> None:
         """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
         thread = self._thread
         if thread is None or self._owner != os.getpid():
             return
+        self.live = False
         self._stopping = True
-        self._wake.set()
+        if self._wake.locked():
+            self._wake.release()
         thread.join(self.settings.shutdown_seconds + 1.0)
         self._thread = None
-        self.started = False
+        self._wake = _held_lock()
         self._stopping = False
 
-    def _start(self) -> None:
-        self._owner = os.getpid()
-        self._thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
-        self._thread.start()
-        atexit.register(self.stop)
+    def retire(self) -> None:
+        """Observe nothing from now on, and let go of what is under way."""
+        self.live = False
+        self._failed = True
+        self.sink = Sink(0)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """In a forked child: its parent's thread, queue and identity are not ours."""
-        self.sink = Sink(self.settings.max_queue_bytes)
+        self.live = False
+        self.in_flight = 0
         self.outlet = None
-        self._thread = None
-        self.started = False
-        self._wake = threading.Event()
-        self._stopping = False
         self.guard.lost = 0
         self._booked = Counter()
+        self.sink = Sink(self._settings.max_queue_bytes if self._settings else 0)
+        self._thread = None
+        self._starting = threading.Lock()
+        self._wake = _held_lock()
+        self._stopping = False
 
     def _run(self) -> None:
+        wake = self._wake
         try:
-            self.outlet = open_outlet(self.settings)
+            outlet = self.outlet = open_outlet(self.settings)
         except Exception:
             log.exception("capture is off in this process", extra={"entity": self.settings.entity})
+            self.retire()
             return
-        busy = self.settings.flush_seconds
+        longest = self.settings.flush_seconds
+        pause = longest
         while not self._stopping:
-            took = self._step(self.outlet)
-            self._wake.wait(busy if took else min(busy * IDLE_FACTOR, 0.2))
+            took = self._step(outlet)
+            if not took:
+                pause = min(longest * IDLE_FACTOR, LONGEST_PAUSE)
+            else:
+                wished = min(pause, longest) * WISHED_BATCH / took
+                pause = max(min(wished, longest), min(SHORTEST_PAUSE, longest))
+            wake.acquire(timeout=pause)
+        # An outlet that was just opened may have taken its time: what is left is counted from now.
         deadline = time.monotonic() + self.settings.shutdown_seconds
-        while self._step(self.outlet) and time.monotonic() < deadline:
+        while self._step(outlet) and time.monotonic() < deadline:
             pass
-        left = self.outlet.finish(deadline) + len(self.sink)
+        try:
+            left = outlet.finish(deadline) + len(self.sink)
+        except Exception:
+            log.exception("the last step failed", extra={"entity": self.settings.entity})
+            return
         if left:
             log.warning("observations lost at the end of the process", extra={"observations": left})
 
@@ -125,21 +207,24 @@ class Worker:
             }
         )
 
-    def _step(self, outlet: Outlet) -> bool:
-        """Move what is there, one batch at a time; returns whether there was anything."""
-        took = False
+    def _step(self, outlet: Outlet) -> int:
+        """Move what is there, one batch at a time; returns how many observations it moved."""
+        took = 0
         try:
             while outlet.has_room():
                 batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
-                lost = self._lost()
-                new = {reason: n for reason, n in (lost - self._booked).items() if n}
-                if not batch and not new:
+                lost: dict[DropReason, int] = {}
+                if self.sink.refused or self.guard.lost:
+                    now = self._lost()
+                    lost = dict(now - self._booked)
+                    self._booked = now
+                if not batch and not lost:
                     break
-                self._booked = lost
-                outlet.hand_on(batch, new)
-                took = True
-                if len(batch) < MAX_BATCH:
+                outlet.hand_on(batch, lost)
+                took += len(batch)
+                if not len(self.sink):
                     break
+                time.sleep(BETWEEN_BATCHES)
             outlet.tend()
         except Exception:
             log.exception("a capture step failed", extra={"entity": self.settings.entity})
@@ -158,3 +243,44 @@ def open_outlet(settings: CaptureSettings) -> Outlet:
     from nilometer.capture.outside import OutsideOutlet
 
     return OutsideOutlet(settings, link)
+
+
+def _import_outlet(settings: CaptureSettings) -> None:
+    """Import what the thread needs, while nothing is served yet.
+
+    A thread that imports holds the interpreter for long, and a child that is forked meanwhile would
+    have half of a module for ever.
+    """
+    try:
+        importlib.import_module("nilometer.capture.link")
+        importlib.import_module("grpc._channel")  # grpc would import it with the first channel
+        inside = settings.profile_in == "process"
+        importlib.import_module(f"nilometer.capture.{'inside' if inside else 'outside'}")
+    except Exception as error:  # the thread will meet it again, and say so
+        log.debug("import failed", extra={"reason": str(error)})
+
+
+def _held_lock() -> threading.Lock:
+    """What the thread waits on: one call of C a pause, where an event costs a condition."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+def find_requests() -> None:
+    """From now on requests are found by `log` and `label`."""
+    for worker in _workers:
+        worker.notes = True
+
+
+values.on_wanted(find_requests)
+
+_workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for worker in _workers:
+        worker.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -2,7 +2,7 @@
 
 import logging
 
-from nilometer.log import KeyedFormatter
+from nilometer.json_log import KeyedFormatter
 
 
 def line(message: str, **extra: object) -> str:

@@ -1,0 +1,171 @@
+"""No code: the servers of this process, and of its children, are observed as they are imported.
+
+`install` watches for the modules of servers and puts `NilometerMiddleware` around the application
+where each of them has loaded it: outermost, so that it sees the bytes that the client sees. It is
+called by ``capture/hook/sitecustomize.py`` in every interpreter below ``nilometer run``; nothing is
+imported before the server itself imports it.
+
+An application that has a `NilometerMiddleware` of its own keeps it, and ours steps aside.
+"""
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+VARIABLE = "_NILOMETER_RUN"  # set by `nilometer run`; not a setting, so without their prefix
+
+_watched: dict[int, tuple[Any, Any]] = {}  # id of an application -> itself, and what is around it
+
+
+def install() -> None:
+    """Watch for servers, in an interpreter below ``nilometer run``; elsewhere nothing happens."""
+    if os.environ.get(VARIABLE) and not any(isinstance(one, _Finder) for one in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def watched(app: Any) -> Any:
+    """*app* behind a middleware, one for each application; *app* itself where that fails."""
+    known = _watched.get(id(app))
+    if known is not None:
+        return known[1]
+    try:
+        from nilometer.capture.asgi import NilometerMiddleware
+
+        if isinstance(app, NilometerMiddleware):
+            return app
+        around = NilometerMiddleware.stepping_aside(app)
+    except Exception as error:  # the server must start as without us
+        _tell(type(app).__name__, error)
+        return app
+    _watched[id(app)] = (app, around)
+    _watched[id(around)] = (around, around)
+    return around
+
+
+def _uvicorn_config(module: ModuleType) -> None:
+    """Every server that is made of uvicorn: KServe, MLServer, BentoML, LitServe, MLflow, Ray Serve."""
+    load = module.Config.load
+
+    @wraps(load)
+    def load_watched(self: Any) -> None:
+        load(self)
+        if getattr(self, "interface", "") != "wsgi":
+            self.loaded_app = watched(self.loaded_app)
+
+    module.Config.load = load_watched
+
+
+def _hypercorn_utils(module: ModuleType) -> None:
+    wrap_app = module.wrap_app
+
+    @wraps(wrap_app)
+    def wrap_watched(app: Any, wsgi_max_body_size: int, mode: Any) -> Any:
+        if mode is None:
+            mode = "asgi" if module.is_asgi(app) else "wsgi"
+        return wrap_app(watched(app) if mode == "asgi" else app, wsgi_max_body_size, mode)
+
+    module.wrap_app = wrap_watched  # type: ignore[attr-defined]  # a module, not a class
+
+
+def _granian_asgi(module: ModuleType) -> None:
+    wrapper, lifespan = module._callback_wrapper, module.LifespanProtocol.__init__  # noqa: SLF001  no public place
+
+    @wraps(wrapper)
+    def wrapper_watched(callback: Any, *arguments: Any, **named: Any) -> Any:
+        return wrapper(watched(callback), *arguments, **named)
+
+    @wraps(lifespan)
+    def lifespan_watched(self: Any, callable: Any) -> None:  # noqa: A002  granian's name
+        lifespan(self, watched(callable))
+
+    module._callback_wrapper = wrapper_watched  # type: ignore[attr-defined]  # noqa: SLF001
+    module.LifespanProtocol.__init__ = lifespan_watched
+
+
+def _gunicorn_asgi(module: ModuleType) -> None:
+    load = module.ASGIWorker.load_wsgi
+
+    @wraps(load)
+    def load_watched(self: Any) -> None:
+        load(self)
+        self.asgi = watched(self.asgi)
+
+    module.ASGIWorker.load_wsgi = load_watched
+
+
+def _grpc(module: ModuleType) -> None:
+    from nilometer.capture.grpc_server import wrap_servers
+
+    wrap_servers(module)
+
+
+SERVERS: dict[str, Callable[[ModuleType], None]] = {
+    "grpc": _grpc,
+    "granian.asgi": _granian_asgi,
+    "gunicorn.workers.gasgi": _gunicorn_asgi,
+    "hypercorn.utils": _hypercorn_utils,
+    "uvicorn.config": _uvicorn_config,
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of `SERVERS` as everybody does, and has them changed once they are run."""
+
+    def __init__(self) -> None:
+        self._finding: set[str] = set()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        del path, target
+        change = SERVERS.get(fullname)
+        if change is None or fullname in self._finding:
+            return None
+        self._finding.add(fullname)
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._finding.discard(fullname)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, change)
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Another's loader; the module is changed once it has run."""
+
+    def __init__(self, loader: Any, change: Callable[[ModuleType], None]) -> None:
+        self._loader = loader
+        self._change = change
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """As the other does."""
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run it, then change it."""
+        self._loader.exec_module(module)
+        try:
+            self._change(module)
+        except Exception as error:  # a version that looks different: the server runs without us
+            _tell(module.__name__, error)
+
+
+def _tell(what: str, error: Exception) -> None:
+    """One line on stderr: a server's logging may not be there yet, or show no extra values."""
+    with contextlib.suppress(Exception):
+        sys.stderr.write(f"nilometer: {what} is not observed: {error}\n")

@@ -1,0 +1,157 @@
+"""From inside the model: `log` and `label` add to the observation of the request that is served.
+
+The request is found through a context variable: asyncio tasks, `asyncio.to_thread` and the thread
+pools of Starlette and FastAPI carry it along; outside a request both do nothing.
+
+Setting the variable costs as much as a tenth of the whole path, so it is set only where somebody may
+ask for it: from the moment that ``nilometer.log`` is looked up, and, for a module that has only
+imported the package, from the first request of the process.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from nilometer.labels import KEY, MAX_VALUE_BYTES
+
+MAX_NAMES = 256  # of one observation, names of values and labels each
+MAX_VALUES = 4096  # of one name
+
+_SCALARS = (bool, int, float, str, type(None))
+
+
+_wanted = False
+_tell_wanted: list[Callable[[], None]] = []
+
+
+def on_wanted(call: Callable[[], None]) -> None:
+    """Have *call* made when `log` or `label` is first looked up."""
+    _tell_wanted.append(call)
+
+
+def want() -> None:
+    """Somebody has looked up `log` or `label`."""
+    global _wanted  # noqa: PLW0603  one fact of the process
+    _wanted = True
+    for call in _tell_wanted:
+        call()
+
+
+def are_wanted() -> bool:
+    """Whether a module may call us: it has looked us up, or holds the package under any name."""
+    package = sys.modules["nilometer"]
+    return _wanted or any(
+        value is package
+        for name, module in list(sys.modules.items())
+        if not name.startswith("nilometer") and hasattr(module, "__dict__")
+        for value in list(vars(module).values())
+    )
+
+
+class Noted:
+    """What one observation was handed.
+
+    Attributes:
+        values: Name -> value, or the list of values.
+        labels: Label -> value.
+    """
+
+    __slots__ = ("labels", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.labels: dict[str, str] = {}
+
+
+class Holder(Protocol):
+    """What the context variable holds: the exchange, or call, that is being served."""
+
+    noted: Noted | None
+
+
+current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=None)
+
+
+def log(**values: Any) -> None:
+    """Add *values* to the observation of the current request.
+
+    A value is a number, text, a truth value, None, or a sequence or array of them; a name that
+    comes again gathers its values in a list. At most 256 names and 4096 values of each are kept.
+    Does nothing outside a request, and never raises.
+    """
+    holder = current.get()
+    if holder is None:
+        if not _wanted:
+            want()
+        return
+    try:
+        noted = _noted(holder).values
+        for name, value in values.items():
+            if name in noted:
+                gathered = noted[name]
+                if not isinstance(gathered, list):
+                    gathered = noted[name] = [gathered]
+                more = plain(value)
+                gathered.extend(more if isinstance(more, list) else [more])
+                del gathered[MAX_VALUES:]
+            elif len(noted) < MAX_NAMES:
+                noted[name] = value if type(value) in _SCALARS else plain(value)
+    except Exception as error:  # monitoring must never fail a prediction
+        _tell(holder, error)
+
+
+def label(**labels: str) -> None:
+    """Add *labels* to the observation of the current request: its segment.
+
+    A key that is no label key, or a value over 256 bytes, is left out. Does nothing outside a
+    request, and never raises.
+    """
+    holder = current.get()
+    if holder is None:
+        if not _wanted:
+            want()
+        return
+    try:
+        noted = _noted(holder).labels
+        noted.update(valid_labels(labels))
+    except Exception as error:  # monitoring must never fail a prediction
+        _tell(holder, error)
+
+
+def valid_labels(labels: Mapping[str, Any]) -> dict[str, str]:
+    """Those of *labels* that `Labels` would take."""
+    valid: dict[str, str] = {}
+    for key, value in labels.items():
+        text = str(value).encode("utf-8", "replace")
+        if KEY.fullmatch(key) and len(text) <= MAX_VALUE_BYTES and len(valid) < MAX_NAMES:
+            valid[key] = text.decode()
+    return valid
+
+
+def plain(value: Any) -> Any:
+    """*value* as numbers, texts and lists of them, copied: it may change under us."""
+    if type(value) in _SCALARS:
+        return value
+    if hasattr(value, "tolist"):  # numpy, torch, pandas
+        if getattr(value, "size", 1) != 1 and hasattr(value, "reshape"):
+            value = value.reshape(-1)[:MAX_VALUES]
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value[:MAX_VALUES]]
+    if isinstance(value, int | float | str):  # subclasses, enumerations of them
+        return type(value).__mro__[-2](value)
+    return str(value)
+
+
+def _noted(holder: Holder) -> Noted:
+    noted = holder.noted
+    if noted is None:
+        noted = holder.noted = Noted()
+    return noted
+
+
+def _tell(holder: Holder, error: Exception) -> None:
+    worker = getattr(holder, "worker", None)
+    if worker is not None:
+        worker.note(error)

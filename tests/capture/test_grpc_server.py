@@ -1,0 +1,330 @@
+"""gRPC servers: the answers stay as they are, and each call is one observation."""
+
+import asyncio
+import threading
+from collections import UserString
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+import nilometer
+from nilometer.capture.grpc_server import (
+    AioCaptureInterceptor,
+    CaptureInterceptor,
+    wrap_servers,
+)
+from nilometer.capture.observation import Observation
+from nilometer.capture.pack import Packer
+from nilometer.capture.worker import Worker
+from nilometer.testing import MemoryOutlet, eventually
+
+SERVICE = "inference.GRPCInferenceService"
+
+
+class Text(UserString):
+    """A message: grpc.aio encodes a plain `str` itself."""
+
+
+def encode(text: Text) -> bytes:
+    return text.data.encode()
+
+
+def decode(data: bytes) -> Text:
+    return Text(data.decode())  # raises for bytes that are no text
+
+
+def infer(request: Text, context: Any) -> Text:
+    nilometer.log(length=len(request))
+    if request == "abort":
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to")
+    if request == "raise":
+        raise ZeroDivisionError("model")
+    if request == "spoil":
+        return 7  # type: ignore[return-value]  # the serializer fails
+    return request.upper()
+
+
+def stream(requests: Iterator[Text], context: Any) -> Iterator[Text]:
+    for request in requests:
+        if request == "raise":
+            raise ZeroDivisionError("half-way")
+        yield request.upper()
+
+
+def server_stream(request: Text, context: Any) -> Iterator[Text]:
+    yield request
+    if request == "wait":
+        released = threading.Event()
+        context.add_callback(released.set)
+        released.wait(10)
+        return
+    yield request.upper()
+
+
+def client_stream(requests: Iterator[Text], context: Any) -> Text:
+    return Text(",".join(map(str, requests)))
+
+
+async def aio_infer(request: Text, context: Any) -> Text:
+    if request == "abort":
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to")
+    return infer(request, context)
+
+
+async def aio_stream(requests: AsyncIterator[Text], context: Any) -> AsyncIterator[Text]:
+    async for request in requests:
+        if request == "raise":
+            raise ZeroDivisionError("half-way")
+        yield request.upper()
+
+
+async def aio_server_stream(request: Text, context: Any) -> None:
+    await context.write(request)
+    if request == "wait":
+        await asyncio.sleep(10)
+    await context.write(request.upper())
+
+
+async def aio_client_stream(requests: AsyncIterator[Text], context: Any) -> Text:
+    return Text(",".join([str(request) async for request in requests]))
+
+
+def handlers(unary: Any, streamed: Any, server: Any, client: Any) -> grpc.GenericRpcHandler:
+    coders: dict[str, Any] = {"request_deserializer": decode, "response_serializer": encode}
+    return grpc.method_handlers_generic_handler(
+        SERVICE,
+        {
+            "ModelInfer": grpc.unary_unary_rpc_method_handler(unary, **coders),
+            "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(streamed, **coders),
+            "ServerStream": grpc.unary_stream_rpc_method_handler(server, **coders),
+            "ClientStream": grpc.stream_unary_rpc_method_handler(client, **coders),
+        },
+    )
+
+
+class Served:
+    """A server, its port, and what was observed of it."""
+
+    def __init__(self, port: int, observed: Callable[[], list[Observation]]) -> None:
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.observed = observed
+
+    def call(self, method: str, kind: str = "unary_unary") -> Any:
+        return getattr(self.channel, kind)(f"/{SERVICE}/{method}")
+
+
+def drop(_: object) -> None:
+    """A result that nobody wants."""
+
+
+def unary_of(channel: grpc.Channel) -> Any:
+    return channel.unary_unary(f"/{SERVICE}/ModelInfer")
+
+
+def sync_server(interceptors: list[Any]) -> tuple[int, Callable[[], None]]:
+    server = grpc.server(ThreadPoolExecutor(4), interceptors=interceptors)
+    server.add_generic_rpc_handlers((handlers(infer, stream, server_stream, client_stream),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return port, lambda: drop(server.stop(0).wait(5))
+
+
+def aio_server(interceptors: list[Any]) -> tuple[int, Callable[[], None]]:
+    state = SimpleNamespace()
+    ready = threading.Event()
+
+    async def serve() -> None:
+        server = grpc.aio.server(interceptors=interceptors)
+        server.add_generic_rpc_handlers(
+            (handlers(aio_infer, aio_stream, aio_server_stream, aio_client_stream),)
+        )
+        state.port = server.add_insecure_port("127.0.0.1:0")
+        state.loop, state.stop = asyncio.get_running_loop(), asyncio.Event()
+        await server.start()
+        ready.set()
+        await state.stop.wait()
+        await server.stop(0)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    ready.wait(10)
+
+    def stop() -> None:
+        state.loop.call_soon_threadsafe(state.stop.set)
+        thread.join(10)
+
+    return state.port, stop
+
+
+KINDS = {"grpc": (CaptureInterceptor, sync_server), "grpc.aio": (AioCaptureInterceptor, aio_server)}
+
+
+@pytest.fixture(params=KINDS)
+def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    outlet = MemoryOutlet()
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    kind, start = KINDS[request.param]
+    interceptor: Any = kind(entity="tested", flush_seconds=0.005)
+    worker: Worker = interceptor.capture.worker
+    port, stop = start([interceptor])
+
+    def observed() -> list[Observation]:
+        arrays, spoilt = Packer(worker.settings).pack_all(outlet.captured)
+        assert spoilt == worker.guard.faults == 0
+        return [Observation(*array) for array in arrays]
+
+    running = Served(port, observed)
+    yield running
+    running.channel.close()
+    stop()
+    worker.stop()
+    assert worker.in_flight == 0
+
+
+def one(served: Served) -> Observation:
+    eventually(served.observed)
+    (observation,) = served.observed()
+    return observation
+
+
+def test_a_unary_call_hands_on_the_messages_as_they_were(served: Served) -> None:
+    metadata = [("x-request-id", "r-1"), ("traceparent", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")]
+    assert served.call("ModelInfer")(b"abc", metadata=metadata, timeout=10) == b"ABC"
+    seen = one(served)
+    assert (seen.path, seen.method) == (f"/{SERVICE}/ModelInfer", "POST")
+    assert (seen.request_body, seen.response_body) == (b"abc", b"ABC")
+    assert (seen.request_type, seen.response_type) == ("application/grpc", "application/grpc")
+    assert (seen.status, seen.outcome, seen.prediction_id) == (200, "ok", "r-1")
+    assert seen.trace_parent.startswith("00-aaaa")
+    assert (seen.in_flight, seen.chunks, seen.stream_end) == (1, 1, "")
+    assert seen.values == b"\x81\xa6length\x03"
+    assert 0 < seen.first_byte <= seen.latency
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "status", "outcome"),
+    [
+        (b"abort", grpc.StatusCode.INVALID_ARGUMENT, 400, "client_error"),
+        (b"raise", grpc.StatusCode.UNKNOWN, 500, "exception"),
+    ],
+)
+def test_a_call_that_fails_fails_as_without_us(
+    sent: bytes, code: grpc.StatusCode, status: int, outcome: str, served: Served
+) -> None:
+    with pytest.raises(grpc.RpcError) as failed:
+        served.call("ModelInfer")(sent, timeout=10)
+    assert failed.value.code() is code
+    seen = one(served)
+    assert (seen.status, seen.outcome, seen.request_body) == (status, outcome, sent)
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xfe", b"spoil"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_read_or_written_fails_with_the_same_code_and_words(
+    sent: bytes, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlet = MemoryOutlet()
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    interceptor_of, start = KINDS[kind]
+    interceptor: Any = interceptor_of(entity="tested", flush_seconds=0.005)
+    failures = []
+    for interceptors in ([], [interceptor]):
+        port, stop = start(interceptors)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.RpcError) as failed:
+                unary_of(channel)(sent, timeout=10)
+            failures.append((failed.value.code(), failed.value.details()))
+        stop()
+    assert failures[0] == failures[1]
+    interceptor.capture.stop()
+    assert [one.outcome for one in outlet.captured] == ["exception"]
+
+
+def test_streams_both_ways_pass_and_are_one_observation(served: Served) -> None:
+    answers = served.call("ModelStreamInfer", "stream_stream")(
+        iter([b"a", b"bc", b"def"]), timeout=10
+    )
+    assert list(answers) == [b"A", b"BC", b"DEF"]
+    seen = one(served)
+    assert (seen.chunks, seen.stream_end, seen.outcome) == (3, "completed", "ok")
+    assert len(seen.chunk_gaps) == 8
+    assert seen.request_type == seen.response_type == "application/grpc+frames"
+    assert seen.request_body == b"\0\0\0\0\1a\0\0\0\0\2bc\0\0\0\0\3def"
+    assert (seen.request_size, seen.response_size) == (6, 6)
+
+
+def test_a_stream_that_raises_in_the_middle(served: Served) -> None:
+    answers = served.call("ModelStreamInfer", "stream_stream")(
+        iter([b"a", b"b", b"raise"]), timeout=10
+    )
+    with pytest.raises(grpc.RpcError) as failed:
+        list(answers)
+    assert failed.value.code() is grpc.StatusCode.UNKNOWN
+    seen = one(served)
+    assert (seen.outcome, seen.stream_end, seen.chunks) == ("exception", "error", 2)
+
+
+def test_a_client_that_leaves_a_stream(served: Served) -> None:
+    answers = served.call("ServerStream", "unary_stream")(b"wait", timeout=10)
+    assert next(answers) == b"wait"
+    answers.cancel()
+    seen = one(served)
+    assert (seen.outcome, seen.status, seen.request_body) == ("client_left", 499, b"wait")
+
+
+def test_streams_one_way_pass(served: Served) -> None:
+    assert list(served.call("ServerStream", "unary_stream")(b"x", timeout=10)) == [b"x", b"X"]
+    eventually(lambda: len(served.observed()) == 1)
+    assert served.call("ClientStream", "stream_unary")(iter([b"p", b"q"]), timeout=10) == b"p,q"
+    eventually(lambda: len(served.observed()) == 2)
+    first, second = served.observed()
+    assert (first.stream_end, first.request_body) == ("completed", b"x")
+    assert (second.outcome, second.response_body) == ("ok", b"p,q")
+
+
+def test_calls_at_once_are_each_observed(served: Served) -> None:
+    call = served.call("ModelInfer")
+    pending = [call.future(b"%d" % number, timeout=20) for number in range(200)]
+    assert [one.result() for one in pending] == [b"%d" % number for number in range(200)]
+    eventually(lambda: len(served.observed()) == 200)
+    assert {one.request_body for one in served.observed()} == {b"%d" % n for n in range(200)}
+
+
+def test_servers_that_hard_code_their_interceptors_are_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outlet = MemoryOutlet()
+    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.capture.grpc_server._interceptors", {})
+    monkeypatch.setenv("NILOMETER_ENTITY", "wrapped")
+    monkeypatch.setattr(grpc, "server", grpc.server)
+    monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)
+    wrap_servers(grpc)
+    for start in (sync_server, aio_server):
+        port, stop = start([])
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            answer = unary_of(channel)(b"abc", timeout=10)
+        assert answer == b"ABC"
+        stop()
+    from nilometer.capture.grpc_server import _interceptors
+
+    for interceptor in _interceptors.values():
+        interceptor.capture.stop()
+    assert [one.request_body for one in outlet.captured] == [b"abc", b"abc"]
+
+
+def test_a_wrong_setting_leaves_a_wrapped_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nilometer.capture.grpc_server._interceptors", {})
+    monkeypatch.setenv("NILOMETER_ENTITY", "no spaces")
+    monkeypatch.setattr(grpc, "server", grpc.server)
+    monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)
+    wrap_servers(grpc)
+    port, stop = sync_server([])
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert unary_of(channel)(b"abc", timeout=10) == b"ABC"
+    stop()

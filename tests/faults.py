@@ -1,0 +1,162 @@
+"""Named places in the capture path where something of ours may break, and the ways it may.
+
+A point is an attribute of a module or class, replaced by one that misbehaves and counts that it was
+reached. On the path of a request a hang can only delay: there it is short; on our own thread it lasts
+until the test lets it go.
+"""
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+PATH_HANG_SECONDS = 0.002
+THREAD_HANG_SECONDS = 10.0
+
+ASGI = "nilometer.capture.asgi"
+EXCHANGE = "nilometer.capture.exchange"
+WORKER = "nilometer.capture.worker"
+PACK = "nilometer.capture.pack"
+OUTSIDE = "nilometer.capture.outside"
+LINK = "nilometer.capture.link"
+SINK = "nilometer.capture.sink"
+GUARD = "nilometer.capture.guard"
+VALUES = "nilometer.capture.values"
+REDACT = "nilometer.capture.redact"
+
+# name -> (module, attribute). The name is what a reader of a failure sees.
+ON_THE_PATH = {
+    "exchange made": (ASGI, "Exchange"),
+    "wall clock": (ASGI, "time_ns"),
+    "monotonic clock": (ASGI, "perf_counter"),
+    "request found for log": (ASGI, "current.set"),
+    "id put into the answer": (EXCHANGE, "Exchange._with_id"),
+    "prediction id made": (ASGI, "NilometerMiddleware._returned_id"),
+    "random bytes for an id": (ASGI, "os.urandom"),
+    "further request chunk": (EXCHANGE, "Exchange._note_more"),
+    "further answer chunk": (EXCHANGE, "Exchange._note_body"),
+    "chunks joined": (EXCHANGE, "joined"),
+    "clock of a chunk": (EXCHANGE, "perf_counter"),
+    "stream made": (EXCHANGE, "Stream"),
+    "gap noted": (EXCHANGE, "Stream.note"),
+    "stream summed up": (EXCHANGE, "Stream.ended"),
+    "stream's end named": (ASGI, "stream_end"),
+    "outcome named": (ASGI, "outcome_of"),
+    "exception named": (ASGI, "ended_by"),
+    "offer to the queue": (SINK, "Sink.offer"),
+    "worker revived": (WORKER, "Worker.ensure_started"),
+    "thread made": (WORKER, "threading.Thread"),
+    "users of log sought": (WORKER, "values.are_wanted"),
+    "value made plain": (VALUES, "plain"),
+    "place for values": (VALUES, "Noted"),
+    "label checked": (VALUES, "valid_labels"),
+}
+ON_THE_THREAD = {
+    "outlet opened": (WORKER, "open_outlet"),
+    "worker named": (WORKER, "secrets.token_bytes"),
+    "batch taken": (SINK, "Sink.take"),
+    "batch handed on": (OUTSIDE, "OutsideOutlet.hand_on"),
+    "batch packed": (PACK, "Packer.pack_all"),
+    "columns packed": (PACK, "Packer._by_columns"),
+    "rest packed": (PACK, "Packer._with_rest"),
+    "id picked": (PACK, "Packer._id"),
+    "labels picked": (PACK, "Packer._labels_of"),
+    "values packed": (PACK, "_encode_values"),
+    "body redacted": (REDACT, "Redaction.redacted"),
+    "observations encoded": (OUTSIDE, "pack"),
+    "message made": (OUTSIDE, "CaptureBatch"),
+    "batch sent": (LINK, "AgentLink.send"),
+    "link tended": (LINK, "AgentLink.tend"),
+    "agent probed": (LINK, "answers"),
+    "stream opened": (LINK, "_Stream"),
+    "acknowledgements read": (LINK, "AgentLink._forget_until"),
+}
+POINTS = {**ON_THE_PATH, **ON_THE_THREAD}
+
+KINDS: dict[str, Callable[[], Exception] | None] = {
+    "Exception": lambda: Exception("ours"),
+    "MemoryError": lambda: MemoryError("ours"),
+    "RecursionError": lambda: RecursionError("ours"),
+    "OSError": lambda: OSError(28, "ours"),
+    "hang": None,
+    "garbage": None,
+}
+
+
+class Garbage:
+    """What no caller expects: nothing of it works but its existence."""
+
+
+@dataclass
+class Fault:
+    """One point that misbehaves in one way, and how often it was reached."""
+
+    point: str
+    kind: str
+    reached: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def act(self, original: Callable[..., Any], arguments: Any, named: Any) -> Any:
+        self.reached += 1
+        make = KINDS[self.kind]
+        if make is not None:
+            raise make()
+        if self.kind == "garbage":
+            return Garbage()
+        if self.point in ON_THE_PATH:
+            time.monotonic_ns()  # never `time.sleep`: it is a point itself
+            threading.Event().wait(PATH_HANG_SECONDS)
+        else:
+            self.released.wait(THREAD_HANG_SECONDS)
+        return original(*arguments, **named)
+
+
+@contextmanager
+def injected(point: str, kind: str) -> Iterator[Fault]:
+    """*point* misbehaves like *kind* as long as this lasts."""
+    module_name, attribute = POINTS[point]
+    owner: Any = importlib.import_module(module_name)
+    *parents, name = attribute.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original = getattr(owner, name)
+    fault = Fault(point, kind)
+
+    def broken(*arguments: Any, **named: Any) -> Any:
+        return fault.act(original, arguments, named)
+
+    monkeypatch = pytest.MonkeyPatch()
+    if name == "set":  # a context variable is immutable: the module's name is replaced
+
+        class Variable:
+            set = staticmethod(broken)
+            get = owner.get
+
+        module = importlib.import_module(module_name)
+        monkeypatch.setattr(module, parents[0], Variable)
+    elif parents and parents[0] in {"os", "time", "threading", "secrets"}:
+        # Only as this module sees it: the standard library is everybody's.
+        module = importlib.import_module(module_name)
+        monkeypatch.setattr(module, parents[0], _Seen(owner, name, broken))
+    else:
+        monkeypatch.setattr(owner, name, broken)
+    try:
+        yield fault
+    finally:
+        fault.released.set()
+        monkeypatch.undo()
+
+
+class _Seen:
+    """A module with one function replaced."""
+
+    def __init__(self, module: Any, name: str, replaced: Callable[..., Any]) -> None:
+        self._module, self._name, self._replaced = module, name, replaced
+
+    def __getattr__(self, name: str) -> Any:
+        return self._replaced if name == self._name else getattr(self._module, name)
