@@ -200,4 +200,4 @@ def test_requests_in_flight_are_counted_with_themselves() -> None:
 def test_an_older_workers_batch_is_still_read() -> None:
     older = (1, 0.5, 200, "ok", "POST", "/p", 1, 1, "a/b", "", "a/b", "", b"x", b"y", "now")
     (observation,) = unpack(msgspec.msgpack.encode([older]))
-    assert (observation.event_time, observation.chunks, observation.labels) == ("now", 0, {})
+    assert (observation.event_time, observation.chunks, observation.labels) == ("now", 0, None)
