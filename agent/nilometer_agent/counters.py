@@ -31,6 +31,7 @@ class Counter(Enum):
     EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"
     EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"
     SERIES_OVERFLOWED = "series_overflowed"
+    PROFILERS_DISARMED = "profilers_disarmed"
     OTLP_REQUESTS = "otlp_requests"
     OTLP_SPANS = "otlp_spans"
     OTLP_POINTS_REFUSED = "otlp_points_refused"

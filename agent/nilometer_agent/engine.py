@@ -113,6 +113,7 @@ class Engine:
         self._stopping = threading.Event()
         self._segments = Segments.of(settings.segments)
         guests = load(settings.profilers)
+        self._disarmed = 0  # of them that were counted
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
@@ -278,6 +279,7 @@ class Engine:
             deltas = [(key, samples_to_bytes(samples)) for key, samples, _ in self._taken]
             self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
             self._counters.add(Counter.COMMITS)
+        self._count_disarmed()
         taken, self._taken = self._taken, []
         self._committed.update(self._pending)
         self._pending = {}
@@ -292,6 +294,11 @@ class Engine:
         if taken:
             self._on_committed(decoded, made_elsewhere)
         self._acknowledge()
+
+    def _count_disarmed(self) -> None:
+        disarmed = len(self._guests.disarmed) if self._guests is not None else 0
+        self._counters.add(Counter.PROFILERS_DISARMED, disarmed - self._disarmed)
+        self._disarmed = disarmed
 
     def _count(self, sample: SummarySample) -> None:
         if sample.summary != SERVICE:

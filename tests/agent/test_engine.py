@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,12 +48,12 @@ class FailingBuffer(Buffer):
 class Rig:
     """An engine whose steps are called, not run."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self.buffer = FailingBuffer(directory / "agent.db")
         self.counters = Counters()
         self.acknowledged: list[int] = []
         self.engine = Engine(
-            AgentSettings(collector=""),
+            AgentSettings(collector="", **settings),
             self.buffer,
             PlanKeeper(self.buffer, None),
             self.counters,
@@ -142,3 +143,22 @@ def test_late_data_is_a_further_sample_and_is_not_lost(rig: Rig) -> None:
 def test_a_thread_that_was_never_started_can_be_stopped(rig: Rig) -> None:
     rig.engine.stop(1.0)
     assert eventually(lambda: not rig.engine._thread.is_alive())
+
+
+def test_a_profiler_that_fails_is_counted_once_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "failing_guest.py"
+    module.write_text(
+        "import nilometer\n"
+        "@nilometer.profiler(columns=['input.*'])\n"
+        "def failing(batch):\n    raise RuntimeError('mine')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("nilometer.profile.profiler._registered", {})
+    rig = Rig(tmp_path, profilers=("failing_guest",))
+    for sequence in (1, 2, 3):
+        rig.give(batch(sequence))
+        rig.commit()
+    assert rig.counters.snapshot()["profilers_disarmed"] == 1
+    assert rig.stored() == 3
