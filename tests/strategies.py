@@ -20,9 +20,10 @@ from nilometer.profile import (
     FeatureRecorder,
     FeatureSpec,
     ServiceProfile,
+    Streams,
 )
 from nilometer.profile.summary import SummarySample
-from nilometer.reasons import DropReason, Outcome, UndecodableReason
+from nilometer.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
 from nilometer.sketch.hashing import hash_strings
 from nilometer.window import Window
 
@@ -108,7 +109,32 @@ requests = st.lists(
 )
 
 
-def service_of(observed: list[tuple[str, str, float, int, int]]) -> ServiceProfile:
+def streams_from(ends: list[str], first_bytes: list[float], gaps: list[float]) -> Streams:
+    """Streams with as many first bytes as ends."""
+    counted = {end: ends.count(end) for end in ends}
+    firsts = (first_bytes * len(ends))[: len(ends)] if first_bytes else [0.5] * len(ends)
+    return Streams.of(
+        ends=counted,
+        first_bytes=firsts,
+        gaps=np.array(gaps if ends else [], dtype=np.float64),
+        chunks=len(gaps) + len(ends) if ends else 0,
+    )
+
+
+_ticks = st.integers(0, 2**20).map(lambda ticks: ticks / 1024)  # seconds whose sums are exact
+streams_of_requests = st.builds(
+    streams_from,
+    st.lists(st.sampled_from([end.value for end in StreamEnd]), max_size=5),
+    st.lists(_ticks, max_size=5),
+    st.lists(_ticks, max_size=10),
+)
+
+
+def service_of(
+    observed: list[tuple[str, str, float, int, int]],
+    streams: Streams | None = None,
+    in_flight_max: int = 0,
+) -> ServiceProfile:
     """The profile of (outcome, status, latency, request bytes, response bytes)."""
     outcomes: dict[str, int] = {}
     statuses: dict[str, int] = {}
@@ -122,6 +148,8 @@ def service_of(observed: list[tuple[str, str, float, int, int]]) -> ServiceProfi
         latencies=[latency for _, _, latency, _, _ in observed],
         request_sizes=[size for _, _, _, size, _ in observed],
         response_sizes=[size for _, _, _, _, size in observed],
+        in_flight_max=in_flight_max,
+        streams=streams,
     )
 
 
@@ -170,7 +198,9 @@ samples = st.builds(
     labels=label_sets,
     window=windows,
     coverage=coverages,
-    content=st.builds(feature_of, columns, specs) | st.builds(service_of, requests),
+    content=st.builds(feature_of, columns, specs)
+    | st.builds(service_of, requests, streams_of_requests, st.integers(0, 2**20)),
+    sample=st.sampled_from([1.0, 0.5, 0.1]),
 )
 _finite_threshold = st.floats(-1e9, 1e9)
 _common = {

@@ -13,7 +13,13 @@ from nilometer.capture.profiling import FEWEST_ALIKE, Profiling
 from nilometer.capture.segments import ABSENT, MIXED, LabelSets, Segments
 from nilometer.errors import ConfigError
 from nilometer.labels import OVERFLOW_KEY, Labels
-from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample
+from nilometer.profile import (
+    FeatureProfile,
+    FeatureSpec,
+    ScoreProfile,
+    ServiceProfile,
+    SummarySample,
+)
 from nilometer.window import Window
 
 MINUTE = 60 * 10**9
@@ -252,13 +258,22 @@ def test_windows_that_were_thinned_differently_weigh_what_they_had() -> None:
     rng = np.random.default_rng(3)
     parts = []
     for sample, mean, minute in ((0.1, 10.0, 0), (1.0, 0.0, 1)):
-        profiling = Profiling("tested", BASE, MINUTE, sample=sample, seed=4)
+        profiling = Profiling(
+            "tested",
+            BASE,
+            MINUTE,
+            sample=sample,
+            seed=4,
+            spec_of=lambda summary: FeatureSpec(
+                score=(0.5,) if summary == "output.value" else None
+            ),
+        )
         at = START + minute * MINUTE
         values = rng.normal(mean, 1.0, 20_000)
         kinds = np.where(values > 5, "high", "low")
         profiling.observe(
             [
-                observation({"a": float(value), "k": str(kind)}, arrival_ns=at)
+                observation({"a": float(value), "k": str(kind)}, mean / 10, arrival_ns=at)
                 for value, kind in zip(values, kinds, strict=True)
             ]
         )
@@ -277,6 +292,13 @@ def test_windows_that_were_thinned_differently_weigh_what_they_had() -> None:
         SummarySample.merge_all([part["input.k", BASE] for part in parts], both, BASE)
     )
     assert kinds_merged.categories.total == pytest.approx(40_000, rel=0.05)
+    scores = SummarySample.merge_all(
+        [part["output.value.scores", BASE] for part in parts], both, BASE
+    )
+    assert isinstance(scores.content, ScoreProfile)
+    assert scores.content.score.mean == pytest.approx(0.5, abs=0.02)
+    assert scores.content.count == scores.content.score.count
+    assert scores.content.by_predicted()["1"] == pytest.approx(20_000, rel=0.1)
 
 
 def test_a_share_that_changes_in_mid_window_makes_samples_of_its_own() -> None:

@@ -64,6 +64,7 @@ def read_service(s: ServiceProfile) -> Any:
         sorted_items(s.statuses),
         (s.latency, s.request_bytes, s.response_bytes),
         (s.latency_sum, s.request_bytes_sum, s.response_bytes_sum),
+        (s.in_flight_max, s.streams),
     )
 
 

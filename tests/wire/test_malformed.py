@@ -68,6 +68,7 @@ def work_with(sample: SummarySample) -> None:
         window=sample.window,
         coverage=sample.coverage,
         content=other,
+        sample=sample.sample,
     )
     try:
         merged = SummarySample.merge_all([sample, good, sample], sample.window, sample.labels)

@@ -32,7 +32,7 @@ EDGES = (-1.0, 0.0, 2.5)
 def test_a_sample_comes_back_as_it_went(sample: SummarySample) -> None:
     packed = profiles.sample_to_bytes(sample)
     back = profiles.sample_from_bytes(packed)
-    for name in ("entity", "summary", "labels", "window", "coverage"):
+    for name in ("entity", "summary", "labels", "window", "coverage", "sample"):
         assert getattr(back, name) == getattr(sample, name)
     assert type(back.content) is type(sample.content)
     assert back.content.count == sample.content.count

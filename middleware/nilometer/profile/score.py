@@ -17,7 +17,7 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.sketch.codec import between
+from nilometer.sketch.codec import between, scaled_counts
 from nilometer.sketch.moments import Moments
 
 Floats = NDArray[np.float64]
@@ -144,6 +144,27 @@ class ScoreProfile:
             merged.outside += part.outside
             merged.not_a_number += part.not_a_number
         return merged
+
+    def scaled(self, factor: float) -> Self:
+        """Each score *factor* times, at least once, rounded: bins and moments count alike."""
+        found = {pair: self.classes[pair] for pair in sorted(self.classes)}
+        size = self.edges.size + 1
+        every = scaled_counts([n for bins in found.values() for n in bins.counts.tolist()], factor)
+        classes = {
+            pair: ScoreBins(
+                np.array(every[at * size : (at + 1) * size], dtype=np.int64), bins.sums * factor
+            )
+            for at, (pair, bins) in enumerate(found.items())
+        }
+        return type(self)(
+            self.thresholds,
+            classes,
+            self.score.scaled(factor),
+            self.margin.scaled(factor),
+            self.entropy.scaled(factor),
+            round(self.outside * factor),
+            round(self.not_a_number * factor),
+        )
 
     def by_predicted(self) -> Mapping[str, int]:
         """Scores by predicted class."""

@@ -38,7 +38,7 @@ class SummarySample:
     def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
         """One sample over *window* of samples of one summary, in any order.
 
-        Features of samples that were thinned differently are scaled first, so that a window of
+        Features and scores of samples that were thinned differently are scaled first, so that a window of
         which a tenth was profiled weighs as much as one that was profiled whole.
 
         Raises:
@@ -55,16 +55,20 @@ class SummarySample:
         scores = [part.content for part in parts if isinstance(part.content, ScoreProfile)]
         if len(parts) not in {len(features), len(services), len(scores)}:
             raise ValueError(f"{parts[0].summary} mixes contents of different kinds")
+        most = max(part.sample for part in parts)
         content: Content
         if features:
-            most = max(part.sample for part in parts)
             content = FeatureProfile.merge_all(
                 part.content if part.sample == most else part.content.scaled(most / part.sample)
                 for part in parts
                 if isinstance(part.content, FeatureProfile)
             )
         elif scores:
-            content = ScoreProfile.merge_all(scores)
+            content = ScoreProfile.merge_all(
+                part.content if part.sample == most else part.content.scaled(most / part.sample)
+                for part in parts
+                if isinstance(part.content, ScoreProfile)
+            )
         else:
             content = ServiceProfile.merge_all(services)
         return cls(
@@ -74,7 +78,7 @@ class SummarySample:
             window=window,
             coverage=coverage,
             content=content,
-            sample=max(part.sample for part in parts),
+            sample=most,
         )
 
     def suppressed(self, fewest: int) -> Self:
