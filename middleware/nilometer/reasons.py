@@ -43,9 +43,12 @@ class DropReason(Enum):
 class UndecodableReason(Enum):
     """Why the bodies of an observation gave no columns; its service profile stands all the same."""
 
+    EMPTY = "empty"  # there is no body
     MALFORMED = "malformed"  # not what its content type says
     UNKNOWN_CONTENT_TYPE = "unknown_content_type"  # no decoder takes it
     TOO_LARGE = "too_large"  # over the capture cap
     ENCODED = "encoded"  # a content encoding that is not decoded
-    WRONG_SHAPE = "wrong_shape"  # well-formed, but not columns: a bare number, a ragged list
+    WRONG_SHAPE = "wrong_shape"  # well-formed, but not columns: a list of unlike things
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
+    NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was asked for
+    DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table

@@ -375,7 +375,7 @@ class Profiling:
             return UndecodableReason.FAILED_REQUEST.value, None
         reason: str | None = None
         value: Cell = None
-        if observation.request_body or observation.method not in _BODYLESS:
+        if observation.request_body or observation.query or observation.method not in _BODYLESS:
             try:
                 value = decode_exchange(
                     observation.request_body,
@@ -383,7 +383,10 @@ class Profiling:
                     observation.request_encoding,
                     Role.INPUT,
                     inputs,
-                )
+                    method=observation.method,
+                    path=observation.path,
+                    query=observation.query,
+                ).value
             except Undecodable as error:
                 reason = error.reason
         try:
@@ -393,6 +396,8 @@ class Profiling:
                 observation.response_encoding,
                 Role.OUTPUT,
                 outputs,
+                method=observation.method,
+                path=observation.path,
             )
         except Undecodable as error:
             reason = reason or error.reason

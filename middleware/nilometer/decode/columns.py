@@ -64,7 +64,8 @@ class Side:
         """One column, a cell a row; None where a row does not have it."""
         found = [block.columns.get(name) for block in self._blocks]
         arrays = [part for part in found if isinstance(part, np.ndarray)]
-        if arrays and not self._singles and len(arrays) == len(found):
+        alike = len({part.shape[1:] for part in arrays}) == 1
+        if alike and not self._singles and len(arrays) == len(found):
             return np.concatenate(arrays)
         cells = [row.get(name) for row in self._singles]
         for part, block in zip(found, self._blocks, strict=True):

@@ -15,11 +15,13 @@ import msgspec
 import numpy as np
 
 from nilometer.decode.columns import VALUE, Block, Column
-from nilometer.decode.oip_v2 import column_names
+from nilometer.decode.tensors import column_names
 
 MAX_FIELDS = 256  # of a shape that is worth a structure
 EXAMPLES = 16  # bodies that must agree
 LONGEST_PAUSE = 64  # batches until a shape that keeps changing is looked for again
+
+_PROMPTS = frozenset({"prompt", "input", "messages"})
 
 _json = msgspec.json.Decoder().decode
 
@@ -75,6 +77,8 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
     if isinstance(first, dict):
         if isinstance(first.get(tensors), list):
             return _Tensors(tensors)
+        if "model" in first and not first.keys().isdisjoint(_PROMPTS):
+            return None  # a request to a language model: its text is measured, not read
         return _rows(values)
     kinds = set(map(type, values))
     return _Scalars() if kinds <= {int, float} else None

@@ -1,23 +1,23 @@
 """Open Inference Protocol V2, JSON form: named tensors in ``inputs`` and ``outputs``.
 
-The first dimension of a tensor is the batch. ``[n]`` and ``[n, 1]`` are one column by the
-tensor's name; ``[n, k]`` are *k* columns ``name.0`` to ``name.k-1``; what is wider or deeper than
-a table has one cell a row, which the profile counts as a list.
+Columns are those of `nilometer.decode.tensors`.
 
 Source: kserve/open-inference-protocol, "Inference" of the REST specification.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from nilometer.decode.columns import MAX_COLUMNS, Block
+from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
+from nilometer.decode.facts import Facts, Protocol, id_of, text_of
+from nilometer.decode.tensors import tensor_columns
 from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
 from nilometer.reasons import UndecodableReason
 
-MAX_WIDTH = 128  # a wider tensor is a vector, not columns
+Tensors = Sequence[Mapping[str, Cell]]
 
 
-def tensors_of(value: Cell, key: str) -> Sequence[Mapping[str, Cell]] | None:
+def tensors_of(value: Cell, key: str) -> Tensors | None:
     """The tensors under *key*, or None where *value* is not of this protocol."""
     tensors = value.get(key) if isinstance(value, dict) else None
     if not isinstance(tensors, list) or not tensors:
@@ -28,16 +28,45 @@ def tensors_of(value: Cell, key: str) -> Sequence[Mapping[str, Cell]] | None:
     return tensors
 
 
-def block_of(tensors: Sequence[Mapping[str, Cell]]) -> Block:
+def decode_tensors(value: Mapping[str, Cell], tensors: Tensors, side: Side) -> Facts:
+    """Add the columns of *tensors*, which stand in the message *value*.
+
+    Raises:
+        Undecodable: If a shape disagrees with its data, or batches differ.
+    """
+    side.add_block(block_of(tensors))
+    return facts_of(value, Protocol.OIP_V2)
+
+
+def facts_of(value: Mapping[str, Cell], protocol: Protocol) -> Facts:
+    """What a message says beside its tensors."""
+    return Facts(
+        protocol,
+        value=value,
+        prediction_id=id_of(value.get("id")),
+        model=text_of(value.get("model_name")),
+        model_version=text_of(value.get("model_version")),
+    )
+
+
+def block_of(tensors: Tensors) -> Block:
     """The columns of *tensors*, all of one batch size.
 
     Raises:
         Undecodable: If a shape disagrees with its data, or batches differ.
     """
-    columns: dict[str, Sequence[Cell]] = {}
+    return joined(map(_columns, tensors))
+
+
+def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
+    """One block of the rows and columns of each tensor.
+
+    Raises:
+        Undecodable: If batches differ, or if there are more than `MAX_COLUMNS` columns.
+    """
+    columns: dict[str, Column] = {}
     rows: int | None = None
-    for tensor in tensors:
-        count, found = _columns(tensor)
+    for count, found in parts:
         if rows is not None and count != rows:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         rows = count
@@ -47,35 +76,25 @@ def block_of(tensors: Sequence[Mapping[str, Cell]]) -> Block:
     return Block(rows or 0, columns)
 
 
-def _columns(tensor: Mapping[str, Cell]) -> tuple[int, dict[str, Sequence[Cell]]]:
-    name, shape, data = str(tensor["name"]), tensor["shape"], tensor.get("data")
-    if not isinstance(shape, list) or not isinstance(data, list):
+def shape_of(shape: Cell) -> list[int]:
+    """*shape*, checked.
+
+    Raises:
+        Undecodable: If it is no list of sizes.
+    """
+    if not isinstance(shape, list):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     sizes = [size for size in shape if isinstance(size, int) and size >= 0]
-    cells = _flattened(data, len(sizes))
-    total = 1
-    for size in sizes:
-        total *= size
-    if len(sizes) != len(shape) or total != len(cells):
+    if len(sizes) != len(shape):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    rows = sizes[0] if sizes else 1
-    width = total // rows if rows else 0
-    names = column_names(name, sizes)
-    if names is None:
-        return rows, {name: [cells[row * width : (row + 1) * width] for row in range(rows)]}
-    return rows, {column: cells[at :: len(names)] for at, column in enumerate(names)}
+    return sizes
 
 
-def column_names(name: str, shape: Sequence[int]) -> list[str] | None:
-    """The columns of a tensor of *shape*; None where each row is one cell: a vector or deeper."""
-    width = 1
-    for size in shape[1:]:
-        width *= size
-    if width <= 1:
-        return [name]
-    if len(shape) > 2 or width > MAX_WIDTH:
-        return None
-    return [f"{name}.{column}" for column in range(width)]
+def _columns(tensor: Mapping[str, Cell]) -> tuple[int, dict[str, Column]]:
+    name, shape, data = str(tensor["name"]), shape_of(tensor["shape"]), tensor.get("data")
+    if not isinstance(data, list):
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    return shape[0] if shape else 1, tensor_columns(name, _flattened(data, len(shape)), shape)
 
 
 def _flattened(data: list[Cell], depth: int) -> list[Cell]:

@@ -1,0 +1,46 @@
+"""CSV with a header, as MLflow and pandas read it: a column is numbers where all of it is.
+
+Source: RFC 4180.
+"""
+
+import csv
+
+from nilometer.decode.columns import MAX_COLUMNS, Block, Side
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.scalars import typed
+from nilometer.decode.tensors import MAX_CELLS
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+
+def decode(body: bytes, side: Side) -> Facts:
+    """Add the table of *body*, in UTF-8.
+
+    Raises:
+        Undecodable: If it has no header, or a row has another number of cells.
+    """
+    try:
+        lines = body.decode("utf-8-sig").splitlines(keepends=True)
+        table = [row for row in csv.reader(lines, strict=True) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Undecodable(UndecodableReason.MALFORMED.value) from error
+    names, rows = (table[0], table[1:]) if table else ([], [])
+    if not 0 < len(set(names)) == len(names) <= MAX_COLUMNS or len(rows) * len(names) > MAX_CELLS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    if {len(row) for row in rows} - {len(names)}:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    columns = zip(*rows, strict=True) if rows else (() for _ in names)
+    side.add_block(
+        Block(len(rows), {name: _typed(cells) for name, cells in zip(names, columns, strict=True)})
+    )
+    return Facts(Protocol.CSV)
+
+
+def _typed(texts: tuple[str, ...]) -> list[Cell]:
+    """Numbers or truths where all cells that are not empty are; else text."""
+    cells = [typed(text) for text in texts]
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds <= {int, float} or kinds == {bool}:
+        return cells
+    return [text or None for text in texts]

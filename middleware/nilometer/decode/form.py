@@ -1,0 +1,41 @@
+"""Forms and query strings: one row of fields; a field that repeats is one list.
+
+Source: WHATWG URL, "application/x-www-form-urlencoded".
+"""
+
+from urllib.parse import parse_qsl
+
+from nilometer.decode.columns import MAX_COLUMNS, Side
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.scalars import typed
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+MAX_FIELDS = 10 * MAX_COLUMNS  # repeated ones, too
+
+
+def decode(text: str, protocol: Protocol, side: Side) -> Facts:
+    """Add the row of *text*.
+
+    Raises:
+        Undecodable: If there is no field, or there are too many.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value) from error
+    row: dict[str, Cell] = {}
+    for name, cell in pairs:
+        if name not in row:
+            row[name] = typed(cell)
+            continue
+        held = row[name]
+        if isinstance(held, list):
+            held.append(typed(cell))
+        else:
+            row[name] = [held, typed(cell)]
+    if not 0 < len(row) <= MAX_COLUMNS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    side.add_rows([row])
+    return Facts(protocol)

@@ -1,0 +1,106 @@
+"""multipart/form-data: small fields by their names, files by size and type.
+
+A file ``image`` is ``image.bytes`` and ``image.type``, never its content or its name; a part that
+says it is JSON is decoded, so that ``{"x": 1}`` in ``data`` is ``data.x``.
+
+Source: RFC 7578.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from nilometer.decode.columns import MAX_COLUMNS, Side, flat
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.json_body import from_json
+from nilometer.decode.scalars import typed
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+MAX_FIELD_BYTES = 1024  # a longer field is text, and has its length only
+MAX_HEAD_BYTES = 8192  # of one part's headers
+_DEFAULT_TYPE = "application/octet-stream"
+_BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)
+_PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    name: str
+    is_file: bool
+    media: str  # empty where the part does not tell
+    content: bytes
+
+
+def decode(body: bytes, content_type: str, side: Side) -> Facts:
+    """Add one row of all parts; of parts with one name the last counts.
+
+    Raises:
+        Undecodable: If a part has no name or the end is missing, or there are too many.
+    """
+    row: dict[str, Cell] = {}
+    for part in _parts(body, content_type):
+        row |= _cells(part)
+        if len(row) > MAX_COLUMNS:
+            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    side.add_rows([row])
+    return Facts(Protocol.MULTIPART)
+
+
+def _cells(part: _Part) -> Mapping[str, Cell]:
+    cells: dict[str, Cell] = {}
+    if part.is_file:
+        cells[f"{part.name}.bytes"] = len(part.content)
+        cells[f"{part.name}.type"] = part.media or _DEFAULT_TYPE
+    if part.media == "application/json" or part.media.endswith("+json"):
+        cells |= flat({part.name: from_json(part.content)})
+    elif not part.is_file:
+        cells |= _field(part)
+    return cells
+
+
+def _field(part: _Part) -> Mapping[str, Cell]:
+    if len(part.content) <= MAX_FIELD_BYTES:
+        try:
+            return {part.name: typed(part.content.decode())}
+        except UnicodeDecodeError:
+            pass
+    return {f"{part.name}.bytes": len(part.content)}
+
+
+def _parts(body: bytes, content_type: str) -> Iterator[_Part]:
+    told = _BOUNDARY.search(content_type)
+    # A logger may have lost the parameter: the body begins with its delimiter.
+    delimiter = (
+        b"--" + told.group(1).strip().encode("latin-1", "replace")
+        if told
+        else body[:74].split(b"\r\n")[0]
+    )
+    if len(delimiter) < 3 or not delimiter.startswith(b"--"):
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MAX_COLUMNS + 2)
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    for piece in pieces[1:-1]:
+        head, found, content = piece.partition(b"\r\n\r\n")
+        if not found or len(head) > MAX_HEAD_BYTES:
+            raise Undecodable(UndecodableReason.MALFORMED.value)
+        yield _part(head, content)
+
+
+def _part(head: bytes, content: bytes) -> _Part:
+    headers: dict[str, str] = {}
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    parameters: dict[str, str] = {
+        key.lower(): quoted or plain
+        for key, quoted, plain in _PARAMETER.findall(headers.get("content-disposition", ""))
+    }
+    part_name = parameters.get("name")
+    if not part_name:
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_file = "filename" in parameters or "filename*" in parameters
+    return _Part(part_name, is_file, media, content)

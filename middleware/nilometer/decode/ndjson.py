@@ -1,0 +1,39 @@
+"""Newline-delimited JSON: each line is read as free JSON, its rows in the order of the lines."""
+
+from nilometer.decode.columns import Row, Side
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.json_body import from_json
+from nilometer.decode.json_rows import rows_of
+from nilometer.decode.tensors import check_table
+from nilometer.errors import Undecodable
+from nilometer.reasons import StreamEnd, UndecodableReason
+
+_RECORD_SEPARATOR = b"\x1e"  # of JSON text sequences, RFC 7464
+
+
+def decode(body: bytes, side: Side) -> Facts:
+    """Add a row a line; a last line that is cut off is left out, and says that the stream broke.
+
+    Raises:
+        Undecodable: If another line is no JSON, there is none, or they make no table.
+    """
+    lines = [line.strip(b" \t\r" + _RECORD_SEPARATOR) for line in body.split(b"\n")]
+    last = len(lines) - 1
+    rows: list[Row] = []
+    end: StreamEnd | None = None
+    for at, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            value = from_json(line)
+        except Undecodable:
+            if at < last or not rows or not line.startswith(b"{"):
+                raise
+            end = StreamEnd.ERROR
+            continue
+        rows.extend(rows_of(value))
+    if not rows:
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    check_table(rows)
+    side.add_rows(rows)
+    return Facts(Protocol.NDJSON, stream_end=end)

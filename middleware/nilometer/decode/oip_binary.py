@@ -1,0 +1,78 @@
+"""Open Inference Protocol V2 with binary tensors: JSON, then the tensors' bytes in its order.
+
+``Inference-Header-Content-Length`` tells where the JSON ends. Loggers and proxies lose it, so the
+end is found by reading the JSON where the header is absent or wrong.
+
+Source: Triton, "Binary Tensor Data Extension".
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from nilometer.decode.columns import Column, Side
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.json_body import from_json
+from nilometer.decode.oip_raw import raw_columns
+from nilometer.decode.oip_v2 import Tensors, block_of, facts_of, joined, shape_of, tensors_of
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+_scan = json.JSONDecoder().raw_decode
+
+
+def decode(body: bytes, key: str, header_length: str, side: Side) -> Facts | None:
+    """Add the columns of *body*; None where it is not of this protocol.
+
+    Args:
+        body: JSON and, behind it, bytes.
+        key: ``inputs`` or ``outputs``.
+        header_length: What the header said, or empty.
+        side: Where the columns go.
+
+    Raises:
+        Undecodable: If a tensor disagrees with its bytes.
+    """
+    value, end = _head(body, header_length)
+    tensors = tensors_of(value, key)
+    if tensors is None or not isinstance(value, dict):
+        return None
+    raw = memoryview(body)[end:]
+    side.add_block(joined(_columns(tensors, raw)))
+    return facts_of(value, Protocol.OIP_V2_BINARY if raw else Protocol.OIP_V2)
+
+
+def _head(body: bytes, header_length: str) -> tuple[Cell, int]:
+    """The JSON at the start of *body*, and where it ends."""
+    if header_length.isascii() and header_length.isdigit() and len(header_length) < 12:
+        end = int(header_length)
+        if 0 < end <= len(body):
+            try:
+                return from_json(body[:end]), end
+            except Undecodable:
+                pass  # the header lies: look for the end
+    try:
+        # In Latin-1 a character is a byte, whatever stands behind the JSON.
+        _, end = _scan(body.decode("latin-1"))
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(UndecodableReason.MALFORMED.value) from error
+    return from_json(body[:end]), end
+
+
+def _columns(tensors: Tensors, raw: memoryview) -> Iterator[tuple[int, Mapping[str, Column]]]:
+    at = 0
+    for tensor in tensors:
+        parameters = tensor.get("parameters")
+        size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+        if size is None:  # this one is in the JSON
+            block = block_of([tensor])
+            yield block.rows, block.columns
+            continue
+        if not isinstance(size, int) or not 0 <= size <= len(raw) - at:
+            raise Undecodable(UndecodableReason.MALFORMED.value)
+        shape = shape_of(tensor["shape"])
+        found = raw_columns(
+            str(tensor["name"]), str(tensor["datatype"]), shape, raw[at : at + size]
+        )
+        yield shape[0] if shape else 1, found
+        at += size

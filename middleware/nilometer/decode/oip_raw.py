@@ -1,0 +1,83 @@
+"""Tensors as raw bytes: little-endian, row-major; BYTES with four bytes of length before each.
+
+Source: Triton's binary tensor data extension, and ``raw_input_contents`` of the gRPC protocol.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.decode.columns import Column
+from nilometer.decode.tensors import tensor_columns
+from nilometer.errors import Undecodable
+from nilometer.profile.feature import Cell
+from nilometer.reasons import UndecodableReason
+
+BYTES = "BYTES"
+BOOL = "BOOL"
+_BRAIN_FLOAT = "BF16"
+DTYPES: Mapping[str, str] = {
+    BOOL: "u1",
+    "UINT8": "u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    _BRAIN_FLOAT: "<u2",
+}
+
+
+def raw_columns(
+    name: str, datatype: str, shape: Sequence[int], raw: memoryview
+) -> dict[str, Column]:
+    """The columns of one tensor.
+
+    Raises:
+        Undecodable: ``wrong_shape`` where *shape* disagrees with the bytes, ``malformed`` where
+            the bytes are not of *datatype*.
+    """
+    return tensor_columns(name, _cells(datatype, prod(shape), raw), shape)
+
+
+def _cells(datatype: str, count: int, raw: memoryview) -> Sequence[Cell] | NDArray[np.generic]:
+    if datatype == BYTES:
+        return _elements(raw)
+    dtype = DTYPES.get(datatype)
+    if dtype is None:
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    if count * np.dtype(dtype).itemsize != len(raw):
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    numbers = np.frombuffer(raw, dtype)
+    if datatype == BOOL:
+        return [cell != 0 for cell in numbers.tolist()]
+    if datatype == _BRAIN_FLOAT:  # the upper half of a float32
+        return (numbers.astype(np.uint32) << 16).view(np.float32)
+    return numbers
+
+
+def _elements(raw: memoryview) -> list[Cell]:
+    cells: list[Cell] = []
+    at = 0
+    while at < len(raw):
+        start = at + 4
+        at = start + int.from_bytes(raw[at:start], "little")
+        if start > len(raw) or at > len(raw):
+            raise Undecodable(UndecodableReason.MALFORMED.value)
+        cells.append(text_or_bytes(raw[start:at]))
+    return cells
+
+
+def text_or_bytes(element: memoryview) -> Cell:
+    """An element of BYTES: text where it is UTF-8."""
+    try:
+        return str(element, "utf-8")
+    except UnicodeDecodeError:
+        return bytes(element)

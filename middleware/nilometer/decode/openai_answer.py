@@ -1,0 +1,198 @@
+"""Answers of OpenAI-style servers: chat, completions and responses, whole or in chunks.
+
+No text is kept: an answer is its model, its length, why it ended, its calls of tools and its
+tokens. Three dialects of usage are read, wherever in a stream they stand: a last chunk without
+choices, one with an empty choice, and beside the last choice. Counts that are all zero are those
+of a server that does not count.
+
+Source: OpenAI, "API reference": chat completions, completions, responses.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from nilometer.decode.columns import Row, Side
+from nilometer.decode.facts import Facts, Protocol, count_of, id_of, text_of
+from nilometer.profile.feature import Cell
+from nilometer.reasons import StreamEnd
+
+_OBJECTS = frozenset(
+    {"chat.completion", "chat.completion.chunk", "text_completion", "completion", "response"}
+)
+_TOKENS = {
+    "input_tokens": ("prompt_tokens", "input_tokens"),
+    "output_tokens": ("completion_tokens", "output_tokens"),
+}
+_DETAILS = {
+    "cached_tokens": (("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
+    "reasoning_tokens": (
+        ("completion_tokens_details", "output_tokens_details"),
+        "reasoning_tokens",
+    ),
+}
+_EVENT = "response."  # how the types of events of a streamed response begin
+_DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_FAILED = "response.failed"
+_ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
+
+
+def is_answer(value: Mapping[str, Cell]) -> bool:
+    """Whether a body is an answer of this family."""
+    if value.get("object") in _OBJECTS:
+        return True
+    choices = value.get("choices")
+    return isinstance(choices, list) and bool(choices) and all(map(_is_choice, choices))
+
+
+def is_chunk(value: Mapping[str, Cell]) -> bool:
+    """Whether the data of an event is a piece of such an answer."""
+    kind = value.get("type")
+    return is_answer(value) or (isinstance(kind, str) and kind.startswith(_EVENT))
+
+
+def _is_choice(choice: Cell) -> bool:
+    return isinstance(choice, dict) and not choice.keys().isdisjoint({"message", "delta", "text"})
+
+
+class Answer:
+    """One answer, whole or gathered from its chunks. One owner."""
+
+    __slots__ = (
+        "_calls",
+        "_characters",
+        "_choices",
+        "_end",
+        "_finish",
+        "_id",
+        "_model",
+        "_tokens",
+        "begun",
+    )
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._id = ""
+        self._model = ""
+        self._finish: str | None = None
+        self._characters = 0
+        self._choices: set[int] = set()
+        self._calls = 0
+        self._tokens: dict[str, int] = {}
+        self._end: StreamEnd | None = None
+
+    def add(self, value: Mapping[str, Cell]) -> None:
+        """Add a whole answer, a chunk, or an event of a streamed response."""
+        self.begun = True
+        kind = value.get("type")
+        if isinstance(kind, str) and kind.startswith(_EVENT):
+            self._add_event(kind, value)
+        elif value.get("object") == "response":
+            self._add_response(value)
+        else:
+            self._add_choices(value)
+
+    def row(self) -> Row:
+        """The answer as one row; what nobody told is absent."""
+        row: dict[str, Cell] = {
+            "model": self._model or None,
+            "finish_reason": self._finish,
+            "choices": max(len(self._choices), 1),
+            "characters": self._characters,
+            "tool_calls": self._calls,
+        }
+        return row | self._tokens
+
+    def facts(self, end: StreamEnd | None = None, value: Cell = None) -> Facts:
+        """What it says beside the row; *end* is what the frames around it said."""
+        return Facts(
+            Protocol.OPENAI,
+            value=value,
+            prediction_id=self._id,
+            model=self._model,
+            input_tokens=self._tokens.get("input_tokens"),
+            output_tokens=self._tokens.get("output_tokens"),
+            stream_end=StreamEnd.ERROR if StreamEnd.ERROR in {end, self._end} else end or self._end,
+        )
+
+    def _add_choices(self, value: Mapping[str, Cell]) -> None:
+        self._name(value)
+        for choice in _objects(value.get("choices")):
+            self._choices.add(count_of(choice.get("index")) or 0)
+            self._finish = self._finish or text_of(choice.get("finish_reason")) or None
+            self._characters += _length(choice.get("text"))
+            whole, piece = choice.get("message"), choice.get("delta")
+            if isinstance(whole, dict):
+                self._characters += _length(whole.get("content")) + _length(whole.get("refusal"))
+                self._calls += len(list(_objects(whole.get("tool_calls"))))
+            if isinstance(piece, dict):
+                self._characters += _length(piece.get("content")) + _length(piece.get("refusal"))
+                # The first chunk of a call names it; those after it hold its arguments.
+                calls = _objects(piece.get("tool_calls"))
+                self._calls += sum(bool(call.get("id")) for call in calls)
+        self._add_usage(value.get("usage"))
+
+    def _add_event(self, kind: str, event: Mapping[str, Cell]) -> None:
+        if kind in _DELTAS:
+            self._characters += _length(event.get("delta"))
+        response = event.get("response")
+        if isinstance(response, dict):
+            self._name(response)
+            if kind in _ENDS:
+                self._characters = 0  # the last event has all of the text again
+                self._add_response(response)
+                self._end = StreamEnd.ERROR if kind == _FAILED else StreamEnd.COMPLETED
+
+    def _add_response(self, response: Mapping[str, Cell]) -> None:
+        self._name(response)
+        details = response.get("incomplete_details")
+        why = details.get("reason") if isinstance(details, dict) else None
+        self._finish = text_of(why) or text_of(response.get("status")) or None
+        for item in _objects(response.get("output")):
+            kind = text_of(item.get("type"))
+            self._calls += kind.endswith("_call")
+            for part in _objects(item.get("content")) if kind == "message" else ():
+                self._characters += _length(part.get("text")) + _length(part.get("refusal"))
+        self._add_usage(response.get("usage"))
+
+    def _name(self, value: Mapping[str, Cell]) -> None:
+        self._id = self._id or id_of(value.get("id"))
+        self._model = self._model or text_of(value.get("model"))
+
+    def _add_usage(self, usage: Cell) -> None:
+        if isinstance(usage, dict):
+            self._tokens = tokens_of(usage) or self._tokens
+
+
+def decode(value: Mapping[str, Cell], side: Side) -> Facts:
+    """Add a whole answer."""
+    answer = Answer()
+    answer.add(value)
+    side.add_rows([answer.row()])
+    return answer.facts(value=value)
+
+
+def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
+    """Tokens by column, of whichever dialect; none where every count is zero."""
+    found: dict[str, int | None] = {}
+    for column, names in _TOKENS.items():
+        found[column] = next(
+            (count for name in names if (count := count_of(usage.get(name))) is not None), None
+        )
+    for column, (places, name) in _DETAILS.items():
+        for place in places:
+            details = usage.get(place)
+            if isinstance(details, dict):
+                found[column] = count_of(details.get(name))
+    tokens = {column: count for column, count in found.items() if count is not None}
+    return tokens if any(tokens.values()) else {}
+
+
+def _objects(items: Cell) -> Iterator[dict[str, Cell]]:
+    if isinstance(items, list):
+        yield from (item for item in items if isinstance(item, dict))
+
+
+def _length(text: Cell) -> int:
+    """Characters of text, or of the texts in a list of parts."""
+    if isinstance(text, str):
+        return len(text)
+    return sum(_length(part.get("text")) for part in _objects(text))
