@@ -76,12 +76,21 @@ export interface Service {
   latency_mean_seconds: number | null;
 }
 
+export interface Scores {
+  count: number;
+  mean: number | null;
+  predicted: Record<string, number>;
+  outside: number;
+  not_a_number: number;
+}
+
 export interface Sample {
   window_start: number;
   window_end: number;
   coverage: Coverage;
   feature: Feature | null;
   service: Service | null;
+  scores?: Scores | null;
   psi: number | null;
   ks: number | null;
 }

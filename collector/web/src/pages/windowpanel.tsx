@@ -57,6 +57,15 @@ export function WindowPanel({
           reference={reference?.feature ?? null}
           referenceName={reference?.name ?? null}
         />
+      ) : sample.scores ? (
+        <p>
+          {sample.scores.count} probabilities, mean {sample.scores.mean?.toPrecision(3) ?? "–"}.
+          Predicted:{" "}
+          {Object.entries(sample.scores.predicted)
+            .map(([name, count]) => `${name} ${count}`)
+            .join(", ")}
+          . {sample.scores.outside} outside 0 to 1, {sample.scores.not_a_number} no numbers.
+        </p>
       ) : (
         <p class="empty">Nothing was profiled in this window.</p>
       )}
