@@ -10,7 +10,8 @@ import dataclasses
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -35,7 +36,7 @@ from nilometer.wire.profiles import (
     samples_to_bytes,
 )
 from nilometer.wire.services import CaptureBatch
-from nilometer_agent.buffer import Buffer, WindowKey
+from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
 from nilometer_agent.counters import Counter, Counters
 from nilometer_agent.plan import PlanKeeper, Rules
 from nilometer_agent.settings import AgentSettings
@@ -45,6 +46,8 @@ MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the ove
 OVERFLOW = Labels.of(nilometer_overflow="true")
 MAX_UNCOMMITTED_BATCHES = 512
 RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
+CLOSINGS_AT_ONCE = 256  # windows in one transaction
+BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 
 log = logging.getLogger("nilometer.agent")
 
@@ -59,6 +62,16 @@ class Arrival:
 
     batch: CaptureBatch | None
     acknowledge: Acknowledge
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A window that is merged and judged, and not stored yet."""
+
+    closing: Closing
+    samples: list[SummarySample]
+    evaluations: list[Evaluation]
+    late: bool
 
 
 @dataclass(slots=True)
@@ -122,6 +135,7 @@ class Engine:
         self._watermarks: dict[str, int] = {}  # newest event time by entity
         now = clock.monotonic()
         self._open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
+        self._generation = buffer.generation
         self._retry_at: dict[WindowKey, float] = {}
         self._committed = buffer.worker_sequences()
         self._pending: dict[bytes, int] = {}
@@ -133,6 +147,16 @@ class Engine:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread works."""
+        return self._thread.is_alive()
+
+    @property
+    def uncommitted(self) -> int:
+        """Batches that were received and are not committed."""
+        return self._uncommitted + self._inbox.qsize()
 
     def offer(self, arrival: Arrival) -> None:
         """Take a batch; waits while the inbox is full."""
@@ -157,11 +181,14 @@ class Engine:
 
     def _run(self) -> None:
         while True:
-            wait = max(self._commit_at - self._clock.monotonic(), 0.001)
-            try:
-                item: Arrival | _Flush | None = self._inbox.get(timeout=wait)
-            except queue.Empty:
-                item = None
+            item: Arrival | _Flush | None = None
+            if self._uncommitted > MAX_UNCOMMITTED_BATCHES and not self._stopping.is_set():
+                # Nothing can be stored: the inbox fills, and flow control holds the workers.
+                self._stopping.wait(BLOCKED_SECONDS)
+            else:
+                wait = max(self._commit_at - self._clock.monotonic(), 0.001)
+                with suppress(queue.Empty):
+                    item = self._inbox.get(timeout=wait)
             try:
                 self._step(item)
             except Exception:
@@ -187,6 +214,7 @@ class Engine:
         if now >= self._commit_at or self._uncommitted >= MAX_UNCOMMITTED_BATCHES:
             self._commit()
             self._close_due(now)
+            self._buffer.tend()
 
     # Receiving
 
@@ -276,7 +304,10 @@ class Engine:
         if self._taken or self._pending:
             # When this raises - a full disk - what was taken waits here for the next attempt, and
             # nothing of it is acknowledged.
-            deltas = [(key, samples_to_bytes(samples)) for key, samples, _ in self._taken]
+            deltas = [
+                Delta(key, samples_to_bytes(samples), _seen(samples))
+                for key, samples, _ in self._taken
+            ]
             self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
             self._counters.add(Counter.COMMITS)
         self._count_disarmed()
@@ -317,67 +348,105 @@ class Engine:
     # Closing
 
     def _close_due(self, now: float) -> None:
+        if self._generation != self._buffer.generation:
+            # Another file, or the same again: it may hold windows that were not seen for a while.
+            self._generation = self._buffer.generation
+            for key in self._buffer.open_windows():
+                self._open.setdefault(key, now)
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
-        for key in sorted(self._open, key=lambda key: (key.window, key.entity, str(key.labels))):
+        due = []
+        for key, touched in self._open.items():
             passed = self._watermarks.get(key.entity, 0) >= key.window.end_ns + grace
-            idle = now - self._open[key] >= self._settings.idle_close_seconds
+            idle = now - touched >= self._settings.idle_close_seconds
             if passed or (idle and wall >= key.window.end_ns + grace):
-                self._close_safely(key, now)
+                due.append(key)
+        self._close(due, now)
 
     def _close_all(self) -> int:
         self._commit()
-        ordered = sorted(self._open, key=lambda key: (key.window, key.entity, str(key.labels)))
-        now = self._clock.monotonic()
-        return sum(self._close_safely(key, now) for key in ordered)
+        return self._close(list(self._open), self._clock.monotonic())
 
-    def _close_safely(self, key: WindowKey, now: float) -> int:
-        """Close a window; one that cannot be closed is tried again later and holds up no other."""
-        if now < self._retry_at.get(key, 0.0):
-            return 0
+    def _close(self, keys: list[WindowKey], now: float) -> int:
+        """Close windows, some in a transaction; returns the samples that were queued.
+
+        One that cannot be closed is tried again later and holds up no other.
+        """
+        samples = 0
+        ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
+        ready.sort(key=lambda key: (key.window, key.entity, str(key.labels)))
+        for start in range(0, len(ready), CLOSINGS_AT_ONCE):
+            generation = self._buffer.generation
+            judged = [
+                one
+                for key in ready[start : start + CLOSINGS_AT_ONCE]
+                if (one := self._judge_safely(key, now)) is not None
+            ]
+            if self._buffer.close_windows([one.closing for one in judged], generation):
+                samples += sum(map(self._closed, judged))
+        if samples:
+            self._buffer.settle()
+            self._buffer.make_room()
+            self._on_queued()
+        return samples
+
+    def _judge_safely(self, key: WindowKey, now: float) -> _Judged | None:
         try:
-            samples = self._close(key)
+            judged = self._judge(key)
         except Exception:
             self._retry_at[key] = now + RETRY_SECONDS
             log.exception("a window cannot be closed", extra={"entity": key.entity})
-            return 0
-        self._open.pop(key, None)
+            return None
+        if judged is None:
+            self._open.pop(key, None)
         self._retry_at.pop(key, None)
-        return samples
+        return judged
 
-    def _close(self, key: WindowKey) -> int:
-        """Merge a window's partial profiles into outbox rows; returns the samples."""
+    def _judge(self, key: WindowKey) -> _Judged | None:
+        """Merge a window's partial profiles and apply the alerters; None where there are none."""
         partials, corrupt = self._buffer.partials(key)
         if corrupt:
             self._counters.add(Counter.ROWS_CORRUPT, corrupt)
             log.error("partial profiles are damaged", extra={"rows": corrupt})
         if not partials:
-            return 0
+            return None
         rules = self._plans.rules
         samples = merged(
             [samples_from_bytes(payload, rules.edges_of(key.entity)) for _, payload in partials],
             key,
         )
         evaluations: list[Evaluation] = []
-        if key.window.end_ns > self._buffer.closed_until(key.entity, key.labels):
+        late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
+        if not late:
             schema = rules.schema(key.entity)
             changes = schema.sample(samples) if schema is not None else None
             samples += [changes] if changes is not None else []
             evaluations = evaluate_all(rules, samples)
-        else:
-            self._counters.add(Counter.WINDOWS_LATE)
         fewest = self._settings.suppress_below
-        rows = [("sample", sample_to_bytes(sample.suppressed(fewest))) for sample in samples]
-        rows += [("evaluation", evaluation_to_bytes(evaluation)) for evaluation in evaluations]
-        self._buffer.close_window(key, partials[-1][0], rows)
+        rows = [
+            NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), _seen([sample]))
+            for sample in samples
+        ]
+        rows += [NewRow("evaluation", evaluation_to_bytes(one)) for one in evaluations]
+        closing = Closing(key, [identity for identity, _ in partials], rows)
+        return _Judged(closing, samples, evaluations, late)
+
+    def _closed(self, judged: _Judged) -> int:
+        """Count a window that is closed; returns its samples."""
+        self._open.pop(judged.closing.key, None)
         self._counters.add(Counter.WINDOWS_CLOSED)
-        self._counters.add(Counter.ROWS_QUEUED, len(rows))
-        self._counters.add(Counter.EVALUATIONS, len(evaluations))
-        breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in evaluations)
+        self._counters.add(Counter.WINDOWS_LATE, int(judged.late))
+        self._counters.add(Counter.ROWS_QUEUED, len(judged.closing.rows))
+        self._counters.add(Counter.EVALUATIONS, len(judged.evaluations))
+        breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in judged.evaluations)
         self._counters.add(Counter.BREACHES, breaches)
-        self._on_closed(samples, evaluations)
-        self._on_queued()
-        return len(samples)
+        self._on_closed(judged.samples, judged.evaluations)
+        return len(judged.samples)
+
+
+def _seen(samples: Iterable[SummarySample]) -> int:
+    """Observations that *samples* account for: each is in one service profile."""
+    return sum(sample.coverage.seen for sample in samples if sample.summary == SERVICE)
 
 
 def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySample]:

@@ -14,8 +14,9 @@ from nilometer.profile.schema import Schema
 from nilometer.sketch.histogram import edges_id
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.profiles import EdgesOf
-from nilometer.wire.services import CollectorServiceStub, GetPlanRequest, Plan
+from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.buffer import Buffer
+from nilometer_agent.ship import Collector
 
 DEADLINE_SECONDS = 5.0
 
@@ -98,15 +99,21 @@ class PlanKeeper:
         stub: Of the collector; None without one.
         names_key: Of pseudonyms; empty takes the collector's.
         declared: Schemas by entity that stand before a reference's.
+        agent: Stable name of this agent, and *instance*, 16 random bytes of this process: the
+            collector notices two processes of one name even when they have nothing to ship.
     """
 
     def __init__(
         self,
         buffer: Buffer,
-        stub: CollectorServiceStub | None,
+        stub: Collector | None,
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
+        *,
+        agent: str = "",
+        instance: bytes = b"",
     ) -> None:
+        self._agent, self._instance = agent, instance
         self._declared = declared or {}
         self._buffer = buffer
         self._stub = stub
@@ -130,11 +137,16 @@ class PlanKeeper:
         if self._stub is None or not self.entities:
             return False
         self.wanted.clear()
-        request = GetPlanRequest(entities=sorted(self.entities), version=self._version)
+        request = GetPlanRequest(
+            entities=sorted(self.entities),
+            version=self._version,
+            agent=self._agent,
+            instance=self._instance,
+        )
         try:
             plan = self._stub.GetPlan(request, timeout=DEADLINE_SECONDS)
-        except grpc.RpcError as error:
-            log.debug("plan not refreshed", extra={"reason": str(error.code())})
+        except (grpc.RpcError, OSError) as error:
+            log.debug("plan not refreshed", extra={"reason": str(error)[:200]})
             return False
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())

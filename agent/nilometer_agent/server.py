@@ -4,6 +4,8 @@ import fcntl
 import logging
 import os
 import queue
+import resource
+import secrets
 import signal
 import socket
 import stat
@@ -21,21 +23,19 @@ from nilometer.clock import NANOSECONDS, Clock, SystemClock
 from nilometer.errors import ConfigError
 from nilometer.profile.schema import Schema
 from nilometer.wire.services import (
-    CHANNEL_OPTIONS,
     SERVER_OPTIONS,
     AgentServiceServicer,
     CaptureAcknowledgement,
     CaptureBatch,
-    CollectorServiceStub,
     FlushReply,
     FlushRequest,
     StatusReply,
     StatusRequest,
-    collector_stub,
     serve_agent,
 )
-from nilometer_agent.buffer import Buffer
+from nilometer_agent.buffer import Buffer, WhenFull
 from nilometer_agent.counters import Counters
+from nilometer_agent.dial import Dial
 from nilometer_agent.engine import Arrival, Engine
 from nilometer_agent.export import AgentExports
 from nilometer_agent.plan import PlanKeeper
@@ -49,6 +49,8 @@ WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS  # a worker silent for so long is go
 MAX_STREAMS = 64  # workers of one pod
 FLUSH_SECONDS = 60.0
 STOP_SECONDS = 3.0  # for the collector to take the last rows
+SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
+DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
 
 log = logging.getLogger("nilometer.agent")
 
@@ -156,29 +158,37 @@ class Agent:
         self._lock_file = _locked(home / "agent.lock")
         try:
             _check_socket(settings.socket_path)
-            self.buffer = Buffer(home / "agent.db")
+            self.counters = Counters()
+            self.buffer = Buffer(
+                home / "agent.db",
+                self.clock,
+                self.counters,
+                max_bytes=settings.max_outbox_bytes,
+                max_memory_bytes=settings.max_memory_bytes,
+                when_full=WhenFull(settings.when_full),
+            )
         except BaseException:
             os.close(self._lock_file)
             raise
-        self.counters = Counters()
-        self._channel: grpc.Channel | None = None
-        stub: CollectorServiceStub | None = None
+        self._dial: Dial | None = None
         if settings.collector:
-            self._channel = grpc.insecure_channel(settings.collector, options=CHANNEL_OPTIONS)
-            stub = collector_stub(self._channel)
+            self._dial = Dial(settings.collector, settings.credentials)
+        instance = secrets.token_bytes(16)
         self.plans = PlanKeeper(
             self.buffer,
-            stub,
+            self._dial,
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+            agent=settings.agent_name,
+            instance=instance,
         )
         self.shipper = Shipper(
             settings.agent_name,
+            instance,
             self.buffer,
-            stub,
+            self._dial,
             self.counters,
             self.clock,
-            max_outbox_bytes=settings.max_outbox_bytes,
         )
         self._serving = False
         self.exports = AgentExports(
@@ -204,10 +214,11 @@ class Agent:
             self.otlp_in = self._otlp_in()
         self._streams: set[_Stream] = set()
         self._streams_lock = threading.Lock()
-        self._idle_since = self.clock.monotonic()
+        self._idle_since = self._started = self.clock.monotonic()
         self._had_workers = False
         self._stop = threading.Event()
         self._stopped = False
+        self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
         self.health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"), options=SERVER_OPTIONS
@@ -236,26 +247,36 @@ class Agent:
         self.engine.start()
         self.shipper.start()
         self.exports.start()
+        self._planner.start()
         self._server.start()
         if self.otlp_in is not None:
             self.otlp_in.start()
         self._serving = True
-        for name in ("", "nilometer.v1.AgentService"):
-            self.health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._say_health()
         log.info("agent ready", extra={"socket": str(path)})
 
     def wait(self) -> None:
         """Serve until `request_stop`, or until idle where that was asked for."""
-        next_plan = 0.0
-        while not self._stop.is_set():
-            now = self.clock.monotonic()
-            if now >= next_plan or self.plans.wanted.is_set():
-                answered = self.plans.refresh()
-                next_plan = now + (self.settings.plan_seconds if answered else 1.0)
-            if self.settings.until_idle and self._idle_for(now) > self.settings.idle_seconds:
+        while not self._stop.wait(0.05):
+            self._say_health()
+            idle = self._idle_for(self.clock.monotonic())
+            if self.settings.until_idle and idle > self.settings.idle_seconds:
                 log.info("no worker is left")
                 return
-            self._stop.wait(0.05)
+
+    def _plan(self) -> None:
+        """Keep the plan fresh, in a thread of its own: a collector may take its time."""
+        while not self._stop.is_set():
+            answered = self.plans.refresh()
+            self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
+
+    def _say_health(self) -> None:
+        """Liveness, readiness, and whether what is acknowledged survives."""
+        alive = self.engine.is_alive
+        states = {"": alive, SERVICE: alive, DURABLE: alive and self.buffer.durable}
+        for name, serving in states.items():
+            answer = health_pb2.HealthCheckResponse
+            self.health.set(name, answer.SERVING if serving else answer.NOT_SERVING)
 
     def request_stop(self) -> None:
         """Let `wait` return. Safe in a signal handler."""
@@ -268,6 +289,7 @@ class Agent:
         self._stopped = True
         self._stop.set()
         self._serving = False
+        self.plans.wanted.set()
         self.health.enter_graceful_shutdown()
         self._server.stop(grace=0.5).wait(2.0)
         if self.otlp_in is not None:
@@ -275,8 +297,8 @@ class Agent:
         self.engine.stop(timeout=30.0)
         self.shipper.stop(STOP_SECONDS)
         self.exports.stop(STOP_SECONDS)
-        if self._channel is not None:
-            self._channel.close()
+        if self._dial is not None:
+            self._dial.close()
         self.buffer.close()
         os.close(self._lock_file)
 
@@ -298,20 +320,33 @@ class Agent:
 
     def status(self) -> StatusReply:
         """What the agent holds and has done."""
-        counters = self.counters.snapshot()
-        counters["rows_in_outbox"] = self.buffer.queued()
         with self._streams_lock:
             workers = sorted(stream.worker.hex() for stream in self._streams)
         return StatusReply(
             version=nilometer.__version__,
             agent=self.settings.agent_name,
             epoch=self.buffer.epoch,
-            counters=counters,
+            counters=self.counters.snapshot(),
+            gauges=self.gauges(),
             workers=workers,
             data_directory=str(self.settings.home),
             collector=self.settings.collector,
             collector_state=self.shipper.state.value,
+            collector_reason=self.shipper.reason,
+            duplicate=self.shipper.duplicate,
+            uptime_seconds=self.clock.monotonic() - self._started,
         )
+
+    def gauges(self) -> dict[str, int]:
+        """What is held now and what it costs, by the names of docs/telemetry.md."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            **self.buffer.gauges(),
+            "batches_uncommitted": self.engine.uncommitted,
+            "workers": len(self._streams),
+            "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
+            "resident_bytes": _resident_bytes(),
+        }
 
     def _idle_for(self, now: float) -> float:
         with self._streams_lock:
@@ -348,6 +383,14 @@ def _locked(path: Path) -> int:
             f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
         ) from error
     return lock
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:  # not Linux: the peak is the next best
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _check_socket(path: Path) -> None:

@@ -12,6 +12,7 @@ from nilometer.errors import ConfigError
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
 from nilometer.settings import Settings
+from nilometer_agent.dial import SYSTEM, Credentials
 
 PREFIX = "NILOMETER_AGENT_"
 
@@ -32,7 +33,18 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         idle_close_seconds: Wall time without data after which an ended window closes anyway.
         commit_seconds: Longest time a worker waits for its acknowledgement.
         plan_seconds: How often references and alerters are asked for.
-        max_outbox_bytes: Cap for what waits for the collector; the oldest goes first, counted.
+        tls_ca: Certificates that may have signed the collector's, PEM; ``system`` for those of
+            this machine; empty speaks without TLS, to loopback or a network that is trusted.
+        tls_certificate: This agent's certificate, for a collector that asks for one; PEM. Files
+            are read again when they change.
+        tls_key: Key of it, PEM.
+        tls_server_name: Name in the collector's certificate, where it is not the address's.
+        token_file: File with this agent's token; only with ``tls_ca``, or to loopback.
+        max_outbox_bytes: Cap of the file that holds what waits for the collector, and never more
+            than half of what the disk has free.
+        max_memory_bytes: Cap for what is held in memory while the disk cannot be used.
+        when_full: ``drop_oldest`` drops the rows that wait longest, counted; ``refuse`` keeps
+            them, acknowledges nothing new, and lets the workers count what they lose.
         readable_categories: Patterns of summaries whose category names may be stored; names that
             a reference published are readable anyway, all others become pseudonyms.
         names_key: Secret of the pseudonyms; empty takes the collector's. Without either, names
@@ -81,7 +93,14 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     idle_close_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
     commit_seconds: Annotated[float, Meta(ge=0.01, le=1.0)] = 0.5
     plan_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 10.0
+    tls_ca: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    tls_server_name: str = ""
+    token_file: str = ""
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
+    max_memory_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 16 << 20
+    when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
     readable_categories: tuple[str, ...] = ()
     names_key: str = ""
     suppress_below: Annotated[int, Meta(ge=1)] = 5
@@ -107,6 +126,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         Segments.of(self.segments)
+        self._check_credentials()
         unknown = set(self.reductions) - set(REDUCTIONS)
         if unknown:
             raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")
@@ -116,6 +136,33 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"
             )
+
+    def _check_credentials(self) -> None:
+        if self.tls_certificate and not self.tls_ca:
+            raise ConfigError(
+                f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the collector's"
+            )
+        host = self.collector.rpartition(":")[0].strip("[]")
+        here = host in {"", "localhost", "::1"} or host.startswith("127.")
+        if self.token_file and not self.tls_ca and not here:
+            raise ConfigError(
+                f"token_file = {self.token_file!r}: needs tls_ca; a token is not sent in the clear"
+            )
+        for name in ("tls_ca", "tls_certificate", "tls_key", "token_file"):
+            path = getattr(self, name)
+            if path and not (name == "tls_ca" and path == SYSTEM) and not Path(path).is_file():
+                raise ConfigError(f"{name} = {path!r}: there is no such file")
+
+    @property
+    def credentials(self) -> Credentials:
+        """What the collector is shown."""
+        return Credentials(
+            ca=self.tls_ca,
+            certificate=self.tls_certificate,
+            key=self.tls_key,
+            token=self.token_file,
+            server_name=self.tls_server_name,
+        )
 
     @property
     def home(self) -> Path:

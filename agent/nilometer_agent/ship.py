@@ -1,37 +1,40 @@
 """From the outbox to the collector: oldest first, for ever, forgetting only what it has.
 
-Between attempts the wait is a full-jitter backoff of 1 to 60 s. What the collector rejects for
-good goes to quarantine, so that one bad row does not block every later one.
+| what the collector says | what becomes of the rows |
+|---|---|
+| stored, or stored before | forgotten |
+| a row is rejected | that row goes to quarantine, the others are forgotten |
+| the batch is too large | half of it is tried; a single row that is too large goes to quarantine |
+| the call fails whatever it holds, and another row passes | the one row goes to quarantine |
+| not now (down, slow, overloaded) | kept; tried again after a jittered wait, or the one asked for |
+| not you (token, certificate, version) | kept; tried again as above; the state says which |
 """
 
 import logging
-import random
 import threading
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any, Protocol
 
 import grpc
 
 from nilometer.clock import Clock
 from nilometer.errors import BatchRejected, CollectorUnavailable, ShipError
-from nilometer.wire.services import CollectorServiceStub, Row, ShipRequest
+from nilometer.wire.services import Row, ShipRequest
+from nilometer_agent.backoff import Backoff
 from nilometer_agent.buffer import Buffer, OutboxRow
 from nilometer_agent.counters import Counter, Counters
+from nilometer_agent.dial import Reach
+from nilometer_agent.ledger import PAYLOAD_VERSION
 
 MAX_ROWS = 500
 MAX_BYTES = 1 << 20  # of payloads in one call
 DEADLINE_SECONDS = 10.0
-BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
 IDLE_SECONDS = 1.0
-DROP_ROWS = 1000  # at a time, when the outbox is over its cap
+SUSPECT_FAILURES = 3  # of one batch, after which its rows are tried apart
+MAX_REASON_CHARACTERS = 200
 
 log = logging.getLogger("nilometer.agent")
-
-_PERMANENT = {
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.UNIMPLEMENTED,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNAUTHENTICATED,
-}
 
 
 class CollectorState(Enum):
@@ -41,7 +44,43 @@ class CollectorState(Enum):
     CONNECTING = "connecting"
     READY = "ready"
     UNAVAILABLE = "unavailable"
-    REFUSED = "refused"  # it answers, but not to us: wrong version, or not allowed
+    OVERLOADED = "overloaded"  # it asked us to wait
+    AUTH_ERROR = "auth_error"  # it does not know our token or certificate, or not for this name
+    TLS_ERROR = "tls_error"  # the handshake fails: a certificate expired, or of another CA
+    VERSION_ERROR = "version_error"  # it does not have the method
+    REFUSED = "refused"  # it answers, but not to what we send
+
+
+_STATES: Mapping[grpc.StatusCode, CollectorState] = {
+    grpc.StatusCode.UNAUTHENTICATED: CollectorState.AUTH_ERROR,
+    grpc.StatusCode.PERMISSION_DENIED: CollectorState.AUTH_ERROR,
+    grpc.StatusCode.UNIMPLEMENTED: CollectorState.VERSION_ERROR,
+    grpc.StatusCode.INVALID_ARGUMENT: CollectorState.REFUSED,
+    grpc.StatusCode.FAILED_PRECONDITION: CollectorState.REFUSED,
+}
+# May be the fault of one row: the far side could not even read the batch.
+_SUSPECT = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DATA_LOSS,
+}
+
+
+class Collector(Protocol):
+    """What the shipper and the plan need of the way to the collector."""
+
+    def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
+        """Store rows."""
+        ...
+
+    def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
+        """References and alerters."""
+        ...
+
+    def probe(self) -> tuple[Reach, str]:
+        """What stands at the address."""
+        ...
 
 
 class Shipper:
@@ -49,35 +88,39 @@ class Shipper:
 
     Args:
         agent: Stable name of this agent.
+        instance: 16 random bytes that name this process.
         buffer: Where the rows are.
-        stub: The collector; None where none is set.
+        collector: The way there; None where none is set.
         counters: What is counted.
         clock: Monotonic time.
-        max_outbox_bytes: Over it the oldest rows are dropped, counted.
+        backoff: Waits between attempts.
     """
 
     def __init__(
         self,
         agent: str,
+        instance: bytes,
         buffer: Buffer,
-        stub: CollectorServiceStub | None,
+        collector: Collector | None,
         counters: Counters,
         clock: Clock,
-        *,
-        max_outbox_bytes: int,
+        backoff: Backoff | None = None,
     ) -> None:
         self._agent = agent
+        self._instance = instance
         self._buffer = buffer
-        self._stub = stub
+        self._collector = collector
         self._counters = counters
         self._clock = clock
-        self._max_outbox_bytes = max_outbox_bytes
-        self._random = random.Random()  # noqa: S311  jitter, not a secret
-        self._failures = 0
+        self._backoff = backoff or Backoff()
+        self._most = MAX_ROWS
+        self._suspected = 0  # failures in a row that may be a row's fault
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
-        self.state = CollectorState.UNSET if stub is None else CollectorState.CONNECTING
+        self.state = CollectorState.UNSET if collector is None else CollectorState.CONNECTING
+        self.reason = ""  # of the state, for `nilometer doctor`
+        self.duplicate = False  # the collector sees another process under our name
 
     def start(self) -> None:
         """Begin."""
@@ -97,100 +140,220 @@ class Shipper:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
-        while self._stub is not None and self._clock.monotonic() < until:
+        while self._collector is not None and self._clock.monotonic() < until:
             try:
-                if not self.ship_once():
+                if not self.ship_once(until - self._clock.monotonic()):
                     return
             except ShipError:
                 return
 
-    def ship_once(self) -> int:
+    def ship_once(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
         """Send one batch of the oldest rows; returns how many left the outbox.
 
         Raises:
             CollectorUnavailable: The rows are kept; try again.
             BatchRejected: The collector answers, but not to us; the rows are kept.
         """
-        rows, corrupt = self._buffer.oldest(MAX_ROWS, MAX_BYTES)
+        rows, corrupt = self._buffer.oldest(self._most, MAX_BYTES)
         if corrupt:
             self._counters.add(Counter.ROWS_CORRUPT, len(corrupt))
-            self._buffer.acknowledge(corrupt, dict.fromkeys(corrupt, "checksum"))
+            self._buffer.acknowledge([], {}, corrupt)
         if not rows:
             return len(corrupt)
-        rejected = self._send(rows)
-        self._buffer.acknowledge([row.sequence for row in rows], rejected)
-        self._counters.add(Counter.ROWS_REJECTED, len(rejected))
-        self._counters.add(Counter.ROWS_ACKNOWLEDGED, len(rows) - len(rejected))
+        messages, rejected = _to_wire(rows)
+        if messages:
+            try:
+                rejected |= self._send(rows, messages, deadline_seconds)
+            except _TooLarge as error:
+                return len(corrupt) + self._halve(rows, str(error))
+            except _Suspect as error:
+                return len(corrupt) + self._tell_apart(rows, error, deadline_seconds)
+        self._forget(rows, rejected)
+        self._most = min(self._most * 2, MAX_ROWS)
+        self._suspected = 0
         return len(rows) + len(corrupt)
 
-    def _send(self, rows: list[OutboxRow]) -> dict[int, str]:
-        if self._stub is None:
+    def _forget(self, rows: list[OutboxRow], rejected: Mapping[int, str]) -> None:
+        self._buffer.acknowledge(rows, rejected)
+        bad = sum(row.observations for row in rows if row.id in rejected)
+        good = sum(row.observations for row in rows) - bad
+        self._counters.add(Counter.ROWS_REJECTED, len(rejected))
+        self._counters.add(Counter.ROWS_ACKNOWLEDGED, len(rows) - len(rejected))
+        self._counters.add(Counter.OBSERVATIONS_REJECTED, bad)
+        self._counters.add(Counter.OBSERVATIONS_ACKNOWLEDGED, good)
+        for row in rows:
+            if row.id in rejected:
+                log.error(
+                    "a row is in quarantine",
+                    extra={"sequence": row.sequence, "reason": rejected[row.id]},
+                )
+
+    def _send(
+        self, rows: list[OutboxRow], messages: list[Row], deadline_seconds: float
+    ) -> dict[int, str]:
+        """Ship; the rejected by id."""
+        if self._collector is None:
             raise CollectorUnavailable("no collector is set")
         request = ShipRequest(
             agent=self._agent,
-            epoch=self._buffer.epoch,
+            instance=self._instance,
+            epoch=rows[0].epoch,
             oldest_held=rows[0].sequence,
-            rows=[_to_wire(row) for row in rows],
+            rows=messages,
         )
         try:
-            reply = self._stub.Ship(request, timeout=DEADLINE_SECONDS)
+            reply = self._collector.Ship(request, timeout=deadline_seconds)
+        except OSError as error:  # a file of credentials cannot be read
+            self._counters.add(Counter.SHIP_FAILURES)
+            raise _Failed(CollectorState.TLS_ERROR, str(error)) from error
         except grpc.RpcError as error:
             self._counters.add(Counter.SHIP_FAILURES)
-            code = error.code()
-            if code in _PERMANENT:
-                raise BatchRejected(f"{code.name}: {error.details()}") from error
-            raise CollectorUnavailable(f"{code.name}: {error.details()}") from error
-        return {row.sequence: row.reason for row in reply.rejected}
+            raise self._told(error) from error
+        if reply.duplicate and not self.duplicate:
+            log.error("another agent ships under this name", extra={"agent": self._agent})
+        self.duplicate = reply.duplicate
+        ids = {row.sequence: row.id for row in rows}
+        return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
+
+    def _told(self, error: Any) -> Exception:
+        """What a failed call means."""
+        code, text = error.code(), f"{error.code().name}: {error.details()}"
+        asked = _asked_seconds(error)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if "larger than max" in (error.details() or "") or (not asked and "too large" in text):
+                return _TooLarge(text)
+            return _Failed(CollectorState.OVERLOADED, text, asked)
+        if code in _SUSPECT:
+            self._suspected += 1
+            if self._suspected >= SUSPECT_FAILURES:
+                return _Suspect(_STATES.get(code, CollectorState.UNAVAILABLE), text)
+        if code in _STATES:
+            return _Refused(_STATES[code], text, asked)
+        return _Failed(CollectorState.UNAVAILABLE, text, asked)
+
+    def _halve(self, rows: list[OutboxRow], reason: str) -> int:
+        if len(rows) == 1:
+            self._forget(rows, {rows[0].id: f"too large: {reason}"[:MAX_REASON_CHARACTERS]})
+            return 1
+        self._most = len(rows) // 2
+        return self.ship_once()
+
+    def _tell_apart(self, rows: list[OutboxRow], error: "_Suspect", deadline: float) -> int:
+        """Find the row that no call survives: it is one where a later row passes.
+
+        Without such a proof nothing goes to quarantine: the collector may be at fault.
+        """
+        if len(rows) > 1:
+            self._most = len(rows) // 2
+            return self.ship_once(deadline)
+        self._most = 1
+        both, _ = self._buffer.oldest(2, MAX_BYTES)
+        others = [row for row in both if row.id != rows[0].id]
+        messages, _ = _to_wire(others)
+        if not messages:
+            raise _Refused(error.state, str(error))
+        try:
+            # The poison row stays below this one: the mark of what is held must not pass it.
+            self._send([rows[0], *others], messages, deadline)
+        except (_Suspect, _TooLarge):
+            raise _Refused(error.state, str(error)) from error
+        self._forget(rows, {rows[0].id: f"unreadable: {error}"[:MAX_REASON_CHARACTERS]})
+        self._suspected = 0
+        return 1
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._bound()
+            self._buffer.make_room()
             wait = IDLE_SECONDS
-            if self._stub is not None:
+            failed = False
+            if self._collector is not None:
                 try:
                     sent = self.ship_once()
                 except ShipError as error:
-                    wait = self._after_failure(error)
+                    failed, wait = True, self._after_failure(error)
                 except Exception:
                     log.exception("a ship step failed")
-                    wait = BACKOFF_SECONDS[0]
+                    failed, wait = True, self._backoff.fail()
                 else:
-                    self._failures = 0
+                    self._backoff.succeed()
                     if sent:
-                        self.state = CollectorState.READY
+                        self._set_state(CollectorState.READY, "")
                         continue
-            self._wake.wait(wait)
-            if self._failures == 0:
-                self._wake.clear()
-            elif self._wake.is_set() and not self._stopping.is_set():
-                # New rows do not shorten a backoff: the collector is away.
-                self._wake.clear()
+            # New rows end an idle wait, never a backoff: the collector is away.
+            if failed:
                 self._stopping.wait(wait)
+            else:
+                self._wake.wait(wait)
+            self._wake.clear()
 
     def _after_failure(self, error: ShipError) -> float:
-        refused = isinstance(error, BatchRejected)
-        state = CollectorState.REFUSED if refused else CollectorState.UNAVAILABLE
-        if state is not self.state:
-            log.warning("rows kept", extra={"state": state.value, "reason": str(error)[:200]})
-        self.state = state
-        least, most = BACKOFF_SECONDS
-        bound = min(least * 2**self._failures, most)
-        self._failures = min(self._failures + 1, 16)
-        return self._random.uniform(0.0, bound)
+        state, asked = CollectorState.UNAVAILABLE, 0.0
+        if isinstance(error, _Failed | _Refused):
+            state, asked = error.state, error.asked_seconds
+        reason = str(error)
+        if state is CollectorState.UNAVAILABLE and self._collector is not None:
+            reach, why = self._collector.probe()
+            if reach is Reach.TLS:
+                state, reason = CollectorState.TLS_ERROR, why
+        self._set_state(state, reason)
+        return self._backoff.fail(asked)
 
-    def _bound(self) -> None:
-        while self._buffer.used_bytes() > self._max_outbox_bytes:
-            dropped = self._buffer.drop_oldest(DROP_ROWS)
-            if not dropped:
-                return
-            self._counters.add(Counter.ROWS_DROPPED_FOR_SPACE, dropped)
-            log.error("outbox is over its cap", extra={"rows_dropped": dropped})
+    def _set_state(self, state: CollectorState, reason: str) -> None:
+        if state is not self.state and state is not CollectorState.READY:
+            log.warning("rows kept", extra={"state": state.value, "reason": reason[:200]})
+        self.state, self.reason = state, reason[:MAX_REASON_CHARACTERS]
 
 
-def _to_wire(row: OutboxRow) -> Row:
-    message = Row(sequence=row.sequence)
-    if row.kind == "sample":
-        message.sample.ParseFromString(row.payload)
-    else:
-        message.evaluation.ParseFromString(row.payload)
-    return message
+class _Failed(CollectorUnavailable):
+    """Not now."""
+
+    def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.state, self.asked_seconds = state, asked_seconds
+
+
+class _Refused(BatchRejected):
+    """Not us."""
+
+    def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.state, self.asked_seconds = state, asked_seconds
+
+
+class _Suspect(_Refused):
+    """The same batch failed often enough to look at its rows one by one."""
+
+
+class _TooLarge(Exception):
+    """The batch is over a limit of the far side."""
+
+
+def _asked_seconds(error: Any) -> float:
+    """How long the far side asked us to wait: ``retry-after`` of its trailing metadata."""
+    for key, value in error.trailing_metadata() or ():
+        try:
+            if key == "retry-after":
+                return max(float(value), 0.0)
+            if key == "grpc-retry-pushback-ms":
+                return max(float(value) / 1000, 0.0)
+        except ValueError:
+            return 0.0
+    return 0.0
+
+
+def _to_wire(rows: list[OutboxRow]) -> tuple[list[Row], dict[int, str]]:
+    """Messages of what can be read, and reasons by id of what cannot."""
+    messages, rejected = [], {}
+    for row in rows:
+        message = Row(sequence=row.sequence)
+        content = message.sample if row.kind == "sample" else message.evaluation
+        if row.version > PAYLOAD_VERSION:
+            rejected[row.id] = f"unreadable: payload of version {row.version}"
+            continue
+        try:
+            content.ParseFromString(row.payload)
+        except Exception as error:  # protobuf's own error has no public base
+            rejected[row.id] = f"unreadable: {error}"[:MAX_REASON_CHARACTERS]
+            continue
+        messages.append(message)
+    return messages, rejected

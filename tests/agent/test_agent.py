@@ -186,7 +186,7 @@ def test_a_lost_reply_counts_once(
     post(middleware, [{"amount": 1}] * 50)
     finish(middleware)
     agents[0].flush()
-    eventually(lambda: agents[0].count("rows_in_outbox") == 0, timeout=20)
+    eventually(lambda: agents[0].status().gauges["rows_in_outbox"] == 0, timeout=20)
     assert far_side.seen(ENTITY) == 50
     assert far_side.repeated > 0  # the hard path ran
     assert agents[0].count("ship_failures") == 2

@@ -11,7 +11,7 @@ from nilometer.capture.observation import pack
 from nilometer.testing import SteppedClock, eventually
 from nilometer.wire.profiles import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
-from nilometer_agent.buffer import Buffer, WindowKey
+from nilometer_agent.buffer import Buffer, Delta
 from nilometer_agent.counters import Counters
 from nilometer_agent.engine import Arrival, Engine
 from nilometer_agent.plan import PlanKeeper
@@ -35,7 +35,7 @@ class FailingBuffer(Buffer):
 
     def commit_deltas(
         self,
-        deltas: Sequence[tuple[WindowKey, bytes]],
+        deltas: Sequence[Delta],
         sequences: Mapping[bytes, int],
         now_ns: int,
     ) -> None:

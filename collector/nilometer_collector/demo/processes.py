@@ -120,7 +120,7 @@ class Processes:
 
         def shipped() -> bool:
             status = self.agent_status()
-            return status is not None and status.counters["rows_in_outbox"] == 0
+            return status is not None and status.gauges["rows_in_outbox"] == 0
 
         self._wait("observations", arrived, SETTLE_SECONDS)
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:

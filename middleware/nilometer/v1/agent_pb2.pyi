@@ -56,8 +56,15 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state")
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds")
     class CountersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class GaugesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +79,10 @@ class StatusReply(_message.Message):
     DATA_DIRECTORY_FIELD_NUMBER: _ClassVar[int]
     COLLECTOR_FIELD_NUMBER: _ClassVar[int]
     COLLECTOR_STATE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTOR_REASON_FIELD_NUMBER: _ClassVar[int]
+    GAUGES_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
     version: str
     agent: str
     epoch: bytes
@@ -80,7 +91,11 @@ class StatusReply(_message.Message):
     data_directory: str
     collector: str
     collector_state: str
-    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ...) -> None: ...
+    collector_reason: str
+    gauges: _containers.ScalarMap[str, int]
+    duplicate: bool
+    uptime_seconds: float
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ...) -> None: ...
 
 class FlushRequest(_message.Message):
     __slots__ = ()

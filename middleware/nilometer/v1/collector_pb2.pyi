@@ -19,19 +19,21 @@ class Row(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., sample: _Optional[_Union[_summary_pb2.SummarySample, _Mapping]] = ..., evaluation: _Optional[_Union[_alert_pb2.Evaluation, _Mapping]] = ...) -> None: ...
 
 class ShipRequest(_message.Message):
-    __slots__ = ("agent", "epoch", "oldest_held", "rows")
+    __slots__ = ("agent", "epoch", "oldest_held", "rows", "instance")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     OLDEST_HELD_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     agent: str
     epoch: bytes
     oldest_held: int
     rows: _containers.RepeatedCompositeFieldContainer[Row]
-    def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ...) -> None: ...
+    instance: bytes
+    def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class ShipReply(_message.Message):
-    __slots__ = ("rejected",)
+    __slots__ = ("rejected", "duplicate")
     class Rejected(_message.Message):
         __slots__ = ("sequence", "reason")
         SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -40,16 +42,22 @@ class ShipReply(_message.Message):
         reason: str
         def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
     REJECTED_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     rejected: _containers.RepeatedCompositeFieldContainer[ShipReply.Rejected]
-    def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ...) -> None: ...
+    duplicate: bool
+    def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ..., duplicate: bool = ...) -> None: ...
 
 class GetPlanRequest(_message.Message):
-    __slots__ = ("entities", "version")
+    __slots__ = ("entities", "version", "agent", "instance")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedScalarFieldContainer[str]
     version: str
-    def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ...) -> None: ...
+    agent: str
+    instance: bytes
+    def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("version", "unchanged", "references", "alerters", "names_key")

@@ -1,0 +1,188 @@
+"""The rows of a damaged SQLite file, read from its pages alone.
+
+No schema, no tree and no free list is trusted: every page that looks like a leaf of a table is
+taken apart, and a row counts when its checksum - which covers the name of its table, its place
+and all its columns - is right. The write-ahead log is followed as far as its own checksums hold,
+as SQLite does. Since deleted rows are overwritten (``secure_delete``), what is found is what was
+there.
+
+Source: https://www.sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nilometer_agent.ledger import PAGE_BYTES, TABLES, intact
+
+HEADER_BYTES = 100  # of the file, before the first page's content
+LEAF = 0x0D  # a leaf of a table
+WAL_MAGIC = (0x377F0682, 0x377F0683)  # little- and big-endian checksums
+WAL_HEADER = struct.Struct(">8I")
+FRAME_HEADER = struct.Struct(">6I")
+MAX_PAYLOAD_BYTES = 64 << 20  # of a row; a longer one is damage
+FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # of serial types 0 to 6
+
+Row = tuple[str, tuple[Any, ...]]
+
+
+def salvage(database: Path) -> Iterator[Row]:
+    """(table, (id, columns)) of every sound row in *database* and its log, each once."""
+    pages = _pages(database)
+    seen: set[tuple[str, int]] = set()
+    for number in sorted(pages):
+        for row in _rows_of(number, pages):
+            place = (row[0], row[1][0])
+            if place not in seen:
+                seen.add(place)
+                yield row
+
+
+def _pages(database: Path) -> Mapping[int, bytes]:
+    """The newest content of every page, by its number from 1."""
+    content = _read(database)
+    pages = {
+        index // PAGE_BYTES + 1: content[index : index + PAGE_BYTES].ljust(PAGE_BYTES, b"\0")
+        for index in range(0, len(content), PAGE_BYTES)
+    }
+    pages.update(_logged(_read(database.with_name(database.name + "-wal"))))
+    return pages
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _logged(log: bytes) -> dict[int, bytes]:
+    """Pages of the log up to its last whole transaction."""
+    committed: dict[int, bytes] = {}
+    pending: dict[int, bytes] = {}
+    if len(log) < WAL_HEADER.size:
+        return committed
+    magic, _, size, _, *salts, first, second = WAL_HEADER.unpack_from(log)
+    if magic not in WAL_MAGIC or size != PAGE_BYTES:
+        return committed
+    order = "<" if magic == WAL_MAGIC[0] else ">"
+    sums = _summed(order, log[:24], (0, 0))
+    if sums != (first, second):
+        return committed
+    frame = FRAME_HEADER.size + PAGE_BYTES
+    for start in range(WAL_HEADER.size, len(log) - frame + 1, frame):
+        number, pages_after, *rest = FRAME_HEADER.unpack_from(log, start)
+        content = log[start + FRAME_HEADER.size : start + frame]
+        sums = _summed(order, log[start : start + 8] + content, sums)
+        if rest[:2] != salts or sums != tuple(rest[2:]):
+            break
+        pending[number] = content
+        if pages_after:
+            committed.update(pending)
+            pending = {}
+    return committed
+
+
+def _summed(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int]:
+    """The log's running checksum."""
+    one, two = sums
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = (one + even + two) & 0xFFFFFFFF
+        two = (two + odd + one) & 0xFFFFFFFF
+    return one, two
+
+
+def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[Row]:
+    page = pages[number]
+    start = HEADER_BYTES if number == 1 else 0
+    if page[start] != LEAF:
+        return
+    cells = int.from_bytes(page[start + 3 : start + 5], "big")
+    for index in range(min(cells, (PAGE_BYTES - start - 8) // 2)):
+        at = start + 8 + 2 * index
+        try:
+            identity, columns = _cell(page, int.from_bytes(page[at : at + 2], "big"), pages)
+        except (IndexError, ValueError, KeyError, struct.error):
+            continue
+        # The id is a column without content in the record; the checksum comes after it.
+        for table, names in TABLES.items():
+            if len(columns) != len(names) + 2:
+                continue
+            crc, *values = columns[1:]
+            if intact(table, identity, crc, values):
+                yield table, (identity, *values)
+                break
+
+
+def _cell(page: bytes, at: int, pages: Mapping[int, bytes]) -> tuple[int, list[Any]]:
+    """The row id and the columns of the cell that starts at *at*."""
+    size, at = _varint(page, at)
+    identity, at = _varint(page, at)
+    if not 0 < size <= MAX_PAYLOAD_BYTES:
+        raise ValueError(size)
+    most = PAGE_BYTES - 35  # U - 35 of the source: more goes to overflow pages
+    if size <= most:
+        record = page[at : at + size]
+    else:
+        least = (PAGE_BYTES - 12) * 32 // 255 - 23
+        here = least + (size - least) % (PAGE_BYTES - 4)
+        here = here if here <= most else least
+        record = page[at : at + here] + _overflow(page, at + here, size - here, pages)
+    if len(record) != size:
+        raise ValueError(size)
+    return identity, _columns(record)
+
+
+def _overflow(page: bytes, at: int, left: int, pages: Mapping[int, bytes]) -> bytes:
+    parts = []
+    following = int.from_bytes(page[at : at + 4], "big")
+    while left > 0:
+        content = pages[following]
+        parts.append(content[4 : 4 + left])
+        left -= PAGE_BYTES - 4
+        following = int.from_bytes(content[:4], "big")
+    return b"".join(parts)
+
+
+def _columns(record: bytes) -> list[Any]:
+    head, at = _varint(record, 0)
+    types = []
+    while at < head:
+        serial, at = _varint(record, at)
+        types.append(serial)
+    values: list[Any] = []
+    for serial in types:
+        value, at = _value(record, at, serial)
+        values.append(value)
+    if at != len(record):
+        raise ValueError(at)
+    return values
+
+
+def _value(record: bytes, at: int, serial: int) -> tuple[Any, int]:
+    """A column and where the next one starts."""
+    if serial >= 12:
+        end = at + (serial - 12) // 2
+        if end > len(record):
+            raise ValueError(end)
+        content = record[at:end]
+        return (content.decode() if serial % 2 else content), end
+    if serial in (8, 9):
+        return serial - 8, at
+    if serial == 7:
+        return struct.unpack_from(">d", record, at)[0], at + 8
+    end = at + FIXED_BYTES[serial]
+    return (int.from_bytes(record[at:end], "big", signed=True) if serial else None), end
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for index in range(8):
+        byte = content[at + index]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + index + 1
+    value = value << 8 | content[at + 8]
+    return value - (1 << 64) if value >> 63 else value, at + 9
