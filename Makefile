@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto settings bench quality format clean telemetry e2e
+.PHONY: help demo test check lint types layers generated web proto settings bench quality faults format clean telemetry e2e
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,9 @@ bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java
 	$(BIN)/python -m benchmarks accuracy
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality -rA
+
+faults: $(VENV)/.installed-test ## Kills, power loss, bad disks and wires for hours; a table with seeds
+	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 format: $(VENV)/.installed-check ## Apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .

@@ -13,7 +13,7 @@ class Backoff:
 
     Full jitter scatters those whom one outage stopped in the same second. Kept up for ever it
     would also double their rate just when the collector returns, since half of its waits are
-    short; so after two rounds at the most an agent keeps its phase and waits 48 to 60 s.
+    short; so after two rounds at the most an agent keeps its phase and waits 57 to 60 s.
     `test_a_thousand_agents_come_back_apart` holds the peak to twice the mean.
 
     Args:
@@ -33,7 +33,7 @@ class Backoff:
         bound = min(LEAST_SECONDS * 2.0 ** min(self.failures, 16), MOST_SECONDS)
         at_most = self.failures - 6  # rounds at the most: 1 s doubled 6 times is over it
         self.failures += 1
-        least = 0.8 * bound if at_most >= SPREAD_ROUNDS else 0.0
+        least = 0.95 * bound if at_most >= SPREAD_ROUNDS else 0.0
         wait = self._random.uniform(least, bound)
         if asked_seconds > 0:
             return min(asked_seconds, MOST_ASKED_SECONDS) + wait

@@ -180,15 +180,13 @@ class Buffer:
 
     # What the engine and the shipper do
 
-    def commit_deltas(
-        self, deltas: Sequence[Delta], sequences: Mapping[bytes, int], now_ns: int
-    ) -> None:
+    def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
         """Store partial profiles and the batches they contain: all of it, or none."""
-        self._store(lambda ledger: ledger.commit_deltas(deltas, sequences, now_ns))
+        self._store(lambda ledger: ledger.commit_deltas(deltas, sequences))
 
-    def forget_workers(self, before_ns: int) -> None:
-        """Forget workers that were last seen before *before_ns*: they will not send again."""
-        self._write(lambda ledger: ledger.forget_workers(before_ns))
+    def forget_workers(self, keep: int) -> None:
+        """Forget all workers but the *keep* that were heard last: the others are gone."""
+        self._write(lambda ledger: ledger.forget_workers(keep))
 
     def partials(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
         """(id, payload) of a window's partial profiles, and how many fail their checksum."""
@@ -496,7 +494,7 @@ class Buffer:
         """
         log.error("going on in memory: what is acknowledged now does not survive this process")
         self._doubtful = (ledger.commits_stored, doubtful)
-        marks = list(ledger.marks(self._clock.now_ns()))
+        marks = list(ledger.marks())
         kept, left = _within(rows or (), self._max_memory_bytes * SALVAGED_SHARE)
         if left.rows:
             self._lose(left, Counter.ROWS_DROPPED_FOR_SPACE)

@@ -114,7 +114,7 @@ class Dial:
             first = raw.recv(1)
             if first and first[0] in (TLS_ALERT, TLS_HANDSHAKE):
                 return Reach.TLS, "the collector wants TLS; set tls_ca"
-            return (Reach.ANSWERS, "") if first else (Reach.TLS, "closed without a word of HTTP/2")
+            return (Reach.ANSWERS, "") if first else (Reach.DOWN, "closed without a word")
         context = ssl.create_default_context()
         if self._credentials.ca != SYSTEM:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -215,6 +215,8 @@ class Engine:
             self._commit()
             self._close_due(now)
             self._buffer.tend()
+            # From here, not from before: a slow disk must leave time to receive in between.
+            self._commit_at = self._clock.monotonic() + self._settings.commit_seconds
 
     # Receiving
 
@@ -308,7 +310,7 @@ class Engine:
                 Delta(key, samples_to_bytes(samples), _seen(samples))
                 for key, samples, _ in self._taken
             ]
-            self._buffer.commit_deltas(deltas, self._pending, self._clock.now_ns())
+            self._buffer.commit_deltas(deltas, self._pending)
             self._counters.add(Counter.COMMITS)
         self._count_disarmed()
         taken, self._taken = self._taken, []
@@ -356,10 +358,17 @@ class Engine:
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
         due = []
+        # However the wall clock jumps: a window is over when nothing came for longer than it is.
+        longest = (
+            self._settings.window_seconds
+            + self._settings.grace_seconds
+            + self._settings.idle_close_seconds
+        )
         for key, touched in self._open.items():
             passed = self._watermarks.get(key.entity, 0) >= key.window.end_ns + grace
             idle = now - touched >= self._settings.idle_close_seconds
-            if passed or (idle and wall >= key.window.end_ns + grace):
+            over = wall >= key.window.end_ns + grace or now - touched >= longest
+            if passed or (idle and over):
                 due.append(key)
         self._close(due, now)
 

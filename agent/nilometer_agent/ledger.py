@@ -42,7 +42,7 @@ QUARANTINE_BYTES = 16 << 20
 # payload, where there is one, is last.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "meta": ("key", "value"),
-    "workers": ("worker", "sequence", "seen_ns"),
+    "workers": ("worker", "sequence", "seen"),
     "closed": ("entity", "labels", "end_ns"),
     "partials": ("entity", "labels", "start_ns", "end_ns", "observations", "payload"),
     "outbox": ("epoch", "sequence", "version", "kind", "created_ns", "observations", "payload"),
@@ -374,10 +374,8 @@ class Ledger:
         """The last committed batch of every worker that was seen."""
         return {worker: sequence for worker, (_, sequence) in self._workers.items()}
 
-    def commit_deltas(
-        self, deltas: Sequence[Delta], sequences: Mapping[bytes, int], now_ns: int
-    ) -> list[int]:
-        """Store partial profiles and the batches they contain; returns the partials' ids."""
+    def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
+        """Store partial profiles and the batches they contain."""
         ids = []
         workers = dict(self._workers)
         with self.transaction():
@@ -389,17 +387,24 @@ class Ledger:
                 identity = identity or self._take_id("workers")
                 newest = max(before, sequence)
                 workers[worker] = (identity, newest)
-                self._put("workers", worker, newest, now_ns, identity=identity)
+                self._put("workers", worker, newest, self.commits, identity=identity)
         self._workers = workers
         for delta, identity in zip(deltas, ids, strict=True):
             self._partials.setdefault(delta.key, []).append(identity)
             self.partial_observations += delta.observations
-        return ids
 
-    def forget_workers(self, before_ns: int) -> None:
-        """Forget workers that were last seen before *before_ns*: they will not send again."""
+    def forget_workers(self, keep: int) -> None:
+        """Forget all workers but the *keep* that were heard last.
+
+        By the order of commits, not by time: a clock that jumps would forget one that is still
+        there, and count again what it sends again.
+        """
         with self.transaction() as connection:
-            connection.execute("DELETE FROM workers WHERE seen_ns < ?", [before_ns])
+            connection.execute(
+                "DELETE FROM workers WHERE id NOT IN "
+                "(SELECT id FROM workers ORDER BY seen DESC LIMIT ?)",
+                [keep],
+            )
         self._workers = {row[1]: (row[0], row[2]) for row in self._rows("workers")}
 
     def open_windows(self) -> list[WindowKey]:
@@ -564,10 +569,10 @@ class Ledger:
             for row in self._rows(table):
                 yield table, row
 
-    def marks(self, now_ns: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def marks(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """The rows that are kept in memory too: no disk is needed to know them."""
         for worker, (identity, sequence) in self._workers.items():
-            yield "workers", (identity, worker, sequence, now_ns)
+            yield "workers", (identity, worker, sequence, 0)
         for (entity, labels), (identity, until) in self._closed.items():
             yield "closed", (identity, entity, labels, until)
         if self.plan is not None:
@@ -598,11 +603,11 @@ class Ledger:
                         self._put(table, *columns)
                         added += 1
                     case "workers":
-                        worker, mark, seen_ns = columns
+                        worker, mark, _ = columns
                         identity = self._workers.get(worker, (0, 0))[0] or self._take_id(table)
                         marks[worker] = max(marks.get(worker, 0), mark)
                         self._workers[worker] = (identity, marks[worker])
-                        self._put(table, worker, marks[worker], seen_ns, identity=identity)
+                        self._put(table, worker, marks[worker], self.commits, identity=identity)
                     case "closed":
                         mark_of, until = (columns[0], columns[1]), columns[2]
                         identity, before = self._closed.get(mark_of, (0, 0))

@@ -19,7 +19,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import nilometer
-from nilometer.clock import NANOSECONDS, Clock, SystemClock
+from nilometer.clock import Clock, SystemClock
 from nilometer.errors import ConfigError
 from nilometer.profile.schema import Schema
 from nilometer.wire.services import (
@@ -45,7 +45,7 @@ from nilometer_agent.ship import Shipper
 if TYPE_CHECKING:
     from nilometer_agent.otlp_servers import OtlpServers
 
-WORKER_MEMORY_NS = 7 * 86_400 * NANOSECONDS  # a worker silent for so long is gone
+WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 MAX_STREAMS = 64  # workers of one pod
 FLUSH_SECONDS = 60.0
 STOP_SECONDS = 3.0  # for the collector to take the last rows
@@ -243,7 +243,7 @@ class Agent:
             self._server.add_insecure_port(f"unix:{path}")
         finally:
             os.umask(previous)
-        self.buffer.forget_workers(self.clock.now_ns() - WORKER_MEMORY_NS)
+        self.buffer.forget_workers(WORKERS_KEPT)
         self.engine.start()
         self.shipper.start()
         self.exports.start()

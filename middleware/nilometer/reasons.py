@@ -36,6 +36,7 @@ class DropReason(Enum):
     """Why an observation was lost for good."""
 
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
+    TOO_LARGE = "batch_too_large"  # over what the agent takes in one message
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
     INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
 

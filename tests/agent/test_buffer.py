@@ -46,7 +46,7 @@ def test_the_file_is_durable_before_anything_is_acknowledged(buffer: Buffer) -> 
 
 def test_deltas_and_the_batches_in_them_are_stored_together(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path / "agent.db")
-    buffer.commit_deltas([Delta(KEY, b"one"), Delta(KEY, b"two")], {b"w": 7}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"one"), Delta(KEY, b"two")], {b"w": 7})
     buffer.close()
     again = Buffer(tmp_path / "agent.db")
     assert again.open_windows() == [KEY]
@@ -55,22 +55,23 @@ def test_deltas_and_the_batches_in_them_are_stored_together(tmp_path: Path) -> N
 
 
 def test_an_older_batch_never_lowers_a_workers_mark(buffer: Buffer) -> None:
-    buffer.commit_deltas([], {b"w": 7}, now_ns=1)
-    buffer.commit_deltas([], {b"w": 3}, now_ns=2)
+    buffer.commit_deltas([], {b"w": 7})
+    buffer.commit_deltas([], {b"w": 3})
     assert buffer.worker_sequences() == {b"w": 7}
 
 
 def test_workers_that_are_silent_for_long_are_forgotten(buffer: Buffer) -> None:
-    buffer.commit_deltas([], {b"old": 7}, now_ns=1)
-    buffer.commit_deltas([], {b"new": 3}, now_ns=9)
-    buffer.forget_workers(5)
-    assert buffer.worker_sequences() == {b"new": 3}
+    buffer.commit_deltas([], {b"old": 7})
+    buffer.commit_deltas([], {b"new": 3})
+    buffer.commit_deltas([], {b"old": 8})
+    buffer.forget_workers(keep=1)
+    assert buffer.worker_sequences() == {b"old": 8}
 
 
 def test_closing_a_window_keeps_what_came_meanwhile(buffer: Buffer) -> None:
-    buffer.commit_deltas([Delta(KEY, b"one")], {}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"one")], {})
     (partials, _) = buffer.partials(KEY)
-    buffer.commit_deltas([Delta(KEY, b"late")], {}, now_ns=2)
+    buffer.commit_deltas([Delta(KEY, b"late")], {})
     closing = Closing(KEY, [partials[0][0]], [NewRow("sample", b"merged")])
     assert buffer.close_windows([closing], buffer.generation)
     buffer.settle()
@@ -80,7 +81,7 @@ def test_closing_a_window_keeps_what_came_meanwhile(buffer: Buffer) -> None:
 
 
 def test_a_window_that_was_read_before_the_file_changed_is_not_closed(buffer: Buffer) -> None:
-    buffer.commit_deltas([Delta(KEY, b"one")], {}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"one")], {})
     ids = [identity for identity, _ in buffer.partials(KEY)[0]]
     closing = Closing(KEY, ids, [NewRow("sample", b"merged")])
     assert not buffer.close_windows([closing], buffer.generation - 1)
@@ -92,7 +93,7 @@ def test_nothing_is_shipped_that_stands_in_the_log_only(tmp_path: Path) -> None:
     """A log may lose its end to damage; what it said is undone, and must not have been shipped."""
     path = tmp_path / "agent.db"
     buffer = Buffer(path)
-    buffer.commit_deltas([Delta(KEY, b"delta", 1)], {}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"delta", 1)], {})
     buffer.settle()
     ids = [identity for identity, _ in buffer.partials(KEY)[0]]
     buffer.close_windows([Closing(KEY, ids, [NewRow("sample", b"row", 1)])], buffer.generation)
@@ -147,7 +148,7 @@ def test_a_flipped_bit_is_reported_and_never_sent(tmp_path: Path) -> None:
     path = tmp_path / "agent.db"
     buffer = Buffer(path)
     put(buffer, b"good", b"spoilt", b"fine")
-    buffer.commit_deltas([Delta(KEY, b"partial")], {}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"partial")], {})
     buffer.close()
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE outbox SET payload = X'00' WHERE payload = X'73706f696c74'")
@@ -202,7 +203,7 @@ def test_a_batch_is_bounded_by_bytes_but_never_empty(buffer: Buffer) -> None:
 
 
 def test_a_failed_transaction_stores_nothing(buffer: Buffer) -> None:
-    buffer.commit_deltas([Delta(KEY, b"one", 3)], {}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"one", 3)], {})
     ids = [identity for identity, _ in buffer.partials(KEY)[0]]
     rows = [NewRow("sample", b"a"), NewRow(object(), b"b")]  # type: ignore[arg-type]
     with pytest.raises(TypeError):
@@ -252,7 +253,7 @@ def test_a_file_that_is_deleted_under_us_is_made_anew_with_all_that_was_in_it(
     epoch = buffer.epoch
     for name in ("agent.db", "agent.db-wal"):
         (tmp_path / name).unlink()
-    buffer.commit_deltas([Delta(LATER, b"after")], {b"w": 3}, now_ns=1)
+    buffer.commit_deltas([Delta(LATER, b"after")], {b"w": 3})
     assert path.exists()
     assert buffer.epoch != epoch
     assert counters.snapshot()["recoveries"] == 1
@@ -285,9 +286,9 @@ def test_memory_takes_over_and_gives_back(tmp_path: Path) -> None:
     directory.mkdir()
     buffer = Buffer(directory / "agent.db", clock, counters)
     put(buffer, b"on disk")
-    buffer.commit_deltas([Delta(KEY, b"waits")], {b"w": 1}, now_ns=1)
+    buffer.commit_deltas([Delta(KEY, b"waits")], {b"w": 1})
     away = directory.rename(tmp_path / "away")
-    buffer.commit_deltas([Delta(LATER, b"in memory")], {b"w": 2}, now_ns=2)
+    buffer.commit_deltas([Delta(LATER, b"in memory")], {b"w": 2})
     assert not buffer.durable
     assert buffer.worker_sequences() == {b"w": 2}
     assert counters.snapshot()["memory_spells"] == 1
@@ -313,7 +314,7 @@ def test_what_was_in_a_deleted_file_goes_on_in_memory(tmp_path: Path) -> None:
     for file in directory.iterdir():
         file.unlink()
     directory.rmdir()
-    buffer.commit_deltas([Delta(KEY, b"delta")], {b"w": 2}, now_ns=2)
+    buffer.commit_deltas([Delta(KEY, b"delta")], {b"w": 2})
     assert not buffer.durable
     assert payloads(buffer) == [b"row"]
     assert [payload for _, payload in buffer.partials(KEY)[0]] == [b"delta"]

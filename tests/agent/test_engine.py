@@ -37,12 +37,11 @@ class FailingBuffer(Buffer):
         self,
         deltas: Sequence[Delta],
         sequences: Mapping[bytes, int],
-        now_ns: int,
     ) -> None:
         if self.failures:
             self.failures -= 1
             raise sqlite3.OperationalError("database or disk is full")
-        super().commit_deltas(deltas, sequences, now_ns)
+        super().commit_deltas(deltas, sequences)
 
 
 class Rig:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asgi_zoo import JSON_HEADERS, exchange, request_of, scope_of
 from fake_agent import FakeAgent
-from faults import KINDS, ON_THE_PATH, POINTS, injected
+from fault_points import KINDS, ON_THE_PATH, POINTS, injected
 
 import nilometer
 from nilometer import NilometerMiddleware

@@ -12,6 +12,7 @@ import grpc
 from nilometer.capture.settings import AUTO, CaptureSettings
 from nilometer.capture.spawn import AgentSpawner, answers
 from nilometer.errors import ConfigError
+from nilometer.reasons import DropReason
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     CaptureAcknowledgement,
@@ -20,6 +21,8 @@ from nilometer.wire.services import (
 )
 
 FINISH_POLL_SECONDS = 0.005
+STALL_SECONDS = 10.0  # without an answer to what was sent: the agent hangs, or the link does
+MAX_MESSAGE_BYTES = (4 << 20) - 1024  # what the agent takes, less room for the message's frame
 RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last one repeats
 
 log = logging.getLogger("nilometer.capture")
@@ -78,6 +81,7 @@ class AgentLink:
         self._sequence = 0
         self._failures = 0
         self._retry_at = 0.0
+        self._heard_at = 0.0  # when the agent last acknowledged something, or had nothing to
         self._spawner: AgentSpawner | None = None
         if settings.agent == AUTO:
             try:
@@ -99,8 +103,27 @@ class AgentLink:
         """Observations the agent has not acknowledged."""
         return sum(observations for _, _, observations in self._kept.values())
 
+    @property
+    def unacknowledged_batches(self) -> int:
+        """Batches the agent has not acknowledged."""
+        return len(self._kept)
+
     def send(self, batch: CaptureBatch, observations: int) -> None:
-        """Number *batch*, keep it until it is acknowledged, and send it if there is a stream."""
+        """Number *batch*, keep it until it is acknowledged, and send it if there is a stream.
+
+        A message that the agent would refuse for its size is sent in parts: a stream that breaks
+        on the same message for ever would hold up all others.
+        """
+        if batch.ByteSize() <= MAX_MESSAGE_BYTES:
+            self._send(batch, observations)
+            return
+        for part in _parts(batch):
+            self._send(part, observations)
+            observations = 0
+
+    def _send(self, batch: CaptureBatch, observations: int) -> None:
+        if not self._kept:
+            self._heard_at = time.monotonic()
         self._sequence += 1
         batch.worker = self.worker
         batch.sequence = self._sequence
@@ -115,7 +138,8 @@ class AgentLink:
         stream = self._stream
         if stream is not None:
             self._forget_until(stream.acknowledged)
-            if not stream.broken:
+            silent = time.monotonic() - self._heard_at
+            if not stream.broken and (not self._kept or silent < STALL_SECONDS):
                 return
             self._forget_until(stream.acknowledged)
             stream.close()
@@ -164,6 +188,7 @@ class AgentLink:
                 self._spawner.tend()
             return
         self._failures = 0
+        self._heard_at = time.monotonic()
         self._stream = _Stream(f"unix:{path}")
         for batch, _, _ in self._kept.values():
             self._stream.send(batch)
@@ -175,3 +200,27 @@ class AgentLink:
                 return
             _, size, _ = self._kept.popitem(last=False)[1]
             self._kept_bytes -= size
+            self._heard_at = time.monotonic()
+
+
+def _parts(batch: CaptureBatch) -> Iterator[CaptureBatch]:
+    """*batch* in messages that the agent takes; what is too large by itself is lost, counted."""
+    head = CaptureBatch()
+    head.CopyFrom(batch)
+    del head.partials[:]
+    if head.ByteSize() > MAX_MESSAGE_BYTES:
+        head.dropped[DropReason.TOO_LARGE.value] += head.count
+        head.dropped_unix_nano = head.dropped_unix_nano or time.time_ns()
+        head.observations, head.count = b"", 0
+    size = head.ByteSize()
+    for partial in batch.partials:
+        more = partial.ByteSize() + 8  # and its key and length
+        if more > MAX_MESSAGE_BYTES:
+            log.error("a partial profile is too large", extra={"summary": partial.summary})
+            continue
+        if size + more > MAX_MESSAGE_BYTES:
+            yield head
+            head, size = CaptureBatch(entity=batch.entity, labels=batch.labels), 256
+        head.partials.append(partial)
+        size += more
+    yield head

@@ -1,0 +1,284 @@
+"""What runs in the children of the zygote: the real agent, the real collector, and workers."""
+
+import functools
+import json
+import logging
+import os
+import random
+import resource
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from faults import oracle
+from faults.zygote import shim
+
+from nilometer.capture.link import AgentLink
+from nilometer.capture.settings import CaptureSettings
+from nilometer.labels import Labels
+from nilometer.log import log_to_stderr
+from nilometer.testing import SteppedClock
+from nilometer.window import Window
+from nilometer_agent import backoff, buffer
+from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.counters import Counters
+from nilometer_agent.dial import Dial
+from nilometer_agent.ledger import Ledger
+from nilometer_agent.server import Agent
+from nilometer_agent.settings import AgentSettings
+from nilometer_collector.server import Collector
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Store
+from nilometer_collector.store.streams import Stream
+
+BACKLOG = 50  # batches that a worker holds unacknowledged before it waits
+SPAN_BATCHES = 10_000  # of one worker process; the next one starts after them
+
+# Where a process may be killed: between which two lines of its work.
+STEPS: dict[str, tuple[type, str]] = {
+    "agent.delta": (Ledger, "commit_deltas"),
+    "agent.put": (Ledger, "_put"),
+    "agent.close": (Ledger, "close_windows"),
+    "agent.settle": (Ledger, "settle"),
+    "agent.send": (Dial, "Ship"),
+    "agent.forget": (Ledger, "acknowledge"),
+    "collector.store": (Store, "ship"),
+    "collector.take": (Stream, "take"),
+    "collector.mark": (Stream, "settle"),
+}
+
+
+def kill_at(step: str, when: str, call: int) -> None:
+    """Let this process be killed *when* ("before" or "after") the *call*-th of a step."""
+    owner, name = STEPS[step]
+    real: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    @functools.wraps(real)
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*arguments, **keywords)
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, counted)
+
+
+def agent(
+    directory: str,
+    collector: str,
+    counts: str,
+    *,
+    step: tuple[str, str, int] | None = None,
+    clock: str = "",
+    **settings: Any,
+) -> None:
+    """An agent that is impatient, and writes its counters down."""
+    log_to_stderr()
+    if clock:
+        assert shim().shim_clock(clock.encode()) == 0
+    backoff.LEAST_SECONDS, backoff.MOST_SECONDS = 0.01, 0.1
+    buffer.PROBE_SECONDS = 0.2
+    if step is not None:
+        kill_at(*step)
+    told = {
+        "grace_seconds": 0.0,
+        "idle_close_seconds": 0.2,
+        "commit_seconds": 0.03,
+        "plan_seconds": 0.5,
+        "name": "pod-1",
+        **settings,
+    }
+    one = Agent(AgentSettings(directory=directory, collector=collector, **told))
+    signal.signal(signal.SIGTERM, lambda *_: one.request_stop())
+    one.start()
+    _write_down(one.counters.snapshot, Path(counts))
+    one.wait()
+    one.stop()
+
+
+def collector(
+    database: str, port: str, counts: str, *, step: tuple[str, str, int] | None = None
+) -> None:
+    """A collector that writes down its port and its counters."""
+    log_to_stderr()
+    logging.getLogger("nilometer.collector").setLevel(logging.ERROR)
+    if step is not None:
+        kill_at(*step)
+    one = Collector(
+        CollectorSettings(
+            database=database,
+            grpc_address="127.0.0.1:0",
+            http_address="127.0.0.1:0",
+            shutdown_seconds=1.0,
+        )
+    )
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    one.start()
+    _replace(Path(port), one.grpc_target.rpartition(":")[2])
+    _write_down(lambda: {c.value: n for c, n in one.counters.read().items()}, Path(counts))
+    asked.wait()
+    one.stop()
+
+
+def worker(journal: str, socket: str, first: int, *, pace_seconds: float = 0.002) -> None:
+    """Send batches, and write down what is sent and what is acknowledged, until SIGTERM."""
+    logging.disable(logging.CRITICAL)
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    path = Path(journal)
+    link = AgentLink(
+        CaptureSettings(entity=path.stem, agent=f"unix:{socket}"), secrets.token_bytes(16)
+    )
+    lines = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    waiting: list[int] = []
+    for k in range(first, first + SPAN_BATCHES):
+        if asked.is_set():
+            break
+        os.write(lines, b"S%d\n" % k)
+        message = oracle.batch(path.stem, k)
+        link.send(message, message.count)
+        waiting.append(k)
+        _tend(link, waiting, lines)
+        while len(waiting) > BACKLOG and not asked.is_set():
+            time.sleep(pace_seconds)
+            _tend(link, waiting, lines)
+        time.sleep(pace_seconds)
+    while waiting:
+        time.sleep(pace_seconds)
+        _tend(link, waiting, lines)
+    link.finish(time.monotonic() + 1.0)
+
+
+def _tend(link: AgentLink, waiting: list[int], lines: int) -> None:
+    link.tend()
+    done = len(waiting) - link.unacknowledged_batches
+    for k in waiting[:done]:
+        os.write(lines, b"A%d\n" % k)
+    del waiting[:done]
+
+
+def _write_down(counts: Callable[[], dict[str, int]], path: Path) -> None:
+    def loop() -> None:
+        while True:
+            _replace(path, json.dumps(counts()))
+            time.sleep(0.02)
+
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".tmp")
+    new.write_text(text, "ascii")
+    new.rename(path)
+
+
+def outbox(
+    directory: str,
+    acknowledged: str,
+    *,
+    seed: int,
+    rounds: int,
+    record: str = "",
+    refuse: tuple[int, int, int, int] | None = None,
+    limit_bytes: int = 0,
+    ship_ratio: float = 0.5,
+    close: bool = True,
+) -> None:
+    """Work on a buffer as the agent does, and write down what was acknowledged.
+
+    Args:
+        directory: Of the buffer.
+        acknowledged: File of lines: ``D n``, delta *n* is committed; ``R n``, row *n* is closed;
+            ``S n``, the collector has it; ``F n``, it is forgotten.
+        seed: Of all choices.
+        rounds: How long.
+        record: Where the shim writes down all system calls.
+        refuse: What the shim refuses: kind, first call, number of calls, errno.
+        limit_bytes: Of every file.
+        ship_ratio: How often rows are shipped.
+        close: Whether the buffer is closed at the end.
+    """
+    logging.disable(logging.CRITICAL)
+    if record:
+        shim().shim_record(record.encode())
+    if record or refuse:
+        shim().shim_watch(directory.encode())
+    if limit_bytes:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+    lines = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    clock, counters = SteppedClock(), Counters()
+    one = Buffer(Path(directory) / "agent.db", clock, counters, max_bytes=4 << 20)
+    if refuse is not None:
+        shim().shim_refuse(*refuse)
+    work = _Work(one, lines, random.Random(seed), recorded=bool(record))
+    for step in range(rounds):
+        work.commit(step)
+        if work.draw.random() < 0.7:
+            work.close_all()
+        if work.draw.random() < ship_ratio:
+            work.ship()
+        clock.step(1.0)
+    if refuse is not None:
+        shim().shim_refuse(0, 0, 0, 0)
+        clock.step(10.0)
+        one.tend()
+        assert one.durable, "not back on the disk"
+    Path(acknowledged + ".counts").write_text(json.dumps({**counters.snapshot(), **one.gauges()}))
+    if close:
+        one.close()
+
+
+class _Work:
+    """What an agent does with its buffer."""
+
+    def __init__(self, buffer: Buffer, lines: int, draw: random.Random, *, recorded: bool) -> None:
+        self.draw = draw
+        self._buffer = buffer
+        self._lines = lines
+        self._note_call = shim().shim_note if recorded else None
+        self._number = 0
+
+    def _note(self, kind: str, number: int) -> None:
+        os.write(self._lines, f"{kind}{number}\n".encode())
+        if self._note_call is not None:
+            self._note_call(ord(kind) << 48 | number)
+
+    def commit(self, step: int) -> None:
+        key = WindowKey("faults", Labels.of(), Window(step * 60, step * 60 + 60))
+        fresh = range(self._number, self._number + self.draw.randrange(1, 6))
+        self._number = fresh.stop
+        deltas = [Delta(key, oracle.payload(number), 1) for number in fresh]
+        self._buffer.commit_deltas(deltas, {b"w" * 16: step + 1})
+        for number in fresh:
+            self._note("D", number)
+
+    def close_all(self) -> None:
+        for key in self._buffer.open_windows():
+            generation = self._buffer.generation
+            found, _ = self._buffer.partials(key)
+            rows = [NewRow("sample", content, 1) for _, content in found]
+            closing = Closing(key, [identity for identity, _ in found], rows)
+            if self._buffer.close_windows([closing], generation):
+                self._buffer.settle()
+                for row in rows:
+                    self._note("R", oracle.number_of(row.payload) or 0)
+
+    def ship(self) -> None:
+        rows, _ = self._buffer.oldest(self.draw.randrange(1, 20), 1 << 20)
+        numbers = [oracle.number_of(row.payload) or 0 for row in rows]
+        for number in numbers:
+            self._note("S", number)
+        self._buffer.acknowledge(rows, {})
+        for number in numbers:
+            self._note("F", number)

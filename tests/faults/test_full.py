@@ -1,0 +1,139 @@
+"""A full disk: a small file system, and a limit of the file's size for those who are not root."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from faults import oracle, outcomes
+from faults.zygote import Zygote
+
+from nilometer.labels import Labels
+from nilometer.testing import SteppedClock
+from nilometer.window import Window
+from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.counters import Counters
+
+DISK_BYTES = 8 << 20
+
+
+@contextmanager
+def small_disk(at: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    at.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(at)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk needs root and mounts: {mounted.stderr.strip()}")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=True)
+
+
+def fill(buffer: Buffer, first: int, rows: int) -> int:
+    """Commit, close and settle *rows* numbered rows; the number after the last."""
+    for number in range(first, first + rows, 20):
+        numbers = range(number, min(number + 20, first + rows))
+        key = WindowKey("faults", Labels.of(), Window(number * 60, number * 60 + 60))
+        buffer.commit_deltas([Delta(key, oracle.payload(n), 1) for n in numbers], {b"w": number})
+        for window in buffer.open_windows():
+            found, _ = buffer.partials(window)
+            rows_of = [NewRow("sample", payload, 1) for _, payload in found]
+            closing = Closing(window, [identity for identity, _ in found], rows_of)
+            assert buffer.close_windows([closing], buffer.generation)
+        buffer.settle()
+        buffer.make_room()
+    return first + rows
+
+
+def drained(buffer: Buffer) -> list[int]:
+    """Ship everything; the numbers of what was shipped."""
+    shipped = []
+    while buffer.queued():
+        rows, corrupt = buffer.oldest(100, 1 << 20)
+        assert not corrupt
+        shipped += [oracle.number_of(row.payload) or 0 for row in rows]
+        buffer.acknowledge(rows, {})
+    return shipped
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root; its twin limits a file")
+def test_a_neighbour_fills_the_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        clock, counters = SteppedClock(), Counters()
+        buffer = Buffer(disk / "agent.db", clock, counters, max_bytes=64 << 20)
+        assert (disk / "agent.ballast").exists()
+        number = fill(buffer, 0, 600)
+        neighbour = disk / "neighbour"
+        with neighbour.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        number = fill(buffer, number, 400)
+        counted = counters.snapshot()
+        assert counted["disk_faults"] > 0
+        assert not (disk / "agent.ballast").exists()
+        shipped = drained(buffer)  # deletes work on a full disk
+        dropped = counted["rows_dropped_for_space"]
+        # What memory could not bring back waits there until there is room.
+        assert len(set(shipped)) + dropped + buffer.queued() == 1000 or not buffer.durable
+        neighbour.unlink()
+        clock.step(10.0)
+        buffer.tend()
+        assert buffer.durable
+        shipped += drained(buffer)
+        assert buffer.queued() == 0
+        assert len(set(shipped)) + counters.snapshot()["rows_dropped_for_space"] == 1000
+        assert (disk / "agent.ballast").exists()
+        buffer.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root; its twin limits a file")
+def test_our_own_data_never_fill_the_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        counters = Counters()
+        buffer = Buffer(disk / "agent.db", SteppedClock(), counters, max_bytes=64 << 20)
+        fill(buffer, 0, 6000)
+        used = sum(file.stat().st_size for file in disk.iterdir())
+        assert used < DISK_BYTES * 0.8
+        assert buffer.durable
+        dropped = counters.snapshot()["rows_dropped_for_space"]
+        assert dropped > 0
+        shipped = drained(buffer)
+        assert shipped == list(range(dropped, 6000))  # the oldest went
+        buffer.close()
+
+
+def test_a_limit_of_the_files_size_is_a_full_disk_too(zygote: Zygote, tmp_path: Path) -> None:
+    home, notes = tmp_path / "d", tmp_path / "n"
+    home.mkdir(mode=0o700)
+    ended = zygote.run(
+        "outbox",
+        directory=str(home),
+        acknowledged=str(notes),
+        seed=5,
+        rounds=120,
+        limit_bytes=400_000,
+        ship_ratio=0.05,
+        close=False,
+    )
+    assert ended == 0, zygote.log()[-2000:]
+    counted = json.loads(Path(f"{notes}.counts").read_text())
+    assert counted["disk_faults"] > 0
+    known = outcomes.notes(notes.read_text().split("\n"))
+    outcome = outcomes.opened(home, known, max_bytes=4 << 20)
+    assert not outcome.doubled
+    assert not outcome.invented
+    # The limit stays until the process ends: what memory held goes with it, and it said so.
+    lost = len(outcome.lost) - counted["rows_dropped_for_space"]
+    assert lost == 0 if counted["buffer_durable"] else lost > 0

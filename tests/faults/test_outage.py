@@ -1,0 +1,195 @@
+"""A collector that is away for three days, a restart with a full outbox, a thousand agents back."""
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from faults import children, oracle
+from faults.zygote import Zygote
+
+from nilometer.labels import Labels
+from nilometer.testing import SteppedClock, eventually
+from nilometer.window import Window
+from nilometer.wire.services import (
+    CHANNEL_OPTIONS,
+    ShipReply,
+    ShipRequest,
+    StatusRequest,
+    agent_stub,
+)
+from nilometer_agent.backoff import Backoff
+from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.counters import Counters
+from nilometer_agent.dial import Reach
+from nilometer_agent.ship import Shipper
+
+HOURS = 72
+ROWS_A_MINUTE = 13  # of an entity with a dozen features
+ROW_BYTES = 800
+CAP_BYTES = 256 << 20
+MINUTES_AT_ONCE = 20  # in one transaction, for speed
+GROWTH_BYTES = 48 << 20
+
+
+class MemoryCollector:
+    """Takes rows as the real one does, in memory."""
+
+    def __init__(self) -> None:
+        self.sequences: dict[bytes, list[int]] = {}
+        self.rows = 0
+
+    def Ship(self, request: ShipRequest, timeout: float) -> ShipReply:
+        assert timeout > 0
+        self.sequences.setdefault(request.epoch, []).extend(row.sequence for row in request.rows)
+        self.rows += len(request.rows)
+        return ShipReply()
+
+    def GetPlan(self, request: Any, timeout: float) -> Any:
+        raise AssertionError
+
+    def probe(self) -> tuple[Reach, str]:
+        return Reach.ANSWERS, ""
+
+
+def a_payload(draw: random.Random) -> bytes:
+    """A sample as long as a feature's."""
+    from nilometer.wire.services import Row
+
+    row = Row()
+    row.sample.entity = draw.randbytes(ROW_BYTES // 2).hex()
+    return row.sample.SerializeToString()
+
+
+def away(directory: Path, *, seed: int, hours: int) -> str:
+    """*hours* without a collector, with a restart every six; a line for the table."""
+    draw = random.Random(seed)
+    clock, counters = SteppedClock(), Counters()
+    path = directory / "agent.db"
+    buffer = Buffer(path, clock, counters, max_bytes=CAP_BYTES)
+    process = psutil.Process()
+    payloads = [a_payload(draw) for _ in range(64)]
+    before = peak = process.memory_info().rss
+    restarts = rows = 0
+    for step in range(hours * 60 // MINUTES_AT_ONCE):
+        closings = []
+        deltas = []
+        for minute in range(step * MINUTES_AT_ONCE, (step + 1) * MINUTES_AT_ONCE):
+            key = WindowKey("e", Labels.of(), Window(minute * 60, minute * 60 + 60))
+            deltas.append(Delta(key, payloads[minute % 64], 100))
+        buffer.commit_deltas(deltas, {b"w" * 16: step + 1})
+        for delta in deltas:
+            ids = [identity for identity, _ in buffer.partials(delta.key)[0]]
+            new = [NewRow("sample", draw.choice(payloads), 0) for _ in range(ROWS_A_MINUTE)]
+            closings.append(Closing(delta.key, ids, new))
+            rows += len(new)
+        assert buffer.close_windows(closings, buffer.generation)
+        buffer.settle()
+        buffer.make_room()
+        clock.step(60.0 * MINUTES_AT_ONCE)
+        if step % (360 // MINUTES_AT_ONCE) == 359 // MINUTES_AT_ONCE:
+            buffer.close()
+            buffer = Buffer(path, clock, counters, max_bytes=CAP_BYTES)
+            restarts += 1
+        peak = max(peak, process.memory_info().rss)
+    assert restarts > 0
+    assert counters.snapshot()["rows_dropped_for_space"] == 0
+    assert buffer.queued() == rows
+    assert path.stat().st_size <= CAP_BYTES
+    assert peak - before < GROWTH_BYTES
+    collector = MemoryCollector()
+    shipper = Shipper("pod-1", b"i" * 16, buffer, collector, counters, clock)
+    started = time.monotonic()
+    while shipper.ship_once():
+        pass
+    seconds = time.monotonic() - started
+    assert collector.rows == rows
+    assert all(found == sorted(set(found)) for found in collector.sequences.values())
+    assert len(collector.sequences) == restarts + bool(hours * 60 % 360)
+    rate = rows / seconds
+    assert rate > 10 * ROWS_A_MINUTE / 60
+    buffer.close()
+    return (
+        f"{hours} h, {restarts} restarts, {rows} rows in {path.stat().st_size >> 20} MiB, memory "
+        f"+{(peak - before) >> 20} MiB, 0 lost, drained at {rate:.0f} rows/s "
+        f"({rate * 60 / ROWS_A_MINUTE:.0f} x live)"
+    )
+
+
+def restart(zygote: Zygote, directory: Path, *, rows: int) -> str:
+    """An agent starts with *rows* in its outbox; a line for the table."""
+    import grpc
+
+    home = directory / "a"
+    home.mkdir(mode=0o700)
+    payloads = [a_payload(random.Random(1)) for _ in range(16)]
+    buffer = Buffer(home / "agent.db")
+    for first in range(0, rows, 5000):
+        key = WindowKey("e", Labels.of(), Window(first, first + 60))
+        new = [NewRow("sample", payloads[n % 16], 1) for n in range(min(5000, rows - first))]
+        assert buffer.close_windows([Closing(key, [], new)], buffer.generation)
+    buffer.settle()
+    size = (home / "agent.db").stat().st_size
+    buffer.close()
+    started = time.monotonic()
+    process = zygote.start(
+        "agent", directory=str(home), collector="", counts=str(directory / "counts")
+    )
+    with grpc.insecure_channel(f"unix:{home / 'agent.sock'}", options=CHANNEL_OPTIONS) as channel:
+
+        def queued() -> int:
+            try:
+                reply = agent_stub(channel).Status(StatusRequest(), timeout=2)
+            except grpc.RpcError:
+                return 0
+            return int(reply.gauges["rows_in_outbox"])
+
+        assert eventually(queued, timeout=20.0) == rows
+        seconds = time.monotonic() - started
+    zygote.kill(process)
+    assert seconds < 2.0, seconds
+    return f"{rows} rows ({size >> 20} MiB): ready after {seconds:.2f} s"
+
+
+def herd(*, seed: int, agents: int, outage_seconds: float) -> tuple[int, float]:
+    """Arrivals in the busiest second and in the mean second after an outage."""
+    draw = random.Random(seed)
+    arrivals: Counter[int] = Counter()
+    last = 0.0
+    for _ in range(agents):
+        backoff = Backoff(draw)
+        # All of them notice within the second in which their windows close.
+        at = draw.random()
+        while at < outage_seconds:
+            at += backoff.fail()
+        arrivals[int(at - outage_seconds)] += 1
+        last = max(last, at - outage_seconds)
+    return max(arrivals.values()), agents / max(last, 1.0)
+
+
+def test_three_days_without_a_collector_lose_nothing(tmp_path: Path) -> None:
+    print(away(tmp_path, seed=1, hours=HOURS))
+
+
+def test_an_agent_with_a_hundred_thousand_rows_is_ready_in_two_seconds(
+    zygote: Zygote, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    print(restart(zygote, tmp_path_factory.mktemp("r"), rows=100_000))
+
+
+@pytest.mark.parametrize("outage_seconds", [600.0, 3600.0, 72 * 3600.0])
+def test_a_thousand_agents_come_back_apart(outage_seconds: float) -> None:
+    for seed in range(5):
+        peak, mean = herd(seed=seed, agents=1000, outage_seconds=outage_seconds)
+        assert peak <= 2 * mean, (seed, peak, mean)
+
+
+def test_the_payloads_of_the_oracle_are_its_own() -> None:
+    assert all(oracle.number_of(oracle.payload(n)) == n for n in range(1000))
+    spoilt = bytearray(oracle.payload(7))
+    spoilt[-1] ^= 1
+    assert oracle.number_of(bytes(spoilt)) is None
+    assert children.STEPS
