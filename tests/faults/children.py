@@ -19,8 +19,8 @@ from faults.zygote import shim
 
 from nilometer.capture.link import AgentLink
 from nilometer.capture.settings import CaptureSettings
+from nilometer.json_log import log_to_stderr
 from nilometer.labels import Labels
-from nilometer.log import log_to_stderr
 from nilometer.testing import SteppedClock
 from nilometer.window import Window
 from nilometer_agent import backoff, buffer
