@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import nilometer
-from nilometer import decode_command, run
+from nilometer import run
 from nilometer.config_cli import add as add_config
+from nilometer.decode_cli import add as add_decode
 from nilometer.entity import entity_name
 from nilometer.errors import ConfigError, NilometerError
 
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     _add_profile(commands)
     run.add(commands)
     add_config(commands)
-    decode_command.add(commands)
+    add_decode(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
     arguments = parser.parse_args(argv)

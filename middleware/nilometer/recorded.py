@@ -19,23 +19,7 @@ from urllib.parse import urlsplit
 from nilometer.errors import ConfigError
 from nilometer.reasons import Outcome
 
-_CLIENT_LEFT = 499
-# The HTTP status of each code that is not a fault of the server, as in google.rpc.Code.
-_GRPC_STATUS = {
-    "OK": 200,
-    "CANCELLED": _CLIENT_LEFT,
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "OUT_OF_RANGE": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "ABORTED": 409,
-    "RESOURCE_EXHAUSTED": 429,
-}
-GRPC_FRAMED = "application/grpc+frames"
-GRPC = "application/grpc"
+_CLIENT_LEFT = 499  # what gRPC's CANCELLED stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +54,27 @@ class Exchange:
         method: Of HTTP; POST for gRPC.
         path: Without the query, or gRPC's ``/package.Service/Method``.
         query: Of the URL.
-        status: Of HTTP, 0 without a response; the name of the code for gRPC.
+        status: Of HTTP, or what stands for gRPC's code; 0 without a response.
     """
 
     case: str
     method: str
     path: str
     query: str
-    status: int | str
+    status: int
     request: Message
     response: Message
 
     @property
     def outcome(self) -> Outcome:
         """How it ended, for the one who sent it."""
-        status = _GRPC_STATUS.get(self.status, 500) if isinstance(self.status, str) else self.status
-        if status == _CLIENT_LEFT:
+        if self.status == _CLIENT_LEFT:
             return Outcome.CLIENT_LEFT
-        if status == 0:
+        if self.status == 0:
             return Outcome.NO_RESPONSE
-        if status < 400:
+        if self.status < 400:
             return Outcome.OK
-        return Outcome.CLIENT_ERROR if status < 500 else Outcome.SERVER_ERROR
+        return Outcome.CLIENT_ERROR if self.status < 500 else Outcome.SERVER_ERROR
 
 
 def read(path: Path) -> list[Exchange]:
@@ -162,15 +145,7 @@ def _har_body(content: Mapping[str, Any]) -> bytes:
 def _of_manifest(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
     request, response = entry["request"], entry["response"]
     if entry.get("protocol") == "grpc":
-        return Exchange(
-            case=entry["case"],
-            method="POST",
-            path=entry["method"],
-            query="",
-            status=response["code"],
-            request=_grpc(manifest, request, "metadata"),
-            response=_grpc(manifest, response, "initial_metadata"),
-        )
+        return _of_grpc(manifest, entry)
     url = urlsplit(request["target"])
     return Exchange(
         case=entry["case"],
@@ -188,11 +163,28 @@ def _http(manifest: Path, message: Mapping[str, Any]) -> Message:
     return Message(headers, _file(manifest, message.get("body_file")))
 
 
-def _grpc(manifest: Path, side: Mapping[str, Any], metadata: str) -> Message:
+def _of_grpc(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
+    from nilometer.capture.grpc_server import STATUSES
+
+    codes = {code.name: status for code, status in STATUSES.items()}
+    return Exchange(
+        case=entry["case"],
+        method="POST",
+        path=entry["method"],
+        query="",
+        status=codes.get(entry["response"]["code"], 500),
+        request=_messages(manifest, entry["request"], "metadata"),
+        response=_messages(manifest, entry["response"], "initial_metadata"),
+    )
+
+
+def _messages(manifest: Path, side: Mapping[str, Any], metadata: str) -> Message:
+    from nilometer.capture.grpc_server import FRAMED, ONE
+
     headers = {name.lower(): str(value) for name, value in side.get(metadata, ())}
     bodies = [_file(manifest, message["file"]) for message in side.get("messages", ())]
-    kind = GRPC if len(bodies) < 2 else GRPC_FRAMED
-    return Message({**headers, "content-type": kind}, _framed(bodies))
+    kind = ONE if len(bodies) < 2 else FRAMED
+    return Message({**headers, "content-type": kind.decode()}, _framed(bodies))
 
 
 def _framed(bodies: Sequence[bytes]) -> bytes:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from nilometer.decode import Side, decode_exchange
+from nilometer.decode.exchange import TENSORS
+from nilometer.decode.learned import EXAMPLES, Shapes
+from nilometer.entity import Role
 from nilometer.recorded import read
 from nilometer.seen import see
 
@@ -68,3 +72,36 @@ def test_the_same_rows_are_the_same_columns_in_every_encoding(server: str, case:
     columns = list(seen_of(server)[case]["request"]["columns"].values())
     rows = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]  # of two irises, sent as FP32
     assert columns == [pytest.approx(column) for column in zip(*rows, strict=True)]
+
+
+def alike() -> list[tuple[Role, bytes]]:
+    """Bodies that a batch might hold many of."""
+    found = [
+        (role, message.body)
+        for exchange in read(RECORDED / "manifest.json")
+        for role, message in ((Role.INPUT, exchange.request), (Role.OUTPUT, exchange.response))
+        if message.content_type.startswith("application/json") and not message.content_encoding
+    ]
+    prompts: list[Any] = [
+        {"model": "m", "prompt": "Once upon"},
+        {"model": "m", "input": "Once upon", "stream": False},
+    ]
+    return found + [(Role.INPUT, json.dumps(prompt).encode()) for prompt in prompts]
+
+
+def test_a_batch_of_one_shape_is_what_its_bodies_are_one_by_one() -> None:
+    read_at_once = 0
+    for role, body in alike():
+        block = Shapes(TENSORS[role]).read([body] * EXAMPLES)
+        if block is None:
+            continue
+        read_at_once += 1
+        side, whole = Side(), Side()
+        whole.add_block(block)
+        for _ in range(EXAMPLES):
+            decode_exchange(body, "", "", role, side, path="/v1/responses")
+        expected = side.columns(set())
+        for name, cells in whole.columns(set()).items():
+            assert list(cells) == list(expected.pop(name)), body
+        assert not expected
+    assert read_at_once > 20

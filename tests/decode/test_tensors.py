@@ -129,7 +129,11 @@ def numbers(datatype: str) -> st.SearchStrategy[Any]:
     if datatype == "BOOL":
         return st.booleans()
     if kind.kind == "f":
-        return st.floats(width=kind.itemsize * 8, allow_nan=False)  # type: ignore[arg-type]  # 16, 32 or 64
+        return {
+            2: st.floats(width=16, allow_nan=False),
+            4: st.floats(width=32, allow_nan=False),
+            8: st.floats(width=64, allow_nan=False),
+        }[kind.itemsize]
     limits = np.iinfo(kind)
     return st.integers(int(limits.min), int(limits.max))
 

@@ -39,8 +39,8 @@ def decode(body: bytes, side: Side) -> Facts:
 
 def _typed(texts: tuple[str, ...]) -> list[Cell]:
     """Numbers or truths where all cells that are not empty are; else text."""
-    cells = [typed(text) for text in texts]
-    kinds = {type(cell) for cell in cells if cell is not None}
+    known = {text: typed(text) for text in set(texts)}
+    kinds = {type(cell) for cell in known.values() if cell is not None}
     if kinds <= {int, float} or kinds == {bool}:
-        return cells
+        return [known[text] for text in texts]
     return [text or None for text in texts]

@@ -173,8 +173,10 @@ class _Tensors:
     def read(self, bodies: Sequence[bytes | None]) -> Block:
         messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
         first: list[_Tensor] = messages[0]
+        if not first:
+            raise ValueError("no tensors: metadata, or free JSON")
         columns: dict[str, Any] = {}
-        rows = first[0].shape[0] if first and first[0].shape else 0
+        rows = first[0].shape[0] if first[0].shape else 0
         for at, example in enumerate(first):
             name, shape = example.name, example.shape
             width = len(example.data)

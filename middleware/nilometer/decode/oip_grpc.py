@@ -28,6 +28,7 @@ from nilometer.reasons import StreamEnd, UndecodableReason
 
 FRAMED = "application/grpc+frames"
 _FRAME_BYTES = 5
+MAX_MESSAGES = 4096  # of one side of a stream
 _SERVICE = "/inference.GRPCInferenceService/"
 _RAW = {Role.INPUT: 7, Role.OUTPUT: 6}  # raw_input_contents, raw_output_contents
 
@@ -88,12 +89,16 @@ def decode(body: bytes, media: str, role: Role, path: str, side: Side) -> Facts:
 
 def _unframed(body: bytes) -> Iterator[memoryview]:
     rest = memoryview(body)
-    while rest:
+    for _ in range(MAX_MESSAGES):
+        if not rest:
+            return
         size = int.from_bytes(rest[1:_FRAME_BYTES], "big")
         if rest[0] or len(rest) < _FRAME_BYTES + size:  # compressed, or cut off
             raise Undecodable(UndecodableReason.MALFORMED.value)
         yield rest[_FRAME_BYTES : _FRAME_BYTES + size]
         rest = rest[_FRAME_BYTES + size :]
+    if rest:
+        raise Undecodable(UndecodableReason.TOO_LARGE.value)
 
 
 def _of_stream(message: memoryview) -> memoryview | None:

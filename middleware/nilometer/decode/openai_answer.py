@@ -37,7 +37,7 @@ _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 
 def is_answer(value: Mapping[str, Cell]) -> bool:
     """Whether a body is an answer of this family."""
-    if value.get("object") in _OBJECTS:
+    if text_of(value.get("object")) in _OBJECTS:
         return True
     choices = value.get("choices")
     return isinstance(choices, list) and bool(choices) and all(map(_is_choice, choices))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nilometer.errors import Undecodable
 from nilometer.reasons import UndecodableReason
 
-MAX_FIELDS = 1 << 16  # of one message, each element of a repeated one
+MAX_FIELDS = 1 << 15  # of one message, each element of a repeated one
 _MAX_VARINT = 10  # bytes
 
 

@@ -1,0 +1,490 @@
+"""What each decoder makes of a body, beyond what was recorded."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nilometer.decode import Facts, Protocol, Side, decode_exchange
+from nilometer.entity import Role
+from nilometer.errors import Undecodable
+from nilometer.reasons import StreamEnd
+
+JSON = "application/json"
+
+
+def read(
+    body: Any, content_type: str = JSON, role: Role = Role.INPUT, **more: Any
+) -> tuple[Facts, dict[str, Any]]:
+    side = Side()
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    facts = decode_exchange(raw, content_type, "", role, side, **more)
+    columns = side.columns(set())
+    assert {len(cells) for cells in columns.values()} <= {side.rows}
+    return facts, {
+        name: cells.tolist() if isinstance(cells, np.ndarray) else list(cells)
+        for name, cells in columns.items()
+    }
+
+
+def refused(body: Any, content_type: str = JSON, **more: Any) -> str:
+    with pytest.raises(Undecodable) as error:
+        read(body, content_type, **more)
+    return error.value.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "columns"),
+    [
+        ({"instances": [1, 2.5, None]}, {"instances": [1, 2.5, None]}),
+        ({"instances": [[1], [2]]}, {"instances": [1, 2]}),
+        ({"instances": ["a", "b"]}, {"instances": ["a", "b"]}),
+        ({"instances": [[1, 2], [3]]}, {"instances": [[1, 2], [3]]}),
+        ({"instances": [[[1, 2], [3, 4]]]}, {"instances": [[[1, 2], [3, 4]]]}),
+        ({"instances": []}, {"instances": []}),
+        ({"instances": [{"a": {"b": 1}}, {"c": [2]}]}, {"a.b": [1, None], "c": [None, [2]]}),
+        (
+            {"instances": {"a": [1, 2], "b": [[1, 2], [3, 4]]}},
+            {"a": [1, 2], "b.0": [1, 3], "b.1": [2, 4]},
+        ),
+        ({"instances": 3}, {"instances": [3]}),  # free JSON
+        ({"inputs": {"a": 1, "b": "x"}}, {"a": [1], "b": ["x"]}),
+        ({"inputs": {"a": [1, 2], "b": [1]}}, {"a": [[1, 2]], "b": [[1]]}),
+        ({"inputs": "some text", "parameters": {}}, {"inputs": ["some text"]}),
+        ({"inputs": [1, 2], "user": 3}, {"inputs": [[1, 2]], "user": [3]}),  # fields of its own
+        (
+            {"dataframe_split": {"columns": ["a", ["b", 1]], "data": [[1, 2]]}},
+            {"a": [1], "b.1": [2]},
+        ),
+        ({"dataframe_split": {"columns": ["a"], "data": []}}, {"a": []}),
+        ({"data": {"ndarray": [[1, 2]]}}, {"data.0": [1], "data.1": [2]}),
+        ({"data": {"names": ["a"], "tensor": {"shape": [2, 1], "values": [1, 2]}}}, {"a": [1, 2]}),
+        ({"data": {"names": ["a", "a"], "ndarray": [[1, 2]]}}, {"data.0": [1], "data.1": [2]}),
+        ({"jsonData": {"a": 1}, "meta": {}}, {"a": [1]}),
+        ({"data": 3}, {"data": [3]}),
+    ],
+)
+def test_tables_by_rows_and_by_columns(body: Any, columns: Any) -> None:
+    assert read(body)[1] == columns
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [{"a": 1}, 2]},
+        {"instances": [[1], 2]},
+        {"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}},
+        {"dataframe_split": {"columns": "a", "data": [[1]]}},
+        {"dataframe_split": 1},
+        {"dataframe_records": {"a": 1}},
+        {"dataframe_records": [1]},
+        {"data": {"tensor": {"shape": [2, 2], "values": [1]}}},
+        {"data": {"tensor": {"shape": "2", "values": [1]}}},
+        {"inputs": [{"name": "x", "shape": [1 << 40, 0], "datatype": "FP32", "data": []}]},
+        {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32"}]},
+        [{f"a{row}.{at}": 1 for at in range(100)} for row in range(50)],
+    ],
+)
+def test_what_is_no_table_is_refused(body: Any) -> None:
+    assert refused(body) == "wrong_shape"
+
+
+def test_a_sparse_table_that_would_fill_memory_is_refused() -> None:
+    wide = {f"c{at}": at for at in range(1000)}
+    assert refused([wide, *({} for _ in range(80_000))]) == "wrong_shape"
+    lines = b"\n".join([json.dumps(wide).encode(), *(b"{}" for _ in range(80_000))])
+    assert refused(lines, "application/x-ndjson") == "wrong_shape"
+    assert len(read([{"a": 1} for _ in range(20_000)])[1]["a"]) == 20_000
+
+
+def test_wide_rows_are_one_vector_column_of_an_array() -> None:
+    side = Side()
+    body = json.dumps({"instances": [[0.5] * 129, [1.5] * 129]}).encode()
+    decode_exchange(body, JSON, "", Role.INPUT, side)
+    column = side.columns(set())["instances"]
+    assert isinstance(column, np.ndarray)
+    assert column.shape == (2, 129)
+    # Beside a vector of another width, cells stay cells.
+    decode_exchange(json.dumps({"instances": [[2] * 130]}).encode(), JSON, "", Role.INPUT, side)
+    assert list(map(len, side.columns(set())["instances"])) == [129, 129, 130]
+
+
+@pytest.mark.parametrize(
+    ("body", "columns"),
+    [
+        (b"a=1&b=x+y&c=&d=true", {"a": [1], "b": ["x y"], "c": [None], "d": [True]}),
+        (
+            b"zip=01234&n=-1.5e3&big=" + b"9" * 500,
+            {"zip": ["01234"], "n": [-1500.0], "big": [float("inf")]},
+        ),
+        (b"a=1&a=2&a=3", {"a": [[1, 2, 3]]}),
+        (b"a=%ff", {"a": ["\ufffd"]}),
+        (b'{"a": 1}', {"a": [1]}),  # what curl -d sends
+    ],
+)
+def test_forms(body: bytes, columns: Any) -> None:
+    assert read(body, "application/x-www-form-urlencoded; charset=utf-8")[1] == columns
+
+
+def test_forms_without_a_field_or_with_too_many_are_refused() -> None:
+    form = "application/x-www-form-urlencoded"
+    assert refused(b"&&", form) == "wrong_shape"
+    assert refused(b"&".join(b"a%d=1" % at for at in range(1001)), form) == "wrong_shape"
+    assert refused(b"a=1&" * 10_001, form) == "wrong_shape"
+
+
+def test_a_query_counts_where_there_is_no_body() -> None:
+    facts, columns = read(b"", "", query="age=33&name=a")
+    assert (facts.protocol, columns) == (Protocol.QUERY, {"age": [33], "name": ["a"]})
+    assert read({"a": 1}, query="age=33")[1] == {"a": [1]}
+    assert refused(b"", "", role=Role.OUTPUT, query="age=33") == "empty"
+
+
+def multipart(*parts: bytes, boundary: bytes = b"xx") -> bytes:
+    return (
+        b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
+        + b"--"
+        + boundary
+        + b"--\r\n"
+    )
+
+
+FIELD = b'Content-Disposition: form-data; name="age"\r\n\r\n41'
+FILE = b'content-disposition: form-data; filename="c:\\\\x.png"; name=img\r\n\r\n\r\n--x\x00\xff'
+MODEL = b'Content-Disposition: form-data; name="q"\r\nContent-Type: application/json\r\n\r\n{"a": {"b": 1}}'
+LONG = b'Content-Disposition: form-data; name="text"\r\n\r\n' + b"x" * 2000
+
+
+def test_multipart_has_small_fields_sizes_and_json_and_no_content() -> None:
+    body = multipart(FIELD, FILE, MODEL, LONG)
+    columns = {
+        "age": [41],
+        "img.bytes": [7],
+        "img.type": ["application/octet-stream"],
+        "q.a.b": [1],
+        "text.bytes": [2000],
+    }
+    told = 'multipart/form-data; boundary="xx"'
+    assert read(body, told)[1] == columns
+    # A logger copied the type without its parameter.
+    assert read(body, "multipart/form-data")[1] == columns
+    for end in range(1, len(body) - 4):
+        assert refused(body[:end], told) == "malformed"
+    assert refused(multipart(b"Content-Disposition: form-data\r\n\r\n1"), told) == "malformed"
+    assert refused(multipart(*(FIELD for _ in range(2000))), told) in {"malformed", "wrong_shape"}
+
+
+@pytest.mark.parametrize(
+    ("body", "columns"),
+    [
+        (b"a,b\n1,x\n2.5,\n", {"a": [1, 2.5], "b": ["x", None]}),
+        (b"\xef\xbb\xbfa\r\n01\r\n2\r\n", {"a": ["01", "2"]}),
+        (b"a\nTrue\n\nFalse\n", {"a": [True, False]}),
+        (b'"a,b",c\n"x\ny",1\n', {"a,b": ["x\ny"], "c": [1]}),
+        (b"a,b\n", {"a": [], "b": []}),
+        (b"a\n1\ntrue\n", {"a": ["1", "true"]}),
+    ],
+)
+def test_csv(body: bytes, columns: Any) -> None:
+    assert read(body, "text/csv; charset=utf-8")[1] == columns
+
+
+def test_csv_that_is_no_table_is_refused() -> None:
+    assert refused(b"a,b\n1\n", "text/csv") == "wrong_shape"
+    assert refused(b"a,a\n1,2\n", "text/csv") == "wrong_shape"
+    assert refused(b"\n", "text/csv") == "wrong_shape"
+    assert refused(b'a\n"x', "text/csv") == "malformed"
+    assert refused(b"a\n\xff\n", "text/csv") == "malformed"
+    assert refused(b"a\n" + b"x" * 200_000, "text/csv") == "malformed"
+
+
+def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_broke() -> None:
+    lines = b'{"a": 1}\r\n\n{"a": 2, "b": 3}\n'
+    for kind in ("application/x-ndjson", JSON, ""):
+        facts, columns = read(lines, kind)
+        assert (facts.protocol, facts.stream_end) == (Protocol.NDJSON, None)
+        assert columns == {"a": [1, 2], "b": [None, 3]}
+    facts, columns = read(lines + b'{"a": 3', "application/x-ndjson")
+    assert (facts.stream_end, columns["a"]) == (StreamEnd.ERROR, [1, 2])
+    assert refused(b'{"a": 1}\nx\n{"a": 2}', "application/x-ndjson") == "malformed"
+    assert refused(b'{"a": 1} garbage') == "malformed"
+    assert refused(b"\n\n", "application/x-ndjson") == "malformed"
+
+
+def test_events_are_found_by_their_framing_and_not_by_what_is_declared() -> None:
+    stream = b': ping\n\nevent: token\ndata: {"t": "a"}\n\ndata: {"t":\ndata: "b"}\r\n\r\ndata: [DONE]\n\n'
+    for kind in ("text/event-stream", "text/plain", JSON, ""):
+        facts, columns = read(stream, kind, Role.OUTPUT)
+        assert (facts.protocol, facts.stream_end) == (Protocol.SSE, StreamEnd.COMPLETED)
+        assert columns == {"t": ["a", "b"]}
+    facts, columns = read(b"tok0 tok1 t\xc3\xb6k2", "text/event-stream", Role.OUTPUT)
+    assert (facts.protocol, columns) == (Protocol.TEXT, {"characters": [14], "words": [3]})
+    facts, columns = read({"error": "x"}, "text/event-stream", Role.OUTPUT)
+    assert (facts.protocol, columns) == (Protocol.JSON, {"error": ["x"]})
+    assert refused(b"\xff\xfe", "text/event-stream") == "malformed"
+
+
+def test_events_of_text_are_only_counted() -> None:
+    facts, columns = read(b"data: Hello\n\ndata: you\n\nevent: end\n\n", "text/event-stream")
+    assert (facts.stream_end, columns) == (None, {"texts": [2], "characters": [8]})
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b'data: {"error": {"message": "x"}}\n\n',
+        b"event: error\ndata: x\n\n",
+        b'data: {"type": "error"}\n\n',
+    ],
+)
+def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) -> None:
+    facts, columns = read(b'data: {"a": 1}\n\n' + last + b"data: [DONE]\n\n", "text/event-stream")
+    assert facts.stream_end is StreamEnd.ERROR
+    assert columns["a"][0] == 1
+
+
+def test_an_event_that_no_empty_line_ends_is_left_out() -> None:
+    assert read(b'data: {"a": 1}\n\ndata: {"a": 2}', "text/event-stream")[1] == {"a": [1]}
+
+
+CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}
+USAGE = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+
+
+def chat(*chunks: Any, done: bool = True) -> bytes:
+    events = [b"data: " + json.dumps({**CHUNK, **chunk}).encode() + b"\n\n" for chunk in chunks]
+    return b"".join(events) + (b"data: [DONE]\n\n" if done else b"")
+
+
+HEL = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hel"}}]}
+LO = {"choices": [{"index": 0, "delta": {"content": "lo"}}]}
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        # OpenAI: a last chunk without choices; null on all others
+        [HEL | {"usage": None}, LO | {"usage": None}, STOP, {"choices": [], "usage": USAGE}],
+        # litellm: a last chunk with an empty choice
+        [HEL, LO, STOP, {"choices": [{"index": 0, "delta": {}}], "usage": USAGE}],
+        # litserve: beside the reason
+        [HEL, LO, STOP | {"usage": USAGE}],
+        # vLLM with continuous usage: on each, growing
+        [HEL | {"usage": {**USAGE, "completion_tokens": 1}}, LO, STOP | {"usage": USAGE}],
+    ],
+)
+def test_every_dialect_of_usage_is_one_answer(chunks: list[Any]) -> None:
+    facts, columns = read(chat(*chunks), "text/event-stream", Role.OUTPUT)
+    assert columns == {
+        "model": ["m"],
+        "finish_reason": ["stop"],
+        "choices": [1],
+        "characters": [5],
+        "tool_calls": [0],
+        "input_tokens": [7],
+        "output_tokens": [2],
+        "cached_tokens": [4],
+    }
+    assert (facts.prediction_id, facts.model, facts.stream_end) == ("c-1", "m", StreamEnd.COMPLETED)
+    assert (facts.input_tokens, facts.output_tokens) == (7, 2)
+
+
+def test_counts_that_are_all_zero_are_not_told() -> None:
+    zero = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    facts, columns = read(chat(HEL, STOP | {"usage": zero}), "text/event-stream", Role.OUTPUT)
+    assert facts.output_tokens is None
+    assert "output_tokens" not in columns
+
+
+def test_a_stream_that_breaks_off_has_no_end() -> None:
+    facts, columns = read(chat(HEL, LO, done=False), "text/event-stream", Role.OUTPUT)
+    assert (facts.stream_end, columns["finish_reason"], columns["characters"]) == (
+        None,
+        [None],
+        [5],
+    )
+    facts, _ = read(chat(HEL, {"error": {"code": 500}}), "text/event-stream", Role.OUTPUT)
+    assert facts.stream_end is StreamEnd.ERROR
+
+
+def test_calls_of_tools_are_counted_whole_and_in_pieces() -> None:
+    call = {"index": 0, "id": "t", "function": {"name": "f", "arguments": ""}}
+    more = {"index": 0, "function": {"arguments": "{}"}}
+    pieces = [{"choices": [{"index": 0, "delta": {"tool_calls": [one]}}]} for one in (call, more)]
+    assert read(chat(*pieces), "text/event-stream", Role.OUTPUT)[1]["tool_calls"] == [1]
+    message = {"content": None, "tool_calls": [call, call]}
+    whole = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    columns = read(whole, role=Role.OUTPUT)[1]
+    assert (columns["tool_calls"], columns["finish_reason"]) == ([2], ["tool_calls"])
+
+
+def test_several_choices_are_one_answer() -> None:
+    choices = [{"index": at, "text": "x" * at, "finish_reason": "length"} for at in range(3)]
+    columns = read({"object": "text_completion", "choices": choices}, role=Role.OUTPUT)[1]
+    assert (columns["choices"], columns["characters"]) == ([3], [3])
+    assert columns["finish_reason"] == ["length"]
+
+
+def test_responses_whole_and_streamed_are_the_same_answer() -> None:
+    response = {
+        "id": "r-1",
+        "object": "response",
+        "model": "m",
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [
+            {"type": "reasoning", "summary": []},
+            {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]},
+            {"type": "function_call", "name": "f"},
+        ],
+        "usage": {
+            "input_tokens": 3,
+            "output_tokens": 9,
+            "output_tokens_details": {"reasoning_tokens": 5},
+        },
+    }
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {"id": "r-1", "model": "m"}},
+        {"type": "response.output_text.delta", "delta": "Hello"},
+        {"type": "response.incomplete", "response": response},
+    ]
+    stream = b"".join(
+        f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events
+    )
+    whole, columns = read(response, role=Role.OUTPUT)
+    assert columns == {
+        "model": ["m"],
+        "finish_reason": ["max_output_tokens"],
+        "choices": [1],
+        "characters": [5],
+        "tool_calls": [1],
+        "input_tokens": [3],
+        "output_tokens": [9],
+        "reasoning_tokens": [5],
+    }
+    streamed, same = read(stream, "text/event-stream", Role.OUTPUT)
+    assert same == columns
+    assert (whole.prediction_id, streamed.prediction_id) == ("r-1", "r-1")
+    assert streamed.stream_end is StreamEnd.COMPLETED
+    broken, columns = read(stream[: stream.index(b"event: response.inc")], "", Role.OUTPUT)
+    assert (broken.stream_end, columns["characters"]) == (None, [5])
+    failed = b'data: {"type": "response.failed", "response": {"status": "failed"}}\n\n'
+    assert read(failed, "", Role.OUTPUT)[0].stream_end is StreamEnd.ERROR
+
+
+def test_embeddings_are_one_array_as_numbers_and_as_base64() -> None:
+    vectors = np.array([[0.5, -1.0, 2.0], [1.0, 0.25, 0.0]], "<f4")
+    for form in (lambda row: row.tolist(), lambda row: base64.b64encode(row.tobytes()).decode()):
+        side = Side()
+        items = [{"object": "embedding", "embedding": form(row)} for row in vectors]
+        body = {"object": "list", "model": "m", "data": items, "usage": {"prompt_tokens": 5}}
+        facts = decode_exchange(json.dumps(body).encode(), JSON, "", Role.OUTPUT, side)
+        column = side.columns(set())["embedding"]
+        assert isinstance(column, np.ndarray)
+        assert column.tolist() == vectors.tolist()
+        assert (facts.input_tokens, facts.model) == (5, "m")
+    for wrong in ("not base64!", "YWJj", [], ["a"], [True, 1.0], None):
+        items = [{"object": "embedding", "embedding": wrong}]
+        assert refused({"object": "list", "data": items}, role=Role.OUTPUT) == "wrong_shape"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "columns"),
+    [
+        (
+            "/v1/chat/completions",
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "hi"}, {"type": "image_url"}],
+                    }
+                ],
+                "n": 2,
+            },
+            {
+                "model": [None],
+                "n": [2],
+                "messages": [1],
+                "characters": [2],
+                "attachments": [1],
+                "tools": [0],
+            },
+        ),
+        (
+            "",
+            {"model": "m", "prompt": ["ab", "c"], "temperature": 0.5, "logit_bias": {}},
+            {
+                "model": ["m"],
+                "temperature": [0.5],
+                "prompts": [2],
+                "characters": [3],
+                "attachments": [0],
+                "tools": [0],
+            },
+        ),
+        ("/v1/embeddings", {"model": "m", "input": "abc"}, {"model": ["m"], "characters": [3]}),
+        ("/v1/embeddings", {"model": "m", "input": [1, 2, 3]}, {"model": ["m"], "tokens": [3]}),
+        (
+            "/v1/embeddings",
+            {"model": "m", "input": ["a", [1, 2]]},
+            {"model": ["m", "m"], "characters": [1, None], "tokens": [None, 2]},
+        ),
+        (
+            "/v1/responses",
+            {
+                "model": "m",
+                "instructions": "be kind",
+                "input": [{"role": "user", "content": "hi"}],
+                "tools": [{}],
+            },
+            {"model": ["m"], "messages": [1], "characters": [9], "attachments": [0], "tools": [1]},
+        ),
+        # Fields of a model that has nothing to do with language
+        ("/predict", {"model": "golf", "input": 3}, {"model": ["golf"], "input": [3]}),
+        ("/v1/responses", {"model": "golf", "input": 3}, {"model": ["golf"], "input": [3]}),
+        ("/predict", {"messages": 3, "model": "x"}, {"messages": [3], "model": ["x"]}),
+        ("/predict", {"prompt": "free"}, {"prompt": ["free"]}),
+    ],
+)
+def test_requests_to_language_models(path: str, body: Any, columns: Any) -> None:
+    assert read(body, path=path)[1] == columns
+
+
+def test_no_text_of_a_prompt_or_an_answer_is_kept() -> None:
+    secret = "my secret is Zanzibar"
+    bodies = [
+        ({"model": "m", "messages": [{"role": "user", "content": secret}]}, Role.INPUT),
+        ({"model": "m", "prompt": secret}, Role.INPUT),
+        ({"object": "chat.completion", "choices": [{"message": {"content": secret}}]}, Role.OUTPUT),
+        ({"object": "text_completion", "choices": [{"text": secret}]}, Role.OUTPUT),
+    ]
+    for body, role in bodies:
+        facts, columns = read(body, role=role)
+        assert facts.protocol is Protocol.OPENAI
+        assert "Zanzibar" not in str(columns)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "probes"),
+    [
+        ("GET", "/v2/health/live", True),
+        ("GET", "/v2/models/iris/versions/1/ready", True),
+        ("GET", "/v1/models/iris", True),
+        ("HEAD", "/healthz/", True),
+        ("POST", "/v2/repository/models/iris/load", True),
+        ("POST", "/v2/models/iris/infer", False),
+        ("POST", "/v1/models/iris:predict", False),
+        ("POST", "/health", False),
+        ("GET", "/predict", False),
+        ("", "/health", False),
+    ],
+)
+def test_probes_are_no_predictions(method: str, path: str, probes: bool) -> None:  # noqa: FBT001
+    if probes:
+        assert refused({"ready": True}, method=method, path=path) == "not_inference"
+    else:
+        assert read({"ready": True}, method=method, path=path)[1] == {"ready": [True]}
