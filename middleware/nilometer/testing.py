@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from nilometer.capture.sink import Captured, Plain
+from nilometer.capture.observation import Observation, unpack
+from nilometer.capture.pack import batch_of
 from nilometer.clock import NANOSECONDS
 from nilometer.reasons import DropReason
 
@@ -45,13 +46,13 @@ class SteppedClock:
 class MemoryOutlet:
     """An outlet that keeps what it is handed, for tests of capture without an agent."""
 
-    captured: list[Captured] = dataclasses.field(default_factory=list)
+    captured: list[Observation] = dataclasses.field(default_factory=list)
     dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
     room: bool = True
 
-    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""
-        self.captured.extend(Captured(*one) for one in batch)
+        self.captured.extend(unpack(batch_of(batch)))
         self.dropped.update(dropped)
 
     def has_room(self) -> bool:

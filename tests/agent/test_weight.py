@@ -53,33 +53,28 @@ def test_the_agents_packages_are_small() -> None:
 
 
 def test_the_agent_is_ready_soon_and_idles_small(tmp_path: Path) -> None:
-    ready, resident = [], []
-    for attempt in range(3):  # the machine may be busy: one of three must be in time
-        port = free_port()
-        started = time.monotonic()
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "nilometer_agent", "--collector", ""),
-                *("--directory", str(tmp_path / str(attempt))),
-                *("--metrics-address", f"127.0.0.1:{port}"),
-            ],
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
-        )
-        try:
-            while not answers(port):
-                assert process.poll() is None
-                assert time.monotonic() < started + 30
-                time.sleep(0.01)
-            ready.append(time.monotonic() - started)
-            resident.append(psutil.Process(process.pid).memory_info().rss / 1e6)
-        finally:
-            process.terminate()
-            process.wait(20)
-        if ready[-1] < READY_SECONDS:
-            break
-    assert min(ready) < READY_SECONDS, ready
-    assert max(resident) < IDLE_MEGABYTES, resident
+    port = free_port()
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "nilometer_agent", "--collector", ""),
+            *("--directory", str(tmp_path), "--metrics-address", f"127.0.0.1:{port}"),
+        ],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+    )
+    try:
+        while not answers(port):
+            assert process.poll() is None
+            assert time.monotonic() < started + 60
+            time.sleep(0.01)
+        spent = psutil.Process(process.pid).cpu_times()
+        resident = psutil.Process(process.pid).memory_info().rss / 1e6
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert spent.user + spent.system < READY_SECONDS  # of CPU: others may use the machine, too
+    assert resident < IDLE_MEGABYTES
 
 
 def answers(port: int) -> bool:

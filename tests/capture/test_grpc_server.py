@@ -19,7 +19,6 @@ from nilometer.capture.grpc_server import (
     wrap_servers,
 )
 from nilometer.capture.observation import Observation
-from nilometer.capture.pack import Packer
 from nilometer.capture.worker import Worker
 from nilometer.testing import MemoryOutlet, eventually
 
@@ -174,9 +173,8 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     port, stop = start([interceptor])
 
     def observed() -> list[Observation]:
-        arrays, spoilt = Packer(worker.settings).pack_all(outlet.captured)
-        assert spoilt == worker.guard.faults == 0
-        return [Observation(*array) for array in arrays]
+        assert worker.guard.faults == 0
+        return list(outlet.captured)
 
     running = Served(port, observed)
     yield running

@@ -10,8 +10,8 @@ from asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_o
 
 from nilometer import NilometerMiddleware
 from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation, pack, unpack
-from nilometer.capture.pack import Packer
+from nilometer.capture.observation import Observation, unpack
+from nilometer.capture.pack import batch_of
 from nilometer.capture.worker import Worker
 
 ROW = b'{"amount": 12.5}'
@@ -25,9 +25,8 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def observations(middleware: NilometerMiddleware) -> list[Observation]:
     worker = middleware._worker
-    arrays, spoilt = Packer(worker.settings).pack_all(worker.sink.take(1000, 1 << 30))
-    assert spoilt == worker.guard.faults == 0
-    return unpack(pack(arrays))
+    assert worker.guard.faults == 0
+    return unpack(batch_of(worker.sink.take(1000, 1 << 30)))
 
 
 def seen(

@@ -14,8 +14,8 @@ from asgi_zoo import JSON_HEADERS, exchange, request_of, run, scope_of
 import nilometer
 from nilometer import NilometerMiddleware
 from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation
-from nilometer.capture.pack import Packer
+from nilometer.capture.observation import Observation, unpack
+from nilometer.capture.pack import batch_of
 from nilometer.capture.worker import Worker
 
 ROW = b"{}"
@@ -28,9 +28,8 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def observed(middleware: NilometerMiddleware) -> list[Observation]:
     worker = middleware._worker
-    arrays, spoilt = Packer(worker.settings).pack_all(worker.sink.take(10_000, 1 << 30))
-    assert spoilt == 0
-    return [Observation(*array) for array in arrays]
+    assert worker.guard.lost == 0
+    return unpack(batch_of(worker.sink.take(10_000, 1 << 30)))
 
 
 def answering(model: Any) -> NilometerMiddleware:

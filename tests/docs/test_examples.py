@@ -44,7 +44,9 @@ def test_a_server_as_documented_answers_and_is_observed(
     assert sent[1]["body"] == b'{"score":0.0125}'
     workers[0].stop()
     (captured,) = outlet.captured
-    assert (captured[2], captured[10], captured[11]) == (200, body, b'{"score":0.0125}')
+    assert captured.status == 200
+    assert captured.request_body == body
+    assert captured.response_body == b'{"score":0.0125}'
 
 
 def test_the_example_of_a_profiler_prints_what_it_found() -> None:

@@ -1,7 +1,7 @@
 """The ASGI middleware: pass everything through, never wait, keep references, offer once.
 
 A message goes on as it came, of any type, known or not; what we note of it stands behind a guard.
-Nothing is parsed here: bodies are kept as they came, up to a cap, and given to a background thread
+Nothing is parsed here: bodies are kept as they came, up to a cap, and packed for a background thread
 when the application has returned.
 """
 
@@ -15,10 +15,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter, time_ns
 from typing import Any, TypeAlias
 
-from nilometer.capture.exchange import Exchange, outcome_of, stream_end
+from nilometer.capture.exchange import Exchange, outcome_of
 from nilometer.capture.guard import Guard
 from nilometer.capture.settings import PREFIX, CaptureSettings
-from nilometer.capture.sink import ITEM_BYTES
 from nilometer.capture.values import current
 from nilometer.capture.worker import Worker
 from nilometer.errors import ConfigError
@@ -107,14 +106,11 @@ class NilometerMiddleware:
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
-            exchange.request_size = exchange.response_size = 0
-            exchange.more = exchange.noted = exchange.stream = exchange.new_id = None
-            exchange.left = False
-            exchange.first = 0.0
+            exchange.unfinished = exchange.more = exchange.noted = None
             path = scope["path"]  # now: routers may write to the scope
             if self._id_header:
                 name, new_id = self._returned_id(scope)
-                exchange.new_id = (name, bytes(new_id))
+                exchange.with_more().new_id = (name, bytes(new_id))
             if worker.notes:
                 current.set(exchange)
             arrival_ns = time_ns()
@@ -139,52 +135,36 @@ class NilometerMiddleware:
                 if raised is not None:
                     outcome = ended_by(raised, exchange)
                     raised = None  # a cycle of this frame and the exception's traceback
-                stream, first = exchange.stream, exchange.first
-                request, response = exchange.request, exchange.response
-                request_size, response_size = exchange.request_size, exchange.response_size
-                status = exchange.status
-                if exchange.more is False:
+                if exchange.unfinished is False:
                     latency = exchange.latest - started
                     if not outcome:
-                        outcome = _OK if status < 400 else outcome_of(exchange)
+                        outcome = _OK if exchange.status < 400 else outcome_of(exchange)
                 else:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
-                if request is None or response is None:
-                    held_bytes = ITEM_BYTES + len(request or b"") + len(response or b"")
-                else:
-                    held_bytes = ITEM_BYTES + request_size + response_size
-                noted = exchange.noted
+                request, response, rest = exchange.request, exchange.response, None
+                if exchange.more is not None or exchange.noted is not None or self._wants_query:
+                    query = scope.get("query_string") if self._wants_query else None
+                    ended_at = started + latency
+                    rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                 # A task that the handler started may keep the exchange through its context, and
                 # log when all is over.
                 exchange.request = exchange.response = exchange.noted = None
-                worker.sink.offer(
-                    (
-                        arrival_ns,
-                        latency,
-                        status,
-                        outcome,
-                        scope["method"],
-                        path,
-                        request_size,
-                        response_size,
-                        scope["headers"],
-                        exchange.response_headers,
-                        request,
-                        response,
-                        in_flight,
-                        first - started if first else 0.0,
-                        None
-                        if stream is None
-                        else stream.ended(
-                            stream_end(exchange, outcome, started + latency, self._stall_seconds)
-                        ),
-                        noted,
-                        scope.get("query_string") if self._wants_query else None,
-                        held_bytes,
-                    ),
-                    held_bytes,
+                packed = worker.packer.pack(
+                    arrival_ns,
+                    latency,
+                    exchange.status,
+                    outcome,
+                    scope["method"],
+                    path,
+                    scope["headers"],
+                    exchange.response_headers,
+                    request,
+                    response,
+                    in_flight,
+                    rest,
                 )
+                worker.sink.offer(packed)
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
 
@@ -234,11 +214,11 @@ def ended_by(error: BaseException, exchange: Exchange) -> str:
     What is raised after a complete answer - by a background task, or by a server that ends - does
     not change it, unless the answer said so itself.
     """
-    if exchange.more is False and exchange.status < 500:
+    if exchange.unfinished is False and exchange.status < 500:
         return outcome_of(exchange)
     if (
         isinstance(error, asyncio.CancelledError)
-        or exchange.left
+        or (exchange.more is not None and exchange.more.left)
         or type(error).__name__ == "ClientDisconnect"  # Starlette's, for an OSError of `send`
     ):
         return _CLIENT_LEFT

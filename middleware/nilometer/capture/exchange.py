@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from nilometer.capture.sink import MAX_GAPS, Body, Headers, Streamed
+from nilometer.capture.pack import Body, Headers, Rest, Streamed
 from nilometer.reasons import Outcome, StreamEnd
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class Exchange:
     """The state of one HTTP exchange, and the `receive` and `send` that its application gets.
 
     It has no constructor: `NilometerMiddleware` sets every attribute, because a frame more is a
-    tenth of what the path may cost.
+    tenth of what the path may cost. What most exchanges do not have is in `more`, for the same
+    reason.
 
     Attributes:
         app_receive: The server's.
@@ -30,34 +31,24 @@ class Exchange:
         response_headers: As they were when they were sent.
         request: What is held of the request's body; None over the cap.
         response: The same of the answer's.
-        request_size: Bytes so far.
-        response_size: Bytes so far.
-        more: Whether more of the answer's body will come; None before its first message.
-        left: Whether the client went before the answer was complete.
-        first: Monotonic seconds of the first body byte; 0 before it.
+        unfinished: Whether more of the answer's body will come; None before its first message.
         latest: Monotonic seconds of the latest body message.
-        stream: Of an answer in several chunks.
+        more: Of what is not one body under the cap in each direction; else None.
         noted: What the model handed over.
-        new_id: The header to add to the answer, where one was asked for.
     """
 
     __slots__ = (
         "app_receive",
         "app_send",
         "cap",
-        "first",
         "latest",
-        "left",
         "more",
-        "new_id",
         "noted",
         "request",
-        "request_size",
         "response",
         "response_headers",
-        "response_size",
         "status",
-        "stream",
+        "unfinished",
         "worker",
     )
     app_receive: "Receive"
@@ -68,15 +59,10 @@ class Exchange:
     response_headers: Headers
     request: Body
     response: Body
-    request_size: int
-    response_size: int
-    more: bool | None
-    left: bool
-    first: float
+    unfinished: bool | None
     latest: float
-    stream: "Stream | None"
+    more: "More | None"
     noted: "Noted | None"
-    new_id: tuple[bytes, bytes] | None
 
     async def receive(self) -> "Message":
         """The server's message, noted."""
@@ -85,14 +71,12 @@ class Exchange:
             if message["type"] == "http.request":
                 body = message.get("body")
                 if body:
-                    size = len(body)
-                    if type(body) is bytes and size <= self.cap and not self.request_size:
+                    if self.request == b"" and type(body) is bytes and len(body) <= self.cap:
                         self.request = body
-                        self.request_size = size
                     else:
-                        self._note_more(body, size)
-            elif self.more is not False and message["type"] == "http.disconnect":
-                self.left = True
+                        self._note_request(body)
+            elif self.unfinished is not False and message["type"] == "http.disconnect":
+                self.with_more().left = True
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
         return message
@@ -102,27 +86,25 @@ class Exchange:
         try:
             if message["type"] == "http.response.body":
                 body = message.get("body")
-                if self.more is None and type(body) is bytes and len(body) <= self.cap:
-                    self.more = message.get("more_body", False)
+                if self.unfinished is None and type(body) is bytes and len(body) <= self.cap:
+                    self.unfinished = message.get("more_body", False)
                     self.response = body
-                    self.latest = now = perf_counter()
-                    if body:
-                        self.first = now
-                        self.response_size = len(body)
-                elif self.more is not False:
-                    self._note_body(body, message.get("more_body", False))
+                    self.latest = perf_counter()
+                elif self.unfinished is not False:
+                    self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
                 if not self.status:
                     self.status = message["status"]
                     # A copy: an outer middleware may compress, and write so into the same list.
                     self.response_headers = tuple(message.get("headers", ()))
-                    if self.new_id is not None:
-                        message = {**message, "headers": [*self._with_id(self.new_id)]}
-            elif message["type"] in _WHOLE_BODY and self.more is not False:
-                self.latest = perf_counter()
-                self.first = self.first or self.latest
+                    if self.more is not None and self.more.new_id is not None:
+                        message = {**message, "headers": [*self._with_id(self.more.new_id)]}
+            elif message["type"] in _WHOLE_BODY and self.unfinished is not False:
+                self.latest = now = perf_counter()
+                more = self.with_more()
+                more.first = more.first or now
                 self.response = None
-                self.more = bool(message.get("more_body", False))
+                self.unfinished = bool(message.get("more_body", False))
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
         return self.app_send(message)
@@ -134,33 +116,93 @@ class Exchange:
             self.response_headers = headers = (*headers, new_id)
         return headers
 
-    def _note_more(self, body: Any, size: int) -> None:
-        """A chunk of the request that is not a whole body of plain bytes under the cap."""
-        before = self.request_size
-        self.request_size = before + size
-        self.request = None if before + size > self.cap else joined(self.request, body, before)
+    def with_more(self) -> "More":
+        """What most exchanges do not have."""
+        more = self.more
+        if more is None:
+            more = self.more = More()
+        return more
 
-    def _note_body(self, body: Any, more: Any) -> None:
+    def _note_request(self, body: Any) -> None:
+        """A chunk of the request that is not a whole body of plain bytes under the cap."""
+        more = self.with_more()
+        before = more.request_size or len(self.request or b"")
+        more.request_size = before + len(body)
+        over = more.request_size > self.cap
+        self.request = None if over else joined(self.request, body, before)
+
+    def _note_response(self, body: Any, unfinished: Any) -> None:
         """A body message that is not a whole answer of plain bytes under the cap."""
         now = perf_counter()
-        size = len(body) if body else 0
-        if size:
-            before = self.response_size
+        more = self.with_more()
+        if body:
+            before = more.response_size or len(self.response or b"")
             if before:
-                stream = self.stream
+                stream = more.stream
                 if stream is None:
-                    stream = self.stream = Stream()
+                    stream = more.stream = Stream()
+                    more.first = self.latest
                 stream.note(now - self.latest)
             else:
-                self.first = now
-            self.response_size = before + size
-            if self.response_size > self.cap:
-                self.response = None
-            else:
-                self.response = joined(self.response, body, before)
-        if size or not more:
+                more.first = now
+            more.response_size = before + len(body)
+            over = more.response_size > self.cap
+            self.response = None if over else joined(self.response, body, before)
+        if body or not unfinished:
             self.latest = now
-        self.more = bool(more)
+        self.unfinished = bool(unfinished)
+
+    def rest(
+        self, outcome: str, started: float, ended_at: float, stall_seconds: float, query: Any
+    ) -> Rest:
+        """What most exchanges do not have, summed up.
+
+        Args:
+            outcome: Of the exchange.
+            started: Monotonic seconds.
+            ended_at: Monotonic seconds.
+            stall_seconds: A stream that was silent for so long before it broke off had stalled.
+            query: The query string, where a setting names parameters, else None.
+        """
+        more = self.with_more()
+        first = more.first or (self.latest if self.response else 0.0)
+        streamed = None
+        if more.stream is not None:
+            streamed = more.stream.ended(stream_end(self, outcome, ended_at, stall_seconds))
+        return Rest(
+            more.request_size or len(self.request or b""),
+            more.response_size or len(self.response or b""),
+            first - started if first else 0.0,
+            streamed,
+            self.noted,
+            query,
+        )
+
+
+class More:
+    """What an exchange has that is not one plain body in each direction.
+
+    Attributes:
+        request_size: Bytes so far; 0 while one plain body says it.
+        response_size: The same of the answer's.
+        first: Monotonic seconds of the answer's first body byte; 0 while `latest` says it.
+        stream: Of an answer in several chunks.
+        left: Whether the client went before the answer was complete.
+        new_id: The header to add to the answer, where one was asked for.
+    """
+
+    __slots__ = ("first", "left", "new_id", "request_size", "response_size", "stream")
+
+    def __init__(self) -> None:
+        self.request_size = 0
+        self.response_size = 0
+        self.first = 0.0
+        self.stream: Stream | None = None
+        self.left = False
+        self.new_id: tuple[bytes, bytes] | None = None
+
+
+MAX_GAPS = 512  # of one stream that are kept
 
 
 class Stream:
@@ -197,7 +239,7 @@ def stream_end(
         ended_at: Monotonic seconds.
         stall_seconds: A stream that was silent for so long before it broke off had stalled.
     """
-    if exchange.more is False:
+    if exchange.unfinished is False:
         return StreamEnd.COMPLETED
     if ended_at - exchange.latest >= stall_seconds:
         return StreamEnd.STALLED
@@ -223,9 +265,10 @@ def joined(held: Body, body: Any, before: int) -> Body:
 def outcome_of(exchange: Exchange) -> str:
     """How a request ended that raised nothing."""
     status = exchange.status
-    if exchange.more is False:
+    if exchange.unfinished is False:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
-    return _CLIENT_LEFT if exchange.left or status else _NO_RESPONSE
+    left = exchange.more is not None and exchange.more.left
+    return _CLIENT_LEFT if left or status else _NO_RESPONSE
 
 
 # As text: an enumeration's value costs a look-up on each request.

@@ -23,8 +23,8 @@ import grpc.aio
 
 from nilometer.capture.exchange import Stream, joined
 from nilometer.capture.guard import Guard
+from nilometer.capture.pack import Body, Rest
 from nilometer.capture.settings import PREFIX, CaptureSettings
-from nilometer.capture.sink import ITEM_BYTES, Body
 from nilometer.capture.values import Noted, current
 from nilometer.capture.worker import Worker
 from nilometer.reasons import Outcome, StreamEnd
@@ -135,30 +135,22 @@ class _Call:
             if self.stream is not None:
                 streamed = self.stream.ended(self._stream_end(outcome, now))
             request, response = self.request, self.response
-            held_bytes = ITEM_BYTES + len(request.body or b"") + len(response.body or b"")
-            self.worker.sink.offer(
-                (
-                    self.arrival_ns,
-                    latency,
-                    status,
-                    outcome,
-                    "POST",
-                    self.path,
-                    request.size,
-                    response.size,
-                    _headers(self.metadata, request.content_type),
-                    ((b"content-type", response.content_type),),
-                    request.body,
-                    response.body,
-                    self.in_flight,
-                    self.first - self.started if self.first else 0.0,
-                    streamed,
-                    self.noted,
-                    None,
-                    held_bytes,
-                ),
-                held_bytes,
+            first_byte = self.first - self.started if self.first else 0.0
+            packed = self.worker.packer.pack(
+                self.arrival_ns,
+                latency,
+                status,
+                outcome,
+                "POST",
+                self.path,
+                _headers(self.metadata, request.content_type),
+                ((b"content-type", response.content_type),),
+                request.body,
+                response.body,
+                self.in_flight,
+                Rest(request.size, response.size, first_byte, streamed, self.noted, None),
             )
+            self.worker.sink.offer(packed)
         except Exception as fault:  # monitoring must never fail a prediction
             self.worker.note(fault, lost=1)
 

@@ -14,11 +14,11 @@ from fnmatch import fnmatchcase
 
 from nilometer.capture.guests import Runner
 from nilometer.capture.link import AgentLink
-from nilometer.capture.pack import Packed, Packer, with_spoilt
+from nilometer.capture.pack import batch_of, with_spoilt
 from nilometer.capture.profiling import Profiling
+from nilometer.capture.redact import Redaction
 from nilometer.capture.segments import Segments
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Plain
 from nilometer.labels import Labels
 from nilometer.profile import FeatureSpec, SummarySample
 from nilometer.profile.profiler import load
@@ -57,7 +57,7 @@ class InsideOutlet:
         self._settings = settings
         self._link = link
         guests = load(settings.profilers)
-        self._packer = Packer(settings)
+        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -70,14 +70,14 @@ class InsideOutlet:
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
 
-    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
-        arrays, spoilt = self._packer.pack_all(batch)
-        in_slices(self._observing(arrays))
-        self._observations += len(arrays)
-        lost = with_spoilt(dropped, spoilt)
+        kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
+        in_slices(self._observing(kept))
+        self._observations += len(kept)
+        lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
-            self._profiling.book_drops(lost, batch[-1][0] if batch else time.time_ns())
+            self._profiling.book_drops(lost, time.time_ns())
 
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
@@ -97,9 +97,9 @@ class InsideOutlet:
         self._hand_on_deltas()
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
 
-    def _observing(self, arrays: Sequence[Packed]) -> Iterator[None]:
-        for start in range(0, len(arrays), OBSERVED_AT_ONCE):
-            self._profiling.observe_arrays(arrays[start : start + OBSERVED_AT_ONCE])
+    def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
+        for start in range(0, len(packed), OBSERVED_AT_ONCE):
+            self._profiling.observe_packed(batch_of(packed[start : start + OBSERVED_AT_ONCE]))
             yield
 
     def _hand_on_deltas(self) -> None:

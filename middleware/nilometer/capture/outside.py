@@ -4,36 +4,36 @@ import time
 from collections.abc import Mapping, Sequence
 
 from nilometer.capture.link import AgentLink
-from nilometer.capture.observation import pack
-from nilometer.capture.pack import Packer, with_spoilt
+from nilometer.capture.pack import batch_of, with_spoilt
+from nilometer.capture.redact import Redaction
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Plain
 from nilometer.reasons import DropReason
 from nilometer.wire.services import CaptureBatch
 
 
 class OutsideOutlet:
-    """Packs captured requests and sends them."""
+    """Sends packed observations."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        self._packer = Packer(settings)
+        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
 
-    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""
-        arrays, spoilt = self._packer.pack_all(batch)
+        kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
+        lost = with_spoilt(dropped, len(batch) - len(kept))
         message = CaptureBatch(
             entity=self._settings.entity,
             labels=self._settings.labels,
             event_time_field=self._settings.event_time_field,
-            count=len(arrays),
-            dropped=with_spoilt(dropped, spoilt),
+            count=len(kept),
+            dropped=lost,
         )
-        if arrays:
-            message.observations = pack(arrays)
-        if message.dropped:
-            message.dropped_unix_nano = batch[-1][0] if batch else time.time_ns()
+        if kept:
+            message.observations = batch_of(kept)
+        if lost:
+            message.dropped_unix_nano = time.time_ns()
         self._link.send(message, len(batch))
 
     def has_room(self) -> bool:

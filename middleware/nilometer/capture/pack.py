@@ -1,30 +1,68 @@
-"""From what the path kept to the arrays that travel: only what a setting or a decoder needs.
+"""From what a request left behind to the bytes that travel: only what a setting or a decoder needs.
 
-Of the headers the content's type and encoding, the ids and what the settings name are picked here;
-redaction is done here; no other header, and no query parameter that is not named, goes further.
+It is done on the path, because bytes are cheaper than what they are made of: the queue holds one
+object a request, which the garbage collector never visits, and the thread behind it has nothing left
+to do but to join them. Of the headers the content's type and encoding, the ids and what the settings
+name are picked here; no other header, and no query parameter that is not named, goes further.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from nilometer.capture.redact import Redaction
+from nilometer.capture.observation import pack
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Plain
 from nilometer.capture.values import Noted, valid_labels
 from nilometer.reasons import DropReason
 
-Packed: TypeAlias = tuple[Any, ...]  # in the order of nilometer.capture.observation.Observation
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+Body: TypeAlias = bytes | bytearray | None  # one chunk, several, or over the cap
+Fields: TypeAlias = tuple[Any, ...]  # in the order of nilometer.capture.observation.Observation
 
 MAX_TEXTS = 1024  # decoded header values that are remembered
 MAX_ID = 256  # characters of an id that came from outside
 
+_TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _encode_values = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
+class Streamed(NamedTuple):
+    """What an answer in several chunks leaves behind.
+
+    Attributes:
+        chunks: Body messages with bytes.
+        gaps: Little-endian float32 seconds between them.
+        end: A value of `nilometer.reasons.StreamEnd`.
+    """
+
+    chunks: int
+    gaps: bytes
+    end: str
+
+
+class Rest(NamedTuple):
+    """What an observation has that is not one plain body in each direction.
+
+    Attributes:
+        request_size: Bytes.
+        response_size: Bytes.
+        first_byte: Seconds to the first byte of the answer's body; 0 when there was none.
+        streamed: Of an answer in several chunks, else None.
+        noted: What the model handed over by `nilometer.log` and `label`, else None.
+        query: The query string, where a setting names parameters, else None.
+    """
+
+    request_size: int
+    response_size: int
+    first_byte: float
+    streamed: Streamed | None
+    noted: Noted | None
+    query: bytes | None
+
+
 class Packer:
-    """Makes the arrays of captured requests. Used by one thread."""
+    """Makes the bytes of an observation. Any thread may use it."""
 
     def __init__(self, settings: CaptureSettings) -> None:
         self._event_time = _name(settings.event_time_header)
@@ -35,89 +73,107 @@ class Packer:
         self._parent = _name(settings.parent_header)
         self._labels = {_name(header): label for label, header in settings.label_headers.items()}
         self._query = frozenset(settings.query_parameters)
-        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
         self._texts = _Texts()
-        # Headers that fill a field which is otherwise left out.
-        self._asking = (*self._ids, *self._labels, self._parent, b"traceparent")
+        asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
+        self._of_requests = frozenset({_TYPE, _ENCODING, *asked})
+        self._of_responses = frozenset({_TYPE, _ENCODING, *self._returned})
 
-    def pack_all(self, batch: Sequence[Plain]) -> tuple[list[Packed], int]:
-        """All that can be packed, and how many cannot: one spoilt observation is one lost."""
-        try:
-            return self._by_columns(batch), 0
-        except Exception:  # one of them is spoilt: find it
-            arrays: list[Packed] = []
-            spoilt = 0
-            for captured in batch:
-                try:
-                    arrays += self._by_columns((captured,))
-                except Exception:  # an application breaks ASGI's types in any way it likes
-                    spoilt += 1
-            return arrays, spoilt
-
-    def _by_columns(self, batch: Sequence[Plain]) -> list[Packed]:
-        """The arrays of *batch*: a column at a time, so that the loops are C's.
-
-        Fields at the end that have their default are left out.
-        """
-        if not batch:
-            return []
-        columns = tuple(zip(*batch, strict=True))
-        requests: list[dict[bytes, bytes]] = list(map(dict, columns[8]))
-        responses: list[dict[bytes, bytes]] = list(map(dict, columns[9]))
-        texts, kind, coding, none = self._texts, b"content-type", b"content-encoding", b""
-        response_types = [texts[one.get(kind, none)] for one in responses]
-        if "" in response_types:  # some applications write header names in capitals
-            responses = [{name.lower(): value for name, value in one.items()} for one in responses]
-            response_types = [texts[one.get(kind, none)] for one in responses]
-        if self._event_time:
-            event_times = [one.get(self._event_time, b"").decode("latin-1") for one in requests]
-        else:
-            event_times = [""] * len(batch)
-        arrays: list[Packed] = list(
-            zip(
-                *columns[:8],
-                [texts[one.get(kind, none)] for one in requests],
-                [texts[one[coding]] if coding in one else "" for one in requests],
-                response_types,
-                [texts[one[coding]] if coding in one else "" for one in responses],
-                columns[10],
-                columns[11],
-                event_times,
-                columns[12],
-                columns[13],
-                [1 if first_byte else 0 for first_byte in columns[13]],
-                strict=True,
-            )
-        )
-        if (
-            any(columns[14])
-            or any(columns[15])
-            or any(columns[16])
-            or any([name in one for name in self._asking for one in requests])  # noqa: C419  no frame a name
-            or any([name in one for name in self._returned for one in responses])  # noqa: C419
-        ):
-            arrays = [
-                self._with_rest(*each)
-                for each in zip(arrays, requests, responses, batch, strict=True)
-            ]
-        if self._redaction is not None:
-            arrays = list(map(self._redaction.redacted, arrays))
-        return arrays
-
-    def _with_rest(
+    def pack(  # noqa: C901, PLR0912  of the path of every request: see NilometerMiddleware
         self,
-        array: Packed,
-        request: Mapping[bytes, bytes],
-        response: Mapping[bytes, bytes],
-        captured: Plain,
-    ) -> Packed:
-        """*array* with the fields that most observations do not have."""
-        streamed, noted, query = captured[14:17]
-        trace_parent = request.get(b"traceparent", b"")
-        chunks, gaps, end = streamed or (array[17], b"", "")
-        return (
-            *array[:17],
-            chunks,
+        arrival_ns: int,
+        latency: float,
+        status: int,
+        outcome: str,
+        method: str,
+        path: str,
+        request_headers: Headers,
+        response_headers: Headers,
+        request: Body,
+        response: Body,
+        in_flight: int,
+        rest: Rest | None,
+    ) -> bytes:
+        """One MessagePack array.
+
+        Args:
+            arrival_ns: Unix nanoseconds.
+            latency: Seconds until the answer was passed on, or the end without one.
+            status: HTTP status; 0 without an answer.
+            outcome: A value of `nilometer.reasons.Outcome`.
+            method: HTTP method.
+            path: Without the query string.
+            request_headers: As the server gave them: names in lower case.
+            response_headers: As the application sent them.
+            request: None when it was over the cap.
+            response: None when it was over the cap.
+            in_flight: Requests of this process in flight when this one began, itself included.
+            rest: Of what was not one plain body in each direction; None says that sizes are those
+                of the bodies, and that the answer came at once.
+        """
+        texts, wanted = self._texts, self._of_requests
+        request_type = request_encoding = response_type = response_encoding = ""
+        asked = returned = None
+        for name, value in request_headers:
+            if name in wanted:
+                if name == _TYPE:
+                    request_type = texts[value]
+                elif name == _ENCODING:
+                    request_encoding = texts[value]
+                elif asked is None:
+                    asked = {name: value}
+                else:
+                    asked[name] = value
+        wanted = self._of_responses
+        for name, value in response_headers:
+            if name in wanted:
+                if name == _TYPE:
+                    response_type = texts[value]
+                elif name == _ENCODING:
+                    response_encoding = texts[value]
+                elif returned is None:
+                    returned = {name: value}
+                else:
+                    returned[name] = value
+        if not response_type and response_headers:
+            # Some applications write header names in capitals.
+            lower = {name.lower(): value for name, value in response_headers}
+            response_type = texts[lower.get(_TYPE, b"")]
+            response_encoding = texts[lower.get(_ENCODING, b"")]
+            returned = {name: lower[name] for name in self._returned if name in lower}
+        if rest is None and asked is None and not returned:
+            first_byte, chunks = (latency, 1) if response else (0.0, 0)
+            return pack(
+                (
+                    arrival_ns, latency, status, outcome, method, path,
+                    len(request), len(response),  # type: ignore[arg-type]  # they are there
+                    request_type, request_encoding, response_type, response_encoding,
+                    request, response, "", in_flight, first_byte, chunks,
+                )
+            )  # fmt: skip
+        if rest is None:
+            rest = Rest(
+                len(request or b""), len(response or b""), latency if response else 0.0,
+                None, None, None,
+            )  # fmt: skip
+        event_time, more = self._more(asked or {}, returned or {}, rest)
+        chunks = rest.streamed.chunks if rest.streamed is not None else int(rest.first_byte > 0)
+        return pack(
+            (
+                arrival_ns, latency, status, outcome, method, path,
+                rest.request_size, rest.response_size,
+                request_type, request_encoding, response_type, response_encoding,
+                request, response, event_time, in_flight, rest.first_byte, chunks, *more,
+            )
+        )  # fmt: skip
+
+    def _more(
+        self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
+    ) -> tuple[str, Fields]:
+        """The event time, and the fields that most observations do not have."""
+        trace_parent = request.get(_TRACE, b"")
+        gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
+        noted, query = rest.noted, rest.query
+        return request.get(self._event_time, b"").decode("latin-1"), (
             gaps,
             end,
             self._id(request, response, trace_parent)[:MAX_ID].decode("latin-1"),
@@ -169,6 +225,13 @@ class _Texts(dict[bytes, str]):
         if len(self) < MAX_TEXTS:
             self[value] = text
         return text
+
+
+def batch_of(packed: Sequence[bytes]) -> bytes:
+    """Observations as one MessagePack array of at most 65,535."""
+    count = len(packed)
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return head + b"".join(packed)
 
 
 def with_spoilt(dropped: Mapping[DropReason, int], spoilt: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ content type is then `WITHHELD`, so that it counts as undecodable.
 """
 
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,6 +16,8 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from nilometer.errors import ConfigError
+
+log = logging.getLogger("nilometer.capture")
 
 REDACTED = "[redacted]"
 WITHHELD = "application/vnd.nilometer.withheld"
@@ -55,7 +58,7 @@ def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
 
 
 class Redaction:
-    """Rules, applied to the arrays that travel.
+    """Rules, applied to the observations that travel.
 
     Args:
         fields: Patterns of names: of a field's own name, of its dotted path, or of either with
@@ -72,7 +75,17 @@ class Redaction:
         """The rules, or None where there are none."""
         return cls(tuple(fields), value_patterns(values)) if fields or values else None
 
-    def redacted(self, array: tuple[Any, ...]) -> tuple[Any, ...]:
+    def redacted_all(self, packed: Sequence[bytes]) -> list[bytes]:
+        """Observations as the rules want them; one to which they cannot be applied is left out."""
+        kept = []
+        for one in packed:
+            try:
+                kept.append(msgspec.msgpack.encode(self.redacted(msgspec.msgpack.decode(one))))
+            except Exception as error:  # what cannot be redacted must not be handed on
+                log.warning("observation not redacted", extra={"reason": repr(error)})
+        return kept
+
+    def redacted(self, array: Sequence[Any]) -> list[Any]:
         """*array*, in the order of `Observation`, as the rules want it."""
         fields = list(array)
         fields[5] = self._text(fields[5])
@@ -91,7 +104,7 @@ class Redaction:
                 values = msgspec.msgpack.decode(fields[24])
                 fields[24] = msgspec.msgpack.encode(self._value(values, "", "", 0))
             fields[25] = self._pairs(fields[25], "")
-        return tuple(fields)
+        return fields
 
     def _body(
         self, body: bytes | None, declared: str, encoding: str, role: str

@@ -20,13 +20,14 @@ from typing import Protocol
 
 from nilometer.capture import values
 from nilometer.capture.guard import Guard
+from nilometer.capture.pack import Packer
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Plain, Sink
+from nilometer.capture.sink import Sink
 from nilometer.reasons import DropReason
 
 MAX_BATCH = 256  # observations
 MAX_BATCH_BYTES = 1 << 20  # of bodies; one observation may exceed it by its own size
-WISHED_BATCH = 128  # observations; packing more at once would hold the interpreter for too long
+WISHED_BATCH = 128  # observations: small bursts keep the server's p99
 SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
 LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
 IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
@@ -36,9 +37,9 @@ log = logging.getLogger("nilometer.capture")
 
 
 class Outlet(Protocol):
-    """Where batches of captured requests go. Used by one thread."""
+    """Where batches of packed observations go. Used by one thread."""
 
-    def hand_on(self, batch: Sequence[Plain], dropped: Mapping[DropReason, int]) -> None:
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Take *batch* and book observations that were lost before it."""
         ...
 
@@ -62,7 +63,10 @@ class Worker:
         live: Whether the path observes: this process has its thread and no guard has tripped.
         in_flight: Requests that are under way.
         notes: Whether the model's code may call `log` or `label`: requests are found by them then.
+        packer: Makes what `sink` takes; absent where the settings were refused.
     """
+
+    packer: Packer
 
     def __init__(self, settings: CaptureSettings | None, guard: Guard) -> None:
         self.guard = guard
@@ -81,6 +85,7 @@ class Worker:
         self._stopping = False
         self.sink = Sink(settings.max_queue_bytes if settings else 0)
         if settings is not None:
+            self.packer = Packer(settings)
             _import_outlet(settings)
         _workers.add(self)
 
