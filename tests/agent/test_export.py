@@ -265,7 +265,7 @@ def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver
     out.exports.observed("llm", LABELS, b"w", packed(streamed, call))
     out.exports.committed([], [])
     profile = Profile("llm", LABELS, WINDOW)
-    profile.feature("output.usage.completion_tokens", default_spec).observe([7, 9])
+    profile.feature("output.output_tokens", default_spec).observe([7, 9])
     out.exports.committed(profile.samples(), [])
     assert out.send()
     metrics = metrics_of(receiver.requests[0])

@@ -330,6 +330,24 @@ def test_streams_have_their_first_byte_their_gaps_and_their_end() -> None:
     assert streams.first_byte.quantile(0.5) == pytest.approx(0.125, rel=0.011)
 
 
+def test_a_stream_that_tells_of_its_own_error_has_failed() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    whole = b'data: {"object":"chat.completion.chunk","choices":[]}\n\n'
+    failed = whole + b'data: {"error":{"message":"out of memory","code":500}}\n\n'
+    for body in (whole + b"data: [DONE]\n\n", failed):
+        profiling.observe(
+            [
+                msgspec.structs.replace(
+                    observation({"model": "m", "messages": []}, stream_end="completed", chunks=2),
+                    response_body=body,
+                    response_type="text/event-stream",
+                )
+            ]
+        )
+    streams = service(samples(profiling)["service", BASE]).streams
+    assert streams.ends == {"completed": 1, "error": 1}
+
+
 def test_a_latency_is_known_to_a_hundredth_from_a_microsecond_to_an_hour() -> None:
     latencies = np.geomspace(1e-6, 3600, 1001).tolist()
     profile = ServiceProfile.of(

@@ -84,8 +84,11 @@ class _Gathered:
             cells = value if isinstance(value, list) else [value]
             self.handed_over.setdefault(str(name), []).extend(cells)
 
-    def serve(self, observation: Observation) -> None:
-        """Add the request itself, whatever its bodies hold."""
+    def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
+        """Add the request itself, whatever its bodies hold.
+
+        A stream that told of its own error has failed, however well it was closed.
+        """
         self.outcomes[observation.outcome] += 1
         if observation.status:
             self.statuses[str(observation.status)] += 1
@@ -95,7 +98,8 @@ class _Gathered:
         self.in_flight_max = max(self.in_flight_max, observation.in_flight)
         if observation.stream_end:
             known = observation.stream_end in _STREAM_ENDS
-            end = observation.stream_end if known else StreamEnd.ERROR.value
+            failed = not known or told_end is StreamEnd.ERROR
+            end = StreamEnd.ERROR.value if failed else observation.stream_end
             self.stream_ends[end] += 1
             self.first_bytes.append(observation.first_byte)
             self.chunk_gaps.append(observation.chunk_gaps)
@@ -327,14 +331,15 @@ class Profiling:
         sampled = self.sample >= 1.0 or self._chance.random() < self.sample
         reason: str | None = None
         value: Cell = None
+        told_end: StreamEnd | None = None
         if sampled or self.segments.rules or self.event_time_field:
-            reason, value = self._decode(observation, inputs, outputs)
+            reason, value, told_end = self._decode(observation, inputs, outputs)
         event_ns = self._event_time(observation, value)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
         part = self._part(window, self._labels(window, observation, inputs, outputs))
         self._waiting += 1
-        part.serve(observation)
+        part.serve(observation, told_end)
         if not sampled:
             part.sampled_out += 1
             return
@@ -369,10 +374,15 @@ class Profiling:
 
     def _decode(
         self, observation: Observation, inputs: Side, outputs: Side
-    ) -> tuple[str | None, Cell]:
-        """Fill both sides; returns why there are no columns (or None), and the request's value."""
+    ) -> tuple[str | None, Cell, StreamEnd | None]:
+        """Fill both sides.
+
+        Returns:
+            Why there are no columns (or None), the request's value, and the end that the answer
+            tells of itself.
+        """
         if observation.outcome != Outcome.OK.value:
-            return UndecodableReason.FAILED_REQUEST.value, None
+            return UndecodableReason.FAILED_REQUEST.value, None, None
         reason: str | None = None
         value: Cell = None
         if observation.request_body or observation.query or observation.method not in _BODYLESS:
@@ -389,8 +399,9 @@ class Profiling:
                 ).value
             except Undecodable as error:
                 reason = error.reason
+        told_end: StreamEnd | None = None
         try:
-            decode_exchange(
+            told_end = decode_exchange(
                 observation.response_body,
                 observation.response_type,
                 observation.response_encoding,
@@ -398,10 +409,10 @@ class Profiling:
                 outputs,
                 method=observation.method,
                 path=observation.path,
-            )
+            ).stream_end
         except Undecodable as error:
             reason = reason or error.reason
-        return (None if inputs.rows or outputs.rows else reason), value
+        return (None if inputs.rows or outputs.rows else reason), value, told_end
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
         text: Cell = observation.event_time
