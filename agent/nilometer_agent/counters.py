@@ -14,6 +14,7 @@ class Counter(Enum):
     UNDECODABLE = "undecodable"
     DROPPED = "dropped"
     MALFORMED_BATCHES = "malformed_batches"
+    REFUSED_BATCHES = "refused_batches"
     COMMITS = "commits"
     WINDOWS_CLOSED = "windows_closed"
     WINDOWS_LATE = "windows_late"

@@ -10,9 +10,10 @@ import dataclasses
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import msgspec
 
@@ -24,7 +25,7 @@ from nilometer.clock import NANOSECONDS, Clock
 from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import NilometerError
 from nilometer.labels import Labels
-from nilometer.profile import FeatureSpec, SummarySample
+from nilometer.profile import Coverage, FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.reasons import DropReason
 from nilometer.window import Window
@@ -38,6 +39,7 @@ from nilometer.wire.profiles import (
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
 from nilometer_agent.counters import Counter, Counters
+from nilometer_agent.intake import MAX_LOST, MAX_TIME_NS
 from nilometer_agent.plan import PlanKeeper, Rules
 from nilometer_agent.settings import AgentSettings
 
@@ -49,8 +51,14 @@ RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
 CLOSINGS_AT_ONCE = 256  # windows in one transaction
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 
+# What reading another program's bytes may raise.
+_UNREADABLE = (
+    *(msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError, NilometerError),
+)
+
 log = logging.getLogger("nilometer.agent")
 
+_Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
 Acknowledge = Callable[[int], None]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
 OnCommitted = Callable[[list[SummarySample], list[SummarySample]], None]
@@ -131,7 +139,7 @@ class Engine:
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
         # Taken from the profiles and not committed yet, and whether it was decoded here.
-        self._taken: list[tuple[WindowKey, list[SummarySample], bool]] = []
+        self._taken: list[_Taken] = []
         self._watermarks: dict[str, int] = {}  # newest event time by entity
         now = clock.monotonic()
         self._open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
@@ -161,6 +169,10 @@ class Engine:
     def offer(self, arrival: Arrival) -> None:
         """Take a batch; waits while the inbox is full."""
         self._inbox.put(arrival)
+
+    def refuse(self) -> None:
+        """Count a message that broke the contract: nothing of it was taken."""
+        self._counters.add(Counter.REFUSED_BATCHES)
 
     def flush(self, timeout: float) -> int:
         """Close every window now, whole or not; returns the samples that were queued."""
@@ -235,7 +247,7 @@ class Engine:
         self._uncommitted += 1
         try:
             self._profile(batch)
-        except (msgspec.DecodeError, ValueError, NilometerError) as error:
+        except _UNREADABLE as error:
             # The same bytes would fail for ever: count the batch and go on.
             self._counters.add(Counter.MALFORMED_BATCHES)
             log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
@@ -249,7 +261,11 @@ class Engine:
         try:
             samples = [sample_from_wire(partial) for partial in batch.partials]
             observed = profiling.observe_packed(batch.observations) if batch.observations else 0
-        except (msgspec.DecodeError, ValueError, NilometerError):
+            if _seen(samples) > MAX_LOST or any(
+                not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
+            ):
+                raise ValueError("partials of more observations, or of a time, that no row holds")
+        except _UNREADABLE:
             lost = {DropReason.MALFORMED_BATCH.value: batch.count}
             profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
             raise
@@ -306,10 +322,7 @@ class Engine:
         if self._taken or self._pending:
             # When this raises - a full disk - what was taken waits here for the next attempt, and
             # nothing of it is acknowledged.
-            deltas = [
-                Delta(key, samples_to_bytes(samples), _seen(samples))
-                for key, samples, _ in self._taken
-            ]
+            deltas = self._deltas()
             self._buffer.commit_deltas(deltas, self._pending)
             self._counters.add(Counter.COMMITS)
         self._count_disarmed()
@@ -327,6 +340,26 @@ class Engine:
         if taken:
             self._on_committed(decoded, made_elsewhere)
         self._acknowledge()
+
+    def _deltas(self) -> list[Delta]:
+        """What was taken, as it is stored; what cannot be is booked as lost instead.
+
+        A number that nothing can hold would otherwise hold up everybody's observations for ever.
+        """
+        deltas: list[Delta] = []
+        storable = []
+        for one in self._taken:
+            key, samples, _ = one
+            try:
+                deltas.append(_delta(key, samples))
+                storable.append(one)
+            except (ValueError, OverflowError):
+                log.exception("a profile cannot be stored", extra={"entity": key.entity})
+                lost = _lost(key, samples)
+                deltas.append(_delta(lost[0], lost[1]))
+                storable.append(lost)
+        self._taken = storable
+        return deltas
 
     def _count_disarmed(self) -> None:
         disarmed = len(self._guests.disarmed) if self._guests is not None else 0
@@ -451,6 +484,22 @@ class Engine:
         self._counters.add(Counter.BREACHES, breaches)
         self._on_closed(judged.samples, judged.evaluations)
         return len(judged.samples)
+
+
+def _delta(key: WindowKey, samples: Sequence[SummarySample]) -> Delta:
+    """A partial profile as it is stored.
+
+    Raises:
+        ValueError: If it holds a number that no field has room for.
+    """
+    return Delta(key, samples_to_bytes(samples), _seen(samples))
+
+
+def _lost(key: WindowKey, samples: Sequence[SummarySample]) -> _Taken:
+    """In place of what cannot be stored: that so many observations were lost."""
+    profile = Profile(key.entity, key.labels, key.window)
+    profile.cover(Coverage(dropped={DropReason.INTERNAL_ERROR.value: _seen(samples)}))
+    return key, profile.samples(), True
 
 
 def _seen(samples: Iterable[SummarySample]) -> int:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -38,6 +38,7 @@ from nilometer_agent.counters import Counters
 from nilometer_agent.dial import Dial
 from nilometer_agent.engine import Arrival, Engine
 from nilometer_agent.export import AgentExports
+from nilometer_agent.intake import Refusal, taken
 from nilometer_agent.plan import PlanKeeper
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.ship import Shipper
@@ -50,6 +51,7 @@ MAX_STREAMS = 64  # workers of one pod
 FLUSH_SECONDS = 60.0
 STOP_SECONDS = 3.0  # for the collector to take the last rows
 SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
+CAPTURE = "/nilometer.v1.AgentService/Capture"
 DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
 
 log = logging.getLogger("nilometer.agent")
@@ -62,7 +64,7 @@ class _Servicer(AgentServiceServicer):
         self._agent = agent
 
     def Capture(  # noqa: N802  the contract's name
-        self, request_iterator: Iterator[CaptureBatch], context: grpc.ServicerContext
+        self, request_iterator: Iterator[CaptureBatch | Refusal], context: grpc.ServicerContext
     ) -> Iterator[CaptureAcknowledgement]:
         stream = _Stream(self._agent.engine)
         context.add_callback(stream.abandon)
@@ -71,6 +73,8 @@ class _Servicer(AgentServiceServicer):
                 target=stream.read, args=(request_iterator,), name="nilometer-read", daemon=True
             ).start()
             yield from stream.acknowledgements()
+        if stream.refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.refused)
 
     def Status(  # noqa: N802
         self, request: StatusRequest, context: grpc.ServicerContext
@@ -94,12 +98,21 @@ class _Stream:
         self._last_received = 0
         self._done_reading = False
         self.worker = b""
+        self.refused = ""
 
-    def read(self, batches: Iterator[CaptureBatch]) -> None:
-        """Take batches until the worker closes its side or is gone."""
+    def read(self, batches: Iterator[CaptureBatch | Refusal]) -> None:
+        """Take batches until the worker closes its side, is gone, or breaks the contract."""
         acknowledge = self._answers.put
         try:
             for batch in batches:
+                if isinstance(batch, Refusal):
+                    self.refused = batch.reason
+                    self._engine.refuse()
+                    log.error(
+                        "stream refused",
+                        extra={"worker": self.worker.hex(), "reason": batch.reason[:200]},
+                    )
+                    break
                 self.worker = batch.worker
                 self._last_received = batch.sequence
                 self._engine.offer(Arrival(batch, acknowledge))
@@ -124,6 +137,19 @@ class _Stream:
     def abandon(self) -> None:
         """The call is over, however."""
         self._answers.put(None)
+
+
+class _Bounds(grpc.ServerInterceptor):
+    """Looks at batches before they are parsed."""
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """The handler, with `intake.taken` for a parser where it takes batches."""
+        handler = continuation(handler_call_details)
+        if handler is None or handler_call_details.method != CAPTURE:
+            return handler
+        return grpc.stream_stream_rpc_method_handler(
+            handler.stream_stream, taken, handler.response_serializer
+        )
 
 
 class _Connected:
@@ -221,7 +247,9 @@ class Agent:
         self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
         self.health = health.HealthServicer()
         self._server = grpc.server(
-            ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"), options=SERVER_OPTIONS
+            ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"),
+            interceptors=[_Bounds()],
+            options=SERVER_OPTIONS,
         )
 
     def _otlp_in(self) -> "OtlpServers":

@@ -34,6 +34,7 @@ class _Stream:
     def __init__(self, address: str) -> None:
         self.acknowledged = 0
         self.broken = False
+        self.reason = ""  # why it broke, where the agent said so
         self._outgoing: SimpleQueue[CaptureBatch | None] = SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._call = agent_stub(self._channel).Capture(iter(self._outgoing.get, None))
@@ -48,8 +49,8 @@ class _Stream:
         try:
             for answer in answers_of:
                 self.acknowledged = max(self.acknowledged, answer.sequence)
-        except grpc.RpcError:
-            pass  # the link sees `broken` and counts
+        except grpc.RpcError as error:
+            self.reason = str(error.details())
         finally:
             self.broken = True
 
@@ -142,12 +143,27 @@ class AgentLink:
             if not stream.broken and (not self._kept or silent < STALL_SECONDS):
                 return
             self._forget_until(stream.acknowledged)
-            stream.close()
-            self._stream = None
-            self.reconnects += 1
-            log.warning("agent is gone", extra={"unacknowledged": self.unacknowledged})
+            self._let_go(stream)
         if time.monotonic() >= self._retry_at:
             self._connect()
+
+    def _let_go(self, stream: _Stream) -> None:
+        stream.close()
+        self._stream = None
+        self.reconnects += 1
+        if stream.acknowledged:
+            self._failures = 0
+        else:  # one that listens and takes nothing is not asked at once
+            self._wait()
+        log.warning(
+            "agent is gone", extra={"unacknowledged": self.unacknowledged, "reason": stream.reason}
+        )
+
+    def _wait(self) -> None:
+        """Before the next attempt."""
+        wait = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
+        self._retry_at = time.monotonic() + wait
+        self._failures += 1
 
     def finish(self, deadline: float) -> int:
         """Wait until everything is acknowledged or *deadline*; returns observations that are left.
@@ -170,7 +186,9 @@ class AgentLink:
                 self._forget_until(stream.acknowledged)
                 if broken:
                     closing = False
-                    self.tend()  # opens another: just after a fork the first may break at once
+                    self.tend()
+                    if self._stream is None and self._failures < len(RETRY_SECONDS):
+                        self._connect()  # just after a fork the first may break at once
             time.sleep(FINISH_POLL_SECONDS)
         if self._stream is not None:
             self._stream.close()
@@ -180,14 +198,10 @@ class AgentLink:
     def _connect(self) -> None:
         path = self.settings.socket_path
         if not answers(path):
-            self._retry_at = (
-                time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
-            )
-            self._failures += 1
+            self._wait()
             if self._spawner is not None:
                 self._spawner.tend()
             return
-        self._failures = 0
         self._heard_at = time.monotonic()
         self._stream = _Stream(f"unix:{path}")
         for batch, _, _ in self._kept.values():

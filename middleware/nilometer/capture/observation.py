@@ -4,9 +4,19 @@ The worker packs plain tuples in this order; the agent reads them as `Observatio
 to the end and have a default, so that an older worker stays readable.
 """
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+MOST_NS = 1 << 62  # the year 2116
+MOST_BYTES = 1 << 48  # of a body: sums over a window stay far from 2 ** 63
+MOST_COUNT = 1 << 31
+MOST_SECONDS = 1e9
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
+Size: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_BYTES)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
 
 
 class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -42,14 +52,14 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         query: Named query parameters, encoded as they came.
     """
 
-    arrival_ns: int
-    latency: float
-    status: int
+    arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
+    latency: Seconds
+    status: Annotated[int, Meta(ge=0, le=999)]
     outcome: str
     method: str
     path: str
-    request_size: int
-    response_size: int
+    request_size: Size
+    response_size: Size
     request_type: str
     request_encoding: str
     response_type: str
@@ -57,9 +67,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     request_body: bytes | None
     response_body: bytes | None
     event_time: str = ""
-    in_flight: int = 0
-    first_byte: float = 0.0
-    chunks: int = 0
+    in_flight: Count = 0
+    first_byte: Seconds = 0.0
+    chunks: Count = 0
     chunk_gaps: bytes = b""
     stream_end: str = ""
     prediction_id: str = ""

@@ -16,7 +16,15 @@ import msgspec
 import numpy as np
 
 from nilometer.capture.guests import Runner
-from nilometer.capture.observation import Observation, raw_arrays, unpack
+from nilometer.capture.observation import (
+    MOST_BYTES,
+    MOST_COUNT,
+    MOST_NS,
+    MOST_SECONDS,
+    Observation,
+    raw_arrays,
+    unpack,
+)
 from nilometer.capture.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.columns import Column
@@ -143,7 +151,14 @@ _ARRIVAL, _LATENCY, _LABELS, _IN_FLIGHT = (
 )
 _REQUEST, _RESPONSE = _PLACE["request_body"], _PLACE["response_body"]
 _REQUEST_SIZE, _RESPONSE_SIZE = _PLACE["request_size"], _PLACE["response_size"]
-_NUMBERS = ((_ARRIVAL, int), (_LATENCY, float), (_REQUEST_SIZE, int), (_RESPONSE_SIZE, int))
+# What must be a number of this type and at most so large, as `Observation` asks for.
+_NUMBERS = (
+    (_ARRIVAL, int, MOST_NS),
+    (_LATENCY, float, MOST_SECONDS),
+    (_REQUEST_SIZE, int, MOST_BYTES),
+    (_RESPONSE_SIZE, int, MOST_BYTES),
+    (_IN_FLIGHT, int, MOST_COUNT),
+)
 _OLDEST_FIELDS = _PLACE["event_time"]  # what the first workers sent
 _DEFAULTS = [None] * (len(_PLACE) - len(Observation.__struct_defaults__))
 _DEFAULTS += Observation.__struct_defaults__
@@ -286,7 +301,7 @@ class Profiling:
         except TypeError:  # a list or a map: no such field
             return False
         if any(columns[_LABELS]) or any(
-            set(map(type, columns[at])) != {kind} for at, kind in _NUMBERS
+            set(map(type, columns[at])) != {kind} for at, kind, _ in _NUMBERS
         ):
             return False
         return self._gather_alike(columns, len(arrays))
@@ -304,7 +319,7 @@ class Profiling:
         arrivals = columns[_ARRIVAL]
         window = Window.containing(min(arrivals), self.window_ns)
         latest = max(arrivals)
-        if latest >= window.end_ns:
+        if latest >= window.end_ns or not _storable(columns):
             return False
         inputs = self._request_shapes.read(columns[_REQUEST])
         outputs = None if inputs is None else self._response_shapes.read(columns[_RESPONSE])
@@ -507,6 +522,12 @@ class Profiling:
             window, labels, sample = key
             profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
         return profile
+
+
+def _storable(columns: Sequence[Sequence[Any]]) -> bool:
+    """Whether all numbers are in the bounds of `Observation`, and none is no number."""
+    in_bounds = all(min(columns[at]) >= 0 and max(columns[at]) <= most for at, _, most in _NUMBERS)
+    return in_bounds and sum(columns[_LATENCY]) >= 0  # false for a NaN, which has no order
 
 
 def _side_of(name: str) -> tuple[Role, str]:
