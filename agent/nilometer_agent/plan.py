@@ -134,9 +134,9 @@ class PlanKeeper:
 
     def refresh(self) -> bool:
         """Ask the collector once; whether it answered."""
+        self.wanted.clear()  # whatever follows: who waits for it must not find it set for ever
         if self._stub is None or not self.entities:
             return False
-        self.wanted.clear()
         request = GetPlanRequest(
             entities=sorted(self.entities),
             version=self._version,
