@@ -367,7 +367,9 @@ def test_a_fork_starts_anew_and_counts_nothing_twice(tmp_path: Path) -> None:
 import asyncio, os, sys, time
 from asgi_zoo import echo, exchange, request_of, scope_of
 from nilometer import NilometerMiddleware
-middleware = NilometerMiddleware(echo, entity="tested", agent=sys.argv[1], flush_seconds=0.005)
+middleware = NilometerMiddleware(
+    echo, entity="tested", agent=sys.argv[1], flush_seconds=0.005, shutdown_seconds=30.0
+)
 def serve(count):
     async def some():
         for _ in range(count):
