@@ -143,6 +143,20 @@ def test_fields_of_another_type_never_take_the_short_way(field: str, value: Any)
         assert not Profiling("tested", BASE, MINUTE)._observe_alike(arrays)
 
 
+def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    good = [observation({"a": float(number)}) for number in range(40)]
+    spoilt = [(*_tuple(good[0])[:2], status, *_tuple(good[0])[3:]) for status in ("200", 2000)]
+    batch = pack([*map(_tuple, good[:20]), *spoilt, *map(_tuple, good[20:])])
+    assert profiling.observe_packed(batch) == 42
+    found = samples(profiling)
+    assert found["input.a", BASE].coverage.seen == 42
+    assert found["service", BASE].coverage.dropped == {"malformed_batch": 2}
+    assert service(found["service", BASE]).count == 40
+    with pytest.raises(msgspec.ValidationError):
+        profiling.observe_packed(pack(spoilt))
+
+
 def test_a_window_that_ends_in_mid_batch_splits_it() -> None:
     profiling = Profiling("tested", BASE, MINUTE)
     batch = [observation({"a": 1.0}, arrival_ns=START + at * MINUTE // 16) for at in range(32)]

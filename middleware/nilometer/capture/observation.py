@@ -4,6 +4,8 @@ The worker packs plain tuples in this order; the agent reads them as `Observatio
 to the end and have a default, so that an older worker stays readable.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -78,6 +80,15 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     labels: dict[str, str] | None = None
     values: bytes = b""
     query: str = ""
+
+
+def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
+    """Those of *arrays* that are observations."""
+    found = []
+    for array in arrays:
+        with suppress(msgspec.ValidationError):
+            found.append(msgspec.convert(array, Observation))
+    return found
 
 
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above

@@ -23,6 +23,7 @@ from nilometer.capture.observation import (
     MOST_SECONDS,
     Observation,
     raw_arrays,
+    readable,
     unpack,
 )
 from nilometer.capture.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
@@ -227,12 +228,24 @@ class Profiling:
     def observe_packed(self, packed: bytes) -> int:
         """Decode a batch of `nilometer.capture.observation.pack`; returns the observations.
 
+        One that cannot be read - applications break the types of ASGI in any way - is booked as
+        lost, and the others stand.
+
         Raises:
-            msgspec.DecodeError: If the bytes are not such a batch; nothing was observed then.
+            msgspec.DecodeError: If the bytes are not such a batch, or none of it can be read;
+                nothing was observed then.
         """
         arrays = raw_arrays(packed)
         if not self._observe_alike(arrays):
-            self.observe(unpack(packed))
+            try:
+                observations = unpack(packed)
+            except msgspec.ValidationError:
+                observations = readable(arrays)
+                if not observations:
+                    raise
+                lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
+                self.book_drops(lost, observations[-1].arrival_ns)
+            self.observe(observations)
         return len(arrays)
 
     def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
