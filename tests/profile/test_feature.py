@@ -125,7 +125,7 @@ def _where(position: int, bad: Any) -> list[Any]:
         (object(), "object"),
         (1j, "object"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value).partition(" at 0x")[0],
 )
 def test_a_bad_cell_goes_to_its_own_counter_and_spoils_no_number(
     bad: Any, counted: str, position: int
