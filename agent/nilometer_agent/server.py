@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 MAX_STREAMS = 64  # workers of one pod
 FLUSH_SECONDS = 60.0
-STOP_SECONDS = 3.0  # for the collector to take the last rows
+# The end of an agent takes 5 s at most beside its last commit, whoever hangs.
+STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
+STOP_EXPORT_SECONDS = 1.5  # for OTLP to take the last points
 SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
 CAPTURE = "/nilometer.v1.AgentService/Capture"
 DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
@@ -323,8 +325,8 @@ class Agent:
         if self.otlp_in is not None:
             self.otlp_in.stop()
         self.engine.stop(timeout=30.0)
-        self.shipper.stop(STOP_SECONDS)
-        self.exports.stop(STOP_SECONDS)
+        self.shipper.stop(STOP_SHIP_SECONDS)
+        self.exports.stop(STOP_EXPORT_SECONDS)
         if self._dial is not None:
             self._dial.close()
         self.buffer.close()

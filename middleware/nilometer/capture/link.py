@@ -34,7 +34,8 @@ class _Stream:
     def __init__(self, address: str) -> None:
         self.acknowledged = 0
         self.broken = False
-        self.reason = ""  # why it broke, where the agent said so
+        self.reason = ""  # why it broke
+        self.refused = False  # by the agent, for what was sent: it would be again
         self._outgoing: SimpleQueue[CaptureBatch | None] = SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._call = agent_stub(self._channel).Capture(iter(self._outgoing.get, None))
@@ -51,6 +52,7 @@ class _Stream:
                 self.acknowledged = max(self.acknowledged, answer.sequence)
         except grpc.RpcError as error:
             self.reason = str(error.details())
+            self.refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
         finally:
             self.broken = True
 
@@ -187,7 +189,7 @@ class AgentLink:
                 if broken:
                     closing = False
                     self.tend()
-                    if self._stream is None and self._failures < len(RETRY_SECONDS):
+                    if self._stream is None and not stream.refused:
                         self._connect()  # just after a fork the first may break at once
             time.sleep(FINISH_POLL_SECONDS)
         if self._stream is not None:

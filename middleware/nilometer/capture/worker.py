@@ -31,6 +31,7 @@ WISHED_BATCH = 128  # observations: small bursts keep the server's p99
 SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
 LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
 IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
+CLOSING_SECONDS = 0.1  # of the time to stop in, left for the stream to be closed; at most a half
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 log = logging.getLogger("nilometer.capture")
@@ -149,7 +150,7 @@ class Worker:
         self._stopping = True
         if self._wake.locked():
             self._wake.release()
-        thread.join(self.settings.shutdown_seconds + 1.0)
+        thread.join(self.settings.shutdown_seconds)
         self._thread = None
         self._wake = _held_lock()
         self._stopping = False
@@ -192,7 +193,8 @@ class Worker:
                 pause = max(min(wished, longest), min(SHORTEST_PAUSE, longest))
             wake.acquire(timeout=pause)
         # An outlet that was just opened may have taken its time: what is left is counted from now.
-        deadline = time.monotonic() + self.settings.shutdown_seconds
+        most = self.settings.shutdown_seconds
+        deadline = time.monotonic() + max(most - CLOSING_SECONDS, most / 2)
         while self._step(outlet) and time.monotonic() < deadline:
             pass
         try:
