@@ -304,9 +304,10 @@ def test_garbage_on_the_socket_harms_nobody(
 
 
 def test_a_worker_without_an_agent_starts_one_that_ends_after_it(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path_factory.mktemp("h")
+    monkeypatch.setenv("NILOMETER_AGENT_IDLE_SECONDS", "0.5")
     middleware = NilometerMiddleware(echo, entity=ENTITY, directory=str(home))
     post(middleware, [{"amount": 1}] * 10)
     eventually((home / "agent.sock").exists)

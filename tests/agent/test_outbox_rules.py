@@ -126,6 +126,22 @@ def test_every_row_says_what_version_its_payload_has(tmp_path: Path) -> None:
     buffer.close()
 
 
+def test_a_place_is_never_used_twice_even_when_all_has_drained(tmp_path: Path) -> None:
+    places = []
+    for _ in range(3):
+        buffer = Buffer(tmp_path / "agent.db")
+        buffer.commit_deltas([Delta(KEY, b"delta")], {})
+        ids = [identity for identity, _ in buffer.partials(KEY)[0]]
+        closing = Closing(KEY, ids, [NewRow("sample", b"row")])
+        assert buffer.close_windows([closing], buffer.generation)
+        buffer.settle()
+        rows, _ = buffer.oldest(1, 1 << 20)
+        places.append((ids[0], rows[0].id))
+        buffer.acknowledge(rows, {})
+        buffer.close()
+    assert places == [(1, 1), (2, 2), (3, 3)]
+
+
 # How it is written
 
 

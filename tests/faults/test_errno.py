@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +24,7 @@ FAULTS = (
     (SYNCS, errno.ENOSPC),
 )
 LENGTHS = (1, 3, 40, 1_000_000)  # calls that fail in a row
+AT_ONCE = 2
 CALLS = {WRITES: 500, SYNCS: 90}  # that a run of so many rounds makes, about
 
 
@@ -31,30 +34,41 @@ def refusals(zygote: Zygote, directory: Path, *, seed: int, runs: int) -> str:
         pytest.skip(f"refused writes: {zygote.shim}")
     draw = random.Random(seed)
     counts: Counter[str] = Counter()
+    told: list[dict[str, object]] = []
     for number in range(runs):
         kind, code = FAULTS[number % len(FAULTS)]
-        first = 1 + draw.randrange(CALLS[kind])
         length = LENGTHS[(number // len(FAULTS)) % len(LENGTHS)]
-        home, notes = directory / f"d{number}", directory / f"n{number}"
-        home.mkdir(mode=0o700)
-        told = {"kind": kind, "errno": errno.errorcode[code], "first": first, "length": length}
-        ended = zygote.run(
+        first = 1 + draw.randrange(CALLS[kind])
+        told.append({"kind": kind, "errno": code, "first": first, "length": length})
+
+    def started(number: int) -> int:
+        one = told[number]
+        (directory / f"d{number}").mkdir(mode=0o700)
+        return zygote.start(
             "outbox",
-            directory=str(home),
-            acknowledged=str(notes),
+            directory=str(directory / f"d{number}"),
+            acknowledged=str(directory / f"n{number}"),
             seed=seed + number,
             rounds=ROUNDS,
-            refuse=(kind, first, length, code),
+            refuse=(one["kind"], one["first"], one["length"], one["errno"]),
         )
-        assert ended == 0, (told, zygote.log()[-2000:])
+
+    processes = [started(number) for number in range(min(AT_ONCE, runs))]
+    for number in range(runs):
+        ended = os.waitstatus_to_exitcode(zygote.wait(processes[number]))
+        if len(processes) < runs:
+            processes.append(started(len(processes)))
+        home, notes = directory / f"d{number}", directory / f"n{number}"
+        assert ended == 0, (told[number], zygote.log()[-2000:])
         counted = json.loads(Path(f"{notes}.counts").read_text())
         known = outcomes.notes(notes.read_text().split("\n"))
         outcome = outcomes.opened(home, known, max_bytes=4 << 20)
         dropped = counted["rows_dropped_for_space"]
-        assert not outcome.doubled, (told, outcome)
-        assert not outcome.invented, (told, outcome)
-        assert len(outcome.lost) == dropped, (told, dropped, outcome)
+        assert not outcome.doubled, (told[number], outcome)
+        assert not outcome.invented, (told[number], outcome)
+        assert len(outcome.lost) == dropped, (told[number], dropped, outcome)
         counts.update(counted)
+        shutil.rmtree(home)
     assert counts["disk_faults"] > runs // 2, counts
     assert counts["reopened"] > 0, counts
     assert counts["memory_spells"] > 0, counts

@@ -65,9 +65,9 @@ def drained(buffer: Buffer) -> list[int]:
     return shipped
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root; its twin limits a file")
-def test_a_neighbour_fills_the_disk(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+def neighbour_fills_it(directory: Path) -> int:
+    """Another process takes all that is free, and leaves again; rows that were dropped."""
+    with small_disk(directory / "neighbour") as disk:
         clock, counters = SteppedClock(), Counters()
         buffer = Buffer(disk / "agent.db", clock, counters, max_bytes=64 << 20)
         assert (disk / "agent.ballast").exists()
@@ -96,11 +96,12 @@ def test_a_neighbour_fills_the_disk(tmp_path: Path) -> None:
         assert len(set(shipped)) + counters.snapshot()["rows_dropped_for_space"] == 1000
         assert (disk / "agent.ballast").exists()
         buffer.close()
+    return counters.snapshot()["rows_dropped_for_space"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root; its twin limits a file")
-def test_our_own_data_never_fill_the_disk(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+def own_data_stop_before(directory: Path) -> int:
+    """Far more rows than the disk has room for; rows that were dropped."""
+    with small_disk(directory / "own") as disk:
         counters = Counters()
         buffer = Buffer(disk / "agent.db", SteppedClock(), counters, max_bytes=64 << 20)
         fill(buffer, 0, 6000)
@@ -112,16 +113,18 @@ def test_our_own_data_never_fill_the_disk(tmp_path: Path) -> None:
         shipped = drained(buffer)
         assert shipped == list(range(dropped, 6000))  # the oldest went
         buffer.close()
+    return dropped
 
 
-def test_a_limit_of_the_files_size_is_a_full_disk_too(zygote: Zygote, tmp_path: Path) -> None:
-    home, notes = tmp_path / "d", tmp_path / "n"
+def limited(zygote: Zygote, directory: Path, *, seed: int) -> int:
+    """A file may not grow: what a full disk is for those who may not mount one; rows dropped."""
+    home, notes = directory / "d", directory / "n"
     home.mkdir(mode=0o700)
     ended = zygote.run(
         "outbox",
         directory=str(home),
         acknowledged=str(notes),
-        seed=5,
+        seed=seed,
         rounds=120,
         limit_bytes=400_000,
         ship_ratio=0.05,
@@ -137,3 +140,35 @@ def test_a_limit_of_the_files_size_is_a_full_disk_too(zygote: Zygote, tmp_path: 
     # The limit stays until the process ends: what memory held goes with it, and it said so.
     lost = len(outcome.lost) - counted["rows_dropped_for_space"]
     assert lost == 0 if counted["buffer_durable"] else lost > 0
+    return int(counted["rows_dropped_for_space"])
+
+
+def full_disks(zygote: Zygote, directory: Path, *, seed: int) -> str:
+    """All of them; a line for the table."""
+    found = {"a file of limited size": limited(zygote, directory, seed=seed)}
+    if os.geteuid() == 0:
+        found["our own data"] = own_data_stop_before(directory)
+        found["a neighbour"] = neighbour_fills_it(directory)
+    skipped = "" if len(found) == 3 else "; small disks skipped: they need root and mounts"
+    assert sum(found.values()) > 0
+    told = ", ".join(f"{name} {count}" for name, count in found.items())
+    return f"rows dropped, all of them counted: {told}; the others drained{skipped}"
+
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="a small disk needs root; its twin limits a file"
+)
+
+
+@needs_root
+def test_a_neighbour_fills_the_disk(tmp_path: Path) -> None:
+    neighbour_fills_it(tmp_path)
+
+
+@needs_root
+def test_our_own_data_never_fill_the_disk(tmp_path: Path) -> None:
+    assert own_data_stop_before(tmp_path) > 0
+
+
+def test_a_limit_of_the_files_size_is_a_full_disk_too(zygote: Zygote, tmp_path: Path) -> None:
+    limited(zygote, tmp_path, seed=5)
