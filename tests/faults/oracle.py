@@ -17,7 +17,8 @@ from nilometer.profile import FeatureProfile
 from nilometer.wire.profiles import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
 
-START_NS = 1_700_000_040_000_000_000  # a whole minute
+# 1975, a whole minute: so early that the last of millions of windows is over, whatever the year.
+START_NS = 157_766_400_000_000_000
 WINDOW_NS = 60_000_000_000
 
 

@@ -113,6 +113,8 @@ class Rig:
             socket=str(self.home / "agent.sock"),
             first=first,
         )
+        last_ns = oracle.START_NS + (first + children.SPAN_BATCHES) * oracle.WINDOW_NS
+        assert last_ns < time.time_ns(), "a window in the future is closed a minute later"
         self._workers[name] = (process, first + children.SPAN_BATCHES)
 
     def _count(self, of: str) -> None:
@@ -244,7 +246,12 @@ class Rig:
                 found.gauges["rows_in_outbox"] or found.gauges["observations_in_partials"]
             )
 
-        eventually(drained, timeout=60.0, poll=0.1)
+        try:
+            eventually(drained, timeout=60.0, poll=0.1)
+        except AssertionError as error:
+            raise AssertionError(
+                f"not drained: {self.status()} {self.zygote.log()[-3000:]}"
+            ) from error
         found = self.status()
         assert found is not None
         counted, held = found.counters, found.gauges
