@@ -11,6 +11,7 @@ from benchmarks import (
     merge,
     pipeline,
     table,
+    throughput,
     wire_size,
 )
 
@@ -19,6 +20,7 @@ BENCHMARKS = {
     "accuracy": accuracy.main,
     "digest": digest.main,
     "pipeline": pipeline.main,
+    "throughput": throughput.main,
     "wire": wire_size.main,
     "merge": merge.main,
     "table": table.main,

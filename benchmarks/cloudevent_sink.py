@@ -1,0 +1,117 @@
+"""The peers of the stream: HTTP sinks of CloudEvents. Nothing is stored: what is compared is the way in.
+
+``/events`` takes what KServe's inference logger posts, as its sinks do: an event for the request and
+one for the response, read by the CloudEvents SDK and joined by their id. ``/bare`` is the least that
+such a sink could cost: one event with both bodies, attributes looked at but not parsed, a structure
+for its data. Both run our decoding or columns and our profiles, in batches of 256.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from nilometer.capture.profiling import Profiling
+from nilometer.labels import Labels
+from nilometer.profile import FeatureSpec, Profile
+from nilometer.profile.service import ServiceProfile
+from nilometer.window import Window
+
+BATCH = 256
+JSON = "application/json"
+ENTITY = "benched"
+MINUTE_NS = 60 * 10**9
+REQUEST_TYPE = "org.kubeflow.serving.inference.request"
+RESPONSE_TYPE = "org.kubeflow.serving.inference.response"
+REQUIRED = ("ce-id", "ce-source", "ce-type", "ce-specversion")
+
+
+class Exchange(msgspec.Struct, gc=False):
+    """The data of an event that holds both bodies."""
+
+    request: msgspec.Raw
+    response: msgspec.Raw
+
+
+_decode = msgspec.json.Decoder(Exchange).decode
+_profiling = Profiling(ENTITY, Labels(), MINUTE_NS)
+_bare: list[list[object]] = []
+_requests: dict[str, dict[str, Any]] = {}  # whose response has not come
+_joined: list[tuple[dict[str, Any], dict[str, Any]]] = []
+_profile = Profile(ENTITY, Labels(), Window(0, MINUTE_NS))
+_counted = {"events": 0}
+
+
+async def bare(request: Request) -> Response:
+    """Both bodies in one event."""
+    headers = request.headers
+    if not all(name in headers for name in REQUIRED):
+        return Response(status_code=400)
+    arrival_ns = int(datetime.fromisoformat(headers["ce-time"]).timestamp() * 1e9)
+    exchange = _decode(await request.body())
+    inputs, output = bytes(exchange.request), bytes(exchange.response)
+    head = (arrival_ns, 0.012, 200, "ok", "POST", "/predict", len(inputs), len(output))
+    _bare.append([*head, JSON, "", JSON, "", inputs, output])
+    if len(_bare) == BATCH:
+        _profiling.observe_arrays(_bare)
+        _bare.clear()
+    return Response(status_code=202)
+
+
+async def event(request: Request) -> Response:
+    """A request or its response."""
+    found = from_binary_event(HTTPMessage(dict(request.headers), await request.body()))
+    identity, data = found.get_id(), found.get_data()
+    if not isinstance(data, dict):
+        return Response(status_code=400)
+    if found.get_type() == REQUEST_TYPE:
+        _requests[identity] = data
+    elif identity in _requests:
+        _joined.append((_requests.pop(identity), data))
+        if len(_joined) == BATCH:
+            _observe_joined()
+    return Response(status_code=202)
+
+
+def _observe_joined() -> None:
+    for side, rows in zip(("input", "output"), zip(*_joined, strict=True), strict=True):
+        for name in rows[0]:
+            column = np.array([row[name] for row in rows], dtype=np.float64)
+            _profile.feature(f"{side}.{name}", lambda _: FeatureSpec()).observe(column)
+    count = len(_joined)
+    nothing = [0] * count
+    _profile.observe_service(
+        ServiceProfile.of(
+            outcomes={"ok": count},
+            statuses={"200": count},
+            latencies=nothing,
+            request_sizes=nothing,
+            response_sizes=nothing,
+        )
+    )
+    _counted["events"] += count
+    _joined.clear()
+
+
+async def profiled(request: Request) -> Response:
+    """How many requests were profiled since the last call."""
+    del request
+    found = sum(profile.coverage.profiled for profile in _profiling.take())
+    found += _counted["events"]
+    _counted["events"] = 0
+    return Response(str(found))
+
+
+app = Starlette(
+    routes=[
+        Route("/events", event, methods=["POST"]),
+        Route("/bare", bare, methods=["POST"]),
+        Route("/profiled", profiled),
+    ]
+)

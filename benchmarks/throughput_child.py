@@ -1,0 +1,91 @@
+"""A model server's worker without the server: packs what it would have captured, sends it, waits.
+
+Usage: python -m benchmarks.throughput_child SOCKET BATCHES SIZE. Speaks with `benchmarks.throughput`
+over its standard streams: a line "ready" when everything is packed, and one with the observations
+that the agent did not acknowledge.
+"""
+
+import secrets
+import sys
+import time
+
+import numpy as np
+
+from benchmarks.pipeline import flat
+from nilometer.capture.link import AgentLink
+from nilometer.capture.observation import pack
+from nilometer.capture.pack import Packer
+from nilometer.capture.settings import CaptureSettings
+from nilometer.capture.sink import Captured
+from nilometer.wire.services import CaptureBatch
+
+ENTITY = "benched"
+HEADERS = ((b"host", b"model"), (b"content-type", b"application/json"))
+DISTINCT = 64  # batches with values of their own
+PATIENCE_SECONDS = 60.0
+
+
+def packed(settings: CaptureSettings, size: int) -> list[bytes]:
+    """Batches as the worker's thread makes them of what the path kept."""
+    packer = Packer(settings)
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(DISTINCT):
+        rows = np.round(rng.normal(size=(size, 10)), 4).tolist()
+        plain = []
+        for row in rows:
+            request, response = flat(row)
+            plain.append(
+                Captured(
+                    arrival_ns=time.time_ns(),
+                    latency=0.012,
+                    status=200,
+                    outcome="ok",
+                    method="POST",
+                    path="/predict",
+                    request_size=len(request),
+                    response_size=len(response),
+                    request_headers=HEADERS,
+                    response_headers=HEADERS,
+                    request_body=request,
+                    response_body=response,
+                    in_flight=3,
+                    first_byte=0.012,
+                    streamed=None,
+                    noted=None,
+                    query=None,
+                    held_bytes=len(request) + len(response),
+                )
+            )
+        arrays, spoilt = packer.pack_all(plain)
+        assert not spoilt
+        found.append(pack(arrays))
+    return found
+
+
+def main(socket: str, batches: int, size: int) -> None:
+    settings = CaptureSettings(entity=ENTITY, agent=f"unix:{socket}")
+    link = AgentLink(settings, secrets.token_bytes(16))
+    made = packed(settings, size)
+    waiting = [
+        CaptureBatch(entity=ENTITY, observations=made[at % DISTINCT], count=size)
+        for at in range(batches)
+    ]
+    link.tend()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for batch in waiting:
+        while not link.has_room():
+            time.sleep(0.002)
+            link.tend()
+        link.send(batch, size)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while link.unacknowledged and time.monotonic() < deadline:
+        time.sleep(0.01)
+        link.tend()
+    left = link.finish(deadline)
+    print(left, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
