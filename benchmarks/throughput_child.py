@@ -13,10 +13,8 @@ import numpy as np
 
 from benchmarks.pipeline import flat
 from nilometer.capture.link import AgentLink
-from nilometer.capture.observation import pack
-from nilometer.capture.pack import Packer
+from nilometer.capture.pack import Packer, batch_of
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.sink import Captured
 from nilometer.wire.services import CaptureBatch
 
 ENTITY = "benched"
@@ -26,40 +24,18 @@ PATIENCE_SECONDS = 60.0
 
 
 def packed(settings: CaptureSettings, size: int) -> list[bytes]:
-    """Batches as the worker's thread makes them of what the path kept."""
+    """Batches as the worker's thread joins them of what the path packed."""
     packer = Packer(settings)
     rng = np.random.default_rng(4)
     found = []
     for _ in range(DISTINCT):
-        rows = np.round(rng.normal(size=(size, 10)), 4).tolist()
-        plain = []
-        for row in rows:
+        made = []
+        for row in np.round(rng.normal(size=(size, 10)), 4).tolist():
             request, response = flat(row)
-            plain.append(
-                Captured(
-                    arrival_ns=time.time_ns(),
-                    latency=0.012,
-                    status=200,
-                    outcome="ok",
-                    method="POST",
-                    path="/predict",
-                    request_size=len(request),
-                    response_size=len(response),
-                    request_headers=HEADERS,
-                    response_headers=HEADERS,
-                    request_body=request,
-                    response_body=response,
-                    in_flight=3,
-                    first_byte=0.012,
-                    streamed=None,
-                    noted=None,
-                    query=None,
-                    held_bytes=len(request) + len(response),
-                )
-            )
-        arrays, spoilt = packer.pack_all(plain)
-        assert not spoilt
-        found.append(pack(arrays))
+            headers = (HEADERS, HEADERS)
+            head = (time.time_ns(), 0.012, 200, "ok", "POST", "/predict")
+            made.append(packer.pack(*head, *headers, request, response, 3, None))
+        found.append(batch_of(made))
     return found
 
 

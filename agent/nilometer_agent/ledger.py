@@ -48,6 +48,12 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "outbox": ("epoch", "sequence", "version", "kind", "created_ns", "observations", "payload"),
 }
 
+_PUT = {
+    table: f"INSERT OR REPLACE INTO {table} (id, crc, {', '.join(columns)}) "
+    f"VALUES ({', '.join('?' * (len(columns) + 2))})"
+    for table, columns in TABLES.items()
+}
+
 migrations = Migrations("nilometer_agent")
 
 
@@ -376,12 +382,12 @@ class Ledger:
 
     def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
         """Store partial profiles and the batches they contain."""
-        ids = []
         workers = dict(self._workers)
         with self.transaction():
-            for delta in deltas:
-                columns = (*_columns(delta.key), delta.observations, delta.payload)
-                ids.append(self._put("partials", *columns))
+            ids = self._put_all(
+                "partials",
+                [(*_columns(delta.key), delta.observations, delta.payload) for delta in deltas],
+            )
             for worker, sequence in sequences.items():
                 identity, before = workers.get(worker, (0, 0))
                 identity = identity or self._take_id("workers")
@@ -433,16 +439,20 @@ class Ledger:
         """Replace the partial profiles of each window by its rows of the outbox."""
         closed = dict(self._closed)
         gone = {identity for closing in closings for identity in closing.partials}
-        sequence, observed, left = self._sequence, 0, 0
+        left = 0
+        new = [row for closing in closings for row in closing.rows]
+        numbered, version = enumerate(new, self._sequence + 1), PAYLOAD_VERSION
         # Whatever becomes of this transaction, no sequence is given twice.
-        self._sequence += sum(len(closing.rows) for closing in closings)
+        self._sequence += len(new)
         with self.transaction() as connection:
+            self._put_all(
+                "outbox",
+                [
+                    (self.epoch, at, version, row.kind, now_ns, row.observations, row.payload)
+                    for at, row in numbered
+                ],
+            )
             for closing in closings:
-                for row in closing.rows:
-                    sequence += 1
-                    columns = (sequence, PAYLOAD_VERSION, row.kind, now_ns, row.observations)
-                    self._put("outbox", self.epoch, *columns, row.payload)
-                    observed += row.observations
                 mark = (closing.key.entity, _label_text(closing.key.labels))
                 identity, until = closed.get(mark, (0, 0))
                 identity = identity or self._take_id("closed")
@@ -455,8 +465,8 @@ class Ledger:
                 left += found[0] if found and isinstance(found[0], int) else 0
             connection.executemany("DELETE FROM partials WHERE id = ?", [(i,) for i in gone])
         self._closed = closed
-        self.queued += sum(len(closing.rows) for closing in closings)
-        self.queued_observations += observed
+        self.queued += len(new)
+        self.queued_observations += sum(row.observations for row in new)
         self.partial_observations -= left
         for closing in closings:
             rest = [i for i in self._partials.get(closing.key, ()) if i not in gone]
@@ -627,13 +637,22 @@ class Ledger:
 
     def _put(self, table: str, *columns: Any, identity: int | None = None) -> int:
         identity = self._take_id(table) if identity is None else identity
-        holes = ", ".join("?" * (len(columns) + 2))
-        self._connection.execute(
-            f"INSERT OR REPLACE INTO {table} (id, crc, {', '.join(TABLES[table])}) "
-            f"VALUES ({holes})",
-            [identity, checksum(table, identity, columns), *columns],
-        )
+        crc = checksum(table, identity, columns)
+        self._connection.execute(_PUT[table], (identity, crc, *columns))
         return identity
+
+    def _put_all(self, table: str, rows: Sequence[tuple[Any, ...]]) -> range:
+        """Put new *rows* of columns; their ids."""
+        ids = range(self._ids[table], self._ids[table] + len(rows))
+        self._ids[table] = ids.stop
+        self._connection.executemany(
+            _PUT[table],
+            [
+                (identity, checksum(table, identity, columns), *columns)
+                for identity, columns in zip(ids, rows, strict=True)
+            ],
+        )
+        return ids
 
 
 class Damaged(sqlite3.DatabaseError):

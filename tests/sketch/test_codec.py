@@ -12,25 +12,7 @@ from nilometer.sketch.codec import (
     from_varints,
     ordered_bits,
     rounded_bits,
-    varints,
 )
-
-UNSIGNED = st.integers(0, 2**64 - 1)
-
-
-@given(st.lists(UNSIGNED, max_size=50))
-def test_varints_round_trip(values: list[int]) -> None:
-    packed = varints(np.array(values, dtype=np.uint64))
-    assert from_varints(packed).tolist() == values
-
-
-@given(UNSIGNED)
-def test_a_varint_is_the_one_of_protobuf(value: int) -> None:
-    expected, rest = [], value
-    while rest > 0x7F:
-        expected.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    assert varints(np.array([value], dtype=np.uint64)) == bytes([*expected, rest])
 
 
 @pytest.mark.parametrize("packed", [b"\x80", b"\x01\xff", b"\xff" * 20])

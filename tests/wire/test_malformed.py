@@ -26,7 +26,6 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.sketch.codec import varints
 from nilometer.v1 import alert_pb2, summary_pb2
 from nilometer.window import Window
 from nilometer.wire import alerts, profiles, sketches
@@ -146,8 +145,8 @@ def plausible_digests(draw: st.DrawFn) -> summary_pb2.TDigest:
         count=sum(weights) % 2**64,
         min=draw(any_float),
         max=draw(any_float),
-        means=varints(np.array(deltas, dtype=np.uint64)),
-        weights=varints(np.array(flags, dtype=np.uint64)),
+        means=sketches.varints(np.array(deltas, dtype=np.uint64)),
+        weights=sketches.varints(np.array(flags, dtype=np.uint64)),
     )
 
 
@@ -289,8 +288,8 @@ def centroids(deltas: list[int], flags: list[int], **more: float) -> summary_pb2
     settings: dict[str, Any] = {"min": -1e9, "max": 1e9, "compression": 100.0, **more}
     return summary_pb2.TDigest(
         count=sum(flag >> 1 for flag in flags),
-        means=varints(np.array(deltas, dtype=np.uint64)),
-        weights=varints(np.array(flags, dtype=np.uint64)),
+        means=sketches.varints(np.array(deltas, dtype=np.uint64)),
+        weights=sketches.varints(np.array(flags, dtype=np.uint64)),
         **settings,
     )
 

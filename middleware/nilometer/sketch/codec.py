@@ -34,7 +34,7 @@ def dropped_bits(ordered: NDArray[np.uint64]) -> int:
     """
     if ordered.size <= EXACT_UP_TO:
         return 0
-    gaps = np.diff(ordered)
+    gaps = ordered[1:] - ordered[:-1]
     gaps = gaps[gaps > 0]
     narrow = int(np.partition(gaps, gaps.size // 20)[gaps.size // 20])
     spare = min(max(narrow.bit_length() - 1 - SPARE_BITS, 0), MAX_DROPPED_BITS)
@@ -81,21 +81,8 @@ def scaled_counts(counts: Sequence[int], factor: float) -> list[int]:
     return found
 
 
-def varints(values: NDArray[np.uint64]) -> bytes:
-    """LEB128 of each of *values*, shape (n,), one after the other."""
-    if values.size == 0:
-        return b""
-    groups = np.arange(10, dtype=np.uint64) * np.uint64(7)
-    shifted = values[:, None] >> groups
-    digits = (shifted & np.uint64(0x7F)).astype(np.uint8)
-    lengths = np.maximum((shifted != 0).sum(axis=1), 1)
-    columns = np.arange(10)
-    more = columns < lengths[:, None] - 1
-    return bytes((digits | (more.astype(np.uint8) << 7))[columns < lengths[:, None]].tobytes())
-
-
 def from_varints(packed: bytes) -> NDArray[np.uint64]:
-    """The values that `varints` wrote.
+    """The values of LEB128 numbers, one after the other.
 
     Raises:
         ValueError: If the last value is cut or one is longer than ten bytes.

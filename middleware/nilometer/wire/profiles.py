@@ -290,8 +290,9 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
         seen=coverage.seen,
         profiled=coverage.profiled,
         sampled_out=coverage.sampled_out,
-        dropped=coverage.dropped,
-        undecodable=coverage.undecodable,
+        # An empty map costs as much to hand over as a full one.
+        dropped=coverage.dropped or None,
+        undecodable=coverage.undecodable or None,
     )
 
 
@@ -317,7 +318,7 @@ def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
     message = pb.SummarySample(
         entity=sample.entity,
         summary=sample.summary,
-        labels=sample.labels.as_dict(),
+        labels=sample.labels.as_dict() or None,
         window_start_unix_nano=sample.window.start_ns,
         window_end_unix_nano=sample.window.end_ns,
         coverage=coverage_to_wire(sample.coverage),
