@@ -18,16 +18,16 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.in_process import BODY
+from benchmarks.in_process import BODY, SLOWED
 from benchmarks.variants import VARIABLE, VARIANTS
 
 ROUNDS = 7
 REQUESTS = 3000  # a round and variant
 CONNECTIONS = 8
 LENGTHS = (1000, 4000)  # requests of two callgrind runs; their difference leaves the start out
-# Under callgrind everything runs about 50 times slower, but a flush interval is wall time: scaled by
-# as much, batches have the size that they have at full speed.
-UNDER_VALGRIND = {"PYTHONHASHSEED": "0", "NILOMETER_FLUSH_SECONDS": "2.5"}
+# Under callgrind everything runs about 50 times slower, but intervals are wall time: scaled by as
+# much, batches and deltas have the size that they have at full speed.
+UNDER_VALGRIND = {"PYTHONHASHSEED": "0", "NILOMETER_FLUSH_SECONDS": "2.5", SLOWED: "50"}
 OURS = "nilometer (agent)"
 PEER = "instrumentator"
 

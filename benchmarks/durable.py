@@ -90,7 +90,9 @@ def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[b
     )
 
 
-def round_of(taken: list[Commit], folder: Path) -> list[tuple[float, float]]:
+def round_of(  # noqa: C901  five small functions, one after another
+    taken: list[Commit], folder: Path
+) -> list[tuple[float, float]]:
     """The times of `NAMES`, on files of their own."""
     encoded, rows = in_bytes(taken)
     buffer = Buffer(folder / "agent.db")

@@ -5,14 +5,17 @@ Usage: python -m benchmarks.in_process VARIANT REQUESTS
 
 import asyncio
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from benchmarks.variants import ROW, VARIANTS
+from nilometer.capture import inside
 
 BODY = json.dumps(ROW).encode()
 HEADERS = [(b"host", b"x"), (b"content-type", b"application/json"), (b"accept", b"*/*")]
+SLOWED = "BENCHMARK_SLOWED"  # how many times slower than at full speed everything runs
 PAUSE_EVERY = 64  # requests, after which the loop yields as a server's would
 
 
@@ -48,6 +51,7 @@ async def drive(app: Any, requests: int) -> None:
 
 def main(variant: str, requests: int) -> None:
     app = VARIANTS[variant][0]()
+    inside.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
     asyncio.run(drive(app, 200))  # first use: imports, connections, caches
     time.sleep(3.0)
     asyncio.run(drive(app, requests))

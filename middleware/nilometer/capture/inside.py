@@ -28,7 +28,7 @@ from nilometer.wire.services import CaptureBatch
 
 SLICE_SECONDS = 0.0003  # of interpreter time before it is let go
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
-OBSERVED_AT_ONCE = 32  # observations: about as many as fit into a slice
+OBSERVED_AT_ONCE = 64  # observations: about as many as fit into a slice
 DELTA_SECONDS = 1.0  # how often finished deltas are handed on
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
 MAX_SAMPLES_IN_MEMORY = 10_000
