@@ -17,6 +17,7 @@ _OPTIONS = (
     ("--grace-seconds", "grace_seconds", float, "event time to wait after a window"),
     ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
     ("--metrics-address", "metrics_address", str, "host:port of /metrics and of the probes"),
+    ("--events-address", "events_address", str, "host:port for inference loggers' events"),
 )
 
 

@@ -46,6 +46,12 @@ class Counter(Enum):
     OTLP_REQUESTS = "otlp_requests"
     OTLP_SPANS = "otlp_spans"
     OTLP_POINTS_REFUSED = "otlp_points_refused"
+    EVENTS = "events"
+    EVENTS_JOINED = "events_joined"
+    EVENTS_ALONE = "events_alone"
+    EVENTS_REPEATED = "events_repeated"
+    EVENTS_REFUSED = "events_refused"
+    EVENTS_TRUTH = "events_truth"
 
 
 class Counters:

@@ -268,6 +268,8 @@ class _Staged:
         """One request."""
         outcome = observation.outcome
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+        if outcome == Outcome.UNKNOWN.value:
+            return  # half of an exchange: it has no duration
         call = observation.path if observation.request_type.startswith("application/grpc") else ""
         operation = "" if call else operation_of(observation.path)
         method = observation.method if observation.method in METHODS else OTHER_METHOD

@@ -12,8 +12,6 @@ Cumulative points are turned into differences, so that one that comes again coun
 of delta points or spans, which OTLP allows after a lost reply, counts twice.
 """
 
-import gzip
-import io
 import logging
 import os
 import threading
@@ -261,22 +259,6 @@ def _grew(before: ExponentialHistogram, now: ExponentialHistogram) -> bool:
     older = downscaled(before.positive, before.scale - now.scale)
     newer = dict(enumerate(now.positive.counts, now.positive.offset))
     return all(newer.get(i, 0) >= n for i, n in enumerate(older.counts, older.offset))
-
-
-def unpacked(body: bytes, encoding: str) -> bytes | None:
-    """*body* without its content encoding; None over the cap or where it is none."""
-    match encoding.strip().lower():
-        case "" | "identity":
-            return body if len(body) <= MAX_BODY_BYTES else None
-        case "gzip":
-            try:
-                with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
-                    plain = packed.read(MAX_BODY_BYTES + 1)
-            except (OSError, EOFError, ValueError):
-                return None
-            return plain if len(plain) <= MAX_BODY_BYTES else None
-        case _:
-            return None
 
 
 def _where(resource: Any) -> _Where | None:

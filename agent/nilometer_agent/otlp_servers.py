@@ -1,9 +1,7 @@
 """The doors of OTLP in: gRPC and HTTP (protobuf or JSON), for servers in the same pod."""
 
-import logging
-import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NoReturn
 
 import grpc
@@ -29,15 +27,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from nilometer.errors import ConfigError
 from nilometer.export.exports import host_and_port
 from nilometer.wire.services import SERVER_OPTIONS
-from nilometer_agent.otlp_in import MAX_BODY_BYTES, NotDurable, OtlpIn, unpacked
+from nilometer_agent.http_door import THREADS, Door, Post, Reply
+from nilometer_agent.otlp_in import MAX_BODY_BYTES, NotDurable, OtlpIn
 
-THREADS = 4  # calls at once over each door
-TIMEOUT_SECONDS = 10.0  # for a request to come in
-AGAIN_SECONDS = "1"  # after which a sender shall try again
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 WHY = "not read: no usable entity, times or counts"
-
-log = logging.getLogger("nilometer.agent")
 
 
 class _Metrics(MetricsServiceServicer):
@@ -115,8 +109,7 @@ class OtlpServers:
 
     def __init__(self, taker: OtlpIn, grpc_address: str, http_address: str) -> None:
         self._grpc: grpc.Server | None = None
-        self._http: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._http: Door | None = None
         self.grpc_port = self.http_port = 0
         if grpc_address:
             host, port = host_and_port(grpc_address)
@@ -131,108 +124,52 @@ class OtlpServers:
             try:
                 self.grpc_port = self._grpc.add_insecure_port(shown)
             except RuntimeError as error:
-                raise _unbound("otlp_in_grpc_address", grpc_address) from error
+                raise ConfigError(
+                    f"otlp_in_grpc_address = {grpc_address!r}: cannot be bound"
+                ) from error
         if http_address:
-            try:
-                self._http = _Server(host_and_port(http_address), taker)
-            except OSError as error:
-                raise _unbound("otlp_in_http_address", http_address) from error
-            self.http_port = int(self._http.server_address[1])
-            self._thread = threading.Thread(
-                target=self._http.serve_forever,
-                kwargs={"poll_interval": 0.1},
-                name="nilometer-otlp-http",
-                daemon=True,
-            )
+            self._http = Door("otlp_in_http_address", http_address, _taking(taker), MAX_BODY_BYTES)
+            self.http_port = self._http.port
 
     def start(self) -> None:
         """Begin."""
         if self._grpc is not None:
             self._grpc.start()
-        if self._thread is not None:
-            self._thread.start()
+        if self._http is not None:
+            self._http.start()
 
     def stop(self) -> None:
         """Refuse what comes. Safe before `start`, and twice."""
         if self._grpc is not None:
             self._grpc.stop(0.5).wait(2.0)
         if self._http is not None:
-            if self._thread is not None and self._thread.is_alive():
-                self._http.shutdown()
-            self._http.server_close()
+            self._http.stop()
 
 
-def _unbound(key: str, address: str) -> ConfigError:
-    return ConfigError(f"{key} = {address!r}: cannot be bound")
+def _taking(taker: OtlpIn) -> Callable[[Post], Reply]:
+    """What answers OTLP over HTTP."""
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], taker: OtlpIn) -> None:
-        self.taker = taker
-        self.slots = threading.BoundedSemaphore(THREADS)
-        super().__init__(address, _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """One who goes away is no fault of ours."""
-        del request, client_address
-        log.debug("an OTLP request ended early")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    timeout = TIMEOUT_SECONDS
-    server_version = "nilometer"
-    sys_version = ""
-    server: _Server
-
-    def do_POST(self) -> None:
-        """Take a request."""
-        with self.server.slots:
-            status, body, why = self._take()
-        self.send_response(status)
-        if status == 503:
-            self.send_header("retry-after", AGAIN_SECONDS)
-        media = JSON if body[:1] == b"{" else PROTOBUF
-        self.send_header("content-type", "text/plain" if why else media)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _take(self) -> tuple[int, bytes, bool]:
-        """Status, body, and whether the body is a reason."""
-        path = self.path.partition("?")[0]
-        if path not in {"/v1/metrics", "/v1/traces"}:
-            return 404, b"/v1/metrics, /v1/traces\n", True
-        media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+    def take(post: Post) -> Reply:
+        if post.path not in {"/v1/metrics", "/v1/traces"}:
+            return Reply(404, b"/v1/metrics, /v1/traces\n")
+        media = post.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media not in {PROTOBUF, JSON}:
-            return 415, f"{PROTOBUF} or {JSON}\n".encode(), True
-        length = self.headers.get("content-length", "")
-        if not length.isascii() or not length.isdigit():
-            return 411, b"content-length is needed\n", True
-        if int(length) > MAX_BODY_BYTES:
-            return 413, b"too large\n", True
-        body = unpacked(self.rfile.read(int(length)), self.headers.get("content-encoding", ""))
-        if body is None:
-            return 400, b"content encoding is unknown, broken or too large\n", True
-        taker = self.server.taker
+            return Reply(415, f"{PROTOBUF} or {JSON}\n".encode())
         try:
-            if path == "/v1/metrics":
+            if post.path == "/v1/metrics":
                 metrics = ExportMetricsServiceRequest()
-                _read(metrics, body, media)
+                _read(metrics, post.body, media)
                 reply: Any = _metrics_reply(taker.metrics(metrics))
             else:
                 spans = ExportTraceServiceRequest()
-                _read(spans, body, media)
+                _read(spans, post.body, media)
                 reply = _trace_reply(taker.spans(spans))
         except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
-            return 400, b"not OTLP\n", True
+            return Reply(400, b"not OTLP\n")
         except NotDurable:
-            return 503, b"not durable yet; try again\n", True
+            return Reply(503, b"not durable yet; try again\n")
         if media == JSON:
-            return 200, json_format.MessageToJson(reply).encode(), False
-        return 200, reply.SerializeToString(), False
+            return Reply(200, json_format.MessageToJson(reply).encode(), JSON)
+        return Reply(200, reply.SerializeToString(), PROTOBUF)
 
-    def log_message(self, *_: object) -> None:
-        """A request is no news."""
+    return take

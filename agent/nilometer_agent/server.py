@@ -44,6 +44,7 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.ship import Shipper
 
 if TYPE_CHECKING:
+    from nilometer_agent.events.door import EventDoor
     from nilometer_agent.otlp_servers import OtlpServers
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
@@ -240,6 +241,7 @@ class Agent:
         self.otlp_in: OtlpServers | None = None
         if settings.otlp_in_grpc_address or settings.otlp_in_http_address:
             self.otlp_in = self._otlp_in()
+        self.events: EventDoor | None = self._events() if settings.events_address else None
         self._streams: set[_Stream] = set()
         self._streams_lock = threading.Lock()
         self._idle_since = self._started = self.clock.monotonic()
@@ -263,6 +265,11 @@ class Agent:
         self.exports.measured.edges = taker.edges
         return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 
+    def _events(self) -> "EventDoor":
+        from nilometer_agent.events.door import EventDoor
+
+        return EventDoor(self.settings, self.engine, self.counters, self.clock)
+
     def start(self) -> None:
         """Bind the socket and begin."""
         serve_agent(_Servicer(self), self._server)
@@ -281,6 +288,8 @@ class Agent:
         self._server.start()
         if self.otlp_in is not None:
             self.otlp_in.start()
+        if self.events is not None:
+            self.events.start()
         self._serving = True
         self._say_health()
         log.info("agent ready", extra={"socket": str(path)})
@@ -324,6 +333,8 @@ class Agent:
         self._server.stop(grace=0.5).wait(2.0)
         if self.otlp_in is not None:
             self.otlp_in.stop()
+        if self.events is not None:
+            self.events.stop()
         self.engine.stop(timeout=30.0)
         self.shipper.stop(STOP_SHIP_SECONDS)
         self.exports.stop(STOP_EXPORT_SECONDS)
@@ -373,6 +384,7 @@ class Agent:
         return {
             **self.buffer.gauges(),
             "batches_uncommitted": self.engine.uncommitted,
+            "events_waiting": self.events.waiting if self.events is not None else 0,
             "workers": len(self._streams),
             "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
             "resident_bytes": _resident_bytes(),

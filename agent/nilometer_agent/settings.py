@@ -8,6 +8,7 @@ from msgspec import Meta, field
 
 from nilometer.capture.segments import Segments
 from nilometer.capture.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
+from nilometer.entity import entity_name
 from nilometer.errors import ConfigError
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
@@ -80,6 +81,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         otlp_in_service: What of it becomes the service profile: ``metrics``
             (`http.server.request.duration`), ``spans`` (server spans), or ``none`` where the
             middleware measures already.
+        events_address: ``host:port`` where an inference logger of the pod may send CloudEvents, or
+            KServe's logger its batches; empty opens none.
+        events_entity: Whose events they are; empty takes the inference service that each names.
+        events_join_seconds: How long a request waits for its response, or the other way round.
         until_idle: End when the last worker has left: for an agent that a worker started.
         idle_seconds: How long after the last worker.
     """
@@ -121,11 +126,16 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     otlp_in_grpc_address: str = ""
     otlp_in_http_address: str = ""
     otlp_in_service: Literal["metrics", "spans", "none"] = "metrics"
+    events_address: str = ""
+    events_entity: str = ""
+    events_join_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
     def __post_init__(self) -> None:
         Segments.of(self.segments)
+        if self.events_entity:
+            entity_name(self.events_entity)
         self._check_credentials()
         unknown = set(self.reductions) - set(REDUCTIONS)
         if unknown:

@@ -12,6 +12,7 @@ class Outcome(Enum):
     EXCEPTION = "exception"  # the application raised
     CLIENT_LEFT = "client_left"  # the client went before the answer was complete
     NO_RESPONSE = "no_response"  # the application returned without an answer
+    UNKNOWN = "unknown"  # a logger told one half of it only: neither its time nor its end is known
 
     @property
     def failed(self) -> bool:
@@ -19,7 +20,7 @@ class Outcome(Enum):
         match self:
             case Outcome.SERVER_ERROR | Outcome.EXCEPTION | Outcome.NO_RESPONSE:
                 return True
-            case Outcome.OK | Outcome.CLIENT_ERROR | Outcome.CLIENT_LEFT:
+            case Outcome.OK | Outcome.CLIENT_ERROR | Outcome.CLIENT_LEFT | Outcome.UNKNOWN:
                 return False
 
 

@@ -28,7 +28,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from nilometer.profile import ServiceProfile
 from nilometer.testing import eventually
-from nilometer_agent.otlp_in import MAX_BODY_BYTES, unpacked
+from nilometer_agent.http_door import unpacked
+from nilometer_agent.otlp_in import MAX_BODY_BYTES
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 
@@ -212,11 +213,11 @@ def test_what_is_no_otlp_is_refused(
 def test_a_bomb_is_unpacked_up_to_the_cap_only() -> None:
     bomb = gzip.compress(b"\0" * (256 << 20))
     tracemalloc.start()
-    assert unpacked(bomb, "gzip") is None
+    assert unpacked(bomb, "gzip", MAX_BODY_BYTES) is None
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5 * MAX_BODY_BYTES
-    assert unpacked(gzip.compress(b"fits"), "GZIP") == b"fits"
+    assert unpacked(gzip.compress(b"fits"), "GZIP", MAX_BODY_BYTES) == b"fits"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ class _Gathered:
         self.outcomes[observation.outcome] += 1
         if observation.status:
             self.statuses[str(observation.status)] += 1
+        if observation.outcome == Outcome.UNKNOWN.value:
+            return  # half of an exchange: it has no latency
         self.latencies.append(observation.latency)
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
@@ -137,6 +139,7 @@ class _Gathered:
         )
 
 
+_PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 _STREAM_ENDS = frozenset(end.value for end in StreamEnd)
 _PLACE = {name: at for at, name in enumerate(Observation.__struct_fields__)}
 # What observations must have in common to be read at once.
@@ -409,7 +412,7 @@ class Profiling:
             Why there are no columns (or None), the request's value, and the end that the answer
             tells of itself.
         """
-        if observation.outcome != Outcome.OK.value:
+        if observation.outcome not in _PREDICTED:
             return UndecodableReason.FAILED_REQUEST.value, None, None
         reason: str | None = None
         value: Cell = None

@@ -1,0 +1,190 @@
+"""A port where a program of the same pod may POST: what OTLP over HTTP and event sinks share.
+
+One request at a time a connection, a few at once, each read to a bound before anybody looks into it.
+"""
+
+import gzip
+import io
+import logging
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from nilometer.errors import ConfigError
+from nilometer.export.exports import host_and_port
+
+THREADS = 4  # requests that are read and taken at once
+MAX_CONNECTIONS = 64  # more wait in the kernel's queue
+TIMEOUT_SECONDS = 10.0  # for a request to come in, and between two on a connection
+AGAIN_SECONDS = "1"  # after which a sender shall try again
+TEXT = "text/plain"
+
+log = logging.getLogger("nilometer.agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request that came in.
+
+    Attributes:
+        path: Without the query string.
+        headers: By name in lower case; of a name that came twice the last.
+        body: Without its content encoding.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What it is answered; 503 comes with ``Retry-After``."""
+
+    status: int
+    body: bytes = b""
+    media: str = TEXT
+
+
+class Door:
+    """Binds at once; `start`, then `stop`.
+
+    Args:
+        key: The setting that holds *address*, for errors.
+        address: ``host:port``; port 0 takes a free one.
+        take: Answers a request; called on several threads at once.
+        max_body_bytes: Cap of a body, before and after its content encoding.
+
+    Raises:
+        ConfigError: If the address cannot be bound.
+    """
+
+    def __init__(
+        self, key: str, address: str, take: Callable[[Post], Reply], max_body_bytes: int
+    ) -> None:
+        try:
+            self._server = _Server(host_and_port(address), take, max_body_bytes)
+        except OSError as error:
+            raise ConfigError(f"{key} = {address!r}: cannot be bound: {error.strerror}") from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.1},
+            name=f"nilometer-{key}",
+            daemon=True,
+        )
+
+    @property
+    def port(self) -> int:
+        """The real port."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Refuse what comes. Safe before `start`, and twice."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join(TIMEOUT_SECONDS)
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(
+        self, address: tuple[str, int], take: Callable[[Post], Reply], max_body_bytes: int
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.take = take
+        self.max_body_bytes = max_body_bytes
+        self.slots = threading.BoundedSemaphore(THREADS)
+        self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Wait for a place, then serve on a thread."""
+        self._connections.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, and give the place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One who goes away is no fault of ours."""
+        del request, client_address
+        log.debug("a request ended early")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = TIMEOUT_SECONDS
+    protocol_version = "HTTP/1.1"
+    server_version = "nilometer"
+    sys_version = ""
+    server: _Server
+
+    def do_POST(self) -> None:
+        """Take a request."""
+        reply = self._take()
+        self.send_response(reply.status)
+        if reply.status == 503:
+            self.send_header("retry-after", AGAIN_SECONDS)
+        if self.close_connection:
+            self.send_header("connection", "close")
+        self.send_header("content-type", reply.media)
+        self.send_header("content-length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def _take(self) -> Reply:
+        length = self.headers.get("content-length", "")
+        if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
+            self.close_connection = True  # where the next request begins is not known
+            return Reply(411, b"content-length is needed\n")
+        limit = self.server.max_body_bytes
+        if int(length) > limit:
+            self.close_connection = True
+            return Reply(413, b"at most %d bytes\n" % limit)
+        with self.server.slots:
+            read = self.rfile.read(int(length))
+            if len(read) < int(length):
+                self.close_connection = True
+                return Reply(400, b"the body ended early\n")
+            body = unpacked(read, self.headers.get("content-encoding", ""), limit)
+            if body is None:
+                return Reply(400, b"content encoding is unknown, broken or too large\n")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                return self.server.take(Post(self.path.partition("?")[0], headers, body))
+            except Exception:
+                log.exception("a request failed")
+                return Reply(500, b"the log says more\n")
+
+    def log_message(self, *_: object) -> None:
+        """A request is no news."""
+
+
+def unpacked(body: bytes, encoding: str, limit: int) -> bytes | None:
+    """*body* without its content encoding; None over *limit* bytes or where it is none."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body if len(body) <= limit else None
+        case "gzip":
+            try:
+                with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
+                    plain = packed.read(limit + 1)
+            except (OSError, EOFError, ValueError, zlib.error):
+                return None
+            return plain if len(plain) <= limit else None
+        case _:
+            return None
