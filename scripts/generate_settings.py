@@ -10,6 +10,7 @@ import msgspec
 
 from nilometer.capture.settings import CaptureSettings
 from nilometer.settings import Settings
+from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.settings import AgentSettings
 from nilometer_collector.settings import CollectorSettings
 
@@ -22,6 +23,13 @@ COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
         "Keywords of `NilometerMiddleware`, or variables.",
     ),
     ("The agent", "NILOMETER_AGENT_", AgentSettings, "`nilometer agent --config FILE`."),
+    (
+        "A proxy of the agent",
+        "",
+        ProxySettings,
+        "`[[proxy]]` in the agent's file; with sections, `[[agent.proxy]]`. What the middleware takes "
+        "counts here, too.",
+    ),
     (
         "The collector",
         "NILOMETER_COLLECTOR_",
@@ -81,9 +89,11 @@ def page() -> str:
         rows = [
             f"| `{field.encode_name}` | {default(field)} | {said[field.encode_name]} |"
             for field in msgspec.structs.fields(kind)
+            if field.encode_name in said
         ]
+        variables = f" Variables begin with `{prefix}`." if prefix else ""
         parts.append(
-            f"\n## {title}\n\n{how} Variables begin with `{prefix}`.\n\n"
+            f"\n## {title}\n\n{how}{variables}\n\n"
             "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
         )
     return "".join(parts)

@@ -46,6 +46,7 @@ from nilometer_agent.ship import Shipper
 if TYPE_CHECKING:
     from nilometer_agent.events.door import EventDoor
     from nilometer_agent.otlp_servers import OtlpServers
+    from nilometer_agent.proxy.keeper import Keeper
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 MAX_STREAMS = 64  # workers of one pod
@@ -242,6 +243,7 @@ class Agent:
         if settings.otlp_in_grpc_address or settings.otlp_in_http_address:
             self.otlp_in = self._otlp_in()
         self.events: EventDoor | None = self._events() if settings.events_address else None
+        self.proxies: Keeper | None = self._proxies() if settings.proxy else None
         self._streams: set[_Stream] = set()
         self._streams_lock = threading.Lock()
         self._idle_since = self._started = self.clock.monotonic()
@@ -270,6 +272,11 @@ class Agent:
 
         return EventDoor(self.settings, self.engine, self.counters, self.clock)
 
+    def _proxies(self) -> "Keeper":
+        from nilometer_agent.proxy.keeper import Keeper
+
+        return Keeper(self.settings.proxy, self.settings.socket_path)
+
     def start(self) -> None:
         """Bind the socket and begin."""
         serve_agent(_Servicer(self), self._server)
@@ -290,6 +297,8 @@ class Agent:
             self.otlp_in.start()
         if self.events is not None:
             self.events.start()
+        if self.proxies is not None:
+            self.proxies.start()
         self._serving = True
         self._say_health()
         log.info("agent ready", extra={"socket": str(path)})
@@ -330,6 +339,8 @@ class Agent:
         self._serving = False
         self.plans.wanted.set()
         self.health.enter_graceful_shutdown()
+        if self.proxies is not None:
+            self.proxies.stop()  # first: what they hold comes in by the socket
         self._server.stop(grace=0.5).wait(2.0)
         if self.otlp_in is not None:
             self.otlp_in.stop()

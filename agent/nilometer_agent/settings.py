@@ -14,6 +14,7 @@ from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
 from nilometer.settings import Settings
 from nilometer_agent.dial import SYSTEM, Credentials
+from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
 
@@ -85,6 +86,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             KServe's logger its batches; empty opens none.
         events_entity: Whose events they are; empty takes the inference service that each names.
         events_join_seconds: How long a request waits for its response, or the other way round.
+        proxy: Proxies in front of servers that cannot take the middleware, each a table of its own;
+            see the next section. In a variable, a list in JSON.
         until_idle: End when the last worker has left: for an agent that a worker started.
         idle_seconds: How long after the last worker.
     """
@@ -129,6 +132,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     events_address: str = ""
     events_entity: str = ""
     events_join_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
+    proxy: tuple[ProxySettings, ...] = ()
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
@@ -137,6 +141,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         if self.events_entity:
             entity_name(self.events_entity)
         self._check_credentials()
+        check_all(self.proxy)
         unknown = set(self.reductions) - set(REDUCTIONS)
         if unknown:
             raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")

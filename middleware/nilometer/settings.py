@@ -119,7 +119,12 @@ def _of_another(variable: str, prefix: str) -> bool:
 
 
 def _from_text(variable: str, text: str, kind: str) -> object:
-    """A variable's text: ``a,b`` for lists and ``k=v,k=v`` for mappings."""
+    """A variable's text: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON for lists of tables."""
+    if "Settings" in kind:
+        try:
+            return msgspec.json.decode(text.encode())
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{variable}: must be a list of tables in JSON: {error}") from error
     if "tuple" in kind:
         return [part for part in text.split(",") if part]
     if "dict" in kind:

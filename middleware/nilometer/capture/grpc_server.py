@@ -56,7 +56,7 @@ STATUSES = {
 log = logging.getLogger("nilometer.capture")
 
 
-class _Call:
+class Call:
     """One call while it is under way. Each note stands behind a guard."""
 
     def __init__(self, capture: "_Capture", details: grpc.HandlerCallDetails) -> None:
@@ -65,7 +65,7 @@ class _Call:
         self.noted: Noted | None = None
         self.path: str = details.method
         self.metadata = details.invocation_metadata
-        self.request, self.response = _Messages(capture.cap), _Messages(capture.cap)
+        self.request, self.response = Messages(capture.cap), Messages(capture.cap)
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
@@ -80,7 +80,7 @@ class _Call:
 
         def deserialize(data: bytes) -> Any:
             try:
-                self.request.add(data)
+                self.note_request(data)
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
             if original is None:
@@ -105,21 +105,34 @@ class _Call:
                 self.end(None, error)
                 raise
             try:
-                now = perf_counter()
-                if self.response.count:
-                    if self.stream is None:
-                        self.stream = Stream()
-                    self.stream.note(now - self.latest)
-                else:
-                    self.first = now
-                self.latest = now
-                self.response.add(data)
+                self.note_answer(data)
                 self.answered = unary
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
             return data
 
         return serialize
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call came."""
+        return perf_counter() - self.started
+
+    def note_request(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
+        """One message more of the request."""
+        self.request.add(data, compressed=compressed)
+
+    def note_answer(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
+        """One message more of the answer."""
+        now = perf_counter()
+        if self.response.count:
+            if self.stream is None:
+                self.stream = Stream()
+            self.stream.note(now - self.latest)
+        else:
+            self.first = now
+        self.latest = now
+        self.response.add(data, compressed=compressed)
 
     def end(self, code: Any, error: BaseException | None = None) -> None:
         """Offer the observation; once, whoever comes first."""
@@ -162,39 +175,50 @@ class _Call:
         return StreamEnd.CLIENT_LEFT if outcome == Outcome.CLIENT_LEFT.value else StreamEnd.ERROR
 
 
-class _Messages:
+class Messages:
     """One side of a call, up to the cap."""
 
-    __slots__ = ("body", "cap", "count", "size")
+    __slots__ = ("_framed", "body", "cap", "count", "size")
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.count = 0
         self.size = 0
         self.body: Body = b""
+        self._framed = False
 
-    def add(self, data: bytes) -> None:
-        """One message more."""
+    def add(self, data: bytes, *, compressed: bool = False) -> None:
+        """One message more; its frame says whether it is *compressed*."""
         before = self.size
         self.size += len(data)
         self.count += 1
         if self.size > self.cap or self.body is None:
             self.body = None
-        elif self.count == 1:
+            return
+        if self.count == 1 and not compressed:
             self.body = data
-        else:
-            if self.count == 2:
-                self.body = _frame(before) + bytes(self.body)
-            self.body = joined(self.body, _frame(len(data)) + data, 1)
+            return
+        if self.count == 2 and not self._framed:
+            self.body = _frame(before) + bytes(self.body)
+        self.body = joined(
+            self.body, _frame(len(data), compressed=compressed) + data, self.count - 1
+        )
+        self._framed = True
+
+    def skip(self, size: int) -> None:
+        """One message more, of *size* bytes, that was not kept."""
+        self.size += size
+        self.count += 1
+        self.body = None
 
     @property
     def content_type(self) -> bytes:
         """Whether frames stand before the messages."""
-        return FRAMED if self.count > 1 else ONE
+        return FRAMED if self._framed else ONE
 
 
-def _frame(size: int) -> bytes:
-    return b"\x00" + size.to_bytes(4, "big")
+def _frame(size: int, *, compressed: bool = False) -> bytes:
+    return bytes((compressed,)) + size.to_bytes(4, "big")
 
 
 def _headers(metadata: Any, content_type: bytes) -> list[tuple[bytes, bytes]]:
@@ -238,13 +262,13 @@ class _Capture:
         self.stall_seconds = settings.stall_seconds
         self._excluded = (HEALTH, REFLECTION, *settings.exclude)
 
-    def call(self, details: grpc.HandlerCallDetails) -> _Call | None:
+    def call(self, details: grpc.HandlerCallDetails) -> Call | None:
         """A call to be observed, or None."""
         try:
             worker = self.worker
             if details.method.startswith(self._excluded) or not (worker.live or worker.revive()):
                 return None
-            return _Call(self, details)
+            return Call(self, details)
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error, lost=1)
             return None
@@ -299,7 +323,7 @@ class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
         return _observed(handler, call, _aio_unary, _aio_stream)
 
 
-def _observed(handler: Any, call: _Call, unary: Any, stream: Any) -> Any:
+def _observed(handler: Any, call: Call, unary: Any, stream: Any) -> Any:
     """A handler of the same kind whose parts note what passes."""
     kind = (handler.request_streaming, handler.response_streaming)
     behaviour = {
@@ -323,7 +347,7 @@ def _observed(handler: Any, call: _Call, unary: Any, stream: Any) -> Any:
     )
 
 
-def _sync_unary(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+def _sync_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     @wraps(behaviour)
     def observed(request: Any, context: grpc.ServicerContext) -> Any:
         _begin_sync(call, context)
@@ -336,7 +360,7 @@ def _sync_unary(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any
     return observed
 
 
-def _sync_stream(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+def _sync_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     @wraps(behaviour)
     def observed(request: Any, context: grpc.ServicerContext) -> Any:
         _begin_sync(call, context)
@@ -350,7 +374,7 @@ def _sync_stream(behaviour: Callable[..., Any], call: _Call) -> Callable[..., An
     return observed
 
 
-def _begin_sync(call: _Call, context: Any) -> None:
+def _begin_sync(call: Call, context: Any) -> None:
     try:
         current.set(call)
         if not context.add_callback(lambda: call.end(_code(context))):
@@ -359,7 +383,7 @@ def _begin_sync(call: _Call, context: Any) -> None:
         call.worker.note(error)
 
 
-def _noted_iterator(answers: Iterator[Any], call: _Call) -> Iterator[Any]:
+def _noted_iterator(answers: Iterator[Any], call: Call) -> Iterator[Any]:
     """*answers*, noting how they end; gRPC takes them from threads of its own, one after another."""
     while True:
         try:
@@ -374,7 +398,7 @@ def _noted_iterator(answers: Iterator[Any], call: _Call) -> Iterator[Any]:
         yield answer
 
 
-def _aio_unary(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+def _aio_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     if not asyncio.iscoroutinefunction(behaviour):
         return _sync_in_aio(behaviour, call)
 
@@ -390,7 +414,7 @@ def _aio_unary(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]
     return observed
 
 
-def _aio_stream(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+def _aio_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(behaviour):
 
         @wraps(behaviour)
@@ -421,7 +445,7 @@ def _aio_stream(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any
     return written
 
 
-def _sync_in_aio(behaviour: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+def _sync_in_aio(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     """A plain function served by `grpc.aio` in its migration pool."""
 
     @wraps(behaviour)
@@ -437,7 +461,7 @@ def _sync_in_aio(behaviour: Callable[..., Any], call: _Call) -> Callable[..., An
     return observed
 
 
-def _begin_aio(call: _Call, context: Any) -> None:
+def _begin_aio(call: Call, context: Any) -> None:
     try:
         current.set(call)
         add = getattr(context, "add_done_callback", None)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.decode.columns import Column, Side
+from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded
 from nilometer.decode.facts import MAX_ID, Facts, Protocol
 from nilometer.decode.oip_raw import BYTES, raw_columns, text_or_bytes
 from nilometer.decode.oip_v2 import joined
@@ -88,14 +89,24 @@ def decode(body: bytes, media: str, role: Role, path: str, side: Side) -> Facts:
 
 
 def _unframed(body: bytes) -> Iterator[memoryview]:
+    """The messages in *body*; those that are compressed grow to no more than a body may, together."""
     rest = memoryview(body)
+    room = MAX_DECODED_BYTES
     for _ in range(MAX_MESSAGES):
         if not rest:
             return
         size = int.from_bytes(rest[1:_FRAME_BYTES], "big")
-        if rest[0] or len(rest) < _FRAME_BYTES + size:  # compressed, or cut off
+        if rest[0] > 1 or len(rest) < _FRAME_BYTES + size:  # no frame, or cut off
             raise Undecodable(UndecodableReason.MALFORMED.value)
-        yield rest[_FRAME_BYTES : _FRAME_BYTES + size]
+        message = rest[_FRAME_BYTES : _FRAME_BYTES + size]
+        if rest[0]:
+            # The coding stands in metadata, for the whole call; gRPC's two differ from the first byte.
+            packed = bytes(message)
+            coding = "gzip" if packed.startswith(b"\x1f") else "deflate"
+            plain = decoded(packed, coding, room)
+            room -= len(plain)
+            message = memoryview(plain)
+        yield message
         rest = rest[_FRAME_BYTES + size :]
     if rest:
         raise Undecodable(UndecodableReason.TOO_LARGE.value)

@@ -1,0 +1,47 @@
+"""`python -m nilometer_agent.proxy`: the process that `Keeper` starts; its settings come on stdin."""
+
+import asyncio
+import signal
+import sys
+
+import msgspec
+
+from nilometer.errors import ConfigError
+from nilometer.json_log import log_to_stderr
+from nilometer_agent.proxy.serve import Door
+from nilometer_agent.proxy.settings import ProxySettings
+
+READY = "ready"
+
+
+async def serve(proxies: tuple[ProxySettings, ...]) -> None:
+    """Open every door, say where, and serve until stdin ends or a signal comes.
+
+    Raises:
+        ConfigError: If an address cannot be bound.
+    """
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing is ever sent: it is the agent's end
+    doors = [Door(proxy) for proxy in proxies]
+    try:
+        for door in doors:
+            await door.open()
+        sys.stdout.write(" ".join([READY, *(str(door.port) for door in doors)]) + "\n")
+        sys.stdout.flush()
+        await ended.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+        await asyncio.gather(*(door.close() for door in doors))
+
+
+if __name__ == "__main__":
+    log_to_stderr()
+    given = msgspec.json.decode(sys.stdin.buffer.readline(), type=tuple[ProxySettings, ...])
+    try:
+        asyncio.run(serve(given))
+    except ConfigError as error:
+        sys.stdout.write(f"{error}\n")
+        sys.exit(2)

@@ -1,0 +1,199 @@
+"""Heads of HTTP/1 messages: read by llhttp, judged for their framing, edited where RFC 9110 says so.
+
+llhttp (through httptools) is strict: it refuses content-length beside transfer-encoding, two
+lengths, folded lines, bare line feeds and control characters - the shapes of request smuggling. Its
+events carry no offsets, so that it reads heads only; bodies are followed by `bodies`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+
+HEAD_END = b"\r\n\r\n"
+TUNNEL_METHOD = b"CONNECT"
+
+# Options of `Connection` that are ours, too: each client's connection has one to the server, and
+# both live and end together.
+_OWN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"})
+# Fields that a sender must not name in `Connection`, and that are not taken away for it.
+_END_TO_END = frozenset({b"host", b"content-length", b"transfer-encoding", b"cache-control"})
+_ANY_END = re.compile(rb"\r?\n\r?\n")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Refused(Exception):
+    """A client's bytes are no request; it gets *status* and the connection ends."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status, self.why = status, why
+
+
+class Unreadable(Exception):
+    """A server's bytes are no answer; they pass, unread."""
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """The head of a request.
+
+    Attributes:
+        method: As it came.
+        target: As it came.
+        headers: Names in lower case, as ASGI has them.
+        length: Of the body; None where it is chunked.
+        upgrades: Whether the connection may become something else with the answer.
+    """
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    length: int | None
+    upgrades: bool
+
+
+@dataclass(slots=True)
+class AnswerHead:
+    """The head of an answer.
+
+    Attributes:
+        status: Status code.
+        headers: Names in lower case.
+        length: Of the body; None where it is chunked, -1 where it ends with the connection.
+    """
+
+    status: int
+    headers: Headers
+    length: int | None
+
+
+class _Gathered:
+    """What llhttp tells of one head."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: Headers = []
+        self.complete = False
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+def head_end(data: bytes, start: int) -> int:
+    """Where the head that begins at *start* ends; -1 while it has not.
+
+    A head whose lines end in a bare line feed ends, too: llhttp shall refuse it at once.
+    """
+    end = data.find(HEAD_END, start)
+    bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
+    if bare >= 0 or (end < 0 and data.find(b"\n\r\n", start) >= 0):
+        found = _ANY_END.search(data, start)
+        return found.end() if found else -1
+    return end + len(HEAD_END) if end >= 0 else -1
+
+
+def request_head(raw: bytes) -> RequestHead:
+    """The head in *raw*, which ends with its empty line.
+
+    Raises:
+        Refused: If a server would refuse it.
+    """
+    gathered = _Gathered()
+    parser: Any = httptools.HttpRequestParser(gathered)
+    upgrades = False
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        upgrades = True
+    except httptools.HttpParserError as error:
+        raise Refused(400, str(error) or type(error).__name__) from error
+    if not gathered.complete:
+        raise Refused(400, "not a request")
+    method = parser.get_method()
+    named = [name for name, _ in gathered.headers]
+    if named.count(b"host") > 1:
+        raise Refused(400, "more than one Host")
+    coding = _values(gathered.headers, b"transfer-encoding")
+    lengths = _values(gathered.headers, b"content-length")
+    if coding:
+        if lengths or parser.get_http_version() != "1.1":
+            raise Refused(400, "transfer-encoding beside a length, or before HTTP/1.1")
+        if coding != [b"chunked"]:
+            raise Refused(501, "a transfer-encoding that is not chunked")
+        return RequestHead(method, gathered.target, gathered.headers, None, upgrades)
+    length = int(lengths[0]) if lengths else 0
+    return RequestHead(method, gathered.target, gathered.headers, length, upgrades)
+
+
+def answer_head(raw: bytes, method: bytes) -> AnswerHead:
+    """The head in *raw*, of the answer to a request of *method*.
+
+    Raises:
+        Unreadable: If it is none.
+    """
+    gathered = _Gathered()
+    parser: Any = httptools.HttpResponseParser(gathered)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise Unreadable(str(error)) from error
+    if not gathered.complete:
+        raise Unreadable("not an answer")
+    status = parser.get_status_code()
+    headers = gathered.headers
+    coding = _values(headers, b"transfer-encoding")
+    length: int | None
+    if method == b"HEAD" or status < 200 or status in {204, 304}:
+        length = 0
+    elif coding:
+        length = None if coding[-1] == b"chunked" else -1
+    else:
+        lengths = _values(headers, b"content-length")
+        length = int(lengths[0]) if lengths else -1
+    return AnswerHead(status, headers, length)
+
+
+def without_named(raw: bytes, headers: Headers) -> bytes:
+    """*raw* without the fields that its `Connection` names for this connection only.
+
+    RFC 9110, 7.6.1. Our own options stay, and so does everything else, byte for byte.
+    """
+    options = _values(headers, b"connection")
+    named = frozenset(options) - _OWN_OPTIONS - _END_TO_END
+    if not named:
+        return raw
+    first, *lines = raw.removesuffix(HEAD_END).split(b"\r\n")
+    kept = [first]
+    for line in lines:
+        name, _, value = line.partition(b":")
+        lowered = name.lower()
+        if lowered == b"connection":
+            parts = (part.strip() for part in value.split(b","))
+            left = [part for part in parts if part.lower() not in named]
+            if left:
+                kept.append(name + b": " + b", ".join(left))
+        elif lowered not in named:
+            kept.append(line)
+    return b"\r\n".join(kept) + HEAD_END
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    """The members of the list that a field is, in lower case."""
+    return [
+        part.strip().lower()
+        for key, value in headers
+        if key == name
+        for part in value.split(b",")
+        if part.strip()
+    ]

@@ -1,0 +1,477 @@
+"""Reads along a connection of HTTP/1.1 and 1.0, both ways, and notes each exchange.
+
+Requests are judged before they pass, as a server would; a pipeline passes as it comes. Answers pass
+whatever they are. Of either head, only fields that its `Connection` names are taken away; no `Via` is
+added, because servers answer otherwise where one stands.
+"""
+
+import os
+from collections import deque
+from http import HTTPStatus
+from time import perf_counter, time_ns
+from urllib.parse import unquote
+
+import httptools
+
+from nilometer.capture.exchange import Exchange, Stream, joined, outcome_of, stream_end
+from nilometer.capture.sink import ITEM_BYTES
+from nilometer.capture.worker import Worker
+from nilometer.reasons import Outcome
+from nilometer_agent.proxy.bodies import Body, Chunked, Malformed, Piece, Sized, UntilClose
+from nilometer_agent.proxy.heads import (
+    HEAD_END,
+    TUNNEL_METHOD,
+    AnswerHead,
+    Headers,
+    Refused,
+    RequestHead,
+    Unreadable,
+    answer_head,
+    head_end,
+    request_head,
+    without_named,
+)
+from nilometer_agent.proxy.settings import ProxySettings
+
+MAX_PIPELINED = 64  # requests of a connection that wait for their answers
+SWITCHING = 101
+
+
+class Passing(Exchange):
+    """An exchange between two connections.
+
+    Attributes:
+        head: Of the request; None where it could not be read.
+        whole: Whether the request passed to its end.
+        piecewise: Whether the answer comes in chunks of the server's making.
+        in_flight: Requests of this proxy when this one began, itself included.
+        arrival_ns: Unix nanoseconds.
+        started: Monotonic seconds.
+    """
+
+    __slots__ = ("arrival_ns", "head", "in_flight", "piecewise", "started", "whole")
+
+    def __init__(self, worker: Worker, cap: int, head: RequestHead | None) -> None:
+        self.worker = worker
+        self.cap = cap
+        self.head = head
+        self.whole = self.piecewise = self.left = False
+        self.status = self.request_size = self.response_size = 0
+        self.response_headers = ()
+        self.request = self.response = b""
+        self.more = self.stream = self.noted = self.new_id = None
+        self.first = 0.0
+        self.arrival_ns = time_ns()
+        self.latest = self.started = perf_counter()
+        worker.in_flight += 1
+        self.in_flight = worker.in_flight
+
+    def note_request(self, content: bytes) -> None:
+        """Content of the request's body passed."""
+        self._note_more(content, len(content))
+
+    def note_answer(self, data: bytes, pieces: list[Piece], *, over: bool) -> None:
+        """Content of the answer's body passed."""
+        now = perf_counter()
+        for start, end, begins in pieces:
+            if start == end:
+                continue
+            before = self.response_size
+            if not before:
+                self.first = now
+            elif begins and self.piecewise:
+                self.stream = self.stream or Stream()
+                self.stream.note(now - self.latest)
+            self.response_size = before + end - start
+            if self.response_size > self.cap:
+                self.response = None
+            else:
+                self.response = joined(self.response, data[start:end], before)
+            self.latest = now
+        if over:
+            self.latest = now
+            self.more = False
+
+
+class _Turn:
+    """One request's place in the order of the connection: what framing needs, and what is noted."""
+
+    __slots__ = ("head", "passing", "whole")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.whole = False
+        self.passing: Passing | None = None
+
+
+class Http1:
+    """Follows one connection; see `nilometer_agent.proxy.relay.Follower`.
+
+    Args:
+        settings: Of the proxy.
+        worker: Takes what is noted.
+    """
+
+    connects_at_once = False
+
+    def __init__(self, settings: ProxySettings, worker: Worker) -> None:
+        self.tunnels = False
+        self.refusal: Refused | None = None
+        self.in_answer = False
+        self._settings = settings
+        self._worker = worker
+        self._turns: deque[_Turn] = deque()  # whose answers are not over
+        self._sending: tuple[_Turn, Body] | None = None  # the request whose body passes
+        self._answer: Body | None = None  # whose body passes
+        self._late: list[Passing] = []  # answered before the request was over
+        self._may_switch = False
+        self._id_header = settings.return_prediction_id.lower().encode()
+
+    @property
+    def waits(self) -> bool:
+        """See `Follower`."""
+        return self._may_switch or len(self._turns) >= MAX_PIPELINED
+
+    @property
+    def unanswered(self) -> bool:
+        """See `Follower`."""
+        return bool(self._turns)
+
+    @property
+    def in_request(self) -> bool:
+        """See `Follower`."""
+        return self._sending is not None
+
+    def sent(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Follower`."""
+        if self.refusal is not None:
+            return b"", b""
+        passing: list[bytes] = []
+        position = kept = 0
+        try:
+            while position < len(data):
+                if self._sending is not None:
+                    position = self._follow_request(*self._sending, data, position)
+                    continue
+                if data.startswith(b"\r\n", position):
+                    position += 2  # a server ignores empty lines before a request
+                    continue
+                end = -1 if self.waits else self._head_end(data, position)
+                if end < 0:
+                    break
+                raw = data[position:end]
+                head = request_head(raw)
+                edited = without_named(raw, head.headers)
+                self._begin(head)
+                if edited is not raw:
+                    passing += (data[kept:position], edited)
+                    kept = end
+                position = end
+        except Refused as refusal:
+            self.refusal = refusal
+            passing.append(data[kept:position])
+            return b"".join(passing), b""
+        if not passing and position == len(data):
+            return data, b""
+        passing.append(data[kept:position])
+        return b"".join(passing), data[position:]
+
+    def _head_end(self, data: bytes, position: int) -> int:
+        end = head_end(data, position)
+        if (end if end >= 0 else len(data)) - position > self._settings.max_head_bytes:
+            raise Refused(431, "the head of the request is too large")
+        return end
+
+    def _begin(self, head: RequestHead) -> None:
+        turn = _Turn(head)
+        turn.passing = self._observed(head)
+        self._turns.append(turn)
+        self._may_switch = head.upgrades or head.method == TUNNEL_METHOD
+        if head.length is None:
+            self._sending = turn, Chunked(self._settings.max_head_bytes)
+        elif head.length:
+            self._sending = turn, Sized(head.length)
+        else:
+            self._request_over(turn)
+
+    def _observed(self, head: RequestHead) -> Passing | None:
+        worker = self._worker
+        try:
+            if not (worker.live or worker.revive()):
+                return None
+            if _path(head.target)[0] in self._settings.exclude:
+                return None
+            passing = Passing(worker, self._settings.max_body_bytes, head)
+            if self._id_header:
+                passing.new_id = self._id_header, self._id_of(head)
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+            return None
+        return passing
+
+    def _id_of(self, head: RequestHead) -> bytes:
+        for name, value in head.headers:
+            if name == self._id_header:
+                return value
+        return os.urandom(16).hex().encode()
+
+    def _follow_request(self, turn: _Turn, body: Body, data: bytes, position: int) -> int:
+        pieces: list[Piece] = []
+        try:
+            end, over = body.follow(data, position, pieces)
+        except Malformed as error:
+            raise Refused(400, f"the body of the request: {error}") from error
+        passing = turn.passing
+        if passing is not None:
+            try:
+                for start, stop, _ in pieces:
+                    passing.note_request(data[start:stop])
+            except Exception as error:  # monitoring must never fail a prediction
+                self._fault(turn, error)
+        if over:
+            self._request_over(turn)
+        return end
+
+    def _request_over(self, turn: _Turn) -> None:
+        turn.whole = True
+        self._sending = None
+        passing = turn.passing
+        if passing is not None:
+            passing.whole = True
+            if passing in self._late:
+                self._late.remove(passing)
+                self._offer(passing)
+
+    def answered(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Follower`."""
+        passed: list[bytes] = []
+        position = kept = 0
+        while position < len(data) and not self.tunnels:
+            if self._answer is not None:
+                position = self._follow_answer(self._answer, data, position)
+                continue
+            if not self._turns:
+                raise Unreadable("bytes that nobody asked for")
+            end = head_end(data, position)
+            if end < 0:
+                if len(data) - position > self._settings.max_head_bytes:
+                    raise Unreadable("the head of an answer is too large")
+                break
+            raw = data[position:end]
+            turn = self._turns[0]
+            head = answer_head(raw, turn.head.method)
+            edited = self._edited(raw, head, turn)
+            self._begin_answer(head, turn)
+            if edited is not raw:
+                passed += (data[kept:position], edited)
+                kept = end
+            position = end
+        if self.tunnels or (not passed and position == len(data)):
+            passed.append(data[kept:])
+            return (b"".join(passed) if len(passed) > 1 else passed[0]), b""
+        passed.append(data[kept:position])
+        return b"".join(passed), data[position:]
+
+    def _edited(self, raw: bytes, head: AnswerHead, turn: _Turn) -> bytes:
+        edited = without_named(raw, head.headers)
+        passing = turn.passing
+        if passing is None or passing.new_id is None or head.status < 200:
+            return edited
+        name, value = passing.new_id
+        if any(key == name for key, _ in head.headers):
+            return edited
+        head.headers.append((name, value))
+        return edited.removesuffix(HEAD_END) + b"\r\n" + name + b": " + value + HEAD_END
+
+    def _begin_answer(self, head: AnswerHead, turn: _Turn) -> None:
+        switches = head.status == SWITCHING or (
+            turn.head.method == TUNNEL_METHOD and 200 <= head.status < 300
+        )
+        if switches:
+            self.tunnels = True
+            self._forget(turn)
+            return
+        if head.status < 200:  # 100 and 103 come before the answer
+            return
+        if turn.head.upgrades or turn.head.method == TUNNEL_METHOD:
+            self._may_switch = False
+        self.in_answer = True
+        passing = turn.passing
+        if passing is not None:
+            try:
+                passing.status = head.status
+                passing.response_headers = head.headers
+                passing.piecewise = head.length in {None, -1}
+            except Exception as error:  # monitoring must never fail a prediction
+                self._fault(turn, error)
+        if head.length == 0:
+            self._answer_over(turn)
+        elif head.length is None:
+            self._answer = Chunked(self._settings.max_head_bytes)
+        else:
+            self._answer = UntilClose() if head.length < 0 else Sized(head.length)
+
+    def _follow_answer(self, body: Body, data: bytes, position: int) -> int:
+        pieces: list[Piece] = []
+        try:
+            end, over = body.follow(data, position, pieces)
+        except Malformed as error:
+            raise Unreadable(str(error)) from error
+        turn = self._turns[0]
+        if turn.passing is not None:
+            try:
+                turn.passing.note_answer(data, pieces, over=over)
+            except Exception as error:  # monitoring must never fail a prediction
+                self._fault(turn, error)
+        if over:
+            self._answer_over(turn)
+        return end
+
+    def _answer_over(self, turn: _Turn) -> None:
+        self._answer = None
+        self.in_answer = False
+        self._turns.popleft()
+        passing = turn.passing
+        if passing is None:
+            return
+        if passing.more is None:  # it had no body
+            passing.more, passing.latest = False, perf_counter()
+        if turn.whole:
+            self._offer(passing)
+        else:
+            self._late.append(passing)
+
+    def refused(self, refusal: Refused) -> bytes:
+        """See `Follower`."""
+        turn = self._turns[0] if self._turns else None
+        if turn is not None:
+            passing = turn.passing
+        else:
+            live = self._worker.live or self._worker.revive()
+            passing = Passing(self._worker, 0, None) if live else None
+        if passing is not None and not passing.status:
+            passing.status = refusal.status
+            passing.more, passing.latest = False, perf_counter()
+        if turn is None and passing is not None:
+            self._offer(passing)
+        if self.in_answer:
+            return b""
+        phrase = HTTPStatus(refusal.status).phrase
+        said = f"{refusal.why}\n"
+        return (
+            f"HTTP/1.1 {refusal.status} {phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            f"content-length: {len(said)}\r\nconnection: close\r\n\r\n{said}"
+        ).encode("ascii", "replace")
+
+    def client_ended(self) -> None:
+        """See `Follower`."""
+        for turn in self._turns:
+            if turn.passing is not None:
+                turn.passing.left = True
+
+    def ended(self, *, whole: bool) -> None:
+        """See `Follower`."""
+        if whole and isinstance(self._answer, UntilClose) and self._turns:
+            passing = self._turns[0].passing
+            if passing is not None:
+                passing.more = False
+        turns, late = [*self._turns], [*self._late]
+        self._turns.clear()
+        self._late.clear()
+        self._answer = self._sending = None
+        for passing in (*late, *(turn.passing for turn in turns)):
+            if passing is not None:
+                self._offer(passing)
+
+    def lose(self) -> int:
+        """See `Follower`."""
+        lost = [*self._late, *(turn.passing for turn in self._turns if turn.passing is not None)]
+        self._turns.clear()
+        self._late.clear()
+        self._worker.in_flight -= len(lost)
+        return len(lost)
+
+    def _forget(self, turn: _Turn) -> None:
+        """It became something else: not an exchange."""
+        self._turns.remove(turn)
+        if turn.passing is not None:
+            self._worker.in_flight -= 1
+
+    def _fault(self, turn: _Turn, error: Exception) -> None:
+        """Observe this exchange no further."""
+        if turn.passing in self._late:
+            self._late.remove(turn.passing)
+        turn.passing = None
+        self._worker.in_flight -= 1
+        self._worker.note(error, lost=1)
+
+    def _offer(self, passing: Passing) -> None:
+        worker = self._worker
+        try:
+            worker.in_flight -= 1
+            outcome = _outcome(passing)
+            latency = (
+                passing.latest if passing.more is False else perf_counter()
+            ) - passing.started
+            head = passing.head or _NO_HEAD
+            path, query = _path(head.target)
+            streamed = None
+            if passing.stream is not None:
+                stall = self._settings.stall_seconds
+                end = stream_end(passing, outcome, passing.started + latency, stall)
+                streamed = passing.stream.ended(end)
+            request, response = passing.request, passing.response
+            held_bytes = ITEM_BYTES + len(request or b"") + len(response or b"")
+            worker.sink.offer(
+                (
+                    passing.arrival_ns,
+                    latency,
+                    passing.status,
+                    outcome,
+                    head.method.decode("latin-1"),
+                    path,
+                    passing.request_size,
+                    passing.response_size,
+                    head.headers,
+                    passing.response_headers,
+                    request,
+                    response,
+                    passing.in_flight,
+                    passing.first - passing.started if passing.first else 0.0,
+                    streamed,
+                    None,
+                    query if self._settings.query_parameters else None,
+                    held_bytes,
+                ),
+                held_bytes,
+            )
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+
+
+def _outcome(passing: Passing) -> str:
+    """How an exchange ended: a server that broke off has raised."""
+    if passing.more is False:
+        return outcome_of(passing)
+    if passing.left:
+        return _CLIENT_LEFT
+    return _EXCEPTION if passing.status else _NO_RESPONSE
+
+
+def _path(target: bytes) -> tuple[str, bytes]:
+    """Path and query string, as ASGI has them."""
+    if target[:1] == b"/":
+        raw, _, query = target.partition(b"?")
+    else:
+        try:
+            url = httptools.parse_url(target)
+            raw, query = url.path or b"", url.query or b""
+        except httptools.HttpParserError:  # `*`, and what CONNECT names
+            raw, query = target, b""
+    return unquote(raw.decode("latin-1")), query
+
+
+_CLIENT_LEFT = Outcome.CLIENT_LEFT.value
+_EXCEPTION = Outcome.EXCEPTION.value
+_NO_RESPONSE = Outcome.NO_RESPONSE.value
+_NO_HEAD = RequestHead(b"", b"", Headers(), 0, upgrades=False)

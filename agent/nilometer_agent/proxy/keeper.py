@@ -1,0 +1,137 @@
+"""The agent's side of its proxies: starts their process, starts it again, ends it."""
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from nilometer.errors import ConfigError
+from nilometer_agent.proxy.settings import ProxySettings
+
+NEEDED = ("hpack", "httptools")
+START_SECONDS = 20.0
+AGAIN_SECONDS = (0.1, 0.5, 1.0, 5.0)  # before it is started again; the last one repeats
+STEADY_SECONDS = 60.0  # after which it counts as well again
+END_SECONDS = 5.0  # beyond `drain_seconds`, for the last observations
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Keeper:
+    """Keeps the process of *proxies* alive. `start`, then `stop`.
+
+    The process ends with the agent, however that ends: it reads a pipe that only the agent holds.
+
+    Args:
+        proxies: At least one.
+        socket: The agent's.
+
+    Raises:
+        ConfigError: If what it needs is not installed.
+    """
+
+    def __init__(self, proxies: Sequence[ProxySettings], socket: Path) -> None:
+        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ConfigError(
+                f"proxy: needs {' and '.join(missing)}: pip install 'nilometer[agent,proxy]'"
+            )
+        agent = f"unix:{socket.absolute()}"
+        self._told = msgspec.json.encode(
+            [msgspec.structs.replace(proxy, agent=agent) for proxy in proxies]
+        )
+        self._patience = max(proxy.drain_seconds + proxy.shutdown_seconds for proxy in proxies)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="nilometer-proxies", daemon=True)
+        self.ports: tuple[int, ...] = ()  # where they listen; 0 on Unix sockets
+        self.restarts = 0
+
+    def start(self) -> None:
+        """Start the process, and return when every proxy listens.
+
+        Raises:
+            ConfigError: If one cannot.
+        """
+        self._spawn()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let requests under way end, within their `drain_seconds`. Safe before `start`, and twice."""
+        self._stopping.set()
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(self._patience + END_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("proxies do not end")  # noqa: TRY400  there is nothing to trace
+            process.kill()
+            process.wait()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def _spawn(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nilometer_agent.proxy"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Its workers are told everything: what the agent's environment says is not theirs.
+            env={key: value for key, value in os.environ.items() if key != "NILOMETER_CONFIG"},
+        )
+        assert process.stdin is not None  # noqa: S101  as asked for
+        assert process.stdout is not None  # noqa: S101  as asked for
+        late = threading.Timer(START_SECONDS, process.kill)
+        late.start()
+        try:
+            process.stdin.write(self._told + b"\n")
+            process.stdin.flush()
+            said = process.stdout.readline().decode("utf-8", "replace").split()
+        except OSError:
+            said = []
+        finally:
+            late.cancel()
+        if said[:1] != ["ready"]:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+            raise ConfigError(" ".join(said) or "proxy: its process did not start")
+        self.ports = tuple(map(int, said[1:]))
+        self._process = process
+
+    def _keep(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            process = self._process
+            if process is not None:
+                try:
+                    process.wait(STEADY_SECONDS)
+                except subprocess.TimeoutExpired:
+                    failures = 0
+                    continue
+                if self._stopping.is_set():
+                    return
+                log.error("proxies have ended", extra={"code": process.returncode})
+                for pipe in (process.stdin, process.stdout):
+                    if pipe is not None:
+                        pipe.close()
+                self._process = None
+            if self._stopping.wait(AGAIN_SECONDS[min(failures, len(AGAIN_SECONDS) - 1)]):
+                return
+            failures += 1
+            try:
+                self._spawn()
+                self.restarts += 1
+            except (ConfigError, OSError) as error:
+                log.error("proxies are not started", extra={"reason": str(error)})  # noqa: TRY400

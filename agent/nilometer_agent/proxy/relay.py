@@ -1,0 +1,509 @@
+"""Two connections that live and end as one: what a client sends goes to the server, and back.
+
+A follower reads along and says what may pass; it is the only part that knows a protocol. Where it
+meets a fault of ours, or bytes that it cannot read, the relay goes on without it: bytes pass as they
+come, and nothing more is observed on this connection.
+
+Each side's transport is not read while the other's is full, so that a connection holds about two
+socket buffers, whatever passes.
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from enum import Flag, auto
+from typing import Protocol
+
+from nilometer.capture.worker import Worker
+from nilometer_agent.proxy.heads import Refused, Unreadable
+from nilometer_agent.proxy.settings import Address
+
+LINGER_SECONDS = 2.0  # that a client may still send after the last answer, unread
+CLOSE_SECONDS = 120.0  # for the last bytes to leave
+FULL_BYTES = 64 << 10  # of a transport's buffer; then the other side is not read
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed ends with a reset
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Follower(Protocol):
+    """Reads along one connection. A method that raises has let nothing pass.
+
+    Attributes:
+        connects_at_once: Whether the server is connected to before the client has said a word.
+        tunnels: Whether both sides have left the protocol: bytes pass unread from now on.
+        refusal: Why the client is not listened to any more; None while it is.
+    """
+
+    connects_at_once: bool
+    tunnels: bool
+    refusal: Refused | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether what the client sent is held until the server has answered."""
+        ...
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the server owes an answer to a request that passed whole."""
+        ...
+
+    @property
+    def in_request(self) -> bool:
+        """Whether the client is in the middle of a request."""
+        ...
+
+    @property
+    def in_answer(self) -> bool:
+        """Whether the client has had a part of an answer."""
+        ...
+
+    def sent(self, data: bytes) -> tuple[bytes, bytes]:
+        """What of the client's *data* passes now, and what is held; held bytes come again.
+
+        Raises:
+            Unreadable: If the client does not speak the protocol, and may pass all the same.
+        """
+        ...
+
+    def answered(self, data: bytes) -> tuple[bytes, bytes]:
+        """The same of the server's *data*.
+
+        Raises:
+            Unreadable: If the server does not speak the protocol.
+        """
+        ...
+
+    def refused(self, refusal: Refused) -> bytes:
+        """What the client is told, and note it."""
+        ...
+
+    def client_ended(self) -> None:
+        """The client sends no more."""
+        ...
+
+    def ended(self, *, whole: bool) -> None:
+        """The connection is over; *whole* where the server closed it in order. Safe twice."""
+        ...
+
+    def lose(self) -> int:
+        """Forget what is under way because of a fault of ours; how many observations that is."""
+        ...
+
+
+class _Hold(Flag):
+    """Why the client is not read."""
+
+    NOTHING = 0
+    CONNECTING = auto()
+    SERVER_FULL = auto()
+    WAITS = auto()
+
+
+class Relay:
+    """One client and its connection to the server.
+
+    Args:
+        follower: Reads along.
+        worker: Whose guard is told of faults.
+        server: Where the server is.
+        connect_seconds: Longest time until it takes the connection.
+        head_seconds: Longest time that the client may take for what it has begun.
+        on_end: Called once, when both connections are over.
+    """
+
+    def __init__(
+        self,
+        follower: Follower,
+        worker: Worker,
+        server: Address,
+        *,
+        connect_seconds: float,
+        head_seconds: float,
+        on_end: "Callable[[Relay], None]",
+    ) -> None:
+        self._follower = follower
+        self._worker = worker
+        self._server_address = server
+        self._connect_seconds, self._head_seconds = connect_seconds, head_seconds
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._client: asyncio.Transport | None = None
+        self._server: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._backlog: list[bytes] = []
+        self._held = b""  # of the client's bytes
+        self._held_answer = b""
+        self._blind = False
+        self._closing = False
+        self._client_ended = False
+        self._hold = _Hold.NOTHING
+        self._cut_when_empty = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def client_side(self) -> asyncio.Protocol:
+        """What the listener gives the client's connection to."""
+        return _ClientSide(self)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not (self._blind or self._follower.unanswered or self._follower.in_request)
+
+    def close(self) -> None:
+        """End now, without regard."""
+        self._closing = True
+        for transport in (self._client, self._server):
+            if transport is not None:
+                transport.abort()
+
+    # The client.
+
+    def client_came(self, transport: asyncio.Transport) -> None:
+        """It connected."""
+        self._client = transport
+        transport.set_write_buffer_limits(FULL_BYTES)
+        self._set_timer()
+        if self._follower.connects_at_once:
+            self._connect()
+
+    def client_sent(self, data: bytes) -> None:
+        """Bytes came from it; none where held ones are to be looked at again."""
+        if self._closing:
+            return  # an answer was the last one: what comes now is not read
+        if not self._blind:
+            data = self._let_pass(self._held + data if self._held else data)
+        if data:
+            self._to_server(data)
+        if self._follower.refusal is not None:
+            self._refuse_when_answered()
+
+    def _let_pass(self, data: bytes) -> bytes:
+        follower = self._follower
+        self._held = b""
+        try:
+            passing, self._held = follower.sent(data)
+        except Unreadable as why:
+            self._unreadable(why)
+            return data
+        except Exception as error:  # a fault of ours: the bytes pass as they are
+            self._go_blind(error)
+            return data
+        if follower.waits:
+            self._set_hold(self._hold | _Hold.WAITS)
+        elif self._held:
+            self._set_timer()
+        else:
+            self._stop_timer()
+        return passing
+
+    def client_half_closed(self) -> bool:
+        """It sends no more, and may still read; whether its connection stays open."""
+        self._client_ended = True
+        self._guarded(self._follower.client_ended)
+        if self._closing or self._client is None:
+            return False
+        if self._server is None and self._connecting is None:
+            return False
+        if self._server is not None and self._server.can_write_eof():
+            self._server.write_eof()
+        return True
+
+    def client_lost(self, error: Exception | None) -> None:
+        """Its connection is over: the server hears of it as if it stood there itself."""
+        self._client = None
+        self._stop_timer()
+        self._guarded(self._follower.client_ended)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._server is None:
+            self._end(whole=False)
+        elif error is not None:
+            _reset(self._server)
+        else:
+            self._server.close()
+
+    def client_full(self, full: bool) -> None:  # noqa: FBT001  called by position
+        """Whether it takes bytes slower than they come."""
+        if self._server is not None:
+            _read(self._server, reads=not full)
+        if not full and self._cut_when_empty and self._client is not None:
+            _reset(self._client)
+
+    # The server.
+
+    def _connect(self) -> None:
+        self._set_hold(self._hold | _Hold.CONNECTING)
+        self._connecting = self._loop.create_task(self._open())
+
+    async def _open(self) -> None:
+        address = self._server_address
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                if address.path:
+                    await self._loop.create_unix_connection(lambda: _ServerSide(self), address.path)
+                else:
+                    await self._loop.create_connection(
+                        lambda: _ServerSide(self), address.host, address.port
+                    )
+        except OSError as error:  # TimeoutError is one
+            self._connecting = None
+            log.warning(
+                "server is not reached", extra={"server": str(address), "reason": str(error)}
+            )
+            self._backlog.clear()
+            self._refuse(Refused(502, "the server behind this proxy takes no connection"))
+            return
+        self._connecting = None
+        self._set_hold(self._hold & ~_Hold.CONNECTING)
+
+    def server_came(self, transport: asyncio.Transport) -> None:
+        """It took the connection."""
+        if self._client is None:
+            transport.abort()
+            return
+        self._server = transport
+        transport.set_write_buffer_limits(FULL_BYTES)
+        if self._backlog:
+            transport.write(b"".join(self._backlog))
+            self._backlog.clear()
+        if self._client_ended and transport.can_write_eof():
+            transport.write_eof()
+
+    def server_sent(self, data: bytes) -> None:
+        """Bytes came from it."""
+        follower = self._follower
+        if not self._blind:
+            data = self._held_answer + data if self._held_answer else data
+            self._held_answer = b""
+            try:
+                passing, self._held_answer = follower.answered(data)
+            except Unreadable as why:
+                self._unreadable(why)
+            except Exception as error:  # a fault of ours: the bytes pass as they are
+                self._go_blind(error)
+            else:
+                data = passing
+        if data and self._client is not None and not self._client.is_closing():
+            self._client.write(data)
+        if self._blind:
+            return
+        if follower.tunnels:
+            self._go_blind(None)
+        elif self._hold & _Hold.WAITS and not follower.waits:
+            self._set_hold(self._hold & ~_Hold.WAITS)
+            self.client_sent(b"")
+        elif follower.refusal is not None:
+            self._refuse_when_answered()
+
+    def server_lost(self, error: Exception | None) -> None:
+        """Its connection is over: the client's ends in the same way."""
+        self._server = None
+        client = self._client
+        if client is None or self._closing:
+            self._end(whole=False)
+            return
+        if self._held_answer:
+            client.write(self._held_answer)
+            self._held_answer = b""
+        in_request = self._follower.in_request or bool(self._held)
+        self._end(whole=error is None)
+        if error is None:
+            self._close_client(linger=in_request)
+        elif client.get_write_buffer_size():
+            self._closing = self._cut_when_empty = True
+            client.set_write_buffer_limits(0)
+        else:
+            _reset(client)
+
+    def server_full(self, full: bool) -> None:  # noqa: FBT001  called by position
+        """Whether it takes bytes slower than they come."""
+        hold = _Hold.SERVER_FULL
+        self._set_hold(self._hold | hold if full else self._hold & ~hold)
+
+    def _to_server(self, data: bytes) -> None:
+        if self._server is not None:
+            self._server.write(data)
+            return
+        self._backlog.append(data)
+        if self._connecting is None:
+            self._connect()
+
+    # Ends.
+
+    def _refuse_when_answered(self) -> None:
+        """Answer what was asked before what is refused, then refuse."""
+        refusal = self._follower.refusal
+        if refusal is None or (self._follower.unanswered and not self._follower.in_request):
+            return
+        self._refuse(refusal)
+
+    def _refuse(self, refusal: Refused) -> None:
+        client = self._client
+        if client is None or self._closing:
+            return
+        told = b""
+        try:
+            told = self._follower.refused(refusal)
+        except Exception as error:  # the connection ends all the same
+            self._worker.note(error, lost=1)
+        in_answer = self._follower.in_answer
+        self._closing = True
+        if self._server is not None:
+            self._server.abort()
+        if in_answer:  # nothing that we say would be read as an answer
+            _reset(client)
+            return
+        client.write(told)
+        self._close_client(linger=True)
+
+    def _close_client(self, *, linger: bool) -> None:
+        """Let the last bytes leave, then close.
+
+        A connection that is closed with unread bytes ends with a reset, which may overtake the
+        answer: what the client is still sending is read, and forgotten.
+        """
+        client = self._client
+        if client is None:
+            return
+        self._closing = True
+        self._stop_timer()
+        if linger and not self._client_ended and client.can_write_eof():
+            client.write_eof()
+            _read(client, reads=True)
+            self._timer = self._loop.call_later(
+                LINGER_SECONDS, lambda: self._close_client(linger=False)
+            )
+        else:
+            client.close()
+            self._timer = self._loop.call_later(CLOSE_SECONDS, client.abort)
+
+    def _unreadable(self, why: Unreadable) -> None:
+        """Another protocol is spoken here."""
+        log.info("a connection passes unread", extra={"reason": str(why)})
+        self._guarded(lambda: self._follower.ended(whole=False))
+        self._go_blind(None)
+
+    def _go_blind(self, error: Exception | None) -> None:
+        """Read nothing from now on; what was held passes."""
+        if error is not None:
+            self._worker.note(error, lost=self._follower.lose())
+        self._blind = True
+        self._stop_timer()
+        held, self._held = self._held, b""
+        if held:
+            self._to_server(held)
+        held, self._held_answer = self._held_answer, b""
+        if held and self._client is not None:
+            self._client.write(held)
+        self._set_hold(self._hold & ~_Hold.WAITS)
+
+    def _end(self, *, whole: bool) -> None:
+        self._guarded(lambda: self._follower.ended(whole=whole))
+        if self._client is None and self._server is None:
+            self._on_end(self)
+
+    def _guarded(self, note: Callable[[], None]) -> None:
+        if self._blind:
+            return
+        try:
+            note()
+        except Exception as error:  # monitoring must never fail a prediction
+            self._worker.note(error, lost=1)
+
+    # Time and flow.
+
+    def _set_hold(self, hold: _Hold) -> None:
+        self._hold = hold
+        if self._client is not None and not self._closing:
+            _read(self._client, reads=not hold)
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._head_seconds, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if self._closing or self._blind or self._client is None:
+            return
+        if self._held and not self._follower.unanswered:
+            self._refuse(Refused(408, "the head of the request took too long"))
+        elif not self._held:
+            self._client.close()
+
+
+class _ClientSide(asyncio.Protocol):
+    """Hands a client's events to its relay."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a listener makes
+        self._relay.client_came(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._relay.client_sent(data)
+
+    def eof_received(self) -> bool:
+        return self._relay.client_half_closed()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._relay.client_lost(error)
+
+    def pause_writing(self) -> None:
+        self._relay.client_full(True)  # noqa: FBT003
+
+    def resume_writing(self) -> None:
+        self._relay.client_full(False)  # noqa: FBT003
+
+
+class _ServerSide(asyncio.Protocol):
+    """Hands a server's events to its relay."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a connection is
+        self._relay.server_came(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._relay.server_sent(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._relay.server_lost(error)
+
+    def pause_writing(self) -> None:
+        self._relay.server_full(True)  # noqa: FBT003
+
+    def resume_writing(self) -> None:
+        self._relay.server_full(False)  # noqa: FBT003
+
+
+def _read(transport: asyncio.Transport, *, reads: bool) -> None:
+    if transport.is_closing():
+        return
+    if reads:
+        transport.resume_reading()  # both are no-ops where it is so already
+    else:
+        transport.pause_reading()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """End with a reset, as the other side's connection ended."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        try:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        except OSError:  # it is gone
+            log.debug("closed before it was reset")
+    transport.abort()
