@@ -27,8 +27,7 @@ COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
         "A proxy of the agent",
         "",
         ProxySettings,
-        "`[[proxy]]` in the agent's file; with sections, `[[agent.proxy]]`. What the middleware takes "
-        "counts here, too.",
+        "`[[proxy]]` in the agent's file. What the middleware takes counts here, too.",
     ),
     (
         "The collector",

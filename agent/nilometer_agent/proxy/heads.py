@@ -19,6 +19,7 @@ TUNNEL_METHOD = b"CONNECT"
 _OWN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"})
 # Fields that a sender must not name in `Connection`, and that are not taken away for it.
 _END_TO_END = frozenset({b"host", b"content-length", b"transfer-encoding", b"cache-control"})
+_VERSIONS = frozenset({"1.0", "1.1"})
 _ANY_END = re.compile(rb"\r?\n\r?\n")
 
 Headers = list[tuple[bytes, bytes]]
@@ -118,6 +119,9 @@ def request_head(raw: bytes) -> RequestHead:
         raise Refused(400, str(error) or type(error).__name__) from error
     if not gathered.complete:
         raise Refused(400, "not a request")
+    version = parser.get_http_version()
+    if version not in _VERSIONS:
+        raise Refused(505, f"HTTP/{version} is not spoken here")
     method = parser.get_method()
     named = [name for name, _ in gathered.headers]
     if named.count(b"host") > 1:
@@ -125,7 +129,7 @@ def request_head(raw: bytes) -> RequestHead:
     coding = _values(gathered.headers, b"transfer-encoding")
     lengths = _values(gathered.headers, b"content-length")
     if coding:
-        if lengths or parser.get_http_version() != "1.1":
+        if lengths or version != "1.1":
             raise Refused(400, "transfer-encoding beside a length, or before HTTP/1.1")
         if coding != [b"chunked"]:
             raise Refused(501, "a transfer-encoding that is not chunked")

@@ -22,6 +22,7 @@ from nilometer_agent.proxy.settings import Address
 
 LINGER_SECONDS = 2.0  # that a client may still send after the last answer, unread
 CLOSE_SECONDS = 120.0  # for the last bytes to leave
+FULL_SECONDS = 0.01  # between attempts to connect to a Unix socket that has no room
 FULL_BYTES = 64 << 10  # of a transport's buffer; then the other side is not read
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed ends with a reset
 
@@ -244,7 +245,9 @@ class Relay:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 if address.path:
-                    await self._loop.create_unix_connection(lambda: _ServerSide(self), address.path)
+                    await self._loop.create_unix_connection(
+                        lambda: _ServerSide(self), sock=await _connected(address.path)
+                    )
                 else:
                     await self._loop.create_connection(
                         lambda: _ServerSide(self), address.host, address.port
@@ -487,6 +490,26 @@ class _ServerSide(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._relay.server_full(False)  # noqa: FBT003
+
+
+async def _connected(path: str) -> socket.socket:
+    """A Unix socket that the server has room for.
+
+    asyncio takes "no room" for a connection that is under way, and then for one that stands.
+    """
+    while True:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(0)
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            connection.close()
+            await asyncio.sleep(FULL_SECONDS)
+        except OSError:
+            connection.close()
+            raise
+        else:
+            return connection
 
 
 def _read(transport: asyncio.Transport, *, reads: bool) -> None:
