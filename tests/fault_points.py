@@ -79,6 +79,51 @@ ON_THE_THREAD = {
 }
 POINTS = {**ON_THE_PATH, **ON_THE_THREAD}
 
+HTTP1 = "nilometer_agent.proxy.http1"
+HTTP2 = "nilometer_agent.proxy.http2"
+GRPC = "nilometer.capture.grpc_server"
+# Of the agent's proxies; what breaks here must not break a byte.
+IN_THE_HTTP_PROXY = {
+    "request followed": (HTTP1, "Http1.sent"),
+    "answer followed": (HTTP1, "Http1.answered"),
+    "head's end sought": (HTTP1, "head_end"),
+    "request's head read": (HTTP1, "request_head"),
+    "answer's head read": (HTTP1, "answer_head"),
+    "fields of the connection taken away": (HTTP1, "without_named"),
+    "exchange begun": (HTTP1, "Http1._observed"),
+    "passing exchange made": (HTTP1, "Passing"),
+    "path read": (HTTP1, "_path"),
+    "request's body followed": (HTTP1, "Http1._follow_request"),
+    "answer's body followed": (HTTP1, "Http1._follow_answer"),
+    "request's content noted": (HTTP1, "Passing.note_request"),
+    "answer's content noted": (HTTP1, "Passing.note_answer"),
+    "request over": (HTTP1, "Http1._request_over"),
+    "answer over": (HTTP1, "Http1._answer_over"),
+    "exchange offered": (HTTP1, "Http1._offer"),
+    "exchange's outcome named": (HTTP1, "_outcome"),
+    "proxy's offer to the queue": (SINK, "Sink.offer"),
+    "end of the connection noted": (HTTP1, "Http1.ended"),
+    "clock of the proxy": (HTTP1, "perf_counter"),
+}
+IN_THE_GRPC_PROXY = {
+    "client's bytes followed": (HTTP2, "Http2.sent"),
+    "server's bytes followed": (HTTP2, "Http2.answered"),
+    "frames read": (HTTP2, "Frames.read"),
+    "frame begun": (HTTP2, "Frames._begin"),
+    "frame over": (HTTP2, "Frames._over"),
+    "header block read": (HTTP2, "Frames._add_block"),
+    "content of a frame read": (HTTP2, "Frames._content"),
+    "call begun": (HTTP2, "Http2._begin"),
+    "call made": (HTTP2, "Call"),
+    "message read": (HTTP2, "_Reader.read"),
+    "request's message noted": (GRPC, "Call.note_request"),
+    "answer's message noted": (GRPC, "Call.note_answer"),
+    "call ended": (HTTP2, "Http2._end"),
+    "call offered": (GRPC, "Call.end"),
+    "call's offer to the queue": (SINK, "Sink.offer"),
+}
+ALL_POINTS = {**POINTS, **IN_THE_HTTP_PROXY, **IN_THE_GRPC_PROXY}
+
 KINDS: dict[str, Callable[[], Exception] | None] = {
     "Exception": lambda: Exception("ours"),
     "MemoryError": lambda: MemoryError("ours"),
@@ -109,7 +154,7 @@ class Fault:
             raise make()
         if self.kind == "garbage":
             return Garbage()
-        if self.point in ON_THE_PATH:
+        if self.point not in ON_THE_THREAD:
             time.monotonic_ns()  # never `time.sleep`: it is a point itself
             threading.Event().wait(PATH_HANG_SECONDS)
         else:
@@ -120,7 +165,7 @@ class Fault:
 @contextmanager
 def injected(point: str, kind: str) -> Iterator[Fault]:
     """*point* misbehaves like *kind* as long as this lasts."""
-    module_name, attribute = POINTS[point]
+    module_name, attribute = ALL_POINTS[point]
     owner: Any = importlib.import_module(module_name)
     *parents, name = attribute.split(".")
     for parent in parents:

@@ -229,12 +229,12 @@ class Http1:
             except Exception as error:  # monitoring must never fail a prediction
                 self._fault(turn, error)
         if over:
+            self._sending = None
             self._request_over(turn)
         return end
 
     def _request_over(self, turn: _Turn) -> None:
         turn.whole = True
-        self._sending = None
         passing = turn.passing
         if passing is not None:
             passing.whole = True
@@ -305,7 +305,7 @@ class Http1:
             except Exception as error:  # monitoring must never fail a prediction
                 self._fault(turn, error)
         if head.length == 0:
-            self._answer_over(turn)
+            self._answer_over(self._turns.popleft())
         elif head.length is None:
             self._answer = Chunked(self._settings.max_head_bytes)
         else:
@@ -324,13 +324,12 @@ class Http1:
             except Exception as error:  # monitoring must never fail a prediction
                 self._fault(turn, error)
         if over:
-            self._answer_over(turn)
+            self._answer = None
+            self._answer_over(self._turns.popleft())
         return end
 
     def _answer_over(self, turn: _Turn) -> None:
-        self._answer = None
         self.in_answer = False
-        self._turns.popleft()
         passing = turn.passing
         if passing is None:
             return

@@ -96,6 +96,7 @@ class Frames:
             elif taken and self._kind in _READ:
                 self._payload += taken
             if not self._left:
+                self._head = b""  # here: whatever `_over` meets, the next bytes are another frame
                 self._over()
 
     def _begin(self) -> None:
@@ -120,7 +121,6 @@ class Frames:
 
     def _over(self) -> None:
         """The frame is whole."""
-        self._head = b""
         payload, flags, stream = self._payload, self._flags, self._stream
         match self._kind:
             case Kind.DATA:
@@ -198,11 +198,11 @@ class _Reader:
             if self._parts is not None:
                 self._parts.append(taken)
             if not self._left:
-                self._over()
+                compressed = bool(self._prefix[0] & 1)
+                self._prefix = b""
+                self._over(compressed=compressed)
 
-    def _over(self) -> None:
-        compressed = bool(self._prefix[0] & 1)
-        self._prefix = b""
+    def _over(self, *, compressed: bool) -> None:
         if self._parts is None:
             self._messages.skip(self._size)
         else:
