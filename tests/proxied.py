@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nilometer.capture import worker
-from nilometer.capture.sink import Captured
+from nilometer.capture.observation import Observation
 from nilometer.testing import MemoryOutlet, eventually
 from nilometer_agent.proxy.serve import Door
 from nilometer_agent.proxy.settings import ProxySettings
@@ -80,7 +80,7 @@ class Proxied:
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    def observed(self, count: int = 1) -> list[Captured]:
+    def observed(self, count: int = 1) -> list[Observation]:
         """What was observed, once it is *count*."""
         eventually(lambda: len(self.outlet.captured) >= count)
         assert len(self.outlet.captured) == count

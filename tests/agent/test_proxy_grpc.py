@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from proxied import HOST, Proxied, both, client, proxied, raw_server, read_all, read_until
 
 from nilometer.capture.grpc_server import FRAMED, ONE
-from nilometer.capture.sink import Captured
+from nilometer.capture.observation import Observation
 from nilometer.decode.columns import Side
 from nilometer.decode.oip_grpc import decode
 from nilometer.entity import Role
@@ -181,7 +181,7 @@ def test_a_client_sees_what_it_sees_without(name: str, backend: Backend, proxy: 
     observed(proxy, 1)
 
 
-def observed(proxy: Proxied, count: int) -> list[Captured]:
+def observed(proxy: Proxied, count: int) -> list[Observation]:
     found = proxy.observed(count)
     assert {one.method for one in found} == {"POST"}
     return found
@@ -192,8 +192,7 @@ def test_a_call_is_observed(proxy: Proxied) -> None:
     (one,) = observed(proxy, 1)
     assert (one.path, one.status, one.outcome) == (f"/{SERVICE}/ModelInfer", 200, "ok")
     assert (one.request_body, one.response_body) == (b"abc", b"cba")
-    headers = dict(one.request_headers)
-    assert (headers[b"x-request-id"], headers[b"content-type"]) == (b"r-1", ONE)
+    assert (one.prediction_id, one.request_type) == ("r-1", ONE.decode())
     assert 0 < one.first_byte <= one.latency < 10
 
 
@@ -202,9 +201,8 @@ def test_streams_are_observed_message_by_message(proxy: Proxied) -> None:
     (one,) = observed(proxy, 1)
     assert one.response_body == b"\0\0\0\0\2ba\0\0\0\0\0\0\0\0\0\1c"
     assert one.request_body == b"\0\0\0\0\2ab\0\0\0\0\0\0\0\0\0\1c"
-    assert dict(one.response_headers)[b"content-type"] == FRAMED
-    assert one.streamed is not None
-    assert (one.streamed.chunks, one.streamed.end) == (3, "completed")
+    assert one.response_type == FRAMED.decode()
+    assert (one.chunks, one.stream_end) == (3, "completed")
 
 
 @pytest.mark.parametrize(
@@ -229,8 +227,7 @@ def test_a_client_that_cancels_has_left(proxy: Proxied) -> None:
     call.cancel()
     (one,) = observed(proxy, 1)
     assert (one.status, one.outcome) == (499, "client_left")
-    assert one.streamed is not None
-    assert one.streamed.end == "client_left"
+    assert one.stream_end == "client_left"
 
 
 def test_a_client_that_is_gone_has_left(proxy: Proxied) -> None:
@@ -256,7 +253,7 @@ def test_compressed_messages_are_decoded(proxy: Proxied) -> None:
     """On the wire they stay as they are; whoever decodes them undoes it, in bounded steps."""
     Caller(proxy.port).unary(b"a" * 5000, compression=grpc.Compression.Gzip)
     (one,) = observed(proxy, 1)
-    assert dict(one.request_headers)[b"content-type"] == FRAMED
+    assert one.request_type == FRAMED.decode()
     assert one.request_body is not None
     assert one.request_body[0] == 1
     assert len(one.request_body) < 100
@@ -278,12 +275,11 @@ def test_compressed_tensors_have_the_same_columns(
     caller.unary(message)
     caller.unary(message, compression=compression)
     plain, compressed = observed(proxy, 2)
-    assert dict(compressed.request_headers)[b"content-type"] == FRAMED
+    assert compressed.request_type == FRAMED.decode()
     assert len(compressed.request_body or b"") < len(plain.request_body or b"")
     for one in (plain, compressed):
         side = Side()
-        media = dict(one.request_headers)[b"content-type"].decode()
-        decode(bytes(one.request_body or b""), media, Role.INPUT, one.path, side)
+        decode(bytes(one.request_body or b""), one.request_type, Role.INPUT, one.path, side)
         assert [*side.columns(set())] == ["x"]
         assert np.asarray(side.column("x"), dtype=float).ravel().tolist() == [*range(64)]
 

@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from nilometer.capture.exchange import Exchange, Stream, joined, outcome_of, stream_end
-from nilometer.capture.sink import ITEM_BYTES
+from nilometer.capture.exchange import Exchange, More, Stream, joined, outcome_of
 from nilometer.capture.worker import Worker
 from nilometer.reasons import Outcome
 from nilometer_agent.proxy.bodies import Body, Chunked, Malformed, Piece, Sized, UntilClose
@@ -47,20 +46,21 @@ class Passing(Exchange):
         in_flight: Requests of this proxy when this one began, itself included.
         arrival_ns: Unix nanoseconds.
         started: Monotonic seconds.
+        passed: Its `more`, which it has from the beginning.
     """
 
-    __slots__ = ("arrival_ns", "head", "in_flight", "piecewise", "started", "whole")
+    __slots__ = ("arrival_ns", "head", "in_flight", "passed", "piecewise", "started", "whole")
 
     def __init__(self, worker: Worker, cap: int, head: RequestHead | None) -> None:
         self.worker = worker
         self.cap = cap
         self.head = head
-        self.whole = self.piecewise = self.left = False
-        self.status = self.request_size = self.response_size = 0
+        self.whole = self.piecewise = False
+        self.status = 0
         self.response_headers = ()
         self.request = self.response = b""
-        self.more = self.stream = self.noted = self.new_id = None
-        self.first = 0.0
+        self.unfinished = self.noted = None
+        self.more = self.passed = More()
         self.arrival_ns = time_ns()
         self.latest = self.started = perf_counter()
         worker.in_flight += 1
@@ -68,29 +68,34 @@ class Passing(Exchange):
 
     def note_request(self, content: bytes) -> None:
         """Content of the request's body passed."""
-        self._note_more(content, len(content))
+        self._note_request(content)
 
     def note_answer(self, data: bytes, pieces: list[Piece], *, over: bool) -> None:
         """Content of the answer's body passed."""
         now = perf_counter()
+        passed = self.passed
         for start, end, begins in pieces:
             if start == end:
                 continue
-            before = self.response_size
+            before = passed.response_size
             if not before:
-                self.first = now
+                passed.first = now
             elif begins and self.piecewise:
-                self.stream = self.stream or Stream()
-                self.stream.note(now - self.latest)
-            self.response_size = before + end - start
-            if self.response_size > self.cap:
+                passed.stream = passed.stream or Stream()
+                passed.stream.note(now - self.latest)
+            passed.response_size = before + end - start
+            if passed.response_size > self.cap:
                 self.response = None
             else:
                 self.response = joined(self.response, data[start:end], before)
             self.latest = now
         if over:
-            self.latest = now
-            self.more = False
+            self.end()
+
+    def end(self) -> None:
+        """The answer is over."""
+        self.latest = perf_counter()
+        self.unfinished = False
 
 
 class _Turn:
@@ -203,7 +208,7 @@ class Http1:
                 return None
             passing = Passing(worker, self._settings.max_body_bytes, head)
             if self._id_header:
-                passing.new_id = self._id_header, self._id_of(head)
+                passing.passed.new_id = self._id_header, self._id_of(head)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
             return None
@@ -275,9 +280,9 @@ class Http1:
     def _edited(self, raw: bytes, head: AnswerHead, turn: _Turn) -> bytes:
         edited = without_named(raw, head.headers)
         passing = turn.passing
-        if passing is None or passing.new_id is None or head.status < 200:
+        if passing is None or passing.passed.new_id is None or head.status < 200:
             return edited
-        name, value = passing.new_id
+        name, value = passing.passed.new_id
         if any(key == name for key, _ in head.headers):
             return edited
         head.headers.append((name, value))
@@ -333,8 +338,8 @@ class Http1:
         passing = turn.passing
         if passing is None:
             return
-        if passing.more is None:  # it had no body
-            passing.more, passing.latest = False, perf_counter()
+        if passing.unfinished is not False:  # it had no body
+            passing.end()
         if turn.whole:
             self._offer(passing)
         else:
@@ -350,7 +355,7 @@ class Http1:
             passing = Passing(self._worker, 0, None) if live else None
         if passing is not None and not passing.status:
             passing.status = refusal.status
-            passing.more, passing.latest = False, perf_counter()
+            passing.end()
         if turn is None and passing is not None:
             self._offer(passing)
         if self.in_answer:
@@ -366,14 +371,14 @@ class Http1:
         """See `Follower`."""
         for turn in self._turns:
             if turn.passing is not None:
-                turn.passing.left = True
+                turn.passing.passed.left = True
 
     def ended(self, *, whole: bool) -> None:
         """See `Follower`."""
         if whole and isinstance(self._answer, UntilClose) and self._turns:
             passing = self._turns[0].passing
             if passing is not None:
-                passing.more = False
+                passing.unfinished = False
         turns, late = [*self._turns], [*self._late]
         self._turns.clear()
         self._late.clear()
@@ -409,50 +414,40 @@ class Http1:
         try:
             worker.in_flight -= 1
             outcome = _outcome(passing)
-            latency = (
-                passing.latest if passing.more is False else perf_counter()
-            ) - passing.started
+            whole = passing.unfinished is False
+            ended_at = passing.latest if whole else perf_counter()
             head = passing.head or _NO_HEAD
             path, query = _path(head.target)
-            streamed = None
-            if passing.stream is not None:
-                stall = self._settings.stall_seconds
-                end = stream_end(passing, outcome, passing.started + latency, stall)
-                streamed = passing.stream.ended(end)
-            request, response = passing.request, passing.response
-            held_bytes = ITEM_BYTES + len(request or b"") + len(response or b"")
-            worker.sink.offer(
-                (
-                    passing.arrival_ns,
-                    latency,
-                    passing.status,
+            packed = worker.packer.pack(
+                passing.arrival_ns,
+                ended_at - passing.started,
+                passing.status,
+                outcome,
+                head.method.decode("latin-1"),
+                path,
+                head.headers,
+                passing.response_headers,
+                passing.request,
+                passing.response,
+                passing.in_flight,
+                passing.rest(
                     outcome,
-                    head.method.decode("latin-1"),
-                    path,
-                    passing.request_size,
-                    passing.response_size,
-                    head.headers,
-                    passing.response_headers,
-                    request,
-                    response,
-                    passing.in_flight,
-                    passing.first - passing.started if passing.first else 0.0,
-                    streamed,
-                    None,
+                    passing.started,
+                    ended_at,
+                    self._settings.stall_seconds,
                     query if self._settings.query_parameters else None,
-                    held_bytes,
                 ),
-                held_bytes,
             )
+            worker.sink.offer(packed)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
 
 
 def _outcome(passing: Passing) -> str:
     """How an exchange ended: a server that broke off has raised."""
-    if passing.more is False:
+    if passing.unfinished is False:
         return outcome_of(passing)
-    if passing.left:
+    if passing.passed.left:
         return _CLIENT_LEFT
     return _EXCEPTION if passing.status else _NO_RESPONSE
 
