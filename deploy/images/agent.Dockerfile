@@ -10,7 +10,7 @@ COPY middleware middleware
 COPY agent agent
 COPY collector/nilometer_collector collector/nilometer_collector
 COPY examples/flights/data examples/flights/data
-RUN python -m pip --python /opt/nilometer/bin/python install --no-cache-dir ".[agent]"
+RUN python -m pip --python /opt/nilometer/bin/python install --no-cache-dir ".[agent,proxy]"
 
 FROM python:${PYTHON}-slim
 ENV PYTHONDONTWRITEBYTECODE=1 \

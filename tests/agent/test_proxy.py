@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from far_side import FarSide
 from fault_points import IN_THE_GRPC_PROXY, IN_THE_HTTP_PROXY, KINDS, injected
 from proxied import HOST, Proxied, client, proxied, raw_server, read_all, read_head, read_until
@@ -30,6 +32,7 @@ from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import PREFIX, AgentSettings
 
+ROOT = Path(__file__).resolve().parents[2]
 REQUESTS = 10_000
 THREADS = 8
 CALL = "/inference.GRPCInferenceService/ModelInfer"
@@ -181,6 +184,30 @@ def test_proxies_are_told_by_file_and_by_variable(tmp_path: Path) -> None:
             prefix=PREFIX,
             environment={f"{PREFIX}PROXY": told.replace("entity", "protocl")},
         )
+
+
+def test_the_recipes_are_what_an_agent_takes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "proxy.md").read_text()
+    file = tmp_path / "nilometer.toml"
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    (variable,) = re.findall(r"`NILOMETER_AGENT_PROXY='(.*?)'`", page)
+    manifest = (ROOT / "deploy" / "kubernetes" / "triton" / "deployment.yaml").read_text()
+    pod = next(yaml.safe_load_all(manifest))["spec"]["template"]["spec"]
+    (agent,) = pod["initContainers"]
+    environment = {one["name"]: one.get("value", "") for one in agent["env"]}
+    told = [
+        load(AgentSettings, prefix=PREFIX, file=file, environment={}),
+        *(
+            load(AgentSettings, prefix=PREFIX, environment={f"{PREFIX}PROXY": value})
+            for value in (variable, environment[f"{PREFIX}PROXY"])
+        ),
+    ]
+    assert [len(settings.proxy) for settings in told] == [2, 1, 2]
+    ports = {port["containerPort"] for port in agent["ports"]}
+    assert {proxy.listening.port for proxy in told[2].proxy} <= ports
+    (server,) = pod["containers"]
+    assert server["readinessProbe"]["httpGet"]["port"] == told[2].proxy[0].listening.port
+    assert server["readinessProbe"]["httpGet"]["path"] in told[2].proxy[0].exclude
 
 
 def test_a_proxy_that_is_killed_comes_back(model: int, tmp_path: Path) -> None:
