@@ -15,16 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxied import HOST, Proxied, both, client, proxied, raw_server, read_all, read_until
 
-from nilometer.capture.grpc_server import FRAMED, ONE
+from nilometer.capture.grpc_server import FRAMED, ONE, Messages
 from nilometer.capture.observation import Observation
 from nilometer.decode.columns import Side
 from nilometer.decode.oip_grpc import decode
 from nilometer.entity import Role
 from nilometer.errors import Undecodable
 from nilometer_agent.proxy.heads import Unreadable
-from nilometer_agent.proxy.http2 import PREFACE, Frames, _seconds, _Told
+from nilometer_agent.proxy.http2 import PREFACE, Frames, Http2, _Reader, _seconds, _Told
 
 SERVICE = "inference.GRPCInferenceService"
+CALL = f"/{SERVICE}/ModelInfer"
 UNLIMITED = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -422,6 +423,38 @@ def test_no_bytes_do_more_than_end_the_reading(data: bytes) -> None:
 def test_headers_that_cannot_be_read_end_the_reading(wire: bytes) -> None:
     with pytest.raises(Unreadable):
         _Heard().frames.read(wire + _frame(1, 0x4, 3, b"\xff\xff\xff\xff\xff\xff\xff"))
+
+
+def test_a_table_grows_to_what_the_other_side_allows(proxy: Proxied) -> None:
+    """Both encoders may then use more than the default of 4096 bytes."""
+    http2 = Http2(proxy.door.settings, proxy.door.worker)
+    size = 16384
+    settings = _frame(4, 0, 0, b"\0\1" + size.to_bytes(4, "big"))
+    encoder = Encoder()
+    encoder.header_table_size = size
+    call = [(":path", CALL), ("content-type", "application/grpc"), ("x", "a" * 6000)]
+    http2.answered(settings)
+    http2.sent(PREFACE + _frame(1, 0x4, 1, encoder.encode(call)))
+    http2.sent(_frame(1, 0x4, 3, encoder.encode(call)))
+    trailers = Encoder()
+    trailers.header_table_size = size
+    http2.sent(settings)
+    last = [("grpc-status", "0"), ("x", "b" * 6000)]
+    http2.answered(_frame(1, 0x5, 1, trailers.encode(last)))
+    http2.answered(_frame(1, 0x5, 3, trailers.encode(last)))
+    assert [one.path for one in observed(proxy, 2)] == [CALL, CALL]
+    with pytest.raises(Unreadable, match="too much memory"):
+        http2.answered(_frame(4, 0, 0, b"\0\1\x7f\xff\xff\xff"))
+
+
+def test_a_message_over_the_cap_is_not_gathered() -> None:
+    messages = Messages(1000)
+    reader = _Reader(messages, lambda *_: pytest.fail("it was kept"))
+    reader.read(b"\0" + (5000).to_bytes(4, "big"))
+    for _ in range(5):
+        reader.read(bytes(1000))
+        assert not reader._parts
+    assert (messages.size, messages.count, messages.body) == (5000, 1, None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -616,6 +617,37 @@ def test_a_client_that_does_not_read_holds_the_server_up() -> None:
             connection.sendall(WHOLE)
             time.sleep(0.6)
         assert len(sent) < 64
+
+
+def test_a_server_that_does_not_read_holds_the_client_up() -> None:
+    read_on = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        read_on.wait(SECONDS)
+
+    sent = 0
+    with raw_server(handle) as server, proxied(server.port) as proxy:
+        with client(proxy.port) as connection:
+            connection.sendall(POST + b"Content-Length: %d\r\n\r\n" % (1 << 30))
+            connection.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                for _ in range(1 << 10):
+                    connection.sendall(bytes(1 << 20))
+                    sent += 1
+        read_on.set()
+    assert sent < 64
+
+
+@pytest.mark.parametrize("name", ["a head alone", "not modified", "no content", "early hints"])
+def test_where_such_an_answer_ends_is_known(name: str) -> None:
+    """Told from what is observed: the bytes pass in any case."""
+    request, parts = EXACT[name]
+    _, _, proxy = both(answers(*parts), ask(request))
+    (one,) = proxy.observed()
+    status = {"a head alone": 200, "not modified": 304, "no content": 204, "early hints": 200}
+    assert (one.outcome, one.status) == (Outcome.OK.value, status[name])
+    assert one.response_size == (2 if name == "early hints" else 0)
 
 
 def test_an_id_is_returned_only_where_it_was_asked_for() -> None:

@@ -129,8 +129,8 @@ def request_head(raw: bytes) -> RequestHead:
     coding = _values(gathered.headers, b"transfer-encoding")
     lengths = _values(gathered.headers, b"content-length")
     if coding:
-        if lengths or version != "1.1":
-            raise Refused(400, "transfer-encoding beside a length, or before HTTP/1.1")
+        if version != "1.1":
+            raise Refused(400, "transfer-encoding before HTTP/1.1")
         if coding != [b"chunked"]:
             raise Refused(501, "a transfer-encoding that is not chunked")
         return RequestHead(method, gathered.target, gathered.headers, None, upgrades)
