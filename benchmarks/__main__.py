@@ -9,6 +9,7 @@ from benchmarks import (
     digest,
     durable,
     import_cost,
+    latency,
     merge,
     pipeline,
     table,
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "merge": merge.main,
     "table": table.main,
     "request": cost_per_request.main,
+    "latency": latency.main,
 }
 
 

@@ -55,6 +55,33 @@ def ours_in_process() -> Any:
     return app
 
 
+def ours_with_values() -> Any:
+    import nilometer
+
+    async def logging(request: Request) -> JSONResponse:
+        row = await request.json()
+        score = sum(row.values()) / len(row)
+        nilometer.log(score=score, **row)
+        return JSONResponse({"score": score})
+
+    app = Starlette(routes=[Route("/predict", logging, methods=["POST"])])
+    app.add_middleware(nilometer.NilometerMiddleware, entity="benchmark", capture="values")
+    return app
+
+
+def ours_around_function() -> Any:
+    import nilometer
+
+    @nilometer.observe(entity="benchmark")
+    def score_of(row: dict[str, float]) -> dict[str, float]:
+        return {"score": sum(row.values()) / len(row)}
+
+    async def observed(request: Request) -> JSONResponse:
+        return JSONResponse(score_of(await request.json()))
+
+    return Starlette(routes=[Route("/predict", observed, methods=["POST"])])
+
+
 def instrumentator() -> Any:
     from fastapi import FastAPI
     from prometheus_fastapi_instrumentator import Instrumentator
@@ -88,6 +115,8 @@ VARIANTS: dict[str, tuple[Callable[[], Any], str]] = {
     "no-op": (no_op, "bare"),
     "nilometer (agent)": (ours_in_agent, "bare"),
     "nilometer (process)": (ours_in_process, "bare"),
+    "nilometer (log)": (ours_with_values, "bare"),
+    "nilometer (observe)": (ours_around_function, "bare"),
     "fastapi bare": (fastapi_bare, "fastapi bare"),
     "instrumentator": (instrumentator, "fastapi bare"),
     "opentelemetry asgi": (opentelemetry, "bare"),

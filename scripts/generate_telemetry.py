@@ -27,6 +27,8 @@ from nilometer.telemetry import (
     MEMORY,
     METRICS,
     OBSERVATIONS,
+    OBSERVING_SHARE,
+    OBSERVING_TIME,
     OUTBOX_ROWS,
     OUTCOME,
     OVERFLOW,
@@ -213,6 +215,29 @@ ROWS: tuple[tuple[str, tuple[tuple[str, str, tuple[Target, ...]], ...]], ...] = 
                 "Processor",
                 "percentunit",
                 ((f"rate({CPU_TIME.prometheus}[$__rate_interval])", "{{job}} {{instance}}"),),
+            ),
+            (
+                "Processor, in the model servers",
+                "percentunit",
+                (
+                    (
+                        (
+                            f"sum by ({_ENTITY}) "
+                            f"(rate({OBSERVING_TIME.prometheus}{{{CHOSEN}}}[$__rate_interval]))"
+                        ),
+                        legend(ENTITY),
+                    ),
+                ),
+            ),
+            (
+                "Share of observations that are held",
+                "percentunit",
+                (
+                    (
+                        f"min by ({_ENTITY}) ({OBSERVING_SHARE.prometheus}{{{CHOSEN}}})",
+                        legend(ENTITY),
+                    ),
+                ),
             ),
             ("Memory", "bytes", ((MEMORY.prometheus, "{{job}} {{instance}}"),)),
             ("Rows that wait", "short", ((OUTBOX_ROWS.prometheus, "{{instance}}"),)),

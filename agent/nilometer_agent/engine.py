@@ -36,7 +36,7 @@ from nilometer.wire.profiles import (
     samples_from_bytes,
     samples_to_bytes,
 )
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.services import CaptureBatch, CaptureCost
 from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
 from nilometer_agent.counters import Counter, Counters
 from nilometer_agent.intake import MAX_LOST, MAX_TIME_NS
@@ -61,6 +61,7 @@ log = logging.getLogger("nilometer.agent")
 _Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
 Acknowledge = Callable[[int], None]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
+OnCost = Callable[[str, Labels, bytes, CaptureCost], None]
 OnCommitted = Callable[[list[SummarySample], list[SummarySample]], None]
 
 
@@ -101,6 +102,8 @@ class Engine:
         clock: Wall and monotonic time.
         on_observed: Called with the packed observations of a batch before they are committed (for
             export): entity, labels, worker, observations; must not raise.
+        on_cost: Called with what observing cost a worker: entity, labels, worker, cost; must not
+            raise.
         on_committed: Called with the samples of all that was committed: those decoded here, and
             those that workers made; must not raise.
         on_closed: Called with the samples and evaluations of a closed window; must not raise.
@@ -116,6 +119,7 @@ class Engine:
         clock: Clock,
         *,
         on_observed: OnObserved = lambda *_: None,
+        on_cost: OnCost = lambda *_: None,
         on_committed: OnCommitted = lambda *_: None,
         on_closed: Callable[[list[SummarySample], list[Evaluation]], None] = lambda _, __: None,
         on_queued: Callable[[], None] = lambda: None,
@@ -126,6 +130,7 @@ class Engine:
         self._counters = counters
         self._clock = clock
         self._on_observed = on_observed
+        self._on_cost = on_cost
         self._on_committed = on_committed
         self._on_closed = on_closed
         self._on_queued = on_queued
@@ -256,6 +261,8 @@ class Engine:
         entity = entity_name(batch.entity)
         self._plans.see(entity)
         profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
+        if batch.HasField("cost"):
+            self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
             profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
         try:

@@ -72,6 +72,7 @@ class AgentExports(Exports):
         )
         measured = self.measured
         self.observed = self._guarded(self._observed)
+        self.cost = self._guarded(measured.cost)
         self.committed = self._guarded(measured.committed)
         self.closed = self._guarded(measured.closed)
 

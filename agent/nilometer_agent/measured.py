@@ -52,6 +52,10 @@ from nilometer.telemetry import (
     MEASURE,
     METHOD,
     OBSERVATIONS,
+    OBSERVING_ADDED,
+    OBSERVING_EXCEEDED,
+    OBSERVING_SHARE,
+    OBSERVING_TIME,
     OUTBOX_ROWS,
     OUTCOME,
     PIPELINE_CALLS,
@@ -68,6 +72,7 @@ from nilometer.telemetry import (
     SUMMARY,
     Exporter,
 )
+from nilometer.wire.services import CaptureCost
 
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
@@ -75,13 +80,14 @@ METHODS = frozenset(
 OTHER_METHOD = "_OTHER"  # of the convention, for what a client made up
 GAUGE_SECONDS = 900.0  # a gauge that no window renewed for so long is not told any more
 GAUGE_WINDOWS = 3  # or for so many windows, where those are longer
+COST_SECONDS = 60.0  # a worker that told no cost for so long is over, or serves nobody
 PEAK_SECONDS = 15.0  # over which the most requests in flight are told
 
 
 class Measured:
     """The series of one agent.
 
-    Thread rule: `observed`, `committed` and `closed` from the engine's thread, `families` from any.
+    Thread rule: `observed`, `cost`, `committed` and `closed` from the engine's thread, `families` from any.
 
     Args:
         counters: The agent's own counts, by name.
@@ -105,6 +111,7 @@ class Measured:
         self.edges: Callable[[], Mapping[tuple[str, str], int]] = dict  # told by OTLP in
         self._staged: dict[tuple[str, Labels], _Staged] = {}
         self._peaks: dict[tuple[str, Labels], dict[bytes, _Peak]] = {}
+        self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
 
     def observed(
         self, entity: str, labels: Labels, worker: bytes, observations: Sequence[Observation]
@@ -123,6 +130,22 @@ class Measured:
             staged.add(observation)
             if observation.in_flight:
                 peak.see(observation.in_flight, now)
+
+    def cost(self, entity: str, labels: Labels, worker: bytes, cost: CaptureCost) -> None:
+        """What observing cost a worker since it last told."""
+        at = where(entity, labels)
+        for metric, seconds in (
+            (OBSERVING_TIME, cost.cpu_seconds),
+            (OBSERVING_EXCEEDED, cost.exceeded_seconds),
+        ):
+            if 0.0 <= seconds < math.inf:
+                self.series.add(metric, at, seconds)
+        now = self._clock.monotonic()
+        told = self._costs.get((entity, labels), {})
+        # Another dictionary, not a change of this one: `families` may be reading it.
+        kept = {key: one for key, one in told.items() if now - one[0] < COST_SECONDS}
+        kept[worker] = (now, cost.p99_seconds, cost.share)
+        self._costs[entity, labels] = kept
 
     def committed(self, decoded: Sequence[SummarySample], made: Sequence[SummarySample]) -> None:
         """Everything staged is durable, and so are these deltas.
@@ -167,6 +190,12 @@ class Measured:
         for (entity, labels), workers in list(self._peaks.items()):
             peaks = [peak.most(now) for peak in list(workers.values())]
             own.set(ACTIVE_REQUESTS, where(entity, labels), sum(peaks))
+        for (entity, labels), costs in list(self._costs.items()):
+            latest = [one for one in costs.values() if now - one[0] < COST_SECONDS]
+            if latest:
+                at = where(entity, labels)
+                own.set(OBSERVING_ADDED, at, max(p99 for _, p99, _ in latest))
+                own.set(OBSERVING_SHARE, at, min(share for _, _, share in latest))
         add_cost(own)
         self.series.forget_gauges(now - self._gauge_seconds)
         return [*self.series.families(), *own.families()]

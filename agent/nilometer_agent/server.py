@@ -235,6 +235,7 @@ class Agent:
             self.counters,
             self.clock,
             on_observed=self.exports.observed,
+            on_cost=self.exports.cost,
             on_committed=self.exports.committed,
             on_closed=self.exports.closed,
             on_queued=self.shipper.wake,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nilometer.capture.asgi import NilometerMiddleware
+    from nilometer.capture.observe import observe
     from nilometer.capture.values import label, log
     from nilometer.errors import ConfigError, IncompatibleSketches, NilometerError
     from nilometer.labels import Labels
@@ -25,6 +26,7 @@ _HOMES = {
     "Window": "nilometer.window",
     "label": "nilometer.capture.values",
     "log": "nilometer.capture.values",
+    "observe": "nilometer.capture.observe",
     "profiler": "nilometer.profile.profiler",
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "label",
     "log",
+    "observe",
     "profiler",
 ]
 
@@ -48,6 +51,6 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
     module = import_module(home)
-    if name in {"label", "log"}:
-        module.want()
+    if name in {"label", "log", "observe"}:
+        import_module(_HOMES["log"]).want()
     return getattr(module, name)

@@ -45,6 +45,16 @@ def add(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--profile-in", choices=("agent", "process"), help="where bodies are parsed"
     )
+    parser.add_argument(
+        "--max-cpu-percent",
+        metavar="PERCENT",
+        help="most processor time that observing may take in a process, of one core",
+    )
+    parser.add_argument(
+        "--max-p99-us",
+        metavar="MICROSECONDS",
+        help="most that observing may add to a request at its 99th percentile",
+    )
     parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="after --")
     parser.set_defaults(run=_run)
 
@@ -57,6 +67,8 @@ def _run(arguments: argparse.Namespace) -> int:
         labels=arguments.label,
         agent=arguments.agent,
         profile_in=arguments.profile_in,
+        max_cpu_percent=arguments.max_cpu_percent,
+        max_p99_us=arguments.max_p99_us,
     )
     settings = load(CaptureSettings, prefix=PREFIX, environment=environment)
     program = shutil.which(command[0], path=environment.get("PATH"))
@@ -76,6 +88,8 @@ def environment_of(
     labels: Sequence[str] = (),
     agent: str | None = None,
     profile_in: str | None = None,
+    max_cpu_percent: str | None = None,
+    max_p99_us: str | None = None,
 ) -> dict[str, str]:
     """*environment*, such that every Python below observes its servers.
 
@@ -89,10 +103,14 @@ def environment_of(
             raise ConfigError(f"--label {' '.join(labels)}: must be key=value")
         before = [new[PREFIX + "LABELS"]] if new.get(PREFIX + "LABELS") else []
         new[PREFIX + "LABELS"] = ",".join([*before, *labels])
-    if agent is not None:
-        new[PREFIX + "AGENT"] = agent
-    if profile_in is not None:
-        new[PREFIX + "PROFILE_IN"] = profile_in
+    for name, given in (
+        ("AGENT", agent),
+        ("PROFILE_IN", profile_in),
+        ("MAX_CPU_PERCENT", max_cpu_percent),
+        ("MAX_P99_US", max_p99_us),
+    ):
+        if given is not None:
+            new[PREFIX + name] = given
     new[autowrap.VARIABLE] = "1"
     path = [str(HOOK), *filter(None, new.get("PYTHONPATH", "").split(os.pathsep))]
     new["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nilometer.capture.budget import Cost
 from nilometer.capture.observation import Observation, unpack
 from nilometer.capture.pack import batch_of
 from nilometer.clock import NANOSECONDS
@@ -49,6 +50,7 @@ class MemoryOutlet:
     captured: list[Observation] = dataclasses.field(default_factory=list)
     dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
     room: bool = True
+    cost: Cost = dataclasses.field(default_factory=Cost)
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""
@@ -58,6 +60,14 @@ class MemoryOutlet:
     def has_room(self) -> bool:
         """As set."""
         return self.room
+
+    def tell(self, cost: Cost) -> None:
+        """Keep *cost*."""
+        self.cost.add(cost)
+
+    def cpu_seconds(self) -> float:
+        """There is no thread of its own."""
+        return 0.0
 
     def tend(self) -> None:
         """Nothing is due."""

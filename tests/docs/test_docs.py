@@ -52,6 +52,7 @@ def test_the_public_names_are_pinned() -> None:
         "__version__",
         "label",
         "log",
+        "observe",
         "profiler",
     ]
     for name in nilometer.__all__:

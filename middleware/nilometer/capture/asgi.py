@@ -12,9 +12,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from random import random
 from time import perf_counter, time_ns
 from typing import Any, TypeAlias
 
+from nilometer.capture.budget import Stopwatch
 from nilometer.capture.exchange import Exchange, outcome_of
 from nilometer.capture.guard import Guard
 from nilometer.capture.settings import PREFIX, CaptureSettings
@@ -71,9 +73,10 @@ class NilometerMiddleware:
                     worker.retire()
                 _stepping_aside.clear()
         self._excluded = frozenset(settings.exclude if settings else ())
-        self._cap = settings.max_body_bytes if settings else 0
+        self._cap = settings.body_cap if settings else 0
         self._stall_seconds = settings.stall_seconds if settings else 0.0
         self._wants_query = bool(settings and settings.query_parameters)
+        self._wants_rest = self._wants_query or self._cap == 0
         self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
 
     @classmethod
@@ -97,12 +100,18 @@ class NilometerMiddleware:
         ):
             await self._unobserved(scope, receive, send)
             return
+        if worker.due:
+            await self._timed(scope, receive, send)
+            return
         try:
             exchange = Exchange()
             exchange.app_receive = receive
             exchange.app_send = send
             exchange.worker = worker
             exchange.cap = self._cap
+            exchange.share = share = worker.share
+            if share < 1.0 and random() >= share:  # noqa: S311  no secret
+                exchange.cap, exchange.share = 0, -share
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
@@ -143,7 +152,12 @@ class NilometerMiddleware:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
                 request, response, rest = exchange.request, exchange.response, None
-                if exchange.more is not None or exchange.noted is not None or self._wants_query:
+                if (
+                    exchange.more is not None
+                    or exchange.noted is not None
+                    or self._wants_rest
+                    or share < 1.0
+                ):
                     query = scope.get("query_string") if self._wants_query else None
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
@@ -167,6 +181,27 @@ class NilometerMiddleware:
                 worker.sink.offer(packed)
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
+
+    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope as ever, and tell how long it was with us."""
+        worker = self._worker
+        worker.due = False
+        middleware, own_receive, own_send, watch = self, receive, send, None
+        try:
+            watch = Stopwatch()
+            timed = watch.timed(self)
+            own_receive, own_send = watch.server(receive, send)
+            watch.go()
+            middleware = timed
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error)
+            own_receive, own_send, watch = receive, send, None
+        try:
+            await middleware(scope, own_receive, own_send)
+        finally:
+            if watch is not None:
+                watch.stop()
+                worker.meter.note(watch.seconds)
 
     def _returned_id(self, scope: Scope) -> tuple[bytes, bytes]:
         """The header to add to the answer: the request's own id, or a new one."""

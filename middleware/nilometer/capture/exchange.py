@@ -35,6 +35,8 @@ class Exchange:
         latest: Monotonic seconds of the latest body message.
         more: Of what is not one body under the cap in each direction; else None.
         noted: What the model handed over.
+        share: Of the observations that are held, as it was at the start; negative where this one
+            is left out.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class Exchange:
         "request",
         "response",
         "response_headers",
+        "share",
         "status",
         "unfinished",
         "worker",
@@ -63,6 +66,7 @@ class Exchange:
     latest: float
     more: "More | None"
     noted: "Noted | None"
+    share: float
 
     async def receive(self) -> "Message":
         """The server's message, noted."""
@@ -176,6 +180,7 @@ class Exchange:
             streamed,
             self.noted,
             query,
+            self.share,
         )
 
 

@@ -14,6 +14,7 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import wraps
+from random import random
 from time import perf_counter, time_ns
 from types import ModuleType
 from typing import Any
@@ -65,7 +66,12 @@ class Call:
         self.noted: Noted | None = None
         self.path: str = details.method
         self.metadata = details.invocation_metadata
-        self.request, self.response = Messages(capture.cap), Messages(capture.cap)
+        self.share = capture.worker.share
+        cap = capture.cap
+        if self.share < 1.0 and random() >= self.share:  # noqa: S311  no secret
+            cap, self.share = 0, -self.share
+        self.request, self.response = Messages(cap), Messages(cap)
+        self.timed = 0.0  # seconds that its beginning was with us, where it is timed
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
@@ -161,9 +167,13 @@ class Call:
                 request.body,
                 response.body,
                 self.in_flight,
-                Rest(request.size, response.size, first_byte, streamed, self.noted, None),
+                Rest(
+                    request.size, response.size, first_byte, streamed, self.noted, None, self.share
+                ),
             )
             self.worker.sink.offer(packed)
+            if self.timed:
+                self.worker.meter.note(self.timed + perf_counter() - now)
         except Exception as fault:  # monitoring must never fail a prediction
             self.worker.note(fault, lost=1)
 
@@ -258,7 +268,7 @@ class _Capture:
     def __init__(self, **options: Any) -> None:
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self.worker = Worker(settings, Guard())
-        self.cap = settings.max_body_bytes
+        self.cap = settings.body_cap
         self.stall_seconds = settings.stall_seconds
         self._excluded = (HEALTH, REFLECTION, *settings.exclude)
 
@@ -268,7 +278,13 @@ class _Capture:
             worker = self.worker
             if details.method.startswith(self._excluded) or not (worker.live or worker.revive()):
                 return None
-            return Call(self, details)
+            if not worker.due:
+                return Call(self, details)
+            worker.due = False
+            began = perf_counter()
+            call = Call(self, details)
+            call.timed = perf_counter() - began
+            return call
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error, lost=1)
             return None

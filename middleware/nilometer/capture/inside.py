@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from nilometer.capture.budget import Cost
 from nilometer.capture.guests import Runner
 from nilometer.capture.link import AgentLink
 from nilometer.capture.pack import batch_of, with_spoilt
@@ -82,6 +83,14 @@ class InsideOutlet:
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
         return self._link.has_room()
+
+    def tell(self, cost: Cost) -> None:
+        """Send *cost* with the next batch."""
+        self._link.cost.add(cost)
+
+    def cpu_seconds(self) -> float:
+        """Of the link's threads."""
+        return self._link.cpu_seconds()
 
     def tend(self) -> None:
         """Hand on finished deltas and keep the link open."""

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 
 import grpc
 
+from nilometer.capture.budget import Cost
 from nilometer.capture.settings import AUTO, CaptureSettings
 from nilometer.capture.spawn import AgentSpawner, answers
 from nilometer.errors import ConfigError
@@ -17,6 +18,7 @@ from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     CaptureAcknowledgement,
     CaptureBatch,
+    CaptureCost,
     agent_stub,
 )
 
@@ -34,22 +36,35 @@ class _Stream:
     def __init__(self, address: str) -> None:
         self.acknowledged = 0
         self.broken = False
+        self._send_seconds = self._read_seconds = 0.0  # of processor time
         self.reason = ""  # why it broke
         self.refused = False  # by the agent, for what was sent: it would be again
         self._outgoing: SimpleQueue[CaptureBatch | None] = SimpleQueue()
         self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-        self._call = agent_stub(self._channel).Capture(iter(self._outgoing.get, None))
+        self._call = agent_stub(self._channel).Capture(self._sending())
         self._reader = threading.Thread(target=self._read, name="nilometer-ack", daemon=True)
         self._reader.start()
 
     def send(self, batch: CaptureBatch) -> None:
         self._outgoing.put(batch)
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the two threads that send and read."""
+        return self._send_seconds + self._read_seconds
+
+    def _sending(self) -> Iterator[CaptureBatch]:
+        # gRPC takes the batches from a thread of this stream's own.
+        while (batch := self._outgoing.get()) is not None:
+            yield batch
+            self._send_seconds = time.thread_time()
+
     def _read(self) -> None:
         answers_of: Iterator[CaptureAcknowledgement] = self._call
         try:
             for answer in answers_of:
                 self.acknowledged = max(self.acknowledged, answer.sequence)
+                self._read_seconds = time.thread_time()
         except grpc.RpcError as error:
             self.reason = str(error.details())
             self.refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -78,6 +93,9 @@ class AgentLink:
         self.settings = settings
         self.worker = worker
         self.reconnects = 0
+        self.cost = Cost()  # not told yet
+        self._told_cost = Cost()  # what `cost` is once all of it is told
+        self._closed_seconds = 0.0  # processor time of streams that are closed
         self._stream: _Stream | None = None
         self._kept: OrderedDict[int, tuple[CaptureBatch, int, int]] = OrderedDict()
         self._kept_bytes = 0
@@ -100,6 +118,10 @@ class AgentLink:
     def has_room(self) -> bool:
         """Whether another batch may be kept."""
         return self._kept_bytes < self.settings.max_unacknowledged_bytes
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the threads of its streams so far; gRPC's own in C are not in it."""
+        return self._closed_seconds + (self._stream.cpu_seconds if self._stream else 0.0)
 
     @property
     def unacknowledged(self) -> int:
@@ -130,6 +152,19 @@ class AgentLink:
         self._sequence += 1
         batch.worker = self.worker
         batch.sequence = self._sequence
+        if self.cost != self._told_cost:
+            cost = self.cost
+            batch.cost.CopyFrom(
+                CaptureCost(
+                    cpu_seconds=cost.cpu_seconds,
+                    requests=cost.requests,
+                    exceeded_seconds=cost.exceeded_seconds,
+                    p99_seconds=cost.p99_seconds,
+                    share=cost.share,
+                )
+            )
+            self.cost = Cost(p99_seconds=cost.p99_seconds, share=cost.share)
+            self._told_cost = Cost(p99_seconds=cost.p99_seconds, share=cost.share)
         size = batch.ByteSize()
         self._kept[self._sequence] = (batch, size, observations)
         self._kept_bytes += size
@@ -150,6 +185,7 @@ class AgentLink:
             self._connect()
 
     def _let_go(self, stream: _Stream) -> None:
+        self._closed_seconds += stream.cpu_seconds
         stream.close()
         self._stream = None
         self.reconnects += 1
@@ -173,13 +209,16 @@ class AgentLink:
         An agent that is down is not waited for; one that was just started from here is.
         """
         self.tend()
-        closing = False
+        closing = refused = False
         while self._kept and time.monotonic() < deadline:
             stream = self._stream
             if stream is None:
-                if self._spawner is None or not self._spawner.starting:
+                if not refused and answers(self.settings.socket_path):
+                    self._connect()  # just after a fork a stream may break at once
+                elif self._spawner is not None and self._spawner.starting:
+                    self.tend()
+                else:
                     break
-                self.tend()
             else:
                 if not closing:
                     stream.half_close()
@@ -187,10 +226,8 @@ class AgentLink:
                 broken = stream.broken  # read first: what was acknowledged before it counts
                 self._forget_until(stream.acknowledged)
                 if broken:
-                    closing = False
+                    closing, refused = False, stream.refused
                     self.tend()
-                    if self._stream is None and not stream.refused:
-                        self._connect()  # just after a fork the first may break at once
             time.sleep(FINISH_POLL_SECONDS)
         if self._stream is not None:
             self._stream.close()

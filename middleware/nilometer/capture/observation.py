@@ -52,6 +52,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         values: MessagePack map from a name to the value, or the list of values, that
             `nilometer.log` was given.
         query: Named query parameters, encoded as they came.
+        share: Of the observations whose bodies are held, as it was when this one began, above 0 to 1.
+        left_out: Whether this one's were not, to keep the overhead budget; it is counted all the same.
+        values_only: Whether bodies are never held, and `values` is all there is.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -80,6 +83,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     labels: dict[str, str] | None = None
     values: bytes = b""
     query: str = ""
+    share: float = 1.0
+    left_out: bool = False
+    values_only: bool = False
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

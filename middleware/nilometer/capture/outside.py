@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
+from nilometer.capture.budget import Cost
 from nilometer.capture.link import AgentLink
 from nilometer.capture.pack import batch_of, with_spoilt
 from nilometer.capture.redact import Redaction
@@ -39,6 +40,14 @@ class OutsideOutlet:
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
         return self._link.has_room()
+
+    def tell(self, cost: Cost) -> None:
+        """Send *cost* with the next batch."""
+        self._link.cost.add(cost)
+
+    def cpu_seconds(self) -> float:
+        """Of the link's threads."""
+        return self._link.cpu_seconds()
 
     def tend(self) -> None:
         """Keep the link open."""

@@ -51,6 +51,8 @@ class Rest(NamedTuple):
         streamed: Of an answer in several chunks, else None.
         noted: What the model handed over by `nilometer.log` and `label`, else None.
         query: The query string, where a setting names parameters, else None.
+        share: Of the observations that are held, as it was when this one began; negative where this
+            one is left out, and travels to be counted.
     """
 
     request_size: int
@@ -59,6 +61,7 @@ class Rest(NamedTuple):
     streamed: Streamed | None
     noted: Noted | None
     query: bytes | None
+    share: float = 1.0
 
 
 class Packer:
@@ -74,6 +77,7 @@ class Packer:
         self._labels = {_name(header): label for label, header in settings.label_headers.items()}
         self._query = frozenset(settings.query_parameters)
         self._texts = _Texts()
+        self._values_only = settings.capture == "values"
         asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
         self._of_requests = frozenset({_TYPE, _ENCODING, *asked})
         self._of_responses = frozenset({_TYPE, _ENCODING, *self._returned})
@@ -172,7 +176,7 @@ class Packer:
         """The event time, and the fields that most observations do not have."""
         trace_parent = request.get(_TRACE, b"")
         gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
-        noted, query = rest.noted, rest.query
+        noted, query, share = rest.noted, rest.query, rest.share
         return request.get(self._event_time, b"").decode("latin-1"), (
             gaps,
             end,
@@ -180,9 +184,17 @@ class Packer:
             trace_parent[:MAX_ID].decode("latin-1"),
             request.get(self._parent, b"")[:MAX_ID].decode("latin-1"),
             self._labels_of(request, noted),
-            _encode_values(noted.values) if noted is not None and noted.values else b"",
+            _encode_values(noted.values)
+            if noted is not None and noted.values and share > 0
+            else b"",
             self._named(query) if query else "",
+            *self._share(share),
         )
+
+    def _share(self, share: float) -> Fields:
+        if self._values_only:
+            return (abs(share), share < 0, True)
+        return () if share == 1.0 else (abs(share), share < 0)
 
     def _id(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], trace_parent: bytes

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from nilometer.capture.budget import LEAST_SHARE
 from nilometer.capture.guests import Runner
 from nilometer.capture.observation import (
     MOST_BYTES,
@@ -90,8 +91,15 @@ class _Gathered:
         except msgspec.DecodeError:
             return
         for name, value in found.items() if isinstance(found, dict) else ():
-            cells = value if isinstance(value, list) else [value]
-            self.handed_over.setdefault(str(name), []).extend(cells)
+            if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
+                for key, cell in value.items():
+                    self._add(f"{name}.{key}", cell)
+            else:
+                self._add(str(name), value)
+
+    def _add(self, name: str, value: Any) -> None:
+        cells = value if isinstance(value, list) else [value]
+        self.handed_over.setdefault(name, []).extend(cells)
 
     def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
         """Add the request itself, whatever its bodies hold.
@@ -147,7 +155,7 @@ _SAME = tuple(
     _PLACE[name]
     for name in (
         "outcome", "status", "method", "event_time", "stream_end", "values",
-        "request_type", "request_encoding", "response_type", "response_encoding",
+        "share", "left_out", "values_only", "request_type", "request_encoding", "response_type", "response_encoding",
     )
 )  # fmt: skip
 _ARRIVAL, _LATENCY, _LABELS, _IN_FLIGHT = (
@@ -163,6 +171,7 @@ _NUMBERS = (
     (_RESPONSE_SIZE, int, MOST_BYTES),
     (_IN_FLIGHT, int, MOST_COUNT),
 )
+_SHARE, _LEFT_OUT = _PLACE["share"], _PLACE["left_out"]
 _OLDEST_FIELDS = _PLACE["event_time"]  # what the first workers sent
 _DEFAULTS = [None] * (len(_PLACE) - len(Observation.__struct_defaults__))
 _DEFAULTS += Observation.__struct_defaults__
@@ -239,22 +248,32 @@ class Profiling:
                 nothing was observed then.
         """
         arrays = raw_arrays(packed)
-        if not self._observe_alike(arrays):
-            try:
-                observations = unpack(packed)
-            except msgspec.ValidationError:
-                observations = readable(arrays)
-                if not observations:
-                    raise
-                lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
-                self.book_drops(lost, observations[-1].arrival_ns)
+        parts = _by_share(arrays)
+        if len(parts) == 1 and self._observe_alike(arrays):
+            return len(arrays)
+        try:
+            observations = unpack(packed)
+        except msgspec.ValidationError:
+            observations = readable(arrays)
+            if not observations:
+                raise
+            lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
+            self.book_drops(lost, observations[-1].arrival_ns)
             self.observe(observations)
+            return len(arrays)
+        if len(parts) == 1:
+            self.observe(observations)
+            return len(arrays)
+        for part in parts:
+            if not self._observe_alike(part):
+                self.observe(msgspec.convert(part, list[Observation]))
         return len(arrays)
 
     def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
         """Decode observations of this process, each in the order of `Observation`."""
-        if not self._observe_alike(arrays):
-            self.observe([Observation(*array) for array in arrays])
+        for part in _by_share(arrays):
+            if not self._observe_alike(part):
+                self.observe([Observation(*array) for array in part])
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Decode; columns wait until there are enough of them to be profiled at once."""
@@ -323,10 +342,13 @@ class Profiling:
         return self._gather_alike(columns, len(arrays))
 
     def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> bool:
-        outcome, status, method, event_time, stream_end, values, *types = (
+        outcome, status, method, event_time, stream_end, values, *rest = (
             columns[at][0] for at in _SAME
         )
+        share, left_out, values_only, *types = rest
         if {*map(type, types), type(method)} != {str} or type(status) is not int:
+            return False
+        if (values_only and not left_out) or not _is_share(share, left_out):
             return False
         if event_time or stream_end or values or outcome != Outcome.OK.value:
             return False
@@ -337,16 +359,21 @@ class Profiling:
         latest = max(arrivals)
         if latest >= window.end_ns or not _storable(columns):
             return False
-        inputs = self._request_shapes.read(columns[_REQUEST])
-        outputs = None if inputs is None else self._response_shapes.read(columns[_RESPONSE])
-        if inputs is None or outputs is None:
-            return False
+        inputs = outputs = None
+        if not left_out:
+            inputs = self._request_shapes.read(columns[_REQUEST])
+            outputs = None if inputs is None else self._response_shapes.read(columns[_RESPONSE])
+            if inputs is None or outputs is None:
+                return False
         self.latest_ns = max(self.latest_ns, latest)
-        part = self._part(window, self.labels)
+        part = self._part(window, self.labels, share)
         self._waiting += count
-        part.inputs.add_block(inputs)
-        part.outputs.add_block(outputs)
-        part.profiled += count
+        if inputs is None or outputs is None:
+            part.sampled_out += count
+        else:
+            part.inputs.add_block(inputs)
+            part.outputs.add_block(outputs)
+            part.profiled += count
         part.outcomes[outcome] += count
         part.statuses[str(status)] += count
         part.latencies += columns[_LATENCY]
@@ -359,16 +386,18 @@ class Profiling:
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
-        sampled = self.sample >= 1.0 or self._chance.random() < self.sample
+        held = not observation.left_out
+        sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         reason: str | None = None
         value: Cell = None
         told_end: StreamEnd | None = None
-        if sampled or self.segments.rules or self.event_time_field:
+        if sampled or (held and (self.segments.rules or self.event_time_field)):
             reason, value, told_end = self._decode(observation, inputs, outputs)
         event_ns = self._event_time(observation, value)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
-        part = self._part(window, self._labels(window, observation, inputs, outputs))
+        labels = self._labels(window, observation, inputs, outputs)
+        part = self._part(window, labels, self.sample * usable_share(observation.share))
         self._waiting += 1
         part.serve(observation, told_end)
         if not sampled:
@@ -386,18 +415,19 @@ class Profiling:
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side
     ) -> Labels:
-        if not observation.labels and not self.segments.rules:
+        by_fields = self.segments.rules and not observation.left_out
+        if not observation.labels and not by_fields:
             return self.labels
         found = checked_labels(observation.labels or {})
-        if self.segments.rules:
+        if by_fields:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
-    def _part(self, window: Window, labels: Labels) -> _Gathered:
-        key = (window, labels, self.sample)
+    def _part(self, window: Window, labels: Labels, share: float) -> _Gathered:
+        key = (window, labels, share)
         part = self._gathered.get(key)
         if part is None:
             part = self._gathered[key] = _Gathered()
@@ -416,6 +446,8 @@ class Profiling:
             return UndecodableReason.FAILED_REQUEST.value, None, None
         reason: str | None = None
         value: Cell = None
+        if observation.values_only:
+            return None if observation.values else UndecodableReason.EMPTY.value, None, None
         if observation.request_body or observation.query or observation.method not in _BODYLESS:
             try:
                 value = decode_exchange(
@@ -538,6 +570,28 @@ class Profiling:
             window, labels, sample = key
             profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
         return profile
+
+
+def usable_share(share: float) -> float:
+    """*share* as it may stand on a sample: what is no share is the whole."""
+    return share if LEAST_SHARE <= share <= 1.0 else 1.0
+
+
+def _is_share(share: Any, left_out: Any) -> bool:
+    return type(share) is float and type(left_out) is bool and share == usable_share(share)
+
+
+def _by_share(arrays: Sequence[Sequence[Any]]) -> list[Sequence[Sequence[Any]]]:
+    """*arrays* by the share they were held at, those that were left out apart."""
+    if not arrays or max(map(len, arrays)) <= _SHARE:
+        return [arrays]
+    parts: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
+    try:
+        for array in arrays:
+            parts.setdefault(tuple(array[_SHARE:]), []).append(array)
+    except TypeError:  # a list or a map: no such field
+        return [arrays]
+    return list(parts.values())
 
 
 def _storable(columns: Sequence[Sequence[Any]]) -> bool:

@@ -42,6 +42,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         flush_seconds: Longest wait of an observation before it is handed on.
         shutdown_seconds: Longest time the end of the process may wait for the agent.
         stall_seconds: Silence after which a stream that broke off counts as stalled.
+        max_cpu_percent: Most processor time that observing may take in a process, in per cent of one
+            core; above it bodies of a share of the observations are left out. 0: no limit.
+        max_p99_us: Most microseconds that we may add to a request, at the 99th percentile, on its
+            own path; 0: no limit.
+        capture: ``bodies``, or ``values``: no body is kept, only what `nilometer.log` and `observe` are
+            given; requests are counted all the same.
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
         event_time_field: Input field that holds it.
@@ -78,6 +84,9 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     flush_seconds: Annotated[float, Meta(ge=0.005, le=5.0)] = 0.05
     shutdown_seconds: Seconds = 2.0
     stall_seconds: Annotated[float, Meta(gt=0.0, le=3600.0)] = 10.0
+    max_cpu_percent: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
+    max_p99_us: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0
+    capture: Literal["bodies", "values"] = "bodies"
     exclude: tuple[str, ...] = PROBES
     event_time_header: str = ""
     event_time_field: str = ""
@@ -113,6 +122,11 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
                 f"directory = {str(self.socket_path.parent)!r}: the socket's path must be at most "
                 f"{MAX_SOCKET_PATH} bytes"
             )
+
+    @property
+    def body_cap(self) -> int:
+        """Bytes of a body that are held."""
+        return 0 if self.capture == "values" else self.max_body_bytes
 
     @property
     def home(self) -> Path:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nilometer.capture import values
+from nilometer.capture.budget import Budget, Cost, Meter
 from nilometer.capture.guard import Guard
 from nilometer.capture.pack import Packer
 from nilometer.capture.settings import CaptureSettings
@@ -52,6 +53,14 @@ class Outlet(Protocol):
         """Do what is due: connect, send again, hand on what is finished. Never blocks for long."""
         ...
 
+    def tell(self, cost: Cost) -> None:
+        """Hand on what observing has cost, with the next batch."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the threads of its own, so far."""
+        ...
+
     def finish(self, deadline: float) -> int:
         """Hand on everything until *deadline* (monotonic seconds); returns what is left."""
         ...
@@ -63,6 +72,9 @@ class Worker:
     Attributes:
         live: Whether the path observes: this process has its thread and no guard has tripped.
         in_flight: Requests that are under way.
+        due: Whether the next request is to be timed.
+        share: Of the observations whose bodies are held; see `nilometer.capture.budget`.
+        meter: Takes the time of requests that were timed.
         notes: Whether the model's code may call `log` or `label`: requests are found by them then.
         packer: Makes what `sink` takes; absent where the settings were refused.
     """
@@ -74,11 +86,15 @@ class Worker:
         self.live = False
         self.in_flight = 0
         self.notes = False
+        self.due = False
+        self.share = 1.0
+        self.meter = _meter(settings)
         self.outlet: Outlet | None = None
         self._settings = settings
         self._booked: Counter[DropReason] = Counter()
         self._owner = 0
         self._failed = settings is None
+        self._taken = 0  # observations that left the sink
         self._at_exit = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -165,6 +181,10 @@ class Worker:
         """In a forked child: its parent's thread, queue and identity are not ours."""
         self.live = False
         self.in_flight = 0
+        self.due = False
+        self.share = 1.0
+        self.meter = _meter(self._settings)
+        self._taken = 0
         self.outlet = None
         self.guard.lost = 0
         self._booked = Counter()
@@ -184,8 +204,10 @@ class Worker:
             return
         longest = self.settings.flush_seconds
         pause = longest
+        self.meter = _meter(self.settings)  # from now: the outlet is open
         while not self._stopping:
             took = self._step(outlet)
+            self._measure(outlet)
             if not took:
                 pause = min(longest * IDLE_FACTOR, LONGEST_PAUSE)
             else:
@@ -204,6 +226,23 @@ class Worker:
             return
         if left:
             log.warning("observations lost at the end of the process", extra={"observations": left})
+
+    def _measure(self, outlet: Outlet) -> None:
+        """Say what observing costs, and keep it within its budget."""
+        try:
+            now = time.monotonic()
+            meter, sink = self.meter, self.sink
+            self.due = self.due or meter.wants_time(now)
+            cost = meter.measure(
+                now,
+                lambda: time.thread_time() + outlet.cpu_seconds(),
+                self._taken + len(sink) + sink.refused,
+            )
+            if cost is not None:
+                self.share = cost.share
+                outlet.tell(cost)
+        except Exception:
+            log.exception("the cost is not known", extra={"entity": self.settings.entity})
 
     def _lost(self) -> Counter[DropReason]:
         """Observations this process has lost so far."""
@@ -229,6 +268,7 @@ class Worker:
                     break
                 outlet.hand_on(batch, lost)
                 took += len(batch)
+                self._taken += len(batch)
                 if not len(self.sink):
                     break
                 time.sleep(BETWEEN_BATCHES)
@@ -265,6 +305,12 @@ def _import_outlet(settings: CaptureSettings) -> None:
         importlib.import_module(f"nilometer.capture.{'inside' if inside else 'outside'}")
     except Exception as error:  # the thread will meet it again, and say so
         log.debug("import failed", extra={"reason": str(error)})
+
+
+def _meter(settings: CaptureSettings | None) -> Meter:
+    cpu = settings.max_cpu_percent if settings else 0.0
+    p99 = settings.max_p99_us / 1e6 if settings else 0.0
+    return Meter(Budget(cpu, p99), time.monotonic())
 
 
 def _held_lock() -> threading.Lock:

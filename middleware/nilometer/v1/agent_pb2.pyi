@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CaptureBatch(_message.Message):
-    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "count", "event_time_field")
+    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "count", "event_time_field", "cost")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class CaptureBatch(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_FIELD_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
     worker: bytes
     sequence: int
     entity: str
@@ -43,7 +44,22 @@ class CaptureBatch(_message.Message):
     labels: _containers.ScalarMap[str, str]
     count: int
     event_time_field: str
-    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., count: _Optional[int] = ..., event_time_field: _Optional[str] = ...) -> None: ...
+    cost: CaptureCost
+    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., count: _Optional[int] = ..., event_time_field: _Optional[str] = ..., cost: _Optional[_Union[CaptureCost, _Mapping]] = ...) -> None: ...
+
+class CaptureCost(_message.Message):
+    __slots__ = ("cpu_seconds", "requests", "exceeded_seconds", "p99_seconds", "share")
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    EXCEEDED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    P99_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    cpu_seconds: float
+    requests: int
+    exceeded_seconds: float
+    p99_seconds: float
+    share: float
+    def __init__(self, cpu_seconds: _Optional[float] = ..., requests: _Optional[int] = ..., exceeded_seconds: _Optional[float] = ..., p99_seconds: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
 
 class CaptureAcknowledgement(_message.Message):
     __slots__ = ("sequence",)

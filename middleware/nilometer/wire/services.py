@@ -5,6 +5,7 @@ import grpc
 from nilometer.v1.agent_pb2 import (
     CaptureAcknowledgement,
     CaptureBatch,
+    CaptureCost,
     FlushReply,
     FlushRequest,
     StatusReply,
@@ -71,6 +72,7 @@ __all__ = [
     "AgentServiceStub",
     "CaptureAcknowledgement",
     "CaptureBatch",
+    "CaptureCost",
     "CollectorServiceServicer",
     "CollectorServiceStub",
     "FlushReply",

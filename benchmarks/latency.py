@@ -1,0 +1,283 @@
+"""What a client and the event loop notice of us: p99, throughput, stalls, bodies of 100 MB.
+
+Servers run in processes of their own, bare and observed ones at the same time; rounds alternate
+between them within the run, and each figure is the median of the rounds' ratios or differences,
+with the rounds' range beside it. Where cores are shared with others, the range says how far
+a verdict can be trusted: a goal counts as missed only where every round misses it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.cost_per_request import free_port
+from benchmarks.in_process import BODY
+
+ROUNDS = 7
+REQUESTS = 2000  # a round, for p99
+PIPELINED = (
+    32  # requests on the wire at once, for throughput: the load must cost less than the server
+)
+BURSTS = 100  # a round
+STALL_SECONDS = 4.0
+LARGE_BYTES = 100 << 20
+CAP_BYTES = 256 << 10
+REQUEST = (
+    b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n" % len(BODY)
+) + BODY
+
+
+@contextmanager
+def _agent(directory: Path) -> Iterator[psutil.Process]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nilometer_agent", "--directory", str(directory), "--collector", ""],
+        stderr=subprocess.DEVNULL,
+    )
+    while not (directory / "agent.sock").exists():
+        time.sleep(0.05)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@contextmanager
+def _garbage(path: Path) -> Iterator[None]:
+    """Something that answers at the agent's socket, and makes no sense."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(16)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(os.urandom(4096))
+            except OSError:
+                if listener.fileno() < 0:
+                    return
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@contextmanager
+def _server(profile_in: str, path: Path) -> Iterator[tuple[psutil.Process, int]]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "uvicorn", "benchmarks.latency_app:app", "--port", str(port)),
+            *("--no-access-log", "--log-level", "critical"),
+        ],
+        env={
+            **os.environ,
+            "BENCHMARK_PROFILE_IN": profile_in,
+            "NILOMETER_AGENT": f"unix:{path}",
+            "NILOMETER_SHUTDOWN_SECONDS": "0.2",
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(400):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield psutil.Process(process.pid), port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+async def _latencies(port: int, count: int) -> list[float]:
+    """Seconds of *count* requests, one after another: nothing waits behind anything but the server."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    seconds = []
+    for _ in range(count):
+        before = time.perf_counter()
+        writer.write(REQUEST)
+        await _answer(reader)
+        seconds.append(time.perf_counter() - before)
+    writer.close()
+    return seconds
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(head.decode())
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+    return await reader.readexactly(int(length))
+
+
+def _p99_us(port: int) -> float:
+    return float(np.quantile(asyncio.run(_latencies(port, REQUESTS)), 0.99)) * 1e6
+
+
+def _requests_a_second(port: int) -> float:
+    """At saturation: bursts of pipelined requests, whose answers are only counted."""
+    burst = REQUEST * PIPELINED
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        before = time.perf_counter()
+        for _ in range(BURSTS):
+            connection.sendall(burst)
+            left = PIPELINED
+            while left:
+                left -= connection.recv(1 << 16).count(b"HTTP/1.1 200")
+        return BURSTS * PIPELINED / (time.perf_counter() - before)
+
+
+def _stall_ms(port: int) -> float:
+    """How late the loop was at p99.9, under load."""
+
+    async def loaded() -> list[float]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        question = b"GET /stalls HTTP/1.1\r\nhost: x\r\n\r\n"
+        writer.write(question)
+        await _answer(reader)
+        until = time.perf_counter() + STALL_SECONDS
+        while time.perf_counter() < until:
+            await _latencies(port, 20)
+            await asyncio.sleep(0.01)
+        writer.write(question)
+        late: list[float] = json.loads(await _answer(reader))
+        writer.close()
+        return late
+
+    return float(np.quantile(asyncio.run(loaded()), 0.999))
+
+
+def _large_seconds(port: int) -> float:
+    """One body of 100 MB in."""
+    head = b"POST /large HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % LARGE_BYTES
+    chunk = bytes(1 << 20)
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        before = time.perf_counter()
+        connection.sendall(head)
+        for _ in range(LARGE_BYTES >> 20):
+            connection.sendall(chunk)
+        if b"200 OK" not in connection.recv(1 << 16):
+            raise RuntimeError("the large body was refused")
+        return time.perf_counter() - before
+
+
+def _peak_growth(process: psutil.Process, post: Callable[[], object]) -> float:
+    """Bytes that the peak of resident memory of *process* grew by while *post* ran."""
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    before = process.memory_info().rss
+    post()
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) << 10
+    return float(peak - before)
+
+
+def _row(name: str, figures: list[float], goal: float, unit: str = "") -> bool:
+    """Print one line; whether the goal was met in any round."""
+    middle, low, high = statistics.median(figures), min(figures), max(figures)
+    verdict = "met" if middle <= goal else "unsure" if low <= goal else "MISSED"
+    print(
+        f"{name:44} {middle:9.3f} {low:9.3f} {high:9.3f} {goal:8.2f} {unit:5} {verdict}", flush=True
+    )
+    return low <= goal
+
+
+def _alternating(measure: Callable[[int], float], ports: dict[str, int]) -> dict[str, list[float]]:
+    figures: dict[str, list[float]] = {name: [] for name in ports}
+    for number in range(ROUNDS):
+        for name in list(ports) if number % 2 else reversed(list(ports)):
+            figures[name].append(measure(ports[name]))
+    return figures
+
+
+def _ratios(ours: list[float], bare: list[float]) -> list[float]:
+    return [one / other for one, other in zip(ours, bare, strict=True)]
+
+
+def main() -> int:
+    print(f"{'what':44} {'median':>9} {'least':>9} {'most':>9} {'at most':>8}")
+    fine = []
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(_agent(directory))
+        path = directory / "agent.sock"
+        servers = {
+            name: stack.enter_context(_server(where, path))
+            for name, where in (("bare", ""), ("agent", "agent"), ("process", "process"))
+        }
+        # A second one that is bare: what two equal servers differ by is the noise of this machine.
+        servers["bare again"] = stack.enter_context(_server("", path))
+        ports = {name: port for name, (_, port) in servers.items()}
+        for port in ports.values():
+            asyncio.run(_latencies(port, 500))
+        p99 = _alternating(_p99_us, ports)
+        for name, goal in (("agent", 1.15), ("process", 1.25)):
+            fine.append(
+                _row(f"p99, profiled in the {name} / bare", _ratios(p99[name], p99["bare"]), goal)
+            )
+        _row("p99, bare again / bare (noise)", _ratios(p99["bare again"], p99["bare"]), 1.0)
+        rates = _alternating(_requests_a_second, ports)
+        print(f"a request of the bare server takes {1e6 / max(rates['bare']):.0f} us at saturation")
+        for name in ("agent", "bare again"):
+            lost = [100 * (1 - ratio) for ratio in _ratios(rates[name], rates["bare"])]
+            met = _row(f"throughput lost, {name}", lost, 8.0, "%")
+            fine += [met] * (name == "agent")
+        del ports["process"], ports["bare again"]
+        seconds = _alternating(_large_seconds, ports)
+        slower = [100 * (1 - 1 / ratio) for ratio in _ratios(seconds["agent"], seconds["bare"])]
+        fine.append(_row("throughput of 100 MB in, lost", slower, 2.0, "%"))
+        growth = {}
+        for name in ports:
+            process, port = servers[name]
+            growth[name] = [
+                _peak_growth(process, partial(_large_seconds, port)) for _ in range(ROUNDS)
+            ]
+        more = (statistics.median(growth["agent"]) - statistics.median(growth["bare"])) / CAP_BYTES
+        fine.append(_row("memory of 100 MB in, more than bare", [more], 2.0, "caps"))
+    fine += _stalls()
+    return 0 if all(fine) else 1
+
+
+def _stalls() -> list[bool]:
+    """With an agent that is of no use: what the loop of the server is late by, more than bare."""
+    fine = []
+    for state in ("absent", "stopped", "garbage"):
+        with ExitStack() as stack:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            path = directory / "agent.sock"
+            process = stack.enter_context(_agent(directory)) if state == "stopped" else None
+            if state == "garbage":
+                stack.enter_context(_garbage(path))
+            ports = {
+                name: stack.enter_context(_server(where, path))[1]
+                for name, where in (("bare", ""), ("agent", "agent"))
+            }
+            for port in ports.values():
+                asyncio.run(_latencies(port, 200))
+            if process is not None:
+                process.suspend()
+            added = [_stall_ms(ports["agent"]) - _stall_ms(ports["bare"]) for _ in range(3)]
+            fine.append(_row(f"stall of the loop at p99.9, agent {state}", added, 5.0, "ms"))
+    return fine

@@ -1,0 +1,393 @@
+"""`nilometer.observe`: a predict function is observed by itself, with or without a server.
+
+Around a function, plain or `async`, it takes arguments as inputs and what is returned as outputs. In a
+request that is observed already they join its observation, as if `nilometer.log` had been given
+them; anywhere else - a batch job, a consumer of a queue, a server that nothing else observes - each
+call is an observation of its own, with its latency and outcome, and without any body.
+
+Names follow those of bodies: ``predict(row)`` with a mapping, a data frame, a dataclass or a pydantic
+model has an input for each key; ``predict(amount, age)`` has `input.amount` and `input.age`; an
+array of shape (rows, 4) has ``.0`` to ``.3``; what is returned without names is `output.value`.
+"""
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Token
+from functools import wraps
+from random import random
+from time import perf_counter, time_ns
+from typing import Any, ParamSpec, TypeVar, overload
+
+import msgspec
+
+from nilometer.capture.guard import Guard
+from nilometer.capture.pack import Rest
+from nilometer.capture.settings import PREFIX, CaptureSettings
+from nilometer.capture.values import MAX_NAMES, MAX_VALUES, Holder, Noted, current, log, plain
+from nilometer.capture.worker import Worker
+from nilometer.errors import ConfigError
+from nilometer.reasons import Outcome
+from nilometer.settings import checked, given
+
+METHOD = "CALL"  # stands where HTTP has its method
+INPUT, OUTPUT, VALUE = "input", "output", "value"
+MAX_DEPTH = 4  # of nested mappings that become dotted names
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("nilometer.capture")
+
+_SCALARS = frozenset((bool, int, float, str, type(None)))
+_OK, _EXCEPTION = Outcome.OK.value, Outcome.EXCEPTION.value
+_CLIENT_LEFT = Outcome.CLIENT_LEFT.value
+
+
+@overload
+def observe(function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def observe(
+    *, inputs: Iterable[str] | None = None, **options: Any
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def observe(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    inputs: Iterable[str] | None = None,
+    **options: Any,
+) -> Any:
+    """Observe a predict function: ``@observe``, or ``@observe(entity="fraud-scorer")``.
+
+    Args:
+        function: Plain or `async`; what it returns and raises is never touched.
+        inputs: Names of the parameters that are inputs; by default all but `self` and `cls`.
+        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``. With any, each call
+            is an observation of its own, in a request, too. Where no entity is named, calls outside
+            a request are not observed.
+
+    Raises:
+        ConfigError: If an option is wrong.
+        TypeError: If *function* is a generator: it has not predicted when it returns.
+    """
+    recorder = Recorder.of(options) if options else None
+
+    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator: call `nilometer.log` in it")
+        names = Arguments(function, None if inputs is None else frozenset(inputs))
+        make = _observed_async if inspect.iscoroutinefunction(function) else _observed
+        return make(function, names, recorder)
+
+    return around if function is None else around(function)
+
+
+class Arguments:
+    """Which arguments of a function are inputs, and how they are called."""
+
+    __slots__ = ("_only", "_positional", "single")
+
+    def __init__(self, function: Callable[..., Any], inputs: frozenset[str] | None) -> None:
+        parameters = inspect.signature(function).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        names = [one.name for one in parameters if one.kind in kinds]
+        skipped = {"self", "cls"} & set(names[:1])
+        wanted = [
+            one.name
+            for one in parameters
+            if one.name not in skipped and (inputs is None or one.name in inputs)
+        ]
+        self._positional = tuple(name if name in wanted else "" for name in names)
+        self._only = inputs
+        # Where the one input is first of all arguments, nothing need be bound.
+        self.single = wanted[0] if len(wanted) == 1 else ""
+
+    def taken(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of one call by name."""
+        taken = {
+            name: value for name, value in zip(self._positional, positional, strict=False) if name
+        }
+        if named:
+            only = self._only
+            taken.update(named if only is None else {k: named[k] for k in named.keys() & only})
+        return taken
+
+    def columns(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of one call as columns, copied: they may change under us."""
+        taken = self.taken(positional, named)
+        if len(taken) == 1 and self.single:
+            ((name, value),) = taken.items()
+            return columns(name, value)
+        if _SCALARS.issuperset(map(type, taken.values())):
+            return taken
+        found: dict[str, Any] = {}
+        for name, value in taken.items():
+            _add(found, name, value)
+        return found
+
+
+def columns(name: str, value: Any) -> dict[str, Any]:
+    """*value* as columns: its own names where it has some, else *name*. At most 256."""
+    if type(value) is dict and len(value) <= MAX_NAMES:
+        copied = value.copy()
+        if _SCALARS.issuperset(map(type, copied.values())):
+            return copied
+    found: dict[str, Any] = {}
+    named = _named(value)
+    if named is None:
+        _add(found, name, value)
+    else:
+        for key, cells in named.items():
+            _add(found, str(key), cells)
+    return found
+
+
+def _add(found: dict[str, Any], name: str, value: Any, depth: int = 1) -> None:
+    """Add *value* to the columns *found*, in as many as it has names or places."""
+    if len(found) >= MAX_NAMES:
+        return
+    named = _named(value) if depth < MAX_DEPTH else None
+    if named is not None:
+        for key, cells in named.items():
+            _add(found, f"{name}.{key}", cells, depth + 1)
+        return
+    to_list = getattr(value, "to_list", None)  # pandas, polars
+    found[name] = plain(to_list() if to_list is not None else value)
+
+
+def _named(value: Any) -> Mapping[Any, Any] | None:
+    """The columns of what has several, by name or place; None for what is one column."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return None
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(value, "model_dump"):  # pydantic
+        dumped: Mapping[str, Any] = value.model_dump()
+        return dumped
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    shape = getattr(value, "shape", None)
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):  # pandas, polars
+        return {name: value[name] for name in list(value.columns)[:MAX_NAMES]}
+    if isinstance(shape, tuple) and len(shape) == 2:  # a matrix, of rows
+        return {at: value[:, at] for at in range(min(shape[1], MAX_NAMES))}
+    if isinstance(value, list | tuple) and value:
+        return _of_rows(value[:MAX_VALUES])
+    return None
+
+
+def _of_rows(rows: Any) -> dict[Any, list[Any]] | None:
+    """Columns of a list of mappings, or of lists of one length."""
+    if all(isinstance(row, Mapping) for row in rows):
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name) for row in rows] for name in list(names)[:MAX_NAMES]}
+    if all(isinstance(row, list | tuple) for row in rows):
+        width = len(rows[0])
+        if width and all(len(row) == width for row in rows):
+            return {at: [row[at] for row in rows] for at in range(min(width, MAX_NAMES))}
+    return None
+
+
+class _Call:
+    """One call while it is under way: what `nilometer.log` and `label` find."""
+
+    __slots__ = ("noted", "worker")
+    noted: Noted | None
+    worker: Worker
+
+
+class Recorder:
+    """Makes observations of calls. Any thread may.
+
+    Args:
+        settings: Of the entity; without bodies whatever they say.
+    """
+
+    _of: dict[bytes, "Recorder"] = {}  # noqa: RUF012  one worker for equal settings
+    _lock = threading.Lock()
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        self.worker = Worker(settings, Guard())
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Recorder | None":
+        """The recorder of these options; None where no entity is named.
+
+        Raises:
+            ConfigError: If one is wrong.
+        """
+        raw = given(CaptureSettings, prefix=PREFIX) | dict(options) | {"capture": "values"}
+        if "entity" not in raw:
+            return None
+        settings = checked(CaptureSettings, raw)
+        key = msgspec.msgpack.encode(settings)
+        with cls._lock:
+            found = cls._of.get(key)
+            if found is None:
+                found = cls._of[key] = cls(settings)
+            return found
+
+    def record(
+        self,
+        path: str,
+        arrival_ns: int,
+        latency: float,
+        outcome: str,
+        noted: Noted | None,
+        inputs: dict[str, Any],
+        outputs: dict[str, Any],
+    ) -> None:
+        """Offer one call."""
+        worker = self.worker
+        share = worker.share
+        if share < 1.0 and random() >= share:  # noqa: S311  no secret
+            share = -share
+            inputs, outputs = {}, {}
+        if noted is None:
+            noted = Noted()
+        values = noted.values
+        values[INPUT], values[OUTPUT] = inputs, outputs
+        worker.sink.offer(
+            worker.packer.pack(
+                *(arrival_ns, latency, 0, outcome, METHOD, path, (), (), None, None),
+                worker.in_flight,
+                Rest(0, 0, 0.0, None, noted, None, share),
+            )
+        )
+
+
+_default: list[Recorder | None] = []  # what ``NILOMETER_*`` ask for, once it was looked at
+
+
+def default_recorder() -> Recorder | None:
+    """The recorder of functions without options; None where no entity is named, or wrongly."""
+    if not _default:
+        found = None
+        try:
+            found = Recorder.of({})
+        except ConfigError as error:
+            logger.error("settings refused", extra={"reason": str(error)})  # noqa: TRY400
+        _default.append(found)
+    return _default[0]
+
+
+class _Begun:
+    """A call that is observed: what is known of it before the function runs."""
+
+    __slots__ = ("arrival_ns", "call", "inputs", "recorder", "started", "token")
+
+    def __init__(self, recorder: Recorder | None, inputs: dict[str, Any]) -> None:
+        self.recorder = recorder
+        self.inputs = inputs
+        self.token: Token[Holder | None] | None = None
+        if recorder is not None:
+            worker = recorder.worker
+            self.call = call = _Call()
+            call.noted, call.worker = None, worker
+            worker.in_flight += 1
+            if worker.notes:
+                self.token = current.set(call)
+            self.arrival_ns = time_ns()
+            self.started = perf_counter()
+
+    def end(self, path: str, outcome: str, result: Any) -> None:
+        """The function has returned *result*, or raised; never raises itself."""
+        recorder = self.recorder
+        if recorder is None:  # in a request that is observed by itself: it is told there
+            if outcome == _OK:
+                log(**_flat(INPUT, self.inputs), **_flat(OUTPUT, columns(VALUE, result)))
+            return
+        worker = recorder.worker
+        try:
+            latency = perf_counter() - self.started
+            worker.in_flight -= 1
+            if self.token is not None:
+                current.reset(self.token)
+            outputs = columns(VALUE, result) if outcome == _OK else {}
+            recorder.record(
+                path, self.arrival_ns, latency, outcome, self.call.noted, self.inputs, outputs
+            )
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+
+
+def _begin(
+    recorder: Recorder | None,
+    arguments: Arguments,
+    positional: tuple[Any, ...],
+    named: Mapping[str, Any],
+) -> _Begun | None:
+    """What is noted of a call before it; None where it is not observed."""
+    joined = None
+    try:
+        if recorder is None:
+            joined = current.get()
+            recorder = default_recorder() if joined is None else None
+        if recorder is not None:
+            if not (recorder.worker.live or recorder.worker.revive()):
+                return None
+        elif joined is None:
+            return None
+        return _Begun(recorder, arguments.columns(positional, named))
+    except Exception as error:  # monitoring must never fail a prediction
+        worker = getattr(recorder or joined, "worker", None)
+        if worker is not None:
+            worker.note(error, lost=int(recorder is not None))
+        return None
+
+
+def _observed(
+    function: Callable[..., Any], arguments: Arguments, recorder: Recorder | None
+) -> Callable[..., Any]:
+    path = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def observed(*positional: Any, **named: Any) -> Any:
+        begun = _begin(recorder, arguments, positional, named)
+        if begun is None:
+            return function(*positional, **named)
+        try:
+            result = function(*positional, **named)
+        except BaseException:
+            begun.end(path, _EXCEPTION, None)
+            raise
+        begun.end(path, _OK, result)
+        return result
+
+    return observed
+
+
+def _observed_async(
+    function: Callable[..., Any], arguments: Arguments, recorder: Recorder | None
+) -> Callable[..., Any]:
+    path = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    async def observed(*positional: Any, **named: Any) -> Any:
+        begun = _begin(recorder, arguments, positional, named)
+        if begun is None:
+            return await function(*positional, **named)
+        try:
+            result = await function(*positional, **named)
+        except asyncio.CancelledError:
+            begun.end(path, _CLIENT_LEFT, None)
+            raise
+        except BaseException:
+            begun.end(path, _EXCEPTION, None)
+            raise
+        begun.end(path, _OK, result)
+        return result
+
+    return observed
+
+
+def _flat(role: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{role}.{name}": value for name, value in named.items()}
