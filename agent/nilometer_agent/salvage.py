@@ -28,15 +28,21 @@ Row = tuple[str, tuple[Any, ...]]
 
 
 def salvage(database: Path) -> Iterator[Row]:
-    """(table, (id, columns)) of every sound row in *database* and its log, each once."""
+    """(table, (id, columns)) of every sound row in *database* and its log, each once.
+
+    By table and id, as they were put: what is shipped goes oldest first, and the collector is told
+    with each call that nothing older will come.
+    """
     pages = _pages(database)
-    seen: set[tuple[str, int]] = set()
+    places: dict[tuple[str, int], tuple[int, int]] = {}
     for number in sorted(pages):
-        for row in _rows_of(number, pages):
-            place = (row[0], row[1][0])
-            if place not in seen:
-                seen.add(place)
-                yield row
+        for index, (table, row) in _rows_of(number, pages):
+            places.setdefault((table, row[0]), (number, index))
+    for _, (number, index) in sorted(places.items()):
+        # Read again, not kept: an outbox may be larger than the memory an agent should take.
+        found = _row_at(number, index, pages)
+        if found is not None:
+            yield found
 
 
 def _pages(database: Path) -> Mapping[int, bytes]:
@@ -94,26 +100,40 @@ def _summed(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int
     return one, two
 
 
-def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[Row]:
+def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[tuple[int, Row]]:
+    """The sound rows of a page, and at which of its cells each stands."""
     page = pages[number]
-    start = HEADER_BYTES if number == 1 else 0
+    start = _content_of(number)
     if page[start] != LEAF:
         return
     cells = int.from_bytes(page[start + 3 : start + 5], "big")
     for index in range(min(cells, (PAGE_BYTES - start - 8) // 2)):
-        at = start + 8 + 2 * index
-        try:
-            identity, columns = _cell(page, int.from_bytes(page[at : at + 2], "big"), pages)
-        except (IndexError, ValueError, KeyError, struct.error):
+        row = _row_at(number, index, pages)
+        if row is not None:
+            yield index, row
+
+
+def _row_at(number: int, index: int, pages: Mapping[int, bytes]) -> Row | None:
+    """The row of a cell; None where there is none, or none that is what was stored."""
+    page = pages[number]
+    at = _content_of(number) + 8 + 2 * index
+    try:
+        identity, columns = _cell(page, int.from_bytes(page[at : at + 2], "big"), pages)
+    except (IndexError, ValueError, KeyError, struct.error):
+        return None
+    # The id is a column without content in the record; the checksum comes after it.
+    for table, names in TABLES.items():
+        if len(columns) != len(names) + 2:
             continue
-        # The id is a column without content in the record; the checksum comes after it.
-        for table, names in TABLES.items():
-            if len(columns) != len(names) + 2:
-                continue
-            crc, *values = columns[1:]
-            if intact(table, identity, crc, values):
-                yield table, (identity, *values)
-                break
+        crc, *values = columns[1:]
+        if intact(table, identity, crc, values):
+            return table, (identity, *values)
+    return None
+
+
+def _content_of(number: int) -> int:
+    """Where the content of a page begins: the first one has the file's header before it."""
+    return HEADER_BYTES if number == 1 else 0
 
 
 def _cell(page: bytes, at: int, pages: Mapping[int, bytes]) -> tuple[int, list[Any]]:

@@ -383,6 +383,17 @@ def test_hostile_messages_end_their_own_stream_only(
         assert [answer.sequence for answer in answers] == [1]
 
 
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(agent: Agent) -> None:
+    with channel_to(agent) as channel:
+        call = channel.stream_stream(
+            "/nilometer.v1.AgentService/Capture", raw, CaptureAcknowledgement.FromString
+        )
+        bomb = bytes(48 << 20)  # fifty thousand bytes on the wire
+        with pytest.raises(grpc.RpcError) as refused:
+            list(call(iter([bomb]), timeout=20, compression=grpc.Compression.Gzip))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 def test_a_worker_that_is_refused_tells_why_and_does_not_hammer(
     agent: Agent, caplog: pytest.LogCaptureFixture
 ) -> None:

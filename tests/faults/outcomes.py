@@ -21,18 +21,21 @@ class Outcome:
         lost: Acknowledged, and neither shipped before nor held now.
         doubled: Held as two things, or held again as something else after it was shipped.
         invented: Held, and nobody's payload.
+        disordered: Rows that stand behind a later one of their epoch: the collector is told that
+            nothing before the first row of a call will come, and would take them for old ones.
         held: Payloads that the buffer has now.
     """
 
     lost: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
     invented: list[str] = field(default_factory=list)
+    disordered: list[int] = field(default_factory=list)
     held: set[int] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.doubled or self.invented)
+        return not (self.lost or self.doubled or self.invented or self.disordered)
 
 
 def notes(lines: Iterable[str]) -> dict[str, set[int]]:
@@ -55,9 +58,15 @@ def opened(directory: Path, acknowledged: dict[str, set[int]], max_bytes: int) -
     buffer = Buffer(directory / "agent.db", SteppedClock(), counters, max_bytes=max_bytes)
     try:
         held: Counter[int] = Counter()
+        newest: dict[bytes, int] = {}  # by epoch
         for table, row in list(buffer._ledger.everything()):
             if table not in {"outbox", "partials"}:
                 continue
+            if table == "outbox":
+                _, epoch, sequence, *_ = row
+                if sequence < newest.get(epoch, 0):
+                    outcome.disordered.append(sequence)
+                newest[epoch] = max(newest.get(epoch, 0), sequence)
             number = oracle.number_of(row[-1])
             if number is None:
                 outcome.invented.append(repr(row[-1][:20]))

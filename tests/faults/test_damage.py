@@ -9,11 +9,16 @@ from pathlib import Path
 
 from faults import oracle, outcomes
 from faults.test_full import fill
+from faults.test_outage import MemoryCollector, a_payload
 
+from nilometer.labels import Labels
 from nilometer.testing import SteppedClock
-from nilometer_agent.buffer import Buffer
+from nilometer.window import Window
+from nilometer_agent.buffer import Buffer, Closing, NewRow, WindowKey
+from nilometer_agent.counters import Counters
 from nilometer_agent.ledger import PAGE_BYTES
 from nilometer_agent.salvage import salvage
+from nilometer_agent.ship import Shipper
 
 ROWS = 400
 OPEN_SECONDS = 5.0
@@ -123,6 +128,7 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
         told = (seed, number, mutate.__name__, victim.name)
         assert not outcome.invented, (told, outcome.invented)
         assert not outcome.doubled, (told, outcome.doubled)
+        assert not outcome.disordered, (told, outcome.disordered)
         assert not outcome.held & acknowledged["S"], (told, "came back")
         sound += len(whole)
         saved += len(whole & outcome.held)
@@ -146,3 +152,28 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
 
 def test_what_is_sound_in_a_damaged_file_is_saved_and_nothing_else(tmp_path: Path) -> None:
     print(mutations(tmp_path, seed=1, count=108))
+
+
+def test_the_collector_takes_all_that_was_saved(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db", SteppedClock(), max_bytes=8 << 20)
+    draw = random.Random(1)
+    samples = [a_payload(draw) for _ in range(2000)]  # more than go with one call
+    for _ in range(2):  # the second time on pages that are free: not in their order
+        while buffer.queued():
+            buffer.acknowledge(buffer.oldest(100, 1 << 20)[0], {})
+        for number in range(0, len(samples), 100):
+            rows = [NewRow("sample", sample, 1) for sample in samples[number : number + 100]]
+            key = WindowKey("faults", Labels.of(), Window(number * 60, number * 60 + 60))
+            assert buffer.close_windows([Closing(key, [], rows)], buffer.generation)
+            buffer.settle()
+    buffer.close()
+    spoil_page_one(tmp_path / "agent.db", draw)
+    counters = Counters()
+    again = Buffer(tmp_path / "agent.db", SteppedClock(), counters, max_bytes=8 << 20)
+    assert counters.snapshot()["recoveries"] == 1
+    collector = MemoryCollector()
+    shipper = Shipper("pod-1", b"i" * 16, again, collector, counters, SteppedClock())
+    while shipper.ship_once():
+        pass
+    assert (collector.rows, collector.repeated) == (len(samples), 0)
+    again.close()

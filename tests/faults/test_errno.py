@@ -66,6 +66,7 @@ def refusals(zygote: Zygote, directory: Path, *, seed: int, runs: int) -> str:
         dropped = counted["rows_dropped_for_space"]
         assert not outcome.doubled, (told[number], outcome)
         assert not outcome.invented, (told[number], outcome)
+        assert not outcome.disordered, (told[number], outcome)
         assert len(outcome.lost) == dropped, (told[number], dropped, outcome)
         counts.update(counted)
         shutil.rmtree(home)

@@ -116,6 +116,36 @@ def own_data_stop_before(directory: Path) -> int:
     return dropped
 
 
+def read_only(directory: Path) -> int:
+    """An agent starts on a disk that is mounted read-only; rows that were shipped from there."""
+    with small_disk(directory / "readonly") as disk:
+        buffer = Buffer(disk / "agent.db", SteppedClock(), max_bytes=4 << 20)
+        number = fill(buffer, 0, 100)
+        buffer.close()
+        remount(disk, "ro")
+        clock, counters = SteppedClock(), Counters()
+        buffer = Buffer(disk / "agent.db", clock, counters, max_bytes=4 << 20)
+        assert not buffer.durable
+        shipped = drained(buffer)  # what can be read goes on its way
+        assert shipped == list(range(number))
+        number = fill(buffer, number, 100)
+        remount(disk, "rw")
+        clock.step(10.0)
+        buffer.tend()
+        assert buffer.durable
+        shipped += drained(buffer)  # the collector knows the first hundred
+        assert set(shipped) == set(range(number))
+        counted = counters.snapshot()
+        assert (counted["returns_to_disk"], counted["rows_dropped_for_space"]) == (1, 0)
+        buffer.close()
+    return len(shipped)
+
+
+def remount(disk: Path, how: str) -> None:
+    """Mount it again, ``ro`` or ``rw``."""
+    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+
+
 def limited(zygote: Zygote, directory: Path, *, seed: int) -> int:
     """A file may not grow: what a full disk is for those who may not mount one; rows dropped."""
     home, notes = directory / "d", directory / "n"
@@ -149,6 +179,7 @@ def full_disks(zygote: Zygote, directory: Path, *, seed: int) -> str:
     if os.geteuid() == 0:
         found["our own data"] = own_data_stop_before(directory)
         found["a neighbour"] = neighbour_fills_it(directory)
+        read_only(directory)
     skipped = "" if len(found) == 3 else "; small disks skipped: they need root and mounts"
     assert sum(found.values()) > 0
     told = ", ".join(f"{name} {count}" for name, count in found.items())
@@ -168,6 +199,11 @@ def test_a_neighbour_fills_the_disk(tmp_path: Path) -> None:
 @needs_root
 def test_our_own_data_never_fill_the_disk(tmp_path: Path) -> None:
     assert own_data_stop_before(tmp_path) > 0
+
+
+@needs_root
+def test_an_agent_on_a_read_only_disk_ships_what_is_there_and_loses_nothing(tmp_path: Path) -> None:
+    assert read_only(tmp_path) > 0
 
 
 def test_a_limit_of_the_files_size_is_a_full_disk_too(zygote: Zygote, tmp_path: Path) -> None:

@@ -36,16 +36,31 @@ GROWTH_BYTES = 48 << 20
 
 
 class MemoryCollector:
-    """Takes rows as the real one does, in memory."""
+    """Takes rows as the real one does, in memory: each once, and none below what is said to be held.
+
+    Attributes:
+        sequences: Of the rows that were taken, as they came, by epoch.
+        rows: How many were taken.
+        repeated: How many were not, because they came before or never would.
+    """
 
     def __init__(self) -> None:
         self.sequences: dict[bytes, list[int]] = {}
-        self.rows = 0
+        self.rows = self.repeated = 0
+        self._marks: Counter[bytes] = Counter()
 
     def Ship(self, request: ShipRequest, timeout: float) -> ShipReply:
         assert timeout > 0
-        self.sequences.setdefault(request.epoch, []).extend(row.sequence for row in request.rows)
-        self.rows += len(request.rows)
+        taken = self.sequences.setdefault(request.epoch, [])
+        known = set(taken)
+        for row in request.rows:
+            if row.sequence <= self._marks[request.epoch] or row.sequence in known:
+                self.repeated += 1
+                continue
+            taken.append(row.sequence)
+            self.rows += 1
+        mark = self._marks[request.epoch]
+        self._marks[request.epoch] = max(mark, request.oldest_held - 1)
         return ShipReply()
 
     def GetPlan(self, request: Any, timeout: float) -> Any:
@@ -106,7 +121,7 @@ def away(directory: Path, *, seed: int, hours: int) -> str:
     while shipper.ship_once():
         pass
     seconds = time.monotonic() - started
-    assert collector.rows == rows
+    assert (collector.rows, collector.repeated) == (rows, 0)
     assert all(found == sorted(set(found)) for found in collector.sequences.values())
     assert len(collector.sequences) == restarts + bool(hours * 60 % 360)
     rate = rows / seconds
