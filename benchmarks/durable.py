@@ -90,9 +90,15 @@ def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[b
     )
 
 
-def round_of(  # noqa: C901  five small functions, one after another
-    taken: list[Commit], folder: Path
-) -> list[tuple[float, float]]:
+def closings_of(one: Commit, payloads: list[list[bytes]]) -> list[Closing]:
+    """Each window of *one* commit with its rows."""
+    return [
+        Closing(key, (), [NewRow("sample", payload) for payload in of_window])
+        for (key, _), of_window in zip(one, payloads, strict=True)
+    ]
+
+
+def round_of(taken: list[Commit], folder: Path) -> list[tuple[float, float]]:
     """The times of `NAMES`, on files of their own."""
     encoded, rows = in_bytes(taken)
     buffer = Buffer(folder / "agent.db")
@@ -114,11 +120,7 @@ def round_of(  # noqa: C901  five small functions, one after another
 
     def of_rows() -> None:
         for one, payloads in zip(taken, rows, strict=True):
-            closings = [
-                Closing(key, (), [NewRow("sample", payload) for payload in of_window])
-                for (key, _), of_window in zip(one, payloads, strict=True)
-            ]
-            buffer.close_windows(closings, buffer.generation)
+            buffer.close_windows(closings_of(one, payloads), buffer.generation)
 
     def bare_of_rows() -> None:
         for payloads in rows:

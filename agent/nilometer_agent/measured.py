@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from nilometer.alert import AlerterKind, Evaluation, Verdict
 from nilometer.capture.observation import Observation
 from nilometer.clock import Clock
-from nilometer.export.contents import distribution_of, quantiles_of
+from nilometer.export.contents import distribution_of, quantiles_of, scores_of
 from nilometer.export.genai import genai, operation_of
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
@@ -26,7 +26,7 @@ from nilometer.export.series import (
     attributes_of,
 )
 from nilometer.labels import Labels
-from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample
+from nilometer.profile import FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer.profile.service import magnitudes
 from nilometer.reasons import Outcome
 from nilometer.telemetry import (
@@ -59,6 +59,7 @@ from nilometer.telemetry import (
     OUTBOX_ROWS,
     OUTCOME,
     PIPELINE_CALLS,
+    PREDICTED,
     QUANTILE,
     REASON,
     REQUEST_DURATION,
@@ -67,6 +68,7 @@ from nilometer.telemetry import (
     RESPONSE_SIZE,
     RPC_METHOD,
     RPC_SYSTEM,
+    SCORE_VALUE,
     SOURCE,
     STATUS_CODE,
     SUMMARY,
@@ -163,8 +165,9 @@ class Measured:
                 content = sample.content
                 if isinstance(content, FeatureProfile):
                     self._feature(sample, content, at)
-                    continue
-                if isinstance(content, ServiceProfile):
+                elif isinstance(content, ScoreProfile):
+                    self._scores(sample, content, at)
+                else:
                     if not here:
                         self._profiled(sample, content, at)
                     self._cover(sample, at)
@@ -238,6 +241,11 @@ class Measured:
         if token:
             told = {**_model(sample.entity, "chat"), GEN_AI_TOKEN_TYPE: token}
             self.series.merge(GEN_AI_TOKENS, _with(at, told), distribution)
+
+    def _scores(self, sample: SummarySample, scores: ScoreProfile, at: Attributes) -> None:
+        here = _with(at, {SUMMARY: sample.summary})
+        for predicted, binned in scores_of(scores).items():
+            self.series.merge(SCORE_VALUE, _with(here, {PREDICTED: predicted}), binned)
 
     def _window(self, sample: SummarySample, feature: FeatureProfile, now: float) -> None:
         at = _with(where(sample.entity, sample.labels), {SUMMARY: sample.summary})

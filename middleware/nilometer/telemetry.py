@@ -22,6 +22,7 @@ REASON = "nilometer.reason"
 ALERTER = "nilometer.alerter"
 MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
+PREDICTED = "nilometer.predicted"  # the class that a score was given for
 SOURCE = "nilometer.source"  # of an edge of the pipeline
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
@@ -45,7 +46,7 @@ class Instrument(Enum):
     COUNTER = "counter"  # monotonic sum
     UP_DOWN_COUNTER = "updowncounter"  # sum that may fall
     GAUGE = "gauge"  # the newest value stands
-    HISTOGRAM = "histogram"  # exponential over OTLP, classic for Prometheus
+    HISTOGRAM = "histogram"  # over OTLP exponential, or explicit on `edges`; classic for Prometheus
 
 
 class Exporter(Enum):
@@ -69,6 +70,8 @@ class Metric:
         exporter: Who sends it.
         bounds: HISTOGRAM: upper bounds of the classic buckets as exponents of two, ascending;
             empty takes what the values need.
+        edges: HISTOGRAM: bounds of explicit buckets, ascending; empty makes it exponential. A value
+            equal to an edge counts above it, as in the stored bins.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Metric:
     attributes: tuple[str, ...] = ()
     exporter: Exporter = Exporter.AGENT
     bounds: tuple[int, ...] = ()
+    edges: tuple[float, ...] = ()
 
     @property
     def prometheus(self) -> str:
@@ -99,6 +103,8 @@ def sanitised(name: str) -> str:
 
 SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
+# Of probabilities: each is an edge of the stored bins, whatever the thresholds.
+PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 _REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)
 _FEATURE = (ENTITY, SUMMARY)
@@ -164,6 +170,14 @@ FEATURE_VALUE = Metric(
     unit="{value}",
     about="Finite values of a feature, in its own unit.",
     attributes=_FEATURE,
+)
+SCORE_VALUE = Metric(
+    name="nilometer.score.value",
+    instrument=Instrument.HISTOGRAM,
+    unit="1",
+    about="Predicted probabilities, by predicted class; one equal to a bound counts above it.",
+    attributes=(*_FEATURE, PREDICTED),
+    edges=PROBABILITIES,
 )
 FEATURE_QUANTILE = Metric(
     name="nilometer.feature.quantile",
@@ -331,6 +345,7 @@ METRICS: tuple[Metric, ...] = (
     REQUESTS,
     OBSERVATIONS,
     FEATURE_VALUE,
+    SCORE_VALUE,
     FEATURE_QUANTILE,
     FEATURE_MISSING,
     FEATURE_CELLS,

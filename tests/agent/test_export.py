@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import msgspec
+import numpy as np
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -33,9 +34,11 @@ from nilometer.profile import (
     FeatureProfile,
     FeatureSpec,
     Profile,
+    ScoreProfile,
     ServiceProfile,
     SummarySample,
 )
+from nilometer.telemetry import PROBABILITIES
 from nilometer.testing import SteppedClock, amounts
 from nilometer.window import Window
 from nilometer_agent.counters import Counters
@@ -157,6 +160,48 @@ def test_delta_temporality_sends_what_came_since(receiver: GrpcReceiver) -> None
     assert points[0].sum == 3.0
     assert not points[1].HasField("sum")
     assert sum(points[1].negative.bucket_counts) == 1
+    out.exports.stop(1.0)
+
+
+SCORES = [0.0, 0.009, 0.01, 0.499, 0.5, 0.97, 1.0]  # one equal to a bound counts above it
+
+
+def scored(scores: list[float]) -> list[SummarySample]:
+    profile = ScoreProfile((0.25, 0.5))
+    profile.observe(np.array(scores), ["yes"] * len(scores))
+    profile.observe(np.array(scores), ["no"] * len(scores))
+    return [
+        SummarySample(
+            entity="tested",
+            summary="output.score.scores",
+            labels=LABELS,
+            window=WINDOW,
+            coverage=Coverage(profiled=2 * len(scores)),
+            content=profile,
+        )
+    ]
+
+
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_scores_are_told_on_edges_of_their_bins(temporality: str, receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url, otlp_temporality=temporality)
+    for _ in range(2):
+        out.exports.committed(scored(SCORES), [])
+        assert out.send()
+    for number, request in enumerate(receiver.requests, 1):
+        metric = metrics_of(request)["nilometer.score.value"]
+        points = {attributes(p)["nilometer.predicted"]: p for p in metric.histogram.data_points}
+        twice = 2 * (number if temporality == "cumulative" else 1)  # of two true classes each
+        assert {name: point.count for name, point in points.items()} == {
+            "0": 3 * twice,
+            "1": twice,
+            "2": 3 * twice,
+        }
+        for point in points.values():
+            assert list(point.explicit_bounds) == list(PROBABILITIES)
+        assert list(points["0"].bucket_counts) == [2 * twice, twice, *[0] * 12]
+        assert list(points["2"].bucket_counts) == [*[0] * 7, twice, *[0] * 4, twice, twice]
+        assert points["2"].sum == pytest.approx(2.47 * twice)
     out.exports.stop(1.0)
 
 

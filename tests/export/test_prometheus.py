@@ -17,9 +17,16 @@ from nilometer.errors import ConfigError
 from nilometer.export.exports import host_and_port
 from nilometer.export.listen import MetricsServer
 from nilometer.export.prometheus import classic_buckets, exposition
-from nilometer.export.series import Distribution, Exemplar, Family, Point, attributes_of
+from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
 from nilometer.sketch.histogram import ExponentialHistogram
-from nilometer.telemetry import FEATURE_VALUE, METRICS, REQUEST_DURATION, Instrument
+from nilometer.telemetry import (
+    FEATURE_VALUE,
+    METRICS,
+    PROBABILITIES,
+    REQUEST_DURATION,
+    SCORE_VALUE,
+    Instrument,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -112,6 +119,21 @@ def test_exemplars_stand_in_openmetrics_on_their_bucket() -> None:
     assert sample.labels["le"] == "0.25"
     assert sample.exemplar is not None
     assert sample.exemplar.labels["trace_id"] == TRACE.split("-")[1]
+
+
+def test_counts_on_edges_add_up_to_each_bound() -> None:
+    counts = tuple(range(len(PROBABILITIES) + 1))
+    family = Family(SCORE_VALUE, (Point((), Binned(PROBABILITIES, counts, 12.5)),))
+    body, _ = exposition([family], {})
+    (read,) = [
+        one
+        for one in text_string_to_metric_families(body.decode())
+        if one.name == "nilometer_score_value"
+    ]
+    buckets = [(s.labels["le"], s.value) for s in read.samples if s.name.endswith("_bucket")]
+    assert buckets[:2] == [("0.01", 0.0), ("0.05", 1.0)]
+    assert buckets[-1] == ("+Inf", sum(counts))
+    assert [s.value for s in read.samples[-2:]] == [12.5, sum(counts)]
 
 
 def test_promtool_finds_nothing_to_say() -> None:

@@ -102,14 +102,15 @@ def test_the_power_above_is_the_smallest(value: float) -> None:
     assert 2.0 ** (power - 1) < value <= 2.0**power
 
 
-def test_a_profile_that_counts_on_edges_is_estimated_with_every_value() -> None:
-    recorder = FeatureRecorder(FeatureSpec(bounds=Bounds(edges=(0.0, 1.5))))
-    recorder.observe([1.0, 2.0, -3.0, 0.0])
-    feature = recorder.profile()
-    assert feature.numbers.histogram is None
-    found = distribution_of(feature)
-    assert found is not None
-    assert (found.histogram.count, found.histogram.zero_count) == (4, 1)
+def test_a_feature_is_exported_as_it_is_stored_with_a_reference_and_without() -> None:
+    for bounds in (None, Bounds(edges=(0.0, 1.5))):
+        recorder = FeatureRecorder(FeatureSpec(bounds=bounds))
+        recorder.observe([1.0, 2.0, -3.0, 0.0])
+        feature = recorder.profile()
+        found = distribution_of(feature)
+        assert found is not None
+        assert found.histogram == feature.numbers.histogram
+        assert (found.histogram.count, found.histogram.zero_count) == (4, 1)
     assert distribution_of(FeatureProfile()) is None
 
 

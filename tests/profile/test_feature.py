@@ -54,7 +54,7 @@ def assert_accounted(feature: FeatureProfile, cells: int) -> None:
     assert feature.numbers.moments.count + feature.non_finite == types.get("number", 0)
     numbers = feature.numbers
     assert numbers.digest.count == numbers.count
-    assert not (numbers.histogram and numbers.binned)
+    assert (numbers.histogram is not None) == (numbers.count > 0)
     for counts in (numbers.histogram, numbers.binned):
         assert counts is None or counts.count == numbers.count
     strings = types.get("string", 0) + types.get("boolean", 0)

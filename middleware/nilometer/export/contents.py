@@ -1,21 +1,20 @@
 """What a profile gives to a metric: the one place of the exporters that looks into profiles."""
 
-from nilometer.export.series import Distribution
-from nilometer.profile import FeatureProfile
+import numpy as np
+
+from nilometer.export.series import Binned, Distribution
+from nilometer.profile import FeatureProfile, ScoreProfile
+from nilometer.telemetry import PROBABILITIES
 
 QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 
 
 def distribution_of(feature: FeatureProfile) -> Distribution | None:
-    """The finite numbers of a feature; None without any.
-
-    Where the profile counts on the edges of a reference and not by magnitude, the counts are
-    estimated from its t-digest: exact in total, within the digest's rank error in each bucket.
-    """
+    """The finite numbers of a feature as they are stored, bucket for bucket; None without any."""
     numbers = feature.numbers
-    if not numbers.count:
+    if numbers.histogram is None:
         return None
-    return Distribution(numbers.magnitudes(), numbers.moments.mean * numbers.count)
+    return Distribution(numbers.histogram, numbers.moments.mean * numbers.count)
 
 
 def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
@@ -24,3 +23,15 @@ def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
         return {}
     found = feature.numbers.digest.quantile(QUANTILES)
     return {q: float(value) for q, value in zip(QUANTILES, found, strict=True)}
+
+
+def scores_of(scores: ScoreProfile) -> dict[str, Binned]:
+    """Scores by predicted class on `PROBABILITIES`: exact, because each is an edge of the bins."""
+    starts = np.concatenate([[0], np.searchsorted(scores.edges, PROBABILITIES) + 1])
+    found: dict[str, Binned] = {}
+    for (predicted, _), bins in scores.classes.items():
+        counts = tuple(np.add.reduceat(bins.counts, starts).tolist())
+        part = Binned(PROBABILITIES, counts, float(bins.sums.sum()))
+        before = found.get(predicted)
+        found[predicted] = part if before is None else before.merge(part)
+    return found

@@ -39,7 +39,14 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from nilometer.clock import Clock
 from nilometer.export.otlp_settings import DELTA, GRPC, Count, Event, OtlpSettings
 from nilometer.export.resource import VERSION
-from nilometer.export.series import Differences, Distribution, Exemplar, Family, Point
+from nilometer.export.series import (
+    Binned,
+    Differences,
+    Distribution,
+    Exemplar,
+    Family,
+    Point,
+)
 from nilometer.telemetry import Instrument
 
 EXPORT_SECONDS = 5.0  # of one request, the SDK's retries included
@@ -291,6 +298,10 @@ def _metrics(
         data: Any
         temporality = AggregationTemporality.DELTA if delta else AggregationTemporality.CUMULATIVE
         match metric.instrument:
+            case Instrument.HISTOGRAM if metric.edges:
+                data = otel.Histogram(
+                    [_binned_point(point, since_ns, now_ns) for point in points], temporality
+                )
             case Instrument.HISTOGRAM:
                 data = otel.ExponentialHistogram(
                     [_histogram_point(point, since_ns, now_ns) for point in points], temporality
@@ -307,7 +318,7 @@ def _metrics(
 
 
 def _number_point(point: Point, since_ns: int, now_ns: int) -> otel.NumberDataPoint:
-    if isinstance(point.value, Distribution):
+    if isinstance(point.value, Distribution | Binned):
         raise TypeError("a number has no buckets")
     return otel.NumberDataPoint(dict(point.attributes), since_ns, now_ns, point.value)
 
@@ -334,6 +345,22 @@ def _histogram_point(
         min=None,  # type: ignore[arg-type]  # not known of what is cumulative
         max=None,  # type: ignore[arg-type]  # as above
         exemplars=[_exemplar(exemplar) for exemplar in fresh],
+    )
+
+
+def _binned_point(point: Point, since_ns: int, now_ns: int) -> otel.HistogramDataPoint:
+    if not isinstance(point.value, Binned):
+        raise TypeError("counts on edges have edges")
+    return otel.HistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=since_ns,
+        time_unix_nano=now_ns,
+        count=point.value.count,
+        sum=point.value.sum,
+        bucket_counts=point.value.counts,
+        explicit_bounds=point.value.edges,
+        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        max=None,  # type: ignore[arg-type]  # as above
     )
 
 

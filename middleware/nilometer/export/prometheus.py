@@ -9,6 +9,7 @@ two stands one bucket higher, because exponential buckets are open there.
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from prometheus_client.core import Metric as PrometheusMetric
 from prometheus_client.exposition import choose_encoder
@@ -17,6 +18,7 @@ from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from nilometer.export.series import (
     Attributes,
+    Binned,
     Distribution,
     Family,
     Point,
@@ -115,6 +117,8 @@ def _family(family: Family) -> PrometheusMetric:
     for point in family.points:
         if isinstance(point.value, Distribution):
             _add_histogram(collected, metric, point, point.value)
+        elif isinstance(point.value, Binned):
+            _add_binned(collected, point, point.value)
         else:
             suffix = "_total" if kind == "counter" else ""
             collected.add_sample(name + suffix, _labels(point.attributes), point.value)
@@ -137,6 +141,16 @@ def _add_histogram(
     if distribution.sum is not None:
         collected.add_sample(collected.name + "_sum", labels, distribution.sum)
     collected.add_sample(collected.name + "_count", labels, distribution.histogram.count)
+
+
+def _add_binned(collected: PrometheusMetric, point: Point, binned: Binned) -> None:
+    labels = _labels(point.attributes)
+    up_to = accumulate(binned.counts)
+    for bound, count in zip((*binned.edges, math.inf), up_to, strict=True):
+        shown = {**labels, "le": "+Inf" if math.isinf(bound) else repr(bound)}
+        collected.add_sample(collected.name + "_bucket", shown, count)
+    collected.add_sample(collected.name + "_sum", labels, binned.sum)
+    collected.add_sample(collected.name + "_count", labels, binned.count)
 
 
 def _labels(attributes: Attributes) -> dict[str, str]:

@@ -9,7 +9,8 @@ import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from operator import add, sub
+from typing import Self, TypeAlias
 
 from nilometer.sketch.histogram import Buckets, ExponentialHistogram
 from nilometer.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
@@ -95,6 +96,36 @@ class Distribution:
         return {power_above(exemplar.value): exemplar for exemplar in exemplars}
 
 
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """Counts on the edges of a metric.
+
+    Attributes:
+        edges: Ascending, *k* of them; a value equal to one counts above it.
+        counts: ``k + 1``.
+        sum: Of all values.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+    @property
+    def count(self) -> int:
+        """Values."""
+        return sum(self.counts)
+
+    def merge(self, other: Self) -> Self:
+        """Both; the edges are the metric's, and the same."""
+        counts = map(add, self.counts, other.counts)
+        return type(self)(self.edges, tuple(counts), self.sum + other.sum)
+
+    def since(self, earlier: Self) -> Self:
+        """What came after *earlier*, an older state of the same series."""
+        counts = map(sub, self.counts, earlier.counts)
+        return type(self)(self.edges, tuple(counts), self.sum - earlier.sum)
+
+
 def power_above(value: float) -> int:
     """The smallest *k* with ``value <= 2**k``; far down for what is not positive."""
     if value <= 0:
@@ -103,12 +134,15 @@ def power_above(value: float) -> int:
     return exponent - 1 if mantissa == 0.5 else exponent
 
 
+State: TypeAlias = float | Distribution | Binned
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """The state of one series."""
 
     attributes: Attributes
-    value: float | Distribution
+    value: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +164,7 @@ class Series:
         self._limit = limit
         self._lock = threading.Lock()
         self._metrics: dict[str, Metric] = {}
-        self._values: dict[str, dict[Attributes, float | Distribution]] = {}
+        self._values: dict[str, dict[Attributes, State]] = {}
         self._set_at: dict[tuple[str, Attributes], float] = {}
         self.overflowed = 0  # measurements that went to an overflow series, or were left out
 
@@ -139,14 +173,19 @@ class Series:
         with self._lock:
             values, key = self._place(metric, attributes)
             before = values.get(key, 0)
-            values[key] = before + amount if not isinstance(before, Distribution) else amount
+            values[key] = before + amount if isinstance(before, int | float) else amount
 
-    def merge(self, metric: Metric, attributes: Attributes, added: Distribution) -> None:
+    def merge(self, metric: Metric, attributes: Attributes, added: Distribution | Binned) -> None:
         """Add to a histogram."""
         with self._lock:
             values, key = self._place(metric, attributes)
-            before = values.get(key)
-            values[key] = before.merge(added) if isinstance(before, Distribution) else added
+            match values.get(key), added:
+                case Distribution() as before, Distribution():
+                    values[key] = before.merge(added)
+                case Binned() as before, Binned():
+                    values[key] = before.merge(added)
+                case _:
+                    values[key] = added
 
     def set(self, metric: Metric, attributes: Attributes, value: float, at: float = 0.0) -> None:
         """Replace a gauge; *at* is monotonic seconds, for `forget_gauges`."""
@@ -175,13 +214,13 @@ class Series:
                 if self._values[name]
             ]
 
-    def _of(self, metric: Metric) -> dict[Attributes, float | Distribution]:
+    def _of(self, metric: Metric) -> dict[Attributes, State]:
         self._metrics.setdefault(metric.name, metric)
         return self._values.setdefault(metric.name, {})
 
     def _place(
         self, metric: Metric, attributes: Attributes
-    ) -> tuple[dict[Attributes, float | Distribution], Attributes]:
+    ) -> tuple[dict[Attributes, State], Attributes]:
         if metric.instrument not in _ADDING:
             raise ValueError(f"{metric.name} does not add up")
         values = self._of(metric)
@@ -198,7 +237,7 @@ class Differences:
     """
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str, Attributes], float | Distribution] = {}
+        self._before: dict[tuple[str, Attributes], State] = {}
 
     def of(self, families: Iterable[Family]) -> list[Family]:
         """The families with their counters and histograms as differences; the rest as it is."""
@@ -220,6 +259,9 @@ class Differences:
             case Distribution() as now, Distribution() as then:
                 grown = now.since(then)
                 return Point(point.attributes, grown) if grown.histogram.count else None
+            case Binned() as now, Binned() as then:
+                more = now.since(then)
+                return Point(point.attributes, more) if more.count else None
             case ((int() | float() as count), (int() | float() as counted)):
                 return Point(point.attributes, count - counted) if count != counted else None
             case _:

@@ -51,7 +51,8 @@ class NumericProfile:
         above_reference: Finite numbers above its largest.
         moments: Count, mean and central moments to the fourth, of finite numbers.
         digest: Quantiles, minimum and maximum of finite numbers.
-        histogram: Finite numbers by magnitude; None where they were counted on edges.
+        histogram: Finite numbers by magnitude: what is exported. None without any, and in profiles of
+            older agents that counted on edges.
         binned: Finite numbers on the reference's edges; None without a reference.
     """
 
@@ -140,12 +141,6 @@ class NumericProfile:
         shares = np.diff(np.concatenate([[0.0], below, [1.0]]))
         return (np.maximum(shares, 0.0) * self.count).tolist(), True
 
-    def magnitudes(self) -> ExponentialHistogram:
-        """Counts by magnitude: exact where they were taken, else estimated from the digest."""
-        if self.histogram is not None:
-            return self.histogram
-        return ExponentialHistogram.from_digest(self.digest)
-
     def describe(self) -> str:
         """A table for a reader: counters, moments, quantiles."""
         deviation = self.moments.standard_deviation
@@ -179,7 +174,7 @@ class NumericRecorder:
     def __init__(self, bounds: Bounds | None) -> None:
         self._bounds = bounds
         self._profile = NumericProfile()
-        self._tally = MagnitudeTally(limit=MOST_BUCKETS) if bounds is None else None
+        self._tally = MagnitudeTally(limit=MOST_BUCKETS)
         self._buffer: Floats | None = None
         self._pending = 0
 
@@ -203,7 +198,7 @@ class NumericRecorder:
     def profile(self) -> NumericProfile:
         """Everything observed so far."""
         self._empty()
-        if self._tally is not None and self._profile.count:
+        if self._profile.count:
             self._profile.histogram = self._tally.histogram()
         return self._profile
 
@@ -234,9 +229,8 @@ class NumericRecorder:
             ordered[below_zero:up_to_zero] = 0.0  # -0.0 and 0.0 are one value
         into.moments = into.moments.merge(Moments.of(ordered))
         into.digest.observe_sorted(ordered)
-        if self._tally is not None:
-            self._tally.observe_sorted(ordered)
-        elif self._bounds is not None:
+        self._tally.observe_sorted(ordered)
+        if self._bounds is not None:
             bounds = self._bounds
             counts = BinnedCounts.of_sorted(ordered, bounds.edges)
             into.binned = counts if into.binned is None else into.binned.merge(counts)

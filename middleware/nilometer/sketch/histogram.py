@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from nilometer.errors import IncompatibleSketches
 from nilometer.sketch.codec import between, scaled_counts
-from nilometer.sketch.tdigest import TDigest
 
 Floats = NDArray[np.float64]
 
@@ -69,41 +68,6 @@ class ExponentialHistogram:
         """A histogram of finite *values*, shape (n,), at *scale* or as much coarser as they need."""
         tally = MagnitudeTally(scale, limit)
         tally.observe_sorted(np.sort(values))
-        return cls._of(tally)
-
-    @classmethod
-    def from_digest(cls, digest: TDigest) -> Self:
-        """Counts by magnitude of a digest's observations.
-
-        Exact in total; each cumulative count is within the digest's rank error.
-        """
-        tally = MagnitudeTally()
-        count, low, high = digest.count, digest.min, digest.max
-        if low is None or high is None:
-            return cls._of(tally)
-
-        def up_to(values: Floats) -> NDArray[np.int64]:
-            return np.asarray(np.rint(digest.rank(values) * count), dtype=np.int64)
-
-        negative, through_zero = up_to(np.array([-5e-324, 0.0])).tolist()
-        tally.add_zeros(through_zero - negative)
-        for sign, total in ((1, count - through_zero), (-1, negative)):
-            if not total:
-                continue
-            # Magnitudes of this side: its own end, and the smallest that the digest resolves.
-            far = high if sign > 0 else -low
-            means, _, _ = digest.centroids()
-            near = float(min(np.abs(means[np.sign(means) == sign]).min(initial=far), far))
-            first, last = _index(near, MAX_SCALE), _index(far, MAX_SCALE)
-            scale = _fitting_scale(first, last, MAX_BUCKETS)
-            first, last = first >> (MAX_SCALE - scale), last >> (MAX_SCALE - scale)
-            bounds = _upper_bounds(first, last, scale)
-            if sign > 0:
-                inside = up_to(bounds) - through_zero
-            else:
-                inside = negative - up_to(np.nextafter(-bounds, -np.inf))
-            counts = np.diff(np.clip(inside, 0, total), prepend=0, append=total)
-            tally.add_counts(sign, scale, first, counts)
         return cls._of(tally)
 
     @classmethod
