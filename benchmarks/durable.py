@@ -6,11 +6,12 @@ transactions of the same size, into a table of id and payload, in WAL with ``syn
 checksum, no key, no mark, no account of what is stored.
 """
 
+import itertools
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -68,11 +69,12 @@ class Bare:
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, payload BLOB)")
 
-    def commit(self, payloads: list[bytes]) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
-        rows = [(payload,) for payload in payloads]
-        self.connection.executemany("INSERT INTO rows (payload) VALUES (?)", rows)
-        self.connection.execute("COMMIT")
+    def commit_each(self, commits: Iterable[Iterable[bytes]]) -> None:
+        for payloads in commits:
+            self.connection.execute("BEGIN IMMEDIATE")
+            rows = ((payload,) for payload in payloads)
+            self.connection.executemany("INSERT INTO rows (payload) VALUES (?)", rows)
+            self.connection.execute("COMMIT")
 
 
 def seconds(run: Callable[[], None]) -> tuple[float, float]:
@@ -115,16 +117,14 @@ def round_of(taken: list[Commit], folder: Path) -> list[tuple[float, float]]:
             buffer.commit_deltas(deltas, {b"v" * 16: at})
 
     def bare_bytes() -> None:
-        for one in encoded:
-            bare.commit([payload for _, payload in one])
+        bare.commit_each([payload for _, payload in one] for one in encoded)
 
     def of_rows() -> None:
         for one, payloads in zip(taken, rows, strict=True):
             buffer.close_windows(closings_of(one, payloads), buffer.generation)
 
     def bare_of_rows() -> None:
-        for payloads in rows:
-            bare_rows.commit([payload for of_window in payloads for payload in of_window])
+        bare_rows.commit_each(itertools.chain.from_iterable(payloads) for payloads in rows)
 
     found = [seconds(run) for run in (of_profiles, of_bytes, bare_bytes, of_rows, bare_of_rows)]
     buffer.close()

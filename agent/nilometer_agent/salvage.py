@@ -9,18 +9,22 @@ there.
 Source: https://www.sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
 """
 
+import itertools
+import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nilometer_agent.ledger import PAGE_BYTES, TABLES, intact
 
 HEADER_BYTES = 100  # of the file, before the first page's content
-LEAF = 0x0D  # a leaf of a table
+LEAF = b"\x0d"  # a leaf of a table
 WAL_MAGIC = (0x377F0682, 0x377F0683)  # little- and big-endian checksums
 WAL_HEADER = struct.Struct(">8I")
 FRAME_HEADER = struct.Struct(">6I")
+MAX_LOG_BYTES = 64 << 20
 MAX_PAYLOAD_BYTES = 64 << 20  # of a row; a longer one is damage
 FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # of serial types 0 to 6
 
@@ -33,32 +37,71 @@ def salvage(database: Path) -> Iterator[Row]:
     By table and id, as they were put: what is shipped goes oldest first, and the collector is told
     with each call that nothing older will come.
     """
-    pages = _pages(database)
-    places: dict[tuple[str, int], tuple[int, int]] = {}
-    for number in sorted(pages):
+    with _Pages(database) as pages:
+        places = _places_of(pages)
+        for table in sorted(places):
+            for _, place in sorted(places[table].items()):
+                # Read again, not kept: an outbox may be larger than the memory of an agent.
+                found = _row_at(*divmod(place, PAGE_BYTES), pages)
+                if found is not None:
+                    yield found
+
+
+def _places_of(pages: "_Pages") -> dict[str, dict[int, int]]:
+    """Page and cell of every sound row, as one number, by table and id."""
+    places: dict[str, dict[int, int]] = {table: {} for table in TABLES}
+    for number in pages:
         for index, (table, row) in _rows_of(number, pages):
-            places.setdefault((table, row[0]), (number, index))
-    for _, (number, index) in sorted(places.items()):
-        # Read again, not kept: an outbox may be larger than the memory an agent should take.
-        found = _row_at(number, index, pages)
-        if found is not None:
-            yield found
+            places[table].setdefault(row[0], number * PAGE_BYTES + index)
+    return places
 
 
-def _pages(database: Path) -> Mapping[int, bytes]:
-    """The newest content of every page, by its number from 1."""
-    content = _read(database)
-    pages = {
-        index // PAGE_BYTES + 1: content[index : index + PAGE_BYTES].ljust(PAGE_BYTES, b"\0")
-        for index in range(0, len(content), PAGE_BYTES)
-    }
-    pages.update(_logged(_read(database.with_name(database.name + "-wal"))))
-    return pages
+class _Pages(Mapping[int, bytes]):
+    """The newest content of every page of a database, by its number from 1, read as it is asked for.
+
+    Raises:
+        KeyError: For a page that is not there.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._logged = _logged(_read(database.with_name(database.name + "-wal")))
+        self._file = -1
+        self._count = 0
+        with suppress(OSError):
+            self._file = os.open(database, os.O_RDONLY | os.O_CLOEXEC)
+            self._count = -(-os.fstat(self._file).st_size // PAGE_BYTES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    def __getitem__(self, number: int) -> bytes:
+        if number in self._logged:
+            return self._logged[number]
+        if not 1 <= number <= self._count:
+            raise KeyError(number)
+        try:
+            content = os.pread(self._file, PAGE_BYTES, (number - 1) * PAGE_BYTES)
+        except OSError as error:  # a sector that cannot be read
+            raise KeyError(number) from error
+        return content.ljust(PAGE_BYTES, b"\0")
+
+    def __iter__(self) -> Iterator[int]:
+        logged = sorted(number for number in self._logged if number > self._count)
+        return itertools.chain(range(1, self._count + 1), logged)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def _read(path: Path) -> bytes:
+def _read(log: Path) -> bytes:
+    """A log, as far as one of ours may reach."""
     try:
-        return path.read_bytes()
+        with log.open("rb") as file:
+            return file.read(MAX_LOG_BYTES)
     except OSError:
         return b""
 
@@ -102,9 +145,9 @@ def _summed(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int
 
 def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[tuple[int, Row]]:
     """The sound rows of a page, and at which of its cells each stands."""
-    page = pages[number]
     start = _content_of(number)
-    if page[start] != LEAF:
+    page = pages.get(number, b"")
+    if page[start : start + 1] != LEAF:
         return
     cells = int.from_bytes(page[start + 3 : start + 5], "big")
     for index in range(min(cells, (PAGE_BYTES - start - 8) // 2)):
@@ -115,9 +158,9 @@ def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[tuple[int, Row
 
 def _row_at(number: int, index: int, pages: Mapping[int, bytes]) -> Row | None:
     """The row of a cell; None where there is none, or none that is what was stored."""
-    page = pages[number]
     at = _content_of(number) + 8 + 2 * index
     try:
+        page = pages[number]
         identity, columns = _cell(page, int.from_bytes(page[at : at + 2], "big"), pages)
     except (IndexError, ValueError, KeyError, struct.error):
         return None

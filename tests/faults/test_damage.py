@@ -3,6 +3,7 @@
 import random
 import shutil
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -177,3 +178,23 @@ def test_the_collector_takes_all_that_was_saved(tmp_path: Path) -> None:
         pass
     assert (collector.rows, collector.repeated) == (len(samples), 0)
     again.close()
+
+
+def test_a_damaged_outbox_is_read_in_little_memory(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db", SteppedClock(), max_bytes=64 << 20)
+    for number in range(20):
+        key = WindowKey("faults", Labels.of(), Window(number * 60, number * 60 + 60))
+        rows = [NewRow("sample", bytes(16_000), 1)] * 100
+        assert buffer.close_windows([Closing(key, [], rows)], buffer.generation)
+        buffer.settle()
+    buffer.close()
+    path = tmp_path / "agent.db"
+    size = path.stat().st_size
+    assert size > 30 << 20
+    spoil_page_one(path, random.Random(1))
+    tracemalloc.start()
+    found = sum(1 for table, _ in salvage(path) if table == "outbox")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == 2000
+    assert peak < size / 10
