@@ -114,7 +114,9 @@ class Dial:
             first = raw.recv(1)
             if first and first[0] in (TLS_ALERT, TLS_HANDSHAKE):
                 return Reach.TLS, "the collector wants TLS; set tls_ca"
-            return (Reach.ANSWERS, "") if first else (Reach.DOWN, "closed without a word")
+            if first:
+                return Reach.ANSWERS, ""
+            return self._closed()
         context = ssl.create_default_context()
         if self._credentials.ca != SYSTEM:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -129,6 +131,22 @@ class Dial:
             if not secure.recv(1):
                 return Reach.TLS, "closed after the handshake: is a client certificate missing?"
         return Reach.ANSWERS, ""
+
+    def _closed(self) -> tuple[Reach, str]:
+        """Whoever hangs up on plain HTTP/2 may wait for TLS: then it shows a certificate."""
+        host, _, port = self.address.rpartition(":")
+        name = host.strip("[]")
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["h2"])
+        with socket.create_connection((name, int(port)), PROBE_SECONDS) as raw:
+            raw.settimeout(PROBE_SECONDS)
+            try:
+                context.wrap_socket(raw, server_hostname=name).close()
+            except ssl.SSLCertVerificationError:
+                pass  # nobody was named whom to trust
+            except ssl.SSLError:
+                return Reach.DOWN, "closed without a word"
+        return Reach.TLS, "the collector wants TLS; set tls_ca"
 
     def _dialled(self) -> Any:
         stamp = self._credentials.stamp()

@@ -115,6 +115,7 @@ class Shipper:
         self._backoff = backoff or Backoff()
         self._most = MAX_ROWS
         self._suspected = 0  # failures in a row that may be a row's fault
+        self._suspects = 0  # rows of the batch that is searched for the one
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
@@ -169,9 +170,15 @@ class Shipper:
             except _Suspect as error:
                 return len(corrupt) + self._tell_apart(rows, error, deadline_seconds)
         self._forget(rows, rejected)
-        self._most = min(self._most * 2, MAX_ROWS)
-        self._suspected = 0
+        self._passed(len(rows))
         return len(rows) + len(corrupt)
+
+    def _passed(self, rows: int) -> None:
+        """Rows have left the outbox: go on with more at once, unless one of these is looked for."""
+        self._suspects = max(self._suspects - rows, 0)
+        if not self._suspects:
+            self._suspected = 0
+            self._most = min(self._most * 2, MAX_ROWS)
 
     def _forget(self, rows: list[OutboxRow], rejected: Mapping[int, str]) -> None:
         self._buffer.acknowledge(rows, rejected)
@@ -243,10 +250,10 @@ class Shipper:
 
         Without such a proof nothing goes to quarantine: the collector may be at fault.
         """
+        self._suspects = max(self._suspects, len(rows))
+        self._most = max(len(rows) // 2, 1)
         if len(rows) > 1:
-            self._most = len(rows) // 2
             return self.ship_once(deadline)
-        self._most = 1
         both, _ = self._buffer.oldest(2, MAX_BYTES)
         others = [row for row in both if row.id != rows[0].id]
         messages, _ = _to_wire(others)
@@ -258,7 +265,8 @@ class Shipper:
         except (_Suspect, _TooLarge):
             raise _Refused(error.state, str(error)) from error
         self._forget(rows, {rows[0].id: f"unreadable: {error}"[:MAX_REASON_CHARACTERS]})
-        self._suspected = 0
+        self._suspects = 0
+        self._passed(1)
         return 1
 
     def _run(self) -> None:

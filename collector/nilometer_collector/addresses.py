@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 
 def require_loopback(key: str, text: str) -> Address:
-    """The address of *text*, which must stay on this machine: nobody is asked who they are yet.
+    """The address of *text*, which must stay on this machine: nobody is asked who they are.
 
     Raises:
         ConfigError: Naming *key*.
@@ -49,7 +49,8 @@ def require_loopback(key: str, text: str) -> Address:
     address = parse_address(key, text)
     if not is_loopback(address.host):
         raise ConfigError(
-            f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because there is no "
-            "authentication yet; put a proxy that authenticates in front of it"
+            f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because nobody is "
+            "asked who they are; set principals and a certificate (gRPC), or put a proxy that "
+            "authenticates in front of it (HTTP)"
         )
     return address

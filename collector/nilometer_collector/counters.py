@@ -11,6 +11,7 @@ class Counter(Enum):
     ROWS_REPEATED = "rows_repeated"  # rows that were here before: acknowledged, not added
     ROWS_REJECTED = "rows_rejected"  # rows that never will be stored
     SHIPMENTS_FAILED = "shipments_failed"  # calls of which nothing was stored: the agent resends
+    AGENTS_DUPLICATED = "agents_duplicated"  # times two processes began to ship under one name
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # by the receiver, for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # attempts that are tried again

@@ -6,6 +6,7 @@ the first characters of a name.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -30,6 +31,7 @@ from nilometer.wire.services import (
     ShipReply,
     ShipRequest,
 )
+from nilometer_collector.access import Access, Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
 from nilometer_collector.limits import (
@@ -60,11 +62,20 @@ class Ingest(CollectorServiceServicer):
         clock: Wall time of arrival.
         counters: What became of the rows.
         wake: Called when a notification was queued.
+        access: Who may.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, counters: Counters, wake: Callable[[], None]
+        self,
+        store: Store,
+        clock: Clock,
+        counters: Counters,
+        wake: Callable[[], None],
+        access: Access,
     ) -> None:
+        self._access = access
+        self._processes = Processes(clock)
+        self._processes_lock = threading.Lock()
         self._store = store
         self._clock = clock
         self._counters = counters
@@ -75,7 +86,8 @@ class Ingest(CollectorServiceServicer):
     ) -> ShipReply:
         """Store what is new, answer what is rejected."""
         _check_sender(request, context)
-        reply = ShipReply()
+        self._access.require(context, request.agent)
+        reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
         arrivals = []
         for row in request.rows:
             try:
@@ -112,10 +124,21 @@ class Ingest(CollectorServiceServicer):
             self._wake()
         return reply
 
+    def _is_duplicate(self, agent: str, instance: bytes) -> bool:
+        """Whether two processes ship under this name; both are counted all the same."""
+        with self._processes_lock:
+            duplicate, news = self._processes.see(agent, instance[:EPOCH_BYTES])
+        if news:
+            self._counters.add(Counter.AGENTS_DUPLICATED)
+            log.error("two agents ship under one name", extra={"agent": agent})
+        return duplicate
+
     def GetPlan(  # noqa: N802  as above
         self, request: GetPlanRequest, context: grpc.ServicerContext
     ) -> Plan:
         """References and rules of the entities asked for, or that nothing changed."""
+        self._access.require(context, request.agent)
+        self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"
@@ -141,6 +164,7 @@ class Ingest(CollectorServiceServicer):
         self, request: Any, context: grpc.ServicerContext
     ) -> PutReferenceReply:
         """Keep a version of a reference and make it the current one of its name."""
+        self._access.require(context)
         try:
             reference = with_digest(reference_from_wire(request))
             check_reference(reference)

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from nilometer.clock import Clock, SystemClock
 from nilometer.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS, serve_collector
+from nilometer_collector.access import Access, ServerFiles
 from nilometer_collector.addresses import Address, parse_address
 from nilometer_collector.api import make_app
 from nilometer_collector.counters import Counters
@@ -32,6 +33,7 @@ from nilometer_collector.telemetry import CollectorExports
 
 GRPC_THREADS = 8
 MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
+MAX_CONNECTION_MS = 3_600_000  # of an agent: a certificate that is no longer valid ends with it
 MAX_CONNECTIONS = 256  # of HTTP, at once
 START_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 5
@@ -121,15 +123,23 @@ class Collector:
     def _serve_grpc(self, store: Store) -> None:
         server = grpc.server(
             futures.ThreadPoolExecutor(GRPC_THREADS, thread_name_prefix="nilometer-grpc"),
-            options=SERVER_OPTIONS,
+            options=(*SERVER_OPTIONS, ("grpc.max_connection_age_ms", MAX_CONNECTION_MS)),
             maximum_concurrent_rpcs=MAX_CALLS,
         )
         state = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(state, server)
-        serve_collector(Ingest(store, self._clock, self.counters, self._wake), server)
+        ingest = Ingest(
+            store, self._clock, self.counters, self._wake, Access(self.settings.principals)
+        )
+        serve_collector(ingest, server)
         asked = self._grpc_address
+        told = self.settings
         try:
-            port = server.add_insecure_port(str(asked))
+            if told.grpc_certificate:
+                files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
+                port = server.add_secure_port(str(asked), files.credentials())
+            else:
+                port = server.add_insecure_port(str(asked))
         except RuntimeError:
             port = 0
         if not port:

@@ -9,7 +9,8 @@ from msgspec import Meta
 from nilometer.capture.settings import default_directory
 from nilometer.errors import ConfigError
 from nilometer.settings import Settings
-from nilometer_collector.addresses import is_loopback, require_loopback
+from nilometer_collector.access import Principal, check_principals
+from nilometer_collector.addresses import is_loopback, parse_address, require_loopback
 from nilometer_collector.limits import has_control
 from nilometer_collector.rules import Rule, alerter_of
 from nilometer_collector.secret import Secret, shown_url
@@ -27,8 +28,15 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         database: SQLite file; empty means ``collector.db`` in the user's state directory. One
             collector a file.
-        grpc_address: Where agents ship to; loopback only, until there is authentication.
-        http_address: API and pages; loopback only, too. Port 0 takes a free one, for both.
+        grpc_address: Where agents ship to; loopback only, unless there are principals and TLS.
+        grpc_certificate: Certificate of the gRPC server with its chain, PEM; empty serves without
+            TLS. Files are read again when they change.
+        grpc_key: Key of it, PEM.
+        grpc_client_ca: Who may have signed the certificates of agents, PEM; with it every
+            connection must have one.
+        principals: Who may ship, and the names of agents that are theirs; none trusts everybody
+            on this machine. Tokens stand here as their SHA-256.
+        http_address: API and pages; loopback only. Port 0 takes a free one, for both.
         slack_webhook_url: Where openings and closings are posted in Slack's format; a secret;
             empty posts nothing. https, or http to a loopback host.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
@@ -49,6 +57,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
     database: str = ""
     grpc_address: str = "127.0.0.1:7501"
+    grpc_certificate: str = ""
+    grpc_key: str = ""
+    grpc_client_ca: str = ""
+    principals: tuple[Principal, ...] = ()
     http_address: str = "127.0.0.1:7500"
     slack_webhook_url: str = ""
     public_url: str = ""
@@ -62,7 +74,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     alerters: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
-        require_loopback("grpc_address", self.grpc_address)
+        self._check_access()
         require_loopback("http_address", self.http_address)
         if "\0" in self.database:
             raise ConfigError(f"database = {self.database!r}: must be a path")
@@ -76,6 +88,21 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             if (rule.entity, rule.name) in named:
                 raise ConfigError(f"alerters: {rule.entity} has two of the name {rule.name!r}")
             named.add((rule.entity, rule.name))
+
+    def _check_access(self) -> None:
+        check_principals(self.principals)
+        if bool(self.grpc_certificate) != bool(self.grpc_key):
+            raise ConfigError("grpc_certificate and grpc_key: one needs the other")
+        if self.grpc_client_ca and not self.grpc_certificate:
+            raise ConfigError(
+                f"grpc_client_ca = {self.grpc_client_ca!r}: needs grpc_certificate and grpc_key"
+            )
+        if any(p.certificates for p in self.principals) and not self.grpc_client_ca:
+            raise ConfigError("principals: certificates need grpc_client_ca, or nobody is asked")
+        if self.principals and self.grpc_certificate:
+            parse_address("grpc_address", self.grpc_address)
+        else:
+            require_loopback("grpc_address", self.grpc_address)
 
     @property
     def database_path(self) -> Path:

@@ -8,6 +8,7 @@ added, because servers answer otherwise where one stands.
 import os
 from collections import deque
 from http import HTTPStatus
+from random import random
 from time import perf_counter, time_ns
 from urllib.parse import unquote
 
@@ -54,6 +55,9 @@ class Passing(Exchange):
     def __init__(self, worker: Worker, cap: int, head: RequestHead | None) -> None:
         self.worker = worker
         self.cap = cap
+        self.share = share = worker.share
+        if share < 1.0 and random() >= share:  # noqa: S311  no secret
+            self.cap, self.share = 0, -share
         self.head = head
         self.whole = self.piecewise = False
         self.status = 0
