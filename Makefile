@@ -37,7 +37,7 @@ demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the
 	@$(BIN)/nilometer demo $(ARGS)
 
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 SECONDS ?= 30
 

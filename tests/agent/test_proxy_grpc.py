@@ -150,7 +150,7 @@ TALKS: dict[str, Callable[[Caller], Any]] = {
     ),
     "status and details": lambda caller: caller.unary(b"fail"),
     "an exception": lambda caller: caller.unary(b"raise"),
-    "a deadline": lambda caller: caller.unary(b"wait", timeout=0.2)[:2],
+    "a deadline": lambda caller: caller.unary(b"wait", timeout=1.0)[:2],
     "a deadline that the server knows": lambda caller: caller.unary(b"time", timeout=50),
     "no such method": lambda caller: _seen(
         _error(lambda: caller.of("unary_unary", "Nothing")(b""))
