@@ -53,7 +53,7 @@ ON_THE_PATH = {
     "details packed": (PACK, "Packer._more"),
     "id picked": (PACK, "Packer._id"),
     "labels picked": (PACK, "Packer._labels_of"),
-    "values packed": (PACK, "_encode_values"),
+    "values packed": (PACK, "encoded"),
     "bytes made": (PACK, "pack"),
     "offer to the queue": (SINK, "Sink.offer"),
     "worker revived": (WORKER, "Worker.ensure_started"),

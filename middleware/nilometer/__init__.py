@@ -53,4 +53,5 @@ def __getattr__(name: str) -> object:
     module = import_module(home)
     if name in {"label", "log", "observe"}:
         import_module(_HOMES["log"]).want()
-    return getattr(module, name)
+    found = globals()[name] = getattr(module, name)  # a handler that looks it up pays once
+    return found

@@ -234,7 +234,7 @@ def test_a_wrong_option_is_told_where_it_stands() -> None:
             yield 1
 
 
-@pytest.mark.parametrize("point", ["columns", "_Call", "Recorder.record", "time_ns"])
+@pytest.mark.parametrize("point", ["columns", "Call", "Recorder.record", "time_ns"])
 def test_a_fault_of_ours_is_none_of_the_function(
     monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

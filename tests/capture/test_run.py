@@ -45,6 +45,9 @@ SERVERS = {
     ],
 }
 
+# gunicorn's own worker loses a SIGTERM that comes before it listens, and is killed half a minute later.
+LISTENS = {"gunicorn-asgi": ("ASGI server listening", 2)}
+
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[FakeAgent]:
@@ -126,6 +129,8 @@ def test_every_worker_of_a_real_server_is_observed_and_the_sum_is_exact(
 ) -> None:
     with running(SERVERS[name], agent, tmp_path / "log") as (process, port):
         pids = post(port, REQUESTS)
+        line, workers = LISTENS.get(name, ("", 0))
+        eventually(lambda: not line or (tmp_path / "log").read_text().count(line) == workers)
         stop(process)
     log = (tmp_path / "log").read_text()
     assert len(agent.observations) == REQUESTS, log

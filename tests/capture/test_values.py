@@ -13,6 +13,7 @@ from asgi_zoo import JSON_HEADERS, exchange, request_of, run, scope_of
 
 import nilometer
 from nilometer import NilometerMiddleware
+from nilometer.capture import values
 from nilometer.capture.asgi import Receive, Scope, Send
 from nilometer.capture.observation import Observation, unpack
 from nilometer.capture.pack import batch_of
@@ -77,6 +78,33 @@ class Risky:
 )
 def test_values_are_kept_plain(given: Any, kept: Any) -> None:
     assert values_of(lambda _: nilometer.log(value=given)) == {"value": kept}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (1 << 64, float(1 << 64)),
+        (-(1 << 63) - 1, float(-(1 << 63) - 1)),
+        ([10**400, -(10**400)], [float("inf"), float("-inf")]),
+        (["half \ud800"], ["half ?"]),
+        ("\udcff", "?"),
+    ],
+)
+def test_a_value_that_no_message_has_room_for_is_the_nearest_that_it_has(
+    given: Any, kept: Any
+) -> None:
+    seen = values_of(lambda _: nilometer.log(fine=(1 << 64) - 1, value=given))
+    assert seen == {"fine": (1 << 64) - 1, "value": kept}
+
+
+def test_a_name_with_half_a_character_is_kept_as_far_as_it_can_be() -> None:
+    assert values_of(lambda _: nilometer.log(**{"x\ud800": 1})) == {"x?": 1}
+
+
+def test_looking_it_up_costs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(nilometer), "log", raising=False)
+    assert nilometer.log is values.log
+    assert vars(nilometer)["log"] is values.log
 
 
 def test_what_comes_again_is_gathered_and_what_changes_later_is_not_seen() -> None:

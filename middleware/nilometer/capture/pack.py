@@ -9,11 +9,9 @@ name are picked here; no other header, and no query parameter that is not named,
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
-
 from nilometer.capture.observation import pack
 from nilometer.capture.settings import CaptureSettings
-from nilometer.capture.values import Noted, valid_labels
+from nilometer.capture.values import Noted, encoded, valid_labels
 from nilometer.reasons import DropReason
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -22,9 +20,9 @@ Fields: TypeAlias = tuple[Any, ...]  # in the order of nilometer.capture.observa
 
 MAX_TEXTS = 1024  # decoded header values that are remembered
 MAX_ID = 256  # characters of an id that came from outside
+CALL = "CALL"  # stands where HTTP has its method
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
-_encode_values = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
 class Streamed(NamedTuple):
@@ -174,22 +172,57 @@ class Packer:
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
     ) -> tuple[str, Fields]:
         """The event time, and the fields that most observations do not have."""
-        trace_parent = request.get(_TRACE, b"")
         gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
+        event_time = identity = trace_parent = parent = ""
+        if request or response:
+            trace = request.get(_TRACE, b"")[:MAX_ID]
+            event_time = request.get(self._event_time, b"").decode("latin-1")
+            identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
+            trace_parent = trace.decode("latin-1")
+            parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
         noted, query, share = rest.noted, rest.query, rest.share
-        return request.get(self._event_time, b"").decode("latin-1"), (
-            gaps,
-            end,
-            self._id(request, response, trace_parent)[:MAX_ID].decode("latin-1"),
-            trace_parent[:MAX_ID].decode("latin-1"),
-            request.get(self._parent, b"")[:MAX_ID].decode("latin-1"),
-            self._labels_of(request, noted),
-            _encode_values(noted.values)
-            if noted is not None and noted.values and share > 0
-            else b"",
+        labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
+        values = b""
+        if noted is not None:
+            labels = {**labels, **noted.labels} if labels else noted.labels
+            if noted.values and share > 0:
+                values = encoded(noted.values)
+        return event_time, (
+            *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
             *self._share(share),
         )
+
+    def pack_call(
+        self,
+        arrival_ns: int,
+        latency: float,
+        outcome: str,
+        function: str,
+        in_flight: int,
+        values: dict[str, Any],
+        labels: Mapping[str, str],
+        share: float,
+    ) -> bytes:
+        """What `pack` makes, of a call of a function.
+
+        Args:
+            arrival_ns: Unix nanoseconds.
+            latency: Seconds.
+            outcome: A value of `nilometer.reasons.Outcome`.
+            function: Its qualified name.
+            in_flight: Calls of this process under way when this one began, itself included.
+            values: Inputs and outputs by name.
+            labels: That the model added.
+            share: See `Rest`.
+        """
+        return pack(
+            (
+                arrival_ns, latency, 0, outcome, CALL, function, 0, 0, "", "", "", "", None, None,
+                "", in_flight, 0.0, 0, b"", "", "", "", "", labels,
+                encoded(values) if share > 0 else b"", "", abs(share), share < 0, True,
+            )
+        )  # fmt: skip
 
     def _share(self, share: float) -> Fields:
         if self._values_only:
@@ -207,19 +240,14 @@ class Packer:
         parts = trace_parent.split(b"-")
         return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else b""
 
-    def _labels_of(self, request: Mapping[bytes, bytes], noted: Noted | None) -> dict[str, str]:
-        labels: dict[str, str] = {}
-        if self._labels:
-            labels = valid_labels(
-                {
-                    label: request[header].decode("latin-1")
-                    for header, label in self._labels.items()
-                    if header in request
-                }
-            )
-        if noted is not None:
-            labels.update(noted.labels)
-        return labels
+    def _labels_of(self, request: Mapping[bytes, bytes]) -> dict[str, str]:
+        return valid_labels(
+            {
+                label: request[header].decode("latin-1")
+                for header, label in self._labels.items()
+                if header in request
+            }
+        )
 
     def _named(self, query: bytes) -> str:
         """The named parameters, as they came."""

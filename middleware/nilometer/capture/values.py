@@ -11,15 +11,17 @@ imported the package, from the first request of the process.
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from math import inf
 from typing import Any, Protocol
+
+import msgspec
 
 from nilometer.labels import KEY, MAX_VALUE_BYTES
 
 MAX_NAMES = 256  # of one observation, names of values and labels each
 MAX_VALUES = 4096  # of one name
 
-_SCALARS = (bool, int, float, str, type(None))
-
+SCALARS = frozenset((bool, int, float, str, type(None)))
 
 _wanted = False
 _tell_wanted: list[Callable[[], None]] = []
@@ -86,7 +88,15 @@ def log(**values: Any) -> None:
             want()
         return
     try:
-        noted = _noted(holder).values
+        held = _noted(holder)
+        noted = held.values
+        if (
+            not noted
+            and len(values) <= MAX_NAMES
+            and SCALARS.issuperset(map(type, values.values()))
+        ):
+            held.values = values  # the call's own: nobody else has it
+            return
         for name, value in values.items():
             if name in noted:
                 gathered = noted[name]
@@ -96,7 +106,7 @@ def log(**values: Any) -> None:
                 gathered.extend(more if isinstance(more, list) else [more])
                 del gathered[MAX_VALUES:]
             elif len(noted) < MAX_NAMES:
-                noted[name] = value if type(value) in _SCALARS else plain(value)
+                noted[name] = value if type(value) in SCALARS else plain(value)
     except Exception as error:  # monitoring must never fail a prediction
         _tell(holder, error)
 
@@ -131,7 +141,7 @@ def valid_labels(labels: Mapping[str, Any]) -> dict[str, str]:
 
 def plain(value: Any) -> Any:
     """*value* as numbers, texts and lists of them, copied: it may change under us."""
-    if type(value) in _SCALARS:
+    if type(value) in SCALARS:
         return value
     if hasattr(value, "tolist"):  # numpy, torch, pandas
         if getattr(value, "size", 1) != 1 and hasattr(value, "reshape"):
@@ -142,6 +152,29 @@ def plain(value: Any) -> Any:
     if isinstance(value, int | float | str):  # subclasses, enumerations of them
         return type(value).__mro__[-2](value)
     return str(value)
+
+
+def encoded(values: dict[str, Any]) -> bytes:
+    """*values* as a MessagePack map; what it has no room for as the nearest that it has."""
+    try:
+        return _encode(values)
+    except (OverflowError, UnicodeEncodeError):  # an integer over 64 bits; half a character
+        return _encode({_mended(name): _mended(value) for name, value in values.items()})
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return float(value) if abs(value) <= sys.float_info.max else inf if value > 0 else -inf
+    if isinstance(value, list):
+        return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {_mended(name): _mended(one) for name, one in value.items()}
+    return value
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
 
 def _noted(holder: Holder) -> Noted:
