@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import grpc
 import msgspec
@@ -25,24 +25,46 @@ MAX_AGENTS = 10_000  # whose processes are remembered
 MAX_PROCESSES = 8  # of one name
 DIGEST_CHARACTERS = 64  # of SHA-256, hexadecimal
 
+HttpAccess: TypeAlias = Literal["none", "read", "write"]
+
 log = logging.getLogger("nilometer.collector")
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody who may ship.
+    """Somebody who may ship, or use the HTTP server.
 
     Attributes:
         name: For the log.
         token_sha256: SHA-256 of each token that is valid now, hexadecimal; several while one
             replaces another.
         certificates: Names in client certificates: of the subject, or alternative ones.
-        agents: Patterns of agents' names that are theirs, such as ``scoring-*``.
+        agents: Patterns of agents' names that are theirs, such as ``scoring-*``; empty for who
+            ships nothing.
+        http: What its tokens open of the API and the pages. As soon as one principal has more than
+            ``none``, nobody is answered there without a token.
     """
 
     name: str
     token_sha256: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     agents: tuple[str, ...] = ("*",)
+    http: HttpAccess = "none"
+
+
+def principal_of(
+    principals: Sequence[Principal], token: str, names: frozenset[str] = frozenset()
+) -> Principal | None:
+    """The first whose token or one of whose certificates' *names* this is.
+
+    All digests are compared, in constant time: an answer's delay tells nothing.
+    """
+    digest = hashlib.sha256(token.encode()).hexdigest() if token else ""
+    found = None
+    for principal in principals:
+        known = [hmac.compare_digest(digest, valid) for valid in principal.token_sha256]
+        if any(known) or names & set(principal.certificates):
+            found = found or principal
+    return found
 
 
 def check_principals(principals: Sequence[Principal]) -> None:
@@ -51,10 +73,14 @@ def check_principals(principals: Sequence[Principal]) -> None:
     Raises:
         ConfigError: Naming the principal; never a token.
     """
+    if len({principal.name for principal in principals}) != len(principals):
+        raise ConfigError("principals: two have the same name")
     for principal in principals:
         key = f"principals: {principal.name!r}"
         if not principal.token_sha256 and not principal.certificates:
             raise ConfigError(f"{key} needs token_sha256 or certificates")
+        if principal.http != "none" and not principal.token_sha256:
+            raise ConfigError(f"{key}: http needs token_sha256; a certificate opens gRPC only")
         for digest in principal.token_sha256:
             fine = len(digest) == DIGEST_CHARACTERS and set(digest) <= set("0123456789abcdef")
             if not fine:
@@ -89,23 +115,16 @@ class Access:
     def _who(self, context: grpc.ServicerContext) -> Principal | None:
         metadata = dict(context.invocation_metadata() or ())
         scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
-        digest = hashlib.sha256(token.encode()).hexdigest() if scheme == "Bearer" else ""
         names = _certificate_names(context.auth_context())
-        found = None
-        # All digests are compared, in constant time: an answer's delay tells nothing.
-        for principal in self._principals:
-            known = [hmac.compare_digest(digest, valid) for valid in principal.token_sha256]
-            if any(known) or names & set(principal.certificates):
-                found = found or principal
-        return found
+        return principal_of(self._principals, token if scheme == "Bearer" else "", names)
 
 
-def _certificate_names(context: Mapping[str, Any]) -> set[str]:
+def _certificate_names(context: Mapping[str, Any]) -> frozenset[str]:
     values = [
         *context.get("x509_common_name", ()),
         *context.get("x509_subject_alternative_name", ()),
     ]
-    return {value.decode("utf-8", "replace") for value in values}
+    return frozenset(value.decode("utf-8", "replace") for value in values)
 
 
 def _end(context: grpc.ServicerContext, code: grpc.StatusCode, why: str) -> NoReturn:

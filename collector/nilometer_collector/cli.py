@@ -14,7 +14,11 @@ EXIT_WRONG_USE = 2
 
 _OPTIONS = (
     ("--database", "database", "SQLite file; made with mode 0600"),
-    ("--http-address", "http_address", "host:port of API and pages; loopback only"),
+    (
+        "--http-address",
+        "http_address",
+        "host:port of API and pages; loopback, unless principals and TLS are set",
+    ),
     ("--grpc-address", "grpc_address", "host:port that agents ship to; loopback only"),
     ("--metrics-address", "metrics_address", "host:port of /metrics and of the probes"),
     ("--public-url", "public_url", "how a reader of a notification reaches the pages"),

@@ -26,6 +26,15 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     source.add_argument(
         "--collector", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}"
     )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="the token that the collector asks for"
+    )
+    parser.add_argument(
+        "--tls-ca",
+        type=Path,
+        metavar="FILE",
+        help="who signed its certificate; default: the system's",
+    )
     parser.add_argument("--entity", help="only rules of this entity")
     parser.add_argument(
         "--window-seconds", type=int, default=60, help="length of the agents' windows; default 60"
@@ -41,7 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.window_seconds < 1:
         raise ConfigError(f"--window-seconds = {arguments.window_seconds}: must be at least 1")
-    written = _of_file(arguments.config) if arguments.config else _of_collector(arguments.collector)
+    if arguments.config:
+        written = _of_file(arguments.config)
+    else:
+        written = _of_collector(arguments.collector, arguments.token_file, arguments.tls_ca)
     chosen = [one for one in written if arguments.entity in {None, one.entity}]
     made = rules(chosen, arguments.window_seconds)
     yaml.safe_dump(made, sys.stdout, sort_keys=False, width=100, allow_unicode=True)
@@ -57,16 +69,35 @@ def _of_file(file: Path) -> list[Any]:
     return [alerter_of(rule) for rule in settings.alerters]
 
 
-def _of_collector(url: str) -> list[Any]:
+def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> list[Any]:
+    import ssl
+    from urllib.parse import urlsplit
+
     import httpx
     import msgspec
 
+    from nilometer_collector.addresses import is_loopback
     from nilometer_collector.rules import alerter_of
     from nilometer_collector.views import AlerterView
 
+    headers = {}
+    try:
+        if token_file:
+            headers["authorization"] = f"Bearer {token_file.read_text('ascii').strip()}"
+        trusted = ssl.create_default_context(cafile=tls_ca)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--token-file or --tls-ca cannot be read: {error}") from error
+    parts = urlsplit(url)
+    if headers and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ConfigError("a token is not sent without TLS, but to loopback: use https")
+
     try:
         answer = httpx.get(
-            url.rstrip("/") + "/api/v1/alerters", timeout=TIMEOUT_SECONDS, trust_env=False
+            url.rstrip("/") + "/api/v1/alerters",
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            verify=trusted,
         )
         answer.raise_for_status()
         views = msgspec.convert(answer.json()["alerters"], list[AlerterView])

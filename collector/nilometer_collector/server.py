@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import threading
 from concurrent import futures
 from contextlib import ExitStack, suppress
@@ -24,6 +25,7 @@ from nilometer_collector.addresses import Address, parse_address
 from nilometer_collector.api import make_app
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest import Ingest
+from nilometer_collector.intake import Intake
 from nilometer_collector.notify import CHANNEL, Courier
 from nilometer_collector.query import Query
 from nilometer_collector.rules import alerter_of
@@ -67,7 +69,8 @@ class Collector:
     @property
     def http_url(self) -> str:
         """Where API and pages are, with the real port once started."""
-        return f"http://{self._http_address}"
+        scheme = "https" if self.settings.http_certificate else "http"
+        return f"{scheme}://{self._http_address}"
 
     @property
     def grpc_target(self) -> str:
@@ -125,6 +128,7 @@ class Collector:
             futures.ThreadPoolExecutor(GRPC_THREADS, thread_name_prefix="nilometer-grpc"),
             options=(*SERVER_OPTIONS, ("grpc.max_connection_age_ms", MAX_CONNECTION_MS)),
             maximum_concurrent_rpcs=MAX_CALLS,
+            interceptors=[Intake()],
         )
         state = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(state, server)
@@ -166,23 +170,32 @@ class Collector:
             self.counters,
             wake=self._wake,
             public_url=self.settings.public_url,
+            principals=self.settings.principals,
+            secure=bool(self.settings.http_certificate),
         )
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=MAX_CONNECTIONS,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=max(1, round(self.settings.shutdown_seconds)),
-            )
+        config = uvicorn.Config(
+            app,
+            ssl_certfile=self.settings.http_certificate or None,
+            ssl_keyfile=self.settings.http_key or None,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(self.settings.shutdown_seconds)),
         )
+        try:
+            config.load()
+        except OSError as error:  # of TLS, too: ssl.SSLError is one
+            raise ConfigError(f"http_certificate and http_key: {error}") from error
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        server = uvicorn.Server(config)
 
         def serve() -> None:
             try:

@@ -36,7 +36,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             connection must have one.
         principals: Who may ship, and the names of agents that are theirs; none trusts everybody
             on this machine. Tokens stand here as their SHA-256.
-        http_address: API and pages; loopback only. Port 0 takes a free one, for both.
+        http_address: API and pages; loopback only, unless a principal has ``http`` and there is
+            TLS. Port 0 takes a free one, for both.
+        http_certificate: Certificate of the HTTP server with its chain, PEM; empty serves without
+            TLS. Read at the start.
+        http_key: Key of it, PEM.
         slack_webhook_url: Where openings and closings are posted in Slack's format; a secret;
             empty posts nothing. https, or http to a loopback host.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
@@ -62,6 +66,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     grpc_client_ca: str = ""
     principals: tuple[Principal, ...] = ()
     http_address: str = "127.0.0.1:7500"
+    http_certificate: str = ""
+    http_key: str = ""
     slack_webhook_url: str = ""
     public_url: str = ""
     shutdown_seconds: Seconds = 5.0
@@ -75,7 +81,6 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self._check_access()
-        require_loopback("http_address", self.http_address)
         if "\0" in self.database:
             raise ConfigError(f"database = {self.database!r}: must be a path")
         if self.slack_webhook_url:
@@ -93,6 +98,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         check_principals(self.principals)
         if bool(self.grpc_certificate) != bool(self.grpc_key):
             raise ConfigError("grpc_certificate and grpc_key: one needs the other")
+        if bool(self.http_certificate) != bool(self.http_key):
+            raise ConfigError("http_certificate and http_key: one needs the other")
         if self.grpc_client_ca and not self.grpc_certificate:
             raise ConfigError(
                 f"grpc_client_ca = {self.grpc_client_ca!r}: needs grpc_certificate and grpc_key"
@@ -103,6 +110,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             parse_address("grpc_address", self.grpc_address)
         else:
             require_loopback("grpc_address", self.grpc_address)
+        if self.http_certificate and any(p.http != "none" for p in self.principals):
+            parse_address("http_address", self.http_address)
+        else:
+            require_loopback("http_address", self.http_address)
 
     @property
     def database_path(self) -> Path:

@@ -254,6 +254,13 @@ def test_feedback_is_ground_truth(logged: Logged) -> None:
     assert (found["ground_truth.label sum"], found["ground_truth.reward sum"]) == (6.0, 2.0)
 
 
+@pytest.mark.parametrize("body", [b'{"truth": "\xff"}', b"\xff", b"[" * 100_000, b"{"])
+def test_feedback_that_cannot_be_read_is_refused_and_counted(logged: Logged, body: bytes) -> None:
+    message = to_binary_event(event(f"{SELDON}.feedback", {}, 1))
+    assert logged.post(message.headers, body) == 400
+    assert logged.counters() == {"events": 1, "events_refused": 1}
+
+
 def test_a_stage_beside_the_predictor_is_an_entity_of_its_own(logged: Logged) -> None:
     for component in ("predictor", "transformer"):
         for half in pair(1):

@@ -17,6 +17,7 @@ from nilometer.capture.observation import pack
 from nilometer.capture.settings import CaptureSettings
 from nilometer.testing import SteppedClock
 from nilometer.v1.summary_pb2 import SummarySample
+from nilometer.wire import lean
 from nilometer.wire.profiles import samples_to_bytes
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
@@ -24,7 +25,6 @@ from nilometer.wire.services import (
     CaptureBatch,
     agent_stub,
 )
-from nilometer_agent import intake
 from nilometer_agent.buffer import Buffer
 from nilometer_agent.counters import Counters
 from nilometer_agent.engine import Arrival, Engine
@@ -159,8 +159,8 @@ def test_millions_of_empty_messages_are_refused_before_they_are_parsed(content: 
 
 def test_a_flood_below_the_limit_is_taken_and_one_above_is_not() -> None:
     # The partial and its scores are messages, too.
-    assert isinstance(taken(nested_flood(intake.MAX_MESSAGES - 2)), CaptureBatch)
-    assert isinstance(taken(nested_flood(intake.MAX_MESSAGES - 1)), Refusal)
+    assert isinstance(taken(nested_flood(lean.MAX_MESSAGES - 2)), CaptureBatch)
+    assert isinstance(taken(nested_flood(lean.MAX_MESSAGES - 1)), Refusal)
 
 
 @given(content=st.binary(max_size=300), at=st.integers(0, 400))
@@ -170,7 +170,7 @@ def test_no_bytes_raise(content: bytes, at: int) -> None:
     spoilt = whole[:at] + content + whole[at:]
     assert isinstance(taken(spoilt), CaptureBatch | Refusal)
     # The count of messages never raises, and is never over where the parser finds few.
-    assert intake._is_lean(spoilt)
+    assert lean.is_lean(spoilt, CaptureBatch, uncounted=0)
 
 
 # What is inside of a batch

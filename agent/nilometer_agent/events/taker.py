@@ -240,7 +240,7 @@ class Taker:
         where = self._where(event)
         try:
             body = msgspec.json.decode(event.data)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # UnicodeDecodeError is no DecodeError
             return False
         if where is None or not isinstance(body, dict):
             return False

@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
 from nilometer.clock import Clock
+from nilometer_collector.access import Principal
+from nilometer_collector.api.door import Door
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operations import Endpoints, Operation, operations
 from nilometer_collector.api.parameters import Given
@@ -59,6 +61,8 @@ def make_app(
     *,
     wake: Callable[[], None],
     public_url: str = "",
+    principals: Sequence[Principal] = (),
+    secure: bool = False,
     static: Path = STATIC,
 ) -> Starlette:
     """The API and the pages over *store*.
@@ -70,6 +74,8 @@ def make_app(
         counters: Shown at /readyz.
         wake: Called when a change may have queued a notification.
         public_url: Under which the pages are known; its host is answered.
+        principals: Who is let in, and how far.
+        secure: Whether the server speaks TLS.
         static: Folder of the built pages.
     """
     table = operations(Endpoints(store, query, clock, counters, wake))
@@ -90,7 +96,10 @@ def make_app(
         routes.append(Route("/", no_pages))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Shield, public_host=urlsplit(public_url).hostname or "")],
+        middleware=[
+            Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
+            Middleware(Door, principals=principals, clock=clock, secure=secure),
+        ],
         exception_handlers={
             HTTPException: on_http_error,
             Exception: on_bug,

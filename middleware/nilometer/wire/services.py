@@ -16,6 +16,7 @@ from nilometer.v1.agent_pb2_grpc import (
     AgentServiceStub,
     add_AgentServiceServicer_to_server,
 )
+from nilometer.v1.alert_pb2 import Reference
 from nilometer.v1.collector_pb2 import (
     GetPlanRequest,
     Plan,
@@ -80,6 +81,7 @@ __all__ = [
     "GetPlanRequest",
     "Plan",
     "PutReferenceReply",
+    "Reference",
     "Row",
     "ShipReply",
     "ShipRequest",
