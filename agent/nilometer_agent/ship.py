@@ -120,7 +120,7 @@ class Shipper:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
         self.state = CollectorState.UNSET if collector is None else CollectorState.CONNECTING
-        self.reason = ""  # of the state, for `nilometer doctor`
+        self.reason = ""  # of the state
         self.duplicate = False  # the collector sees another process under our name
 
     def start(self) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,8 @@ def pasted(directory: Path, script: str, taken: int = 0) -> Iterator[str]:
             assert shell.wait(200) == 0, (directory / "output").read_text()
             yield (directory / "output").read_text()
         finally:
-            os.killpg(shell.pid, signal.SIGTERM)  # what the script left in the background
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGTERM)  # what the script left in the background
             eventually(lambda: all(map(is_free, mine)), timeout=30)
 
 
@@ -73,7 +74,7 @@ def empty(tmp_path: Path) -> Path:
 
 
 def test_a_model_server_is_wrapped(empty: Path) -> None:
-    _, start, look = blocks("Quickstart", "sh")[-3:]
+    _, start, look, _ = blocks("Quickstart", "sh")
     with pasted(empty, start + look) as printed:
         assert '{"score":0.0125}' in printed
         summaries = yaml.safe_load(printed.strip().splitlines()[-1])["summaries"]
