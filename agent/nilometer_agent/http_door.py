@@ -58,16 +58,22 @@ class Door:
         address: ``host:port``; port 0 takes a free one.
         take: Answers a request; called on several threads at once.
         max_body_bytes: Cap of a body, before and after its content encoding.
+        refused: Told of each request that did not come as far as *take*.
 
     Raises:
         ConfigError: If the address cannot be bound.
     """
 
     def __init__(
-        self, key: str, address: str, take: Callable[[Post], Reply], max_body_bytes: int
+        self,
+        key: str,
+        address: str,
+        take: Callable[[Post], Reply],
+        max_body_bytes: int,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         try:
-            self._server = _Server(host_and_port(address), take, max_body_bytes)
+            self._server = _Server(host_and_port(address), take, max_body_bytes, refused)
         except OSError as error:
             raise ConfigError(f"{key} = {address!r}: cannot be bound: {error.strerror}") from error
         self._thread = threading.Thread(
@@ -99,11 +105,16 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, address: tuple[str, int], take: Callable[[Post], Reply], max_body_bytes: int
+        self,
+        address: tuple[str, int],
+        take: Callable[[Post], Reply],
+        max_body_bytes: int,
+        refused: Callable[[], None],
     ) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.take = take
         self.max_body_bytes = max_body_bytes
+        self.refused = refused
         self.slots = threading.BoundedSemaphore(THREADS)
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, _Handler)
@@ -147,6 +158,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def _take(self) -> Reply:
+        with self.server.slots:
+            post = self._read()
+            if isinstance(post, Reply):
+                self.server.refused()
+                return post
+            try:
+                return self.server.take(post)
+            except Exception:
+                log.exception("a request failed")
+                return Reply(500, b"the log says more\n")
+
+    def _read(self) -> Post | Reply:
+        """The request, or what one that is none is answered."""
         length = self.headers.get("content-length", "")
         if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
             self.close_connection = True  # where the next request begins is not known
@@ -155,20 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
         if int(length) > limit:
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
-        with self.server.slots:
-            read = self.rfile.read(int(length))
-            if len(read) < int(length):
-                self.close_connection = True
-                return Reply(400, b"the body ended early\n")
-            body = unpacked(read, self.headers.get("content-encoding", ""), limit)
-            if body is None:
-                return Reply(400, b"content encoding is unknown, broken or too large\n")
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                return self.server.take(Post(self.path.partition("?")[0], headers, body))
-            except Exception:
-                log.exception("a request failed")
-                return Reply(500, b"the log says more\n")
+        read = self.rfile.read(int(length))
+        if len(read) < int(length):
+            self.close_connection = True
+            return Reply(400, b"the body ended early\n")
+        body = unpacked(read, self.headers.get("content-encoding", ""), limit)
+        if body is None:
+            return Reply(400, b"content encoding is unknown, broken or too large\n")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Post(self.path.partition("?")[0], headers, body)
 
     def log_message(self, *_: object) -> None:
         """A request is no news."""

@@ -6,7 +6,9 @@ import http.client
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from hypothesis import strategies as st
 from nilometer.errors import ConfigError
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample
 from nilometer.testing import eventually
-from nilometer_agent.events.join import Half, Joiner, Pair, Side
+from nilometer_agent.events.join import MAX_WAITING_BYTES, Half, Joiner, Pair, Side, held
 from nilometer_agent.events.message import BATCH, MAX_EVENTS, STRUCTURED
 from nilometer_agent.events.taker import MAX_REQUEST_BYTES
 from nilometer_agent.server import Agent
@@ -312,7 +314,7 @@ def test_what_is_no_event_is_told_so_and_counted(
 ) -> None:
     assert logged.post(headers, body, path) == status
     moved = logged.counters()
-    assert moved.get("events", 0) == moved.get("events_refused", 0)
+    assert moved["events"] == moved["events_refused"] >= 1
     # And the door stays open.
     for half in pair(1):
         message = to_binary_event(half)
@@ -325,6 +327,29 @@ def test_good_events_of_a_batch_are_taken_beside_bad_ones(logged: Logged) -> Non
     batch = json.dumps([*good, {"specversion": "1.0"}, 7])
     assert logged.post({"content-type": BATCH}, batch) == 202
     assert logged.counters() == {"events": 4, "events_joined": 2, "events_refused": 2}
+
+
+def test_what_the_engine_does_not_take_is_told_as_lost(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = []
+
+    def broken(arrival: object) -> None:
+        offered.append(arrival)
+        raise RuntimeError("broken on purpose")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(logged.agent.engine, "offer", broken)
+        for half in pair(1):
+            message = to_binary_event(half)
+            assert logged.post(message.headers, message.body) == 202
+        eventually(lambda: offered)
+    for half in pair(2):
+        message = to_binary_event(half)
+        assert logged.post(message.headers, message.body) == 202
+    parts = [sample.coverage for sample in logged.samples()["iris", "service"]]
+    whole = reduce(lambda one, other: one.merge(other), parts)
+    assert (whole.profiled, dict(whole.dropped)) == (1, {"internal_error": 1})
 
 
 def test_an_address_that_is_taken_is_one_clear_error(logged: Logged, tmp_path: Path) -> None:
@@ -394,3 +419,16 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         released += len(joiner.expired(0.0))
     assert (joiner.waiting, released) == (10, 90)
     assert len(joiner._left) == 10
+
+
+def test_what_waits_is_bounded_by_all_that_a_half_holds() -> None:
+    joiner = Joiner(60.0)
+    light = half(0, Side.REQUEST)
+    size = held(light)
+    for text in ("entity", "key", "prediction_id", "content_type", "trace_parent"):
+        assert held(replace(light, **{text: getattr(light, text) + "a" * 100})) == size + 100
+    assert held(replace(light, labels=(("a" * 50, "b" * 50),))) == size + 100
+    heavy = replace(light, prediction_id="a" * MAX_WAITING_BYTES)
+    joiner.take(heavy, 0.0)
+    joiner.take(half(1, Side.REQUEST), 0.0)
+    assert [one for one, _ in joiner.expired(0.0)] == [heavy]

@@ -29,7 +29,11 @@ class EventDoor:
             max_body_bytes=MAX_BODY_BYTES,
         )
         self._door = Door(
-            "events_address", settings.events_address, self._taker.answer, MAX_REQUEST_BYTES
+            "events_address",
+            settings.events_address,
+            self._taker.answer,
+            MAX_REQUEST_BYTES,
+            self._taker.refused,
         )
 
     @property

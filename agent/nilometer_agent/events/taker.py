@@ -31,7 +31,7 @@ from nilometer.errors import ConfigError, Undecodable
 from nilometer.labels import Labels
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
 from nilometer.profile.feature import FeatureRecorder
-from nilometer.reasons import Outcome
+from nilometer.reasons import DropReason, Outcome
 from nilometer.window import Window
 from nilometer.wire.profiles import sample_to_wire
 from nilometer.wire.services import CaptureBatch
@@ -45,6 +45,7 @@ PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root
 MARSHAL = "/marshal"
 MAX_REQUEST_BYTES = 64 << 20  # a batch of loggers
 MAX_READY_BYTES = 64 << 20  # of observations that the engine has not taken
+MAX_READY_TRUTH = 10_000  # columns of ground truth that it has not taken
 STOP_SECONDS = 5.0  # for the engine to take what is held
 MAX_BATCH = 256  # observations handed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
@@ -93,6 +94,7 @@ class Taker:
         self._ready: dict[tuple[str, Labels], list[bytes]] = {}
         self._ready_bytes = 0
         self._truth: list[SummarySample] = []
+        self._lost: dict[tuple[str, Labels], int] = {}
         self._lock = threading.Lock()
         self._worker = secrets.token_bytes(16)
         self._sequence = 0
@@ -117,7 +119,8 @@ class Taker:
     def answer(self, post: Post) -> Reply:
         """Take the events of a request; 202 once they are."""
         behind = self._engine.uncommitted >= MAX_UNCOMMITTED_BATCHES // 2
-        if behind or self._ready_bytes > MAX_READY_BYTES:
+        full = self._ready_bytes > MAX_READY_BYTES or len(self._truth) > MAX_READY_TRUTH
+        if behind or full:
             return Reply(503, b"the agent cannot store as fast as this; try again\n")
         try:
             if post.path == MARSHAL:
@@ -125,10 +128,10 @@ class Taker:
             elif post.path in PATHS:
                 events = events_in(post.headers, post.body)
             else:
+                self.refused()
                 return Reply(404, b"/, /v1/cloudevents, /marshal\n")
         except NotEvents as error:
-            self._counters.add(Counter.EVENTS)
-            self._counters.add(Counter.EVENTS_REFUSED)
+            self.refused()
             return Reply(400, f"{error}\n".encode())
         refused = sum(not self._take(event) for event in events)
         self._counters.add(Counter.EVENTS, len(events))
@@ -138,6 +141,11 @@ class Taker:
         if post.path == MARSHAL:
             return Reply(200)  # the marshalled batch, which KServe's logger would store: nothing
         return Reply(202)
+
+    def refused(self) -> None:
+        """Count a request that nobody could look into."""
+        self._counters.add(Counter.EVENTS)
+        self._counters.add(Counter.EVENTS_REFUSED)
 
     def _take(self, event: Event | None) -> bool:
         """Whether *event* could be used."""
@@ -174,7 +182,7 @@ class Taker:
             prediction_id=shared[:MAX_ID],
             time_ns=time_ns if timed and time_ns is not None else self._clock.now_ns(),
             timed=timed,
-            content_type=event.content_type,
+            content_type=event.content_type[:MAX_ID],
             trace_parent=told.get("traceparent", "")[:MAX_ID],
             data=event.data if len(event.data) <= self._max_body_bytes else None,
             size=len(event.data),
@@ -273,32 +281,36 @@ class Taker:
 
     def _hand_on(self, now: float) -> None:
         """Give the engine what is whole, and what will not be."""
-        try:
-            with self._lock:
-                for pair in self._joiner.expired(now):
-                    self._observe(pair)
-                ready, self._ready = self._ready, {}
-                truth, self._truth = self._truth, []
-                self._ready_bytes = 0
-            for (entity, labels), packed in ready.items():
-                for part in _parts(packed):
-                    self._send(
-                        entity, labels, CaptureBatch(observations=batch_of(part), count=len(part))
-                    )
-            for sample in truth:
-                self._send(
-                    sample.entity, sample.labels, CaptureBatch(partials=[sample_to_wire(sample)])
-                )
-        except Exception:
-            log.exception("events could not be handed on")
+        with self._lock:
+            for pair in self._joiner.expired(now):
+                self._observe(pair)
+            ready, self._ready = self._ready, {}
+            truth, self._truth = self._truth, []
+            self._ready_bytes = 0
+        for (entity, labels), packed in ready.items():
+            for part in _parts(packed):
+                batch = CaptureBatch(observations=batch_of(part), count=len(part))
+                self._send(entity, labels, batch)
+        for sample in truth:
+            partial = CaptureBatch(partials=[sample_to_wire(sample)])
+            self._send(sample.entity, sample.labels, partial)
 
     def _send(self, entity: str, labels: Labels, batch: CaptureBatch) -> None:
+        """Hand on a batch; one that the engine does not take is booked as lost with the next."""
+        key = (entity, labels)
         self._sequence += 1
         batch.worker = self._worker
         batch.sequence = self._sequence
         batch.entity = entity
         batch.labels.update(labels.as_dict())
-        self._engine.offer(Arrival(batch, _nobody))
+        lost = self._lost.pop(key, 0)
+        if lost:
+            batch.dropped[DropReason.INTERNAL_ERROR.value] = lost
+        try:
+            self._engine.offer(Arrival(batch, _nobody))
+        except Exception:
+            self._lost[key] = lost + batch.count
+            log.exception("events could not be handed on", extra={"events": batch.count})
 
 
 def _nobody(sequence: int) -> None:
@@ -329,7 +341,7 @@ def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
             decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
             columns.update(side.columns(set()))
         except Undecodable:
-            pass
+            self._lost[key] = lost + batch.count
     reward = body.get("reward")
     if isinstance(reward, int | float) and not isinstance(reward, bool):
         columns["reward"] = np.array([float(reward)])
