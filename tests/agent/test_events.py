@@ -256,6 +256,14 @@ def test_feedback_is_ground_truth(logged: Logged) -> None:
     assert (found["ground_truth.label sum"], found["ground_truth.reward sum"]) == (6.0, 2.0)
 
 
+def test_a_reward_counts_beside_a_truth_that_says_nothing(logged: Logged) -> None:
+    told = {"response": {"meta": {"puid": "prediction"}}, "reward": 0.5, "truth": {}}
+    message = to_binary_event(event(f"{SELDON}.feedback", told, 1))
+    assert logged.post(message.headers, message.body) == 202
+    assert logged.counters() == {"events": 1, "events_truth": 1}
+    assert set(logged.samples()) == {("iris", "ground_truth.reward")}
+
+
 @pytest.mark.parametrize("body", [b'{"truth": "\xff"}', b"\xff", b"[" * 100_000, b"{"])
 def test_feedback_that_cannot_be_read_is_refused_and_counted(logged: Logged, body: bytes) -> None:
     message = to_binary_event(event(f"{SELDON}.feedback", {}, 1))

@@ -14,6 +14,7 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -337,11 +338,9 @@ def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
     truth = body.get("truth")
     if isinstance(truth, dict):
         side = Columns()
-        try:
+        with suppress(Undecodable):  # a reward may stand beside it
             decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
             columns.update(side.columns(set()))
-        except Undecodable:
-            self._lost[key] = lost + batch.count
     reward = body.get("reward")
     if isinstance(reward, int | float) and not isinstance(reward, bool):
         columns["reward"] = np.array([float(reward)])

@@ -14,7 +14,7 @@ from typing import Any, Final
 import grpc
 from hpack import Decoder, HPACKError
 
-from nilometer.capture.grpc_server import HEALTH, REFLECTION, Call, Messages
+from nilometer.capture.grpc_server import PROBES, Call, Messages
 from nilometer.capture.worker import Worker
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.settings import ProxySettings
@@ -241,7 +241,7 @@ class Http2:
         self._capture: Any = SimpleNamespace(
             worker=worker, cap=settings.max_body_bytes, stall_seconds=settings.stall_seconds
         )
-        self._excluded = (HEALTH, REFLECTION, *settings.exclude)
+        self._excluded = frozenset(settings.exclude)
         self._preface = b""
         self._streams: dict[int, _Stream] = {}
         self._client_ended = False
@@ -315,7 +315,8 @@ class Http2:
         worker = self._worker
         if (
             not fields.get("content-type", b"").startswith(b"application/grpc")
-            or path.startswith(self._excluded)
+            or path in self._excluded
+            or path.startswith(PROBES)
             or not (worker.live or worker.revive())
         ):
             return

@@ -33,8 +33,12 @@ from nilometer.settings import load
 
 ONE = b"application/grpc"
 FRAMED = b"application/grpc+frames"
-HEALTH = "/grpc.health.v1.Health/"
-REFLECTION = "/grpc.reflection."
+PROBES = (  # how the paths of methods begin that are no requests of a model
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+)
 
 # The HTTP status that stands for each code, as in google.rpc.Code; 499 for a client that left.
 STATUSES = {
@@ -270,13 +274,18 @@ class _Capture:
         self.worker = Worker(settings, Guard())
         self.cap = settings.body_cap
         self.stall_seconds = settings.stall_seconds
-        self._excluded = (HEALTH, REFLECTION, *settings.exclude)
+        self._excluded = frozenset(settings.exclude)
 
     def call(self, details: grpc.HandlerCallDetails) -> Call | None:
         """A call to be observed, or None."""
         try:
             worker = self.worker
-            if details.method.startswith(self._excluded) or not (worker.live or worker.revive()):
+            method = details.method
+            if (
+                method in self._excluded
+                or method.startswith(PROBES)
+                or not (worker.live or worker.revive())
+            ):
                 return None
             if not worker.due:
                 return Call(self, details)

@@ -22,7 +22,11 @@ Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
 
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-PROBES = ("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico")
+PROBES = (
+    *("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico"),
+    *("/health", "/ping"),  # LitServe, vLLM, MLflow; TorchServe
+    *("/v2/health/live", "/v2/health/ready"),  # Open Inference Protocol
+)
 
 
 class CaptureSettings(Settings, frozen=True, kw_only=True):
