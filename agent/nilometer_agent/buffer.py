@@ -118,6 +118,7 @@ class Buffer:
         self._note_damage(self._ledger)
         found = self._ledger.queued_observations + self._ledger.partial_observations
         self._counters.add(Counter.OBSERVATIONS_FOUND, found)
+        self._counters.add(Counter.ROWS_FOUND, self._ledger.queued)
         self._ballast.restore()
 
     # What everybody may ask

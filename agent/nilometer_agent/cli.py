@@ -21,13 +21,18 @@ _OPTIONS = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The agent's options."""
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """What says which agent is meant, and how it is set."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML or YAML file with settings"
     )
     for flag, name, kind, text in _OPTIONS:
         parser.add_argument(flag, dest=name, type=kind, default=None, help=text)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The agent's options."""
+    add_settings(parser)
     parser.add_argument(
         "--until-idle",
         action="store_const",
@@ -54,8 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_agent.server import run as serve
 
     log_to_stderr()
-    names = [name for _, name, _, _ in _OPTIONS]
-    given = {name: getattr(arguments, name) for name in [*names, "until_idle"]}
-    settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given)
-    serve(settings)
+    options = {**given(arguments), "until_idle": arguments.until_idle}
+    serve(load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=options))
     return 0
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that stand in *arguments*."""
+    return {name: getattr(arguments, name) for _, name, _, _ in _OPTIONS}

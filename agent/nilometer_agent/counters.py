@@ -1,7 +1,10 @@
 """What the agent counts of itself; docs/telemetry.md says what moves each, a test holds both."""
 
 import threading
+from collections.abc import Mapping
 from enum import Enum
+
+MAX_REASONS = 64
 
 
 class Counter(Enum):
@@ -26,6 +29,7 @@ class Counter(Enum):
     ROWS_CORRUPT = "rows_corrupt"
     ROWS_DROPPED_FOR_SPACE = "rows_dropped_for_space"
     ROWS_SAVED = "rows_saved"
+    ROWS_FOUND = "rows_found"
     OBSERVATIONS_FOUND = "observations_found"
     OBSERVATIONS_ACKNOWLEDGED = "observations_acknowledged"
     OBSERVATIONS_REJECTED = "observations_rejected"
@@ -60,6 +64,7 @@ class Counters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values = dict.fromkeys(Counter, 0)
+        self._reasons: dict[Counter, dict[str, int]] = {}
 
     def add(self, counter: Counter, amount: int = 1) -> None:
         """Move one counter."""
@@ -70,3 +75,17 @@ class Counters:
         """All of them, by name."""
         with self._lock:
             return {counter.value: value for counter, value in self._values.items()}
+
+    def add_reasons(self, counter: Counter, counts: Mapping[str, int]) -> None:
+        """Move *counter* by the sum of *counts*, and each reason by its own."""
+        with self._lock:
+            known = self._reasons.setdefault(counter, {})
+            for reason, count in counts.items():
+                self._values[counter] += count
+                if reason in known or len(known) < MAX_REASONS:
+                    known[reason] = known.get(reason, 0) + count
+
+    def reasons(self, counter: Counter) -> dict[str, int]:
+        """What moved *counter*, by reason; at most `MAX_REASONS`, for workers name them."""
+        with self._lock:
+            return dict(self._reasons.get(counter, {}))

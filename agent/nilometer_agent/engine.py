@@ -379,8 +379,8 @@ class Engine:
         coverage = sample.coverage
         self._counters.add(Counter.OBSERVATIONS, coverage.seen)
         self._counters.add(Counter.PROFILED, coverage.profiled)
-        self._counters.add(Counter.UNDECODABLE, sum(coverage.undecodable.values()))
-        self._counters.add(Counter.DROPPED, sum(coverage.dropped.values()))
+        self._counters.add_reasons(Counter.UNDECODABLE, coverage.undecodable)
+        self._counters.add_reasons(Counter.DROPPED, coverage.dropped)
 
     def _acknowledge(self) -> None:
         waiting, self._to_acknowledge = self._to_acknowledge, {}

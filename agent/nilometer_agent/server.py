@@ -34,7 +34,7 @@ from nilometer.wire.services import (
     serve_agent,
 )
 from nilometer_agent.buffer import Buffer, WhenFull
-from nilometer_agent.counters import Counters
+from nilometer_agent.counters import Counter, Counters
 from nilometer_agent.dial import Dial
 from nilometer_agent.engine import Arrival, Engine
 from nilometer_agent.export import AgentExports
@@ -388,6 +388,8 @@ class Agent:
             collector_reason=self.shipper.reason,
             duplicate=self.shipper.duplicate,
             uptime_seconds=self.clock.monotonic() - self._started,
+            dropped=self.counters.reasons(Counter.DROPPED),
+            undecodable=self.counters.reasons(Counter.UNDECODABLE),
         )
 
     def gauges(self) -> dict[str, int]:

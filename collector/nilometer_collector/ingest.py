@@ -7,6 +7,7 @@ the first characters of a name.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -157,7 +158,8 @@ class Ingest(CollectorServiceServicer):
             _fail(context, grpc.StatusCode.UNAVAILABLE, error)
         plan = plan_to_wire(references, alerters, names_key)
         if plan.version == request.version:
-            return Plan(version=plan.version, unchanged=True)
+            plan = Plan(version=plan.version, unchanged=True)
+        plan.now_unix_nano = time.time_ns()
         return plan
 
     def PutReference(  # noqa: N802  as above

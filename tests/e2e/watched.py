@@ -12,6 +12,7 @@ from e2e.stack import BUILT
 from far_side import FarSide
 
 from nilometer.profile import FeatureProfile, ServiceProfile
+from nilometer_agent.laws import broken
 from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -55,9 +56,17 @@ class Watched:
         while (now := self.agent.counters.snapshot())["observations"] < observations:
             assert time.monotonic() < deadline, (observations, now)
             time.sleep(0.05)
+        assert broken(self.looks()) == []
         self.agent.stop()
         assert self.agent.counters.snapshot()["observations"] == observations
         assert self.agent.counters.snapshot()["dropped"] == 0
+
+    def looks(self) -> Iterator[dict[str, int]]:
+        """The agent's figures, some times."""
+        for _ in range(4):
+            status = self.agent.status()
+            yield {**status.counters, **status.gauges}
+            time.sleep(0.05)
 
     def sums(self, entity: str) -> dict[str, Any]:
         """Rows and sum of each numeric summary."""

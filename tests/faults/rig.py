@@ -17,6 +17,7 @@ from faults.zygote import Zygote
 
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
+from nilometer_agent.laws import broken
 
 WORKERS = 3
 STEPPED_RATIO = 0.6  # of the agents and collectors that meet a named step
@@ -260,6 +261,7 @@ class Rig:
             counted[f"observations_{how}"]
             for how in ("acknowledged", "rejected", "dropped_for_space")
         )
+        assert broken([{**counted, **held}]) == []
         # What the last agent was given has gone or is there: the accounts of one process.
         assert come == gone + held["observations_in_partials"] + held["observations_in_outbox"]
         for process, of in ((self.agent, "agent"), (self.collector, "collector")):

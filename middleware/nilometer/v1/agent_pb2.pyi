@@ -72,7 +72,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds")
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,20 @@ class StatusReply(_message.Message):
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     class GaugesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class DroppedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class UndecodableEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +113,8 @@ class StatusReply(_message.Message):
     GAUGES_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    UNDECODABLE_FIELD_NUMBER: _ClassVar[int]
     version: str
     agent: str
     epoch: bytes
@@ -111,7 +127,9 @@ class StatusReply(_message.Message):
     gauges: _containers.ScalarMap[str, int]
     duplicate: bool
     uptime_seconds: float
-    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ...) -> None: ...
+    dropped: _containers.ScalarMap[str, int]
+    undecodable: _containers.ScalarMap[str, int]
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class FlushRequest(_message.Message):
     __slots__ = ()
