@@ -72,6 +72,8 @@ def given(
     for variable, text in sorted(variables.items()):
         if variable.startswith(prefix) and not _of_another(variable, prefix):
             key = variable.removeprefix(prefix).lower()
+            if key not in types and _SERVICE_LINK.fullmatch(variable):
+                continue
             if key not in types:
                 # Without its value: a misspelt secret is one.
                 raise ConfigError(f"{variable}: there is no such setting; {_near(types)}")
@@ -106,6 +108,12 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
         allowed = _choices(kind, key) or why[:1].lower() + why[1:]
         raise ConfigError(f"{key or 'settings'} = {value!r}: {allowed}") from error
 
+
+# Kubernetes tells every container of every Service of its namespace so, and one of them may be called
+# "nilometer" or "nilometer-collector".
+_SERVICE_LINK = re.compile(
+    r"[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
 
 # Longer prefixes of NILOMETER_ that belong to one component each.
 COMPONENTS = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from nilometer.errors import ConfigError
 from nilometer.export.exports import host_and_port
 from nilometer.export.listen import MetricsServer
-from nilometer.export.prometheus import classic_buckets, exposition
+from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
 from nilometer.sketch.histogram import ExponentialHistogram
 from nilometer.telemetry import (
@@ -29,6 +29,9 @@ from nilometer.telemetry import (
 )
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
+# What one histogram of 160 buckets holds with every power of two among its bounds.
+MAGNITUDES = st.floats(min_value=2.0**-70, max_value=2.0**70)
+NUMBERS = st.one_of(st.just(0.0), MAGNITUDES, MAGNITUDES.map(lambda value: -value))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -54,12 +57,19 @@ def every_metric() -> list[Family]:
 
 
 @given(st.lists(FINITE, max_size=80))
+def test_no_values_make_counts_that_fall(values: list[float]) -> None:
+    counts = [count for _, count in classic_buckets(FEATURE_VALUE, distribution(values))]
+    assert counts == sorted(counts)
+    assert counts[-1] == len(values)
+
+
+@given(st.lists(NUMBERS, max_size=80))
 def test_the_count_up_to_a_bound_is_the_count_of_the_values(values: list[float]) -> None:
     buckets = classic_buckets(FEATURE_VALUE, distribution(values))
     bounds = [bound for bound, _ in buckets]
     assert bounds == sorted(set(bounds))
     assert bounds[-1] == math.inf
-    assert len(buckets) <= 2 * 41 + 2
+    assert len(buckets) <= 2 * (HIGHEST - LOWEST + 1) + 2
     for bound, count in buckets:
         # At negative powers of two the exponential bucket is open: one such value may stand above.
         low = (
@@ -78,13 +88,33 @@ def test_the_bounds_of_the_table_hold_exact_counts(values: list[float]) -> None:
         assert count == sum(value <= bound for value in values)
 
 
-def test_the_buckets_of_a_series_only_grow() -> None:
-    values = [3.0, 5.0]
-    before = {bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution(values))}
-    now = {
-        bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution([*values, 100.0, -2.0]))
-    }
-    assert before <= now
+def test_every_bound_of_a_feature_is_on_one_ladder_up_to_its_end() -> None:
+    for values in ([3.0, 5.0], [-7.0], [0.0], [1e-30, 1e30], [-1e30, 2.0]):
+        bounds = [bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution(values))]
+        positive = [math.log2(bound) for bound in bounds if 0 < bound < math.inf]
+        assert positive == list(range(int(positive[0]), HIGHEST + 1))
+        assert positive[0] >= LOWEST
+        assert positive[0] == LOWEST or bounds[0] > 0
+
+
+@given(first=st.lists(NUMBERS, min_size=1), second=st.lists(NUMBERS, min_size=1))
+def test_the_buckets_of_two_pods_add_up(first: list[float], second: list[float]) -> None:
+    """As `sum by (le)` does: a bound that a pod leaves out counts nothing."""
+    summed: dict[float, int] = {}
+    for values in (first, second):
+        for bound, count in classic_buckets(FEATURE_VALUE, distribution(values)):
+            summed[bound] = summed.get(bound, 0) + count
+    counts = [summed[bound] for bound in sorted(summed)]
+    assert counts == sorted(counts)
+    whole = dict(classic_buckets(FEATURE_VALUE, distribution([*first, *second])))
+    assert summed == whole
+
+
+@given(first=st.lists(NUMBERS, min_size=1), more=st.lists(NUMBERS, min_size=1))
+def test_a_bound_stays_and_its_count_never_falls(first: list[float], more: list[float]) -> None:
+    before = dict(classic_buckets(FEATURE_VALUE, distribution(first)))
+    after = dict(classic_buckets(FEATURE_VALUE, distribution([*first, *more])))
+    assert all(after[bound] >= count for bound, count in before.items())
 
 
 def test_a_scrape_of_every_metric_is_read_back() -> None:

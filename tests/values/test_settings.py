@@ -75,6 +75,23 @@ def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(
     assert "\n" not in str(caught.value)
 
 
+def test_what_kubernetes_tells_of_a_service_is_no_setting() -> None:
+    links = {
+        "RIVER_SERVICE_HOST": "10.0.0.1",
+        "RIVER_SERVICE_PORT": "7501",
+        "RIVER_SERVICE_PORT_GRPC": "7501",
+        "RIVER_PORT": "tcp://10.0.0.1:7501",
+        "RIVER_PORT_7501_TCP": "tcp://10.0.0.1:7501",
+        "RIVER_PORT_7501_TCP_PROTO": "tcp",
+        "RIVER_PORT_7501_TCP_ADDR": "10.0.0.1",
+        "RIVER_DELTA_SERVICE_HOST": "10.0.0.2",  # of another Service, "river-delta"
+    }
+    assert river(environment=links, arguments={"name": "Nile"}).name == "Nile"
+    for wrong in ("RIVER_PORTS", "RIVER_PORT_X_TCP", "RIVER_HOST"):
+        with pytest.raises(ConfigError, match=wrong):
+            river(environment={wrong: "1"}, arguments={"name": "Nile"})
+
+
 def test_a_variable_that_is_no_setting_is_named_without_its_value() -> None:
     """A misspelt secret is one, and this line goes into a log."""
     with pytest.raises(ConfigError) as caught:

@@ -2,13 +2,15 @@
 
 The bounds of the classic buckets are powers of two, which are bounds of the exponential buckets
 too, so that no count is interpolated. A metric with bounds of its own in the table has those and no
-other; a feature, whose range nobody knows, gets those around what it has shown - the set only
-grows, so that the buckets of a series last. On the negative side a value that is itself a power of
-two stands one bucket higher, because exponential buckets are open there.
+other. A feature, whose range nobody knows, gets those of one ladder, the same in every pod and at
+every time, from the first that has something below it to the ladder's end. A bound that is left out
+at the low end counts nothing there, so that buckets of several pods add up; those at the high end
+always stand. On the negative side a value that is itself a power of two stands one bucket higher,
+because exponential buckets are open there.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import Metric as PrometheusMetric
@@ -23,13 +25,13 @@ from nilometer.export.series import (
     Family,
     Point,
     Value,
-    downscaled,
 )
 from nilometer.sketch.histogram import Buckets, ExponentialHistogram
 from nilometer.telemetry import Instrument, Metric, sanitised
 
-MAX_BOUNDS = 40  # of one side of a histogram without bounds of its own
-SMALLEST, LARGEST = -1074, 1023  # exponents of two that float64 holds
+# Exponents of two of the ladder's ends: 15 millionths to two billions, so that shares, amounts and
+# times in milliseconds stand on it. What is beyond stands in the first and the last bucket.
+LOWEST, HIGHEST = -16, 41
 
 _TYPES = {
     Instrument.COUNTER: "counter",
@@ -65,36 +67,39 @@ def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[fl
         wanted = metric.bounds
         found = _cumulative(histogram, wanted, ())
     else:
-        steps = max(histogram.scale, 0)
-        while _width(histogram, steps) > MAX_BOUNDS:
-            steps += 1
-        coarse = 2 ** (steps - histogram.scale)  # exponents of two between two bounds
-        above = _exponents(downscaled(histogram.positive, steps), coarse)
-        below = _exponents(downscaled(histogram.negative, steps), coarse)
-        found = _cumulative(histogram, above, below)
+        found = _cumulative(histogram, *_ladder(histogram))
     return [*found, (math.inf, histogram.count)]
 
 
-def _width(histogram: ExponentialHistogram, steps: int) -> int:
-    sides = (downscaled(histogram.positive, steps), downscaled(histogram.negative, steps))
-    return max(len(side.counts) for side in sides)
+def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
+    """Exponents of the bounds above and below zero that have something below them, and the rest."""
+    negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
+    if negative.counts:
+        last = negative.offset + len(negative.counts)  # its upper bound is that of its magnitude
+        return range(LOWEST, HIGHEST + 1), range(LOWEST, _clipped(-_floor(-last, scale)) + 1)
+    if histogram.zero_count:
+        return range(LOWEST, HIGHEST + 1), range(0)
+    if not positive.counts:
+        return range(0), range(0)
+    return range(_clipped(_floor(positive.offset, scale)), HIGHEST + 1), range(0)
 
 
-def _exponents(side: Buckets, coarse: int) -> tuple[int, ...]:
-    """Exponents of two of the bounds around the buckets of one side, ascending."""
-    if not side.counts:
-        return ()
-    exponents = ((side.offset + i) * coarse for i in range(len(side.counts) + 1))
-    return tuple(k for k in exponents if SMALLEST <= k <= LARGEST)
+def _floor(index: int, scale: int) -> int:
+    """The highest exponent of two that is at most the lower bound of bucket *index*."""
+    return index >> scale if scale >= 0 else index << -scale
+
+
+def _clipped(exponent: int) -> int:
+    return min(max(exponent, LOWEST), HIGHEST)
 
 
 def _cumulative(
-    histogram: ExponentialHistogram, above: tuple[int, ...], below: tuple[int, ...]
+    histogram: ExponentialHistogram, above: Sequence[int], below: Sequence[int]
 ) -> list[tuple[float, int]]:
     """Counts up to each of ``-2**k`` of *below*, 0 where it matters, ``2**k`` of *above*."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     found = [(-(2.0**k), negative.total - _up_to(negative, k, scale)) for k in reversed(below)]
-    if below or (histogram.zero_count and above and not found):
+    if below or (histogram.zero_count and above):
         found.append((0.0, negative.total + histogram.zero_count))
     rest = negative.total + histogram.zero_count
     found += [(2.0**k, rest + _up_to(positive, k, scale)) for k in above]
