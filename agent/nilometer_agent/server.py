@@ -10,10 +10,10 @@ import signal
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -37,6 +37,7 @@ from nilometer_agent.buffer import Buffer, WhenFull
 from nilometer_agent.counters import Counter, Counters
 from nilometer_agent.dial import Dial
 from nilometer_agent.engine import Arrival, Engine
+from nilometer_agent.entities import Entities
 from nilometer_agent.export import AgentExports
 from nilometer_agent.intake import Refusal, taken
 from nilometer_agent.plan import PlanKeeper
@@ -57,6 +58,8 @@ STOP_EXPORT_SECONDS = 1.5  # for OTLP to take the last points
 SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
 CAPTURE = "/nilometer.v1.AgentService/Capture"
 DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
+
+P = ParamSpec("P")
 
 log = logging.getLogger("nilometer.agent")
 
@@ -83,8 +86,8 @@ class _Servicer(AgentServiceServicer):
     def Status(  # noqa: N802
         self, request: StatusRequest, context: grpc.ServicerContext
     ) -> StatusReply:
-        del request, context
-        return self._agent.status()
+        del context
+        return self._agent.status(entities=request.entities)
 
     def Flush(  # noqa: N802
         self, request: FlushRequest, context: grpc.ServicerContext
@@ -203,18 +206,18 @@ class Agent:
         self._dial: Dial | None = None
         if settings.collector:
             self._dial = Dial(settings.collector, settings.credentials)
-        instance = secrets.token_bytes(16)
+        self._instance = secrets.token_bytes(16)
         self.plans = PlanKeeper(
             self.buffer,
             self._dial,
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
             agent=settings.agent_name,
-            instance=instance,
+            instance=self._instance,
         )
         self.shipper = Shipper(
             settings.agent_name,
-            instance,
+            self._instance,
             self.buffer,
             self._dial,
             self.counters,
@@ -228,6 +231,7 @@ class Agent:
             outbox_rows=self.buffer.queued,
             ready=lambda: self._serving,
         )
+        self.entities = Entities(settings.window_seconds, self.clock)
         self.engine = Engine(
             settings,
             self.buffer,
@@ -235,9 +239,9 @@ class Agent:
             self.counters,
             self.clock,
             on_observed=self.exports.observed,
-            on_cost=self.exports.cost,
-            on_committed=self.exports.committed,
-            on_closed=self.exports.closed,
+            on_cost=_both(self.entities.cost, self.exports.cost),
+            on_committed=_both(self.entities.committed, self.exports.committed),
+            on_closed=_both(self.entities.closed, self.exports.closed),
             on_queued=self.shipper.wake,
         )
         self.otlp_in: OtlpServers | None = None
@@ -371,8 +375,8 @@ class Agent:
             self._streams.discard(stream)
             self._idle_since = self.clock.monotonic()
 
-    def status(self) -> StatusReply:
-        """What the agent holds and has done."""
+    def status(self, *, entities: bool = False) -> StatusReply:
+        """What the agent holds and has done, and of which *entities* where they are asked for."""
         with self._streams_lock:
             workers = sorted(stream.worker.hex() for stream in self._streams)
         return StatusReply(
@@ -390,6 +394,8 @@ class Agent:
             uptime_seconds=self.clock.monotonic() - self._started,
             dropped=self.counters.reasons(Counter.DROPPED),
             undecodable=self.counters.reasons(Counter.UNDECODABLE),
+            entities=self.entities.to_wire() if entities else (),
+            instance=self._instance,
         )
 
     def gauges(self) -> dict[str, int]:
@@ -427,6 +433,16 @@ def run(settings: AgentSettings) -> None:
         agent.wait()
     finally:
         agent.stop()
+
+
+def _both(first: Callable[P, None], second: Callable[P, None]) -> Callable[P, None]:
+    """One after the other, told the same."""
+
+    def both(*given: P.args, **named: P.kwargs) -> None:
+        first(*given, **named)
+        second(*given, **named)
+
+    return both
 
 
 def _locked(path: Path) -> int:

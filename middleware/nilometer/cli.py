@@ -17,6 +17,7 @@ from nilometer.config_cli import add as add_config
 from nilometer.decode_cli import add as add_decode
 from nilometer.entity import entity_name
 from nilometer.errors import ConfigError, NilometerError
+from nilometer.top.cli import add as add_top
 
 COLLECTOR = "127.0.0.1:7501"
 EXIT_NO = 1
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     run.add(commands)
     add_config(commands)
     add_decode(commands)
+    add_top(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
     arguments = parser.parse_args(argv)

@@ -68,11 +68,13 @@ class CaptureAcknowledgement(_message.Message):
     def __init__(self, sequence: _Optional[int] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("entities",)
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    entities: bool
+    def __init__(self, entities: bool = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable")
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable", "entities", "instance")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +117,8 @@ class StatusReply(_message.Message):
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     UNDECODABLE_FIELD_NUMBER: _ClassVar[int]
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
     version: str
     agent: str
     epoch: bytes
@@ -129,7 +133,65 @@ class StatusReply(_message.Message):
     uptime_seconds: float
     dropped: _containers.ScalarMap[str, int]
     undecodable: _containers.ScalarMap[str, int]
-    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    entities: _containers.RepeatedCompositeFieldContainer[EntityStatus]
+    instance: bytes
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., entities: _Optional[_Iterable[_Union[EntityStatus, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
+
+class EntityStatus(_message.Message):
+    __slots__ = ("entity", "outcomes", "latency", "coverage", "cost", "judged", "breaches", "worst")
+    class OutcomesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    BREACHES_FIELD_NUMBER: _ClassVar[int]
+    WORST_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    outcomes: _containers.ScalarMap[str, int]
+    latency: _summary_pb2.ExponentialHistogram
+    coverage: _summary_pb2.Coverage
+    cost: CaptureCost
+    judged: int
+    breaches: int
+    worst: _containers.RepeatedCompositeFieldContainer[Judgement]
+    def __init__(self, entity: _Optional[str] = ..., outcomes: _Optional[_Mapping[str, int]] = ..., latency: _Optional[_Union[_summary_pb2.ExponentialHistogram, _Mapping]] = ..., coverage: _Optional[_Union[_summary_pb2.Coverage, _Mapping]] = ..., cost: _Optional[_Union[CaptureCost, _Mapping]] = ..., judged: _Optional[int] = ..., breaches: _Optional[int] = ..., worst: _Optional[_Iterable[_Union[Judgement, _Mapping]]] = ...) -> None: ...
+
+class Judgement(_message.Message):
+    __slots__ = ("alerter", "summary", "labels", "measure", "value", "threshold", "breach", "distance", "window_end_unix_nano")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ALERTER_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    BREACH_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_END_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    alerter: str
+    summary: str
+    labels: _containers.ScalarMap[str, str]
+    measure: str
+    value: float
+    threshold: float
+    breach: bool
+    distance: bool
+    window_end_unix_nano: int
+    def __init__(self, alerter: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., measure: _Optional[str] = ..., value: _Optional[float] = ..., threshold: _Optional[float] = ..., breach: bool = ..., distance: bool = ..., window_end_unix_nano: _Optional[int] = ...) -> None: ...
 
 class FlushRequest(_message.Message):
     __slots__ = ()

@@ -1,0 +1,163 @@
+"""Text for a terminal: no name may move the cursor or break a column; numbers for people.
+
+Source: Unicode Standard Annex 11, "East Asian Width".
+"""
+
+import math
+import unicodedata
+
+ELLIPSIS = "…"
+_MARKS = frozenset({"Mn", "Me"})  # take no column: what does not compose is left out
+# Controls, directions, joiners, surrogates, what is nobody's: shown, and never sent.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = "_.-=+*%#"
+_ASCII = str.maketrans(
+    {ELLIPSIS: "~", "·": ".", "▲": "^", "▼": "v", **dict(zip(BARS, ASCII_BARS, strict=True))}
+)
+
+
+def clean(text: str) -> str:
+    """*text* with ``·`` for whatever is no printable character, and marks composed or left out."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = []
+    for character in unicodedata.normalize("NFC", text):
+        category = unicodedata.category(character)
+        if category in _UNSHOWN:
+            shown.append("·")
+        elif category == "Zs":
+            shown.append(" ")
+        elif category not in _MARKS:
+            shown.append(character)
+    return "".join(shown)
+
+
+def to_ascii(text: str) -> str:
+    """*text* for a terminal that knows nothing else; as wide as before."""
+    if text.isascii():
+        return text
+    return "".join(one if one.isascii() else "?" * width(one) for one in text.translate(_ASCII))
+
+
+def width(text: str) -> int:
+    """Columns of clean *text*."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Clean *text* in at most *columns*; an ellipsis ends what was longer."""
+    if width(text) <= columns:
+        return text
+    if columns < 1:
+        return ""
+    left, kept = columns - 1, []
+    for one in text:
+        left -= width(one)
+        if left < 0:
+            break
+        kept.append(one)
+    return "".join(kept) + ELLIPSIS
+
+
+def padded(text: str, columns: int, *, right: bool = False) -> str:
+    """Clean *text* in exactly *columns*."""
+    text = cut(text, columns)
+    space = " " * (columns - width(text))
+    return space + text if right else text + space
+
+
+def number(value: float | None) -> str:
+    """A count or a rate in at most six columns: ``0.42``, ``17.3``, ``1240``, ``12.4k``, ``3.1M``."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value < 0:
+        return "-" + number(-value)
+    if value == 0 or (isinstance(value, int) and value < 10_000):
+        return f"{value:.0f}"
+    if value < 0.005:
+        return "<.01"
+    for limit, shape in ((9.995, ".2f"), (99.95, ".1f"), (9999.5, ".0f")):
+        if value < limit:
+            return format(value, shape)
+    for unit in "kMGT":
+        value /= 1000
+        if value < 99.95:
+            return f"{value:.1f}{unit}"
+        if value < 999.5:
+            return f"{value:.0f}{unit}"
+    return f"{value:.0e}"
+
+
+def share(ratio: float | None) -> str:
+    """A ratio in per cent, at most five columns; neither nothing nor all is rounded to."""
+    if ratio is None or math.isnan(ratio):
+        return "-"
+    percent = 100 * ratio
+    if percent in {0.0, 100.0}:
+        return f"{percent:.0f}%"
+    if percent < 0.05:
+        return "<.1%"
+    if 99.9 < percent < 100:
+        return "99.9%"
+    return f"{percent:.1f}%" if percent < 99.95 else f"{percent:.0f}%"
+
+
+def seconds(value: float | None) -> str:
+    """A time that something took, at most five columns: ``840us``, ``2.1ms``, ``1.24s``, ``12m``."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value < 999.5e-6:
+        return f"{value * 1e6:.0f}us"
+    for limit, factor, shape in (
+        (9.95e-3, 1e3, ".1fms"),
+        (0.9995, 1e3, ".0fms"),
+        (9.995, 1, ".2fs"),
+        (99.5, 1, ".1fs"),
+    ):
+        if value < limit:
+            number_shape, unit = shape.split("f")
+            return format(value * factor, f"{number_shape}f") + unit
+    return age(value)
+
+
+def age(value: float | None) -> str:
+    """A time that has passed, at most four columns: ``12s``, ``59m``, ``23h``, ``400d``."""
+    if value is None or math.isnan(value):
+        return "-"
+    for limit, divisor, unit in ((99.5, 1, "s"), (5970, 60, "m"), (171_000, 3600, "h")):
+        if value < limit:
+            return f"{value / divisor:.0f}{unit}"
+    return f"{value / 86_400:.0f}d"
+
+
+def size(value: float | None) -> str:
+    """Bytes, at most five columns: ``512B``, ``1.5K``, ``340M``."""
+    if value is None:
+        return "-"
+    if value < 1000:
+        return f"{value:.0f}B"
+    for unit in "KMGTP":
+        value /= 1024
+        if value < 9.95:
+            return f"{value:.1f}{unit}"
+        if value < 1000:
+            return f"{value:.0f}{unit}"
+    return f"{value:.0f}E"
+
+
+def trend(values: list[float | None], columns: int) -> str:
+    """The newest of *values* as bars, the newest last; a gap where there is none."""
+    newest = values[-columns:] if columns > 0 else []
+    top = max((value for value in newest if value is not None), default=0.0)
+    bars = [
+        " "
+        if value is None
+        else BARS[min(int(value / top * len(BARS)), len(BARS) - 1)]
+        if top > 0
+        else BARS[0]
+        for value in newest
+    ]
+    return "".join(bars).rjust(columns)

@@ -1,0 +1,157 @@
+"""What an agent says of its entities in `Status` <-> protobuf."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nilometer.labels import Labels
+from nilometer.profile.coverage import Counts, Coverage
+from nilometer.profile.service import EMPTY, LIMIT
+from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.wire.profiles import coverage_from_wire, coverage_to_wire
+from nilometer.wire.services import CaptureCost, EntityStatus, Judgement
+from nilometer.wire.sketches import histogram_from_wire, histogram_to_wire
+
+NO_LABELS = Labels()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What an alerter last said of one summary and label set.
+
+    Attributes:
+        alerter: Name of the rule.
+        summary: What it was applied to.
+        labels: Where.
+        measure: Comparator or statistic.
+        value: What was measured.
+        threshold: Of the rule; 0 where it has none.
+        breach: Whether the window was one.
+        distance: Whether *value* is a distance from a reference: the larger, the farther.
+        window_end_ns: End of the window, Unix nanoseconds.
+    """
+
+    alerter: str
+    summary: str
+    labels: Labels = NO_LABELS
+    measure: str = ""
+    value: float = 0.0
+    threshold: float = 0.0
+    breach: bool = False
+    distance: bool = False
+    window_end_ns: int = 0
+
+    @property
+    def severity(self) -> tuple[bool, float]:
+        """Orders judgements: breaches above all others, then by distance in thresholds."""
+        far = self.value / self.threshold if self.distance and self.threshold > 0 else 0.0
+        return self.breach, far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityState:
+    """What is committed of one entity since the start of an agent, over all labels and workers.
+
+    Attributes:
+        entity: Its name.
+        outcomes: Requests by `Outcome`.
+        latency: Seconds, of requests whose time is known.
+        coverage: What became of the observations.
+        cpu_seconds: What observing cost the workers.
+        cost_requests: Requests that it was spent on.
+        exceeded_seconds: That a limit of the overhead budget was exceeded.
+        added_p99_seconds: What observing adds to a request now, at the 99th percentile of the
+            dearest worker; 0 where it is not known.
+        share: Of the observations that are held now, of the worker that holds least; 0 where
+            it is not known.
+        judged: Alerters x summaries x label sets that have a newest judgement.
+        breaches: Those of them that are breaches.
+        worst: The first of them by `Judged.severity`.
+    """
+
+    entity: str
+    outcomes: Counts = field(default_factory=dict)
+    latency: ExponentialHistogram = EMPTY
+    coverage: Coverage = field(default_factory=Coverage)
+    cpu_seconds: float = 0.0
+    cost_requests: int = 0
+    exceeded_seconds: float = 0.0
+    added_p99_seconds: float = 0.0
+    share: float = 0.0
+    judged: int = 0
+    breaches: int = 0
+    worst: tuple[Judged, ...] = ()
+
+
+def entity_to_wire(state: EntityState) -> EntityStatus:
+    """Field by field."""
+    return EntityStatus(
+        entity=state.entity,
+        outcomes=state.outcomes,
+        latency=histogram_to_wire(state.latency),
+        coverage=coverage_to_wire(state.coverage),
+        cost=CaptureCost(
+            cpu_seconds=state.cpu_seconds,
+            requests=state.cost_requests,
+            exceeded_seconds=state.exceeded_seconds,
+            p99_seconds=state.added_p99_seconds,
+            share=state.share,
+        ),
+        judged=state.judged,
+        breaches=state.breaches,
+        worst=[_judged_to_wire(one) for one in state.worst],
+    )
+
+
+def entity_from_wire(message: EntityStatus) -> EntityState:
+    """Field by field.
+
+    Raises:
+        ValueError: If the histogram or the coverage cannot be.
+    """
+    return EntityState(
+        entity=message.entity,
+        outcomes=dict(message.outcomes),
+        latency=histogram_from_wire(message.latency, LIMIT),
+        coverage=coverage_from_wire(message.coverage),
+        cpu_seconds=message.cost.cpu_seconds,
+        cost_requests=message.cost.requests,
+        exceeded_seconds=message.cost.exceeded_seconds,
+        added_p99_seconds=message.cost.p99_seconds,
+        share=message.cost.share,
+        judged=message.judged,
+        breaches=message.breaches,
+        worst=tuple(_judged_from_wire(one) for one in message.worst),
+    )
+
+
+def entities_from_wire(messages: Iterable[EntityStatus]) -> tuple[EntityState, ...]:
+    """As `entity_from_wire`, each."""
+    return tuple(entity_from_wire(message) for message in messages)
+
+
+def _judged_to_wire(judged: Judged) -> Judgement:
+    return Judgement(
+        alerter=judged.alerter,
+        summary=judged.summary,
+        labels=judged.labels.as_dict(),
+        measure=judged.measure,
+        value=judged.value,
+        threshold=judged.threshold,
+        breach=judged.breach,
+        distance=judged.distance,
+        window_end_unix_nano=judged.window_end_ns,
+    )
+
+
+def _judged_from_wire(message: Judgement) -> Judged:
+    return Judged(
+        alerter=message.alerter,
+        summary=message.summary,
+        labels=Labels.of(dict(message.labels)),
+        measure=message.measure,
+        value=message.value,
+        threshold=message.threshold,
+        breach=message.breach,
+        distance=message.distance,
+        window_end_ns=message.window_end_unix_nano,
+    )
