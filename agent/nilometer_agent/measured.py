@@ -82,6 +82,8 @@ METHODS = frozenset(
 OTHER_METHOD = "_OTHER"  # of the convention, for what a client made up
 GAUGE_SECONDS = 900.0  # a gauge that no window renewed for so long is not told any more
 GAUGE_WINDOWS = 3  # or for so many windows, where those are longer
+NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: nobody has this method
+MAX_CALLS = 200  # methods of one entity with series of their own
 COST_SECONDS = 60.0  # a worker that told no cost for so long is over, or serves nobody
 PEAK_SECONDS = 15.0  # over which the most requests in flight are told
 
@@ -112,6 +114,7 @@ class Measured:
         self._clock = clock
         self.edges: Callable[[], Mapping[tuple[str, str], int]] = dict  # told by OTLP in
         self._staged: dict[tuple[str, Labels], _Staged] = {}
+        self._calls: dict[str, set[str]] = {}
         self._peaks: dict[tuple[str, Labels], dict[bytes, _Peak]] = {}
         self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
 
@@ -158,7 +161,8 @@ class Measured:
         """
         staged, self._staged = self._staged, {}
         for (entity, labels), requests in staged.items():
-            requests.into(self.series, entity, where(entity, labels))
+            calls = self._calls.setdefault(entity, set())
+            requests.into(self.series, entity, where(entity, labels), calls)
         for samples, here in ((decoded, True), (made, False)):
             for sample in samples:
                 at = where(sample.entity, sample.labels)
@@ -308,6 +312,8 @@ class _Staged:
         if outcome == Outcome.UNKNOWN.value:
             return  # half of an exchange: it has no duration
         call = observation.path if observation.request_type.startswith("application/grpc") else ""
+        if call and observation.status == NOT_FOUND:
+            call = OTHER_METHOD  # whatever a client made up
         operation = "" if call else operation_of(observation.path)
         method = observation.method if observation.method in METHODS else OTHER_METHOD
         key = (method, observation.status, outcome, call, operation)
@@ -316,14 +322,17 @@ class _Staged:
             group = self._groups[key] = _Group()
         group.add(observation, streamed=bool(operation))
 
-    def into(self, series: Series, entity: str, at: Attributes) -> None:
-        """Make all of it part of *series*."""
+    def into(self, series: Series, entity: str, at: Attributes, calls: set[str]) -> None:
+        """Make all of it part of *series*; *calls* are the methods that have series of their own."""
         for outcome, count in self._outcomes.items():
             series.add(REQUESTS, _with(at, {OUTCOME: outcome}), count)
         for (method, status, outcome, call, operation), group in self._groups.items():
             error = _error_type(status, outcome)
             latency = distribution(group.latencies, group.exemplars)
             if call:
+                if len(calls) < MAX_CALLS:
+                    calls.add(call)
+                call = call if call in calls else OTHER_METHOD  # noqa: PLW2901
                 told = {RPC_SYSTEM: "grpc", RPC_METHOD: call.lstrip("/"), ERROR_TYPE: error}
                 series.merge(CALL_DURATION, _with(at, told), latency)
                 continue

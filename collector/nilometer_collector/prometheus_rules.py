@@ -90,14 +90,16 @@ def records() -> list[dict[str, Any]]:
 
 def health(window_seconds: int) -> list[dict[str, Any]]:
     """Whether monitoring itself is well."""
-    dropped = f'increase({OBSERVATIONS.prometheus}{{{_FATE}="dropped"}}[10m])'
+    dropped = f'{OBSERVATIONS.prometheus}{{{_FATE}="dropped"}}'
+    # What `increase` makes of a series that was not there before is nothing.
+    lost = (f"increase({dropped}[10m])", f"{dropped} unless {dropped} offset 10m")
     refused = own_counter(Exporter.AGENT, "export_points_rejected").prometheus
     rejected = own_counter(Exporter.AGENT, "rows_rejected").prometheus
     stale = STALE_WINDOWS * window_seconds
     return [
         _alarm(
             "NilometerObservationsDropped",
-            f"sum by ({_ENTITY}) ({dropped}) > 0",
+            " or ".join(f"sum by ({_ENTITY}) ({one}) > 0" for one in lost),
             "{{ $value | printf `%.0f` }} observations of {{ $labels." + _ENTITY + " }} were lost",
         ),
         _alarm(

@@ -26,6 +26,7 @@ from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 
 TOLD = (AlertStatus.OK, AlertStatus.ALERTING, AlertStatus.LEARNING)
+WORST = (AlertStatus.ALERTING, AlertStatus.LEARNING, AlertStatus.OK)
 
 COUNTED = {
     Event.TAKEN: Counter.EXPORTS,
@@ -78,7 +79,9 @@ class CollectorExports(Exports):
     def families(self) -> list[Family]:
         """All as of now."""
         series = Series()
-        for entity, alerter, summary, labels, status in self._store.alerts.statuses():
+        # Over the limit of series those are left out that say that all is well.
+        statuses = sorted(self._store.alerts.statuses(), key=lambda told: WORST.index(told[-1]))
+        for entity, alerter, summary, labels, status in statuses:
             at = dict(where(entity, labels)) | {SUMMARY: summary, ALERTER: alerter}
             for told in TOLD:
                 here = attributes_of({**at, STATUS: told.value})
@@ -90,8 +93,8 @@ class CollectorExports(Exports):
         for entity, end_ns in newest.items():
             age = max(now - end_ns, 0) / NANOSECONDS
             series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
+        self._counters.add(Counter.SERIES_OVERFLOWED, series.overflowed)
         counts = {counter.value: count for counter, count in self._counters.read().items()}
-        counts[Counter.SERIES_OVERFLOWED.value] = series.overflowed
         add_counters(series, Exporter.COLLECTOR, counts)
         add_cost(series)
         return series.families()

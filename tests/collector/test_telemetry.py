@@ -7,7 +7,7 @@ from otlp_receiver import GrpcReceiver, attributes, metrics_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from nilometer.testing import SteppedClock, eventually
-from nilometer_collector.counters import Counters
+from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
@@ -43,6 +43,26 @@ def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     assert told == {"OK": 0, "ALERTING": 1, "LEARNING": 0}
     (age,) = families["nilometer.entity.data.age"].points
     assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
+
+
+def test_over_the_limit_of_series_an_alert_still_stands_and_the_count_only_grows(
+    store: Store,
+) -> None:
+    fine = [an_evaluation(0.0, 1, summary=f"input.f{n:04}") for n in range(900)]
+    ship(store, *fine, an_evaluation(0.9, 1, summary="input.zzz"))
+    counters = Counters()
+    exports = CollectorExports(CollectorSettings(), store, counters, SteppedClock())
+    (family,) = [one for one in exports.families() if one.metric.name == "nilometer.alert.status"]
+    alerting = [
+        dict(point.attributes)["nilometer.summary"]
+        for point in family.points
+        if dict(point.attributes)["nilometer.status"] == "ALERTING" and point.value
+    ]
+    assert alerting == ["input.zzz"]
+    assert len(family.points) == 2000
+    first = counters.read()[Counter.SERIES_OVERFLOWED]
+    exports.families()
+    assert counters.read()[Counter.SERIES_OVERFLOWED] == 2 * first == 2 * (3 * 901 - 2000)
 
 
 def test_the_port_and_otlp_tell_the_same(tmp_path: Path) -> None:

@@ -175,6 +175,41 @@ def test_rules_alert_on_what_the_alerter_alerts_on(tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
+def test_a_first_burst_of_losses_alerts_though_its_series_was_not_there_before(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules((), 60)))
+    series = 'nilometer_observations_total{nilometer_entity="%s",nilometer_fate="%s"}'
+    test = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": series % ("burst", "dropped"), "values": "_x5 5000x40"},
+                    {"series": series % ("grows", "dropped"), "values": "0x5 9x40"},
+                    {"series": series % ("fine", "profiled"), "values": "0+9x45"},
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": "sum by (nilometer_entity) (ALERTS)",
+                        "eval_time": at,
+                        "exp_samples": [
+                            {"labels": f'{{nilometer_entity="{name}"}}', "value": 1}
+                            for name in names
+                        ],
+                    }
+                    for at, names in (("4m", []), ("8m", ["burst", "grows"]), ("40m", []))
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    finished = promtool("test", "rules", str(tmp_path / "test.yaml"))
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
 def test_the_command_writes_rules_of_a_file_and_of_a_collector(
     tmp_path: Path, served: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,7 +179,8 @@ def running(command: list[str], words: dict[str, str], log: Path, **more: str) -
     """*command* in a session of its own."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            # Whoever started the tests in the background had SIGINT ignored, for all below.
+            ["env", "--default-signal=INT", *command],
             cwd=log.parent,
             stdout=output,
             stderr=output,

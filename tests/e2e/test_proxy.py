@@ -111,8 +111,8 @@ def test_triton(triton: tuple[Path, int, int], tmp_path: Path) -> None:
     )
     with watched(tmp_path, *proxies) as running:
         assert clients(python, *running.ports) == bare
-        # Probe, metadata, a model that is not there; a stream of gRPC is one call.
-        over_http, over_grpc = 4 * EACH + 3, 3 * EACH + 1 + 3
+        # Metadata, a model that is not there; a stream of gRPC is one call, a probe is none.
+        over_http, over_grpc = 4 * EACH + 2, 3 * EACH + 1 + 2
         running.settle(over_http + over_grpc)
         for entity in ("over-http", "over-grpc"):
             sums = running.sums(entity)

@@ -131,6 +131,14 @@ def test_a_scrape_of_every_metric_is_read_back() -> None:
     assert read["target_info"].samples[0].labels == {"service_name": "nilometer-agent"}
 
 
+def test_attributes_whose_names_become_one_or_none_break_no_scrape() -> None:
+    resource = {"team.name": "x", "team-name": "y", "\u65e5\u672c": "1", "9x": "2", "host": "h"}
+    text = exposition([], resource)[0].decode()
+    (family,) = text_string_to_metric_families(text)
+    (sample,) = family.samples
+    assert sample.labels == {"team_name": "y;x", "_9x": "2", "host": "h"}
+
+
 def test_exemplars_stand_in_openmetrics_on_their_bucket() -> None:
     exemplar = Exemplar.of(0.25, 1_700_000_000_000_000_000, TRACE)
     assert exemplar is not None

@@ -19,7 +19,6 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
 from nilometer.export.series import (
-    Attributes,
     Binned,
     Distribution,
     Family,
@@ -158,8 +157,14 @@ def _add_binned(collected: PrometheusMetric, point: Point, binned: Binned) -> No
     collected.add_sample(collected.name + "_count", labels, binned.count)
 
 
-def _labels(attributes: Attributes) -> dict[str, str]:
-    return {sanitised(key): _text(value) for key, value in attributes}
+def _labels(attributes: Iterable[tuple[str, Value]]) -> dict[str, str]:
+    """Names as Prometheus takes them; those that become one are joined, as its rules ask for."""
+    found: dict[str, list[str]] = {}
+    for key, value in attributes:
+        name = sanitised(key)
+        if name:  # of letters that Prometheus does not know there may be nothing left
+            found.setdefault(name, []).append(_text(value))
+    return {name: ";".join(values) for name, values in found.items()}
 
 
 def _text(value: Value) -> str:
@@ -171,5 +176,5 @@ def _text(value: Value) -> str:
 def _target(resource: Mapping[str, str]) -> PrometheusMetric:
     """Who exports, as a metric that joins: ``target_info``."""
     target = PrometheusMetric("target_info", "Attributes of the process that exports.", "gauge")
-    target.add_sample("target_info", {sanitised(k): v for k, v in resource.items()}, 1)
+    target.add_sample("target_info", _labels(sorted(resource.items())), 1)
     return target
