@@ -43,12 +43,13 @@ def dropped_bits(ordered: NDArray[np.uint64]) -> int:
     return rounded if rounded >= spare - 2 else spare
 
 
-def rounded_bits(ordered: NDArray[np.uint64], dropped: int) -> NDArray[np.uint64]:
-    """*ordered* integers without *dropped* low bits, rounded to the nearest."""
-    if dropped == 0:
-        return ordered
-    half = np.uint64(1 << (dropped - 1))
-    return (ordered + half) >> np.uint64(dropped)
+def rounded_bits(
+    ordered: NDArray[np.uint64], dropped: int | NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """*ordered* integers without *dropped* low bits, of all or of each, rounded to the nearest."""
+    shift = np.asarray(dropped, dtype=np.uint64)
+    half = (np.uint64(1) << shift) >> np.uint64(1)
+    return (ordered + half) >> shift
 
 
 def from_rounded_bits(

@@ -26,6 +26,7 @@ from nilometer.wire.sketches import (
     MAX_COUNT,
     digest_from_wire,
     digest_to_wire,
+    digests_to_wire,
     distinct_from_wire,
     distinct_to_wire,
     frequent_from_wire,
@@ -38,6 +39,7 @@ from nilometer.wire.sketches import (
 )
 
 MAX_THRESHOLDS = 16
+_NO_DIGEST = TDigest()
 EdgesOf = Callable[[str], tuple[float, ...] | None]  # edges by their name
 
 
@@ -47,8 +49,8 @@ def no_edges(name: str) -> tuple[float, ...] | None:
     return None
 
 
-def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
-    """A feature; parts that saw nothing are left out."""
+def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -> pb.Feature:
+    """A feature; parts that saw nothing are left out. *digest*: of its numbers, coded already."""
     numbers, categories = feature.numbers, feature.categories
     message = pb.Feature(
         missing=feature.missing,
@@ -60,7 +62,9 @@ def feature_to_wire(feature: FeatureProfile) -> pb.Feature:
         expected=feature.expected,
     )
     if numbers.count:
-        message.numeric.CopyFrom(_numbers_to_wire(numbers))
+        message.numeric.CopyFrom(
+            _numbers_to_wire(numbers, digest or digest_to_wire(numbers.digest))
+        )
     if categories.total:
         message.categories.CopyFrom(frequent_to_wire(categories.frequent))
         if categories.dictionary is not None:
@@ -107,10 +111,10 @@ def feature_from_wire(
     return feature
 
 
-def _numbers_to_wire(numbers: NumericProfile) -> pb.Numeric:
+def _numbers_to_wire(numbers: NumericProfile, digest: pb.TDigest) -> pb.Numeric:
     message = pb.Numeric(
         moments=moments_to_wire(numbers.moments),
-        digest=digest_to_wire(numbers.digest),
+        digest=digest,
         zero=numbers.zero,
         negative=numbers.negative,
         below_reference=numbers.below_reference,
@@ -313,8 +317,8 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
     return coverage
 
 
-def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
-    """A sample without its identity, which the row carries."""
+def sample_to_wire(sample: SummarySample, digest: pb.TDigest | None = None) -> pb.SummarySample:
+    """A sample without its identity, which the row carries. *digest*: as in `feature_to_wire`."""
     message = pb.SummarySample(
         entity=sample.entity,
         summary=sample.summary,
@@ -325,7 +329,7 @@ def sample_to_wire(sample: SummarySample) -> pb.SummarySample:
         sample=sample.sample if sample.sample != 1.0 else 0.0,
     )
     if isinstance(sample.content, FeatureProfile):
-        message.feature.CopyFrom(feature_to_wire(sample.content))
+        message.feature.CopyFrom(feature_to_wire(sample.content, digest))
     elif isinstance(sample.content, ScoreProfile):
         message.scores.CopyFrom(scores_to_wire(sample.content))
     else:
@@ -406,7 +410,13 @@ def merged_sample_from_bytes(
 
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
     """Several samples in one piece."""
-    message = pb.SummarySamples(samples=[sample_to_wire(sample) for sample in samples])
+    every = list(samples)
+    digests = [
+        sample.content.numbers.digest if isinstance(sample.content, FeatureProfile) else _NO_DIGEST
+        for sample in every
+    ]
+    coded = digests_to_wire(digests) if digests else []
+    message = pb.SummarySamples(samples=map(sample_to_wire, every, coded))
     return message.SerializeToString(deterministic=True)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,29 +43,61 @@ MAX_OTLP_SCALE = 20
 MAX_CAPACITY = 4096
 FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
 
+_VARINT_ENDS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)  # one byte more
 _SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
 
 
 def digest_to_wire(digest: TDigest) -> pb.TDigest:
     """Centroids delta-coded; means rounded to a fraction of the gaps between them."""
-    means, weights, atoms = digest.centroids()
-    if not weights.size:
-        return pb.TDigest(compression=digest.compression)
-    ordered = ordered_bits(means)
-    dropped = dropped_bits(ordered)
-    bits = rounded_bits(ordered, dropped)
+    return digests_to_wire([digest])[0]
+
+
+def digests_to_wire(digests: Sequence[TDigest]) -> list[pb.TDigest]:
+    """Each as `digest_to_wire`: a window's features are coded in one pass."""
+    centroids = [digest.centroids() for digest in digests]
+    sizes = [weights.size for _, weights, _ in centroids]
+    if not any(sizes):
+        return [pb.TDigest(compression=digest.compression) for digest in digests]
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    ordered = ordered_bits(np.concatenate([means for means, _, _ in centroids]))
+    dropped = [
+        dropped_bits(ordered[start:end])
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
+    bits = rounded_bits(ordered, np.repeat(np.array(dropped, dtype=np.uint64), sizes))
     deltas = bits.copy()
     deltas[1:] -= bits[:-1]
-    flags = (weights.astype(np.uint64) << np.uint64(1)) | atoms.astype(np.uint64)
-    return pb.TDigest(
-        compression=digest.compression,
-        count=digest.count,
-        min=digest.min,
-        max=digest.max,
-        means=varints(deltas),
-        weights=varints(flags),
-        dropped_bits=dropped + 1,
-    )
+    first = starts[starts < ends]
+    deltas[first] = bits[first]
+    weights = np.concatenate([weights for _, weights, _ in centroids]).astype(np.uint64)
+    atoms = np.concatenate([atoms for _, _, atoms in centroids])
+    means_of = _varints_of(deltas, ends)
+    weights_of = _varints_of((weights << np.uint64(1)) | atoms, ends)
+    return [
+        pb.TDigest(
+            compression=digest.compression,
+            count=digest.count,
+            min=digest.min,
+            max=digest.max,
+            means=means,
+            weights=flags,
+            dropped_bits=spared + 1,
+        )
+        if size
+        else pb.TDigest(compression=digest.compression)
+        for digest, size, spared, means, flags in zip(
+            digests, sizes, dropped, means_of, weights_of, strict=True
+        )
+    ]
+
+
+def _varints_of(values: NDArray[np.uint64], ends: NDArray[np.intp]) -> list[bytes]:
+    """The `varints` of each part of *values*, shape (n,), n >= 1, that ends before one of *ends*."""
+    packed = varints(values)
+    lengths = np.searchsorted(_VARINT_ENDS, values, side="right") + 1
+    places = [0, *np.concatenate([[0], np.cumsum(lengths)])[ends].tolist()]
+    return [packed[start:end] for start, end in pairwise(places)]
 
 
 def varints(values: NDArray[np.uint64]) -> bytes:
