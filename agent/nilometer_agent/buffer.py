@@ -110,6 +110,9 @@ class Buffer:
         self._lock = threading.RLock()
         self._probe_at = 0.0
         self._doubtful: tuple[int, set[int]] = (0, set())
+        # Epochs and sequences of what `oldest` gave out, and which of them were dropped since.
+        self._on_their_way: set[tuple[bytes, int]] = set()
+        self._dropped: set[tuple[bytes, int]] = set()
         self._told: Tally[str] = Tally()
         self._ballast = Ballast(
             path.with_name("agent.ballast"), 2 * wal_pages(max_bytes) * PAGE_BYTES
@@ -227,12 +230,21 @@ class Buffer:
 
     def oldest(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
         """Up to *most* rows of together *most_bytes* (one at least), and ids of corrupt ones."""
-        return self._write(lambda ledger: ledger.oldest(most, most_bytes))
+        with self._lock:
+            found, corrupt = self._write(lambda ledger: ledger.oldest(most, most_bytes))
+            self._on_their_way = {(row.epoch, row.sequence) for row in found}
+            self._dropped = set()
+            return found, corrupt
 
     def acknowledge(
         self, rows: Iterable[OutboxRow], rejected: Mapping[int, str], corrupt: Iterable[int] = ()
-    ) -> None:
-        """Forget *rows*; those whose id is in *rejected*, and *corrupt* ids, go to quarantine."""
+    ) -> set[int]:
+        """Forget *rows*; those whose id is in *rejected*, and *corrupt* ids, go to quarantine.
+
+        Returns:
+            Ids of *rows* that were dropped for space since `oldest` gave them out: they are in the
+            accounts already, as dropped.
+        """
         rows = list(rows)
         reasons = {**rejected, **dict.fromkeys(corrupt, "checksum")}
         places = {(row.epoch, row.sequence) for row in rows}
@@ -246,7 +258,10 @@ class Buffer:
                 [row.id for row in here if (row.epoch, row.sequence) in places], {}
             )
 
-        self._write(forget)
+        with self._lock:
+            # On a full disk nothing is dropped for it: the oldest rows are these.
+            self._write(forget, dropping=False)
+            return {row.id for row in rows if (row.epoch, row.sequence) in self._dropped}
 
     def keep_plan(self, payload: bytes) -> None:
         """Remember *payload* as the newest plan of the collector."""
@@ -294,8 +309,13 @@ class Buffer:
         with suppress(_StoredAfterAll):
             self._write(work, once=True)
 
-    def _write(self, work: Callable[[Ledger], T], *, once: bool = False) -> T:
-        """Do *work*, on another ledger or with more room where it fails."""
+    def _write(
+        self, work: Callable[[Ledger], T], *, once: bool = False, dropping: bool = True
+    ) -> T:
+        """Do *work*, on another ledger or with more room where it fails.
+
+        *dropping*: whether rows may be dropped for that room, where that is the policy.
+        """
         with self._lock:
             if not self.durable:
                 self._go_back_if_due()
@@ -308,7 +328,8 @@ class Buffer:
                     if attempt >= ATTEMPTS:
                         raise
                     doubtful = set(range(ids_before, ledger.next_partial))
-                    if self._mend(error, ledger, doubtful, attempt) and once:
+                    mended = self._mend(error, ledger, doubtful, attempt, dropping=dropping)
+                    if mended and once:
                         raise _StoredAfterAll from error
                     continue
                 if not ledger.is_in_place():
@@ -316,7 +337,15 @@ class Buffer:
                 return result
             raise AssertionError("the loop has no end of its own")
 
-    def _mend(self, error: sqlite3.Error, ledger: Ledger, doubtful: set[int], attempt: int) -> bool:
+    def _mend(
+        self,
+        error: sqlite3.Error,
+        ledger: Ledger,
+        doubtful: set[int],
+        attempt: int,
+        *,
+        dropping: bool,
+    ) -> bool:
         """Make another attempt worthwhile; whether the failed transaction is stored after all.
 
         Raises:
@@ -335,7 +364,7 @@ class Buffer:
             if not self._ballast.release():
                 if self._when_full is WhenFull.REFUSE:
                     raise error
-                if attempt >= FULL_ATTEMPTS or not self._drop():
+                if attempt >= FULL_ATTEMPTS or (dropping and not self._drop()):
                     self._to_memory(ledger, doubtful)
             return False
         if code in _DAMAGED:
@@ -364,9 +393,10 @@ class Buffer:
         """Drop some of the oldest rows; whether there were any."""
         ledger = self._ledger
         try:
-            gone = ledger.drop_oldest(max(int(ledger.queued * DROP_RATIO), DROP_ROWS))
+            gone, places = ledger.drop_oldest(max(int(ledger.queued * DROP_RATIO), DROP_ROWS))
         except sqlite3.Error:
             return False
+        self._dropped |= places & self._on_their_way
         self._lose(gone, Counter.ROWS_DROPPED_FOR_SPACE)
         if gone.rows:
             self._say("the oldest rows are dropped for space", rows=gone.rows)
@@ -439,16 +469,19 @@ class Buffer:
         A crash in between leaves both, and `_finish_recovery` goes on from there.
         """
         new = _beside(self.path, ".new")
-        for name in ("", "-wal", "-shm"):
-            _beside(new, name).unlink(missing_ok=True)
+        self._discard_new()
         self._ballast.release()
         made = Ledger(new, allowed_bytes(self.path, self._max_bytes))
         try:
             saved = made.take_in(rows, set())
-        finally:
+        except BaseException:
             made.close()
+            self._discard_new()  # whoever asks next makes it again
+            raise
+        made.close()
         close()
         self._put_in_place()
+        self._doubtful = (0, set())  # ids are other ones now
         self._counters.add(Counter.RECOVERIES)
         self._counters.add(Counter.ROWS_SAVED, saved)
         log.error("a new outbox file was made", extra={"rows_saved": saved})
@@ -472,10 +505,14 @@ class Buffer:
         if not new.exists():
             return
         if self.path.exists() or _beside(new, "-wal").exists():
-            for name in ("", "-wal", "-shm"):
-                _beside(new, name).unlink(missing_ok=True)
+            self._discard_new()
         else:
             self._put_in_place()
+
+    def _discard_new(self) -> None:
+        new = _beside(self.path, ".new")
+        for name in ("", "-wal", "-shm"):
+            _beside(new, name).unlink(missing_ok=True)
 
     # Memory
 
@@ -515,11 +552,18 @@ class Buffer:
             return
         memory = self._ledger
         stored, ids = self._doubtful
-        landed = disk.commits_found > stored if ids else False
+        ids = ids & disk.partial_ids  # the others did not land, or went with a later attempt
+        if not ids:
+            stored = disk.commits_found
+        landed = disk.commits_found > stored
+        first = disk.next_partial
         try:
             disk.take_in(memory.everything(), ids if landed else set())
         except sqlite3.Error as error:
             self._say("the disk has no room yet", error)
+            # What was just put may be there all the same, and will be put again.
+            put = range(first, first + len(memory.partial_ids))
+            self._doubtful = (stored, ids.union(put))
             disk.close()
             return
         self._doubtful = (0, set())

@@ -316,6 +316,11 @@ class Ledger:
         """The id that the next partial profile will have."""
         return self._ids["partials"]
 
+    @property
+    def partial_ids(self) -> set[int]:
+        """Ids of the partial profiles that are held."""
+        return {identity for ids in self._partials.values() for identity in ids}
+
     def hold_size(self, hold: bool) -> None:  # noqa: FBT001  a state, not an option
         """Let the file not grow, or grow to its cap again."""
         pages = self.most_pages
@@ -538,10 +543,13 @@ class Ledger:
         """Rows in quarantine."""
         return int(self._connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
 
-    def drop_oldest(self, rows: int) -> Lost:
-        """Drop the oldest *rows* of the outbox."""
-        found = self._connection.execute("SELECT id FROM outbox ORDER BY id LIMIT ?", [rows])
-        return self.acknowledge([identity for (identity,) in found.fetchall()], {})
+    def drop_oldest(self, rows: int) -> tuple[Lost, set[tuple[bytes, int]]]:
+        """Drop the oldest *rows* of the outbox; also the epochs and sequences that went."""
+        found = self._connection.execute(
+            "SELECT id, epoch, sequence FROM outbox ORDER BY id LIMIT ?", [rows]
+        ).fetchall()
+        gone = self.acknowledge([identity for identity, *_ in found], {})
+        return gone, {(epoch, sequence) for _, epoch, sequence in found}
 
     def used_bytes(self) -> int:
         """Size of the pages that hold something."""

@@ -181,7 +181,9 @@ class Shipper:
             self._most = min(self._most * 2, MAX_ROWS)
 
     def _forget(self, rows: list[OutboxRow], rejected: Mapping[int, str]) -> None:
-        self._buffer.acknowledge(rows, rejected)
+        dropped = self._buffer.acknowledge(rows, rejected)
+        rows = [row for row in rows if row.id not in dropped]
+        rejected = {row.id: rejected[row.id] for row in rows if row.id in rejected}
         bad = sum(row.observations for row in rows if row.id in rejected)
         good = sum(row.observations for row in rows) - bad
         self._counters.add(Counter.ROWS_REJECTED, len(rejected))

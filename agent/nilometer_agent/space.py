@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 from pathlib import Path
 
 LEAST_BYTES = 256 << 10  # a database that is smaller cannot work
@@ -18,7 +19,14 @@ def free_bytes(directory: Path) -> int:
 
 
 def allowed_bytes(database: Path, most_bytes: int) -> int:
-    """The cap of a database: *most_bytes*, but not over half of what the disk has for it."""
+    """The cap of a database: *most_bytes*, but not over half of what the disk has for it.
+
+    Nor over what the process may write into one file: a log that cannot be folded into its file
+    would keep everything from its way, while the oldest rows could have gone.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit != resource.RLIM_INFINITY:
+        most_bytes = max(min(most_bytes, limit), LEAST_BYTES)
     try:
         own = database.stat().st_size if database.exists() else 0
         available = free_bytes(database.parent) + own

@@ -1,5 +1,7 @@
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from nilometer.testing import SteppedClock
 from nilometer.window import Window
 from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WhenFull, WindowKey
 from nilometer_agent.counters import Counters
-from nilometer_agent.ledger import Ledger
+from nilometer_agent.ledger import Ledger, Lost
 from nilometer_agent.salvage import salvage
 
 KEY = WindowKey("flight-delay", Labels.of(region="eu"), Window(0, 60))
@@ -227,6 +229,44 @@ def test_at_the_cap_the_oldest_go_and_are_counted(tmp_path: Path) -> None:
     assert int.from_bytes(payloads(buffer)[-1][:2], "big") == 99  # the newest is there
 
 
+def test_what_is_dropped_while_it_is_on_its_way_is_in_the_accounts_once(tmp_path: Path) -> None:
+    counters = Counters()
+    buffer = Buffer(tmp_path / "agent.db", counters=counters, max_bytes=2 << 20)
+    put(buffer, *[bytes(1500)] * 40)
+    sent, _ = buffer.oldest(1000, 1 << 20)
+    while not (dropped := counters.snapshot()["rows_dropped_for_space"]):
+        put(buffer, *[bytes(1500)] * 40)
+        buffer.make_room()
+    assert dropped >= len(sent) == 40
+    assert buffer.acknowledge(sent, {}) == {row.id for row in sent}
+    again, _ = buffer.oldest(1000, 1 << 20)
+    assert buffer.acknowledge(again, {}) == set()
+
+
+def test_a_disk_that_is_full_for_an_acknowledgement_drops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters = Counters()
+    buffer = Buffer(tmp_path / "agent.db", counters=counters)
+    put(buffer, b"sent", b"kept")
+    sent = buffer.oldest(1, 1 << 20)[0]
+    real, refusals = Ledger.acknowledge, [True, True]
+
+    def full(ledger: Ledger, ids: Iterable[int], rejected: dict[int, str]) -> Lost:
+        if refusals:
+            refusals.pop()
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return real(ledger, ids, rejected)
+
+    monkeypatch.setattr(Ledger, "acknowledge", full)
+    assert buffer.acknowledge(sent, {}) == set()
+    assert not refusals
+    assert payloads(buffer) == [b"kept"]
+    assert counters.snapshot()["rows_dropped_for_space"] == 0
+
+
 def test_a_buffer_that_refuses_keeps_what_it_has(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path / "agent.db", max_bytes=2 << 20, when_full=WhenFull.REFUSE)
     stored = 0
@@ -303,6 +343,60 @@ def test_memory_takes_over_and_gives_back(tmp_path: Path) -> None:
     assert counters.snapshot()["returns_to_disk"] == 1
     held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)[0]]
     assert sorted(held) == [b"in memory", b"waits"]
+
+
+def refuse_once_after_taking_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk fail right after the next transaction that takes rows in is stored."""
+    real = Ledger.take_in
+
+    def stored_but_refused(
+        ledger: Ledger, rows: Iterable[tuple[str, tuple[Any, ...]]], without: set[int]
+    ) -> int:
+        if ledger.path is None:
+            return real(ledger, rows, without)
+        monkeypatch.setattr(Ledger, "take_in", real)
+        real(ledger, rows, without)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Ledger, "take_in", stored_but_refused)
+
+
+def test_what_a_failed_return_left_on_the_disk_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters, clock = Counters(), SteppedClock()
+    buffer = Buffer(tmp_path / "data" / "agent.db", clock, counters)
+    buffer.commit_deltas([Delta(KEY, b"in memory")], {b"w": 1})
+    assert not buffer.durable
+    (tmp_path / "data").mkdir()
+    refuse_once_after_taking_in(monkeypatch)
+    clock.step(3.0)
+    buffer.tend()
+    assert not buffer.durable
+    buffer.commit_deltas([Delta(LATER, b"meanwhile")], {b"w": 2})
+    clock.step(3.0)
+    buffer.tend()
+    assert buffer.durable
+    held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)[0]]
+    assert held == [b"in memory", b"meanwhile"]
+
+
+def test_a_new_file_that_the_disk_refused_is_not_taken_for_a_finished_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters, clock = Counters(), SteppedClock()
+    buffer = Buffer(tmp_path / "agent.db", clock, counters)
+    buffer.commit_deltas([Delta(KEY, b"delta")], {b"w": 1})
+    for file in tmp_path.iterdir():
+        file.unlink()
+    refuse_once_after_taking_in(monkeypatch)
+    buffer.commit_deltas([Delta(LATER, b"later")], {b"w": 2})
+    assert not buffer.durable
+    clock.step(3.0)
+    buffer.tend()
+    assert buffer.durable
+    held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)[0]]
+    assert held == [b"delta", b"later"]
 
 
 def test_what_was_in_a_deleted_file_goes_on_in_memory(tmp_path: Path) -> None:

@@ -108,6 +108,21 @@ def raises(code: grpc.StatusCode, *more: Any) -> Callable[[ShipRequest], ShipRep
     return say
 
 
+def test_a_row_that_is_dropped_on_its_way_is_in_the_accounts_once(rig: Rig) -> None:
+    rig.queue(1, 2, 3)
+
+    def say(request: ShipRequest) -> ShipReply:
+        assert rig.buffer._drop()  # the cap is reached meanwhile
+        return ShipReply(rejected=[{"sequence": request.rows[1].sequence, "reason": "no"}])
+
+    rig.collector.says = say
+    rig.ship_all()
+    assert rig.buffer.queued() == 0
+    assert rig.count("observations_dropped_for_space") == 30
+    for how in ("acknowledged", "rejected"):
+        assert rig.count(f"rows_{how}") == rig.count(f"observations_{how}") == 0
+
+
 def test_a_rejected_row_goes_to_quarantine_and_the_others_are_forgotten(rig: Rig) -> None:
     rig.queue(1, 2, 3)
 

@@ -47,6 +47,10 @@ def errno(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_errno.refusals(zygote, directory, seed=seed, runs=int(2000 * scale))
 
 
+def kernel(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    return test_errno.every_kth(directory, seed=seed, runs=int(210 * scale))
+
+
 def full(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     del scale
     return test_full.full_disks(zygote, directory, seed=seed)
@@ -89,6 +93,9 @@ def chaos(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
 FORMS: dict[str, Form] = {
     "power": Form("1,000 power losses: 0 acknowledged lost, 0 doubled", power),
     "errno": Form("2,000 refusing disks: all losses counted, back on the disk", errno),
+    "kernel": Form(
+        "210 disks that refuse every k-th call: all losses counted, back on the disk", kernel
+    ),
     "full": Form("full disks, ours or a neighbour's: all drops counted, drained to 0", full),
     "damage": Form("1,000 mutations: 0 wrong rows, 99 % of undamaged rows saved", damage),
     "away": Form("72 h away in 256 MiB, restarts: 0 lost, drained 10 x as fast as it comes", away),

@@ -37,6 +37,7 @@ from nilometer_collector.store.streams import Stream
 
 BACKLOG = 50  # batches that a worker holds unacknowledged before it waits
 SPAN_BATCHES = 10_000  # of one worker process; the next one starts after them
+MOST_RETURNS = 1000  # attempts to go back to a disk that is refused from outside
 
 # Where a process may be killed: between which two lines of its work.
 STEPS: dict[str, tuple[type, str]] = {
@@ -189,10 +190,11 @@ def outbox(
     seed: int,
     rounds: int,
     record: str = "",
-    refuse: tuple[int, int, int, int] | None = None,
+    refuse: tuple[int, int, int, int, int] | None = None,
+    refused_outside: bool = False,
     limit_bytes: int = 0,
     ship_ratio: float = 0.5,
-    close: bool = True,
+    drain: bool = False,
 ) -> None:
     """Work on a buffer as the agent does, and write down what was acknowledged.
 
@@ -203,10 +205,11 @@ def outbox(
         seed: Of all choices.
         rounds: How long.
         record: Where the shim writes down all system calls.
-        refuse: What the shim refuses: kind, first call, number of calls, errno.
+        refuse: What the shim refuses: kind, first call, number of calls, every which, errno.
+        refused_outside: Whether somebody else refuses calls, and stops after some.
         limit_bytes: Of every file.
         ship_ratio: How often rows are shipped.
-        close: Whether the buffer is closed at the end.
+        drain: Whether everything is shipped at the end.
     """
     logging.disable(logging.CRITICAL)
     if record:
@@ -214,8 +217,7 @@ def outbox(
     if record or refuse:
         shim().shim_watch(directory.encode())
     if limit_bytes:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+        _limit_files(limit_bytes)
     lines = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     clock, counters = SteppedClock(), Counters()
     one = Buffer(Path(directory) / "agent.db", clock, counters, max_bytes=4 << 20)
@@ -229,14 +231,39 @@ def outbox(
         if work.draw.random() < ship_ratio:
             work.ship()
         clock.step(1.0)
-    if refuse is not None:
-        shim().shim_refuse(0, 0, 0, 0)
-        clock.step(10.0)
-        one.tend()
-        assert one.durable, "not back on the disk"
+    if refuse is not None or refused_outside:
+        _return_to_disk(one, clock, outside=refused_outside)
+    if drain:
+        _drain(one, work, clock)
     Path(acknowledged + ".counts").write_text(json.dumps({**counters.snapshot(), **one.gauges()}))
-    if close:
-        one.close()
+    one.close()
+
+
+def _limit_files(limit_bytes: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+
+def _return_to_disk(buffer: Buffer, clock: SteppedClock, *, outside: bool) -> None:
+    if not outside:
+        shim().shim_refuse(0, 0, 0, 1, 0)
+    for _ in range(MOST_RETURNS if outside else 1):
+        clock.step(10.0)
+        buffer.tend()
+        if buffer.durable:
+            return
+    raise AssertionError("not back on the disk")
+
+
+def _drain(buffer: Buffer, work: "_Work", clock: SteppedClock) -> None:
+    for _ in range(MOST_RETURNS):
+        work.close_all()
+        work.ship()
+        if not buffer.queued() and not buffer.open_windows():
+            return
+        clock.step(1.0)
+        buffer.tend()
+    raise AssertionError(f"not drained: {buffer.gauges()}")
 
 
 class _Work:

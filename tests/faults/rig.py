@@ -1,11 +1,13 @@
 """Workers, an agent and a collector under faults, and an oracle that says what became of them."""
 
+import itertools
 import json
 import os
 import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,7 @@ class Report:
     seed: int
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)  # at which a process was killed
     counts: Counter[str] = field(default_factory=Counter)
     verdict: oracle.Verdict = field(default_factory=oracle.Verdict)
 
@@ -42,7 +45,8 @@ class Report:
     def __str__(self) -> str:
         kinds = ", ".join(f"{name} {n}" for name, n in sorted(self.faults.items()))
         return (
-            f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults ({kinds}): "
+            f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults ({kinds}; "
+            f"{len(self.steps)} of {2 * len(children.STEPS)} places between steps): "
             f"{self.verdict}; {self.counts['batches_repeated']} batches and "
             f"{self.counts['rows_repeated']} rows came again"
         )
@@ -70,6 +74,8 @@ class Rig:
         self.proxy = Proxy(lambda: int(self._port.read_text()), seed)
         self._last: dict[str, dict[str, int]] = {"agent": {}, "collector": {}}
         self._workers: dict[str, tuple[int, int]] = {}  # journal -> process, first batch of next
+        self._modes = itertools.cycle(Proxy.MODES[1:])
+        self._steps: dict[str, tuple[str, str, int] | None] = {}
         self.collector = self._start_collector()
         eventually(self._port.exists)
         self.agent = self._start_agent()
@@ -88,22 +94,24 @@ class Rig:
         return step, when, self.draw.randint(1, 6)
 
     def _start_agent(self, *, stepped: bool = False) -> int:
+        self._steps["agent"] = self._step("agent") if stepped else None
         return self.zygote.start(
             "agent",
             directory=str(self.home),
             collector=self.proxy.address,
             counts=str(self.directory / "agent.json"),
-            step=self._step("agent") if stepped else None,
+            step=self._steps["agent"],
             clock="" if self.zygote.shim else str(self._clock),
         )
 
     def _start_collector(self, *, stepped: bool = False) -> int:
+        self._steps["collector"] = self._step("collector") if stepped else None
         return self.zygote.start(
             "collector",
             database=str(self.database),
             port=str(self._port),
             counts=str(self.directory / "collector.json"),
-            step=self._step("collector") if stepped else None,
+            step=self._steps["collector"],
         )
 
     def _start_worker(self, name: str) -> None:
@@ -150,9 +158,16 @@ class Rig:
     def revive(self) -> None:
         """Start again what has met its step."""
         if self.zygote.is_over(self.agent):
+            self._met_step("agent")
             self._agent_is_dead("kill agent at a step")
         if self.zygote.is_over(self.collector):
+            self._met_step("collector")
             self._collector_is_dead("kill collector at a step")
+
+    def _met_step(self, of: str) -> None:
+        step = self._steps[of]
+        assert step is not None, f"the {of} ended by itself: {self.zygote.log()[-3000:]}"
+        self.report.steps[f"{step[1]} {step[0]}"] += 1
 
     def kill_worker(self) -> None:
         name = self.draw.choice(list(self._workers))
@@ -174,7 +189,7 @@ class Rig:
         self.report.faults[name] += 1
 
     def bend_wire(self) -> None:
-        mode = self.draw.choice(Proxy.MODES[1:])
+        mode = next(self._modes)
         self.proxy.tell(mode)
         time.sleep(self.draw.uniform(0.05, 0.4))
         self.proxy.tell("pass")
@@ -196,7 +211,7 @@ class Rig:
         """Faults until all three are reached."""
         started = time.monotonic()
         report = self.report
-        kinds = {
+        kinds: dict[Callable[[], None], int] = {
             self.kill_agent: 10,
             self.kill_collector: 7,
             self.kill_worker: 8,
@@ -205,6 +220,7 @@ class Rig:
             self.stop_collector: 1,
             self.jump_clock: 3,
         }
+        deck: list[Callable[[], None]] = []  # so that no kind is left out by chance
         while (
             time.monotonic() - started < seconds
             or report.faults.total() < faults
@@ -212,8 +228,10 @@ class Rig:
         ):
             time.sleep(self.draw.uniform(0.02, 0.25))
             self.revive()
-            (fault,) = self.draw.choices(list(kinds), list(kinds.values()))
-            fault()
+            if not deck:
+                deck = [fault for fault, count in kinds.items() for _ in range(count)]
+                self.draw.shuffle(deck)
+            deck.pop()()
         report.seconds += time.monotonic() - started
 
     def status(self) -> StatusReply | None:

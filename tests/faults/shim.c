@@ -1,7 +1,7 @@
 /* What a disk and a clock do, told and changed: loaded before libc by LD_PRELOAD.
 
    Record: every write, truncation, sync, removal and renaming under one directory, with its bytes.
-   Refuse: the k-th write or sync and some after it fail with an errno.
+   Refuse: the k-th write or sync and some after it, or every so many-th, fail with an errno.
    Clock: CLOCK_REALTIME is off by the nanoseconds that a file holds; CLOCK_MONOTONIC is right. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +27,7 @@ static char directory[PATH_MAX];
 static size_t directory_length;
 static int trace = -1;
 static int kinds, fault;
-static long from, until, met;
+static long from, until, every, met;
 static volatile int64_t *offset_ns;
 
 void shim_watch(const char *path) {
@@ -39,8 +39,8 @@ void shim_record(const char *path) {
   trace = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
-void shim_refuse(int which, long first, long count, int error) {
-  kinds = which, from = first, until = first + count, fault = error, met = 0;
+void shim_refuse(int which, long first, long count, long step, int error) {
+  kinds = which, from = first, until = first + count, every = step, fault = error, met = 0;
 }
 
 long shim_met(void) { return met; }
@@ -84,7 +84,7 @@ void shim_note(int64_t number) { tell('N', "", number, 0, 0); }
 static int refused(int which) {
   if (!(kinds & which)) return 0;
   long now = __sync_add_and_fetch(&met, 1);
-  if (now < from || now >= until) return 0;
+  if (now < from || now >= until || (now - from) % every) return 0;
   errno = fault;
   return 1;
 }

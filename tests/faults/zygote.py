@@ -64,8 +64,14 @@ class Zygote:
         return int(self._ask("wait", process))
 
     def is_over(self, process: int) -> bool:
-        """Whether a child has ended; then it need not be waited for."""
-        return bool(self._ask("poll", process))
+        """Whether a child was killed; then it need not be waited for.
+
+        Raises:
+            AssertionError: If it ended in another way.
+        """
+        gone, status = self._ask("poll", process)
+        assert not gone or status == signal.SIGKILL, f"status {status}: {self.log()[-3000:]}"
+        return bool(gone)
 
     def kill(self, process: int) -> None:
         """Kill -9, and wait."""
@@ -122,7 +128,9 @@ def shim() -> Any:
     """The shim's functions, in a child that has it."""
     library = ctypes.CDLL(None)
     library.shim_note.argtypes = [ctypes.c_int64]
-    library.shim_refuse.argtypes = [ctypes.c_int, ctypes.c_long, ctypes.c_long, ctypes.c_int]
+    library.shim_refuse.argtypes = [
+        *(ctypes.c_int, ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_int)
+    ]
     library.shim_met.restype = ctypes.c_long
     return library
 
@@ -134,6 +142,7 @@ def main(channel: int) -> None:
         importlib.import_module(module)
     lines = socket.socket(fileno=channel).makefile("rw")
     children: set[int] = set()
+    answer: object
     for line in lines:
         match json.loads(line):
             case ["start", name, arguments]:
@@ -146,8 +155,9 @@ def main(channel: int) -> None:
                 _, answer = os.waitpid(process, 0)
                 children.discard(process)
             case ["poll", process]:
-                answer = os.waitpid(process, os.WNOHANG)[0]
-                children.discard(answer)
+                gone, status = os.waitpid(process, os.WNOHANG)
+                answer = gone, status
+                children.discard(gone)
             case other:
                 raise AssertionError(other)
         lines.write(json.dumps(answer) + "\n")
