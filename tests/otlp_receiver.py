@@ -37,7 +37,7 @@ class GrpcReceiver(MetricsServiceServicer):
         self.requests: list[ExportMetricsServiceRequest] = []
         self.metadata: list[dict[str, Any]] = []
         self.reply = ExportMetricsServiceResponse()
-        self.refuse = False
+        self.refuse: grpc.StatusCode | None = None  # answered where set
         self.token = ""  # where set, what else is asked for is unauthenticated
         self.server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
         add_MetricsServiceServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
@@ -48,8 +48,8 @@ class GrpcReceiver(MetricsServiceServicer):
     def Export(
         self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
     ) -> ExportMetricsServiceResponse:
-        if self.refuse:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to")
+        if self.refuse is not None:
+            context.abort(self.refuse, "told to")
         told = dict(context.invocation_metadata())
         if self.token and told.get("authorization") != self.token:
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "who are you")
@@ -69,6 +69,7 @@ class HttpReceiver:
         self.reply = ExportMetricsServiceResponse()
         self.raw: bytes | None = None
         self.endless = False
+        self.status, self.location = 200, ""
         self.sent_bytes = 0
         self.waits = Event()  # where cleared, an answer takes for ever
         self.waits.set()
@@ -97,7 +98,9 @@ class HttpReceiver:
         if not self.waits.wait(30):
             return
         self.requests.append(ExportMetricsServiceRequest.FromString(body))
-        handler.send_response(200)
+        handler.send_response(self.status)
+        if self.location:
+            handler.send_header("location", self.location)
         if self.endless:
             handler.end_headers()
             try:

@@ -49,6 +49,7 @@ OVERFLOW = Labels.of(nilometer_overflow="true")
 MAX_UNCOMMITTED_BATCHES = 512
 RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
 CLOSINGS_AT_ONCE = 256  # windows in one transaction
+HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 
 # What reading another program's bytes may raise.
@@ -155,16 +156,12 @@ class Engine:
         self._to_acknowledge: dict[int, tuple[Acknowledge, int]] = {}
         self._uncommitted = 0
         self._commit_at = now + settings.commit_seconds
+        self._beat = now
         self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread works."""
-        return self._thread.is_alive()
 
     @property
     def uncommitted(self) -> int:
@@ -196,8 +193,14 @@ class Engine:
             self._inbox.put(Arrival(None, lambda _: None))
             self._thread.join(timeout)
 
+    @property
+    def works(self) -> bool:
+        """Whether its thread is alive and has gone round within `HUNG_SECONDS`."""
+        return self._thread.is_alive() and self._clock.monotonic() - self._beat < HUNG_SECONDS
+
     def _run(self) -> None:
         while True:
+            self._beat = self._clock.monotonic()
             item: Arrival | _Flush | None = None
             if self._uncommitted > MAX_UNCOMMITTED_BATCHES and not self._stopping.is_set():
                 # Nothing can be stored: the inbox fills, and flow control holds the workers.

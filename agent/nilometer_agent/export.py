@@ -46,6 +46,7 @@ class AgentExports(Exports):
         *,
         outbox_rows: Callable[[], int] = lambda: 0,
         ready: Callable[[], bool] = lambda: True,
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
         def counted() -> dict[str, int]:
             found = counters.snapshot()
@@ -69,6 +70,7 @@ class AgentExports(Exports):
             ready,
             lambda event, amount: counters.add(COUNTED[event], amount),
             clock,
+            alive,
         )
         measured = self.measured
         self.observed = self._guarded(self._observed)

@@ -6,20 +6,20 @@ One request at a time a connection, a few at once, each read to a bound before a
 import gzip
 import io
 import logging
-import socket
 import threading
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from nilometer.errors import ConfigError
+from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.exports import host_and_port
 
 THREADS = 4  # requests that are read and taken at once
-MAX_CONNECTIONS = 64  # more wait in the kernel's queue
-TIMEOUT_SECONDS = 10.0  # for a request to come in, and between two on a connection
+MAX_CONNECTIONS = 64
+TIMEOUT_SECONDS = 10.0  # between two requests on a connection
+REQUEST_SECONDS = 30.0  # that wait, the request and its answer
 AGAIN_SECONDS = "1"  # after which a sender shall try again
 TEXT = "text/plain"
 
@@ -78,7 +78,7 @@ class Door:
             raise ConfigError(f"{key} = {address!r}: cannot be bound: {error.strerror}") from error
         self._thread = threading.Thread(
             target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
+            kwargs={"poll_interval": POLL_SECONDS},
             name=f"nilometer-{key}",
             daemon=True,
         )
@@ -100,10 +100,7 @@ class Door:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class _Server(BoundedServer):
     def __init__(
         self,
         address: tuple[str, int],
@@ -111,25 +108,11 @@ class _Server(ThreadingHTTPServer):
         max_body_bytes: int,
         refused: Callable[[], None],
     ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.take = take
         self.max_body_bytes = max_body_bytes
         self.refused = refused
         self.slots = threading.BoundedSemaphore(THREADS)
-        self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Wait for a place, then serve on a thread."""
-        self._connections.acquire()
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, and give the place back."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._connections.release()
+        super().__init__(address, _Handler, MAX_CONNECTIONS, REQUEST_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One who goes away is no fault of ours."""
@@ -137,14 +120,12 @@ class _Server(ThreadingHTTPServer):
         log.debug("a request ended early")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BoundedHandler):
     timeout = TIMEOUT_SECONDS
     protocol_version = "HTTP/1.1"
-    server_version = "nilometer"
-    sys_version = ""
     server: _Server
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  the name that http.server asks for
         """Take a request."""
         reply = self._take()
         self.send_response(reply.status)
@@ -188,9 +169,6 @@ class _Handler(BaseHTTPRequestHandler):
             return Reply(400, b"content encoding is unknown, broken or too large\n")
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Post(self.path.partition("?")[0], headers, body)
-
-    def log_message(self, *_: object) -> None:
-        """A request is no news."""
 
 
 def unpacked(body: bytes, encoding: str, limit: int) -> bytes | None:

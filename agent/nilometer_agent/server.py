@@ -229,7 +229,8 @@ class Agent:
             self.counters,
             self.clock,
             outbox_rows=self.buffer.queued,
-            ready=lambda: self._serving,
+            ready=lambda: self._serving and self.engine.works,
+            alive=lambda: not self._serving or self.engine.works,
         )
         self.entities = Entities(settings.window_seconds, self.clock)
         self.engine = Engine(
@@ -325,7 +326,7 @@ class Agent:
 
     def _say_health(self) -> None:
         """Liveness, readiness, and whether what is acknowledged survives."""
-        alive = self.engine.is_alive
+        alive = self.engine.works
         states = {"": alive, SERVICE: alive, DURABLE: alive and self.buffer.durable}
         for name, serving in states.items():
             answer = health_pb2.HealthCheckResponse

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from nilometer.batch import reference_of
 from nilometer.capture.observation import Observation, pack
 from nilometer.capture.profiling import default_spec
 from nilometer.errors import ConfigError
+from nilometer.export import otlp
+from nilometer.export.otlp_settings import OtlpSettings
 from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
@@ -39,7 +42,7 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.telemetry import PROBABILITIES
-from nilometer.testing import SteppedClock, amounts
+from nilometer.testing import SteppedClock, amounts, eventually
 from nilometer.window import Window
 from nilometer_agent.counters import Counters
 from nilometer_agent.export import AgentExports
@@ -207,12 +210,12 @@ def test_scores_are_told_on_edges_of_their_bins(temporality: str, receiver: Grpc
 
 def test_a_delta_that_was_not_taken_comes_again_with_its_times() -> None:
     receiver = GrpcReceiver()
-    receiver.refuse = True
+    receiver.refuse = grpc.StatusCode.PERMISSION_DENIED  # a token may come
     out = Out(receiver.url, otlp_temporality="delta")
     out.exports.committed([], delta([1.0]))
     assert not out.send()
     out.exports.committed([], delta([2.0]))
-    receiver.refuse = False
+    receiver.refuse = None
     assert out.send()
     counted: dict[tuple[int, int], int] = {}
     for request in receiver.requests:
@@ -507,7 +510,7 @@ def test_a_receiver_that_restarts_counts_once() -> None:
     out = Out(first.url)
     out.exports.committed([], delta([1.0, 2.0]))
     assert out.send()
-    first.refuse = True
+    first.refuse = grpc.StatusCode.PERMISSION_DENIED
     out.exports.committed([], delta([3.0]))
     assert not out.send()
     first.stop()
@@ -520,11 +523,11 @@ def test_a_receiver_that_restarts_counts_once() -> None:
 
 def test_cumulative_points_that_were_not_taken_are_not_kept(receiver: GrpcReceiver) -> None:
     out = Out(receiver.url)
-    receiver.refuse = True
+    receiver.refuse = grpc.StatusCode.PERMISSION_DENIED  # a token may come
     for _ in range(3):
         out.exports.committed([], delta([1.0]))
         assert not out.send()
-    receiver.refuse = False
+    receiver.refuse = None
     assert out.send()
     assert len(receiver.requests) == 1  # the newest says it all
     assert counted_once(receiver.requests) == 3
@@ -558,6 +561,92 @@ def test_a_receiver_that_never_answers_holds_up_nobody(monkeypatch: pytest.Monke
     out.exports.stop(0.1)
 
 
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_points_that_are_refused_for_good_hold_up_no_others(temporality: str) -> None:
+    receiver = GrpcReceiver()
+    out = Out(receiver.url, otlp_temporality=temporality)
+    receiver.refuse = grpc.StatusCode.INVALID_ARGUMENT
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    receiver.refuse = None
+    out.exports.committed([], delta([2.0]))
+    assert out.send()
+    assert len(receiver.requests) == 1
+    dropped = out.counters.snapshot()["export_intervals_dropped"]
+    assert dropped == (1 if temporality == "delta" else 0)
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_every_request_is_far_below_what_receivers_take() -> None:
+    receiver = GrpcReceiver()
+    out = Out(receiver.url)
+    wide = [10.0**power for power in range(-20, 20)]
+    labels = [Labels.of({"region": f"r{number}"}) for number in range(1500)]
+    for at in labels:
+        out.exports.committed([], [replace(one, labels=at) for one in delta(wide)])
+    assert out.send()
+    sizes = [request.ByteSize() for request in receiver.requests]
+    assert len(sizes) > 1
+    assert max(sizes) < otlp.MAX_BYTES
+    points = sum(
+        len(metrics_of(request)["nilometer.feature.value"].exponential_histogram.data_points)
+        for request in receiver.requests
+        if "nilometer.feature.value" in metrics_of(request)
+    )
+    assert points == len(labels)
+    out.exports.stop(1.0)
+    receiver.stop()
+
+
+def test_what_cannot_be_gathered_is_counted_and_comes_the_next_time(
+    receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Out(receiver.url, otlp_interval_seconds=0.1)
+    out.exports.committed([], delta([1.0]))
+    assert out.exports.otlp is not None
+
+    def fails() -> list[Any]:
+        raise OSError("the store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(out.exports.otlp, "_gather", fails)
+        out.exports.start()
+        eventually(lambda: out.counters.snapshot()["export_failures"] >= 2)
+    eventually(lambda: receiver.requests)
+    out.exports.stop(1.0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_not_taken_for_an_answer(status: int) -> None:
+    receiver, elsewhere = HttpReceiver(), HttpReceiver()
+    receiver.status, receiver.location = status, elsewhere.url
+    receiver.endless = True
+    out = Out(receiver.url, otlp_protocol="http/protobuf")
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    assert receiver.sent_bytes < 8 << 20  # what the kernel holds between the two
+    assert elsewhere.requests == []
+    snapshot = out.counters.snapshot()
+    assert (snapshot["exports"], snapshot["export_failures"]) == (0, 1)
+    out.exports.stop(1.0)
+    receiver.stop()
+    elsewhere.stop()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "insecure"),
+    [("http://127.0.0.1:1", True), ("https://127.0.0.1:1", None), ("127.0.0.1:1", None)],
+)
+def test_only_http_is_sent_in_the_clear(
+    endpoint: str, insecure: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(otlp, "_Grpc", lambda *_, **named: told.append(named["insecure"]))
+    otlp.open_sender(OtlpSettings(endpoint=endpoint, protocol="grpc"), lambda *_: None)
+    assert told == [insecure]
+
+
 def test_a_wrong_token_is_a_failure_and_is_not_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -577,13 +666,13 @@ def test_a_wrong_token_is_a_failure_and_is_not_logged(
 
 def test_intervals_that_nobody_takes_are_bounded_and_counted() -> None:
     receiver = GrpcReceiver()
-    receiver.refuse = True
+    receiver.refuse = grpc.StatusCode.PERMISSION_DENIED  # a token may come
     out = Out(receiver.url, otlp_temporality="delta")
     for _ in range(25):
         out.exports.committed([], delta([1.0]))
         assert not out.send()
     assert out.counters.snapshot()["export_intervals_dropped"] == 5
-    receiver.refuse = False
+    receiver.refuse = None
     out.exports.committed([], delta([1.0]))
     assert out.send()
     assert len(receiver.requests) == 21

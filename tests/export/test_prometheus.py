@@ -3,8 +3,11 @@
 import http.client
 import math
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from nilometer.errors import ConfigError
+from nilometer.export import listen
 from nilometer.export.exports import host_and_port
-from nilometer.export.listen import MetricsServer
+from nilometer.export.listen import MAX_CONNECTIONS, MetricsServer
 from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
 from nilometer.sketch.histogram import ExponentialHistogram
@@ -196,8 +200,10 @@ def test_promtool_finds_nothing_to_say() -> None:
 
 class Port:
     def __init__(self, gather: Callable[[], list[Family]] = every_metric) -> None:
-        self.ready = True
-        self.server = MetricsServer(("127.0.0.1", 0), gather, {}, lambda: self.ready)
+        self.ready = self.alive = True
+        self.server = MetricsServer(
+            ("127.0.0.1", 0), gather, {}, lambda: self.ready, lambda: self.alive
+        )
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
@@ -222,6 +228,47 @@ def test_the_port_tells_metrics_and_health() -> None:
     assert port.ask("/etc/passwd")[0] == 404
     assert port.ask("/metrics", "POST")[0] == 501
     port.server.stop()
+    port.server.stop()
+
+
+def test_nobody_holds_the_port_shut() -> None:
+    """Clients of one byte now and then: probes are answered, and the end does not wait."""
+    port = Port()
+    slow = [
+        socket.create_connection(("127.0.0.1", port.server.port))
+        for _ in range(MAX_CONNECTIONS * 3)
+    ]
+    try:
+        for one in slow:
+            with suppress(OSError):  # those that have been there for longest are let go
+                one.sendall(b"G")
+        started = time.monotonic()
+        assert port.ask("/livez")[0] == 200
+        assert time.monotonic() - started < 5.0
+    finally:
+        port.server.stop()
+        for one in slow:
+            one.close()
+    assert time.monotonic() - started < 8.0
+
+
+def test_a_request_has_a_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "REQUEST_SECONDS", 0.5)
+    port = Port()
+    with socket.create_connection(("127.0.0.1", port.server.port)) as slow:
+        slow.settimeout(10.0)
+        slow.sendall(b"GET /livez HTTP/1.1\r\n")
+        started = time.monotonic()
+        assert slow.recv(1) == b""
+        assert time.monotonic() - started < 5.0
+    port.server.stop()
+
+
+def test_alive_is_what_the_process_says() -> None:
+    port = Port()
+    assert port.ask("/livez") == (200, b"alive\n")
+    port.alive = False
+    assert port.ask("/livez") == (503, b"not alive\n")
     port.server.stop()
 
 

@@ -38,6 +38,7 @@ class Exports:
         ready: Whether work would be taken now.
         count: Told what becomes of exports.
         clock: Wall time.
+        alive: As of `MetricsServer`.
 
     Raises:
         ConfigError: If the port cannot be bound, or the environment names what does not exist.
@@ -50,6 +51,7 @@ class Exports:
         ready: Callable[[], bool],
         count: Count,
         clock: Clock,
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self.otlp = None
         self.server: MetricsServer | None = None
@@ -61,7 +63,7 @@ class Exports:
             self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
         if settings.metrics_address:
             address = host_and_port(settings.metrics_address)
-            self.server = MetricsServer(address, gather, settings.resource, ready)
+            self.server = MetricsServer(address, gather, settings.resource, ready, alive)
 
     @property
     def any(self) -> bool:

@@ -1,21 +1,21 @@
 """The port for Prometheus and the kubelet: ``/metrics``, ``/livez``, ``/readyz``, ``/startupz``.
 
-Anybody who reaches it may read it: it tells names and numbers, never a value of a payload. It takes
-GET and HEAD, one request a connection, a few connections at once, each on a thread of its own.
+Anybody who reaches it may read it: it tells names, counts, sums and quantiles of features, and those of
+a single observation are that observation. It takes GET and HEAD, one request a connection, a few
+connections at once.
 """
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from nilometer.errors import ConfigError
+from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.series import Family
 
-MAX_CONNECTIONS = 16  # at once; more wait in the kernel's queue
-TIMEOUT_SECONDS = 10.0  # for a request to come in
+MAX_CONNECTIONS = 16
+REQUEST_SECONDS = 10.0  # in all, the answer included
 
 log = logging.getLogger("nilometer.export")
 
@@ -28,6 +28,7 @@ class MetricsServer:
         gather: All families as of now.
         resource: Who exports.
         ready: Whether work would be taken now.
+        alive: Whether the process still works, so that nobody need restart it.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -39,10 +40,12 @@ class MetricsServer:
         gather: Callable[[], list[Family]],
         resource: Mapping[str, str],
         ready: Callable[[], bool],
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self._gather = gather
         self._resource = resource
         self._ready = ready
+        self._alive = alive
         try:
             self._server = _Server(address, self._answer)
         except OSError as error:
@@ -52,7 +55,7 @@ class MetricsServer:
             ) from error
         self._thread = threading.Thread(
             target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
+            kwargs={"poll_interval": POLL_SECONDS},
             name="nilometer-metrics",
             daemon=True,
         )
@@ -70,7 +73,7 @@ class MetricsServer:
         """End. Safe before `start`, and twice."""
         if self._thread.is_alive():
             self._server.shutdown()
-            self._thread.join(TIMEOUT_SECONDS)
+            self._thread.join(REQUEST_SECONDS)
         self._server.server_close()
 
     def _answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
@@ -83,44 +86,23 @@ class MetricsServer:
                 body, content_type = exposition(self._gather(), self._resource, accept)
                 return 200, content_type, body
             case "/livez":
-                return 200, "text/plain", b"alive\n"
+                return _said(self._alive(), b"alive\n")
             case "/readyz" | "/startupz":
-                ready = self._ready()
-                return (
-                    (200, "text/plain", b"ready\n")
-                    if ready
-                    else (503, "text/plain", b"not ready\n")
-                )
+                return _said(self._ready(), b"ready\n")
             case _:
                 return 404, "text/plain", b"/metrics, /livez, /readyz, /startupz\n"
 
 
-class _Server(ThreadingHTTPServer):
-    """At most `MAX_CONNECTIONS` at once."""
+def _said(well: bool, what: bytes) -> tuple[int, str, bytes]:  # noqa: FBT001  the question itself
+    return (200, "text/plain", what) if well else (503, "text/plain", b"not " + what)
 
-    daemon_threads = True
-    request_queue_size = 64
-    allow_reuse_address = True
 
+class _Server(BoundedServer):
     def __init__(
         self, address: tuple[str, int], answer: Callable[[str, str], tuple[int, str, bytes]]
     ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.answer = answer
-        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Wait for a slot, then serve on a thread."""
-        self._slots.acquire()
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, and give the slot back."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
+        super().__init__(address, _Handler, MAX_CONNECTIONS, REQUEST_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One who goes away is no fault of ours."""
@@ -128,17 +110,15 @@ class _Server(ThreadingHTTPServer):
         log.debug("a scrape ended early")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = TIMEOUT_SECONDS
-    server_version = "nilometer"
-    sys_version = ""
+class _Handler(BoundedHandler):
+    timeout = REQUEST_SECONDS
     server: _Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  the name that http.server asks for
         """Answer with a body."""
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802  as above
         """Answer without one."""
         self._answer(with_body=False)
 
@@ -156,6 +136,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Probes are not news."""

@@ -16,9 +16,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import grpc
 import opentelemetry.sdk.metrics.export as otel
 import requests
 from google.protobuf.message import DecodeError
@@ -51,14 +52,33 @@ from nilometer.telemetry import Instrument
 
 EXPORT_SECONDS = 5.0  # of one request, the SDK's retries included
 MAX_REPLY_BYTES = 64 << 10
-MAX_POINTS = 2000  # of one request: gRPC receivers take 4 MiB
+MAX_POINTS = 2000  # of one request
+MAX_BYTES = 1 << 20  # of one request, about: gRPC receivers take 4 MiB
 MAX_INTERVALS = 20  # of delta points that wait for the far side to return
+
+# What OTLP says may be sent again.
+RETRYABLE = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.UNAUTHENTICATED,  # not by OTLP; but a token may come
+    grpc.StatusCode.PERMISSION_DENIED,  # as above
+}
 
 log = logging.getLogger("nilometer.export")
 
 
 class MetricSender(Protocol):
     """What the SDK's OTLP exporters are to us."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last failure would be the same for ever: OTLP does not repeat it."""
+        ...
 
     def export(
         self, metrics_data: otel.MetricsData, timeout_millis: float = 10_000
@@ -75,12 +95,12 @@ def open_sender(settings: OtlpSettings, count: Count) -> MetricSender:
     """The SDK's exporter for *settings*, which are resolved."""
     endpoint = settings.endpoint or None
     if settings.protocol == GRPC:
-        insecure = True if endpoint and not endpoint.startswith("https://") else None
+        # Without a scheme the standard variable decides, and its default is TLS.
+        insecure = True if endpoint and endpoint.startswith("http://") else None
         return _Grpc(count, endpoint=endpoint, insecure=insecure, use_proxy=settings.use_proxy)
     if endpoint and not endpoint.rstrip("/").endswith("/v1/metrics"):
         endpoint = endpoint.rstrip("/") + "/v1/metrics"
-    session = _Session(count, use_proxy=settings.use_proxy)
-    return HttpExporter(endpoint=endpoint, timeout=EXPORT_SECONDS, session=session)
+    return _Http(count, endpoint=endpoint, use_proxy=settings.use_proxy)
 
 
 class _Grpc(GrpcExporter):
@@ -103,17 +123,42 @@ class _Grpc(GrpcExporter):
         super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
         self._client: Any = _Stub(self._client, self._count)
 
+    @property
+    def refused(self) -> bool:
+        """As of `MetricSender`."""
+        return bool(self._client.refused)
+
 
 class _Stub:
     """The service's stub, with its replies read."""
 
     def __init__(self, stub: Any, count: Count) -> None:
         self._stub, self._count = stub, count
+        self.refused = False
 
     def Export(self, request: Any, **how: Any) -> Any:  # noqa: N802  the contract's name
-        reply = self._stub.Export(request=request, **how)
+        self.refused = False
+        try:
+            reply = self._stub.Export(request=request, **how)
+        except grpc.RpcError as error:
+            call: Any = error
+            self.refused = call.code() not in RETRYABLE
+            raise
         _read_reply(reply, self._count)
         return reply
+
+
+class _Http(HttpExporter):
+    """The SDK's exporter over HTTP, with its replies read."""
+
+    def __init__(self, count: Count, *, endpoint: str | None, use_proxy: bool) -> None:
+        self._replies = _Session(count, use_proxy=use_proxy)
+        super().__init__(endpoint=endpoint, timeout=EXPORT_SECONDS, session=self._replies)
+
+    @property
+    def refused(self) -> bool:
+        """As of `MetricSender`."""
+        return self._replies.refused
 
 
 class _Session(requests.Session):
@@ -125,15 +170,21 @@ class _Session(requests.Session):
     def __init__(self, count: Count, *, use_proxy: bool) -> None:
         super().__init__()
         self.trust_env = use_proxy
+        self.refused = False
         self._count = count
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: points go where they were told to go. `requests` would read what it leaves, whole."""
+        del resp
 
     def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
         until = time.monotonic() + EXPORT_SECONDS
+        self.refused = False
         response = super().send(request, **{**how, "stream": True})
         body = b""
         try:
             body = _body(response, until)
-            if response.ok:
+            if response.status_code < 300:
                 _read_reply(ExportMetricsServiceResponse.FromString(body), self._count)
         except Exception as error:  # the request was answered; its reply is only worth a count
             self._count(Event.REPLY_UNREADABLE, 1)
@@ -141,6 +192,13 @@ class _Session(requests.Session):
         finally:
             response.close()
         response._content = body  # noqa: SLF001  else `requests` reads on
+        if 300 <= response.status_code < 400:
+            # The SDK would take it for taken: it asks for less than 400.
+            log.warning("OTLP endpoint redirects", extra={"status": response.status_code})
+            response.status_code = 400
+        self.refused = 400 <= response.status_code < 500 and (
+            response.status_code not in {401, 403, 408, 429}
+        )
         return response
 
 
@@ -224,15 +282,35 @@ class OtlpExporter:
         if os.getpid() != self._process:
             return False
         with self._exporting:
-            self._waiting.extend(self._requests())
-            while self._waiting:
-                if not self._send(self._waiting[0]):
-                    self._keep()
-                    return False
-                self._waiting.popleft()
-            return True
+            try:
+                self._waiting.extend(self._requests())
+            except Exception:  # of what is measured: the next time it may be there again
+                log.exception("points could not be gathered")
+                self._count(Event.FAILED, 1)
+                return False
+            return self._send_waiting()
 
-    def _requests(self) -> Iterable[otel.MetricsData]:
+    def _send_waiting(self) -> bool:
+        until = time.monotonic() + EXPORT_SECONDS
+        taken = True
+        while self._waiting:
+            if self._send(self._waiting[0]):
+                self._waiting.popleft()
+                continue
+            taken = False
+            if self._differences is None:
+                self._waiting.popleft()  # the next cumulative points say it all
+            elif self._sender.refused:
+                self._waiting.popleft()
+                self._count(Event.INTERVAL_DROPPED, 1)
+            else:
+                break
+            if time.monotonic() > until:  # nobody is there: the others would wait as long
+                break
+        self._keep()
+        return taken
+
+    def _requests(self) -> list[otel.MetricsData]:
         now = self._clock.now_ns()
         families = self._gather()
         since = self._started_ns
@@ -245,10 +323,11 @@ class OtlpExporter:
             for m in _metrics(family, self._started_ns, since, now, delta=delta)
         ]
         scope = InstrumentationScope("nilometer", VERSION)
-        for chunk in _chunks(metrics):
-            scoped = otel.ScopeMetrics(scope, chunk, "")
-            yield otel.MetricsData([otel.ResourceMetrics(self._resource, [scoped], "")])
         self._last_ns = now
+        scoped = (otel.ScopeMetrics(scope, chunk, "") for chunk in _chunks(metrics))
+        return [
+            otel.MetricsData([otel.ResourceMetrics(self._resource, [one], "")]) for one in scoped
+        ]
 
     def _keep(self) -> None:
         """Decide what is worth sending again."""
@@ -274,26 +353,57 @@ class OtlpExporter:
         self.export_once()
 
 
-def _chunks(metrics: Iterable[otel.Metric]) -> Iterable[list[otel.Metric]]:
-    """Lists of whole metrics of about `MAX_POINTS` points."""
+def _chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
+    """Lists of metrics, given with their weights, of at most `MAX_BYTES` unless it is one alone."""
     chunk: list[otel.Metric] = []
-    points = 0
-    for metric in metrics:
-        chunk.append(metric)
-        points += len(metric.data.data_points)
-        if points >= MAX_POINTS:
+    held = 0
+    for metric, weight in metrics:
+        if chunk and held + weight > MAX_BYTES:
             yield chunk
-            chunk, points = [], 0
+            chunk, held = [], 0
+        chunk.append(metric)
+        held += weight
     if chunk:
         yield chunk
 
 
+def _portions(points: Sequence[Point]) -> Iterable[tuple[list[Point], int]]:
+    """*points* in portions of at most `MAX_POINTS` and about `MAX_BYTES`, with their weights."""
+    portion: list[Point] = []
+    held = 0
+    for point in points:
+        weight = _weight(point)
+        if portion and (held + weight > MAX_BYTES or len(portion) >= MAX_POINTS):
+            yield portion, held
+            portion, held = [], 0
+        portion.append(point)
+        held += weight
+    if portion:
+        yield portion, held
+
+
+def _weight(point: Point) -> int:
+    """About how many bytes *point* takes, rather more than less."""
+    weight = 64 + sum(16 + len(key) + len(str(value)) for key, value in point.attributes)
+    match point.value:
+        case Distribution(histogram=histogram, exemplars=exemplars):
+            counts = (*histogram.positive.counts, *histogram.negative.counts)
+            return weight + 64 * len(exemplars) + sum(map(_varint_bytes, counts))
+        case Binned(counts=counts):
+            return weight + 17 * len(counts)
+        case _:
+            return weight
+
+
+def _varint_bytes(count: int) -> int:
+    return max(count.bit_length() + 6, 7) // 7
+
+
 def _metrics(
     family: Family, started_ns: int, since_ns: int, now_ns: int, *, delta: bool
-) -> Iterable[otel.Metric]:
-    """*family* as the SDK's records, at most `MAX_POINTS` points each."""
-    for first in range(0, len(family.points), MAX_POINTS):
-        points = family.points[first : first + MAX_POINTS]
+) -> Iterable[tuple[otel.Metric, int]]:
+    """*family* as the SDK's records, in portions with their weights."""
+    for points, weight in _portions(family.points):
         metric = family.metric
         data: Any
         temporality = AggregationTemporality.DELTA if delta else AggregationTemporality.CUMULATIVE
@@ -314,7 +424,7 @@ def _metrics(
                 data = otel.Sum(numbers, AggregationTemporality.CUMULATIVE, is_monotonic=False)
             case Instrument.GAUGE:
                 data = otel.Gauge([_number_point(point, started_ns, now_ns) for point in points])
-        yield otel.Metric(metric.name, metric.about, metric.unit, data)
+        yield otel.Metric(metric.name, metric.about, metric.unit, data), weight
 
 
 def _number_point(point: Point, since_ns: int, now_ns: int) -> otel.NumberDataPoint:
