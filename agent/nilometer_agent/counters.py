@@ -50,6 +50,8 @@ class Counter(Enum):
     OTLP_REQUESTS = "otlp_requests"
     OTLP_SPANS = "otlp_spans"
     OTLP_POINTS_REFUSED = "otlp_points_refused"
+    OTLP_METRICS_IGNORED = "otlp_metrics_ignored"
+    OTLP_CALLS_LEFT_OUT = "otlp_calls_left_out"
     EVENTS = "events"
     EVENTS_JOINED = "events_joined"
     EVENTS_ALONE = "events_alone"

@@ -8,13 +8,20 @@ Client spans tell whom an entity reads from: the edges of the pipeline.
 What comes is bounded: a request's bytes, the series whose last state is kept, the calls whose
 callee is not known yet. Everything else that OTLP may carry is taken and left alone.
 
-Cumulative points are turned into differences, so that one that comes again counts once. A duplicate
-of delta points or spans, which OTLP allows after a lost reply, counts twice.
+Cumulative points are turned into differences. A series is that of a resource, a scope, a start time
+and attributes; a point that is no newer than the last one says nothing. A series that is seen for the
+first time counts from there on if it began before this agent did - its past may have been counted
+by the one before - and in whole if it began later. A request of delta points or spans that was told
+to come again, because it was not durable in time, counts once; one that is repeated after a reply
+that got lost, which OTLP allows, counts twice.
 """
 
+import hashlib
+import ipaddress
 import logging
 import os
 import threading
+import time
 from collections import Counter as Tally
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -29,7 +36,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from nilometer.clock import NANOSECONDS
+from nilometer.clock import NANOSECONDS, Clock
 from nilometer.entity import SERVICE, entity_name
 from nilometer.errors import ConfigError
 from nilometer.export.series import Distribution, downscaled
@@ -38,7 +45,7 @@ from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.service import EMPTY, magnitudes
 from nilometer.reasons import Outcome
 from nilometer.sketch.histogram import Buckets, ExponentialHistogram
-from nilometer.telemetry import ENTITY, ERROR_TYPE, REQUEST_DURATION, STATUS_CODE
+from nilometer.telemetry import ENTITY, ERROR_TYPE, STATUS_CODE
 from nilometer.window import Window
 from nilometer.wire.profiles import sample_to_wire
 from nilometer.wire.services import CaptureBatch
@@ -47,7 +54,10 @@ from nilometer_agent.engine import Arrival, Engine
 
 MAX_BODY_BYTES = 4 << 20  # of a request, unpacked too
 MAX_SERIES = 2000  # whose last cumulative state is kept
-MAX_CALLS = 10_000  # client spans that wait for the server span they led to
+SERIES_SECONDS = 3600.0  # that tell nothing, and are forgotten where there is no room for new ones
+MAX_CALLS = 10_000  # client and server spans that wait for the other side
+CALL_SECONDS = 30.0  # that they wait
+MAX_UNSETTLED = 64  # requests whose sender was told to come again
 MAX_SPANS = 20_000  # of one request
 MAX_EDGES = 1000
 MAX_EVENT_NS = 1 << 62
@@ -55,7 +65,17 @@ WINDOW_NS = 60 * NANOSECONDS  # of what is handed on; the agent's own windows ar
 ACKNOWLEDGE_SECONDS = 5.0
 SERVICE_NAME = "service.name"
 VERSION = "service.version"
+DURATIONS = {  # histograms of requests, and what one of a service stands for others
+    "http.server.request.duration": "http",
+    "http.server.duration": "http",  # of older instrumentation, in milliseconds
+    "rpc.server.call.duration": "rpc",
+    "rpc.server.duration": "rpc",  # as above
+}
+OLD_STATUS = "http.status_code"
+RPC_STATUS = "rpc.grpc.status_code"
 PEERS = ("peer.service", "service.peer.name", "server.address")
+
+_NOTHING = Distribution(EMPTY, 0.0)
 
 log = logging.getLogger("nilometer.agent")
 
@@ -74,10 +94,20 @@ class _Where:
 
 @dataclass(slots=True)
 class _Cumulative:
-    """The last state of a cumulative series."""
+    """The last state of a cumulative series, and when it came."""
 
-    start_ns: int
+    time_ns: int
     distribution: Distribution
+    seen: float  # monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A span that waits for its other side."""
+
+    entity: str
+    peer: str  # whom a client named
+    since: float  # monotonic
 
 
 @dataclass(slots=True)
@@ -100,19 +130,23 @@ class OtlpIn:
     Args:
         engine: Where profiles are made durable.
         counters: What is counted.
+        clock: Of the agent; a series that began before now is not counted from its beginning.
         service_from: ``metrics`` or ``spans``: which of both is the service profile; ``none``
             where the middleware measures already and only edges are wanted.
     """
 
-    def __init__(self, engine: Engine, counters: Counters, service_from: str) -> None:
+    def __init__(self, engine: Engine, counters: Counters, service_from: str, clock: Clock) -> None:
         self._engine = engine
         self._counters = counters
         self._service_from = service_from
         self._lock = threading.Lock()
         self._worker = os.urandom(16)
         self._sequence = 0
-        self._series: OrderedDict[tuple[Any, ...], _Cumulative] = OrderedDict()
-        self._calls: OrderedDict[bytes, str] = OrderedDict()
+        self._started_ns = clock.now_ns()
+        self._series: dict[tuple[Any, ...], _Cumulative] = {}
+        self._clients: OrderedDict[tuple[bytes, bytes], _Call] = OrderedDict()
+        self._servers: OrderedDict[tuple[bytes, bytes], _Call] = OrderedDict()
+        self._unsettled: OrderedDict[bytes, tuple[int, list[threading.Event]]] = OrderedDict()
         self._edges: Tally[tuple[str, str]] = Tally()
 
     def metrics(self, request: ExportMetricsServiceRequest) -> int:
@@ -123,15 +157,27 @@ class OtlpIn:
         """
         if self._service_from != "metrics":
             return 0
+        known = self._come_again(request)
+        if known is not None:
+            return known
         found = _Found()
+        ignored = 0
         with self._lock:
             for resource in request.resource_metrics:
                 where = _where(resource.resource)
-                for metric in (m for scope in resource.scope_metrics for m in scope.metrics):
-                    if metric.name == REQUEST_DURATION.name and metric.unit in {"s", "ms"}:
-                        self._metric(where, metric, found)
+                told = hashlib.sha256(resource.resource.SerializeToString(deterministic=True))
+                names = {m.name for scope in resource.scope_metrics for m in scope.metrics}
+                wanted = _durations(names)
+                for scope in resource.scope_metrics:
+                    of = (told.digest(), scope.scope.name, scope.scope.version)
+                    for metric in scope.metrics:
+                        if metric.name in wanted and metric.unit in {"s", "ms"}:
+                            self._metric(where, of, metric, found)
+                        else:
+                            ignored += 1
+        self._counters.add(Counter.OTLP_METRICS_IGNORED, ignored)
         self._counters.add(Counter.OTLP_POINTS_REFUSED, found.refused)
-        self._hand_on(found)
+        self._hand_on(request, found)
         return found.refused
 
     def spans(self, request: ExportTraceServiceRequest) -> int:
@@ -140,6 +186,9 @@ class OtlpIn:
         Raises:
             NotDurable: If they were not committed in time.
         """
+        known = self._come_again(request)
+        if known is not None:
+            return known
         found = _Found()
         servers: dict[tuple[_Where, Window], list[Span]] = {}
         taken = 0
@@ -161,15 +210,18 @@ class OtlpIn:
         if self._service_from == "spans":
             for (where, window), spans in servers.items():
                 found.profiles[where, window] = _of_spans(spans)
-            self._hand_on(found)
+            self._hand_on(request, found)
         return found.refused
 
     def edges(self) -> dict[tuple[str, str], int]:
         """Calls by (entity, the one it reads from), since the start."""
         with self._lock:
+            self._settle_calls()
             return dict(self._edges)
 
-    def _metric(self, where: _Where | None, metric: Any, found: _Found) -> None:
+    def _metric(
+        self, where: _Where | None, of: tuple[Any, ...], metric: Any, found: _Found
+    ) -> None:
         kind = metric.WhichOneof("data")
         if where is None or kind not in {"histogram", "exponential_histogram"}:
             found.refused += 1
@@ -187,44 +239,108 @@ class OtlpIn:
                 continue
             told = _attributes(point.attributes)
             if cumulative:
-                read = self._since_last((where, *sorted(told.items())), point, read)
-            if read.histogram.count:
-                profile = _profile(read, str(told.get(STATUS_CODE, "")), told)
+                start_ns = point.start_time_unix_nano
+                read = self._since_last(
+                    (*of, metric.name, start_ns, *sorted(told.items())), point, read
+                )
+            if read is None:
+                found.refused += (
+                    1  # one series too many: its past is not kept, so it has no difference
+                )
+            elif read.histogram.count:
+                status = str(told.get(STATUS_CODE) or told.get(OLD_STATUS) or "")
+                profile = _profile(read, status, told)
                 found.add(where, point.time_unix_nano, profile)
 
-    def _since_last(self, key: tuple[Any, ...], point: Any, read: Distribution) -> Distribution:
-        """What a cumulative point adds to the one before; all of it after a restart."""
-        before = self._series.pop(key, None)
-        self._series[key] = _Cumulative(point.start_time_unix_nano, read)
-        if len(self._series) > MAX_SERIES:
-            self._series.popitem(last=False)
-        if before is None or before.start_ns != point.start_time_unix_nano:
-            return read
+    def _since_last(
+        self, key: tuple[Any, ...], point: Any, read: Distribution
+    ) -> Distribution | None:
+        """What a cumulative point adds to the one before; None where there is no room to keep it."""
+        now = time.monotonic()
+        before = self._series.get(key)
+        if before is None and not self._has_room(now):
+            return None
+        if before is not None and point.time_unix_nano <= before.time_ns:
+            return _NOTHING
+        self._series[key] = _Cumulative(point.time_unix_nano, read, now)
+        if before is None:
+            return read if point.start_time_unix_nano >= self._started_ns else _NOTHING
         if not _grew(before.distribution.histogram, read.histogram):
             return read  # a restart that kept its start time
         return read.since(before.distribution)
 
+    def _has_room(self, now: float) -> bool:
+        """Whether one more series may be kept; those that told nothing for long make room."""
+        if len(self._series) >= MAX_SERIES:
+            old = now - SERIES_SECONDS
+            self._series = {key: one for key, one in self._series.items() if one.seen > old}
+        return len(self._series) < MAX_SERIES
+
     def _called(self, where: _Where, span: Span) -> None:
-        self._calls[span.span_id] = where.entity
-        while len(self._calls) > MAX_CALLS:
-            self._calls.popitem(last=False)
+        """A client span: its server span says whom it called, or it does so itself."""
         told = _attributes(span.attributes)
         peer = next((str(told[key]) for key in PEERS if told.get(key)), "")
-        self._edge(where.entity, peer)
+        key = (span.trace_id, span.span_id)
+        served = self._servers.pop(key, None) if span.span_id else None
+        if served is not None:
+            self._edge(where.entity, served.entity)
+        else:
+            self._clients[key] = _Call(where.entity, peer, time.monotonic())
+        self._settle_calls()
 
     def _served(self, where: _Where, span: Span) -> None:
-        """A server span whose caller is known: the caller reads from this entity by its name."""
-        caller = self._calls.pop(span.parent_span_id, "")
-        self._edge(caller, where.entity)
+        """A server span: its caller reads from this entity by its name."""
+        if not span.parent_span_id:
+            return
+        key = (span.trace_id, span.parent_span_id)
+        called = self._clients.pop(key, None)
+        if called is not None:
+            self._edge(called.entity, where.entity)
+        else:
+            self._servers[key] = _Call(where.entity, "", time.monotonic())
+        self._settle_calls()
+
+    def _settle_calls(self) -> None:
+        """Calls whose server span does not come, because it is not observed, count by their peer."""
+        before = time.monotonic() - CALL_SECONDS
+        for waiting in (self._clients, self._servers):
+            while waiting:
+                first = next(iter(waiting.values()))
+                if len(waiting) <= MAX_CALLS and first.since > before:
+                    break
+                waiting.popitem(last=False)
+                self._edge(first.entity, first.peer)
 
     def _edge(self, entity: str, source: str) -> None:
+        if not source or entity == source or _is_address(source) or not _is_name(source):
+            return
         edge = (entity, source)
-        known = edge in self._edges or len(self._edges) < MAX_EDGES
-        if entity and source and entity != source and known and _is_name(source):
+        if edge in self._edges or len(self._edges) < MAX_EDGES:
             self._edges[edge] += 1
+        else:
+            self._counters.add(Counter.OTLP_CALLS_LEFT_OUT)
 
-    def _hand_on(self, found: _Found) -> None:
-        """Wait until the engine has committed what was found."""
+    def _come_again(self, request: Any) -> int | None:
+        """What a request was answered, had it been durable in time; None if it is a new one.
+
+        Raises:
+            NotDurable: If it still is not.
+        """
+        with self._lock:
+            if not self._unsettled:
+                return None
+            digest = _digest(request)
+            known = self._unsettled.get(digest)
+        if known is None:
+            return None
+        refused, waiting = known
+        _wait(waiting)
+        with self._lock:
+            self._unsettled.pop(digest, None)
+        return refused
+
+    def _hand_on(self, request: Any, found: _Found) -> None:
+        """Wait until the engine has committed what was found in *request*."""
         waiting = []
         for (where, window), profile in found.profiles.items():
             sample = SummarySample(
@@ -248,8 +364,41 @@ class OtlpIn:
                 )
                 self._engine.offer(Arrival(batch, lambda _, done=done: done.set()))  # type: ignore[misc]
             waiting.append(done)
-        if not all(done.wait(ACKNOWLEDGE_SECONDS) for done in waiting):
-            raise NotDurable
+        try:
+            _wait(waiting)
+        except NotDurable:
+            with self._lock:
+                self._unsettled[_digest(request)] = (found.refused, waiting)
+                while len(self._unsettled) > MAX_UNSETTLED:
+                    self._unsettled.popitem(last=False)
+            raise
+
+
+def _wait(waiting: Iterable[threading.Event]) -> None:
+    until = time.monotonic() + ACKNOWLEDGE_SECONDS
+    if not all(done.wait(max(until - time.monotonic(), 0.0)) for done in waiting):
+        raise NotDurable
+
+
+def _digest(request: Any) -> bytes:
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+def _durations(names: set[str]) -> set[str]:
+    """Of *names* those that count requests, each once: a service may tell an old and a new name."""
+    wanted: dict[str, str] = {}
+    for name, kind in DURATIONS.items():
+        if name in names:
+            wanted.setdefault(kind, name)
+    return set(wanted.values())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _grew(before: ExponentialHistogram, now: ExponentialHistogram) -> bool:
@@ -350,7 +499,8 @@ def _profile(
     read: Distribution, status: str, told: Mapping[str, str | int | float | bool]
 ) -> ServiceProfile:
     count = read.histogram.count
-    outcome = _outcome(int(status) if status.isdecimal() else 0, failed=bool(told.get(ERROR_TYPE)))
+    failed = bool(told.get(ERROR_TYPE)) or str(told.get(RPC_STATUS, "0")) not in {"0", "OK"}
+    outcome = _outcome(int(status) if status.isdecimal() else 0, failed=failed)
     return ServiceProfile(
         outcomes={outcome.value: count},
         statuses={status: count} if status.isdecimal() else {},

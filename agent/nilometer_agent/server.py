@@ -269,7 +269,7 @@ class Agent:
         from nilometer_agent.otlp_servers import OtlpServers
 
         settings = self.settings
-        taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service)
+        taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service, self.clock)
         self.exports.measured.edges = taker.edges
         return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 

@@ -2,6 +2,8 @@
 
 import gzip
 import http.client
+import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality as PbTemporality
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
@@ -28,6 +31,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from nilometer.profile import ServiceProfile
 from nilometer.testing import eventually
+from nilometer_agent import otlp_in
 from nilometer_agent.http_door import unpacked
 from nilometer_agent.otlp_in import MAX_BODY_BYTES
 from nilometer_agent.server import Agent
@@ -140,7 +144,9 @@ def test_the_sdks_histograms_become_the_service_profile(
 
 
 @pytest.mark.parametrize("told", ["spans"], indirect=True)
-def test_server_spans_are_requests_and_client_spans_are_edges(told: Told) -> None:
+def test_server_spans_are_requests_and_client_spans_are_edges(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def tracer_of(service: str) -> tuple[trace.Tracer, TracerProvider]:
         provider = TracerProvider(resource=Resource({"service.name": service}))
         provider.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(told.grpc, insecure=True)))
@@ -169,6 +175,11 @@ def test_server_spans_are_requests_and_client_spans_are_edges(told: Told) -> Non
     service = told.service(2)
     assert service.outcomes == {"ok": 1, "exception": 1}
     edges = told.agent.exports.measured.edges()
+    assert edges == {("gateway", "fraud-scorer"): 1}
+    monkeypatch.setattr(
+        otlp_in, "CALL_SECONDS", 0.0
+    )  # what waits for its other side waits no longer
+    edges = told.agent.exports.measured.edges()
     assert edges == {("gateway", "fraud-scorer"): 1, ("fraud-scorer", "feature-store"): 1}
     calls = [f for f in told.agent.exports.measured.families() if f.metric.name.endswith("calls")]
     assert sum(point.value for point in calls[0].points if isinstance(point.value, int)) == 2
@@ -183,9 +194,113 @@ def request_with(**point: Any) -> ExportMetricsServiceRequest:
     metric = resource.scope_metrics.add().metrics.add()
     metric.name, metric.unit = "http.server.request.duration", "s"
     metric.histogram.aggregation_temporality = CUMULATIVE
-    times: dict[str, Any] = {"start_time_unix_nano": 1, "time_unix_nano": 2_000_000_000}
+    now = time.time_ns()  # a series that began after the agent
+    times: dict[str, Any] = {"start_time_unix_nano": now, "time_unix_nano": now + 1}
     metric.histogram.data_points.add(**{**times, **point})
     return request
+
+
+def counting(count: int, at: int, start: int, instance: str = "") -> ExportMetricsServiceRequest:
+    """A cumulative point of *count* requests at second *at* of a series that began at *start*."""
+    request = request_with(
+        start_time_unix_nano=start,
+        time_unix_nano=start + at * 1_000_000_000,
+        count=count,
+        sum=0.5 * count,
+        explicit_bounds=[1.0],
+        bucket_counts=[count, 0],
+    )
+    if instance:
+        told = request.resource_metrics[0].resource.attributes.add()
+        told.key, told.value.string_value = "service.instance.id", instance
+    return request
+
+
+def counted(told: Told, *requests: ExportMetricsServiceRequest) -> int:
+    """Requests that the profile holds after these points."""
+    for request in requests:
+        assert told.post("/v1/metrics", request.SerializeToString())[0] == 200
+    return told.agent.counters.snapshot()["otlp_requests"]
+
+
+def test_workers_of_one_service_are_series_of_their_own(told: Told) -> None:
+    start = time.time_ns()
+    both = [
+        counting(10 * at, at, start + differ, instance)
+        for at in range(1, 6)
+        for instance, differ in (("a", 0), ("b", 0))
+    ]
+    assert counted(told, *both) == 100
+    unnamed = [
+        counting(10 * at, at, start + differ) for at in range(1, 6) for differ in (1_000, 2_000)
+    ]
+    assert counted(told, *unnamed) == 200
+
+
+def test_a_series_that_began_before_the_agent_counts_from_its_first_point(told: Told) -> None:
+    start = time.time_ns() - 3600 * 1_000_000_000
+    assert counted(told, counting(1000, 3600, start)) == 0
+    assert counted(told, counting(1001, 3601, start)) == 1
+
+
+def test_a_point_that_comes_late_counts_nothing(told: Told) -> None:
+    start = time.time_ns()
+    points = [counting(count, at, start) for count, at in ((10, 1), (20, 2), (10, 1), (25, 3))]
+    assert counted(told, *points) == 25
+
+
+def test_series_beyond_the_limit_are_refused_and_the_others_stay_right(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp_in, "MAX_SERIES", 3)
+    start = time.time_ns()
+    every = [counting(10 * at, at, start, str(n)) for at in (1, 2, 3) for n in range(4)]
+    assert counted(told, *every) == 3 * 30
+    assert told.agent.counters.snapshot()["otlp_points_refused"] == 3
+    monkeypatch.setattr(otlp_in, "SERIES_SECONDS", 0.0)  # the idle make room
+    assert counted(told, counting(7, 1, start, "new")) == 97
+
+
+@pytest.mark.parametrize("name", ["http.server.duration", "rpc.server.duration"])
+def test_older_names_in_milliseconds_count_too_and_each_request_once(told: Told, name: str) -> None:
+    request = counting(5, 1, time.time_ns())
+    metric = request.resource_metrics[0].scope_metrics[0].metrics[0]
+    metric.name, metric.unit = name, "ms"
+    metric.histogram.data_points[0].explicit_bounds[0] = 1000.0
+    other = request.resource_metrics[0].scope_metrics[0].metrics.add()
+    other.name = "process.cpu.time"
+    assert counted(told, request) == 5
+    assert told.agent.counters.snapshot()["otlp_metrics_ignored"] == 1
+    both = counting(3, 1, time.time_ns(), "with both names")
+    old = both.resource_metrics[0].scope_metrics[0].metrics.add()
+    old.CopyFrom(both.resource_metrics[0].scope_metrics[0].metrics[0])
+    old.name = "http.server.duration"
+    assert counted(told, both) == 8
+
+
+def test_what_was_told_to_come_again_counts_once(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp_in, "ACKNOWLEDGE_SECONDS", 0.2)
+    request = counting(5, 1, time.time_ns())
+    request.resource_metrics[0].scope_metrics[0].metrics[
+        0
+    ].histogram.aggregation_temporality = PbTemporality.AGGREGATION_TEMPORALITY_DELTA
+    body = request.SerializeToString()
+    stands, go_on = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        stands.set()
+        go_on.wait(20)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(told.agent.buffer, "tend", stand)
+        eventually(stands.is_set)
+        assert told.post("/v1/metrics", body)[0] == 503
+        assert told.post("/v1/metrics", body)[0] == 503
+        go_on.set()
+    assert eventually(lambda: told.post("/v1/metrics", body)[0] == 200)
+    assert told.service(5).count == 5
 
 
 @pytest.mark.parametrize(
@@ -243,19 +358,54 @@ def test_a_point_that_makes_no_sense_is_refused_by_number(
 
 
 def test_a_cumulative_point_that_comes_again_counts_once(told: Told) -> None:
-    point = {"count": 3, "sum": 1.5, "explicit_bounds": [1.0], "bucket_counts": [3, 0]}
-    for _ in range(4):
-        assert told.post("/v1/metrics", request_with(**point).SerializeToString())[0] == 200
+    start = time.time_ns()
+    assert counted(told, *[counting(3, 1, start)] * 4) == 3
     # A restart of the server begins a new series, by its start time or by falling counts.
-    again = {**point, "count": 1, "sum": 0.5, "bucket_counts": [1, 0]}
-    assert told.post("/v1/metrics", request_with(**again).SerializeToString())[0] == 200
-    service = told.service(4)
-    assert service.count == 4
-    assert service.latency_sum == 2.0
+    assert counted(told, counting(1, 2, start)) == 4
+    assert counted(told, counting(2, 1, start + 5_000_000_000)) == 6
+    assert told.service(6).latency_sum == 3.0
 
 
 @pytest.mark.parametrize("told", ["spans"], indirect=True)
-def test_json_says_the_same(told: Told) -> None:
+def test_a_call_is_one_edge_in_whatever_order_its_spans_come(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def span(service: str, kind: int, number: int, parent: int = 0, peer: str = "") -> bytes:
+        request = ExportTraceServiceRequest()
+        resource = request.resource_spans.add()
+        name = resource.resource.attributes.add()
+        name.key, name.value.string_value = "service.name", service
+        one = resource.scope_spans.add().spans.add(kind=kind, trace_id=b"t" * 16)
+        one.span_id = number.to_bytes(8) if number else b""
+        one.parent_span_id = parent.to_bytes(8) if parent else b""
+        one.start_time_unix_nano, one.end_time_unix_nano = 1, 2
+        if peer:
+            told_peer = one.attributes.add()
+            told_peer.key, told_peer.value.string_value = "peer.service", peer
+        return request.SerializeToString()
+
+    server, client = 2, 3
+    for body in (
+        span("features", server, 11, parent=1),  # ends, and comes, before its caller
+        span("fraud-scorer", client, 1, peer="features-by-another-name"),
+        span("fraud-scorer", client, 2, peer="10.0.0.7"),
+        span("fraud-scorer", client, 0),
+        span("gateway", server, 12),  # a root
+        span("fraud-scorer", client, 3, peer="cache"),
+    ):
+        assert told.post("/v1/traces", body)[0] == 200
+    monkeypatch.setattr(otlp_in, "CALL_SECONDS", 0.0)
+    edges = told.agent.exports.measured.edges()
+    assert edges == {("fraud-scorer", "features"): 1, ("fraud-scorer", "cache"): 1}
+    monkeypatch.setattr(otlp_in, "MAX_EDGES", 2)
+    told.post("/v1/traces", span("fraud-scorer", client, 4, peer="one-more"))
+    assert told.agent.exports.measured.edges() == edges
+    assert told.agent.counters.snapshot()["otlp_calls_left_out"] == 1
+
+
+@pytest.mark.parametrize("told", ["spans"], indirect=True)
+def test_json_says_the_same(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otlp_in, "CALL_SECONDS", 0.0)
     body = b"""{"resourceSpans": [{"resource": {"attributes": [
         {"key": "service.name", "value": {"stringValue": "fraud-scorer"}}]},
         "scopeSpans": [{"spans": [
