@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto settings bench quality faults format clean telemetry e2e
+.PHONY: help demo test check lint types layers generated web proto settings bench quality faults format clean telemetry e2e injection
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,7 @@ generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py --check
 	$(BIN)/python scripts/generate_settings.py --check
 	$(BIN)/python scripts/generate_telemetry.py --check
+	$(BIN)/python scripts/generate_injection.py --check
 
 proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py
@@ -79,6 +80,9 @@ settings: $(VENV)/.installed-check ## Generate docs/settings.md from the code
 
 telemetry: $(VENV)/.installed-check ## Generate metrics page, dashboard and rules from the table
 	$(BIN)/python scripts/generate_telemetry.py
+
+injection: $(VENV)/.installed-check ## Generate the policy that injects the agent from the sidecar's manifest
+	$(BIN)/python scripts/generate_injection.py
 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)

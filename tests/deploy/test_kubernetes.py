@@ -3,6 +3,7 @@
 import copy
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,20 +120,25 @@ def test_every_container_is_closed() -> None:
 
 
 def test_server_and_agent_share_one_socket() -> None:
+    spec = dict(pod_specs())["example"]
+    (agent,) = spec["initContainers"]
+    server = spec["containers"][0]
+    mounts = [
+        {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        for container in (agent, server)
+    ]
+    assert mounts[0] == mounts[1] == {"nilometer": "/var/run/nilometer"}
+    told = {one["name"]: one.get("value") for one in server["env"]}
+    settings = options(agent["args"])
+    assert told["NILOMETER_AGENT"] == f"unix:{settings.socket_path}"
+
+
+def test_the_outbox_stays_below_the_limit_of_its_volume() -> None:
     for name in ("example", "kserve"):
         spec = dict(pod_specs())[name]
-        (agent,) = spec["initContainers"]
-        server = spec["containers"][0]
-        mounts = [
-            {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-            for container in (agent, server)
-        ]
-        assert mounts[0] == mounts[1] == {"nilometer": "/var/run/nilometer"}
-        told = {one["name"]: one.get("value") for one in server["env"]}
+        settings = options(spec["initContainers"][0]["args"])
         (volume,) = spec["volumes"]
         limit = int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) << 20
-        settings = options(agent["args"])
-        assert told["NILOMETER_AGENT"] == f"unix:{settings.socket_path}"
         # Over the limit the kubelet evicts the pod: the cap of the outbox stays well below.
         assert settings.max_outbox_bytes * 2 <= limit
 
@@ -161,14 +167,78 @@ def test_a_pod_starts_and_serves_whether_it_is_watched_or_not() -> None:
 
 
 def test_the_injected_agent_is_the_one_of_the_component() -> None:
-    policy = (FOLDER / "inject" / "policy.yaml").read_text()
-    component = yaml.safe_load((FOLDER / "sidecar" / "sidecar.yaml").read_text())
-    (agent,) = component["spec"]["template"]["spec"]["initContainers"]
-    for argument in agent["args"]:
-        assert f'"{argument}"' in policy, argument
+    script = FOLDER.parents[1] / "scripts" / "generate_injection.py"
+    done = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
     for path in ("sidecar", "inject", "example"):
         text = "".join(p.read_text() for p in (FOLDER / path).glob("*.yaml"))
         assert "sidecar.nilometer.dev/inject" in text
+
+
+def test_the_agent_of_kserve_is_the_one_of_the_component_and_takes_the_loggers_events() -> None:
+    (component,) = watched()["spec"]["template"]["spec"]["initContainers"]
+    kserve = yaml.safe_load((FOLDER / "kserve" / "inferenceservice.yaml").read_text())
+    (agent,) = kserve["spec"]["predictor"]["initContainers"]
+    settings = options(agent["args"])
+    more = [one for one in agent["args"] if one not in component["args"]]
+    assert more == [f"--events-address={settings.events_address}"]
+    logger = kserve["spec"]["predictor"]["logger"]
+    assert logger == {"mode": "all", "url": f"http://{settings.events_address}/"}
+    assert settings.events_address.endswith(":9085")
+    same = {**agent, "args": component["args"], "image": component["image"]}
+    assert same == component
+
+
+def test_services_of_a_namespace_are_no_settings() -> None:
+    for name, spec in pod_specs():
+        assert spec["enableServiceLinks"] is False, name
+    triton = next(d for p, d in documents(FOLDER / "triton") if d["kind"] == "Deployment")
+    assert triton["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_policies_let_every_agent_reach_the_collector() -> None:
+    """By the pod's port and the pods' labels, as network plugins see them."""
+    policy = yaml.safe_load((FOLDER / "collector" / "networkpolicy.yaml").read_text())["spec"]
+    admitted = [
+        (peer["podSelector"]["matchLabels"], rule["ports"][0]["port"])
+        for rule in policy["ingress"]
+        for peer in rule["from"]
+        if "podSelector" in peer
+    ]
+    ((labels, port),) = [one for one in admitted if "nilometer.dev/agent" in one[0]]
+    front = dict(pod_specs())["deployment.yaml"]["containers"][1]
+    assert port in {each["containerPort"] for each in front["ports"] if each["name"] == "grpc"}
+    example = yaml.safe_load((FOLDER / "example" / "networkpolicy.yaml").read_text())["spec"]
+    ships = [
+        each["port"]
+        for rule in example["egress"]
+        for peer in rule["to"]
+        if "nilometer-collector" in str(peer)
+        for each in rule["ports"]
+    ]
+    assert ships == [port]
+    pods = {
+        "example": watched()["spec"]["template"]["metadata"]["labels"],
+        "triton": next(d for _, d in documents(FOLDER / "triton") if d["kind"] == "Deployment")[
+            "spec"
+        ]["template"]["metadata"]["labels"],
+        "kserve": yaml.safe_load((FOLDER / "kserve" / "inferenceservice.yaml").read_text())["spec"][
+            "predictor"
+        ]["labels"],
+    }
+    for name, here in pods.items():
+        assert labels.items() <= here.items(), name
+    # What the policy closes is the example's own pods, not everybody who is watched.
+    selector = example["podSelector"]["matchLabels"]
+    assert selector.items() <= pods["example"].items()
+    assert not selector.items() <= pods["triton"].items()
+
+
+def test_the_component_leaves_the_servers_annotations_alone() -> None:
+    patch = yaml.safe_load((FOLDER / "sidecar" / "sidecar.yaml").read_text())
+    assert "metadata" not in patch["spec"]["template"]
 
 
 def test_the_collectors_configuration_is_one() -> None:
