@@ -256,6 +256,15 @@ def test_feedback_is_ground_truth(logged: Logged) -> None:
     assert (found["ground_truth.label sum"], found["ground_truth.reward sum"]) == (6.0, 2.0)
 
 
+def test_feedback_that_comes_again_counts_once(logged: Logged) -> None:
+    told = {"reward": 0.5, "truth": {"label": 1.0}}
+    for number in (1, 2, 1, 1):
+        message = to_binary_event(event(f"{SELDON}.feedback", told, number))
+        assert logged.post(message.headers, message.body) == 202
+    assert logged.counters() == {"events": 4, "events_truth": 2, "events_repeated": 2}
+    assert means(logged.samples())["ground_truth.reward sum"] == 1.0
+
+
 def test_a_reward_counts_beside_a_truth_that_says_nothing(logged: Logged) -> None:
     told = {"response": {"meta": {"puid": "prediction"}}, "reward": 0.5, "truth": {}}
     message = to_binary_event(event(f"{SELDON}.feedback", told, 1))

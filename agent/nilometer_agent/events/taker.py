@@ -13,6 +13,7 @@ import logging
 import re
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -47,6 +48,7 @@ MARSHAL = "/marshal"
 MAX_REQUEST_BYTES = 64 << 20  # a batch of loggers
 MAX_READY_BYTES = 64 << 20  # of observations that the engine has not taken
 MAX_READY_TRUTH = 10_000  # columns of ground truth that it has not taken
+MAX_TOLD = 10_000  # events of feedback that are known again
 STOP_SECONDS = 5.0  # for the engine to take what is held
 MAX_BATCH = 256  # observations handed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
@@ -96,6 +98,7 @@ class Taker:
         self._ready_bytes = 0
         self._truth: list[SummarySample] = []
         self._lost: dict[tuple[str, Labels], int] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()  # feedback that was taken
         self._lock = threading.Lock()
         self._worker = secrets.token_bytes(16)
         self._sequence = 0
@@ -258,7 +261,14 @@ class Taker:
             return False
         time_ns = event_time_ns(event.attributes.get("time", "")) or self._clock.now_ns()
         window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
+        key = f"{where[0]} {event.id}"[: 2 * MAX_ID]
         with self._lock:
+            if key in self._told:
+                self._counters.add(Counter.EVENTS_REPEATED)
+                return True
+            self._told[key] = None
+            if len(self._told) > MAX_TOLD:
+                self._told.popitem(last=False)
             for name, cells in columns.items():
                 recorder = FeatureRecorder(FeatureSpec(readable=True))
                 recorder.observe(cells)

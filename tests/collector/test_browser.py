@@ -1,0 +1,82 @@
+"""The pages in a real Chromium, as somebody sees them who has a token, and who has none."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from nilometer_collector.testing import ENTITY, Running, feature_sample, running
+
+CHROMIUM = shutil.which("chromium") or ""
+QUIET = (  # what Chromium asks of the net by itself
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+TOKEN = "canary-viewer"
+PRINCIPALS = [
+    {
+        "name": "viewer",
+        "token_sha256": [hashlib.sha256(TOKEN.encode()).hexdigest()],
+        "http": "read",
+    },
+    {"name": "pod", "token_sha256": [hashlib.sha256(b"of the pod").hexdigest()]},
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser.new_page()
+        browser.close()
+
+
+@pytest.fixture
+def guarded(database: Path) -> Iterator[Running]:
+    with running(database, principals=PRINCIPALS) as served:
+        yield served
+
+
+def test_a_browser_logs_in_sees_the_pages_and_cannot_change_a_thing(
+    guarded: Running, page: Page
+) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    url = guarded.collector.http_url
+    page.goto(url + "/")
+    assert page.url == url + "/login"
+    page.get_by_label("Token").fill("no token at all")
+    page.get_by_role("button", name="Log in").click()
+    assert page.url == url + "/login"
+    assert page.get_by_label("Token").is_visible()
+    assert not page.context.cookies()
+    said.clear()  # Chromium tells of the 401
+
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(url + "/")
+    page.get_by_role("heading").first.wait_for()
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert TOKEN not in cookie["value"]
+    assert page.evaluate("document.cookie + JSON.stringify(localStorage)") == "{}"
+    status = page.evaluate(
+        "fetch('/api/v1/alerters', {method: 'POST', body: '{}'}).then(answer => answer.status)"
+    )
+    assert status == 403
+    assert [one for one in said if "403" not in one] == []
+    page.evaluate("fetch('/logout', {method: 'POST'})")
+    page.goto(url + "/")
+    assert page.url == url + "/login"
+
+
+def test_the_pages_show_what_was_shipped(served: Running, page: Page) -> None:
+    served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
+    page.goto(served.collector.http_url + "/")
+    page.get_by_text(ENTITY).first.wait_for(timeout=10_000)
