@@ -28,7 +28,6 @@ from nilometer.alert import Alerter, AlerterKind, evaluate
 from nilometer.batch import reference_of
 from nilometer.capture.observation import Observation, pack
 from nilometer.capture.profiling import default_spec
-from nilometer.errors import ConfigError
 from nilometer.export import otlp
 from nilometer.export.otlp_settings import OtlpSettings
 from nilometer.labels import Labels
@@ -739,10 +738,29 @@ def test_without_an_endpoint_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert Out("").exports.otlp is not None
 
 
-def test_a_wrong_standard_variable_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_standard_variable_is_told_and_left_out(
+    receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "smoke-signals")
-    with pytest.raises(ConfigError, match="smoke-signals"):
-        Out("http://127.0.0.1:1", otlp_protocol="")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "sometimes")
+    out = Out(receiver.url, otlp_protocol="")
+    out.exports.committed([], delta([1.0]))
+    assert out.send()
+    assert caplog.text.count("OTLP setting unknown") == 2
+    out.exports.stop(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_METRICS_EXPORTER", "none")]
+)
+def test_the_standard_variables_can_switch_the_export_off(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
+    monkeypatch.setenv(name, value)
+    assert Out("").exports.otlp is None
+    own = Out("http://127.0.0.1:4317")  # our own setting is about us
+    assert own.exports.otlp is not None
 
 
 def test_the_running_agent_exports(receiver: GrpcReceiver, tmp_path: Path) -> None:

@@ -13,7 +13,12 @@ from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire import sketches
-from nilometer.wire.sketches import digest_from_wire, digest_to_wire, merged_digest_from_wire
+from nilometer.wire.sketches import (
+    digest_from_wire,
+    digest_to_wire,
+    digests_to_wire,
+    merged_digest_from_wire,
+)
 
 LARGEST = 1.7976931348623157e308
 
@@ -136,3 +141,12 @@ def test_any_bytes_are_merged_as_one_by_one_or_refused_alike(
         assert str(error)
     else:
         assert bits(merged_digest_from_wire(messages)) == expected
+
+
+@given(
+    st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=80), max_size=6)
+)
+def test_digests_coded_together_are_those_coded_alone(streams: list[list[float]]) -> None:
+    digests = [TDigest.of(stream) for stream in streams]
+    alone = [digest_to_wire(digest).SerializeToString() for digest in digests]
+    assert [one.SerializeToString() for one in digests_to_wire(digests)] == alone

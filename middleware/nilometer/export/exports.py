@@ -41,7 +41,7 @@ class Exports:
         alive: As of `MetricsServer`.
 
     Raises:
-        ConfigError: If the port cannot be bound, or the environment names what does not exist.
+        ConfigError: If the port cannot be bound.
     """
 
     def __init__(

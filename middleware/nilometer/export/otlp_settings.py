@@ -1,15 +1,16 @@
 """Where metrics go over OTLP, and what may become of them. Imports nothing of OpenTelemetry."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from nilometer.errors import ConfigError
-
 GRPC, HTTP = "grpc", "http/protobuf"
 CUMULATIVE, DELTA = "cumulative", "delta"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+
+log = logging.getLogger("nilometer.export")
 
 
 class Event(Enum):
@@ -46,26 +47,33 @@ class OtlpSettings:
     @property
     def wanted(self) -> bool:
         """Whether an endpoint is set, by us or by the standard variables."""
-        return bool(self.endpoint) or any(os.environ.get(name) for name in ENDPOINTS)
+        if self.endpoint:
+            return True
+        off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        off = off or os.environ.get("OTEL_METRICS_EXPORTER", "").lower() == "none"
+        return not off and any(os.environ.get(name) for name in ENDPOINTS)
 
     def resolved(self) -> "OtlpSettings":
         """The same with what the standard variables say.
 
-        Raises:
-            ConfigError: If one of them says what does not exist.
+        What they say and does not exist is left out with a warning, as the standard asks: they may
+        be the application's, which knows more than we do.
         """
-        protocol = self.protocol or _variable("PROTOCOL") or GRPC
         preference = _variable("METRICS_TEMPORALITY_PREFERENCE").lower()
-        temporality = self.temporality or preference or CUMULATIVE
-        if temporality == "lowmemory":  # as the SDKs: what adds up goes out as delta
-            temporality = DELTA
-        if protocol not in {GRPC, HTTP}:
-            raise ConfigError(f"OTLP protocol = {protocol!r}: must be {GRPC!r} or {HTTP!r}")
-        if temporality not in {CUMULATIVE, DELTA}:
-            raise ConfigError(
-                f"OTLP temporality = {temporality!r}: must be {CUMULATIVE!r} or {DELTA!r}"
-            )
-        return replace(self, protocol=protocol, temporality=temporality)
+        if preference == "lowmemory":  # as the SDKs: what adds up goes out as delta
+            preference = DELTA
+        return replace(
+            self,
+            protocol=self.protocol or _known("protocol", _variable("PROTOCOL"), (GRPC, HTTP)),
+            temporality=self.temporality or _known("temporality", preference, (CUMULATIVE, DELTA)),
+        )
+
+
+def _known(what: str, text: str, choices: tuple[str, ...]) -> str:
+    """*text* if it is one of *choices*, of which the first is the default."""
+    if text and text not in choices:
+        log.warning("OTLP setting unknown", extra={"setting": what, "value": text[:64]})
+    return text if text in choices else choices[0]
 
 
 def _variable(name: str) -> str:
