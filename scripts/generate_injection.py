@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes"
-BEGIN, END = "              initContainers: [\n", "\n              ],\n              containers:"
+BEGIN = '              path: "/spec/initContainers/0",\n              value: '
+END = "\n            }\n          ] + object.spec.containers"
 PLACE = "Object.spec.initContainers"
 MAPS = {"requests", "limits"}  # of any keys, so that CEL writes them as maps
 IMAGE = "nilometer-agent:0.1.0"  # the component's, as kustomize tags it
@@ -43,7 +44,7 @@ def main() -> int:
     text = path.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    made = before + BEGIN + " " * 16 + cel({**agent, "image": IMAGE}, PLACE, 16) + END + after
+    made = before + BEGIN + cel({**agent, "image": IMAGE}, PLACE, 14) + END + after
     if "--check" in sys.argv:
         if made != text:
             print(f"{path.name} is not of sidecar.yaml: make injection")

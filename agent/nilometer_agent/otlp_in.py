@@ -33,7 +33,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from nilometer.clock import NANOSECONDS, Clock
@@ -233,6 +233,8 @@ class OtlpIn:
         )
         seconds = 1.0 if metric.unit == "s" else 0.001
         for point in data.data_points:
+            if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+                continue  # says that there is nothing to say
             read = _distribution(point, seconds) if _times_fit(point) else None
             if read is None:
                 found.refused += 1
@@ -464,6 +466,8 @@ def _distribution(point: Any, seconds: float) -> Distribution | None:
         fine = fine and abs(point.positive.offset) < 1 << 30
     elif hasattr(point, "explicit_bounds"):
         bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
+        if not bounds and not counts:  # a count and a sum, as OTLP allows
+            counts = [point.count]
         fine = len(counts) == len(bounds) + 1 <= 1024 and bounds == sorted(set(bounds))
         fine = fine and all(bound >= 0 for bound in bounds)
         if not fine:

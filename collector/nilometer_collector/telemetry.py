@@ -4,6 +4,8 @@ Distributions are not repeated here: each agent exports what it measured, and a 
 same counts would count them twice.
 """
 
+import socket
+
 from nilometer.alert import AlertStatus
 from nilometer.clock import NANOSECONDS, Clock
 from nilometer.errors import NilometerError
@@ -67,7 +69,8 @@ class CollectorExports(Exports):
                 ),
                 metrics_address=settings.metrics_address,
                 resource=resource_attributes(
-                    "nilometer-collector", settings.database_path.absolute().as_posix()
+                    "nilometer-collector",
+                    f"{socket.gethostname()}:{settings.database_path.absolute().as_posix()}",
                 ),
             ),
             self.families,

@@ -249,6 +249,24 @@ def test_a_point_that_comes_late_counts_nothing(told: Told) -> None:
     assert counted(told, *points) == 25
 
 
+def test_a_point_without_a_recorded_value_changes_nothing(told: Told) -> None:
+    start = time.time_ns()
+    nothing = counting(0, 2, start)
+    point = nothing.resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0]
+    point.flags = 1
+    del point.bucket_counts[:], point.explicit_bounds[:]
+    assert counted(told, counting(10, 1, start), nothing, counting(10, 3, start)) == 10
+    assert told.agent.counters.snapshot()["otlp_points_refused"] == 0
+
+
+def test_a_histogram_of_a_count_and_a_sum_counts(told: Told) -> None:
+    request = counting(4, 1, time.time_ns())
+    point = request.resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0]
+    del point.bucket_counts[:], point.explicit_bounds[:]
+    assert counted(told, request) == 4
+    assert told.service(4).latency_sum == 2.0
+
+
 def test_series_beyond_the_limit_are_refused_and_the_others_stay_right(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -238,7 +238,28 @@ def test_policies_let_every_agent_reach_the_collector() -> None:
 
 def test_the_component_leaves_the_servers_annotations_alone() -> None:
     patch = yaml.safe_load((FOLDER / "sidecar" / "sidecar.yaml").read_text())
-    assert "metadata" not in patch["spec"]["template"]
+    template = patch["spec"]["template"]
+    assert set(template["metadata"]) == {"labels"}
+    assert "terminationGracePeriodSeconds" not in template["spec"]  # the server's own need
+
+
+def test_the_injection_patches_what_may_be_patched() -> None:
+    """The API server refuses an ApplyConfiguration with atomic lists, and then injects nothing."""
+    policy = next(d for p, d in documents(FOLDER / "inject") if p.name == "policy.yaml")
+    (mutation,) = policy["spec"]["mutations"]
+    assert mutation["patchType"] == "JSONPatch"
+    expression = mutation["jsonPatch"]["expression"]
+    for opened, closed in ("()", "[]", "{}"):
+        assert expression.count(opened) == expression.count(closed)
+    assert "AGENT" not in expression.split()
+    for path in (
+        "/metadata/labels",
+        "/spec/volumes",
+        "/spec/initContainers",
+        "/env",
+        "/volumeMounts",
+    ):
+        assert f'{path}"' in expression  # made where it is not there
 
 
 def test_the_collectors_configuration_is_one() -> None:

@@ -135,6 +135,19 @@ def test_a_scrape_of_every_metric_is_read_back() -> None:
     assert read["target_info"].samples[0].labels == {"service_name": "nilometer-agent"}
 
 
+def test_a_feature_with_negative_values_is_sound_in_both_formats() -> None:
+    at = attributes_of({"nilometer.entity": "a"})
+    value = Distribution(ExponentialHistogram.of(np.array([-1.0, 2.0])), None)
+    families = [Family(FEATURE_VALUE, (Point(at, value),))]
+    strict, media = exposition(families, {}, "application/openmetrics-text; version=1.0.0")
+    assert "openmetrics" in media
+    read = openmetrics(strict.decode())  # type: ignore[no-untyped-call]  # of prometheus_client
+    names = {sample.name for one in read for sample in one.samples}
+    assert names == {"nilometer_feature_value_bucket", "target_info"}
+    plain = exposition(families, {})[0].decode()
+    assert 'nilometer_feature_value_count{nilometer_entity="a"} 2.0' in plain
+
+
 def test_attributes_whose_names_become_one_or_none_break_no_scrape() -> None:
     resource = {"team.name": "x", "team-name": "y", "\u65e5\u672c": "1", "9x": "2", "host": "h"}
     text = exposition([], resource)[0].decode()

@@ -3,6 +3,7 @@
 Both show the same series. The OpenTelemetry SDK is loaded only where an endpoint is set.
 """
 
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from nilometer.errors import ConfigError
 from nilometer.export.listen import MetricsServer
 from nilometer.export.otlp_settings import Count, OtlpSettings
 from nilometer.export.series import Family
+
+log = logging.getLogger("nilometer.export")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,12 @@ class Exports:
             from nilometer.export.otlp import OtlpExporter, open_sender
 
             otlp = settings.otlp.resolved()
-            sender = open_sender(otlp, count)
-            self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
+            try:
+                sender = open_sender(otlp, count)
+            except Exception:  # the SDK's, over a standard variable that is the application's
+                log.exception("OTLP cannot be sent")
+            else:
+                self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
         if settings.metrics_address:
             address = host_and_port(settings.metrics_address)
             self.server = MetricsServer(address, gather, settings.resource, ready, alive)

@@ -46,6 +46,7 @@ class MetricsServer:
         self._resource = resource
         self._ready = ready
         self._alive = alive
+        self._encoding = threading.Lock()
         try:
             self._server = _Server(address, self._answer)
         except OSError as error:
@@ -83,7 +84,8 @@ class MetricsServer:
                 # Imported at the first scrape: an agent that nobody scrapes pays nothing.
                 from nilometer.export.prometheus import exposition
 
-                body, content_type = exposition(self._gather(), self._resource, accept)
+                with self._encoding:  # thousands of series take a hundred megabytes for a moment
+                    body, content_type = exposition(self._gather(), self._resource, accept)
                 return 200, content_type, body
             case "/livez":
                 return _said(self._alive(), b"alive\n")

@@ -273,6 +273,10 @@ class OtlpExporter:
             if self._thread.is_alive():
                 self._thread.join(timeout)
             self._sender.shutdown(timeout_millis=timeout * 1000)
+            if self._waiting:
+                log.warning("delta points lost at the end", extra={"requests": len(self._waiting)})
+                self._count(Event.INTERVAL_DROPPED, len(self._waiting))
+                self._waiting.clear()
 
     def export_once(self) -> bool:
         """Build every point and send; whether all was taken.
@@ -311,7 +315,7 @@ class OtlpExporter:
         return taken
 
     def _requests(self) -> list[otel.MetricsData]:
-        now = self._clock.now_ns()
+        now = max(self._clock.now_ns(), self._last_ns + 1)  # a clock that was set back ends nothing
         families = self._gather()
         since = self._started_ns
         if self._differences is not None:

@@ -45,7 +45,10 @@ def exposition(
 ) -> tuple[bytes, str]:
     """The text of a scrape and its content type, as *accept* asks for."""
     encode, content_type = choose_encoder(accept)
-    return encode(_Collected([_target(resource), *map(_family, families)])), content_type
+    # There a count without a sum is an error, and a sum is left out with negative values.
+    strict = "openmetrics" in content_type
+    told = [_family(family, strict=strict) for family in families]
+    return encode(_Collected([_target(resource), *told])), content_type
 
 
 class _Collected(Collector):
@@ -113,14 +116,14 @@ def _up_to(side: Buckets, exponent: int, scale: int) -> int:
     return sum(side.counts[: max(first_beyond - side.offset, 0)])
 
 
-def _family(family: Family) -> PrometheusMetric:
+def _family(family: Family, *, strict: bool) -> PrometheusMetric:
     metric = family.metric
     kind = _TYPES[metric.instrument]
     name = metric.prometheus.removesuffix("_total") if kind == "counter" else metric.prometheus
     collected = PrometheusMetric(name, metric.about, kind)
     for point in family.points:
         if isinstance(point.value, Distribution):
-            _add_histogram(collected, metric, point, point.value)
+            _add_histogram(collected, metric, point, point.value, strict=strict)
         elif isinstance(point.value, Binned):
             _add_binned(collected, point, point.value)
         else:
@@ -130,7 +133,12 @@ def _family(family: Family) -> PrometheusMetric:
 
 
 def _add_histogram(
-    collected: PrometheusMetric, metric: Metric, point: Point, distribution: Distribution
+    collected: PrometheusMetric,
+    metric: Metric,
+    point: Point,
+    distribution: Distribution,
+    *,
+    strict: bool,
 ) -> None:
     labels = _labels(point.attributes)
     exemplars = sorted(distribution.exemplars.values(), key=lambda exemplar: exemplar.value)
@@ -144,6 +152,8 @@ def _add_histogram(
         collected.add_sample(collected.name + "_bucket", shown, count, None, exemplar)
     if distribution.sum is not None:
         collected.add_sample(collected.name + "_sum", labels, distribution.sum)
+    elif strict:
+        return
     collected.add_sample(collected.name + "_count", labels, distribution.histogram.count)
 
 
