@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 
 import nilometer
+from nilometer import secret_files
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 
 SYSTEM = "system"  # as a CA: the machine's own
@@ -155,6 +156,7 @@ class Dial:
                 log.info("credentials changed")
             self.close()
             self._stamp = stamp
+            secret_files.warn(log, (self._credentials.token, self._credentials.key))
             bearer = self._credentials.bearer()
             self._metadata = (
                 ("nilometer-version", nilometer.__version__),

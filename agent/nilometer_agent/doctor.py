@@ -21,6 +21,7 @@ import nilometer
 from nilometer.capture.spawn import answers
 from nilometer.clock import NANOSECONDS
 from nilometer.reasons import DropReason, UndecodableReason
+from nilometer.secret_files import mode_for_others
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     GetPlanRequest,
@@ -509,8 +510,8 @@ def _secrets(patient: _Patient) -> Iterator[Finding]:
         path = getattr(patient.settings, name)
         if not path:
             continue
-        mode = stat.S_IMODE(Path(path).stat().st_mode)
-        if mode & 0o077:
+        mode = mode_for_others(path)
+        if mode is not None:
             yield Finding(
                 "secrets",
                 Level.WARNING,

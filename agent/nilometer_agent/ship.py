@@ -219,7 +219,11 @@ class Shipper:
             self._counters.add(Counter.SHIP_FAILURES)
             raise self._told(error) from error
         if reply.duplicate and not self.duplicate:
-            log.error("another agent ships under this name", extra={"agent": self._agent})
+            log.error(
+                "another agent ships under this name; both are counted: give each its own name, "
+                "and a volume of its own",
+                extra={"agent": self._agent},
+            )
         self.duplicate = reply.duplicate
         ids = {row.sequence: row.id for row in rows}
         return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}

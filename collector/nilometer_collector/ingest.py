@@ -131,7 +131,11 @@ class Ingest(CollectorServiceServicer):
             duplicate, news = self._processes.see(agent, instance[:EPOCH_BYTES])
         if news:
             self._counters.add(Counter.AGENTS_DUPLICATED)
-            log.error("two agents ship under one name", extra={"agent": agent})
+            log.error(
+                "two agents ship under one name; both are counted: give each its own name, and a "
+                "volume of its own",
+                extra={"agent": agent},
+            )
         return duplicate
 
     def GetPlan(  # noqa: N802  as above

@@ -17,6 +17,7 @@ import grpc
 import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from nilometer import secret_files
 from nilometer.clock import Clock, SystemClock
 from nilometer.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS, serve_collector
@@ -139,6 +140,7 @@ class Collector:
         asked = self._grpc_address
         told = self.settings
         try:
+            secret_files.warn(log, (told.grpc_key, told.http_key))
             if told.grpc_certificate:
                 files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
                 port = server.add_secure_port(str(asked), files.credentials())

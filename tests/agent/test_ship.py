@@ -1,5 +1,6 @@
 """What becomes of rows, by what the collector says."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,11 +245,12 @@ def test_a_wait_is_jittered_and_grows_and_what_is_asked_for_is_honoured() -> Non
     import random
 
     backoff = Backoff(random.Random(1))
-    waits = [backoff.fail() for _ in range(50)]
-    assert all(wait <= 1.0 for wait in waits[:1])
-    assert max(waits) <= 60.0
-    assert len(set(waits)) == len(waits)
-    assert min(waits[10:]) > 50.0
+    waits = [backoff.fail() for _ in range(500)]
+    assert all(wait <= 2.0**round_ for round_, wait in enumerate(waits[:6]))
+    assert 59.0 < max(waits) <= 60.0
+    # Full jitter, for ever: late waits fill the whole minute evenly.
+    tenths = Counter(int(wait / 6.0) for wait in waits[-480:])
+    assert all(24 <= tenths[tenth] <= 72 for tenth in range(10)), tenths
     assert 30.0 <= backoff.fail(30.0) <= 90.0
     assert backoff.fail(1e9) <= MOST_ASKED_SECONDS + 60.0
     backoff.succeed()

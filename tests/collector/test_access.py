@@ -265,7 +265,30 @@ def test_no_proxy_of_the_environment_is_asked(
         assert served.get("entities") == {"entities": []}
 
 
-def test_two_processes_under_one_name_are_counted_and_told(database: Path) -> None:
+@pytest.mark.parametrize(("mode", "lines"), [(0o644, 2), (0o620, 2), (0o440, 0), (0o600, 0)])
+def test_who_else_can_read_a_token_or_a_key_is_said(
+    keys: Keys, database: Path, caplog: pytest.LogCaptureFixture, mode: int, lines: int
+) -> None:
+    token, key = keys.directory / "token", keys.directory / "server.key"
+    token.write_text(TOKEN)
+    token.chmod(mode)
+    key.chmod(mode)
+    told = {"ca": str(keys.directory / "ca.crt"), "token": str(token)}
+    with guarded(keys, database) as served, dialled(served, **told) as dial:
+        assert ship(dial, "scoring-1") is Code.OK
+    said = [
+        record for record in caplog.records if record.message == "a secret can be read by others"
+    ]
+    assert len(said) == lines
+    assert {record.__dict__["path"] for record in said} == (
+        {str(token), str(key)} if lines else set()
+    )
+    assert TOKEN not in caplog.text
+
+
+def test_two_processes_under_one_name_are_counted_and_told(
+    database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with running(database, SteppedClock()) as served:
         one, two = b"1" * 16, b"2" * 16
         said = [
@@ -276,6 +299,7 @@ def test_two_processes_under_one_name_are_counted_and_told(database: Path) -> No
             for instance in (one, two, two, one, two)
         ]
         assert said == [False, False, False, True, True]
+        assert "give each its own name" in caplog.text
         assert served.collector.counters.read()[Counter.AGENTS_DUPLICATED] == 1
 
 

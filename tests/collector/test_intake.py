@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from nilometer.wire.services import GetPlanRequest, ShipRequest
+from nilometer.wire.services import SERVER_OPTIONS, GetPlanRequest, ShipRequest
 from nilometer_collector.testing import running
 
 METHODS = "/nilometer.v1.CollectorService/"
@@ -45,4 +45,18 @@ def test_a_bomb_of_gzip_is_not_unpacked(database: Path) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             ship(bomb, timeout=20.0, compression=grpc.Compression.Gzip)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        served.stub.GetPlan(GetPlanRequest(agent="pod-1"), timeout=5.0)
+
+
+def test_a_request_that_is_too_large_is_refused_whole(database: Path) -> None:
+    most = dict(SERVER_OPTIONS)["grpc.max_receive_message_length"]
+    with running(database) as served:
+        ship: Any = served.channel.unary_unary(METHODS + "Ship")
+        with pytest.raises(grpc.RpcError) as caught:
+            ship(bytes(most + 1), timeout=20.0)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        # A byte less is let in, and looked at.
+        with pytest.raises(grpc.RpcError) as caught:
+            ship(bytes(most), timeout=20.0)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         served.stub.GetPlan(GetPlanRequest(agent="pod-1"), timeout=5.0)

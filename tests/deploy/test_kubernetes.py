@@ -70,12 +70,61 @@ def pod_specs() -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_manifest_is_valid(version: str) -> None:
     checked_ones = 0
     for path, document in documents(FOLDER):
-        if document["kind"] in NOT_OURS or path.parent.name in {"inject", "sidecar"}:
+        if (
+            document["kind"] in NOT_OURS
+            or path.parent.name in {"inject", "sidecar"}
+            or path.name == "access.yaml"
+        ):
             continue
         kubernetes_validate.validate(document, version, strict=True)
         checked_ones += 1
     assert checked_ones >= 9
     kubernetes_validate.validate(watched(), version, strict=True)
+
+
+def guarded(which: str) -> dict[str, Any]:
+    """The Deployment of the collector, or of the example, with Secrets for token and TLS."""
+    patch = yaml.safe_load((FOLDER / "access" / which / "access.yaml").read_text())
+    base = watched()
+    if which == "collector":
+        base = yaml.safe_load((FOLDER / "collector" / "deployment.yaml").read_text())
+    del patch["metadata"]
+    made = merged(base, patch)
+    assert isinstance(made, dict)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("which", "ours", "known"),
+    [
+        ("collector", "NILOMETER_COLLECTOR_", CollectorSettings),
+        ("sidecar", "NILOMETER_AGENT_", AgentSettings),
+    ],
+)
+def test_secrets_are_files_that_only_the_group_of_the_pod_reads(
+    which: str, ours: str, known: type[AgentSettings] | type[CollectorSettings]
+) -> None:
+    made = guarded(which)
+    for version in VERSIONS:
+        kubernetes_validate.validate(made, version, strict=True)
+    spec = made["spec"]["template"]["spec"]
+    (container,) = [
+        one
+        for one in [*spec.get("initContainers", ()), *spec["containers"]]
+        if one["name"] in {"collector", "nilometer"}
+    ]
+    mounts = {one["mountPath"]: one for one in container["volumeMounts"]}
+    secrets = {one["name"]: one["secret"] for one in spec["volumes"] if "secret" in one}
+    told = {one["name"]: one.get("value", "") for one in container["env"]}
+    for name, value in told.items():
+        if not name.startswith(ours):
+            continue
+        assert name.removeprefix(ours).lower() in known.__struct_fields__, name
+        if value.startswith("/etc/"):
+            mount = mounts[value.rpartition("/")[0]]
+            assert mount["readOnly"]
+            assert secrets[mount["name"]]["defaultMode"] == 0o440
+    assert any("/etc/nilometer-" in value for value in told.values())
 
 
 def test_native_sidecars_begin_with_the_oldest_version_that_is_promised() -> None:

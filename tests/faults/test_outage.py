@@ -170,37 +170,40 @@ def restart(zygote: Zygote, directory: Path, *, rows: int) -> str:
 
 
 def herd(*, seed: int, agents: int, outage_seconds: float) -> tuple[int, float]:
-    """Arrivals in the busiest second and in the mean second after an outage."""
+    """Arrivals in the busiest second after an outage; attempts a second in its last half.
+
+    Full jitter makes the first second after an outage the busiest: a wait is 30 s in the mean and
+    60 s at the most, so twice as many come in it as in a mean second of the minute in which all
+    come back. What a collector must bear is the rate at which agents ask at any time; no second
+    of their return may be a burst beside it.
+    """
     draw = random.Random(seed)
     arrivals: Counter[int] = Counter()
-    last = 0.0
+    attempts = 0
     for _ in range(agents):
         backoff = Backoff(draw)
         # All of them notice within the second in which their windows close.
         at = draw.random()
         while at < outage_seconds:
+            attempts += at >= outage_seconds / 2
             at += backoff.fail()
         arrivals[int(at - outage_seconds)] += 1
-        last = max(last, at - outage_seconds)
-    return max(arrivals.values()), agents / max(last, 1.0)
+    assert arrivals.total() == agents
+    assert max(arrivals) < 60  # seconds until the last is back
+    return max(arrivals.values()), attempts / (outage_seconds / 2)
 
 
 def herds(*, seed: int, outages: int) -> str:
-    """*outages* of 1,000 agents, the first of 72 h, the others of ten minutes; a line for the table.
-
-    Sixteen come in a mean second; the busiest of a minute's seconds is a chance of its own, and is
-    over twice the mean in some runs however well they are spread.
-    """
+    """*outages* of 1,000 agents, the first of 72 h, the others of ten minutes; a line for the table."""
     ratios = []
     for run in range(outages):
         hours = 72.0 if run == 0 else 1 / 6
         peak, mean = herd(seed=seed + run, agents=1000, outage_seconds=3600 * hours)
         ratios.append(peak / mean)
-    over = sum(ratio > 2.0 for ratio in ratios)
-    assert over <= outages / 20, sorted(ratios)
+    assert max(ratios) <= 2.0, sorted(ratios)
     return (
-        f"{outages} outages: busiest second {sorted(ratios)[outages // 2]:.2f} x mean in the "
-        f"middle one, {max(ratios):.2f} x in the worst, {over} over 2"
+        f"{outages} outages: busiest second {sorted(ratios)[outages // 2]:.2f} x the mean rate of "
+        f"attempts in the middle one, {max(ratios):.2f} x in the worst"
     )
 
 

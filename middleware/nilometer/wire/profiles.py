@@ -62,9 +62,7 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
         expected=feature.expected,
     )
     if numbers.count:
-        message.numeric.CopyFrom(
-            _numbers_to_wire(numbers, digest or digest_to_wire(numbers.digest))
-        )
+        _put_numbers(message.numeric, numbers, digest or digest_to_wire(numbers.digest))
     if categories.total:
         message.categories.CopyFrom(frequent_to_wire(categories.frequent))
         if categories.dictionary is not None:
@@ -111,21 +109,22 @@ def feature_from_wire(
     return feature
 
 
-def _numbers_to_wire(numbers: NumericProfile, digest: pb.TDigest) -> pb.Numeric:
-    message = pb.Numeric(
-        moments=moments_to_wire(numbers.moments),
-        digest=digest,
-        zero=numbers.zero,
-        negative=numbers.negative,
-        below_reference=numbers.below_reference,
-        above_reference=numbers.above_reference,
-    )
+def _put_numbers(message: pb.Numeric, numbers: NumericProfile, digest: pb.TDigest) -> None:
+    """Into *message*, where it stands: a message that is put into another one is copied."""
+    moments = numbers.moments
+    into = message.moments
+    into.SetInParent()
+    into.count, into.mean = moments.count, moments.mean
+    into.m2, into.m3, into.m4 = moments.m2, moments.m3, moments.m4
+    message.digest.CopyFrom(digest)
+    message.zero, message.negative = numbers.zero, numbers.negative
+    message.below_reference = numbers.below_reference
+    message.above_reference = numbers.above_reference
     if numbers.histogram is not None:
         message.histogram.CopyFrom(histogram_to_wire(numbers.histogram))
     if numbers.binned is not None:
         message.binned.edges_id = numbers.binned.id
         message.binned.counts.extend(numbers.binned.counts)
-    return message
 
 
 def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) -> NumericProfile:
