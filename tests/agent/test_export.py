@@ -738,6 +738,18 @@ def test_without_an_endpoint_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert Out("").exports.otlp is not None
 
 
+def test_delta_points_that_wait_at_the_end_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    receiver = GrpcReceiver()
+    receiver.refuse = grpc.StatusCode.PERMISSION_DENIED
+    out = Out(receiver.url, otlp_temporality="delta")
+    out.exports.committed([], delta([1.0]))
+    assert not out.send()
+    out.exports.stop(1.0)
+    assert out.counters.snapshot()["export_intervals_dropped"] == 1
+    assert "delta points lost at the end" in caplog.text
+    receiver.stop()
+
+
 def test_a_wrong_standard_variable_is_told_and_left_out(
     receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -273,10 +273,9 @@ class OtlpExporter:
             if self._thread.is_alive():
                 self._thread.join(timeout)
             self._sender.shutdown(timeout_millis=timeout * 1000)
-            if self._waiting:
+            if self._waiting and self._differences is not None:
                 log.warning("delta points lost at the end", extra={"requests": len(self._waiting)})
                 self._count(Event.INTERVAL_DROPPED, len(self._waiting))
-                self._waiting.clear()
 
     def export_once(self) -> bool:
         """Build every point and send; whether all was taken.
