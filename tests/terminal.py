@@ -43,7 +43,8 @@ class Terminal:
         inherited = {key: text for key, text in os.environ.items() if key != "NO_COLOR"}
         inherited.pop("COLUMNS", None)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, *command],
+            # Whoever started the tests in the background had SIGINT ignored, for all below.
+            ["env", "--default-signal=INT", sys.executable, "-c", _LAUNCH, *command],
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
