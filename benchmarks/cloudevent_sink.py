@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from nilometer.capture.profiling import Profiling
-from nilometer.labels import Labels
 from nilometer.profile import FeatureSpec, Profile
 from nilometer.profile.service import ServiceProfile
-from nilometer.window import Window
+from nilometer.profiling.profiling import Profiling
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 BATCH = 256
 JSON = "application/json"

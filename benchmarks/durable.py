@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pipeline import MINUTE_NS, batches, flat
-from nilometer.capture.profiling import Profiling
-from nilometer.labels import Labels
 from nilometer.profile import SummarySample
+from nilometer.profiling.profiling import Profiling
+from nilometer.values.labels import Labels
 from nilometer.wire.profiles import sample_to_bytes, samples_to_bytes
-from nilometer_agent.buffer import Buffer
-from nilometer_agent.ledger import Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.ledger import Closing, Delta, NewRow, WindowKey
 
 FEATURES = 11
 LABEL_SETS = 100  # a commit

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from benchmarks.variants import ROW, VARIANTS
-from nilometer.capture import inside
+from nilometer.handoff import inside
 
 BODY = json.dumps(ROW).encode()
 HEADERS = [(b"host", b"x"), (b"content-type", b"application/json"), (b"accept", b"*/*")]

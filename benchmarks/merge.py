@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import python_of
-from nilometer.labels import Labels
 from nilometer.profile import Coverage, FeatureRecorder, SummarySample
 from nilometer.v1 import summary_pb2 as pb
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.profiles import merged_sample_from_bytes, sample_to_bytes
 from nilometer.wire.sketches import merged_digest_from_wire
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from nilometer.capture.observation import pack, raw_arrays
-from nilometer.capture.profiling import Profiling
-from nilometer.labels import Labels
+from nilometer.profiling.observation import pack, raw_arrays
+from nilometer.profiling.profiling import Profiling
+from nilometer.values.labels import Labels
 
 BATCHES = 200
 SIZE = 256

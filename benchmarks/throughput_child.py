@@ -12,9 +12,9 @@ import time
 import numpy as np
 
 from benchmarks.pipeline import flat
-from nilometer.capture.link import AgentLink
-from nilometer.capture.pack import Packer, batch_of
-from nilometer.capture.settings import CaptureSettings
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.pack import Packer, batch_of
+from nilometer.handoff.settings import CaptureSettings
 from nilometer.wire.services import CaptureBatch
 
 ENTITY = "benched"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from nilometer.capture.settings import CaptureSettings
-from nilometer.settings import Settings
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.settings.settings import Settings
 from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.settings import AgentSettings
 from nilometer_collector.settings import CollectorSettings

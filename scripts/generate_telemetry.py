@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from nilometer.reasons import Outcome
-from nilometer.telemetry import (
+from nilometer.export.telemetry import (
     ACTIVE_REQUESTS,
     ALERT_STATUS,
     ALERTER,
@@ -42,9 +41,10 @@ from nilometer.telemetry import (
     Metric,
     sanitised,
 )
-from nilometer_agent.counters import Counter as AgentCounter
+from nilometer.values.reasons import Outcome
+from nilometer_agent.measure.counters import Counter as AgentCounter
+from nilometer_collector.alerting.prometheus_rules import rules
 from nilometer_collector.counters import Counter as CollectorCounter
-from nilometer_collector.prometheus_rules import rules
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "metrics.md"
@@ -352,7 +352,7 @@ def page() -> str:
     ]
     return (
         "# Metrics\n\n"
-        "Generated from `nilometer.telemetry` by `make telemetry`; dashboard and rules come from the\n"
+        "Generated from `nilometer.export.telemetry` by `make telemetry`; dashboard and rules come from the\n"
         "same table. [opentelemetry.md](opentelemetry.md) says how to send and scrape them.\n\n"
         f"Every point carries the labels of what it measures as `{LABEL_PREFIX}<key>`. A metric has\n"
         f"at most {MAX_SERIES} series; what would be one more goes to the series\n"

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from nilometer.errors import ConfigError
+from nilometer.values.errors import ConfigError
 from nilometer_agent.cli import add_options, run
 
 if __name__ == "__main__":

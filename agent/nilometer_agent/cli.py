@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nilometer.json_log import log_to_stderr
-from nilometer.settings import load
+from nilometer.commands.json_log import log_to_stderr
+from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
 _OPTIONS = (

@@ -19,9 +19,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import nilometer
-from nilometer.clock import Clock, SystemClock
-from nilometer.errors import ConfigError
 from nilometer.profile.schema import Schema
+from nilometer.values.clock import Clock, SystemClock
+from nilometer.values.errors import ConfigError
 from nilometer.wire.services import (
     SERVER_OPTIONS,
     AgentServiceServicer,
@@ -33,21 +33,21 @@ from nilometer.wire.services import (
     StatusRequest,
     serve_agent,
 )
-from nilometer_agent.buffer import Buffer, WhenFull
-from nilometer_agent.counters import Counter, Counters
-from nilometer_agent.dial import Dial
-from nilometer_agent.engine import Arrival, Engine
-from nilometer_agent.entities import Entities
-from nilometer_agent.export import AgentExports
-from nilometer_agent.intake import Refusal, taken
-from nilometer_agent.plan import PlanKeeper
+from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.measure.entities import Entities
+from nilometer_agent.measure.export import AgentExports
+from nilometer_agent.outbox.buffer import Buffer, WhenFull
 from nilometer_agent.settings import AgentSettings
-from nilometer_agent.ship import Shipper
+from nilometer_agent.uplink.dial import Dial
+from nilometer_agent.uplink.plan import PlanKeeper
+from nilometer_agent.uplink.ship import Shipper
 
 if TYPE_CHECKING:
-    from nilometer_agent.events.door import EventDoor
-    from nilometer_agent.otlp_servers import OtlpServers
     from nilometer_agent.proxy.keeper import Keeper
+    from nilometer_agent.sources.events.door import EventDoor
+    from nilometer_agent.sources.otlp.servers import OtlpServers
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 MAX_STREAMS = 64  # workers of one pod
@@ -265,8 +265,8 @@ class Agent:
         )
 
     def _otlp_in(self) -> "OtlpServers":
-        from nilometer_agent.otlp_in import OtlpIn
-        from nilometer_agent.otlp_servers import OtlpServers
+        from nilometer_agent.sources.otlp.otlp_in import OtlpIn
+        from nilometer_agent.sources.otlp.servers import OtlpServers
 
         settings = self.settings
         taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service, self.clock)
@@ -274,7 +274,7 @@ class Agent:
         return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 
     def _events(self) -> "EventDoor":
-        from nilometer_agent.events.door import EventDoor
+        from nilometer_agent.sources.events.door import EventDoor
 
         return EventDoor(self.settings, self.engine, self.counters, self.clock)
 

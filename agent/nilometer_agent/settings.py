@@ -6,15 +6,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from nilometer.capture.segments import Segments
-from nilometer.capture.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
-from nilometer.entity import entity_name
-from nilometer.errors import ConfigError
+from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
-from nilometer.settings import Settings
-from nilometer_agent.dial import SYSTEM, Credentials
+from nilometer.profiling.segments import Segments
+from nilometer.settings.settings import Settings
+from nilometer.values.entity import entity_name
+from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.settings import ProxySettings, check_all
+from nilometer_agent.uplink.dial import SYSTEM, Credentials
 
 PREFIX = "NILOMETER_AGENT_"
 

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nilometer.errors import ConfigError
-from nilometer.json_log import log_to_stderr
-from nilometer.settings import load
+from nilometer.commands.json_log import log_to_stderr
+from nilometer.settings.settings import load
+from nilometer.values.errors import ConfigError
 from nilometer_collector.settings import PREFIX, CollectorSettings
 
 EXIT_WRONG_USE = 2

@@ -7,7 +7,7 @@ NilometerError
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
-from nilometer.errors import NilometerError
+from nilometer.values.errors import NilometerError
 
 
 class StoreUnavailable(NilometerError):

@@ -17,19 +17,19 @@ import grpc
 import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from nilometer import secret_files
-from nilometer.clock import Clock, SystemClock
-from nilometer.errors import ConfigError
+from nilometer.settings import secrets as secret_files
+from nilometer.values.clock import Clock, SystemClock
+from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS, serve_collector
-from nilometer_collector.access import Access, ServerFiles
-from nilometer_collector.addresses import Address, parse_address
+from nilometer_collector.access.addresses import Address, parse_address
+from nilometer_collector.access.principals import Access, ServerFiles
+from nilometer_collector.alerting.rules import alerter_of
 from nilometer_collector.api import make_app
+from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
-from nilometer_collector.ingest import Ingest
-from nilometer_collector.intake import Intake
-from nilometer_collector.notify import CHANNEL, Courier
-from nilometer_collector.query import Query
-from nilometer_collector.rules import alerter_of
+from nilometer_collector.ingest.ingest import Ingest
+from nilometer_collector.ingest.intake import Intake
+from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports

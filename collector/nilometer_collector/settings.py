@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta
 
-from nilometer.capture.settings import default_directory
-from nilometer.errors import ConfigError
-from nilometer.settings import Settings
-from nilometer_collector.access import Principal, check_principals
-from nilometer_collector.addresses import is_loopback, parse_address, require_loopback
-from nilometer_collector.limits import has_control
-from nilometer_collector.rules import Rule, alerter_of
-from nilometer_collector.secret import Secret, shown_url
+from nilometer.handoff.settings import default_directory
+from nilometer.settings.settings import Settings
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
+from nilometer_collector.access.principals import Principal, check_principals
+from nilometer_collector.access.secret import Secret, shown_url
+from nilometer_collector.alerting.rules import Rule, alerter_of
+from nilometer_collector.ingest.limits import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
 DATABASE_NAME = "collector.db"

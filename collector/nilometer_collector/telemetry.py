@@ -7,14 +7,12 @@ same counts would count them twice.
 import socket
 
 from nilometer.alert import AlertStatus
-from nilometer.clock import NANOSECONDS, Clock
-from nilometer.errors import NilometerError
 from nilometer.export.exports import Exports, ExportSettings
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
-from nilometer.telemetry import (
+from nilometer.export.telemetry import (
     ALERT_STATUS,
     ALERTER,
     DATA_AGE,
@@ -23,6 +21,8 @@ from nilometer.telemetry import (
     SUMMARY,
     Exporter,
 )
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.errors import NilometerError
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store

@@ -14,9 +14,7 @@ import msgspec
 import numpy as np
 
 from nilometer.alert import Alerter, AlerterKind, Evaluation, Verdict
-from nilometer.clock import NANOSECONDS, Clock
 from nilometer.compare import exact_reference_column
-from nilometer.labels import Labels
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -27,8 +25,10 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.profile.feature import Cell
-from nilometer.settings import checked
-from nilometer.window import Window
+from nilometer.settings.settings import checked
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.alerts import evaluation_to_wire, with_digest
 from nilometer.wire.profiles import sample_to_wire
 from nilometer.wire.services import (

@@ -7,23 +7,23 @@ if TYPE_CHECKING:
     from nilometer.capture.asgi import NilometerMiddleware
     from nilometer.capture.observe import observe
     from nilometer.capture.values import label, log
-    from nilometer.errors import ConfigError, IncompatibleSketches, NilometerError
-    from nilometer.labels import Labels
     from nilometer.profile.profiler import profiler
     from nilometer.sketch.tdigest import TDigest
-    from nilometer.window import Window
+    from nilometer.values.errors import ConfigError, IncompatibleSketches, NilometerError
+    from nilometer.values.labels import Labels
+    from nilometer.values.window import Window
 
 __version__ = "0.1.0"
 
 # Resolved on first use: a model server that only captures never imports numpy.
 _HOMES = {
-    "ConfigError": "nilometer.errors",
-    "IncompatibleSketches": "nilometer.errors",
-    "Labels": "nilometer.labels",
-    "NilometerError": "nilometer.errors",
+    "ConfigError": "nilometer.values.errors",
+    "IncompatibleSketches": "nilometer.values.errors",
+    "Labels": "nilometer.values.labels",
+    "NilometerError": "nilometer.values.errors",
     "NilometerMiddleware": "nilometer.capture.asgi",
     "TDigest": "nilometer.sketch.tdigest",
-    "Window": "nilometer.window",
+    "Window": "nilometer.values.window",
     "label": "nilometer.capture.values",
     "log": "nilometer.capture.values",
     "observe": "nilometer.capture.observe",
@@ -52,6 +52,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
     module = import_module(home)
     if name in {"label", "log", "observe"}:
-        import_module(_HOMES["log"]).want()
+        import_module("nilometer.handoff.noted").want()
     found = globals()[name] = getattr(module, name)  # a handler that looks it up pays once
     return found

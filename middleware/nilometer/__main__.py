@@ -2,7 +2,7 @@
 
 import sys
 
-from nilometer.cli import main
+from nilometer.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from nilometer.capture.budget import Cost
-from nilometer.capture.observation import Observation, unpack
-from nilometer.capture.pack import batch_of
-from nilometer.clock import NANOSECONDS
-from nilometer.reasons import DropReason
+from nilometer.handoff.budget import Cost
+from nilometer.handoff.pack import batch_of
+from nilometer.profiling.observation import Observation, unpack
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.reasons import DropReason
 
 T = TypeVar("T")
 

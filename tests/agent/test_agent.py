@@ -11,13 +11,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from asgi_zoo import echo, exchange, request_of, scope_of
-from far_side import FarSide
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.asgi_zoo import echo, exchange, request_of, scope_of
+from support.far_side import FarSide
 
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.alert import Alerter, AlerterKind
-from nilometer.batch import reference_of
+from nilometer.batch.reference import reference_of
 from nilometer.profile import FeatureProfile
 from nilometer.testing import amounts, eventually
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
@@ -329,9 +329,9 @@ def test_a_worker_ends_at_once_when_no_agent_is_there(home: Path) -> None:
 def test_without_the_agents_packages_profiles_stay_in_memory(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from nilometer.capture.inside import profiles
+    from nilometer.handoff.inside import profiles
 
-    monkeypatch.setattr("nilometer.capture.spawn.NEEDED", ("no_such_package",))
+    monkeypatch.setattr("nilometer.handoff.spawn.NEEDED", ("no_such_package",))
     middleware = NilometerMiddleware(echo, entity="alone")
     post(middleware, [{"amount": 1}] * 10)
     finish(middleware)

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import grpc
 import pytest
-from asgi_zoo import echo, exchange, request_of, scope_of
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.asgi_zoo import echo, exchange, request_of, scope_of
 
 from nilometer import NilometerMiddleware
-from nilometer.capture.link import AgentLink
-from nilometer.capture.observation import pack
-from nilometer.capture.settings import CaptureSettings
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, CaptureBatch
-from nilometer_agent import buffer as buffers
+from nilometer_agent.outbox import buffer as buffers
 from nilometer_agent.server import CAPTURE, DURABLE, SERVICE, Agent
 from nilometer_agent.settings import AgentSettings
 

@@ -5,7 +5,7 @@ import pytest
 
 from nilometer.alert import STATISTICS, Alerter, AlerterKind, Severity, ThresholdSide
 from nilometer.compare import Comparator
-from nilometer.errors import ConfigError
+from nilometer.values.errors import ConfigError
 
 FIXED: dict[str, Any] = {"kind": AlerterKind.FIXED, "statistic": "mean", "threshold": 1.0}
 RANGE: dict[str, Any] = {"kind": AlerterKind.RANGE, "statistic": "p99", "low": 0.0, "high": 1.0}

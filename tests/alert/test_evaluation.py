@@ -3,9 +3,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.alert import (
     STATISTICS,
@@ -17,7 +17,6 @@ from nilometer.alert import (
     evaluate,
 )
 from nilometer.compare import Comparator, exact_reference_column
-from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
     FeatureProfile,
@@ -26,7 +25,8 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 WINDOW = Window(0, 60_000_000_000)
 LABELS = Labels.of(version="7")

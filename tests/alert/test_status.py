@@ -15,8 +15,8 @@ from nilometer.alert import (
     Verdict,
     advance,
 )
-from nilometer.labels import Labels
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 MINUTE = 60_000_000_000
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of, trace
-from fake_agent import FakeAgent
+from support.asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of, trace
+from support.fake_agent import FakeAgent
 
 from nilometer import ConfigError, NilometerMiddleware
-from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation, unpack
-from nilometer.capture.pack import batch_of
-from nilometer.capture.worker import Worker
+from nilometer.capture.types import Receive, Scope, Send
+from nilometer.handoff.pack import batch_of
+from nilometer.handoff.worker import Worker
+from nilometer.profiling.observation import Observation, unpack
 from nilometer.testing import MemoryOutlet, eventually
 
 TRACES = Path(__file__).parent / "traces.json"
@@ -257,7 +257,7 @@ def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     def broken(*_: object) -> bool:
         raise ValueError("broken")
 
-    monkeypatch.setattr("nilometer.capture.sink.Sink.offer", broken)
+    monkeypatch.setattr("nilometer.handoff.sink.Sink.offer", broken)
     for _ in range(25):
         sent, _ = run(watched.middleware, scope_of(), request_of(ROW))
         assert sent[1]["body"] == ROW
@@ -280,7 +280,7 @@ def test_the_worker_moves_everything_to_its_outlet() -> None:
     worker = middleware._worker
     outlet = MemoryOutlet()
     monkey = pytest.MonkeyPatch()
-    monkey.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkey.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
     try:
         for _ in range(700):
             run(middleware, scope_of(), request_of(ROW))
@@ -330,7 +330,7 @@ def test_a_worker_that_cannot_open_its_outlet_holds_nothing(
     def broken(_: object) -> None:
         raise OSError("no sockets here")
 
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", broken)
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", broken)
     middleware = NilometerMiddleware(echo, entity="tested")
     for _ in range(50):
         sent, _ = run(middleware, scope_of(), request_of(ROW))
@@ -342,7 +342,7 @@ def test_a_worker_that_cannot_open_its_outlet_holds_nothing(
 
 def test_threads_may_serve_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     outlet = MemoryOutlet()
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
     middleware = NilometerMiddleware(echo, entity="tested", flush_seconds=0.005)
 
     async def many() -> None:
@@ -365,7 +365,7 @@ def test_a_fork_starts_anew_and_counts_nothing_twice(tmp_path: Path) -> None:
     # In an interpreter of its own: a test run has threads that a fork would not like.
     code = """
 import asyncio, os, sys, time
-from asgi_zoo import echo, exchange, request_of, scope_of
+from support.asgi_zoo import echo, exchange, request_of, scope_of
 from nilometer import NilometerMiddleware
 middleware = NilometerMiddleware(
     echo, entity="tested", agent=sys.argv[1], flush_seconds=0.005, shutdown_seconds=30.0

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi_zoo import JSON_HEADERS, exchange, request_of, scope_of
-from fake_agent import FakeAgent
-from fault_points import KINDS, ON_THE_PATH, POINTS, injected
+from support.asgi_zoo import JSON_HEADERS, exchange, request_of, scope_of
+from support.fake_agent import FakeAgent
+from support.fault_points import KINDS, ON_THE_PATH, POINTS, injected
 
 import nilometer
 from nilometer import NilometerMiddleware
-from nilometer.capture.asgi import ASGIApp, Message, Receive, Scope, Send
+from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = [*JSON_HEADERS, (b"x-region", b"eu"), (b"traceparent", b"00-1-2-01")]
 CHUNKS = (b'{"amount":', b" 12.5}")

@@ -13,13 +13,13 @@ import grpc.aio
 import pytest
 
 import nilometer
-from nilometer.capture.grpc_server import (
+from nilometer.capture.grpc.server import (
     AioCaptureInterceptor,
     CaptureInterceptor,
     wrap_servers,
 )
-from nilometer.capture.observation import Observation
-from nilometer.capture.worker import Worker
+from nilometer.handoff.worker import Worker
+from nilometer.profiling.observation import Observation
 from nilometer.testing import MemoryOutlet, eventually
 
 SERVICE = "inference.GRPCInferenceService"
@@ -166,7 +166,7 @@ KINDS = {"grpc": (CaptureInterceptor, sync_server), "grpc.aio": (AioCaptureInter
 @pytest.fixture(params=KINDS)
 def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     outlet = MemoryOutlet()
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
     kind, start = KINDS[request.param]
     interceptor: Any = kind(entity="tested", flush_seconds=0.005)
     worker: Worker = interceptor.capture.worker
@@ -227,7 +227,7 @@ def test_what_cannot_be_read_or_written_fails_with_the_same_code_and_words(
     sent: bytes, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outlet = MemoryOutlet()
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
     interceptor_of, start = KINDS[kind]
     interceptor: Any = interceptor_of(entity="tested", flush_seconds=0.005)
     failures = []
@@ -297,8 +297,8 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outlet = MemoryOutlet()
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
-    monkeypatch.setattr("nilometer.capture.grpc_server._interceptors", {})
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.capture.grpc.server._interceptors", {})
     monkeypatch.setenv("NILOMETER_ENTITY", "wrapped")
     monkeypatch.setattr(grpc, "server", grpc.server)
     monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)
@@ -309,7 +309,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
             answer = unary_of(channel)(b"abc", timeout=10)
         assert answer == b"ABC"
         stop()
-    from nilometer.capture.grpc_server import _interceptors
+    from nilometer.capture.grpc.server import _interceptors
 
     for interceptor in _interceptors.values():
         interceptor.capture.stop()
@@ -317,7 +317,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
 
 
 def test_a_wrong_setting_leaves_a_wrapped_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer.capture.grpc_server._interceptors", {})
+    monkeypatch.setattr("nilometer.capture.grpc.server._interceptors", {})
     monkeypatch.setenv("NILOMETER_ENTITY", "no spaces")
     monkeypatch.setattr(grpc, "server", grpc.server)
     monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)

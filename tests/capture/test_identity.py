@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of
+from support.asgi_zoo import JSON_HEADERS, ZOO, echo, exchange, request_of, run, scope_of
 
 from nilometer import NilometerMiddleware
-from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation, unpack
-from nilometer.capture.pack import batch_of
-from nilometer.capture.worker import Worker
+from nilometer.capture.types import Receive, Scope, Send
+from nilometer.handoff.pack import batch_of
+from nilometer.handoff.worker import Worker
+from nilometer.profiling.observation import Observation, unpack
 
 ROW = b'{"amount": 12.5}'
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -14,21 +14,21 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from asgi_zoo import JSON_HEADERS, request_of, run, scope_of
-from fake_agent import FakeAgent
+from support.asgi_zoo import JSON_HEADERS, request_of, run, scope_of
+from support.fake_agent import FakeAgent
 
 import nilometer
 from nilometer import ConfigError, NilometerMiddleware, observe
 from nilometer.capture import observe as observe_module
-from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation, pack, unpack
 from nilometer.capture.observe import Recorder
-from nilometer.capture.pack import batch_of
-from nilometer.capture.profiling import Profiling
-from nilometer.capture.redact import Redaction
-from nilometer.capture.worker import Worker
-from nilometer.labels import Labels
+from nilometer.capture.types import Receive, Scope, Send
+from nilometer.handoff.pack import batch_of
+from nilometer.handoff.redact import Redaction
+from nilometer.handoff.worker import Worker
 from nilometer.profile import FeatureProfile, ServiceProfile
+from nilometer.profiling.observation import Observation, pack, unpack
+from nilometer.profiling.profiling import Profiling
+from nilometer.values.labels import Labels
 
 
 @pytest.fixture(autouse=True)

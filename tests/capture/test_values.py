@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from asgi_zoo import JSON_HEADERS, exchange, request_of, run, scope_of
+from support.asgi_zoo import JSON_HEADERS, exchange, request_of, run, scope_of
 
 import nilometer
 from nilometer import NilometerMiddleware
 from nilometer.capture import values
-from nilometer.capture.asgi import Receive, Scope, Send
-from nilometer.capture.observation import Observation, unpack
-from nilometer.capture.pack import batch_of
-from nilometer.capture.worker import Worker
+from nilometer.capture.types import Receive, Scope, Send
+from nilometer.handoff.pack import batch_of
+from nilometer.handoff.worker import Worker
+from nilometer.profiling.observation import Observation, unpack
 
 ROW = b"{}"
 
@@ -202,7 +202,7 @@ def test_labels_that_no_summary_could_carry_are_left_out() -> None:
     ],
 )
 def test_requests_are_found_only_where_somebody_may_ask(code: str, wanted: bool) -> None:  # noqa: FBT001
-    program = f"{code}\nfrom nilometer.capture import values\nprint(values.are_wanted())"
+    program = f"{code}\nfrom nilometer.handoff import noted\nprint(noted.are_wanted())"
     finished = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

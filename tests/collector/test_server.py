@@ -12,11 +12,11 @@ import grpc
 import httpx
 import pytest
 
-from nilometer.errors import ConfigError
-from nilometer.settings import checked, load
+from nilometer.settings.settings import checked, load
 from nilometer.testing import eventually
+from nilometer.values.errors import ConfigError
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
-from nilometer_collector.addresses import parse_address
+from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import PREFIX, CollectorSettings
 from nilometer_collector.store import Store
@@ -211,7 +211,7 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
 def test_the_command_is_registered_and_its_help_says_what_it_touches(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from nilometer.cli import main
+    from nilometer.commands.cli import main
 
     with pytest.raises(SystemExit) as ended:
         main(["collector", "--help"])

@@ -3,8 +3,8 @@
 import http.client
 from pathlib import Path
 
-from otlp_receiver import GrpcReceiver, attributes, metrics_of
 from prometheus_client.parser import text_string_to_metric_families
+from support.otlp_receiver import GrpcReceiver, attributes, metrics_of
 
 from nilometer.testing import SteppedClock, eventually
 from nilometer_collector.counters import Counter, Counters

@@ -1,11 +1,10 @@
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracles, strategies
 
 from nilometer.compare import (
     Comparator,

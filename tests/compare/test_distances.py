@@ -1,10 +1,10 @@
 import math
 
 import numpy as np
-import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracles
 
 from nilometer.compare import debiased_psi, kolmogorov_smirnov, population_stability_index
 from nilometer.compare.psi import EMPTY_BIN

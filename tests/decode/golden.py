@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from nilometer.recorded import read
-from nilometer.seen import see
+from nilometer.commands.recorded import read
+from nilometer.commands.seen import see
 
 HERE = Path(__file__).parent
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from nilometer.commands.recorded import read
 from nilometer.decode import Side, decode_exchange
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import FeatureRecorder
-from nilometer.reasons import UndecodableReason
-from nilometer.recorded import read
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 CAP = 256 << 10  # of a captured body
 RECORDED = Path(__file__).parent / "recorded"

@@ -7,8 +7,8 @@ import pytest
 
 from nilometer.decode import Protocol, Side, custom, decode_exchange, decoder
 from nilometer.decode.exchange import plain_json
-from nilometer.entity import Role
-from nilometer.errors import ConfigError, Undecodable
+from nilometer.values.entity import Role
+from nilometer.values.errors import ConfigError, Undecodable
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.decode import Side, decode_exchange
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 
 
 def columns_of(body: Any, role: Role = Role.INPUT, content_type: str = "application/json") -> Any:

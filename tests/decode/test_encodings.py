@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 
 if sys.version_info >= (3, 14):
     from compression import zstd

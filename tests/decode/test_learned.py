@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nilometer.decode.columns import VALUE, Block, Side
 from nilometer.decode.exchange import decode_exchange
 from nilometer.decode.learned import EXAMPLES, LONGEST_PAUSE, Shapes
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 
 
 def generally(bodies: list[bytes]) -> dict[str, list[Any]]:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nilometer.decode import Facts, Protocol, Side, decode_exchange
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
-from nilometer.reasons import StreamEnd
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import StreamEnd
 
 JSON = "application/json"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from nilometer.commands.recorded import read
+from nilometer.commands.seen import see
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.exchange import TENSORS
 from nilometer.decode.learned import EXAMPLES, Shapes
-from nilometer.entity import Role
-from nilometer.recorded import read
-from nilometer.seen import see
+from nilometer.values.entity import Role
 
 HERE = Path(__file__).parent
 RECORDED, GOLDEN = HERE / "recorded", HERE / "golden"

@@ -11,9 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nilometer.decode import Facts, Protocol, Side, decode_exchange
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
-from nilometer.reasons import StreamEnd
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import StreamEnd
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"

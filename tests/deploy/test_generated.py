@@ -14,10 +14,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from nilometer.alert import Alerter, AlerterKind, Severity, ThresholdSide
-from nilometer.cli import main
-from nilometer.telemetry import METRICS, Exporter, own_counter, sanitised
-from nilometer_agent.counters import Counter
-from nilometer_collector.prometheus_rules import rules
+from nilometer.commands.cli import main
+from nilometer.export.telemetry import METRICS, Exporter, own_counter, sanitised
+from nilometer_agent.measure.counters import Counter
+from nilometer_collector.alerting.prometheus_rules import rules
 from nilometer_collector.testing import Running
 
 ROOT = Path(__file__).resolve().parents[2]

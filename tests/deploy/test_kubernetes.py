@@ -13,7 +13,7 @@ import pytest
 import yaml
 from kubernetes_validate.utils import all_versions, major_minor
 
-from nilometer.settings import checked
+from nilometer.settings.settings import checked
 from nilometer_agent.cli import add_options
 from nilometer_agent.settings import AgentSettings
 from nilometer_collector.settings import CollectorSettings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nilometer.decode import Protocol, Side, custom, decode_exchange
-from nilometer.entity import Role
+from nilometer.values.entity import Role
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "decoding.md").read_text()
 

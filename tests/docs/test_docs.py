@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import nilometer
-from nilometer.reasons import DropReason, UndecodableReason
-from nilometer_agent.counters import Counter
+from nilometer.values.reasons import DropReason, UndecodableReason
+from nilometer_agent.measure.counters import Counter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +70,7 @@ def test_the_capture_path_imports_neither_numpy_nor_a_decoder() -> None:
     code = (
         "import sys; from nilometer import NilometerMiddleware; "
         "NilometerMiddleware(lambda *_: None, entity='e'); "
-        "import nilometer.capture.worker, nilometer.capture.outside, nilometer.capture.link; "
+        "import nilometer.handoff.worker, nilometer.handoff.outside, nilometer.handoff.link; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in "
         "{'numpy', 'pandas', 'starlette'} or m.startswith('nilometer.decode')))"
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from faults.__main__ import FORMS
 
-from nilometer_agent.counters import Counter
-from nilometer_agent.ship import CollectorState
+from nilometer_agent.measure.counters import Counter
+from nilometer_agent.uplink.ship import CollectorState
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "durability.md").read_text("utf-8")

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from asgi_zoo import request_of, run, scope_of
+from support.asgi_zoo import request_of, run, scope_of
 
-from nilometer.capture.worker import Worker
+from nilometer.handoff.worker import Worker
 from nilometer.testing import MemoryOutlet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_a_server_as_documented_answers_and_is_observed(
         workers.append(worker)
         start(worker)
 
-    monkeypatch.setattr("nilometer.capture.worker.open_outlet", lambda _: outlet)
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
     monkeypatch.setattr(Worker, "ensure_started", remembered)
     path = readme_server(tmp_path) if name == "README.md" else ROOT / name
     app = runpy.run_path(str(path))["app"]

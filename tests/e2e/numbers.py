@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from otlp_receiver import attributes
+from support.otlp_receiver import attributes
 
 from nilometer.export.series import downscaled
 from nilometer.profile import FeatureProfile, ServiceProfile

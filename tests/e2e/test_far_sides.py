@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from e2e.numbers import Received, Stored, counted, same_buckets, stored
 from e2e.stack import GoCollector, Prometheus, Stack, built_collector, replayed, rotel
-from otlp_receiver import GrpcReceiver, attributes
+from support.otlp_receiver import GrpcReceiver, attributes
 
 from nilometer.export.contents import QUANTILES
-from nilometer.telemetry import METRICS, REQUEST_DURATION
+from nilometer.export.telemetry import METRICS, REQUEST_DURATION
 from nilometer.testing import eventually
 from nilometer_collector.demo.show import BROKEN_SUMMARY
 

@@ -27,7 +27,7 @@ import pytest
 from e2e.stack import ROOT
 from e2e.watched import environment, watched
 
-from nilometer.capture.settings import PROBES
+from nilometer.handoff.settings import PROBES
 from nilometer_collector.demo.processes import free_port
 
 HERE = Path(__file__).resolve().parent / "model_servers"

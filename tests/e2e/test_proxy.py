@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from e2e.watched import environment, watched
-from proxied import read_head
+from support.proxied import read_head
 
 from nilometer.testing import eventually
 from nilometer_agent.proxy.settings import ProxySettings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from otlp_receiver import GrpcReceiver, metrics_of
+from support.otlp_receiver import GrpcReceiver, metrics_of
 
 from nilometer.testing import eventually
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fake_agent import FakeAgent
+from support.fake_agent import FakeAgent
 
 REQUESTS = 10_000
 
@@ -26,7 +26,7 @@ pytestmark = [
 
 def short_form() -> ModuleType:
     """The module of the short tests: its servers, its client."""
-    path = Path(__file__).resolve().parent.parent / "capture" / "test_run.py"
+    path = Path(__file__).resolve().parent.parent / "commands" / "test_run.py"
     spec = importlib.util.spec_from_file_location("short_form_of_servers", path)
     assert spec is not None
     assert spec.loader is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nilometer.batch import profile_of
+from nilometer.batch.reference import profile_of
 from nilometer.profile.profiler import Profiler
 
 if not os.environ.get("NILOMETER_LONG"):
@@ -42,7 +42,7 @@ def spark() -> Iterator[Any]:
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("default")  # of Spark about its own libraries
 def test_partitions_add_up_to_the_table(spark: Any) -> None:
-    from nilometer.spark import profile_dataframe
+    from nilometer.batch.spark import profile_dataframe
 
     rng = np.random.default_rng(2)
     rows = [

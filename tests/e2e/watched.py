@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from e2e.stack import BUILT
-from far_side import FarSide
+from support.far_side import FarSide
 
 from nilometer.profile import FeatureProfile, ServiceProfile
-from nilometer_agent.laws import broken
+from nilometer_agent.measure.laws import broken
 from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings

@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from nilometer.errors import ConfigError
 from nilometer.export import listen
 from nilometer.export.exports import host_and_port
 from nilometer.export.listen import MAX_CONNECTIONS, MetricsServer
 from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
-from nilometer.sketch.histogram import ExponentialHistogram
-from nilometer.telemetry import (
+from nilometer.export.telemetry import (
     FEATURE_VALUE,
     METRICS,
     PROBABILITIES,
@@ -31,6 +29,8 @@ from nilometer.telemetry import (
     SCORE_VALUE,
     Instrument,
 )
+from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.values.errors import ConfigError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 # What one histogram of 160 buckets holds with every power of two among its bounds.

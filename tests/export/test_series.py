@@ -17,11 +17,11 @@ from nilometer.export.series import (
     attributes_of,
     power_above,
 )
+from nilometer.export.telemetry import FEATURE_MISSING, FEATURE_VALUE, METRICS, REQUESTS, sanitised
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.feature import FeatureRecorder
 from nilometer.profile.numeric import Bounds
 from nilometer.sketch.histogram import ExponentialHistogram
-from nilometer.telemetry import FEATURE_MISSING, FEATURE_VALUE, METRICS, REQUESTS, sanitised
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 STREAMS = st.lists(FINITE, max_size=60)

@@ -17,19 +17,20 @@ from typing import Any
 from faults import oracle
 from faults.zygote import shim
 
-from nilometer.capture.link import AgentLink
-from nilometer.capture.settings import CaptureSettings
-from nilometer.json_log import log_to_stderr
-from nilometer.labels import Labels
+from nilometer.commands.json_log import log_to_stderr
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.settings import CaptureSettings
 from nilometer.testing import SteppedClock
-from nilometer.window import Window
-from nilometer_agent import backoff, buffer
-from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
-from nilometer_agent.counters import Counters
-from nilometer_agent.dial import Dial
-from nilometer_agent.ledger import Ledger
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox import buffer
+from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink import backoff
+from nilometer_agent.uplink.dial import Dial
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nilometer.capture.observation import pack
 from nilometer.profile import FeatureProfile
+from nilometer.profiling.observation import pack
 from nilometer.wire.profiles import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from faults import oracle
 
 from nilometer.testing import SteppedClock
-from nilometer_agent.buffer import Buffer
-from nilometer_agent.counters import Counters
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer
 
 
 @dataclass(slots=True)

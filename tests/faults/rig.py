@@ -19,7 +19,7 @@ from faults.zygote import Zygote
 
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
-from nilometer_agent.laws import broken
+from nilometer_agent.measure.laws import broken
 
 WORKERS = 3
 STEPPED_RATIO = 0.6  # of the agents and collectors that meet a named step

@@ -12,14 +12,14 @@ from faults import oracle, outcomes
 from faults.test_full import fill
 from faults.test_outage import MemoryCollector, a_payload
 
-from nilometer.labels import Labels
 from nilometer.testing import SteppedClock
-from nilometer.window import Window
-from nilometer_agent.buffer import Buffer, Closing, NewRow, WindowKey
-from nilometer_agent.counters import Counters
-from nilometer_agent.ledger import PAGE_BYTES
-from nilometer_agent.salvage import salvage
-from nilometer_agent.ship import Shipper
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer, Closing, NewRow, WindowKey
+from nilometer_agent.outbox.ledger import PAGE_BYTES
+from nilometer_agent.outbox.salvage import salvage
+from nilometer_agent.uplink.ship import Shipper
 
 ROWS = 400
 OPEN_SECONDS = 5.0

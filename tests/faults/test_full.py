@@ -11,11 +11,11 @@ import pytest
 from faults import oracle, outcomes
 from faults.zygote import Zygote
 
-from nilometer.labels import Labels
 from nilometer.testing import SteppedClock
-from nilometer.window import Window
-from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
-from nilometer_agent.counters import Counters
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
 
 DISK_BYTES = 8 << 20
 

@@ -11,9 +11,9 @@ import pytest
 from faults import children, oracle
 from faults.zygote import Zygote
 
-from nilometer.labels import Labels
 from nilometer.testing import SteppedClock, eventually
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     ShipReply,
@@ -21,11 +21,11 @@ from nilometer.wire.services import (
     StatusRequest,
     agent_stub,
 )
-from nilometer_agent.backoff import Backoff
-from nilometer_agent.buffer import Buffer, Closing, Delta, NewRow, WindowKey
-from nilometer_agent.counters import Counters
-from nilometer_agent.dial import Reach
-from nilometer_agent.ship import Shipper
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.uplink.backoff import Backoff
+from nilometer_agent.uplink.dial import Reach
+from nilometer_agent.uplink.ship import Shipper
 
 HOURS = 72
 ROWS_A_MINUTE = 13  # of an entity with a dozen features

@@ -11,9 +11,9 @@ import pytest
 from faults import oracle
 from faults.zygote import Zygote
 
-from nilometer.capture.link import AgentLink
-from nilometer.capture.observation import pack
-from nilometer.capture.settings import CaptureSettings
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.profile import FeatureRecorder
 from nilometer.profile.derived import Derivation, Kind

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.profile import (
     Bounds,

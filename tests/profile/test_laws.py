@@ -1,11 +1,10 @@
 from typing import Any
 
-import laws
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import Law, Subject, bits, sorted_items
+from support import laws, strategies
+from support.laws import Law, Subject, bits, sorted_items
 
 from nilometer.profile import Bounds, Coverage, FeatureProfile, FeatureSpec, ServiceProfile
 from nilometer.wire import profiles as wire

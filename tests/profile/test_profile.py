@@ -2,11 +2,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
-from nilometer.labels import Labels
 from nilometer.profile import (
     Coverage,
     DropReason,
@@ -18,7 +17,8 @@ from nilometer.profile import (
     SummarySample,
     UndecodableReason,
 )
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 WINDOW = Window(0, 60_000_000_000)
 LABELS = Labels.of(version="7")

@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nilometer.batch import profile_of, reference_of
-from nilometer.capture.guests import Runner
-from nilometer.capture.observation import Observation
-from nilometer.capture.profiling import Profiling
-from nilometer.errors import ConfigError, NilometerError
-from nilometer.labels import Labels
+from nilometer.batch.reference import profile_of, reference_of
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile import profiler as profilers
 from nilometer.profile.profiler import Fault, Profiler, load, profiler, registered
+from nilometer.profiling.observation import Observation
+from nilometer.profiling.profiling import Profiling
+from nilometer.profiling.user_profilers import Runner
+from nilometer.values.errors import ConfigError, NilometerError
+from nilometer.values.labels import Labels
 
 
 @pytest.fixture(autouse=True)

@@ -2,15 +2,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
+from support import strategies
 
 from nilometer.compare import exact_reference_column
-from nilometer.entity import SCHEMA
-from nilometer.errors import ConfigError
-from nilometer.labels import Labels
 from nilometer.profile import Coverage, FeatureProfile, Reference, SummarySample
 from nilometer.profile.schema import Schema
-from nilometer.window import Window
+from nilometer.values.entity import SCHEMA
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 WINDOW = Window(0, 60 * 10**9)
 

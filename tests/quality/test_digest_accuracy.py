@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import oracles
 import pyarrow.parquet as pq
 import pytest
+from support import oracles
 
 from nilometer.sketch import TDigest
 

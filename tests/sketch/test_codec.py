@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.sketch.codec import (
     EXACT_UP_TO,

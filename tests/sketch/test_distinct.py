@@ -1,14 +1,13 @@
 import math
 
 import numpy as np
-import oracles
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracles, strategies
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import Distinct
+from nilometer.values.errors import IncompatibleSketches
 
 FOUR_SIGMA = 4 * 1.04 / math.sqrt(1024)
 

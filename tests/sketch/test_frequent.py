@@ -1,11 +1,10 @@
-import oracles
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracles, strategies
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import Frequent
+from nilometer.values.errors import IncompatibleSketches
 
 parts_of_words = st.lists(
     st.lists(st.text("abcdefghij", min_size=1, max_size=2), max_size=60), min_size=1, max_size=6

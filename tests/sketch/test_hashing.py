@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.sketch.hashing import MAX_VECTOR_BYTES, hash_bytes, hash_numbers, hash_strings
 

@@ -2,13 +2,11 @@ import math
 import tracemalloc
 
 import numpy as np
-import oracles
 import pytest
-import strategies
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support import oracles, strategies
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import BinnedCounts, ExponentialHistogram
 from nilometer.sketch.histogram import (
     MAX_BUCKETS,
@@ -19,6 +17,7 @@ from nilometer.sketch.histogram import (
     edges_id,
     quantile_edges,
 )
+from nilometer.values.errors import IncompatibleSketches
 
 SCALES = range(MIN_SCALE, MAX_SCALE + 1)
 LOG2_ULPS = 4e-16  # what a logarithm of a mantissa may be off

@@ -3,9 +3,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 from tdigest import TDigest as PeerDigest
 
 from nilometer.sketch import TDigest

@@ -1,12 +1,11 @@
 from typing import Any
 
-import laws
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
-from laws import Law, Subject, bits, sorted_items
+from support import laws, strategies
+from support.laws import Law, Subject, bits, sorted_items
 
 from nilometer.sketch import (
     BinnedCounts,

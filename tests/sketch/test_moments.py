@@ -3,11 +3,10 @@ import statistics
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import oracles, strategies
 
 from nilometer.sketch import Moments
 

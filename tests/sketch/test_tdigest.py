@@ -2,15 +2,14 @@ import math
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
-import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import oracles, strategies
 from tdigest import TDigest as PeerDigest
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import TDigest
+from nilometer.values.errors import IncompatibleSketches
 
 SHARES = np.arange(0, 41) / 40
 NOT_FINITE = (math.nan, math.inf, -math.inf)

@@ -1,7 +1,7 @@
 import pytest
 
-from nilometer.entity import SERVICE, Role, entity_name, role_of, summary_name
-from nilometer.errors import ConfigError
+from nilometer.values.entity import SERVICE, Role, entity_name, role_of, summary_name
+from nilometer.values.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", ["a", "fraud-scorer", "team/model.v2", "9", "A_b", "x" * 128])

@@ -1,10 +1,10 @@
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
-from nilometer.errors import ConfigError
-from nilometer.labels import MAX_VALUE_BYTES, LabelFilter, Labels
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import MAX_VALUE_BYTES, LabelFilter, Labels
 
 
 @given(strategies.label_sets)

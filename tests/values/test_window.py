@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.errors import ConfigError
-from nilometer.window import Window
+from nilometer.values.errors import ConfigError
+from nilometer.values.window import Window
 
 times = st.integers(0, 2**63 - 1)
 lengths = st.integers(1, 2**50)

@@ -8,11 +8,10 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from strategies import feature_of
+from support.strategies import feature_of
 
 from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator, exact_reference_column
-from nilometer.labels import Labels
 from nilometer.profile import (
     Bounds,
     Content,
@@ -23,7 +22,8 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire import alerts, profiles
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,11 +9,11 @@ import pytest
 
 from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator
-from nilometer.labels import Labels
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
 from nilometer.sketch.histogram import Buckets, edges_id
 from nilometer.v1 import alert_pb2
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire import alerts, profiles
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.alert import STATISTICS
 from nilometer.compare import Comparator, compare, exact_reference_column
-from nilometer.errors import NilometerError
-from nilometer.labels import Labels
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -27,7 +25,9 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.v1 import alert_pb2, summary_pb2
-from nilometer.window import Window
+from nilometer.values.errors import NilometerError
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire import alerts, profiles, sketches
 
 REFUSALS = (ValueError, NilometerError)

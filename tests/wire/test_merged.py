@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import strategies
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch import TDigest
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.errors import IncompatibleSketches
 from nilometer.wire import sketches
 from nilometer.wire.sketches import (
     digest_from_wire,

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from support import strategies
 
 from nilometer.alert import Alerter, Evaluation
 from nilometer.compare import exact_reference_column
-from nilometer.labels import Labels
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -22,7 +21,8 @@ from nilometer.profile import (
 )
 from nilometer.sketch import Frequent, TDigest
 from nilometer.sketch.histogram import edges_id
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire import alerts, profiles, sketches
 
 EDGES = (-1.0, 0.0, 2.5)

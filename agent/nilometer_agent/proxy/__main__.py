@@ -6,8 +6,8 @@ import sys
 
 import msgspec
 
-from nilometer.errors import ConfigError
-from nilometer.json_log import log_to_stderr
+from nilometer.commands.json_log import log_to_stderr
+from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.serve import Door
 from nilometer_agent.proxy.settings import ProxySettings
 

@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import httptools
 
 from nilometer.capture.exchange import Exchange, More, Stream, joined, outcome_of
-from nilometer.capture.worker import Worker
-from nilometer.reasons import Outcome
+from nilometer.handoff.worker import Worker
+from nilometer.values.reasons import Outcome
 from nilometer_agent.proxy.bodies import Body, Chunked, Malformed, Piece, Sized, UntilClose
 from nilometer_agent.proxy.heads import (
     HEAD_END,

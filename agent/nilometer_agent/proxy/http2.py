@@ -14,8 +14,8 @@ from typing import Any, Final
 import grpc
 from hpack import Decoder, HPACKError
 
-from nilometer.capture.grpc_server import PROBES, Call, Messages
-from nilometer.capture.worker import Worker
+from nilometer.capture.grpc.server import PROBES, Call, Messages
+from nilometer.handoff.worker import Worker
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.settings import ProxySettings
 

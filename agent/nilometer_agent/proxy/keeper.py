@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from nilometer.errors import ConfigError
+from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.settings import ProxySettings
 
 NEEDED = ("hpack", "httptools")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import Flag, auto
 from typing import Protocol
 
-from nilometer.capture.worker import Worker
+from nilometer.handoff.worker import Worker
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.settings import Address
 

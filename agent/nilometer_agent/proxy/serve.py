@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
-from nilometer.capture.guard import Guard
-from nilometer.capture.worker import Worker
-from nilometer.errors import ConfigError
+from nilometer.handoff.guard import Guard
+from nilometer.handoff.worker import Worker
+from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.relay import Follower, Relay
 from nilometer_agent.proxy.settings import ProxySettings
 

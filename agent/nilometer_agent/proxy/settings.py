@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from nilometer.capture.settings import AUTO, CaptureSettings
-from nilometer.errors import ConfigError
+from nilometer.handoff.settings import AUTO, CaptureSettings
+from nilometer.values.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
 UNIX = "unix:"

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
-from nilometer.clock import Clock
-from nilometer_collector.access import Principal
+from nilometer.values.clock import Clock
+from nilometer_collector.access.principals import Principal
 from nilometer_collector.api.door import Door
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operations import Endpoints, Operation, operations
@@ -22,7 +22,7 @@ from nilometer_collector.api.parameters import Given
 from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
 from nilometer_collector.api.shield import Shield
 from nilometer_collector.counters import Counters
-from nilometer_collector.query import Query
+from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
 STATIC = Path(__file__).resolve().parent.parent / "static"

@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nilometer.clock import NANOSECONDS, Clock
-from nilometer_collector.access import HttpAccess, Principal, principal_of
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer_collector.access.principals import HttpAccess, Principal, principal_of
 from nilometer_collector.api.problems import problem
 
 COOKIE = "nilometer_session"

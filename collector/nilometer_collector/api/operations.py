@@ -12,15 +12,15 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nilometer.clock import Clock
+from nilometer.values.clock import Clock
+from nilometer_collector.alerting.rules import Rule, alerter_of, rule_of
 from nilometer_collector.api import parameters as p
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.parameters import Given, Parameter
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import Unknown
-from nilometer_collector.limits import LAST_NS
-from nilometer_collector.query import Query, SamplesQuestion
-from nilometer_collector.rules import Rule, alerter_of, rule_of
+from nilometer_collector.ingest.limits import LAST_NS
+from nilometer_collector.query.query import Query, SamplesQuestion
 from nilometer_collector.store import Store
 from nilometer_collector.views import (
     AlerterView,

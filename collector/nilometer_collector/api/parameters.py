@@ -7,10 +7,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from nilometer.clock import NANOSECONDS
-from nilometer.labels import KEY, LabelFilter
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import KEY, LabelFilter
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits import LAST_NS, MAX_NAME_BYTES, has_control
+from nilometer_collector.ingest.limits import LAST_NS, MAX_NAME_BYTES, has_control
 
 MAX_QUERY_BYTES = 16 << 10
 MAX_LABELS = 64

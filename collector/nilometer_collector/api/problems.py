@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nilometer.errors import ConfigError
+from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable, TooMuch, Unknown
 from nilometer_collector.views import Problem
 

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nilometer_collector.addresses import is_loopback
+from nilometer_collector.access.addresses import is_loopback
 from nilometer_collector.api.problems import problem
 
 HEADERS = {

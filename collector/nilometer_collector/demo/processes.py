@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 
-from nilometer.errors import NilometerError
+from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from nilometer.batch import reference_of
-from nilometer.errors import ConfigError
-from nilometer.register import put_reference
+from nilometer.batch.reference import reference_of
+from nilometer.batch.register import put_reference
+from nilometer.values.errors import ConfigError
 from nilometer_collector.demo.model import fit, reference_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.processes import DemoFailed, Processes

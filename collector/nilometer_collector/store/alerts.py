@@ -7,9 +7,9 @@ import uuid
 from typing import Any, NamedTuple
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
-from nilometer.labels import Labels
+from nilometer.values.labels import Labels
 from nilometer.wire.alerts import alerter_from_bytes, alerter_to_bytes
-from nilometer_collector.episodes import Change, change, heard_since_ns, worst
+from nilometer_collector.alerting.episodes import Change, change, heard_since_ns, worst
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlite_utils import Database as SchemaDatabase
 
-from nilometer.errors import ConfigError
+from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.schema import migrations
 

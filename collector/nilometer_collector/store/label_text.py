@@ -2,7 +2,7 @@
 
 import json
 
-from nilometer.labels import Labels
+from nilometer.values.labels import Labels
 
 
 def to_text(labels: Labels) -> str:

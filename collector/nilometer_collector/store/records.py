@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nilometer.alert import Alerter, Evaluation
-from nilometer.labels import Labels
 from nilometer.profile import SummarySample
+from nilometer.values.labels import Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

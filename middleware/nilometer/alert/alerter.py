@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 from nilometer.alert.statistic import STATISTICS
 from nilometer.compare.comparison import Comparator
-from nilometer.entity import entity_name
-from nilometer.errors import ConfigError
+from nilometer.values.entity import entity_name
+from nilometer.values.errors import ConfigError
 
 
 class AlerterKind(Enum):

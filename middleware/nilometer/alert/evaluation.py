@@ -7,11 +7,11 @@ from enum import Enum
 from nilometer.alert.alerter import Alerter, AlerterKind
 from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS
 from nilometer.compare.comparison import Comparator, compare
-from nilometer.labels import Labels
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import Content, SummarySample
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 
 class Verdict(Enum):

@@ -6,7 +6,7 @@ from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import Content
-from nilometer.reasons import StreamEnd
+from nilometer.values.reasons import StreamEnd
 
 Statistic = Callable[[Content], float | None]
 

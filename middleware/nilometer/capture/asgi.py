@@ -11,26 +11,20 @@ when the application has returned.
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
 from random import random
 from time import perf_counter, time_ns
-from typing import Any, TypeAlias
+from typing import Any
 
-from nilometer.capture.budget import Stopwatch
 from nilometer.capture.exchange import Exchange, outcome_of
-from nilometer.capture.guard import Guard
-from nilometer.capture.settings import PREFIX, CaptureSettings
+from nilometer.capture.stopwatch import Stopwatch
+from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
-from nilometer.capture.worker import Worker
-from nilometer.errors import ConfigError
-from nilometer.reasons import Outcome
-from nilometer.settings import load
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+from nilometer.handoff.guard import Guard
+from nilometer.handoff.settings import PREFIX, CaptureSettings
+from nilometer.handoff.worker import Worker
+from nilometer.settings.settings import load
+from nilometer.values.errors import ConfigError
+from nilometer.values.reasons import Outcome
 
 log = logging.getLogger("nilometer.capture")
 

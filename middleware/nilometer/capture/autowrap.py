@@ -17,19 +17,16 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
-VARIABLE = "_NILOMETER_RUN"  # set by `nilometer run`; not a setting, so without their prefix
+from nilometer.values.variables import RUN
 
 _watched: dict[int, tuple[Any, Any]] = {}  # id of an application -> itself, and what is around it
 
 
 def install() -> None:
     """Watch for servers, in an interpreter below ``nilometer run``; elsewhere nothing happens."""
-    if os.environ.get(VARIABLE) and not any(isinstance(one, _Finder) for one in sys.meta_path):
+    if os.environ.get(RUN) and not any(isinstance(one, _Finder) for one in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
@@ -104,7 +101,7 @@ def _gunicorn_asgi(module: ModuleType) -> None:
 
 
 def _grpc(module: ModuleType) -> None:
-    from nilometer.capture.grpc_server import wrap_servers
+    from nilometer.capture.grpc.server import wrap_servers
 
     wrap_servers(module)
 

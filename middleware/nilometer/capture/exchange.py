@@ -4,15 +4,13 @@ import sys
 from array import array
 from collections.abc import Awaitable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nilometer.capture.pack import Body, Headers, Rest, Streamed
-from nilometer.reasons import Outcome, StreamEnd
-
-if TYPE_CHECKING:
-    from nilometer.capture.asgi import Message, Receive, Send
-    from nilometer.capture.values import Noted
-    from nilometer.capture.worker import Worker
+from nilometer.capture.types import Message, Receive, Send
+from nilometer.handoff.noted import Noted
+from nilometer.handoff.pack import Body, Headers, Rest, Streamed
+from nilometer.handoff.worker import Worker
+from nilometer.values.reasons import Outcome, StreamEnd
 
 
 class Exchange:
@@ -54,9 +52,9 @@ class Exchange:
         "unfinished",
         "worker",
     )
-    app_receive: "Receive"
-    app_send: "Send"
-    worker: "Worker"
+    app_receive: Receive
+    app_send: Send
+    worker: Worker
     cap: int
     status: int
     response_headers: Headers
@@ -65,10 +63,10 @@ class Exchange:
     unfinished: bool | None
     latest: float
     more: "More | None"
-    noted: "Noted | None"
+    noted: Noted | None
     share: float
 
-    async def receive(self) -> "Message":
+    async def receive(self) -> Message:
         """The server's message, noted."""
         message = await self.app_receive()
         try:
@@ -85,7 +83,7 @@ class Exchange:
             self.worker.note(error)
         return message
 
-    def send(self, message: "Message") -> Awaitable[None]:
+    def send(self, message: Message) -> Awaitable[None]:
         """The server's own awaitable; *message* is noted."""
         try:
             if message["type"] == "http.response.body":

@@ -24,22 +24,14 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from nilometer.capture.guard import Guard
-from nilometer.capture.settings import PREFIX, CaptureSettings
-from nilometer.capture.values import (
-    MAX_NAMES,
-    MAX_VALUES,
-    SCALARS,
-    Holder,
-    Noted,
-    current,
-    log,
-    plain,
-)
-from nilometer.capture.worker import Worker
-from nilometer.errors import ConfigError
-from nilometer.reasons import Outcome
-from nilometer.settings import checked, given
+from nilometer.capture.values import Holder, current, log
+from nilometer.handoff.guard import Guard
+from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain
+from nilometer.handoff.settings import PREFIX, CaptureSettings
+from nilometer.handoff.worker import Worker
+from nilometer.settings.settings import checked, given
+from nilometer.values.errors import ConfigError
+from nilometer.values.reasons import Outcome
 
 INPUT, OUTPUT, VALUE = "input", "output", "value"
 MAX_DEPTH = 4  # of nested mappings that become dotted names

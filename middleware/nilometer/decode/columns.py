@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_DEPTH = 4  # of nested objects that become dotted names; what is deeper stays one cell
 MAX_COLUMNS = 1000  # of one body; more is not a table

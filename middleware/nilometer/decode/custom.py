@@ -24,8 +24,8 @@ from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.media import media_type
 from nilometer.decode.tensors import MAX_CELLS
-from nilometer.errors import ConfigError, Undecodable
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import ConfigError, Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 Function: TypeAlias = Callable[[bytes, str], Mapping[str, object] | None]
 

@@ -9,9 +9,9 @@ from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.scalars import typed
 from nilometer.decode.tensors import MAX_CELLS
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 
 def decode(body: bytes, side: Side) -> Facts:

@@ -8,8 +8,8 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 
-from nilometer.errors import Undecodable
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_DECODED_BYTES = 1 << 20  # of one body, decoded
 MAX_CODINGS = 3  # on top of each other; real bodies have one

@@ -18,10 +18,10 @@ from nilometer.decode.json_rows import rows_of
 from nilometer.decode.media import Kind, kind_of, media_type
 from nilometer.decode.oip_v2 import decode_tensors, tensors_of
 from nilometer.decode.tensors import check_table, matrices_block, nested_block
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 TENSORS = {Role.INPUT: "inputs", Role.OUTPUT: "outputs"}
 

@@ -5,7 +5,7 @@ from enum import Enum
 import msgspec
 
 from nilometer.profile.feature import Cell
-from nilometer.reasons import StreamEnd
+from nilometer.values.reasons import StreamEnd
 
 MAX_ID = 256  # characters of a prediction id that are kept
 

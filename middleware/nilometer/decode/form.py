@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 from nilometer.decode.columns import MAX_COLUMNS, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.scalars import typed
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_FIELDS = 10 * MAX_COLUMNS  # repeated ones, too
 

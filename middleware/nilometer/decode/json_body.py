@@ -8,9 +8,9 @@ import json
 
 import msgspec
 
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 _decode = msgspec.json.Decoder().decode
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from nilometer.decode.columns import VALUE, Row, flat
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 
 def rows_of(value: Cell) -> Sequence[Row]:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.tensors import table_rows
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 
 def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:

@@ -14,9 +14,9 @@ from nilometer.decode.columns import MAX_COLUMNS, Side, flat
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.scalars import typed
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_FIELD_BYTES = 1024  # a longer field is text, and has its length only
 MAX_HEAD_BYTES = 8192  # of one part's headers

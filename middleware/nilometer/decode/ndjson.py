@@ -5,8 +5,8 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.tensors import check_table
-from nilometer.errors import Undecodable
-from nilometer.reasons import StreamEnd, UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import StreamEnd, UndecodableReason
 
 _RECORD_SEPARATOR = b"\x1e"  # of JSON text sequences, RFC 7464
 

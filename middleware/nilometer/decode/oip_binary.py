@@ -14,9 +14,9 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.oip_raw import raw_columns
 from nilometer.decode.oip_v2 import Tensors, block_of, facts_of, joined, shape_of, tensors_of
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 _scan = json.JSONDecoder().raw_decode
 

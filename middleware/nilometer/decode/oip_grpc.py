@@ -22,10 +22,10 @@ from nilometer.decode.oip_raw import BYTES, raw_columns, text_or_bytes
 from nilometer.decode.oip_v2 import joined
 from nilometer.decode.protobuf import Wire, fields, sizes, text, varints
 from nilometer.decode.tensors import tensor_columns
-from nilometer.entity import Role
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import StreamEnd, UndecodableReason
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import StreamEnd, UndecodableReason
 
 FRAMED = "application/grpc+frames"
 _FRAME_BYTES = 5

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from nilometer.decode.columns import Column
 from nilometer.decode.tensors import tensor_columns
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 BYTES = "BYTES"
 BOOL = "BOOL"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of, text_of
 from nilometer.decode.tensors import tensor_columns
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 Tensors = Sequence[Mapping[str, Cell]]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol, count_of, id_of, text_of
 from nilometer.profile.feature import Cell
-from nilometer.reasons import StreamEnd
+from nilometer.values.reasons import StreamEnd
 
 _OBJECTS = frozenset(
     {"chat.completion", "chat.completion.chunk", "text_completion", "completion", "response"}

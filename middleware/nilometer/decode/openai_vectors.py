@@ -11,9 +11,9 @@ import numpy as np
 from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, text_of
 from nilometer.decode.openai_answer import tokens_of
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 _NAME = "embedding"
 

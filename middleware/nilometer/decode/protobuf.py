@@ -12,8 +12,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.errors import Undecodable
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_FIELDS = 1 << 15  # of one message, each element of a repeated one
 _MAX_VARINT = 10  # bytes

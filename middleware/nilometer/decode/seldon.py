@@ -12,9 +12,9 @@ from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.oip_v2 import shape_of
 from nilometer.decode.tensors import nested_columns, tensor_columns
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 _NAME = "data"
 

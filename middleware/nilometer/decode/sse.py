@@ -16,8 +16,8 @@ from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.openai_answer import Answer, is_chunk
 from nilometer.decode.tensors import check_table
-from nilometer.errors import Undecodable
-from nilometer.reasons import StreamEnd
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import StreamEnd
 
 DONE = b"[DONE]"  # how OpenAI-style streams say that they are complete
 _FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")

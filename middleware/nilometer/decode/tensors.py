@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row, flat
-from nilometer.errors import Undecodable
 from nilometer.profile.feature import Cell
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 MAX_WIDTH = 128  # a wider tensor is a vector, not columns
 MAX_DIMENSIONS = 8  # of a nested list; deeper ones stay cells

@@ -2,8 +2,8 @@
 
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.errors import Undecodable
-from nilometer.reasons import UndecodableReason
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
 
 
 def decode(body: bytes, side: Side) -> Facts:

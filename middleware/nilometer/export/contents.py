@@ -3,8 +3,8 @@
 import numpy as np
 
 from nilometer.export.series import Binned, Distribution
+from nilometer.export.telemetry import PROBABILITIES
 from nilometer.profile import FeatureProfile, ScoreProfile
-from nilometer.telemetry import PROBABILITIES
 
 QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 

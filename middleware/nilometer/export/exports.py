@@ -8,11 +8,11 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nilometer.clock import Clock
-from nilometer.errors import ConfigError
 from nilometer.export.listen import MetricsServer
 from nilometer.export.otlp_settings import Count, OtlpSettings
 from nilometer.export.series import Family
+from nilometer.values.clock import Clock
+from nilometer.values.errors import ConfigError
 
 log = logging.getLogger("nilometer.export")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from nilometer.telemetry import METRICS, Metric
+from nilometer.export.telemetry import METRICS, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GenAI:
 @cache
 def genai() -> GenAI:
     """The mapping as it ships."""
-    raw = tomllib.loads(files("nilometer").joinpath("genai.toml").read_text("utf-8"))
+    raw = tomllib.loads(files("nilometer.export").joinpath("genai.toml").read_text("utf-8"))
     metrics = {metric.name: metric for metric in METRICS}
     ends = sorted(raw["operations"].items(), key=lambda item: -len(item[0]))
     return GenAI(

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nilometer.errors import ConfigError
 from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.series import Family
+from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
 REQUEST_SECONDS = 10.0  # in all, the answer included

@@ -37,7 +37,6 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExpor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from nilometer.clock import Clock
 from nilometer.export.otlp_settings import DELTA, GRPC, Count, Event, OtlpSettings
 from nilometer.export.resource import VERSION
 from nilometer.export.series import (
@@ -48,7 +47,8 @@ from nilometer.export.series import (
     Family,
     Point,
 )
-from nilometer.telemetry import Instrument
+from nilometer.export.telemetry import Instrument
+from nilometer.values.clock import Clock
 
 EXPORT_SECONDS = 5.0  # of one request, the SDK's retries included
 MAX_REPLY_BYTES = 64 << 10

@@ -5,8 +5,8 @@ import resource
 from collections.abc import Mapping
 
 from nilometer.export.series import Attributes, Series, attributes_of
-from nilometer.labels import Labels
-from nilometer.telemetry import CPU_TIME, ENTITY, LABEL_PREFIX, MEMORY, Exporter, own_counter
+from nilometer.export.telemetry import CPU_TIME, ENTITY, LABEL_PREFIX, MEMORY, Exporter, own_counter
+from nilometer.values.labels import Labels
 
 
 def where(entity: str, labels: Labels) -> Attributes:

@@ -25,8 +25,8 @@ from nilometer.export.series import (
     Point,
     Value,
 )
+from nilometer.export.telemetry import Instrument, Metric, sanitised
 from nilometer.sketch.histogram import Buckets, ExponentialHistogram
-from nilometer.telemetry import Instrument, Metric, sanitised
 
 # Exponents of two of the ladder's ends: 15 millionths to two billions, so that shares, amounts and
 # times in milliseconds stand on it. What is beyond stands in the first and the last bucket.

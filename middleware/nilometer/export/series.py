@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import Self, TypeAlias
 
+from nilometer.export.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
 from nilometer.sketch.histogram import Buckets, ExponentialHistogram
-from nilometer.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
 
 Value = str | int | float | bool
 Attributes = tuple[tuple[str, Value], ...]  # ordered by name

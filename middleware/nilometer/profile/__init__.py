@@ -9,7 +9,7 @@ from nilometer.profile.reference import Reference, ReferenceColumn
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
-from nilometer.reasons import DropReason, Outcome, UndecodableReason
+from nilometer.values.reasons import DropReason, Outcome, UndecodableReason
 
 __all__ = [
     "Bounds",

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nilometer.entity import SERVICE
-from nilometer.labels import Labels
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureRecorder, FeatureSpec
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import Content, SummarySample
-from nilometer.window import Window
+from nilometer.values.entity import SERVICE
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
 

@@ -23,9 +23,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.entity import Role, role_of
-from nilometer.errors import ConfigError
-from nilometer.labels import KEY, Labels
+from nilometer.values.entity import Role, role_of
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import KEY, Labels
 
 Column: TypeAlias = (
     Sequence[object] | NDArray[np.generic]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nilometer.entity import Role, role_of
 from nilometer.profile.category import Dictionary
 from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
+from nilometer.values.entity import Role, role_of
 
 INPUT_BINS = 32  # statistics: leaves delays of mean and scale unchanged, finds a 5 % spike
 OUTPUT_BINS = 64  # predictions deserve the finer eye

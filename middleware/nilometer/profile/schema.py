@@ -8,13 +8,13 @@ type. Nothing wrong is a count of 0, so that an alerter sees a schema heal, too.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nilometer.entity import SCHEMA, Role, role_of
-from nilometer.errors import ConfigError
 from nilometer.profile.category import CategoryProfile
 from nilometer.profile.feature import STRING, FeatureProfile
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
+from nilometer.values.entity import SCHEMA, Role, role_of
+from nilometer.values.errors import ConfigError
 
 OPTIONAL_FROM = 0.5  # share of missing cells of a reference from which a field may be absent
 TYPES = frozenset({"number", "string", "boolean", "timestamp", "bytes", "list", "object"})

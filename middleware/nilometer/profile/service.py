@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.coverage import Counts, added
-from nilometer.reasons import Outcome
 from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.values.reasons import Outcome
 
 SCALE = 5  # base 1.0219
 LIMIT = 1024  # buckets: nine orders of magnitude

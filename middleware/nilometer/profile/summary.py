@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from nilometer.labels import Labels
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 
 Content = FeatureProfile | ServiceProfile | ScoreProfile
 

@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch.hashing import hash_numbers, hash_strings
+from nilometer.values.errors import IncompatibleSketches
 
 DEFAULT_PRECISION = 10
 

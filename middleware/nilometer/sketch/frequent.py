@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from nilometer.errors import IncompatibleSketches
+from nilometer.values.errors import IncompatibleSketches
 
 DEFAULT_CAPACITY = 64
 

@@ -20,8 +20,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.errors import IncompatibleSketches
 from nilometer.sketch.codec import between, scaled_counts
+from nilometer.values.errors import IncompatibleSketches
 
 Floats = NDArray[np.float64]
 

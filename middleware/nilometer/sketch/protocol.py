@@ -1,4 +1,4 @@
-"""What every sketch promises; `tests/laws.py` holds each of them to it."""
+"""What every sketch promises; `tests/support/laws.py` holds each of them to it."""
 
 from typing import Protocol, Self
 

@@ -25,7 +25,7 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nilometer.errors import IncompatibleSketches
+from nilometer.values.errors import IncompatibleSketches
 
 DESCRIBED = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 BUFFER = 8192  # observations that wait for one sort

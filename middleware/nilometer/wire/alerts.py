@@ -8,13 +8,13 @@ import numpy as np
 from nilometer.alert.alerter import Alerter, AlerterKind, Severity, ThresholdSide
 from nilometer.alert.evaluation import Evaluation, Verdict
 from nilometer.compare.comparison import Comparator
-from nilometer.labels import Labels
 from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
 from nilometer.profile.reference import Reference, ReferenceColumn
 from nilometer.sketch.histogram import edges_id
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.profiles import feature_from_wire, feature_to_wire
 from nilometer.wire.sketches import dictionary_from_wire, dictionary_to_wire

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from nilometer.labels import Labels
 from nilometer.profile.category import CategoryProfile, DictionaryCounts
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
@@ -20,7 +19,8 @@ from nilometer.profile.summary import Content, SummarySample
 from nilometer.sketch.histogram import MAX_BUCKETS, BinnedCounts
 from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
-from nilometer.window import Window
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches import (
     MAX_COUNT,

@@ -1,0 +1,1 @@
+"""Diagnosis of a set-up: what is wrong and what to do."""

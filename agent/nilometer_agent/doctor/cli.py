@@ -1,0 +1,57 @@
+"""`nilometer doctor`: what is wrong here, and what to do."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from nilometer.settings.settings import load
+from nilometer_agent.cli import add_settings, given
+from nilometer_agent.settings import PREFIX, AgentSettings
+
+COLOURS = {"ok": "32", "warning": "33", "broken": "31"}
+
+
+def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+    """Register `nilometer doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say what is wrong with the agent here, and what to do",
+        description="Look at the agent of this directory, its disk, its workers, its collector and "
+        "its accounts. Give it the settings that the agent has. Changes nothing. Exit code: 0 "
+        "nothing is wrong, 1 something is, 2 wrong use or configuration.",
+    )
+    add_settings(parser)
+    parser.add_argument("--json", action="store_true", help="print an object instead of lines")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is found."""
+    from nilometer_agent.doctor.doctor import Finding, Level, examine, verdict
+
+    settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given(arguments))
+    found: list[Finding] = []
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for one in examine(settings, os.environ):
+        found.append(one)
+        if not arguments.json:
+            print(_line(one.level.value, one.check, one.text, colour=colour))
+            if one.remedy and one.level is not Level.OK:
+                print(f"{'':20}-> {one.remedy}")
+    healthy = all(one.level is Level.OK for one in found)
+    if arguments.json:
+        print(json.dumps({"healthy": healthy, "findings": [one.as_dict() for one in found]}))
+    else:
+        print(verdict(found))
+    return 0 if healthy else 1
+
+
+def _line(level: str, check: str, text: str, *, colour: bool) -> str:
+    shown = f"{level:8}"
+    if colour:
+        shown = f"\x1b[{COLOURS[level]}m{shown}\x1b[0m"
+    # What others named - a path, an agent - must not move the cursor.
+    safe = "".join(each if each.isprintable() else "?" for each in text)
+    return f"{shown}{check:12}{safe}"

@@ -1,0 +1,1 @@
+"""Decode, profile, commit, close windows and evaluate alerters, on one thread."""

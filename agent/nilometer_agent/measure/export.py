@@ -1,0 +1,95 @@
+"""The agent's ways out for metrics: what it measured, over OTLP and at its port."""
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec
+
+from nilometer.export.exports import Exports, ExportSettings
+from nilometer.export.otlp_settings import Event, OtlpSettings
+from nilometer.export.resource import resource_attributes
+from nilometer.profiling.observation import unpack
+from nilometer.values.clock import Clock
+from nilometer.values.labels import Labels
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.measure.measured import Measured
+from nilometer_agent.settings import AgentSettings
+
+P = ParamSpec("P")
+
+COUNTED = {
+    Event.TAKEN: Counter.EXPORTS,
+    Event.FAILED: Counter.EXPORT_FAILURES,
+    Event.POINTS_REJECTED: Counter.EXPORT_POINTS_REJECTED,
+    Event.REPLY_UNREADABLE: Counter.EXPORT_REPLIES_UNREADABLE,
+    Event.INTERVAL_DROPPED: Counter.EXPORT_INTERVALS_DROPPED,
+}
+
+log = logging.getLogger("nilometer.agent")
+
+
+class AgentExports(Exports):
+    """What the agent measures, and the ways out for it.
+
+    Args:
+        settings: Where to.
+        counters: The agent's own, exported too.
+        outbox_rows: How many rows wait for the collector.
+        ready: Whether batches would be taken now.
+        clock: Wall time of the points.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        counters: Counters,
+        clock: Clock,
+        *,
+        outbox_rows: Callable[[], int] = lambda: 0,
+        ready: Callable[[], bool] = lambda: True,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        def counted() -> dict[str, int]:
+            found = counters.snapshot()
+            found[Counter.SERIES_OVERFLOWED.value] = self.measured.series.overflowed
+            return found
+
+        self.measured = Measured(counted, outbox_rows, settings.window_seconds, clock)
+        super().__init__(
+            ExportSettings(
+                otlp=OtlpSettings(
+                    endpoint=settings.otlp_endpoint,
+                    protocol=settings.otlp_protocol,
+                    temporality=settings.otlp_temporality,
+                    interval_seconds=settings.otlp_interval_seconds,
+                    use_proxy=settings.otlp_use_proxy,
+                ),
+                metrics_address=settings.metrics_address,
+                resource=resource_attributes("nilometer-agent", settings.agent_name),
+            ),
+            self.measured.families,
+            ready,
+            lambda event, amount: counters.add(COUNTED[event], amount),
+            clock,
+            alive,
+        )
+        measured = self.measured
+        self.observed = self._guarded(self._observed)
+        self.cost = self._guarded(measured.cost)
+        self.committed = self._guarded(measured.committed)
+        self.closed = self._guarded(measured.closed)
+
+    def _observed(self, entity: str, labels: Labels, worker: bytes, packed: bytes) -> None:
+        self.measured.observed(entity, labels, worker, unpack(packed))
+
+    def _guarded(self, measure: Callable[P, None]) -> Callable[P, None]:
+        """*measure*, or nothing where nobody is told; what goes wrong in it ends here."""
+        if not self.any:
+            return lambda *_, **__: None
+
+        def guarded(*given: P.args, **named: P.kwargs) -> None:
+            try:
+                measure(*given, **named)
+            except Exception:  # a fault in a metric must not hold up what is durable
+                log.exception("a measurement was not exported")
+
+        return guarded

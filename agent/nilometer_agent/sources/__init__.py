@@ -1,0 +1,1 @@
+"""Where observations come from: workers, inference loggers, OTLP."""

@@ -1,0 +1,1 @@
+"""OTLP in: service metrics of servers that are instrumented already."""

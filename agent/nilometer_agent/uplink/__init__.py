@@ -1,0 +1,1 @@
+"""The connection to the collector: shipping rows and fetching the plan."""

@@ -1,0 +1,197 @@
+"""The way to the collector: channel, credentials, and what is wrong when nobody answers.
+
+Credentials are files, read again whenever one of them changes, so that certificates and tokens
+are rotated without a restart. gRPC calls every failed handshake "unavailable"; `probe` makes the
+handshake itself and tells a collector that is down from one that refuses us.
+"""
+
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+import nilometer
+from nilometer.settings import secrets as secret_files
+from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
+
+SYSTEM = "system"  # as a CA: the machine's own
+PROBE_SECONDS = 3.0
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+TLS_ALERT, TLS_HANDSHAKE = 0x15, 0x16  # first byte of a record
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Reach(Enum):
+    """What a probe finds."""
+
+    ANSWERS = "answers"
+    DOWN = "down"  # nobody listens, or not in time
+    TLS = "tls"  # somebody listens, and the handshake fails
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Files that say who we are and whom we trust; empty where there are none.
+
+    Attributes:
+        ca: Certificates that may have signed the collector's; ``system`` for the machine's own;
+            empty for no TLS at all.
+        certificate: Ours, with its chain; PEM.
+        key: Of *certificate*.
+        token: File with a bearer token.
+        server_name: Name in the collector's certificate, where it is not the address's.
+    """
+
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    token: str = ""
+    server_name: str = ""
+
+    def stamp(self) -> tuple[object, ...]:
+        """Another one when a file has changed."""
+        return tuple(_stamp(path) for path in (self.ca, self.certificate, self.key, self.token))
+
+    def bearer(self) -> str:
+        """The token, or empty."""
+        return Path(self.token).read_text("utf-8").strip() if self.token else ""
+
+
+class Dial:
+    """Calls to the collector, each with a deadline and our credentials. Any thread may call.
+
+    Args:
+        address: ``host:port``.
+        credentials: Who we are.
+    """
+
+    def __init__(self, address: str, credentials: Credentials) -> None:
+        self.address = address
+        self._credentials = credentials
+        self._stamp: tuple[object, ...] | None = None
+        self._channel: grpc.Channel | None = None
+        self._stub: Any = None
+        self._metadata: Sequence[tuple[str, str]] = ()
+
+    def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
+        """As the service's; raises `grpc.RpcError`, or `OSError` for a file that is missing."""
+        stub = self._dialled()
+        return stub.Ship(request, timeout=timeout, metadata=self._metadata)
+
+    def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
+        """As the service's; raises as `Ship`."""
+        stub = self._dialled()
+        return stub.GetPlan(request, timeout=timeout, metadata=self._metadata)
+
+    def close(self) -> None:
+        """Let the channel go. Safe twice."""
+        channel, self._channel, self._stub = self._channel, None, None
+        self._stamp = None
+        if channel is not None:
+            channel.close()
+
+    def probe(self) -> tuple[Reach, str]:
+        """What stands at the address, and why it does not answer us."""
+        host, _, port = self.address.rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS) as raw:
+                raw.settimeout(PROBE_SECONDS)
+                return self._shake(raw, host)
+        except ssl.SSLError as error:
+            return Reach.TLS, _reason(error)
+        except (OSError, ValueError) as error:
+            return Reach.DOWN, str(error)
+
+    def _shake(self, raw: socket.socket, host: str) -> tuple[Reach, str]:
+        if not self._credentials.ca:
+            raw.sendall(PREFACE)
+            first = raw.recv(1)
+            if first and first[0] in (TLS_ALERT, TLS_HANDSHAKE):
+                return Reach.TLS, "the collector wants TLS; set tls_ca"
+            if first:
+                return Reach.ANSWERS, ""
+            return self._closed()
+        context = ssl.create_default_context()
+        if self._credentials.ca != SYSTEM:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(self._credentials.ca)
+        if self._credentials.certificate:
+            context.load_cert_chain(self._credentials.certificate, self._credentials.key or None)
+        context.set_alpn_protocols(["h2"])
+        name = self._credentials.server_name or host.strip("[]")
+        with context.wrap_socket(raw, server_hostname=name) as secure:
+            # A certificate of ours that is refused shows when the first bytes are read.
+            secure.sendall(PREFACE)
+            if not secure.recv(1):
+                return Reach.TLS, "closed after the handshake: is a client certificate missing?"
+        return Reach.ANSWERS, ""
+
+    def _closed(self) -> tuple[Reach, str]:
+        """Whoever hangs up on plain HTTP/2 may wait for TLS: then it shows a certificate."""
+        host, _, port = self.address.rpartition(":")
+        name = host.strip("[]")
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["h2"])
+        with socket.create_connection((name, int(port)), PROBE_SECONDS) as raw:
+            raw.settimeout(PROBE_SECONDS)
+            try:
+                context.wrap_socket(raw, server_hostname=name).close()
+            except ssl.SSLCertVerificationError:
+                pass  # nobody was named whom to trust
+            except ssl.SSLError:
+                return Reach.DOWN, "closed without a word"
+        return Reach.TLS, "the collector wants TLS; set tls_ca"
+
+    def _dialled(self) -> Any:
+        stamp = self._credentials.stamp()
+        if self._stub is None or stamp != self._stamp:
+            if self._stamp is not None:
+                log.info("credentials changed")
+            self.close()
+            self._stamp = stamp
+            secret_files.warn(log, (self._credentials.token, self._credentials.key))
+            bearer = self._credentials.bearer()
+            self._metadata = (
+                ("nilometer-version", nilometer.__version__),
+                *((("authorization", f"Bearer {bearer}"),) if bearer else ()),
+            )
+            self._channel = self._open()
+            self._stub = collector_stub(self._channel)
+        return self._stub
+
+    def _open(self) -> grpc.Channel:
+        told = self._credentials
+        if not told.ca:
+            return grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
+        secure = grpc.ssl_channel_credentials(
+            None if told.ca == SYSTEM else Path(told.ca).read_bytes(),
+            Path(told.key or told.certificate).read_bytes() if told.certificate else None,
+            Path(told.certificate).read_bytes() if told.certificate else None,
+        )
+        options = list[tuple[str, Any]](CHANNEL_OPTIONS)
+        if told.server_name:
+            options.append(("grpc.ssl_target_name_override", told.server_name))
+        return grpc.secure_channel(self.address, secure, options=options)
+
+
+def _stamp(path: str) -> object:
+    if not path or path == SYSTEM:
+        return None
+    try:
+        there = Path(path).stat()  # follows links: Kubernetes turns one to rotate
+    except OSError:
+        return None
+    return there.st_ino, there.st_mtime_ns, there.st_size
+
+
+def _reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the collector's certificate: {error.verify_message}"
+    return (error.reason or str(error)).lower().replace("_", " ")

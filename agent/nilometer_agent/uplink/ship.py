@@ -1,0 +1,373 @@
+"""From the outbox to the collector: oldest first, for ever, forgetting only what it has.
+
+| what the collector says | what becomes of the rows |
+|---|---|
+| stored, or stored before | forgotten |
+| a row is rejected | that row goes to quarantine, the others are forgotten |
+| the batch is too large | half of it is tried; a single row that is too large goes to quarantine |
+| the call fails whatever it holds, and another row passes | the one row goes to quarantine |
+| not now (down, slow, overloaded) | kept; tried again after a jittered wait, or the one asked for |
+| not you (token, certificate, version) | kept; tried again as above; the state says which |
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Protocol
+
+import grpc
+
+from nilometer.values.clock import Clock
+from nilometer.values.errors import BatchRejected, CollectorUnavailable, ShipError
+from nilometer.wire.services import Row, ShipRequest
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.outbox.buffer import Buffer, OutboxRow
+from nilometer_agent.outbox.ledger import PAYLOAD_VERSION
+from nilometer_agent.uplink.backoff import Backoff
+from nilometer_agent.uplink.dial import Reach
+
+MAX_ROWS = 500
+MAX_BYTES = 1 << 20  # of payloads in one call
+DEADLINE_SECONDS = 10.0
+IDLE_SECONDS = 1.0
+SUSPECT_FAILURES = 3  # of one batch, after which its rows are tried apart
+MAX_REASON_CHARACTERS = 200
+
+log = logging.getLogger("nilometer.agent")
+
+
+class CollectorState(Enum):
+    """How the agent stands with its collector."""
+
+    UNSET = "unset"
+    CONNECTING = "connecting"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+    OVERLOADED = "overloaded"  # it asked us to wait
+    AUTH_ERROR = "auth_error"  # it does not know our token or certificate, or not for this name
+    TLS_ERROR = "tls_error"  # the handshake fails: a certificate expired, or of another CA
+    VERSION_ERROR = "version_error"  # it does not have the method
+    REFUSED = "refused"  # it answers, but not to what we send
+
+
+_STATES: Mapping[grpc.StatusCode, CollectorState] = {
+    grpc.StatusCode.UNAUTHENTICATED: CollectorState.AUTH_ERROR,
+    grpc.StatusCode.PERMISSION_DENIED: CollectorState.AUTH_ERROR,
+    grpc.StatusCode.UNIMPLEMENTED: CollectorState.VERSION_ERROR,
+    grpc.StatusCode.INVALID_ARGUMENT: CollectorState.REFUSED,
+    grpc.StatusCode.FAILED_PRECONDITION: CollectorState.REFUSED,
+}
+# May be the fault of one row: the far side could not even read the batch.
+_SUSPECT = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DATA_LOSS,
+}
+
+
+class Collector(Protocol):
+    """What the shipper and the plan need of the way to the collector."""
+
+    def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
+        """Store rows."""
+        ...
+
+    def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
+        """References and alerters."""
+        ...
+
+    def probe(self) -> tuple[Reach, str]:
+        """What stands at the address."""
+        ...
+
+
+class Shipper:
+    """Sends outbox rows. One thread.
+
+    Args:
+        agent: Stable name of this agent.
+        instance: 16 random bytes that name this process.
+        buffer: Where the rows are.
+        collector: The way there; None where none is set.
+        counters: What is counted.
+        clock: Monotonic time.
+        backoff: Waits between attempts.
+    """
+
+    def __init__(
+        self,
+        agent: str,
+        instance: bytes,
+        buffer: Buffer,
+        collector: Collector | None,
+        counters: Counters,
+        clock: Clock,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._agent = agent
+        self._instance = instance
+        self._buffer = buffer
+        self._collector = collector
+        self._counters = counters
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._most = MAX_ROWS
+        self._suspected = 0  # failures in a row that may be a row's fault
+        self._suspects = 0  # rows of the batch that is searched for the one
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
+        self.state = CollectorState.UNSET if collector is None else CollectorState.CONNECTING
+        self.reason = ""  # of the state
+        self.duplicate = False  # the collector sees another process under our name
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There are new rows."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """Send what there is for up to *timeout* seconds, if the collector answers.
+
+        Safe before `start`, and twice.
+        """
+        until = self._clock.monotonic() + timeout
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        while self._collector is not None and self._clock.monotonic() < until:
+            try:
+                if not self.ship_once(until - self._clock.monotonic()):
+                    return
+            except ShipError:
+                return
+
+    def ship_once(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
+        """Send one batch of the oldest rows; returns how many left the outbox.
+
+        Raises:
+            CollectorUnavailable: The rows are kept; try again.
+            BatchRejected: The collector answers, but not to us; the rows are kept.
+        """
+        rows, corrupt = self._buffer.oldest(self._most, MAX_BYTES)
+        if corrupt:
+            self._counters.add(Counter.ROWS_CORRUPT, len(corrupt))
+            self._buffer.acknowledge([], {}, corrupt)
+        if not rows:
+            return len(corrupt)
+        messages, rejected = _to_wire(rows)
+        if messages:
+            try:
+                rejected |= self._send(rows, messages, deadline_seconds)
+            except _TooLarge as error:
+                return len(corrupt) + self._halve(rows, str(error))
+            except _Suspect as error:
+                return len(corrupt) + self._tell_apart(rows, error, deadline_seconds)
+        self._forget(rows, rejected)
+        self._passed(len(rows))
+        return len(rows) + len(corrupt)
+
+    def _passed(self, rows: int) -> None:
+        """Rows have left the outbox: go on with more at once, unless one of these is looked for."""
+        self._suspects = max(self._suspects - rows, 0)
+        if not self._suspects:
+            self._suspected = 0
+            self._most = min(self._most * 2, MAX_ROWS)
+
+    def _forget(self, rows: list[OutboxRow], rejected: Mapping[int, str]) -> None:
+        dropped = self._buffer.acknowledge(rows, rejected)
+        rows = [row for row in rows if row.id not in dropped]
+        rejected = {row.id: rejected[row.id] for row in rows if row.id in rejected}
+        bad = sum(row.observations for row in rows if row.id in rejected)
+        good = sum(row.observations for row in rows) - bad
+        self._counters.add(Counter.ROWS_REJECTED, len(rejected))
+        self._counters.add(Counter.ROWS_ACKNOWLEDGED, len(rows) - len(rejected))
+        self._counters.add(Counter.OBSERVATIONS_REJECTED, bad)
+        self._counters.add(Counter.OBSERVATIONS_ACKNOWLEDGED, good)
+        for row in rows:
+            if row.id in rejected:
+                log.error(
+                    "a row is in quarantine",
+                    extra={"sequence": row.sequence, "reason": rejected[row.id]},
+                )
+
+    def _send(
+        self, rows: list[OutboxRow], messages: list[Row], deadline_seconds: float
+    ) -> dict[int, str]:
+        """Ship; the rejected by id."""
+        if self._collector is None:
+            raise CollectorUnavailable("no collector is set")
+        request = ShipRequest(
+            agent=self._agent,
+            instance=self._instance,
+            epoch=rows[0].epoch,
+            oldest_held=rows[0].sequence,
+            rows=messages,
+        )
+        try:
+            reply = self._collector.Ship(request, timeout=deadline_seconds)
+        except OSError as error:  # a file of credentials cannot be read
+            self._counters.add(Counter.SHIP_FAILURES)
+            raise _Failed(CollectorState.TLS_ERROR, str(error)) from error
+        except grpc.RpcError as error:
+            self._counters.add(Counter.SHIP_FAILURES)
+            raise self._told(error) from error
+        if reply.duplicate and not self.duplicate:
+            log.error(
+                "another agent ships under this name; both are counted: give each its own name, "
+                "and a volume of its own",
+                extra={"agent": self._agent},
+            )
+        self.duplicate = reply.duplicate
+        ids = {row.sequence: row.id for row in rows}
+        return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
+
+    def _told(self, error: Any) -> Exception:
+        """What a failed call means."""
+        code, text = error.code(), f"{error.code().name}: {error.details()}"
+        asked = _asked_seconds(error)
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            if "larger than max" in (error.details() or "") or (not asked and "too large" in text):
+                return _TooLarge(text)
+            return _Failed(CollectorState.OVERLOADED, text, asked)
+        if code in _SUSPECT:
+            self._suspected += 1
+            if self._suspected >= SUSPECT_FAILURES:
+                return _Suspect(_STATES.get(code, CollectorState.UNAVAILABLE), text)
+        if code in _STATES:
+            return _Refused(_STATES[code], text, asked)
+        return _Failed(CollectorState.UNAVAILABLE, text, asked)
+
+    def _halve(self, rows: list[OutboxRow], reason: str) -> int:
+        if len(rows) == 1:
+            self._forget(rows, {rows[0].id: f"too large: {reason}"[:MAX_REASON_CHARACTERS]})
+            return 1
+        self._most = len(rows) // 2
+        return self.ship_once()
+
+    def _tell_apart(self, rows: list[OutboxRow], error: "_Suspect", deadline: float) -> int:
+        """Find the row that no call survives: it is one where a later row passes.
+
+        Without such a proof nothing goes to quarantine: the collector may be at fault.
+        """
+        self._suspects = max(self._suspects, len(rows))
+        self._most = max(len(rows) // 2, 1)
+        if len(rows) > 1:
+            return self.ship_once(deadline)
+        both, _ = self._buffer.oldest(2, MAX_BYTES)
+        others = [row for row in both if row.id != rows[0].id]
+        messages, _ = _to_wire(others)
+        if not messages:
+            raise _Refused(error.state, str(error))
+        try:
+            # The poison row stays below this one: the mark of what is held must not pass it.
+            self._send([rows[0], *others], messages, deadline)
+        except (_Suspect, _TooLarge):
+            raise _Refused(error.state, str(error)) from error
+        self._forget(rows, {rows[0].id: f"unreadable: {error}"[:MAX_REASON_CHARACTERS]})
+        self._suspects = 0
+        self._passed(1)
+        return 1
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._buffer.make_room()
+            wait = IDLE_SECONDS
+            failed = False
+            if self._collector is not None:
+                try:
+                    sent = self.ship_once()
+                except ShipError as error:
+                    failed, wait = True, self._after_failure(error)
+                except Exception:
+                    log.exception("a ship step failed")
+                    failed, wait = True, self._backoff.fail()
+                else:
+                    self._backoff.succeed()
+                    if sent:
+                        self._set_state(CollectorState.READY, "")
+                        continue
+            # New rows end an idle wait, never a backoff: the collector is away.
+            if failed:
+                self._stopping.wait(wait)
+            else:
+                self._wake.wait(wait)
+            self._wake.clear()
+
+    def _after_failure(self, error: ShipError) -> float:
+        state, asked = CollectorState.UNAVAILABLE, 0.0
+        if isinstance(error, _Failed | _Refused):
+            state, asked = error.state, error.asked_seconds
+        reason = str(error)
+        if state is CollectorState.UNAVAILABLE and self._collector is not None:
+            reach, why = self._collector.probe()
+            if reach is Reach.TLS:
+                state, reason = CollectorState.TLS_ERROR, why
+        self._set_state(state, reason)
+        return self._backoff.fail(asked)
+
+    def _set_state(self, state: CollectorState, reason: str) -> None:
+        if state is not self.state and state is not CollectorState.READY:
+            log.warning("rows kept", extra={"state": state.value, "reason": reason[:200]})
+        self.state, self.reason = state, reason[:MAX_REASON_CHARACTERS]
+
+
+class _Failed(CollectorUnavailable):
+    """Not now."""
+
+    def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.state, self.asked_seconds = state, asked_seconds
+
+
+class _Refused(BatchRejected):
+    """Not us."""
+
+    def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.state, self.asked_seconds = state, asked_seconds
+
+
+class _Suspect(_Refused):
+    """The same batch failed often enough to look at its rows one by one."""
+
+
+class _TooLarge(Exception):
+    """The batch is over a limit of the far side."""
+
+
+def _asked_seconds(error: Any) -> float:
+    """How long the far side asked us to wait: ``retry-after`` of its trailing metadata."""
+    for key, value in error.trailing_metadata() or ():
+        try:
+            if key == "retry-after":
+                return max(float(value), 0.0)
+            if key == "grpc-retry-pushback-ms":
+                return max(float(value) / 1000, 0.0)
+        except ValueError:
+            return 0.0
+    return 0.0
+
+
+def _to_wire(rows: list[OutboxRow]) -> tuple[list[Row], dict[int, str]]:
+    """Messages of what can be read, and reasons by id of what cannot."""
+    messages, rejected = [], {}
+    for row in rows:
+        message = Row(sequence=row.sequence)
+        content = message.sample if row.kind == "sample" else message.evaluation
+        if row.version > PAYLOAD_VERSION:
+            rejected[row.id] = f"unreadable: payload of version {row.version}"
+            continue
+        try:
+            content.ParseFromString(row.payload)
+        except Exception as error:  # protobuf's own error has no public base
+            rejected[row.id] = f"unreadable: {error}"[:MAX_REASON_CHARACTERS]
+            continue
+        messages.append(message)
+    return messages, rejected

@@ -1,0 +1,1 @@
+"""Principals, listening addresses and secrets."""

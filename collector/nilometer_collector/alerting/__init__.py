@@ -1,0 +1,1 @@
+"""Alerter rules and episodes over all agents."""

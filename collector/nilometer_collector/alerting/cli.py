@@ -1,0 +1,113 @@
+"""`nilometer rules`: alerters as a file of Prometheus rules."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from nilometer.values.errors import ConfigError, NilometerError
+
+DEFAULT_URL = "http://127.0.0.1:7500"
+TIMEOUT_SECONDS = 10.0
+
+
+def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+    """Register `nilometer rules`."""
+    parser = subparsers.add_parser(
+        "rules",
+        help="write alerters as Prometheus rules",
+        description="Print recording and alerting rules for Prometheus, made of the alerters of a "
+        "collector's settings file, or of a running collector. Writes to standard output only; "
+        "connects to the collector where no file is given.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--config", type=Path, metavar="FILE", help="the collector's settings")
+    source.add_argument(
+        "--collector", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}"
+    )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="the token that the collector asks for"
+    )
+    parser.add_argument(
+        "--tls-ca",
+        type=Path,
+        metavar="FILE",
+        help="who signed its certificate; default: the system's",
+    )
+    parser.add_argument("--entity", help="only rules of this entity")
+    parser.add_argument(
+        "--window-seconds", type=int, default=60, help="length of the agents' windows; default 60"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the file."""
+    import yaml
+
+    from nilometer_collector.alerting.prometheus_rules import rules
+
+    if arguments.window_seconds < 1:
+        raise ConfigError(f"--window-seconds = {arguments.window_seconds}: must be at least 1")
+    if arguments.config:
+        written = _of_file(arguments.config)
+    else:
+        written = _of_collector(arguments.collector, arguments.token_file, arguments.tls_ca)
+    chosen = [one for one in written if arguments.entity in {None, one.entity}]
+    made = rules(chosen, arguments.window_seconds)
+    yaml.safe_dump(made, sys.stdout, sort_keys=False, width=100, allow_unicode=True)
+    return 0
+
+
+def _of_file(file: Path) -> list[Any]:
+    from nilometer.settings.settings import load
+    from nilometer_collector.alerting.rules import alerter_of
+    from nilometer_collector.settings import PREFIX, CollectorSettings
+
+    settings = load(CollectorSettings, prefix=PREFIX, file=file)
+    return [alerter_of(rule) for rule in settings.alerters]
+
+
+def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> list[Any]:
+    import ssl
+    from urllib.parse import urlsplit
+
+    import httpx
+    import msgspec
+
+    from nilometer_collector.access.addresses import is_loopback
+    from nilometer_collector.alerting.rules import alerter_of
+    from nilometer_collector.views import AlerterView
+
+    headers = {}
+    try:
+        if token_file:
+            headers["authorization"] = f"Bearer {token_file.read_text('ascii').strip()}"
+        trusted = ssl.create_default_context(cafile=tls_ca)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--token-file or --tls-ca cannot be read: {error}") from error
+    parts = urlsplit(url)
+    if headers and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ConfigError("a token is not sent without TLS, but to loopback: use https")
+
+    try:
+        answer = httpx.get(
+            url.rstrip("/") + "/api/v1/alerters",
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            verify=trusted,
+        )
+        answer.raise_for_status()
+        views = msgspec.convert(answer.json()["alerters"], list[AlerterView])
+    except (
+        httpx.HTTPError,
+        httpx.InvalidURL,
+        json.JSONDecodeError,
+        KeyError,
+        TypeError,
+        msgspec.ValidationError,
+    ) as error:
+        raise NilometerError(f"no collector answers at {url}: {error}") from error
+    return [alerter_of(view) for view in views]

@@ -1,0 +1,200 @@
+"""Alerters as rules of Prometheus: recording rules for service and data, one alert an alerter.
+
+The rules read what agents and collector export, by the names of the one table, so that an
+Alertmanager that a team already runs can wake the same people by the same thresholds.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nilometer.alert import Alerter, AlerterKind, ThresholdSide
+from nilometer.export.telemetry import (
+    ALERTER,
+    DATA_AGE,
+    ENTITY,
+    EVALUATION_VALUE,
+    FATE,
+    MEASURE,
+    OBSERVATIONS,
+    OUTBOX_ROWS,
+    OUTCOME,
+    REQUEST_DURATION,
+    REQUESTS,
+    SUMMARY,
+    Exporter,
+    own_counter,
+    sanitised,
+)
+from nilometer.values.reasons import Outcome
+
+RATE = "5m"  # over which rates are taken: several scrapes, and several exports
+STALE_WINDOWS = 5  # windows without data before somebody is told
+OUTBOX_ALARM = 10_000  # rows: hours of a usual pod
+
+Groups = Mapping[str, list[dict[str, Any]]]
+
+_ENTITY, _OUTCOME, _FATE = map(sanitised, (ENTITY, OUTCOME, FATE))
+_FAILED = "|".join(outcome.value for outcome in Outcome if outcome.failed)
+_POD = "instance, job, pod"  # what tells pods apart, and is no place of a measurement
+
+
+def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
+    """A file of rules for *alerters*, whose windows are *window_seconds* long."""
+    groups = [
+        {"name": "nilometer-records", "rules": records()},
+        {"name": "nilometer-health", "rules": health(window_seconds)},
+    ]
+    by_entity: dict[str, list[dict[str, Any]]] = {}
+    for alerter in alerters:
+        by_entity.setdefault(alerter.entity, []).append(alert(alerter, window_seconds))
+    groups += [
+        {"name": f"nilometer-alerters-{entity}", "rules": alerts}
+        for entity, alerts in sorted(by_entity.items())
+    ]
+    return {"groups": groups}
+
+
+def records() -> list[dict[str, Any]]:
+    """Service and coverage, by entity."""
+    requests, seen = REQUESTS.prometheus, OBSERVATIONS.prometheus
+    duration = f"{REQUEST_DURATION.prometheus}_bucket"
+
+    def rate(metric: str, selector: str = "", by: str = "") -> str:
+        kept = f"{_ENTITY}, {by}" if by else _ENTITY
+        return f"sum by ({kept}) (rate({metric}{selector}[{RATE}]))"
+
+    found = [
+        ("nilometer:requests:rate5m", rate(requests, by=_OUTCOME)),
+        (
+            "nilometer:request_failures:ratio_rate5m",
+            (
+                f'({rate(requests, f"""{{{_OUTCOME}=~"{_FAILED}"}}""")} or 0 * {rate(requests)}) '
+                f"/ {rate(requests)}"
+            ),
+        ),
+        (
+            "nilometer:observations_profiled:ratio_rate5m",
+            f'{rate(seen, f"""{{{_FATE}="profiled"}}""")} / {rate(seen)}',
+        ),
+    ]
+    found += [
+        (
+            f"nilometer:request_duration_seconds:p{round(q * 100)}_rate5m",
+            f"histogram_quantile({q}, {rate(duration, by='le')})",
+        )
+        for q in (0.5, 0.9, 0.99)
+    ]
+    return [{"record": record, "expr": expression} for record, expression in found]
+
+
+def health(window_seconds: int) -> list[dict[str, Any]]:
+    """Whether monitoring itself is well."""
+    dropped = f'{OBSERVATIONS.prometheus}{{{_FATE}="dropped"}}'
+    # What `increase` makes of a series that was not there before is nothing.
+    lost = (f"increase({dropped}[10m])", f"{dropped} unless {dropped} offset 10m")
+    refused = own_counter(Exporter.AGENT, "export_points_rejected").prometheus
+    rejected = own_counter(Exporter.AGENT, "rows_rejected").prometheus
+    stale = STALE_WINDOWS * window_seconds
+    return [
+        _alarm(
+            "NilometerObservationsDropped",
+            " or ".join(f"sum by ({_ENTITY}) ({one}) > 0" for one in lost),
+            "{{ $value | printf `%.0f` }} observations of {{ $labels." + _ENTITY + " }} were lost",
+        ),
+        _alarm(
+            "NilometerNoData",
+            f"{DATA_AGE.prometheus} > {stale}",
+            "nothing came of {{ $labels." + _ENTITY + " }} for {{ $value | humanizeDuration }}",
+        ),
+        _alarm(
+            "NilometerCollectorAway",
+            f"{OUTBOX_ROWS.prometheus} > {OUTBOX_ALARM}",
+            "{{ $value }} rows wait for the collector at {{ $labels.instance }}",
+            wait="15m",
+        ),
+        _alarm(
+            "NilometerRowsRejected",
+            f"increase({rejected}[1h]) > 0",
+            "the collector refuses rows of {{ $labels.instance }}",
+        ),
+        _alarm(
+            "NilometerPointsRejected",
+            f"increase({refused}[1h]) > 0",
+            "the OTLP endpoint refuses points of {{ $labels.instance }}",
+        ),
+    ]
+
+
+def alert(alerter: Alerter, window_seconds: int) -> dict[str, Any]:
+    """*alerter* as an alert: the same measure, threshold, patience and severity.
+
+    An alert closes as soon as one window is fine; Prometheus 2.42 and later can be told to wait,
+    by `keep_firing_for`.
+    """
+    selector = ",".join(
+        f"{sanitised(name)}={_quoted(value)}"
+        for name, value in ((ENTITY, alerter.entity), (ALERTER, alerter.name))
+    )
+    value = f"{EVALUATION_VALUE.prometheus}{{{selector}}}"
+    most, least = f"max without ({_POD}) ({value})", f"min without ({_POD}) ({value})"
+    expression, limit = _condition(alerter, most, least)
+    summary = "{{ $labels." + sanitised(SUMMARY) + " }}"
+    measure = "{{ $labels." + sanitised(MEASURE) + " }}"
+    return {
+        "alert": "Nilometer" + _camel(alerter.name),
+        "expr": expression,
+        "for": f"{(alerter.windows_to_open - 1) * window_seconds}s",
+        "keep_firing_for": f"{(alerter.windows_to_close - 1) * window_seconds}s",
+        # Entity and alerter come with the series; here their text would be read as a template.
+        "labels": {"severity": alerter.severity.value},
+        "annotations": {
+            "summary": f"{_plain(alerter.entity)}: {measure} of {summary} is "
+            "{{ $value | printf `%.3g` }} (" + limit + ")"
+        },
+    }
+
+
+def _condition(alerter: Alerter, most: str, least: str) -> tuple[str, str]:
+    """When *alerter* alerts: in PromQL over its largest and smallest value, and in words."""
+    match alerter.kind:
+        case AlerterKind.REFERENCE:
+            return f"{most} > {alerter.threshold!r}", f"threshold {alerter.threshold:g}"
+        case AlerterKind.FIXED:
+            side = alerter.side
+            worst = least if side in {ThresholdSide.BELOW, ThresholdSide.AT_MOST} else most
+            limit = f"alert when {side.value} {alerter.threshold:g}"
+            return f"{worst} {side.value} {alerter.threshold!r}", limit
+        case AlerterKind.RANGE:
+            low, high = _number(alerter.low), _number(alerter.high)
+            limit = f"fine in [{alerter.low:g}, {alerter.high:g}]"
+            return f"{least} < {low} or {most} > {high}", limit
+
+
+def _alarm(name: str, expression: str, summary: str, wait: str = "0s") -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expression,
+        "for": wait,
+        "labels": {"severity": "warning"},
+        "annotations": {"summary": summary},
+    }
+
+
+def _number(value: float) -> str:
+    """*value* in PromQL, which writes infinities its own way."""
+    return {"inf": "+Inf", "-inf": "-Inf"}.get(repr(value), repr(value))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _plain(text: str) -> str:
+    """*text* in a template, where braces would be code."""
+    return text.replace("{", "").replace("}", "")
+
+
+def _camel(name: str) -> str:
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name).split()
+    return "".join(word[:1].upper() + word[1:] for word in words) or "Alerter"

@@ -1,0 +1,7 @@
+"""Telling people: one message per opening and closing, delivered however long it takes."""
+
+from nilometer_collector.channels.delivery import Courier
+from nilometer_collector.channels.slack import CHANNEL, message
+from nilometer_collector.channels.webhook import Outcome, Post, post
+
+__all__ = ["CHANNEL", "Courier", "Outcome", "Post", "message", "post"]

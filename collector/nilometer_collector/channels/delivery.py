@@ -1,0 +1,129 @@
+"""The courier: takes notifications out of the store, oldest first, until each is settled.
+
+A notification is marked after the receiver took it, so that a crash in between repeats it, under
+the same key. Between attempts the wait is a full-jitter backoff of 1 to 60 s, for ever.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from nilometer.values.clock import Clock
+from nilometer_collector.access.secret import Secret, shown_url
+from nilometer_collector.channels.slack import CHANNEL, message
+from nilometer_collector.channels.webhook import Answer, Outcome, Post, post
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store import Store
+
+BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
+IDLE_SECONDS = 60.0  # a look without being woken
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Courier:
+    """Delivers to one webhook, on a thread of its own.
+
+    Args:
+        store: Where notifications wait.
+        url: The webhook.
+        page_url: Where the pages are: asked at each delivery.
+        clock: Wall time of the mark.
+        counters: What is counted.
+        deliver: How a message is posted.
+        backoff_seconds: Smallest and largest bound of the jitter.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        url: Secret,
+        page_url: Callable[[], str],
+        clock: Clock,
+        counters: Counters,
+        *,
+        deliver: Post = post,
+        backoff_seconds: tuple[float, float] = BACKOFF_SECONDS,
+    ) -> None:
+        self._store = store
+        self._url = url
+        self._page_url = page_url
+        self._clock = clock
+        self._counters = counters
+        self._deliver = deliver
+        self._backoff_seconds = backoff_seconds
+        self._random = random.Random()  # noqa: S311  jitter, not a secret
+        self._failures = 0
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what waits from before."""
+        log.info("notifying", extra={"webhook": shown_url(self._url.reveal())})
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is a new notification."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """Finish the attempt that runs and end; the rest waits in the store. Safe twice."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def deliver_oldest(self) -> float | None:
+        """One attempt with the oldest notification.
+
+        Returns:
+            Seconds to wait before the next; None where nothing waits.
+        """
+        notice = self._store.deliveries.oldest(CHANNEL)
+        if notice is None:
+            return None
+        content = message(notice, self._page_url())
+        answer = self._deliver(self._url, content, notice.key)
+        now_ns = self._clock.now_ns()
+        known = {"episode": notice.episode.id, "attempt": notice.attempts + 1}
+        match answer.outcome:
+            case Outcome.DELIVERED:
+                self._store.deliveries.delivered(notice.id, now_ns)
+                self._counters.add(Counter.NOTIFICATIONS_DELIVERED)
+                log.info("notification delivered", extra=known)
+            case Outcome.REFUSED:
+                self._store.deliveries.refused(notice.id, now_ns, answer.reason)
+                self._counters.add(Counter.NOTIFICATIONS_REFUSED)
+                log.error("notification refused", extra={**known, "reason": answer.reason})
+            case Outcome.FAILED:
+                self._store.deliveries.failed(notice.id, answer.reason)
+                self._counters.add(Counter.NOTIFICATIONS_FAILED)
+                log.warning("notification waits", extra={**known, "reason": answer.reason})
+                return self._after_failure(answer)
+        self._failures = 0
+        return 0.0
+
+    def _after_failure(self, answer: Answer) -> float:
+        least, most = self._backoff_seconds
+        bound = min(least * 2**self._failures, most)
+        self._failures = min(self._failures + 1, 16)
+        return max(self._random.uniform(0.0, bound), answer.wait_seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                wait = self.deliver_oldest()
+            except StoreUnavailable as error:
+                log.warning("notifications cannot be read", extra={"reason": str(error)})
+                wait = self._backoff_seconds[1]
+            except Exception:
+                log.exception("a notification step failed")
+                wait = self._backoff_seconds[1]
+            if wait is None:
+                self._wake.wait(IDLE_SECONDS)
+            elif wait:
+                self._stopping.wait(wait)

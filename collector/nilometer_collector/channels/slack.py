@@ -1,0 +1,120 @@
+"""What an opening or a closing looks like in Slack: one line of text and the same as blocks.
+
+Source: Slack, "Sending messages using incoming webhooks" and "Formatting text for app surfaces":
+``&``, ``<`` and ``>`` are escaped, so that no name can become a link or call out to a channel.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from nilometer.alert import Alerter, AlerterKind, AlertStatus
+from nilometer.compare import Comparator
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.episodes import limit
+from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
+
+CHANNEL = "slack"
+MAX_HEADER_CHARACTERS = 150  # Slack's own limit
+MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
+
+_MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
+
+
+def message(notice: Notice, page_url: str) -> dict[str, Any]:
+    """The message of *notice*; *page_url* is where the pages are, without a final slash."""
+    episode, transition = notice.episode, notice.transition
+    alerter = transition.alerter
+    opening = transition.status == AlertStatus.ALERTING.value
+    measured = f"{alerter.measure} = {_number(alerter, transition.value)}"
+    held = _held_against(alerter, transition.value)
+    where = f" [{episode.labels}]" if len(episode.labels) else ""
+    word = alerter.severity.value.upper() if opening else "CLEARED"
+    headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
+    page = page_of(page_url, alerter.entity, episode.summary)
+    since = f"since {_time(episode.since_ns)}"
+    text = f"{headline}: {measured} ({held}), {since}. {transition.evidence}. {page}"
+    return {
+        "text": _escaped(text)[:MAX_SECTION_CHARACTERS],
+        "blocks": [
+            {
+                "type": "header",
+                "text": {"type": "plain_text", "text": headline[:MAX_HEADER_CHARACTERS]},
+            },
+            {"type": "section", "fields": _fields(episode, transition, measured, held)},
+            {"type": "section", "text": _markdown(_told(alerter, transition, opening=opening))},
+            {
+                "type": "actions",
+                "elements": [
+                    {
+                        "type": "button",
+                        "text": {"type": "plain_text", "text": "Open the page"},
+                        "url": page,
+                    }
+                ],
+            },
+        ],
+    }
+
+
+def page_of(page_url: str, entity: str, summary: str) -> str:
+    """Where the pages show *summary*."""
+    return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
+
+
+def _fields(
+    episode: EpisodeRecord, transition: TransitionRecord, measured: str, held: str
+) -> list[dict[str, str]]:
+    since = f"*Since*\n{_time(episode.since_ns)}"
+    if transition.status == AlertStatus.ALERTING.value:
+        time = since
+    else:
+        time = f"{since}\nuntil {_time(transition.at_ns)}"
+    fields = [
+        _markdown(f"*Entity*\n{_escaped(episode.alerter.entity)}"),
+        _markdown(f"*Summary*\n{_escaped(episode.summary)}"),
+        _markdown(f"*Value*\n{_escaped(measured)} ({_escaped(held)})"),
+        _markdown(time),
+    ]
+    if len(episode.labels):
+        fields.append(_markdown(f"*Labels*\n{_escaped(str(episode.labels))}"))
+    return fields
+
+
+def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> str:
+    mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
+    rule = f"_Alerter {_escaped(alerter.name)}_"
+    reference = (
+        f", reference {_escaped(alerter.reference)} {_escaped(transition.reference_digest)}"
+        if alerter.kind is AlerterKind.REFERENCE
+        else ""
+    )
+    return f"{mark} {_escaped(transition.evidence)}\n{rule}{reference}"
+
+
+def _held_against(alerter: Alerter, value: float) -> str:
+    match alerter.kind:
+        case AlerterKind.RANGE:
+            return f"fine in {alerter.low:g} to {alerter.high:g}"
+        case AlerterKind.FIXED:
+            return f"alerts when {alerter.side.value} {alerter.threshold:g}"
+        case AlerterKind.REFERENCE:
+            return f"threshold {limit(alerter, value):g}"
+
+
+def _number(alerter: Alerter, value: float) -> str:
+    nats = alerter.kind is AlerterKind.REFERENCE and alerter.comparator is Comparator.PSI
+    return f"{value:.4g}{' nats' if nats else ''}"
+
+
+def _time(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _markdown(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": text[:MAX_SECTION_CHARACTERS]}
+
+
+def _escaped(text: str) -> str:
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,94 @@
+"""One HTTP request to a webhook, bounded in time and in what is read of the answer.
+
+No proxy of the environment, no redirect, `TOTAL_SECONDS` for everything, and at most
+`MAX_REPLY_BYTES` of the answer. What is said of a failure never holds the URL.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+import httpx
+
+from nilometer_collector.access.secret import Secret
+
+TOTAL_SECONDS = 5.0
+MAX_REPLY_BYTES = 64 << 10
+MAX_RETRY_AFTER_SECONDS = 600.0
+
+# It would log the whole URL of every request.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class Outcome(Enum):
+    """What became of a request."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # this message will never be taken
+    FAILED = "failed"  # try again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The outcome of a request.
+
+    Attributes:
+        reason: Why it was not delivered, without the URL.
+        wait_seconds: What the receiver asked for before the next try; 0 where it did not.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    wait_seconds: float = 0.0
+
+
+Post: TypeAlias = Callable[[Secret, dict[str, Any], str], Answer]
+
+# The message itself is at fault: another one may pass, this one never will.
+_REFUSED = frozenset({400, 413, 415, 422})
+
+
+def post(url: Secret, content: dict[str, Any], key: str) -> Answer:
+    """Post *content* as JSON to *url*; a repeat carries the same *key*. Never raises."""
+    try:
+        return asyncio.run(_post(url, content, key))
+    except TimeoutError:
+        return Answer(outcome=Outcome.FAILED, reason=f"no answer within {TOTAL_SECONDS:g} s")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return Answer(outcome=Outcome.FAILED, reason=type(error).__name__)
+
+
+async def _post(url: Secret, content: dict[str, Any], key: str) -> Answer:
+    body = json.dumps(content, allow_nan=False).encode()
+    headers = {"content-type": "application/json", "idempotency-key": key}
+    async with (
+        asyncio.timeout(TOTAL_SECONDS),
+        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TOTAL_SECONDS) as client,
+        client.stream("POST", url.reveal(), content=body, headers=headers) as response,
+    ):
+        read = 0
+        async for chunk in response.aiter_raw():
+            read += len(chunk)
+            if read > MAX_REPLY_BYTES:
+                break
+        return _answer(response)
+
+
+def _answer(response: httpx.Response) -> Answer:
+    status = response.status_code
+    if response.is_success:
+        return Answer(outcome=Outcome.DELIVERED)
+    if status in _REFUSED:
+        return Answer(outcome=Outcome.REFUSED, reason=f"status {status}")
+    asked = response.headers.get("retry-after", "")
+    wait = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0.0
+    return Answer(
+        outcome=Outcome.FAILED,
+        reason=f"status {status}",
+        wait_seconds=min(wait, MAX_RETRY_AFTER_SECONDS),
+    )

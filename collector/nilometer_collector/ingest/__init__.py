@@ -1,0 +1,1 @@
+"""Rows in from agents, plans out to them, over gRPC."""

@@ -1,0 +1,243 @@
+"""What agents say: rows in, plans out, over gRPC.
+
+Every row is checked on its own; a bad one is rejected by name, for ever, and the rest is stored
+in one transaction. The answer comes after the commit. A reason holds no value of a payload beyond
+the first characters of a name.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import grpc
+
+from nilometer.profile import Reference
+from nilometer.values.clock import Clock
+from nilometer.values.errors import NilometerError
+from nilometer.wire.alerts import (
+    evaluation_from_wire,
+    plan_to_wire,
+    reference_from_wire,
+    with_digest,
+)
+from nilometer.wire.profiles import sample_from_wire
+from nilometer.wire.services import (
+    CollectorServiceServicer,
+    GetPlanRequest,
+    Plan,
+    PutReferenceReply,
+    Row,
+    ShipReply,
+    ShipRequest,
+)
+from nilometer_collector.access.principals import Access, Processes
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.errors import Refused, StoreUnavailable
+from nilometer_collector.ingest.limits import (
+    MAX_EVIDENCE_CHARACTERS,
+    MAX_NAME_BYTES,
+    MAX_ROW_BYTES,
+    check_evaluation,
+    check_reference,
+    check_sample,
+    has_control,
+)
+from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
+
+MAX_ROWS = 16_384  # of one call
+MAX_ENTITIES = 1000  # of one plan
+MAX_SEQUENCE = (1 << 63) - 1  # what SQLite keeps
+MAX_REASON_CHARACTERS = 300
+EPOCH_BYTES = 16
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Ingest(CollectorServiceServicer):
+    """The collector's gRPC service. Any thread may call.
+
+    Args:
+        store: Where rows go.
+        clock: Wall time of arrival.
+        counters: What became of the rows.
+        wake: Called when a notification was queued.
+        access: Who may.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        counters: Counters,
+        wake: Callable[[], None],
+        access: Access,
+    ) -> None:
+        self._access = access
+        self._processes = Processes(clock)
+        self._processes_lock = threading.Lock()
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self._wake = wake
+
+    def Ship(  # noqa: N802  the name is the protocol's
+        self, request: ShipRequest, context: grpc.ServicerContext
+    ) -> ShipReply:
+        """Store what is new, answer what is rejected."""
+        _check_sender(request, context)
+        self._access.require(context, request.agent)
+        reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
+        arrivals = []
+        for row in request.rows:
+            try:
+                arrivals.append(Arrival(sequence=_sequence(row), content=_content(row)))
+            except (NilometerError, ValueError, ArithmeticError) as error:
+                reply.rejected.add(sequence=row.sequence, reason=_reason(error))
+            except Exception as error:
+                log.exception("a row could not be read", extra={"agent": request.agent})
+                reply.rejected.add(sequence=row.sequence, reason=type(error).__name__)
+        shipment = Shipment(
+            agent=request.agent,
+            epoch=request.epoch,
+            oldest_held=request.oldest_held,
+            arrivals=arrivals,
+        )
+        try:
+            shipped = self._store.ship(shipment, self._clock.now_ns())
+        except StoreUnavailable as error:
+            self._counters.add(Counter.SHIPMENTS_FAILED)
+            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+        self._counters.add(Counter.ROWS_STORED, shipped.stored)
+        self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
+        self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
+        if reply.rejected:
+            log.warning(
+                "rows rejected",
+                extra={
+                    "agent": request.agent,
+                    "rows": len(reply.rejected),
+                    "reason": reply.rejected[0].reason,
+                },
+            )
+        if shipped.notices:
+            self._wake()
+        return reply
+
+    def _is_duplicate(self, agent: str, instance: bytes) -> bool:
+        """Whether two processes ship under this name; both are counted all the same."""
+        with self._processes_lock:
+            duplicate, news = self._processes.see(agent, instance[:EPOCH_BYTES])
+        if news:
+            self._counters.add(Counter.AGENTS_DUPLICATED)
+            log.error(
+                "two agents ship under one name; both are counted: give each its own name, and a "
+                "volume of its own",
+                extra={"agent": agent},
+            )
+        return duplicate
+
+    def GetPlan(  # noqa: N802  as above
+        self, request: GetPlanRequest, context: grpc.ServicerContext
+    ) -> Plan:
+        """References and rules of the entities asked for, or that nothing changed."""
+        self._access.require(context, request.agent)
+        self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
+        if len(request.entities) > MAX_ENTITIES:
+            context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"
+            )
+        try:
+            references: list[Reference] = []
+            alerters = []
+            for entity in sorted(set(request.entities)):
+                if has_control(entity):
+                    continue
+                found = map(self._store.references.read, self._store.references.records(entity))
+                references += [reference for reference in found if reference is not None]
+                alerters += self._store.alerts.rules(entity)
+            names_key = self._store.names_key
+        except StoreUnavailable as error:
+            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+        plan = plan_to_wire(references, alerters, names_key)
+        if plan.version == request.version:
+            plan = Plan(version=plan.version, unchanged=True)
+        plan.now_unix_nano = time.time_ns()
+        return plan
+
+    def PutReference(  # noqa: N802  as above
+        self, request: Any, context: grpc.ServicerContext
+    ) -> PutReferenceReply:
+        """Keep a version of a reference and make it the current one of its name."""
+        self._access.require(context)
+        try:
+            reference = with_digest(reference_from_wire(request))
+            check_reference(reference)
+        except (NilometerError, ValueError, ArithmeticError) as error:
+            _fail(context, grpc.StatusCode.INVALID_ARGUMENT, error)
+        except Exception as error:
+            log.exception("a reference could not be read")
+            _fail(context, grpc.StatusCode.INVALID_ARGUMENT, error)
+        try:
+            self._store.references.put(reference, self._clock.now_ns())
+        except StoreUnavailable as error:
+            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+        log.info(
+            "reference",
+            extra={
+                "entity": reference.entity,
+                "reference": reference.name,
+                "digest": reference.digest,
+            },
+        )
+        return PutReferenceReply(digest=reference.digest)
+
+
+def _check_sender(request: ShipRequest, context: grpc.ServicerContext) -> None:
+    why = ""
+    if not 0 < len(request.agent.encode()) <= MAX_NAME_BYTES or has_control(request.agent):
+        why = f"agent must be 1 to {MAX_NAME_BYTES} bytes without control characters"
+    elif len(request.epoch) != EPOCH_BYTES:
+        why = f"epoch must be {EPOCH_BYTES} bytes, not {len(request.epoch)}"
+    elif request.oldest_held > MAX_SEQUENCE:
+        why = "oldest_held is out of range"
+    elif len(request.rows) > MAX_ROWS:
+        why = f"{len(request.rows)} rows are more than {MAX_ROWS}"
+    if why:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+
+
+def _sequence(row: Row) -> int:
+    if not 1 <= row.sequence <= MAX_SEQUENCE:
+        raise Refused(f"sequence must be 1 to {MAX_SEQUENCE}")
+    return row.sequence
+
+
+def _content(row: Row) -> RowContent:
+    if row.ByteSize() > MAX_ROW_BYTES:
+        raise Refused(f"{row.ByteSize()} bytes are more than {MAX_ROW_BYTES}")
+    match row.WhichOneof("content"):
+        case "sample":
+            sample = sample_from_wire(row.sample)
+            check_sample(sample)
+            return SampleRow(
+                sample=sample, payload=row.sample.SerializeToString(deterministic=True)
+            )
+        case "evaluation":
+            evaluation = evaluation_from_wire(row.evaluation)
+            check_evaluation(evaluation)
+            if len(evaluation.evidence) > MAX_EVIDENCE_CHARACTERS:
+                raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
+            return evaluation
+        case _:
+            raise Refused("the row has no content that this collector knows")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
+
+
+def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, error: Exception) -> NoReturn:
+    context.abort(code, _reason(error))
+    raise AssertionError("abort raises")

@@ -1,0 +1,88 @@
+"""A stopwatch for the part of a request that is spent in our code."""
+
+import copy
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class _Wrapper(Protocol):
+    app: ASGIApp
+
+
+M = TypeVar("M", bound=_Wrapper)
+
+
+class Stopwatch:
+    """Time that one request spends in our code, in seconds.
+
+    It goes from the moment that a message, or the request itself, comes to us until it is passed on.
+    Each stretch is synchronous, so that requests of one loop do not meet in it.
+    """
+
+    __slots__ = ("_began", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def go(self) -> None:
+        """We begin."""
+        self._began = perf_counter()
+
+    def stop(self) -> None:
+        """Somebody else goes on."""
+        self.seconds += perf_counter() - self._began
+
+    def timed(self, middleware: M) -> M:
+        """*middleware* for one request, whose application stops the watch."""
+        its_own = copy.copy(middleware)
+        its_own.app = self._outside(middleware.app)
+        return its_own
+
+    def server(self, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """The server's side, which stops the watch while it is waited for."""
+        go, stop = self.go, self.stop
+
+        async def receive_stopped() -> Message:
+            stop()
+            try:
+                return await receive()
+            finally:
+                go()
+
+        def send_stopped(message: Message) -> Any:  # the server's own awaitable
+            stop()
+            try:
+                return send(message)
+            finally:
+                go()
+
+        return receive_stopped, send_stopped
+
+    def _outside(self, app: ASGIApp) -> ASGIApp:
+        go, stop = self.go, self.stop
+
+        async def app_stopped(scope: Scope, receive: Receive, send: Send) -> None:
+            async def receive_going() -> Message:
+                go()
+                try:
+                    return await receive()
+                finally:
+                    stop()
+
+            def send_going(message: Message) -> Any:
+                go()
+                try:
+                    return send(message)
+                finally:
+                    stop()
+
+            stop()
+            try:
+                await app(scope, receive_going, send_going)
+            finally:
+                go()
+
+        return app_stopped

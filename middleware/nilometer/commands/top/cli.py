@@ -1,0 +1,212 @@
+"""`nilometer top`: agents and entities, live."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nilometer.values.errors import ConfigError
+
+EXIT_NOBODY = 1
+ONCE_SECONDS = 8.0  # for two answers, when a table is printed once
+COLUMNS = 132  # of a table that goes to no terminal
+SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
+
+
+def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "top",
+        help="watch agents and entities, live",
+        description="Show requests, errors, latency, coverage, drops, queue, lag, alerts and drift "
+        "of agents, each second, in a terminal; h tells the keys. Where there is no terminal, "
+        "tables one after the other. Asks agents over their sockets and, where one is named, a "
+        "collector over HTTP; writes nothing.",
+    )
+    parser.add_argument(
+        "--agent",
+        action="append",
+        default=[],
+        metavar="SOCKET",
+        help="of an agent, or the directory that holds it; may be repeated; default: the one that "
+        "NILOMETER_AGENT or the agent's own settings name, else that of this user",
+    )
+    parser.add_argument("--collector", default="", metavar="URL", help="of its HTTP API")
+    parser.add_argument(
+        "--token-file", default="", metavar="FILE", help="with a token for the collector"
+    )
+    parser.add_argument(
+        "--tls-ca", default="", metavar="FILE", help="certificates for the collector's, PEM"
+    )
+    parser.add_argument(
+        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="default 1"
+    )
+    parser.add_argument(
+        "--over",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="that rates and percentiles are over; default 10",
+    )
+    parser.add_argument("--sort", choices=SORTS, default="requests", help="default requests")
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="show entities with this in their name"
+    )
+    parser.add_argument("--once", action="store_true", help="print one table, and end")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: an object a line, with --once just one"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 60.0:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0.1 to 60 seconds")
+    return value
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Before anything of gRPC wakes up: what C-core logs would be written over the picture.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from nilometer.commands.top.sources import CollectorSource, Sources, agent_address
+    from nilometer.commands.top.state import Sort, State
+
+    state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
+    tell = _Told()
+    agents = [agent_address(one) for one in arguments.agent]
+    if not agents:
+        here = _default_socket()
+        if not arguments.collector or os.path.exists(here):  # noqa: PTH110  never raises
+            agents = [agent_address(str(here))]
+    if arguments.collector:
+        collector = CollectorSource(
+            arguments.collector,
+            token_file=arguments.token_file,
+            ca=arguments.tls_ca,
+            seconds=arguments.interval,
+            windows=True,
+            told=tell,
+        )
+    else:
+        collector = None
+    if arguments.token_file and collector is None:
+        raise ConfigError("token_file: is for a collector, and none is named")
+    sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, tell)
+    sources.start()
+    try:
+        if arguments.once or arguments.json or not _drawable():
+            return _print(arguments, sources, state, tell)
+        return _live(sources, state, tell)
+    finally:
+        sources.stop()
+
+
+def _drawable() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in {"", "dumb", "unknown"}
+
+
+def _default_socket() -> Path:
+    """Of the agent that this environment means: in its own container, or beside it."""
+    from nilometer.handoff.settings import PREFIX, SOCKET_NAME, CaptureSettings
+    from nilometer.settings.settings import load
+
+    environment = os.environ
+    if f"{PREFIX}AGENT" not in environment:
+        if own := environment.get(f"{PREFIX}AGENT_SOCKET"):
+            return Path(own)
+        if home := environment.get(f"{PREFIX}AGENT_DIRECTORY"):
+            return Path(home) / SOCKET_NAME
+    settings = load(CaptureSettings, prefix=PREFIX, arguments={"entity": "top"})
+    return settings.socket_path
+
+
+class _Told:
+    """Passes on that there is something new, to whoever listens at the moment."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.listener: Any = None
+
+    def __call__(self) -> None:
+        self.event.set()
+        listener = self.listener
+        if listener is not None:
+            listener()
+
+
+def _print(arguments: argparse.Namespace, sources: Any, state: Any, tell: _Told) -> int:
+    """Tables or JSON, once or until somebody has enough."""
+    deadline = time.monotonic() + ONCE_SECONDS + arguments.interval
+    try:
+        # Rates are differences: it takes two answers to have one.
+        while sources.asked() < 2 and time.monotonic() < deadline:
+            tell.event.wait(0.2)
+            tell.event.clear()
+        while True:
+            picture = sources.picture(state.span)
+            _show(arguments, picture, state)
+            if arguments.once:
+                return 0 if picture.answered else EXIT_NOBODY
+            time.sleep(arguments.interval)
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # The reader has enough. What is still buffered must not be written at the end, either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _show(arguments: argparse.Namespace, picture: Any, state: Any) -> None:
+    from nilometer.commands.top.report import as_json
+    from nilometer.commands.top.text import to_ascii
+    from nilometer.commands.top.view import plain
+
+    if arguments.json:
+        told = as_json(picture, state.span, time.time_ns() / 1e9)
+        print(msgspec.json.encode(told).decode(), flush=True)  # which knows no NaN
+        return
+    columns = shutil.get_terminal_size((COLUMNS, 24)).columns
+    lines = plain(picture, state, columns)
+    if (sys.stdout.encoding or "").replace("-", "").lower() != "utf8":
+        lines = [to_ascii(line) for line in lines]
+    end = "" if arguments.once else "\n"
+    print("\n".join(lines) + end, flush=True)
+
+
+def _live(sources: Any, state: Any, tell: _Told) -> int:
+    """The view, until q or a signal."""
+    from nilometer.commands.top.screen import Screen
+    from nilometer.commands.top.view import frame, page
+
+    with Screen(os.environ, sys.stdout.encoding or "ascii") as screen:
+        tell.listener = screen.wake
+        picture = sources.picture(state.span)
+        shown_span = state.span
+        while not state.over and screen.ended is None:
+            # A key alone changes what is seen of the picture, and not the picture.
+            new = tell.event.is_set() or state.span != shown_span
+            if new and not state.paused:
+                tell.event.clear()
+                shown_span = state.span
+                picture = sources.picture(shown_span)
+            columns, lines = screen.size()
+            clock = time.strftime("%H:%M:%S")
+            screen.draw(frame(picture, state, columns, lines, clock))
+            for key in screen.wait(1.0):
+                rows = state.rows(picture.entities)
+                state.press(key, rows, page(picture, columns, lines))
+        tell.listener = None
+        ended = screen.ended
+    if ended is not None and ended != signal.SIGINT:
+        # As if it had not been handled: whoever sent it sees that it worked.
+        signal.signal(ended, signal.SIG_DFL)
+        os.kill(os.getpid(), ended)
+    return 0

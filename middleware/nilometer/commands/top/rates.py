@@ -1,0 +1,438 @@
+"""From readings of an agent to what happens per second, per entity and per agent.
+
+Everything an agent tells is cumulative since its start; what is shown are differences over a span. An
+agent that was started again counts from zero: its history begins anew, with its own start as the
+zero, so that no rate is ever negative and none mixes two processes. Percentiles are those of the
+difference of two histograms, which is exact.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from nilometer.export.series import Distribution
+from nilometer.profile import Coverage
+from nilometer.profile.coverage import Counts, added
+from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.wire.status import EntityState, Judged
+
+FAILED = frozenset(outcome.value for outcome in Outcome if outcome.failed)
+NO_OBSERVATION = UndecodableReason.NOT_INFERENCE.value
+MAX_READINGS = 2000
+TREND_STEPS = 40  # as many as the widest trend shows
+KEPT_SECONDS = 120.0  # of readings, at least: the longest span and the trend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What an agent told at one moment.
+
+    Attributes:
+        at: Monotonic seconds of ours, half-way between question and answer.
+        agent: Its name.
+        version: Of its package.
+        instance: Of its process; empty for agents that do not tell.
+        uptime: Seconds since its start.
+        counters: Monotonic since its start.
+        gauges: As of now.
+        workers: Connected.
+        collector: Address; empty when it has none.
+        collector_state: How the agent stands with it.
+        collector_reason: Why it is not ready.
+        duplicate: Whether another agent has its name.
+        entities: By name.
+        begins: Whether this is the start of the process, which nobody read.
+    """
+
+    at: float
+    agent: str = ""
+    version: str = ""
+    instance: bytes = b""
+    uptime: float = 0.0
+    counters: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, int] = field(default_factory=dict)
+    workers: int = 0
+    collector: str = ""
+    collector_state: str = ""
+    collector_reason: str = ""
+    duplicate: bool = False
+    entities: Mapping[str, EntityState] = field(default_factory=dict)
+    begins: bool = False
+
+    def follows(self, earlier: "Reading") -> bool:
+        """Whether both are of one process, so that their difference means something."""
+        if self.instance != earlier.instance or self.uptime < earlier.uptime:
+            return False
+        return all(self.counters.get(name, 0) >= old for name, old in earlier.counters.items())
+
+    def start(self) -> "Reading":
+        """The moment when the process began to count."""
+        return Reading(at=self.at - self.uptime, instance=self.instance, begins=True)
+
+
+class History:
+    """The readings of one agent's process, oldest first. One owner.
+
+    Args:
+        kept_seconds: How long readings are kept.
+    """
+
+    def __init__(self, kept_seconds: float = KEPT_SECONDS) -> None:
+        self._kept = kept_seconds
+        self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
+        self.restarts = 0  # seen from here
+
+    @property
+    def newest(self) -> Reading | None:
+        """The last reading."""
+        return self._readings[-1] if self._readings else None
+
+    def add(self, reading: Reading) -> None:
+        """One more; of another process, and it is the first."""
+        newest = self.newest
+        if newest is not None and not reading.follows(newest):
+            self._readings.clear()
+            self.restarts += 1
+        if not self._readings and reading.uptime <= self._kept:
+            self._readings.append(reading.start())
+        self._readings.append(reading)
+        while len(self._readings) > 2 and self._readings[1].at < reading.at - self._kept:
+            self._readings.popleft()
+
+    def over(self, span: float) -> tuple[Reading, Reading] | None:
+        """The newest reading and the oldest within *span* seconds before it; else the one before."""
+        newest = self.newest
+        first = None
+        for reading in self._readings:
+            if reading is not newest and (first is None or first.at < self._since(span)):
+                first = reading
+        if newest is None or first is None or newest.at <= first.at:
+            return None
+        return first, newest
+
+    def _since(self, span: float) -> float:
+        return self._readings[-1].at - span
+
+    def steps(self) -> Iterable[tuple[Reading, Reading]]:
+        """Neighbours that were read, oldest first."""
+        return pairwise(reading for reading in self._readings if not reading.begins)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentRow:
+    """One agent, now. Rates are per second; None is not known (yet).
+
+    Attributes:
+        address: Where it was asked.
+        name: What it calls itself; the address until it has answered.
+        up: Whether the last question was answered.
+        away_seconds: Since it last answered, while it does not.
+        reason: Why it does not answer.
+        restarts: That were seen from here.
+        uptime: Seconds.
+        observations: Observations that were committed.
+        dropped: Of them, lost before they came here.
+        queue_rows: Samples and evaluations that wait for the collector.
+        queue_growth: Rows a second; negative while it drains.
+        lag_seconds: Age of the oldest of them.
+        cpu: Of one core.
+        failures: Failed calls to the collector and failed exports.
+    """
+
+    address: str
+    name: str = ""
+    version: str = ""
+    up: bool = False
+    away_seconds: float | None = None
+    reason: str = ""
+    restarts: int = 0
+    uptime: float | None = None
+    workers: int | None = None
+    observations: float | None = None
+    dropped: float | None = None
+    commits: float | None = None
+    queue_rows: int | None = None
+    queue_growth: float | None = None
+    lag_seconds: float | None = None
+    uncommitted: int | None = None
+    buffer_bytes: int | None = None
+    buffer_cap: int | None = None
+    quarantined: int | None = None
+    durable: bool = True
+    cpu: float | None = None
+    resident_bytes: int | None = None
+    failures: float | None = None
+    collector: str = ""
+    collector_state: str = ""
+    collector_reason: str = ""
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityRow:
+    """One entity over all agents, now. Rates are per second; None is not known (yet).
+
+    Attributes:
+        name: Of the entity.
+        agents: Names of the agents that tell of it.
+        fresh: Whether one of them answers.
+        windowed: Whether the numbers are those of the collector's newest window.
+        requests: Requests.
+        total: Requests since the agents started.
+        error_ratio: Of the requests, those that failed on the side of the service.
+        p50: Seconds of latency; so is *p99*.
+        coverage: Of the observations of inference, those that were profiled or sampled out on
+            purpose.
+        dropped: Lost observations.
+        dropped_total: The same since the agents started, by reason.
+        undecodable: Observations of inference without columns.
+        undecodable_total: The same, by reason.
+        outcomes: Requests over the span, by outcome.
+        cpu_per_request: Seconds of the server's processor that observing one costs.
+        added_p99: Seconds it adds to a request.
+        share: Of the observations that are held.
+        judged: Newest verdicts of alerters.
+        breaches: Of them.
+        worst: The first of them.
+        drift: The largest distance from a reference, in thresholds; None where none was judged.
+        health: What the collector says; empty where it was not asked.
+        open_episodes: Of the collector.
+        trend: Requests a second between readings, the newest last.
+    """
+
+    name: str
+    agents: tuple[str, ...] = ()
+    fresh: bool = True
+    windowed: bool = False
+    requests: float | None = None
+    total: int = 0
+    error_ratio: float | None = None
+    p50: float | None = None
+    p99: float | None = None
+    coverage: float | None = None
+    dropped: float | None = None
+    dropped_total: Counts = field(default_factory=dict)
+    undecodable: float | None = None
+    undecodable_total: Counts = field(default_factory=dict)
+    outcomes: Counts = field(default_factory=dict)
+    cpu_per_request: float | None = None
+    added_p99: float | None = None
+    share: float | None = None
+    judged: int = 0
+    breaches: int = 0
+    worst: tuple[Judged, ...] = ()
+    drift: float | None = None
+    health: str = ""
+    open_episodes: int = 0
+    trend: tuple[float | None, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The collector's word where there is one, else what the agents' newest verdicts say."""
+        if self.health:
+            return self.health
+        if self.breaches:
+            return "BREACH"
+        return "OK" if self.judged else ""
+
+
+def agent_row(
+    address: str, history: History, span: float, now: float, reason: str = ""
+) -> AgentRow:
+    """One agent as of monotonic *now*; *reason* is why it did not answer last, empty if it did."""
+    newest = history.newest
+    if newest is None:
+        return AgentRow(address=address, name=address, reason=reason)
+    gauges = newest.gauges
+
+    def rate(*names: str) -> float | None:
+        both = history.over(span)
+        if both is None or reason:
+            return None
+        then, last = both
+        grown = sum(last.counters.get(name, 0) - then.counters.get(name, 0) for name in names)
+        return grown / (last.at - then.at)
+
+    def gauge_rate(name: str) -> float | None:
+        both = history.over(span)
+        if both is None or reason or name not in gauges:
+            return None
+        then, last = both
+        return (last.gauges[name] - then.gauges.get(name, 0)) / (last.at - then.at)
+
+    milliseconds = gauge_rate("cpu_milliseconds")
+    return AgentRow(
+        address=address,
+        name=newest.agent or address,
+        version=newest.version,
+        up=not reason,
+        away_seconds=now - newest.at if reason else None,
+        reason=reason,
+        restarts=history.restarts,
+        uptime=newest.uptime,
+        workers=newest.workers,
+        observations=rate("observations"),
+        dropped=rate("dropped"),
+        commits=rate("commits"),
+        queue_rows=gauges.get("rows_in_outbox"),
+        queue_growth=gauge_rate("rows_in_outbox"),
+        lag_seconds=gauges.get("lag_seconds"),
+        uncommitted=gauges.get("batches_uncommitted"),
+        buffer_bytes=gauges.get("buffer_bytes"),
+        buffer_cap=gauges.get("buffer_bytes_cap"),
+        quarantined=gauges.get("rows_in_quarantine"),
+        durable=bool(gauges.get("buffer_durable", 1)),
+        cpu=None if milliseconds is None else milliseconds / 1000,
+        resident_bytes=gauges.get("resident_bytes"),
+        failures=rate("ship_failures", "export_failures"),
+        collector=newest.collector,
+        collector_state=newest.collector_state,
+        collector_reason=newest.collector_reason,
+        duplicate=newest.duplicate,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one agent contributes to an entity.
+
+    Attributes:
+        agent: Name.
+        history: Its readings.
+        up: Whether it answers.
+    """
+
+    agent: str
+    history: History
+    up: bool
+
+
+def entity_rows(shares: Sequence[Share], span: float) -> list[EntityRow]:
+    """All entities that any agent has told of, by name."""
+    names: dict[str, list[Share]] = {}
+    for one in shares:
+        if one.history.newest is not None:
+            for name in one.history.newest.entities:
+                names.setdefault(name, []).append(one)
+    return [_entity_row(name, names[name], span) for name in sorted(names)]
+
+
+def _entity_row(name: str, shares: list[Share], span: float) -> EntityRow:
+    states = [one.history.newest.entities[name] for one in shares if one.history.newest]
+    worst = sorted(
+        (judged for state in states for judged in state.worst),
+        key=lambda judged: judged.severity,
+        reverse=True,
+    )
+    distances = [judged.severity[1] for judged in worst if judged.distance]
+    coverage = Coverage()
+    for state in states:
+        coverage = coverage.merge(state.coverage)
+    known = [state for state in states if state.cost_requests]
+    grown = [
+        _Grown.of(name, *both) for one in shares if one.up and (both := one.history.over(span))
+    ]
+    row = EntityRow(
+        name=name,
+        agents=tuple(one.agent for one in shares),
+        fresh=any(one.up for one in shares),
+        total=sum(sum(state.outcomes.values()) for state in states),
+        dropped_total=coverage.dropped,
+        undecodable_total=coverage.undecodable,
+        added_p99=max((state.added_p99_seconds for state in known), default=None) or None,
+        share=min((state.share for state in known), default=None),
+        judged=sum(state.judged for state in states),
+        breaches=sum(state.breaches for state in states),
+        worst=tuple(worst),
+        drift=max(distances, default=None),
+        trend=_trend(name, shares),
+    )
+    return _with_rates(row, grown) if grown else row
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """What came to an entity at one agent between two readings."""
+
+    seconds: float
+    outcomes: Counts
+    latency: ExponentialHistogram
+    profiled: int
+    sampled_out: int
+    dropped: int
+    undecodable: int
+    cpu_seconds: float
+    cost_requests: int
+
+    @classmethod
+    def of(cls, name: str, then: Reading, now: Reading) -> "_Grown":
+        new = now.entities.get(name) or EntityState(entity=name)
+        old = then.entities.get(name) or EntityState(entity=name)
+        before, after = old.coverage, new.coverage
+        latency = new.latency
+        if old.latency.count:
+            latency = Distribution(new.latency).since(Distribution(old.latency)).histogram
+        return cls(
+            now.at - then.at,
+            {
+                outcome: count - old.outcomes.get(outcome, 0)
+                for outcome, count in new.outcomes.items()
+                if count != old.outcomes.get(outcome, 0)
+            },
+            latency,
+            after.profiled - before.profiled,
+            after.sampled_out - before.sampled_out,
+            sum(after.dropped.values()) - sum(before.dropped.values()),
+            _undecodable(after) - _undecodable(before),
+            new.cpu_seconds - old.cpu_seconds,
+            new.cost_requests - old.cost_requests,
+        )
+
+
+def _undecodable(coverage: Coverage) -> int:
+    lost = coverage.undecodable
+    return sum(lost.values()) - lost.get(NO_OBSERVATION, 0)
+
+
+def _with_rates(row: EntityRow, grown: list[_Grown]) -> EntityRow:
+    outcomes: Counts = {}
+    for one in grown:
+        outcomes = added(outcomes, one.outcomes)
+    requests = sum(outcomes.values())
+    failed = sum(count for outcome, count in outcomes.items() if outcome in FAILED)
+    latency = ExponentialHistogram.merge_all(one.latency for one in grown)
+    covered = sum(one.profiled + one.sampled_out for one in grown)
+    seen = covered + sum(one.dropped + one.undecodable for one in grown)
+    spent_on = sum(one.cost_requests for one in grown)
+    cpu = sum(one.cpu_seconds for one in grown)
+    return replace(
+        row,
+        requests=sum(sum(one.outcomes.values()) / one.seconds for one in grown),
+        outcomes=outcomes,
+        error_ratio=failed / requests if requests else None,
+        p50=latency.quantile(0.5),
+        p99=latency.quantile(0.99),
+        coverage=covered / seen if seen else None,
+        dropped=sum(one.dropped / one.seconds for one in grown),
+        undecodable=sum(one.undecodable / one.seconds for one in grown),
+        cpu_per_request=cpu / spent_on if spent_on else None,
+    )
+
+
+def _trend(name: str, shares: list[Share]) -> tuple[float | None, ...]:
+    """The sum over agents that answer, step by step from the newest back."""
+    total: list[float] = []
+    for one in shares:
+        if not one.up:
+            continue
+        steps = list(one.history.steps())[-TREND_STEPS:]
+        for position, (then, now) in enumerate(reversed(steps)):
+            old, new = then.entities.get(name), now.entities.get(name)
+            grown = sum(new.outcomes.values()) if new else 0
+            grown -= sum(old.outcomes.values()) if old else 0
+            if position == len(total):
+                total.append(0.0)
+            total[position] += grown / max(now.at - then.at, 1e-3)
+    return tuple(reversed(total))

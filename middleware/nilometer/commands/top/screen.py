@@ -1,0 +1,332 @@
+"""The terminal: its modes, its signals, its keys, and leaving it as it was found.
+
+Plain ECMA-48: what every terminal of the last thirty years knows, and nothing that must be looked
+up. Whatever happens inside `Screen` - an error, a signal - the modes are put back first. What others
+write to stderr meanwhile is held and comes out afterwards.
+
+Source: ECMA-48, "Control functions for coded character sets"; xterm, "Control sequences".
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import struct
+import sys
+import tempfile
+import termios
+import threading
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any, Self
+
+from nilometer.commands.top.text import to_ascii, width
+from nilometer.commands.top.view import Line, Style
+
+# Alternate screen, cursor hidden, no wrapping at the margin; and back, in the reverse order.
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
+LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
+# Drawn at once where the terminal knows how; others ignore it.
+BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
+ESCAPE_SECONDS = 0.05  # after which an escape is a key, and not the start of one
+FALLBACK = (80, 24)
+
+_COLOURED = {
+    Style.PLAIN: "",
+    Style.BOLD: "\x1b[1m",
+    Style.DIM: "\x1b[2m",
+    Style.BAD: "\x1b[1;31m",
+    Style.WARNING: "\x1b[35m",  # not yellow: it cannot be read on white
+    Style.GOOD: "\x1b[32m",
+    Style.HEAD: "\x1b[7m",
+    Style.SELECTED: "\x1b[1;7m",
+}
+_UNCOLOURED = {**_COLOURED, Style.BAD: "\x1b[1m", Style.WARNING: "\x1b[1m", Style.GOOD: ""}
+
+_SEQUENCES = {
+    **dict.fromkeys((b"\x1b[A", b"\x1bOA"), "up"),
+    **dict.fromkeys((b"\x1b[B", b"\x1bOB"), "down"),
+    **dict.fromkeys((b"\x1b[C", b"\x1bOC"), "right"),
+    **dict.fromkeys((b"\x1b[D", b"\x1bOD"), "left"),
+    **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~", b"\x1b[7~"), "home"),
+    **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~", b"\x1b[8~"), "end"),
+    b"\x1b[5~": "page_up",
+    b"\x1b[6~": "page_down",
+    **dict.fromkeys((b"\x1bOP", b"\x1b[11~"), "f1"),
+}
+_CONTROLS = {
+    0x0A: "enter",
+    0x0D: "enter",
+    0x08: "backspace",
+    0x7F: "backspace",
+    0x15: "clear",
+    0x0C: "redraw",
+    0x02: "page_up",
+    0x06: "page_down",
+}
+_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8, by the first byte
+_LONGEST_SEQUENCE = 16  # what goes on for longer is no key
+
+# Those that end the view, and what stops and goes on.
+_HANDLED = (
+    signal.SIGWINCH,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGTSTP,
+)
+
+
+class Keys:
+    """Bytes of a keyboard to names of keys; a sequence may come in pieces."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a key has begun and not ended."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[str]:
+        """The keys that are whole with *data*."""
+        self._held += data
+        keys = []
+        while self._held:
+            taken, key = self._first()
+            if not taken:
+                break
+            self._held = self._held[taken:]
+            if key:
+                keys.append(key)
+        return keys
+
+    def flush(self) -> list[str]:
+        """Nothing came for a while: an escape that waits was the key itself."""
+        held, self._held = self._held, b""
+        return ["esc"] if held.startswith(b"\x1b") else []
+
+    def _first(self) -> tuple[int, str]:
+        """Bytes of the first key, 0 where it is not whole, and its name, empty for none of ours."""
+        held = self._held
+        if held[0] == 0x1B:
+            return self._sequence()
+        if held[0] < 0x20 or held[0] == 0x7F:
+            return 1, _CONTROLS.get(held[0], "")
+        size = next((more for more, end in _LENGTHS if held[0] < end), 1)
+        if any(byte & 0xC0 != 0x80 for byte in held[1:size]):
+            return 1, ""
+        if len(held) < size:
+            return 0, ""
+        try:
+            return size, held[:size].decode()
+        except UnicodeDecodeError:
+            return 1, ""
+
+    def _sequence(self) -> tuple[int, str]:
+        held = self._held
+        if len(held) == 1:
+            return 0, ""
+        if held[1] not in b"[O":
+            return 1, "esc"  # escape, and then another key
+        for at in range(2, min(len(held), _LONGEST_SEQUENCE)):
+            if 0x40 <= held[at] <= 0x7E:
+                return at + 1, _SEQUENCES.get(held[: at + 1], "")
+        return (1, "esc") if len(held) >= _LONGEST_SEQUENCE else (0, "")
+
+
+class Screen:
+    """A terminal that is ours from `with` to its end. The main thread owns it.
+
+    Args:
+        environment: Where ``NO_COLOR`` is looked for.
+        encoding: Of the terminal.
+
+    Attributes:
+        ended: The signal that asks to leave, or None.
+    """
+
+    def __init__(self, environment: Mapping[str, str], encoding: str) -> None:
+        self._out = sys.__stdout__.fileno() if sys.__stdout__ is not None else 1
+        stdin = sys.__stdin__
+        self._in = stdin.fileno() if stdin is not None and stdin.isatty() else None
+        self._styles = _UNCOLOURED if environment.get("NO_COLOR") else _COLOURED
+        self._ascii = encoding.replace("-", "").lower() != "utf8"
+        self._before: Sequence[str] | None = None
+        self._keys = Keys()
+        self._signals: list[int] = []
+        self._kept: dict[int, Any] = {}
+        self._modes: list[Any] | None = None
+        self._stderr: tuple[int, Any] | None = None
+        self._woken, self._wake = os.pipe()
+        self._wake_lock = threading.Lock()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)
+        self._old_wake = -1
+        self.ended: int | None = None
+
+    def __enter__(self) -> Self:
+        self._hold_stderr()
+        try:
+            for number in _HANDLED:
+                self._kept[number] = signal.signal(number, self._note)
+            self._old_wake = signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+            self._take()
+        except BaseException:
+            self._restore()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def wake(self) -> None:
+        """Let `wait` return. Any thread may call, also after the end."""
+        with self._wake_lock, contextlib.suppress(OSError):
+            if self._wake >= 0:
+                os.write(self._wake, b"\0")
+
+    def size(self) -> tuple[int, int]:
+        """Columns and lines, as of now."""
+        try:
+            packed = fcntl.ioctl(self._out, termios.TIOCGWINSZ, b"\0" * 8)
+            lines, columns = struct.unpack("HHHH", packed)[:2]
+        except OSError:
+            return FALLBACK
+        return (columns, lines) if columns and lines else FALLBACK
+
+    def wait(self, timeout: float) -> list[str]:
+        """The keys that were pressed, after *timeout* seconds at most.
+
+        None of them when there was another reason to look: time, a signal, `wake`.
+        """
+        watched = [self._woken] if self._in is None else [self._woken, self._in]
+        limit = min(timeout, ESCAPE_SECONDS) if self._keys.waiting else timeout
+        ready, _, _ = select.select(watched, [], [], max(limit, 0.0))
+        if self._woken in ready:
+            with contextlib.suppress(OSError):
+                os.read(self._woken, 4096)
+        keys: list[str] = []
+        if self._in is not None and self._in in ready:
+            try:
+                data = os.read(self._in, 4096)
+            except OSError:
+                data = b""
+            if not data:  # the terminal is gone
+                self._in, self.ended = None, self.ended or signal.SIGHUP
+            keys = self._keys.feed(data)
+        elif self._keys.waiting and not ready:
+            keys = self._keys.flush()
+        self._heed()
+        if "redraw" in keys:
+            self._before = None
+        return keys
+
+    def draw(self, frame: Sequence[Line]) -> None:
+        """Show *frame*, made for `size`; only lines that changed are sent."""
+        lines = [self._encoded(line) for line in frame]
+        changed = []
+        if self._before is None:
+            changed.append("\x1b[0m\x1b[2J")
+        for at, line in enumerate(lines):
+            if self._before is None or at >= len(self._before) or self._before[at] != line:
+                # Erased first: after a full line the cursor stands on its last character.
+                changed.append(f"\x1b[{at + 1};1H\x1b[0m\x1b[K{line}")
+        self._before = lines
+        if changed:
+            self._send(BEGIN + "".join(changed) + "\x1b[0m" + END)
+
+    def _encoded(self, line: Line) -> str:
+        parts = []
+        column = 1
+        for text, style in line:
+            shown = to_ascii(text) if self._ascii else text
+            look = self._styles[style]
+            column += width(text)
+            # Terminals differ on how wide some characters are: the next piece says where it stands.
+            place = "" if text.isascii() else f"\x1b[{column}G"
+            parts.append(look + shown + ("\x1b[0m" if look else "") + place)
+        return "".join(parts)
+
+    def _send(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        while data:
+            try:
+                data = data[os.write(self._out, data) :]
+            except BlockingIOError:
+                select.select([], [self._out], [], 1.0)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self._signals.append(number)
+
+    def _heed(self) -> None:
+        """Do what signals ask for."""
+        while self._signals:
+            number = self._signals.pop(0)
+            if number == signal.SIGTSTP:
+                self._sleep()
+            elif number == signal.SIGWINCH:
+                # Even to the size it had: what was cut off in between is gone.
+                self._before = None
+            else:
+                self.ended = self.ended or number
+
+    def _sleep(self) -> None:
+        """Ctrl-Z: give the terminal back, stop, and take it again when the shell says so."""
+        self._give_back()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._note)
+        self._take()
+
+    def _take(self) -> None:
+        if self._in is not None:
+            self._modes = termios.tcgetattr(self._in)
+            ours = termios.tcgetattr(self._in)
+            ours[3] &= ~(termios.ECHO | termios.ICANON)  # keys at once; Ctrl-C and Ctrl-Z as ever
+            ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(self._in, termios.TCSADRAIN, ours)
+        self._before = None
+        self._send(ENTER)
+
+    def _give_back(self) -> None:
+        # The terminal may be gone: then there is nobody to give it back to.
+        with contextlib.suppress(OSError):
+            self._send(LEAVE)
+        if self._in is not None and self._modes is not None:
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcsetattr(self._in, termios.TCSADRAIN, self._modes)
+
+    def _restore(self) -> None:
+        try:
+            self._give_back()
+        finally:
+            signal.set_wakeup_fd(self._old_wake)
+            for number, handler in self._kept.items():
+                signal.signal(number, handler)
+            self._tell_stderr()
+            with self._wake_lock:
+                os.close(self._woken)
+                os.close(self._wake)
+                self._wake = -1
+
+    def _hold_stderr(self) -> None:
+        """What would be written over the picture waits in a file."""
+        if os.isatty(2):
+            held = tempfile.TemporaryFile()  # noqa: SIM115  closed where it is told
+            self._stderr = os.dup(2), held
+            os.dup2(held.fileno(), 2)
+
+    def _tell_stderr(self) -> None:
+        if self._stderr is None:
+            return
+        (saved, held), self._stderr = self._stderr, None
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        with held, contextlib.suppress(OSError):
+            held.seek(0)
+            os.write(2, held.read(1 << 16))

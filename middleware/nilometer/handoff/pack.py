@@ -1,0 +1,287 @@
+"""From what a request left behind to the bytes that travel: only what a setting or a decoder needs.
+
+It is done on the path, because bytes are cheaper than what they are made of: the queue holds one
+object a request, which the garbage collector never visits, and the thread behind it has nothing left
+to do but to join them. Of the headers the content's type and encoding, the ids and what the settings
+name are picked here; no other header, and no query parameter that is not named, goes further.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from nilometer.handoff.noted import Noted, encoded, valid_labels
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.profiling.observation import pack
+from nilometer.values.reasons import DropReason
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+Body: TypeAlias = bytes | bytearray | None  # one chunk, several, or over the cap
+Fields: TypeAlias = tuple[Any, ...]  # in the order of nilometer.profiling.observation.Observation
+
+MAX_TEXTS = 1024  # decoded header values that are remembered
+MAX_ID = 256  # characters of an id that came from outside
+CALL = "CALL"  # stands where HTTP has its method
+
+_TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
+
+
+class Streamed(NamedTuple):
+    """What an answer in several chunks leaves behind.
+
+    Attributes:
+        chunks: Body messages with bytes.
+        gaps: Little-endian float32 seconds between them.
+        end: A value of `nilometer.values.reasons.StreamEnd`.
+    """
+
+    chunks: int
+    gaps: bytes
+    end: str
+
+
+class Rest(NamedTuple):
+    """What an observation has that is not one plain body in each direction.
+
+    Attributes:
+        request_size: Bytes.
+        response_size: Bytes.
+        first_byte: Seconds to the first byte of the answer's body; 0 when there was none.
+        streamed: Of an answer in several chunks, else None.
+        noted: What the model handed over by `nilometer.log` and `label`, else None.
+        query: The query string, where a setting names parameters, else None.
+        share: Of the observations that are held, as it was when this one began; negative where this
+            one is left out, and travels to be counted.
+    """
+
+    request_size: int
+    response_size: int
+    first_byte: float
+    streamed: Streamed | None
+    noted: Noted | None
+    query: bytes | None
+    share: float = 1.0
+
+
+class Packer:
+    """Makes the bytes of an observation. Any thread may use it."""
+
+    def __init__(self, settings: CaptureSettings) -> None:
+        self._event_time = _name(settings.event_time_header)
+        ids = (settings.prediction_id_header, settings.return_prediction_id)
+        self._ids = (*(_name(one) for one in ids if one), b"ce-id", b"x-request-id")
+        returned = _name(settings.return_prediction_id)
+        self._returned = (*((returned,) if returned else ()), b"ce-id", b"x-request-id")
+        self._parent = _name(settings.parent_header)
+        self._labels = {_name(header): label for label, header in settings.label_headers.items()}
+        self._query = frozenset(settings.query_parameters)
+        self._texts = _Texts()
+        self._values_only = settings.capture == "values"
+        asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
+        self._of_requests = frozenset({_TYPE, _ENCODING, *asked})
+        self._of_responses = frozenset({_TYPE, _ENCODING, *self._returned})
+
+    def pack(  # noqa: C901, PLR0912  of the path of every request: see NilometerMiddleware
+        self,
+        arrival_ns: int,
+        latency: float,
+        status: int,
+        outcome: str,
+        method: str,
+        path: str,
+        request_headers: Headers,
+        response_headers: Headers,
+        request: Body,
+        response: Body,
+        in_flight: int,
+        rest: Rest | None,
+    ) -> bytes:
+        """One MessagePack array.
+
+        Args:
+            arrival_ns: Unix nanoseconds.
+            latency: Seconds until the answer was passed on, or the end without one.
+            status: HTTP status; 0 without an answer.
+            outcome: A value of `nilometer.values.reasons.Outcome`.
+            method: HTTP method.
+            path: Without the query string.
+            request_headers: As the server gave them: names in lower case.
+            response_headers: As the application sent them.
+            request: None when it was over the cap.
+            response: None when it was over the cap.
+            in_flight: Requests of this process in flight when this one began, itself included.
+            rest: Of what was not one plain body in each direction; None says that sizes are those
+                of the bodies, and that the answer came at once.
+        """
+        texts, wanted = self._texts, self._of_requests
+        request_type = request_encoding = response_type = response_encoding = ""
+        asked = returned = None
+        for name, value in request_headers:
+            if name in wanted:
+                if name == _TYPE:
+                    request_type = texts[value]
+                elif name == _ENCODING:
+                    request_encoding = texts[value]
+                elif asked is None:
+                    asked = {name: value}
+                else:
+                    asked[name] = value
+        wanted = self._of_responses
+        for name, value in response_headers:
+            if name in wanted:
+                if name == _TYPE:
+                    response_type = texts[value]
+                elif name == _ENCODING:
+                    response_encoding = texts[value]
+                elif returned is None:
+                    returned = {name: value}
+                else:
+                    returned[name] = value
+        if not response_type and response_headers:
+            # Some applications write header names in capitals.
+            lower = {name.lower(): value for name, value in response_headers}
+            response_type = texts[lower.get(_TYPE, b"")]
+            response_encoding = texts[lower.get(_ENCODING, b"")]
+            returned = {name: lower[name] for name in self._returned if name in lower}
+        if rest is None and asked is None and not returned:
+            first_byte, chunks = (latency, 1) if response else (0.0, 0)
+            return pack(
+                (
+                    arrival_ns, latency, status, outcome, method, path,
+                    len(request), len(response),  # type: ignore[arg-type]  # they are there
+                    request_type, request_encoding, response_type, response_encoding,
+                    request, response, "", in_flight, first_byte, chunks,
+                )
+            )  # fmt: skip
+        if rest is None:
+            rest = Rest(
+                len(request or b""), len(response or b""), latency if response else 0.0,
+                None, None, None,
+            )  # fmt: skip
+        event_time, more = self._more(asked or {}, returned or {}, rest)
+        chunks = rest.streamed.chunks if rest.streamed is not None else int(rest.first_byte > 0)
+        return pack(
+            (
+                arrival_ns, latency, status, outcome, method, path,
+                rest.request_size, rest.response_size,
+                request_type, request_encoding, response_type, response_encoding,
+                request, response, event_time, in_flight, rest.first_byte, chunks, *more,
+            )
+        )  # fmt: skip
+
+    def _more(
+        self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
+    ) -> tuple[str, Fields]:
+        """The event time, and the fields that most observations do not have."""
+        gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
+        event_time = identity = trace_parent = parent = ""
+        if request or response:
+            trace = request.get(_TRACE, b"")[:MAX_ID]
+            event_time = request.get(self._event_time, b"").decode("latin-1")
+            identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
+            trace_parent = trace.decode("latin-1")
+            parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
+        noted, query, share = rest.noted, rest.query, rest.share
+        labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
+        values = b""
+        if noted is not None:
+            labels = {**labels, **noted.labels} if labels else noted.labels
+            if noted.values and share > 0:
+                values = encoded(noted.values)
+        return event_time, (
+            *(gaps, end, identity, trace_parent, parent, labels, values),
+            self._named(query) if query else "",
+            *self._share(share),
+        )
+
+    def pack_call(
+        self,
+        arrival_ns: int,
+        latency: float,
+        outcome: str,
+        function: str,
+        in_flight: int,
+        values: dict[str, Any],
+        labels: Mapping[str, str],
+        share: float,
+    ) -> bytes:
+        """What `pack` makes, of a call of a function.
+
+        Args:
+            arrival_ns: Unix nanoseconds.
+            latency: Seconds.
+            outcome: A value of `nilometer.values.reasons.Outcome`.
+            function: Its qualified name.
+            in_flight: Calls of this process under way when this one began, itself included.
+            values: Inputs and outputs by name.
+            labels: That the model added.
+            share: See `Rest`.
+        """
+        return pack(
+            (
+                arrival_ns, latency, 0, outcome, CALL, function, 0, 0, "", "", "", "", None, None,
+                "", in_flight, 0.0, 0, b"", "", "", "", "", labels,
+                encoded(values) if share > 0 else b"", "", abs(share), share < 0, True,
+            )
+        )  # fmt: skip
+
+    def _share(self, share: float) -> Fields:
+        if self._values_only:
+            return (abs(share), share < 0, True)
+        return () if share == 1.0 else (abs(share), share < 0)
+
+    def _id(
+        self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], trace_parent: bytes
+    ) -> bytes:
+        """The request's id, else the one that the answer carries, else the trace's."""
+        for headers, names in ((request, self._ids), (response, self._returned)):
+            for name in names:
+                if headers.get(name):
+                    return headers[name]
+        parts = trace_parent.split(b"-")
+        return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else b""
+
+    def _labels_of(self, request: Mapping[bytes, bytes]) -> dict[str, str]:
+        return valid_labels(
+            {
+                label: request[header].decode("latin-1")
+                for header, label in self._labels.items()
+                if header in request
+            }
+        )
+
+    def _named(self, query: bytes) -> str:
+        """The named parameters, as they came."""
+        text = query.decode("latin-1")
+        if "*" in self._query:
+            return text
+        return "&".join(pair for pair in text.split("&") if pair.partition("=")[0] in self._query)
+
+
+class _Texts(dict[bytes, str]):
+    """Header values as text, remembered: the same few come again and again."""
+
+    def __missing__(self, value: bytes) -> str:
+        text = value.decode("latin-1")
+        if len(self) < MAX_TEXTS:
+            self[value] = text
+        return text
+
+
+def batch_of(packed: Sequence[bytes]) -> bytes:
+    """Observations as one MessagePack array of at most 65,535."""
+    count = len(packed)
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    return head + b"".join(packed)
+
+
+def with_spoilt(dropped: Mapping[DropReason, int], spoilt: int) -> dict[str, int]:
+    """Lost observations by the name of their reason."""
+    counts = {reason.value: count for reason, count in dropped.items()}
+    if spoilt:
+        reason = DropReason.INTERNAL_ERROR.value
+        counts[reason] = counts.get(reason, 0) + spoilt
+    return counts
+
+
+def _name(header: str) -> bytes:
+    return header.lower().encode("latin-1", "replace")

@@ -1,0 +1,239 @@
+"""Redaction before anything is handed on: fields by name, text by pattern.
+
+A body whose parts cannot be told apart - compressed, binary, or not what it says - is withheld whole
+where a rule asks for redaction: a rule that cannot be applied must not let anything through. Its
+content type is then `WITHHELD`, so that it counts as undecodable.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from nilometer.values.errors import ConfigError
+
+log = logging.getLogger("nilometer.capture")
+
+REDACTED = "[redacted]"
+WITHHELD = "application/vnd.nilometer.withheld"
+MAX_DEPTH = 64
+LEAST_DIGITS = 10**6  # a shorter whole number names nobody
+
+# Kinds that have a name. Borders keep them from biting into longer words and numbers.
+KINDS: Mapping[str, str] = {
+    "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "card": r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])",
+    "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
+    "phone": r"(?<![\w.])(?:\+|00)\d{1,3}(?:[ ()./-]{0,2}\d){6,13}(?![\w.])",
+    "ssn": r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])",
+    "ip": r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])",
+    "token": r"\b(?:eyJ[\w-]+\.[\w-]+\.[\w-]+|(?:sk|pk|ghp|xox[a-z])[-_][\w-]{16,})",
+}
+
+Pattern: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+
+def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
+    """The rules of `redact_values`, ready to be used.
+
+    Raises:
+        ConfigError: If a rule is neither a kind nor a regular expression.
+    """
+    patterns: list[Pattern] = []
+    for rule in rules:
+        try:
+            expression = re.compile(KINDS.get(rule, rule))
+        except re.error as error:
+            raise ConfigError(
+                f"redact_values = {rule!r}: must be one of {', '.join(KINDS)}, or a regular "
+                f"expression: {error}"
+            ) from error
+        patterns.append((expression, _card if rule == "card" else _always))
+    return tuple(patterns)
+
+
+class Redaction:
+    """Rules, applied to the observations that travel.
+
+    Args:
+        fields: Patterns of names: of a field's own name, of its dotted path, or of either with
+            ``input.`` or ``output.`` before it.
+        values: See `value_patterns`.
+    """
+
+    def __init__(self, fields: tuple[str, ...], values: tuple[Pattern, ...]) -> None:
+        self._fields = fields
+        self._values = values
+
+    @classmethod
+    def of(cls, fields: Sequence[str], values: Sequence[str]) -> "Redaction | None":
+        """The rules, or None where there are none."""
+        return cls(tuple(fields), value_patterns(values)) if fields or values else None
+
+    def redacted_all(self, packed: Sequence[bytes]) -> list[bytes]:
+        """Observations as the rules want them; one to which they cannot be applied is left out."""
+        kept = []
+        for one in packed:
+            try:
+                kept.append(msgspec.msgpack.encode(self.redacted(msgspec.msgpack.decode(one))))
+            except Exception as error:  # what cannot be redacted must not be handed on
+                log.warning("observation not redacted", extra={"reason": repr(error)})
+        return kept
+
+    def redacted(self, array: Sequence[Any]) -> list[Any]:
+        """*array*, in the order of `Observation`, as the rules want it."""
+        fields = list(array)
+        fields[5] = self._text(fields[5])
+        fields[8], fields[9], fields[12] = self._body(fields[12], fields[8], fields[9], "input.")
+        fields[10], fields[11], fields[13] = self._body(
+            fields[13], fields[10], fields[11], "output."
+        )
+        if len(fields) > 25:
+            fields[20] = self._text(fields[20])
+            fields[23] = {
+                key: self._text(value)
+                for key, value in fields[23].items()
+                if not self._names(key, key, "")
+            }
+            if fields[24]:
+                values = msgspec.msgpack.decode(fields[24])
+                fields[24] = msgspec.msgpack.encode(self._value(values, "", "", 0))
+            fields[25] = self._pairs(fields[25], "")
+        return fields
+
+    def _body(
+        self, body: bytes | None, declared: str, encoding: str, role: str
+    ) -> tuple[str, str, bytes | None]:
+        """Content type, content encoding and body."""
+        if not body:
+            return declared, encoding, body
+        media = declared.partition(";")[0].strip().lower()
+        if encoding.strip().lower() in {"", "identity"}:
+            try:
+                return declared, encoding, self._decoded_body(body, media, role)
+            except (ValueError, RecursionError):
+                pass  # cannot be told apart
+        return WITHHELD, "", b""
+
+    def _decoded_body(self, body: bytes, media: str, role: str) -> bytes:
+        text = body.decode("utf-8")  # a ValueError where it is binary
+        if media == "application/x-www-form-urlencoded":
+            return self._pairs(text, role).encode()
+        if media in {"application/x-ndjson", "application/jsonl", "application/json-lines"}:
+            lines = [self._json(line, role) if line.strip() else line for line in text.split("\n")]
+            return "\n".join(lines).encode()
+        if media == "text/event-stream":
+            return "\n".join(self._event_line(line, role) for line in text.split("\n")).encode()
+        try:
+            return self._json(text, role).encode()
+        except ValueError:
+            if self._fields or media.endswith("json"):
+                raise
+        return self._text(text).encode()
+
+    def _event_line(self, line: str, role: str) -> str:
+        name, separator, data = line.partition(":")
+        if name == "data" and data.strip().startswith(("{", "[")) and data.strip() != "[DONE]":
+            return f"data: {self._json(data, role)}"
+        if self._fields and name == "data" and data.strip() != "[DONE]":
+            raise ValueError("an event without fields")
+        return self._text(line) if separator else line
+
+    def _json(self, text: str, role: str) -> str:
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            value = json.loads(text)  # NaN and Infinity
+        return json.dumps(self._value(value, "", role, 0), ensure_ascii=False)
+
+    def _value(self, value: Any, path: str, role: str, depth: int) -> Any:
+        """*value* without the fields that are named, and its text redacted."""
+        if depth > MAX_DEPTH:
+            raise ValueError("too deep")
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list):
+            return [
+                self._value(one, path, role, depth + 1)
+                for one in value
+                if not (isinstance(one, dict) and self._is_named_tensor(one, role))
+            ]
+        if isinstance(value, dict):
+            value = self._without_columns(value, role)
+            return {
+                key: self._value(one, f"{path}.{key}" if path else key, role, depth + 1)
+                for key, one in value.items()
+                if not self._names(key, f"{path}.{key}" if path else key, role)
+            }
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LEAST_DIGITS:
+            return value if self._text(str(value)) == str(value) else REDACTED
+        return value
+
+    def _is_named_tensor(self, value: dict[str, Any], role: str) -> bool:
+        """Whether *value* is a tensor of the Open Inference Protocol that a rule names."""
+        name = value.get("name")
+        return isinstance(name, str) and "data" in value and self._names(name, name, role)
+
+    def _without_columns(self, value: dict[str, Any], role: str) -> dict[str, Any]:
+        """*value*, a table in pandas' ``split`` form, without the columns that are named."""
+        columns, data = value.get("columns"), value.get("data")
+        if not isinstance(columns, list) or not isinstance(data, list):
+            return value
+        kept = [
+            index
+            for index, name in enumerate(columns)
+            if not self._names(str(name), str(name), role)
+        ]
+        if len(kept) == len(columns):
+            return value
+        rows = [
+            [row[index] for index in kept if index < len(row)]
+            for row in data
+            if isinstance(row, list)
+        ]
+        return {**value, "columns": [columns[index] for index in kept], "data": rows}
+
+    def _names(self, name: str, path: str, role: str) -> bool:
+        return any(
+            fnmatchcase(name, pattern)
+            or fnmatchcase(path, pattern)
+            or (
+                role != ""
+                and (fnmatchcase(role + path, pattern) or fnmatchcase(role + name, pattern))
+            )
+            for pattern in self._fields
+        )
+
+    def _pairs(self, text: str, role: str) -> str:
+        """A form or query without the fields that are named."""
+        kept = []
+        for pair in text.split("&"):
+            name, separator, value = pair.partition("=")
+            name = unquote_plus(name)
+            if not self._names(name, name, role):
+                plain = unquote_plus(value)
+                clean = self._text(plain)
+                kept.append(pair if clean == plain else f"{name}{separator}{clean}")
+        return "&".join(kept)
+
+    def _text(self, text: str) -> str:
+        for expression, replace in self._values:
+            text = expression.sub(replace, text)
+        return text
+
+
+def _always(match: re.Match[str]) -> str:
+    del match
+    return REDACTED
+
+
+def _card(match: re.Match[str]) -> str:
+    """A number whose check digit is that of a card (Luhn)."""
+    digits = [int(digit) for digit in match[0] if digit.isdigit()]
+    doubled = [sum(divmod(digit * 2, 10)) for digit in digits[-2::-2]]
+    return REDACTED if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 else match[0]

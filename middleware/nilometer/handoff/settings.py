@@ -1,0 +1,155 @@
+"""What the middleware can be told."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, field
+
+from nilometer.handoff.redact import value_patterns
+from nilometer.settings.settings import Settings
+from nilometer.values.entity import entity_name
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
+
+PREFIX = "NILOMETER_"
+SOCKET_NAME = "agent.sock"
+MAX_SOCKET_PATH = 100  # bytes; the kernel takes 107
+AUTO = "auto"
+
+Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
+
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+PROBES = (
+    *("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico"),
+    *("/health", "/ping"),  # LitServe, vLLM, MLflow; TorchServe
+    *("/v2/health/live", "/v2/health/ready"),  # Open Inference Protocol
+)
+
+
+class CaptureSettings(Settings, frozen=True, kw_only=True):
+    """How a model server is observed.
+
+    Attributes:
+        entity: Name of the monitored entity.
+        labels: Where it runs: version, region ...; on every sample.
+        agent: ``auto`` finds the agent of this user's directory and starts one where none
+            answers; ``unix:/path`` is an agent that somebody else starts.
+        profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
+            leave the process.
+        directory: Of the socket and, for an agent started from here, its data.
+        max_body_bytes: Cap for each body; over it only sizes are kept.
+        max_queue_bytes: Cap for what waits for the background thread.
+        max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
+        flush_seconds: Longest wait of an observation before it is handed on.
+        shutdown_seconds: Longest time the end of the process may wait for the agent.
+        stall_seconds: Silence after which a stream that broke off counts as stalled.
+        max_cpu_percent: Most processor time that observing may take in a process, in per cent of one
+            core; above it bodies of a share of the observations are left out. 0: no limit.
+        max_p99_us: Most microseconds that we may add to a request, at the 99th percentile, on its
+            own path; 0: no limit.
+        capture: ``bodies``, or ``values``: no body is kept, only what `nilometer.log` and `observe` are
+            given; requests are counted all the same.
+        exclude: Paths that are not observed, such as probes.
+        event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
+        event_time_field: Input field that holds it.
+        prediction_id_header: Request header that holds the prediction id; without it, or where it is
+            empty, ``ce-id``, ``x-request-id`` and the trace id are taken, in this order.
+        return_prediction_id: Response header in which the prediction id is returned, made where the
+            request has none; empty adds no header.
+        parent_header: Request header that names the entity that asks.
+        label_headers: Labels from request headers: ``{"region": "x-region"}``. No other header is
+            recorded.
+        query_parameters: Query parameters that are recorded; ``*`` names them all.
+        redact_fields: Patterns of field names, such as ``*.ssn``; such fields are removed before
+            anything is handed on. A body whose fields cannot be told apart is withheld whole.
+        redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they stand:
+            ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or a regular
+            expression of your own.
+        readable_categories: Patterns of summaries whose category names may be stored; used
+            where profiles are made in the process.
+        segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
+            made in the process; an agent has a setting of its own. Their values are published.
+        profilers: Modules that register profilers, where profiles are made in the process.
+        names_key: Secret of the pseudonyms of all other names, where profiles are made in the
+            process; without it they are not kept.
+    """
+
+    entity: str
+    labels: dict[str, str] = field(default_factory=dict)
+    agent: str = AUTO
+    profile_in: Literal["agent", "process"] = "agent"
+    directory: str = ""
+    max_body_bytes: Bytes = 256 << 10
+    max_queue_bytes: Bytes = 16 << 20
+    max_unacknowledged_bytes: Bytes = 16 << 20
+    flush_seconds: Annotated[float, Meta(ge=0.005, le=5.0)] = 0.05
+    shutdown_seconds: Seconds = 2.0
+    stall_seconds: Annotated[float, Meta(gt=0.0, le=3600.0)] = 10.0
+    max_cpu_percent: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
+    max_p99_us: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0
+    capture: Literal["bodies", "values"] = "bodies"
+    exclude: tuple[str, ...] = PROBES
+    event_time_header: str = ""
+    event_time_field: str = ""
+    prediction_id_header: str = ""
+    return_prediction_id: str = ""
+    parent_header: str = "x-nilometer-entity"
+    label_headers: dict[str, str] = field(default_factory=dict)
+    query_parameters: tuple[str, ...] = ()
+    redact_fields: tuple[str, ...] = ()
+    redact_values: tuple[str, ...] = ()
+    readable_categories: tuple[str, ...] = ()
+    segments: dict[str, str] = field(default_factory=dict)
+    profilers: tuple[str, ...] = ()
+    names_key: str = ""
+
+    def __post_init__(self) -> None:
+        entity_name(self.entity)
+        Labels.of(self.labels)
+        if self.segments:
+            from nilometer.profiling.segments import (
+                Segments,  # brings numpy, which the tee can spare
+            )
+
+            Segments.of(self.segments)
+        Labels.of(self.label_headers)
+        if self.return_prediction_id and not HEADER.fullmatch(self.return_prediction_id):
+            raise ConfigError(
+                f"return_prediction_id = {self.return_prediction_id!r}: must be a header's name"
+            )
+        value_patterns(self.redact_values)
+        if self.agent != AUTO and not self.agent.startswith("unix:/"):
+            raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
+        if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
+            raise ConfigError(
+                f"directory = {str(self.socket_path.parent)!r}: the socket's path must be at most "
+                f"{MAX_SOCKET_PATH} bytes"
+            )
+
+    @property
+    def body_cap(self) -> int:
+        """Bytes of a body that are held."""
+        return 0 if self.capture == "values" else self.max_body_bytes
+
+    @property
+    def home(self) -> Path:
+        """Where the socket and the data of an agent that is started here stand."""
+        return Path(self.directory) if self.directory else default_directory()
+
+    @property
+    def socket_path(self) -> Path:
+        """The agent's Unix socket."""
+        if self.agent == AUTO:
+            return self.home / SOCKET_NAME
+        return Path(self.agent.removeprefix("unix:"))
+
+
+def default_directory(environment: Mapping[str, str] | None = None) -> Path:
+    """``$XDG_STATE_HOME/nilometer`` or ``~/.local/state/nilometer``."""
+    import os
+
+    state = (environment or os.environ).get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "nilometer"

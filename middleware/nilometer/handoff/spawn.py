@@ -1,0 +1,110 @@
+"""Starting an agent where none answers: one line of code is a whole system.
+
+The first worker that finds no agent takes a lock beside the socket and starts one as a child in a
+session of its own; the others wait for the socket. The agent ends when its last worker has left.
+"""
+
+import fcntl
+import importlib.util
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nilometer.values.errors import ConfigError
+from nilometer.values.variables import RUN
+
+START_SECONDS = 10.0  # after which a child that does not answer is given up
+NEEDED = ("nilometer_agent", "sqlite_utils", "opentelemetry.sdk", "grpc_health")
+
+log = logging.getLogger("nilometer.capture")
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens on the Unix socket at *path*."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+class AgentSpawner:
+    """Starts at most one agent for a directory.
+
+    Args:
+        home: Directory of the socket and the agent's data; made with mode 0700.
+
+    Raises:
+        ConfigError: If the agent's packages are not installed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        missing = [name for name in NEEDED if not _installed(name)]
+        if missing:
+            raise ConfigError(
+                f"the agent needs {', '.join(missing)}: pip install 'nilometer[agent]'"
+            )
+        self._home = home
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+        self._give_up_at = 0.0
+
+    @property
+    def starting(self) -> bool:
+        """Whether a child of ours is on its way."""
+        return self._child is not None and self._child.poll() is None
+
+    def tend(self) -> None:
+        """Start an agent if nobody is doing so; call again until the socket answers."""
+        if self._child is not None:
+            if self._child.poll() is None and time.monotonic() < self._give_up_at:
+                return
+            log.warning("agent did not start", extra={"log": str(self._home / "agent.log")})
+            self._child = None
+            self._release()
+        if not self._take():
+            return
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "nilometer_agent", "--directory", str(self._home)]
+        with (self._home / "agent.log").open("ab") as output:
+            self._child = subprocess.Popen(
+                [*command, "--until-idle"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != RUN},
+                cwd="/",
+            )
+        self._give_up_at = time.monotonic() + START_SECONDS
+
+    def _take(self) -> bool:
+        if self._lock is not None:
+            return True
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._home / "spawn.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,339 @@
+"""The background thread of a model server's process: from the sink to the agent.
+
+Started lazily by the first request of each process, so that nothing of it exists before a fork;
+a child that was forked with it running forgets it and starts its own. It drains the sink in
+small batches, keeps what the agent has not acknowledged, and sends it again after a reconnect:
+(worker, sequence) counts once.
+"""
+
+import atexit
+import importlib
+import logging
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from nilometer.handoff import noted
+from nilometer.handoff.budget import Budget, Cost, Meter
+from nilometer.handoff.guard import Guard
+from nilometer.handoff.pack import Packer
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.handoff.sink import Sink
+from nilometer.values.reasons import DropReason
+
+MAX_BATCH = 256  # observations
+MAX_BATCH_BYTES = 1 << 20  # of bodies; one observation may exceed it by its own size
+WISHED_BATCH = 128  # observations: small bursts keep the server's p99
+SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
+LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
+IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
+CLOSING_SECONDS = 0.1  # of the time to stop in, left for the stream to be closed; at most a half
+BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
+
+log = logging.getLogger("nilometer.capture")
+
+
+class Outlet(Protocol):
+    """Where batches of packed observations go. Used by one thread."""
+
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+        """Take *batch* and book observations that were lost before it."""
+        ...
+
+    def has_room(self) -> bool:
+        """Whether another batch may be taken now."""
+        ...
+
+    def tend(self) -> None:
+        """Do what is due: connect, send again, hand on what is finished. Never blocks for long."""
+        ...
+
+    def tell(self, cost: Cost) -> None:
+        """Hand on what observing has cost, with the next batch."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the threads of its own, so far."""
+        ...
+
+    def finish(self, deadline: float) -> int:
+        """Hand on everything until *deadline* (monotonic seconds); returns what is left."""
+        ...
+
+
+class Worker:
+    """One process's way to the agent. Any thread may serve requests; one thread is its own.
+
+    Attributes:
+        live: Whether the path observes: this process has its thread and no guard has tripped.
+        in_flight: Requests that are under way.
+        due: Whether the next request is to be timed.
+        share: Of the observations whose bodies are held; see `nilometer.handoff.budget`.
+        meter: Takes the time of requests that were timed.
+        notes: Whether the model's code may call `log` or `label`: requests are found by them then.
+        packer: Makes what `sink` takes; absent where the settings were refused.
+    """
+
+    packer: Packer
+
+    def __init__(self, settings: CaptureSettings | None, guard: Guard) -> None:
+        self.guard = guard
+        self.live = False
+        self.in_flight = 0
+        self.notes = False
+        self.due = False
+        self.share = 1.0
+        self.meter = _meter(settings)
+        self.outlet: Outlet | None = None
+        self._settings = settings
+        self._booked: Counter[DropReason] = Counter()
+        self._owner = 0
+        self._failed = settings is None
+        self._taken = 0  # observations that left the sink
+        self._at_exit = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._wake = _held_lock()
+        self._stopping = False
+        self.sink = Sink(settings.max_queue_bytes if settings else 0)
+        if settings is not None:
+            self.packer = Packer(settings)
+            _import_outlet(settings)
+        _workers.add(self)
+
+    @classmethod
+    def idle(cls) -> "Worker":
+        """One that never observes: its settings were refused."""
+        return cls(None, Guard())
+
+    @property
+    def settings(self) -> CaptureSettings:
+        """What it was told."""
+        if self._settings is None:
+            raise RuntimeError("this worker's settings were refused")
+        return self._settings
+
+    def revive(self) -> bool:
+        """Begin to observe, in a new process or after a rest; false where that cannot be."""
+        try:
+            if self._failed or self._stopping or self.guard.tripped:
+                return False
+            self.ensure_started()
+        except Exception as error:  # monitoring must never fail a prediction
+            self.note(error, lost=1)
+            return False
+        return True
+
+    def ensure_started(self) -> None:
+        """Start the thread if this process has none."""
+        with self._starting:
+            if self._failed:
+                return
+            if self._thread is None and not self._stopping:
+                self.notes = noted.are_wanted()
+                self._owner = os.getpid()
+                thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
+                self._thread = thread
+                self.live = True  # before it starts: it may find that it cannot work
+                try:
+                    thread.start()
+                except BaseException:
+                    self.live, self._thread = False, None
+                    raise
+                if not self._at_exit:
+                    self._at_exit = True
+                    atexit.register(self.stop)
+            elif self._thread is not None:
+                self.live = True
+
+    def note(self, error: Exception, lost: int = 0) -> None:
+        """Count a fault of ours; too many take us out of the path. Never raises."""
+        self.guard.note(error, lost)
+        if self.guard.tripped:
+            self.live = False
+
+    def stop(self) -> None:
+        """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
+        thread = self._thread
+        if thread is None or self._owner != os.getpid():
+            return
+        self.live = False
+        self._stopping = True
+        if self._wake.locked():
+            self._wake.release()
+        thread.join(self.settings.shutdown_seconds)
+        self._thread = None
+        self._wake = _held_lock()
+        self._stopping = False
+
+    def retire(self) -> None:
+        """Observe nothing from now on, and let go of what is under way."""
+        self.live = False
+        self._failed = True
+        self.sink = Sink(0)
+
+    def forget(self) -> None:
+        """In a forked child: its parent's thread, queue and identity are not ours."""
+        self.live = False
+        self.in_flight = 0
+        self.due = False
+        self.share = 1.0
+        self.meter = _meter(self._settings)
+        self._taken = 0
+        self.outlet = None
+        self.guard.lost = 0
+        self._booked = Counter()
+        self.sink = Sink(self._settings.max_queue_bytes if self._settings else 0)
+        self._thread = None
+        self._starting = threading.Lock()
+        self._wake = _held_lock()
+        self._stopping = False
+
+    def _run(self) -> None:
+        wake = self._wake
+        try:
+            outlet = self.outlet = open_outlet(self.settings)
+        except Exception:
+            log.exception("capture is off in this process", extra={"entity": self.settings.entity})
+            self.retire()
+            return
+        longest = self.settings.flush_seconds
+        pause = longest
+        self.meter = _meter(self.settings)  # from now: the outlet is open
+        while not self._stopping:
+            took = self._step(outlet)
+            self._measure(outlet)
+            if not took:
+                pause = min(longest * IDLE_FACTOR, LONGEST_PAUSE)
+            else:
+                wished = min(pause, longest) * WISHED_BATCH / took
+                pause = max(min(wished, longest), min(SHORTEST_PAUSE, longest))
+            wake.acquire(timeout=pause)
+        # An outlet that was just opened may have taken its time: what is left is counted from now.
+        most = self.settings.shutdown_seconds
+        deadline = time.monotonic() + max(most - CLOSING_SECONDS, most / 2)
+        while self._step(outlet) and time.monotonic() < deadline:
+            pass
+        try:
+            left = outlet.finish(deadline) + len(self.sink)
+        except Exception:
+            log.exception("the last step failed", extra={"entity": self.settings.entity})
+            return
+        if left:
+            log.warning("observations lost at the end of the process", extra={"observations": left})
+
+    def _measure(self, outlet: Outlet) -> None:
+        """Say what observing costs, and keep it within its budget."""
+        try:
+            now = time.monotonic()
+            meter, sink = self.meter, self.sink
+            self.due = self.due or meter.wants_time(now)
+            cost = meter.measure(
+                now,
+                lambda: time.thread_time() + outlet.cpu_seconds(),
+                self._taken + len(sink) + sink.refused,
+            )
+            if cost is not None:
+                self.share = cost.share
+                outlet.tell(cost)
+        except Exception:
+            log.exception("the cost is not known", extra={"entity": self.settings.entity})
+
+    def _lost(self) -> Counter[DropReason]:
+        """Observations this process has lost so far."""
+        return Counter(
+            {
+                DropReason.QUEUE_FULL: self.sink.refused,
+                DropReason.INTERNAL_ERROR: self.guard.lost,
+            }
+        )
+
+    def _step(self, outlet: Outlet) -> int:
+        """Move what is there, one batch at a time; returns how many observations it moved."""
+        took = 0
+        try:
+            while outlet.has_room():
+                batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
+                lost: dict[DropReason, int] = {}
+                if self.sink.refused or self.guard.lost:
+                    now = self._lost()
+                    lost = dict(now - self._booked)
+                    self._booked = now
+                if not batch and not lost:
+                    break
+                outlet.hand_on(batch, lost)
+                took += len(batch)
+                self._taken += len(batch)
+                if not len(self.sink):
+                    break
+                time.sleep(BETWEEN_BATCHES)
+            outlet.tend()
+        except Exception:
+            log.exception("a capture step failed", extra={"entity": self.settings.entity})
+        return took
+
+
+def open_outlet(settings: CaptureSettings) -> Outlet:
+    """The outlet that *settings* ask for; imports what only it needs."""
+    from nilometer.handoff.link import AgentLink
+
+    link = AgentLink(settings, secrets.token_bytes(16))
+    if settings.profile_in == "process" or not link.can_reach_agent:
+        from nilometer.handoff.inside import InsideOutlet
+
+        return InsideOutlet(settings, link)
+    from nilometer.handoff.outside import OutsideOutlet
+
+    return OutsideOutlet(settings, link)
+
+
+def _import_outlet(settings: CaptureSettings) -> None:
+    """Import what the thread needs, while nothing is served yet.
+
+    A thread that imports holds the interpreter for long, and a child that is forked meanwhile would
+    have half of a module for ever.
+    """
+    try:
+        importlib.import_module("nilometer.handoff.link")
+        importlib.import_module("grpc._channel")  # grpc would import it with the first channel
+        inside = settings.profile_in == "process"
+        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'outside'}")
+    except Exception as error:  # the thread will meet it again, and say so
+        log.debug("import failed", extra={"reason": str(error)})
+
+
+def _meter(settings: CaptureSettings | None) -> Meter:
+    cpu = settings.max_cpu_percent if settings else 0.0
+    p99 = settings.max_p99_us / 1e6 if settings else 0.0
+    return Meter(Budget(cpu, p99), time.monotonic())
+
+
+def _held_lock() -> threading.Lock:
+    """What the thread waits on: one call of C a pause, where an event costs a condition."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+def find_requests() -> None:
+    """From now on requests are found by `log` and `label`."""
+    for worker in _workers:
+        worker.notes = True
+
+
+noted.on_wanted(find_requests)
+
+_workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for worker in _workers:
+        worker.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

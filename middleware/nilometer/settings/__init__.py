@@ -1,0 +1,1 @@
+"""Settings: one frozen structure per component, read from files, variables and arguments."""

@@ -1,0 +1,1 @@
+"""Frozen values that every room shares: errors, labels, windows, names, reasons, clocks."""

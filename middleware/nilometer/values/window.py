@@ -1,0 +1,32 @@
+"""Windows of event time."""
+
+from dataclasses import dataclass
+
+from nilometer.values.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """``[start_ns, end_ns)`` of Unix time, UTC: half-open, so no observation is counted twice.
+
+    Raises:
+        ConfigError: If the window is empty.
+    """
+
+    start_ns: int
+    end_ns: int
+
+    def __post_init__(self) -> None:
+        if self.end_ns <= self.start_ns:
+            raise ConfigError(f"window must not be empty: [{self.start_ns}, {self.end_ns})")
+
+    @classmethod
+    def containing(cls, event_ns: int, length_ns: int) -> "Window":
+        """The window of *length_ns*, aligned to the epoch, that holds *event_ns*."""
+        start = event_ns - event_ns % length_ns
+        return cls(start, start + length_ns)
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9

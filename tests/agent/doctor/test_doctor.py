@@ -1,0 +1,301 @@
+"""`nilometer doctor` on set-ups that are healthy, and broken in every way that can be made here."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.far_side import FarSide
+
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.profiling.observation import pack
+from nilometer.testing import eventually
+from nilometer.values.reasons import DropReason, UndecodableReason
+from nilometer.wire.services import CaptureBatch
+from nilometer_agent.doctor import doctor
+from nilometer_agent.doctor.doctor import Finding, Level, examine
+from nilometer_agent.measure.counters import Counter
+from nilometer_agent.server import Agent
+from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.ship import CollectorState
+from nilometer_collector.demo.processes import free_port
+
+ROW = (
+    *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 13, 2),
+    *("application/json", "", "application/json", "", b'{"amount": 1}', b'{"risk": 1}', ""),
+)
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("a")
+    found.chmod(0o700)
+    return found
+
+
+@pytest.fixture
+def far_side() -> Iterator[FarSide]:
+    running = FarSide()
+    yield running
+    running.stop()
+
+
+@contextmanager
+def running(settings: AgentSettings) -> Iterator[Agent]:
+    agent = Agent(settings)
+    agent.start()
+    try:
+        yield agent
+    finally:
+        agent.stop()
+
+
+def told(home: Path, collector: str = "", **more: Any) -> AgentSettings:
+    return AgentSettings(
+        directory=str(home), collector=collector, commit_seconds=0.02, plan_seconds=0.1, **more
+    )
+
+
+@contextmanager
+def worker(home: Path, *batches: CaptureBatch) -> Iterator[AgentLink]:
+    """A worker that stays, and whose *batches* are committed."""
+    agent = f"unix:{home / 'agent.sock'}"
+    link = AgentLink(CaptureSettings(entity="tested", agent=agent), b"w" * 16)
+
+    def acknowledged() -> bool:
+        link.tend()
+        return not link.unacknowledged_batches
+
+    try:
+        for batch in batches:
+            link.send(batch, batch.count)
+        eventually(acknowledged)
+        yield link
+    finally:
+        link.finish(time.monotonic() + 5.0)
+
+
+def batch(count: int = 1, **more: Any) -> CaptureBatch:
+    return CaptureBatch(entity="tested", observations=pack([ROW] * count), count=count, **more)
+
+
+def said(
+    settings: AgentSettings, check: str = "", environment: dict[str, str] | None = None
+) -> list[Finding]:
+    """What is not ok, of *check* if one is named."""
+    return [
+        one
+        for one in examine(settings, environment or {})
+        if one.level is not Level.OK and (not check or one.check == check)
+    ]
+
+
+def texts(found: Sequence[Finding]) -> str:
+    return "\n".join(f"{one.check} {one.level.value} {one.text} -> {one.remedy}" for one in found)
+
+
+def test_every_reason_and_every_state_has_a_remedy() -> None:
+    assert set(doctor.DROPPED) == set(DropReason)
+    assert set(doctor.UNDECODABLE) == set(UndecodableReason)
+    fine = {CollectorState.READY.value, CollectorState.UNSET.value}
+    assert set(doctor.STATES) == {state.value for state in CollectorState} - fine
+
+
+def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> None:
+    settings = told(home, far_side.address)
+    with running(settings) as agent, worker(home, batch(5)):
+        agent.engine.flush(5.0)
+        eventually(lambda: agent.status().counters["rows_acknowledged"] > 0)
+        found = list(examine(settings, {}))
+        assert texts([one for one in found if one.level is not Level.OK]) == ""
+        assert {one.check for one in found} == {
+            *("directory", "socket", "agent", "buffer", "workers", "coverage"),
+            *("accounts", "collector", "shipping"),
+        }
+        shown = texts(found)
+        assert "1 worker connected" in shown
+        assert "5 of 5 observations have columns" in shown
+
+
+def test_no_directory_and_no_agent(home: Path) -> None:
+    found = said(told(home / "nothing", "127.0.0.1:1"))
+    assert [one.check for one in found] == ["directory", "socket", "collector"]
+    assert {one.level for one in found} == {Level.BROKEN}
+    assert "no agent has run here" in texts(found)
+    assert "Connection refused" in texts(found)
+    assert all(one.remedy for one in found)
+
+
+def test_a_regular_file_where_the_socket_should_be(home: Path) -> None:
+    (home / "agent.sock").write_text("")
+    assert "is not a socket" in texts(said(told(home), "socket"))
+
+
+def test_a_socket_that_nobody_listens_on(home: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(home / "agent.sock"))
+    (found,) = said(told(home), "socket")
+    assert (found.remedy, found.level) == ("start it: `nilometer agent`", Level.BROKEN)
+
+
+def test_a_socket_that_was_removed_under_a_running_agent(home: Path) -> None:
+    with running(told(home)):
+        (home / "agent.sock").unlink()
+        assert "an agent holds" in texts(said(told(home), "socket"))
+
+
+def test_a_file_where_the_directory_should_be_and_one_that_others_read(home: Path) -> None:
+    (home / "file").write_text("")
+    assert "is not a directory" in texts(said(told(home / "file"), "directory"))
+    home.chmod(0o755)
+    (found,) = said(told(home), "directory")
+    assert found.remedy == f"chmod 0700 {home}"
+
+
+def test_no_server_is_connected(home: Path) -> None:
+    with running(told(home)):
+        (found,) = said(told(home))
+        assert (found.check, found.level) == ("workers", Level.WARNING)
+
+
+def test_losses_are_told_by_reason_with_their_remedies(home: Path) -> None:
+    lost = batch(dropped={"queue_full": 4})
+    nothing = list(ROW)
+    nothing[8] = nothing[10] = "application/x-unheard-of"
+    odd = CaptureBatch(entity="tested", observations=pack([tuple(nothing)] * 2), count=2)
+    with running(told(home)) as agent, worker(home, lost, odd):
+        eventually(lambda: agent.status().counters["observations"] == 7)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("4 lost: queue_full", Level.BROKEN),
+            ("2 without columns: unknown_content_type", Level.WARNING),
+        ]
+        assert found[0].remedy == doctor.DROPPED[DropReason.QUEUE_FULL]
+        assert not said(told(home), "accounts")
+
+
+def test_accounts_that_do_not_add_up(home: Path) -> None:
+    with running(told(home)) as agent:
+        agent.counters.add(Counter.OBSERVATIONS, 2)
+        found = said(told(home), "accounts")
+        assert len(found) == 2
+        assert "off by 2: 2 cannot be found" in found[0].text
+
+
+def test_an_agent_that_hangs(home: Path) -> None:
+    command = [sys.executable, "-m", "nilometer_agent", "--directory", str(home), "--collector", ""]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually((home / "agent.sock").exists, 20)
+            eventually(lambda: not said(told(home), "agent"), 20)
+            process.send_signal(signal.SIGSTOP)
+            started = time.monotonic()
+            assert "does not answer" in texts(said(told(home), "agent"))
+            assert time.monotonic() - started < 10
+        finally:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+
+
+def test_a_disk_that_cannot_be_used_and_an_outbox_that_is_full(home: Path) -> None:
+    settings = told(home, max_outbox_bytes=1 << 20)
+    with running(settings) as agent:
+        agent.counters.add(Counter.ROWS_DROPPED_FOR_SPACE, 7)
+        found = said(settings, "buffer")
+        assert found[0].text.startswith("7 rows were dropped")
+        assert found[0].level is Level.BROKEN
+        agent.buffer.gauges = lambda: {  # type: ignore[method-assign]
+            **dict.fromkeys(("rows_in_outbox", "rows_in_quarantine", "lag_seconds"), 9),
+            **dict.fromkeys(("observations_in_outbox", "observations_in_partials"), 0),
+            "buffer_bytes": 90,
+            "buffer_bytes_cap": 100,
+            "buffer_durable": 0,
+        }
+        shown = texts(said(settings, "buffer"))
+        assert "in memory only" in shown
+        assert "9 rows wait, 90 B of 100 B" in shown
+
+
+def test_a_collector_that_is_down_and_one_that_is_another(home: Path, far_side: FarSide) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    with running(told(home, away)) as agent, worker(home, batch()):
+        agent.engine.flush(5.0)
+        eventually(lambda: agent.status().collector_state == "unavailable")
+        assert [one.check for one in said(told(home, away)) if one.level is Level.BROKEN] == [
+            *("collector", "shipping"),
+        ]
+        found = said(told(home, far_side.address), "collector")
+        assert "the settings here say" in texts(found)
+
+
+def test_nothing_to_ship_yet_is_no_finding(home: Path, far_side: FarSide) -> None:
+    settings = told(home, far_side.address)
+    with running(settings), worker(home, batch()):
+        assert said(settings) == []
+
+
+def test_two_agents_under_one_name(home: Path, far_side: FarSide) -> None:
+    with running(told(home, far_side.address)) as agent:
+        agent.shipper.duplicate = True
+        assert "another process ships as" in texts(said(told(home, far_side.address), "agent"))
+
+
+def test_an_otlp_endpoint_that_fails_and_a_proxy_that_is_not_followed(home: Path) -> None:
+    settings = told(home, otlp_endpoint="http://127.0.0.1:1", otlp_interval_seconds=0.1)
+    with running(settings) as agent:
+        eventually(lambda: agent.status().counters["export_failures"] > 0, 30)
+        found = said(settings, environment={"HTTP_PROXY": "http://user:secret@127.0.0.1:1"})
+        assert {one.check for one in found} == {"workers", "otlp", "proxy"}
+        assert "secret" not in texts(found)
+
+
+def test_a_key_that_others_can_read(home: Path) -> None:
+    token = home / "token"
+    token.write_text("a secret")
+    token.chmod(0o644)
+    found = said(told(home, "127.0.0.1:1", token_file=str(token)), "secrets")
+    assert f"chmod 0600 {token}" in texts(found)
+    assert "a secret" not in texts(found)
+
+
+def test_a_look_that_fails_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(patient: object) -> Iterator[Finding]:
+        raise RuntimeError("no idea")
+        yield
+
+    fails.__name__ = "_buffer"
+    monkeypatch.setattr(doctor, "_buffer", fails)
+    with running(told(home)):
+        found = said(told(home))
+    assert [one.check for one in found] == ["buffer", "workers"]
+    assert "RuntimeError: no idea" in found[0].text
+
+
+def test_the_command(home: Path) -> None:
+    command = [sys.executable, "-m", "nilometer", "doctor", "--directory", str(home)]
+    command += ["--collector", ""]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "no agent runs here" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 broken, 0 to be looked at"
+    assert "\x1b" not in done.stdout
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    read = json.loads(done.stdout)
+    assert (read["healthy"], done.returncode) == (False, 1)
+    assert {one["check"] for one in read["findings"]} == {"directory", "socket", "collector"}
+    done = subprocess.run(
+        [*command, "--window-seconds", "7"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "window_seconds = 7" in done.stderr

@@ -1,0 +1,163 @@
+"""The engine alone, with a clock that is stepped and a disk that fails."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nilometer.profiling.observation import pack
+from nilometer.testing import SteppedClock, eventually
+from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.services import CaptureBatch
+from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer, Delta
+from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.plan import PlanKeeper
+
+
+def batch(sequence: int, amount: float = 1.0, *, observations: bytes | None = None) -> CaptureBatch:
+    one = (
+        *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 15, 2),
+        *("application/json", "", "application/json", ""),
+        *(b'{"amount": %f}' % amount, b"{}", ""),
+    )
+    packed = pack([one]) if observations is None else observations
+    return CaptureBatch(
+        worker=b"w", sequence=sequence, entity="tested", observations=packed, count=1
+    )
+
+
+class FailingBuffer(Buffer):
+    failures = 0
+
+    def commit_deltas(
+        self,
+        deltas: Sequence[Delta],
+        sequences: Mapping[bytes, int],
+    ) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        super().commit_deltas(deltas, sequences)
+
+
+class Rig:
+    """An engine whose steps are called, not run."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self.buffer = FailingBuffer(directory / "agent.db")
+        self.counters = Counters()
+        self.acknowledged: list[int] = []
+        self.engine = Engine(
+            AgentSettings(collector="", **settings),
+            self.buffer,
+            PlanKeeper(self.buffer, None),
+            self.counters,
+            SteppedClock(),
+        )
+
+    def give(self, one: CaptureBatch) -> None:
+        self.engine._step(Arrival(one, self.acknowledged.append))
+
+    def commit(self) -> None:
+        self.engine._step(Arrival(None, lambda _: None))
+
+    def stored(self) -> int:
+        self.engine._close_all()
+        rows, _ = self.buffer.oldest(1000, 1 << 30)
+        samples = [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
+        return sum(s.coverage.seen for s in samples if s.summary == "service")
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def test_a_batch_is_acknowledged_when_it_is_committed_and_not_before(rig: Rig) -> None:
+    rig.give(batch(1))
+    assert rig.acknowledged == []
+    rig.commit()
+    assert rig.acknowledged == [1]
+
+
+def test_a_failed_commit_acknowledges_nothing_and_loses_nothing(rig: Rig) -> None:
+    rig.give(batch(1))
+    rig.buffer.failures = 2
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError):
+            rig.commit()
+    assert rig.acknowledged == []
+    rig.give(batch(2))
+    rig.commit()
+    assert rig.acknowledged == [1, 2]
+    assert rig.stored() == 2
+
+
+def test_a_batch_that_comes_again_counts_once(rig: Rig) -> None:
+    rig.give(batch(1))
+    rig.give(batch(1))
+    rig.commit()
+    rig.give(batch(1))
+    assert rig.acknowledged == [1, 1, 1]
+    assert rig.stored() == 1
+    assert rig.counters.snapshot()["batches_repeated"] == 2
+
+
+def test_a_batch_that_cannot_be_unpacked_is_acknowledged_and_booked(rig: Rig) -> None:
+    rig.give(batch(1, observations=b"garbage"))
+    rig.give(batch(2))
+    rig.commit()
+    assert rig.acknowledged == [1, 2]
+    assert rig.stored() == 2
+    counted = rig.counters.snapshot()
+    assert (counted["malformed_batches"], counted["dropped"], counted["profiled"]) == (1, 1, 1)
+
+
+def test_a_window_that_cannot_be_closed_holds_up_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.give(batch(1))
+    rig.commit()
+    with monkeypatch.context() as patched:
+        patched.setattr("nilometer_agent.engine.engine.merged", lambda *_: 1 / 0)
+        assert rig.engine._close_all() == 0
+    assert rig.engine._open  # kept for another attempt
+    assert isinstance(rig.engine._clock, SteppedClock)
+    rig.engine._clock.step(60.0)
+    assert rig.stored() == 1
+
+
+def test_late_data_is_a_further_sample_and_is_not_lost(rig: Rig) -> None:
+    rig.give(batch(1))
+    assert rig.stored() == 1
+    rig.give(batch(2))
+    assert rig.stored() == 2
+    assert rig.counters.snapshot()["windows_late"] == 1
+
+
+def test_a_thread_that_was_never_started_can_be_stopped(rig: Rig) -> None:
+    rig.engine.stop(1.0)
+    assert eventually(lambda: not rig.engine._thread.is_alive())
+
+
+def test_a_profiler_that_fails_is_counted_once_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "failing_guest.py"
+    module.write_text(
+        "import nilometer\n"
+        "@nilometer.profiler(columns=['input.*'])\n"
+        "def failing(batch):\n    raise RuntimeError('mine')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("nilometer.profile.profiler._registered", {})
+    rig = Rig(tmp_path, profilers=("failing_guest",))
+    for sequence in (1, 2, 3):
+        rig.give(batch(sequence))
+        rig.commit()
+    assert rig.counters.snapshot()["profilers_disarmed"] == 1
+    assert rig.stored() == 3

@@ -1,0 +1,45 @@
+"""The agent's series: bounded in what a client can make of them."""
+
+from typing import Any
+
+from nilometer.export.telemetry import CALL_DURATION, RPC_METHOD
+from nilometer.profiling.observation import pack, unpack
+from nilometer.testing import SteppedClock
+from nilometer.values.labels import Labels
+from nilometer_agent.measure.measured import MAX_CALLS, OTHER_METHOD, Measured
+
+GRPC = "application/grpc"
+
+
+def call(path: str, status: int = 200) -> tuple[Any, ...]:
+    outcome = "ok" if status == 200 else "client_error"
+    return (
+        *(1_700_000_000_000_000_000, 0.01, status, outcome, "POST", path, 1, 1),
+        *(GRPC, "", GRPC, "", b"x", b"y", ""),
+    )
+
+
+def methods(rows: list[tuple[Any, ...]], times: int = 1) -> dict[str, int]:
+    """Calls by the method they are told under."""
+    measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
+    for _ in range(times):
+        measured.observed("scorer", Labels.of(None), b"w", unpack(pack(rows)))
+        measured.committed([], [])
+    (family,) = [one for one in measured.families() if one.metric is CALL_DURATION]
+    found: dict[str, int] = {}
+    for point in family.points:
+        name = str(dict(point.attributes)[RPC_METHOD])
+        found[name] = found.get(name, 0) + point.value.histogram.count  # type: ignore[union-attr]
+    return found
+
+
+def test_a_method_that_nobody_has_is_no_series_of_its_own() -> None:
+    rows = [call("/score.Scorer/Score"), *(call(f"/made.Up/No{n}", 404) for n in range(2100))]
+    assert methods(rows) == {"score.Scorer/Score": 1, OTHER_METHOD: 2100}
+
+
+def test_methods_with_series_of_their_own_are_so_many_and_keep_them() -> None:
+    rows = [call(f"/score.Scorer/M{n}") for n in range(MAX_CALLS + 50)]
+    found = methods(rows, times=2)
+    assert found.pop(OTHER_METHOD) == 100
+    assert found == {f"score.Scorer/M{n}": 2 for n in range(MAX_CALLS)}

@@ -1,0 +1,217 @@
+"""An episode opens with the first agent and closes with the last; each is told once."""
+
+import pytest
+
+from nilometer.alert import Alerter, AlerterKind, ThresholdSide, Verdict
+from nilometer.testing import SteppedClock
+from nilometer_collector.alerting.episodes import Change, change, limit, worst
+from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.store import Arrival, Shipment, Store
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    a_rule,
+    an_evaluation,
+    feature_sample,
+)
+
+
+class Agents:
+    """Agents that ship evaluations straight into a store."""
+
+    def __init__(self, store: Store, clock: SteppedClock) -> None:
+        self.store, self.clock = store, clock
+        self.sequence = 0
+
+    def say(self, agent: str, value: float, number: int, **more: object) -> int:
+        """*agent* measured *value* in the *number*-th minute; returns the notices it caused."""
+        self.sequence += 1
+        evaluation = an_evaluation(value, number, **more)  # type: ignore[arg-type]
+        arrival = Arrival(sequence=self.sequence, content=evaluation)
+        shipment = Shipment(
+            agent=agent, epoch=agent.encode().ljust(16), oldest_held=0, arrivals=[arrival]
+        )
+        return self.store.ship(shipment, self.clock.now_ns()).notices
+
+    @property
+    def statuses(self) -> list[list[str]]:
+        """Transitions of every episode, newest episode first."""
+        return [[t.status for t in e.history] for e in self.store.alerts.episodes()]
+
+
+@pytest.fixture
+def agents(store: Store, clock: SteppedClock) -> Agents:
+    return Agents(store, clock)
+
+
+def test_an_opening_and_a_closing_queue_one_notification_each(agents: Agents) -> None:
+    values = [0.1, 0.5, 0.9, 0.6, 0.1, 0.1, 0.7]
+    notices = [agents.say("pod-1", value, number) for number, value in enumerate(values)]
+    assert notices == [0, 1, 0, 0, 1, 0, 1]
+    assert agents.statuses == [["ALERTING"], ["ALERTING", "OK"]]
+    assert agents.store.deliveries.counts("slack").waiting == 3
+
+
+def test_an_episode_opens_with_the_first_agent_and_closes_with_the_last(agents: Agents) -> None:
+    assert agents.say("pod-1", 0.5, 1) == 1
+    assert agents.say("pod-2", 0.6, 1) == 0
+    assert agents.say("pod-1", 0.1, 2) == 0
+    assert agents.say("pod-2", 0.1, 2) == 1
+    assert agents.statuses == [["ALERTING", "OK"]]
+
+
+def test_an_agent_that_went_away_does_not_hold_an_episode_open(
+    agents: Agents, clock: SteppedClock
+) -> None:
+    agents.say("gone", 0.5, 1)
+    agents.say("pod-2", 0.1, 2)
+    assert agents.statuses == [["ALERTING"]]
+    clock.step(3600)
+    agents.say("pod-2", 0.1, 60)
+    assert agents.statuses == [["ALERTING", "OK"]]
+
+
+def test_label_sets_and_summaries_have_episodes_of_their_own(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 1, labels={"version": "7"})
+    agents.say("pod-1", 0.5, 1, summary="input.age")
+    assert len(agents.store.alerts.open_episodes()) == 3
+
+
+def test_a_window_that_could_not_be_judged_changes_nothing(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    assert agents.say("pod-1", 0.0, 2, verdict=Verdict.NOT_JUDGED) == 0
+    assert agents.statuses == [["ALERTING"]]
+
+
+def test_a_late_window_is_history_and_does_not_alert(agents: Agents) -> None:
+    agents.say("pod-1", 0.1, 5)
+    assert agents.say("pod-1", 0.9, 4) == 0
+    assert agents.statuses == []
+
+
+def test_the_history_keeps_the_rule_and_the_evidence_as_they_were(agents: Agents) -> None:
+    old, new = a_rule(threshold=0.2), a_rule(threshold=0.4)
+    agents.say("pod-1", 0.5, 1, rule=old)
+    agents.say("pod-1", 0.8, 2, rule=new)
+    agents.say("pod-1", 0.3, 3, rule=new)
+    (episode,) = agents.store.alerts.episodes()
+    assert (episode.alerter, episode.worst) == (old, 0.8)
+    assert [transition.alerter for transition in episode.history] == [old, new]
+    assert episode.evidence == episode.history[0].evidence == an_evaluation(0.5, 1).evidence
+
+
+def test_a_deleted_rule_closes_its_episodes_and_stays_deleted(
+    agents: Agents, store: Store, clock: SteppedClock
+) -> None:
+    store.alerts.put(a_rule(), "api", clock.now_ns())
+    agents.say("pod-1", 0.5, 1)
+    assert store.alerts.delete(ENTITY, "drift", clock.now_ns())
+    assert agents.say("pod-1", 0.6, 2) == 0  # an agent that has not heard of it yet
+    assert agents.statuses == [["ALERTING", "PAUSED"]]
+    assert not store.alerts.delete(ENTITY, "drift", clock.now_ns())
+    assert store.deliveries.counts("slack").waiting == 2
+    store.alerts.put(a_rule(), "api", clock.now_ns())
+    assert agents.say("pod-1", 0.6, 3) == 1
+
+
+def test_a_rule_that_watches_other_summaries_now_closes_what_it_left(
+    agents: Agents, store: Store, clock: SteppedClock
+) -> None:
+    store.alerts.put(a_rule(), "api", clock.now_ns())
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 1, summary="input.age")
+    store.alerts.put(a_rule(summary="input.age"), "api", clock.now_ns())
+    assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
+
+
+def test_rules_of_the_file_replace_those_of_the_file_before_and_no_others(
+    store: Store, clock: SteppedClock
+) -> None:
+    now_ns = clock.now_ns()
+    store.alerts.put(a_rule(name="by-hand"), "api", now_ns)
+    store.alerts.replace_all([a_rule(name="one"), a_rule(name="two")], "file", now_ns)
+    store.alerts.replace_all([a_rule(name="two", threshold=0.7)], "file", now_ns)
+    rules = [(rule.name, rule.threshold) for rule in store.alerts.rules()]
+    assert rules == [("by-hand", 0.2), ("two", 0.7)]
+
+
+def test_without_a_channel_history_is_kept_and_nothing_is_queued(
+    database: object, tmp_path: object, clock: SteppedClock
+) -> None:
+    from pathlib import Path
+
+    assert isinstance(tmp_path, Path)
+    store = Store(tmp_path / "quiet.db")
+    agents = Agents(store, clock)
+    assert agents.say("pod-1", 0.5, 1) == 0
+    assert agents.statuses == [["ALERTING"]]
+    assert store.deliveries.oldest("slack") is None
+    store.close()
+
+
+def test_a_judgement_that_is_sent_again_opens_nothing_twice(served: Running) -> None:
+    from nilometer_collector.testing import a_row
+
+    sender = served.sender()
+    rows = [a_row(n, an_evaluation(v, n)) for n, v in enumerate([0.5, 0.1, 0.6], 1)]
+    for _ in range(3):
+        sender.send(rows)
+    episodes = served.get("episodes", entity=ENTITY)["episodes"]
+    assert [len(episode["history"]) for episode in episodes] == [1, 2]
+
+
+def test_an_episode_shows_what_moved_and_by_how_much(served: Running) -> None:
+    served.put_rule(rule_of(a_rule())).raise_for_status()
+    sender = served.sender()
+    sender.ship(feature_sample([1.0]), an_evaluation(0.5, 0), an_evaluation(0.9, 1))
+    (episode,) = served.get("episodes", open="true")["episodes"]
+    assert (episode["entity"], episode["summary"], episode["alerter"]) == (
+        ENTITY,
+        "input.amount",
+        "drift",
+    )
+    assert (episode["comparator"], episode["value"], episode["threshold"]) == ("psi", 0.9, 0.2)
+    assert (episode["reference"], episode["reference_digest"]) == ("training", "0123456789abcdef")
+    assert episode["opened"] == episode["history"][0]["at"] == 1_700_000_100.0
+    assert episode["closed"] is None
+    assert served.get("episodes", open="false")["episodes"] == []
+
+
+RANGE = Alerter(
+    entity=ENTITY,
+    name="r",
+    summary="*",
+    kind=AlerterKind.RANGE,
+    statistic="mean",
+    low=1.0,
+    high=2.0,
+)
+BELOW = Alerter(
+    entity=ENTITY,
+    name="b",
+    summary="*",
+    kind=AlerterKind.FIXED,
+    statistic="count",
+    side=ThresholdSide.BELOW,
+    threshold=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "expected"),
+    [(a_rule(), (0.3, 0.9), 0.9), (BELOW, (3, 7), 3), (RANGE, (2.5, -4.0), -4.0)],
+)
+def test_the_worst_value_is_the_one_furthest_on_the_wrong_side(
+    rule: Alerter, values: tuple[float, float], expected: float
+) -> None:
+    assert worst(rule, *values) == worst(rule, *reversed(values)) == expected
+
+
+def test_the_limit_of_a_range_is_the_bound_that_was_passed() -> None:
+    assert (limit(RANGE, 0.5), limit(RANGE, 3.0)) == (1.0, 2.0)
+
+
+def test_a_breach_while_open_worsens_and_does_not_open_again() -> None:
+    evaluation = an_evaluation(0.9, 1)
+    assert change(is_open=True, ours=True, others=False, evaluation=evaluation) is Change.WORSEN

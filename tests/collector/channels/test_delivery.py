@@ -1,0 +1,221 @@
+"""One message per opening and closing, in order, however long the receiver is away."""
+
+import logging
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nilometer.settings.settings import checked
+from nilometer.testing import SteppedClock, eventually
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.channels import CHANNEL, Courier, Outcome, message, post
+from nilometer_collector.channels.webhook import Answer
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Arrival, Shipment, Store
+from nilometer_collector.testing import Webhook, a_rule, an_evaluation, listening_webhook, running
+
+SECRET = "s3cret"
+
+
+def judge(store: Store, values: list[float], **more: Any) -> None:
+    """Ship one evaluation a minute."""
+    arrivals = [
+        Arrival(sequence=number, content=an_evaluation(value, number, **more))
+        for number, value in enumerate(values, 1)
+    ]
+    store.ship(Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=1, arrivals=arrivals), 1)
+
+
+def courier(store: Store, url: str, **more: Any) -> Courier:
+    return Courier(
+        store,
+        Secret(url),
+        lambda: "https://nilometer.example",
+        SteppedClock(),
+        Counters(),
+        backoff_seconds=(0.01, 0.02),
+        **more,
+    )
+
+
+def test_each_opening_and_closing_is_posted_once_and_in_order(
+    database: Path, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with running(database, slack_webhook_url=webhook.url, public_url="https://n.example/") as it:
+        sender = it.sender()
+        sender.ship(*(an_evaluation(value, n) for n, value in enumerate([0.1, 0.5, 0.6, 0.1])))
+        eventually(lambda: len(webhook.accepted) == 2)
+        sender.ship(an_evaluation(0.7, 9))
+        eventually(lambda: len(webhook.accepted) == 3)
+        eventually(lambda: it.collector.counters.read()[Counter.NOTIFICATIONS_DELIVERED] == 3)
+    words = [posted.content["text"].split(":")[0] for posted in webhook.posted]
+    assert words == ["WARNING", "CLEARED", "WARNING"]
+    assert len({posted.key for posted in webhook.posted}) == 3
+    assert "https://n.example/#/entity/fraud-scorer/summary/input.amount" in str(webhook.posted[0])
+    assert SECRET not in caplog.text
+
+
+def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> None:
+    judge(store, [0.5], labels={"version": "v7"})
+    notice = store.deliveries.oldest(CHANNEL)
+    assert notice is not None
+    content = message(notice, "https://nilometer.example")
+    assert content["text"] == (
+        "WARNING: fraud-scorer / input.amount [version=v7]: psi = 0.5 nats (threshold 0.2), "
+        "since 2023-11-14 22:15 UTC. PSI from training is 0.5 (threshold 0.2). "
+        "https://nilometer.example/#/entity/fraud-scorer/summary/input.amount"
+    )
+    assert [block["type"] for block in content["blocks"]] == [
+        "header",
+        "section",
+        "section",
+        "actions",
+    ]
+    assert "reference training 0123456789abcdef" in str(content["blocks"][2])
+
+
+def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
+    summary = "input.<!channel> <http://evil.example|a&b>"
+    judge(store, [0.5], summary=summary, rule=a_rule(summary="*", name="<@U1>"))
+    notice = store.deliveries.oldest(CHANNEL)
+    assert notice is not None
+    content = message(notice, "https://nilometer.example")
+    header, *rest = content["blocks"]
+    assert "<" not in content["text"]
+    assert "<" not in str(rest)
+    assert header["text"]["type"] == "plain_text"
+
+
+def test_a_receiver_that_is_away_gets_everything_when_it_is_back(
+    store: Store, webhook: Webhook
+) -> None:
+    webhook.statuses = [500, 429, 302, 503]
+    judge(store, [0.5, 0.1])
+    carrier = courier(store, webhook.url)
+    carrier.start()
+    eventually(lambda: len(webhook.accepted) == 2)
+    eventually(lambda: store.deliveries.counts(CHANNEL).delivered == 2)
+    carrier.stop(5)
+    keys = [posted.key for posted in webhook.posted]
+    assert keys[:5] == [keys[0]] * 5
+    assert len(keys) == 6
+
+
+def test_what_was_not_delivered_is_delivered_after_a_restart(
+    database: Path, webhook: Webhook
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
+        with running(database, slack_webhook_url=nobody) as first:
+            first.sender().ship(an_evaluation(0.5, 1))
+            failed = Counter.NOTIFICATIONS_FAILED
+            eventually(lambda: first.collector.counters.read()[failed] >= 1)
+    with running(database, slack_webhook_url=webhook.url) as second:
+        eventually(lambda: len(webhook.accepted) == 1)
+        delivered = Counter.NOTIFICATIONS_DELIVERED
+        eventually(lambda: second.collector.counters.read()[delivered] == 1)
+    with running(database, slack_webhook_url=webhook.url) as third:
+        third.sender().send([])
+    assert len(webhook.posted) == 1
+
+
+def test_a_message_that_is_refused_for_its_content_does_not_block_the_next(
+    store: Store, webhook: Webhook
+) -> None:
+    webhook.statuses = [400]
+    judge(store, [0.5, 0.1])
+    carrier = courier(store, webhook.url)
+    while carrier.deliver_oldest() is not None:
+        pass
+    counts = store.deliveries.counts(CHANNEL)
+    assert (counts.waiting, counts.delivered, counts.refused) == (0, 1, 1)
+
+
+def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> None:
+    judge(store, [0.5])
+
+    def busy(url: Secret, content: dict[str, Any], key: str) -> Answer:
+        return Answer(outcome=Outcome.FAILED, reason="status 429", wait_seconds=600.0)
+
+    assert courier(store, "https://x.example", deliver=busy).deliver_oldest() == 600.0
+
+
+def test_a_redirect_is_not_followed(webhook: Webhook) -> None:
+    with listening_webhook() as elsewhere:
+        webhook.statuses, webhook.headers = [307], {"location": elsewhere.url}
+        answer = post(Secret(webhook.url), {"text": "x"}, "key")
+        assert (answer.outcome, answer.reason) == (Outcome.FAILED, "status 307")
+        assert elsewhere.posted == []
+
+
+def test_a_long_reply_is_not_read_to_its_end(webhook: Webhook) -> None:
+    webhook.body = b"x" * (32 << 20)
+    assert post(Secret(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
+
+
+def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.3)
+    ended, drops = threading.Event(), []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(ConnectionError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not ended.wait(0.05):
+                    drops.append(connection.send(b"x-a: b\r\n"))
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"
+        answer = post(Secret(url), {"text": "x"}, "key")
+        ended.set()
+        thread.join()
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no answer within 0.3 s")
+    assert len(drops) < 60
+
+
+def test_a_proxy_of_the_environment_is_not_asked(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert post(Secret(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/services/s3cret",
+        "http://169.254.169.254/s3cret",
+        "http://localhost.evil.example/s3cret",
+        "ftp://127.0.0.1/s3cret",
+        "https:///s3cret",
+        "https://a b/s3cret",
+        "https://[::1/s3cret",
+        "https://x.example:99999/s3cret",
+        "s3cret",
+    ],
+)
+def test_a_webhook_in_the_clear_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="slack_webhook_url = ") as caught:
+        checked(CollectorSettings, {"slack_webhook_url": url})
+    assert SECRET not in str(caught.value)
+
+
+def test_settings_and_secrets_do_not_show_the_webhook() -> None:
+    settings = checked(
+        CollectorSettings, {"slack_webhook_url": f"https://hooks.slack.com/services/{SECRET}"}
+    )
+    shown = f"{settings!r} {settings} {settings.webhook!r} {settings.webhook}"
+    assert SECRET not in shown
+    assert "https://hooks.slack.com/..." in shown
+    assert settings.webhook.reveal().endswith(SECRET)

@@ -1,0 +1,140 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet as pq
+import pytest
+
+from nilometer.commands.cli import main
+
+TABLE = pyarrow.table(
+    {
+        "amount": [1.0, 2.0, None, 4.0, float("nan")],
+        "country": ["de", "fr", "de", None, "de"],
+        "output.score": [0.1, 0.2, 0.3, 0.4, 0.5],
+        "vip": [True, False, True, True, None],
+        "nothing": pyarrow.nulls(5),
+    }
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "train.parquet"
+    pq.write_table(TABLE, path)
+    return path
+
+
+def test_a_profile_as_json_has_every_feature(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", str(table), "--entity", "fraud-scorer", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["entity"], printed["rows"]) == ("fraud-scorer", 5)
+    assert set(printed["features"]) == {
+        "input.amount",
+        "input.country",
+        "input.nothing",
+        "input.vip",
+        "output.score",
+    }
+    amount = printed["features"]["input.amount"]
+    assert amount == {
+        "type": "number",
+        "count": 3,
+        "missing": 1,
+        "null_like": 0,
+        "types": {"number": 4},
+        "zero": 0,
+        "negative": 0,
+        "non_finite": 1,
+        "min": 1.0,
+        "max": 4.0,
+        "mean": pytest.approx(7 / 3),
+        "quantiles": amount["quantiles"],
+        "distinct": None,
+        "top": [],
+    }
+    assert amount["quantiles"]["0.5"] == 2.0
+    country = printed["features"]["input.country"]
+    assert (country["type"], country["missing"], country["distinct"]) == ("category", 1, 2)
+    assert country["top"] == [["de", 3], ["fr", 1]]
+    assert printed["features"]["input.vip"]["top"] == [["true", 3], ["false", 1]]
+    nothing = printed["features"]["input.nothing"]
+    assert (nothing["type"], nothing["count"], nothing["missing"]) == ("empty", 0, 5)
+
+
+def test_a_profile_for_a_human_is_a_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", str(table), "--entity", "fraud-scorer"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fraud-scorer: 5 rows of train.parquet"
+    assert any(line.startswith("input.country") and "de 3, fr 1" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["missing.parquet", "--entity", "e"], "missing.parquet"),
+        (["table.xlsx", "--entity", "e"], "must end in one of .parquet"),
+        (["{table}", "--entity", "no spaces"], "entity = 'no spaces'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], why: str, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["profile", *(word.format(table=table) for word in arguments)])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("nilometer: ")
+    assert error.count("\n") == 1
+    assert why in error
+
+
+def test_a_collector_that_is_away_is_exit_code_1(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["profile", str(table), "--entity", "e", "--as-reference", "training"]
+    assert main([*arguments, "--collector", "127.0.0.1:1"]) == 1
+    assert "no collector answers at 127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "rules"])
+def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "nilometer", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = " ".join(finished.stdout.split())
+    assert any(
+        words in said
+        for words in ("Writes to its", "goes to the collector", "Writes to a", "Writes to standard")
+    )
+
+
+def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text("window_seconds = 61\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", "nilometer", "agent", "--config", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert finished.stderr.count("\n") == 1
+    assert "window_seconds = 61" in finished.stderr
+    assert "multiple of 60" in finished.stderr
+
+
+def test_a_command_whose_extra_is_missing_says_which(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [name for name in sys.modules if name.startswith("nilometer_collector.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["collector"]) == 2
+    assert "pip install 'nilometer[collector]'" in capsys.readouterr().err

@@ -1,0 +1,196 @@
+"""Redaction: what a rule names is gone before anything is handed on, or the body is withheld."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nilometer.handoff.redact import REDACTED, WITHHELD, Redaction
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.profiling.observation import Observation
+from nilometer.values.errors import ConfigError
+
+JSON = "application/json"
+CARD = "4111 1111 1111 1111"
+
+
+def redacted(
+    body: Any,
+    *,
+    fields: tuple[str, ...] = (),
+    values: tuple[str, ...] = (),
+    media: str = JSON,
+    encoding: str = "",
+    rest: tuple[Any, ...] = (),
+) -> Observation:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    rules = Redaction.of(fields, values)
+    assert rules is not None
+    array = (
+        1,
+        0.5,
+        200,
+        "ok",
+        "POST",
+        "/p",
+        1,
+        1,
+        media,
+        encoding,
+        JSON,
+        "",
+        raw,
+        b"{}",
+        "",
+        1,
+        0.1,
+    )
+    return Observation(*rules.redacted((*array, *rest)))
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "left"),
+    [
+        ({"ssn": "1", "age": 2}, ("ssn",), {"age": 2}),
+        ({"user": {"ssn": "1", "age": 2}}, ("ssn",), {"user": {"age": 2}}),
+        ({"user": {"id": "1"}, "id": 2}, ("user.id",), {"user": {}, "id": 2}),
+        ({"user": {"id": "1"}, "id": 2}, ("input.user.*",), {"user": {}, "id": 2}),
+        ([{"a": 1, "b": 2}] * 2, ("a",), [{"b": 2}] * 2),
+        ({"instances": [{"name": "x", "y": 1}]}, ("*name",), {"instances": [{"y": 1}]}),
+        (
+            {"inputs": [{"name": "ssn", "data": [1]}, {"name": "age", "data": [2]}]},
+            ("ssn",),
+            {"inputs": [{"name": "age", "data": [2]}]},
+        ),
+        (
+            {"dataframe_split": {"columns": ["ssn", "age"], "index": [0], "data": [[1, 2]]}},
+            ("ssn",),
+            {"dataframe_split": {"columns": ["age"], "index": [0], "data": [[2]]}},
+        ),
+        ({"a": float("nan"), "b": 1}, ("b",), {"a": float("nan")}),
+    ],
+)
+def test_fields_are_removed_by_name(body: Any, fields: tuple[str, ...], left: Any) -> None:
+    observation = redacted(body, fields=fields)
+    assert observation.request_body is not None
+    assert json.dumps(json.loads(observation.request_body)) == json.dumps(left)
+    assert observation.request_type == JSON
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "left"),
+    [
+        ("email", "to ada@example.org.", f"to {REDACTED}."),
+        ("card", f"card {CARD}!", f"card {REDACTED}!"),
+        ("card", "order 4111 1111 1111 1112", "order 4111 1111 1111 1112"),
+        ("iban", "DE89 3704 0044 0532 0130 00", REDACTED),
+        ("phone", "call +49 30 901820 now", f"call {REDACTED} now"),
+        ("ssn", "078-05-1120", REDACTED),
+        ("ip", "from 192.168.0.17", f"from {REDACTED}"),
+        ("token", "sk-abcdefghijklmnopqrstuv", REDACTED),
+        (r"PAT\d+", "patient PAT123", f"patient {REDACTED}"),
+    ],
+)
+def test_text_is_replaced_by_pattern(rule: str, text: str, left: str) -> None:
+    observation = redacted({"note": [text], "n": 1.5}, values=(rule,))
+    assert json.loads(observation.request_body or b"") == {"note": [left], "n": 1.5}
+    plain = redacted(text.encode(), values=(rule,), media="text/plain")
+    assert plain.request_body == left.encode()
+
+
+def test_a_number_may_be_a_card() -> None:
+    observation = redacted({"card": 4111111111111111, "price": 1234567}, values=("card",))
+    assert json.loads(observation.request_body or b"") == {"card": REDACTED, "price": 1234567}
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "encoding"),
+    [
+        (b"\x1f\x8b\x08\x00zzz", JSON, "gzip"),
+        (b"\x00\xff\x10", "application/octet-stream", ""),
+        (b'{"ssn": "1"', JSON, ""),
+        (b"name,ssn\nada,1\n", "text/csv", ""),
+        (b"[" * 200 + b"]" * 200, JSON, ""),
+        (b"\x0a\x03abc", "application/grpc", ""),
+    ],
+)
+def test_what_cannot_be_told_apart_is_withheld_whole(
+    body: bytes, media: str, encoding: str
+) -> None:
+    observation = redacted(body, fields=("ssn",), media=media, encoding=encoding)
+    assert (observation.request_body, observation.request_type) == (b"", WITHHELD)
+
+
+def test_forms_lines_and_events_are_told_apart() -> None:
+    form = redacted(
+        b"ssn=1&age=2&mail=a%40b.org",
+        fields=("ssn",),
+        values=("email",),
+        media="application/x-www-form-urlencoded",
+    )
+    assert form.request_body == b"age=2&mail=[redacted]"
+    lines = redacted(
+        b'{"ssn": 1, "a": 2}\n{"a": 3}\n', fields=("ssn",), media="application/x-ndjson"
+    )
+    assert lines.request_body == b'{"a": 2}\n{"a": 3}\n'
+    events = redacted(
+        b'data: {"ssn": 1, "a": 2}\n\ndata: [DONE]\n\n', fields=("ssn",), media="text/event-stream"
+    )
+    assert events.request_body == b'data: {"a": 2}\n\ndata: [DONE]\n\n'
+
+
+def test_labels_values_path_and_query_are_redacted_too() -> None:
+    values = msgspec.msgpack.encode({"ssn": "1", "mail": "a@b.org", "age": 2})
+    rest = (
+        1,
+        b"",
+        "",
+        "a@b.org",
+        "",
+        "",
+        {"mail": "a@b.org", "ssn": "1"},
+        values,
+        "ssn=1&m=a@b.org",
+    )
+    observation = redacted({}, fields=("ssn",), values=("email",), rest=rest)
+    assert observation.prediction_id == REDACTED
+    assert observation.labels == {"mail": REDACTED}
+    assert msgspec.msgpack.decode(observation.values) == {"mail": REDACTED, "age": 2}
+    assert observation.query == f"m={REDACTED}"
+
+
+SECRET = "secret-7f3a"
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(SECRET)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5) | st.just("hidden"), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(TREES)
+def test_no_secret_comes_through_whatever_the_shape(tree: Any) -> None:
+    rules = {"fields": ("hidden",), "values": (SECRET,)}
+    observation = redacted(json.dumps(tree).encode(), **rules)  # type: ignore[arg-type]
+    assert SECRET.encode() not in (observation.request_body or b"")
+    if observation.request_type != WITHHELD:
+        assert b'"hidden":' not in (observation.request_body or b"")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"redact_values": ("(",)}, "redact_values = '\\('"),
+        ({"return_prediction_id": "bad name"}, "must be a header's name"),
+        ({"label_headers": {"Bad": "x"}}, "label key 'Bad'"),
+    ],
+)
+def test_a_rule_that_is_none_stops_the_start(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        CaptureSettings(entity="e", **options)

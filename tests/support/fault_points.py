@@ -1,0 +1,208 @@
+"""Named places in the capture path where something of ours may break, and the ways it may.
+
+A point is an attribute of a module or class, replaced by one that misbehaves and counts that it was
+reached. On the path of a request a hang can only delay: there it is short; on our own thread it lasts
+until the test lets it go.
+"""
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+PATH_HANG_SECONDS = 0.002
+THREAD_HANG_SECONDS = 10.0
+
+ASGI = "nilometer.capture.asgi"
+EXCHANGE = "nilometer.capture.exchange"
+WORKER = "nilometer.handoff.worker"
+PACK = "nilometer.handoff.pack"
+OUTSIDE = "nilometer.handoff.outside"
+LINK = "nilometer.handoff.link"
+SINK = "nilometer.handoff.sink"
+GUARD = "nilometer.handoff.guard"
+VALUES = "nilometer.capture.values"
+REDACT = "nilometer.handoff.redact"
+
+# name -> (module, attribute). The name is what a reader of a failure sees.
+ON_THE_PATH = {
+    "exchange made": (ASGI, "Exchange"),
+    "wall clock": (ASGI, "time_ns"),
+    "monotonic clock": (ASGI, "perf_counter"),
+    "request found for log": (ASGI, "current.set"),
+    "id put into the answer": (EXCHANGE, "Exchange._with_id"),
+    "prediction id made": (ASGI, "NilometerMiddleware._returned_id"),
+    "random bytes for an id": (ASGI, "os.urandom"),
+    "further request chunk": (EXCHANGE, "Exchange._note_request"),
+    "further answer chunk": (EXCHANGE, "Exchange._note_response"),
+    "chunks joined": (EXCHANGE, "joined"),
+    "clock of a chunk": (EXCHANGE, "perf_counter"),
+    "stream made": (EXCHANGE, "Stream"),
+    "gap noted": (EXCHANGE, "Stream.note"),
+    "stream summed up": (EXCHANGE, "Stream.ended"),
+    "stream's end named": (EXCHANGE, "stream_end"),
+    "outcome named": (ASGI, "outcome_of"),
+    "exception named": (ASGI, "ended_by"),
+    "observation packed": (PACK, "Packer.pack"),
+    "details summed up": (EXCHANGE, "Exchange.rest"),
+    "details packed": (PACK, "Packer._more"),
+    "id picked": (PACK, "Packer._id"),
+    "labels picked": (PACK, "Packer._labels_of"),
+    "values packed": (PACK, "encoded"),
+    "bytes made": (PACK, "pack"),
+    "offer to the queue": (SINK, "Sink.offer"),
+    "worker revived": (WORKER, "Worker.ensure_started"),
+    "thread made": (WORKER, "threading.Thread"),
+    "users of log sought": (WORKER, "noted.are_wanted"),
+    "value made plain": (VALUES, "plain"),
+    "place for values": (VALUES, "Noted"),
+    "label checked": (VALUES, "valid_labels"),
+}
+ON_THE_THREAD = {
+    "outlet opened": (WORKER, "open_outlet"),
+    "worker named": (WORKER, "secrets.token_bytes"),
+    "batch taken": (SINK, "Sink.take"),
+    "batch handed on": (OUTSIDE, "OutsideOutlet.hand_on"),
+    "batch made": (OUTSIDE, "batch_of"),
+    "body redacted": (REDACT, "Redaction.redacted"),
+    "message made": (OUTSIDE, "CaptureBatch"),
+    "batch sent": (LINK, "AgentLink.send"),
+    "link tended": (LINK, "AgentLink.tend"),
+    "agent probed": (LINK, "answers"),
+    "stream opened": (LINK, "_Stream"),
+    "acknowledgements read": (LINK, "AgentLink._forget_until"),
+}
+POINTS = {**ON_THE_PATH, **ON_THE_THREAD}
+
+HTTP1 = "nilometer_agent.proxy.http1"
+HTTP2 = "nilometer_agent.proxy.http2"
+GRPC = "nilometer.capture.grpc.server"
+# Of the agent's proxies; what breaks here must not break a byte.
+IN_THE_HTTP_PROXY = {
+    "request followed": (HTTP1, "Http1.sent"),
+    "answer followed": (HTTP1, "Http1.answered"),
+    "head's end sought": (HTTP1, "head_end"),
+    "request's head read": (HTTP1, "request_head"),
+    "answer's head read": (HTTP1, "answer_head"),
+    "fields of the connection taken away": (HTTP1, "without_named"),
+    "exchange begun": (HTTP1, "Http1._observed"),
+    "passing exchange made": (HTTP1, "Passing"),
+    "path read": (HTTP1, "_path"),
+    "request's body followed": (HTTP1, "Http1._follow_request"),
+    "answer's body followed": (HTTP1, "Http1._follow_answer"),
+    "request's content noted": (HTTP1, "Passing.note_request"),
+    "answer's content noted": (HTTP1, "Passing.note_answer"),
+    "request over": (HTTP1, "Http1._request_over"),
+    "answer over": (HTTP1, "Http1._answer_over"),
+    "exchange offered": (HTTP1, "Http1._offer"),
+    "exchange's outcome named": (HTTP1, "_outcome"),
+    "proxy's offer to the queue": (SINK, "Sink.offer"),
+    "end of the connection noted": (HTTP1, "Http1.ended"),
+    "clock of the proxy": (HTTP1, "perf_counter"),
+}
+IN_THE_GRPC_PROXY = {
+    "client's bytes followed": (HTTP2, "Http2.sent"),
+    "server's bytes followed": (HTTP2, "Http2.answered"),
+    "frames read": (HTTP2, "Frames.read"),
+    "frame begun": (HTTP2, "Frames._begin"),
+    "frame over": (HTTP2, "Frames._over"),
+    "header block read": (HTTP2, "Frames._add_block"),
+    "content of a frame read": (HTTP2, "Frames._content"),
+    "call begun": (HTTP2, "Http2._begin"),
+    "call made": (HTTP2, "Call"),
+    "message read": (HTTP2, "_Reader.read"),
+    "request's message noted": (GRPC, "Call.note_request"),
+    "answer's message noted": (GRPC, "Call.note_answer"),
+    "call ended": (HTTP2, "Http2._end"),
+    "call offered": (GRPC, "Call.end"),
+    "call's offer to the queue": (SINK, "Sink.offer"),
+}
+ALL_POINTS = {**POINTS, **IN_THE_HTTP_PROXY, **IN_THE_GRPC_PROXY}
+
+KINDS: dict[str, Callable[[], Exception] | None] = {
+    "Exception": lambda: Exception("ours"),
+    "MemoryError": lambda: MemoryError("ours"),
+    "RecursionError": lambda: RecursionError("ours"),
+    "OSError": lambda: OSError(28, "ours"),
+    "hang": None,
+    "garbage": None,
+}
+
+
+class Garbage:
+    """What no caller expects: nothing of it works but its existence."""
+
+
+@dataclass
+class Fault:
+    """One point that misbehaves in one way, and how often it was reached."""
+
+    point: str
+    kind: str
+    reached: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def act(self, original: Callable[..., Any], arguments: Any, named: Any) -> Any:
+        self.reached += 1
+        make = KINDS[self.kind]
+        if make is not None:
+            raise make()
+        if self.kind == "garbage":
+            return Garbage()
+        if self.point not in ON_THE_THREAD:
+            time.monotonic_ns()  # never `time.sleep`: it is a point itself
+            threading.Event().wait(PATH_HANG_SECONDS)
+        else:
+            self.released.wait(THREAD_HANG_SECONDS)
+        return original(*arguments, **named)
+
+
+@contextmanager
+def injected(point: str, kind: str) -> Iterator[Fault]:
+    """*point* misbehaves like *kind* as long as this lasts."""
+    module_name, attribute = ALL_POINTS[point]
+    owner: Any = importlib.import_module(module_name)
+    *parents, name = attribute.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    original = getattr(owner, name)
+    fault = Fault(point, kind)
+
+    def broken(*arguments: Any, **named: Any) -> Any:
+        return fault.act(original, arguments, named)
+
+    monkeypatch = pytest.MonkeyPatch()
+    if name == "set":  # a context variable is immutable: the module's name is replaced
+
+        class Variable:
+            set = staticmethod(broken)
+            get = owner.get
+
+        module = importlib.import_module(module_name)
+        monkeypatch.setattr(module, parents[0], Variable)
+    elif parents and parents[0] in {"os", "time", "threading", "secrets"}:
+        # Only as this module sees it: the standard library is everybody's.
+        module = importlib.import_module(module_name)
+        monkeypatch.setattr(module, parents[0], _Seen(owner, name, broken))
+    else:
+        monkeypatch.setattr(owner, name, broken)
+    try:
+        yield fault
+    finally:
+        fault.released.set()
+        monkeypatch.undo()
+
+
+class _Seen:
+    """A module with one function replaced."""
+
+    def __init__(self, module: Any, name: str, replaced: Callable[..., Any]) -> None:
+        self._module, self._name, self._replaced = module, name, replaced
+
+    def __getattr__(self, name: str) -> Any:
+        return self._replaced if name == self._name else getattr(self._module, name)

@@ -1,0 +1,252 @@
+"""Hypothesis strategies in the words of the domain. `conftest.py` holds the settings."""
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
+from nilometer.alert.statistic import STATISTICS
+from nilometer.compare import Comparator
+from nilometer.profile import (
+    Bounds,
+    Coverage,
+    Dictionary,
+    FeatureProfile,
+    FeatureRecorder,
+    FeatureSpec,
+    ServiceProfile,
+    Streams,
+)
+from nilometer.profile.summary import SummarySample
+from nilometer.sketch.hashing import hash_strings
+from nilometer.values.labels import Labels
+from nilometer.values.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
+from nilometer.values.window import Window
+
+few = settings(max_examples=40)  # for properties that cost milliseconds an example
+
+MAX_COUNT = 2**40  # of a counter in a test; far above what is seen, far below 2**64
+
+# Any float64 that is finite: denormals, both zeros and 1.8e308 too.
+finite = st.floats(allow_nan=False, allow_infinity=False)
+awkward = st.sampled_from(
+    [0.0, -0.0, 5e-324, -5e-324, 2.2e-308, 1e308, -1e308, math.ulp(0.0), 1.7976931348623157e308]
+)
+streams = st.lists(finite | awkward, max_size=60)
+streams_of_any = st.lists(finite | awkward, min_size=1, max_size=60)
+# Magnitudes whose fourth powers add up without overflow.
+measurements = st.lists(st.integers(-1000, 1000).map(float), max_size=60)
+tied = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=200)
+
+names = st.text("abcdefgh", min_size=1, max_size=3)
+words = st.lists(names, max_size=80)
+edges = st.lists(st.integers(-50, 50).map(float), unique=True, max_size=6).map(
+    lambda values: tuple(sorted(values))
+)
+
+# What a decoder or a data frame may put into a cell.
+numpy_scalars = st.sampled_from(
+    [
+        np.float64(1.5),
+        np.float32(-2.5),
+        np.float16(0.5),
+        np.int8(-3),
+        np.uint64(2**64 - 1),
+        np.bool_(True),  # noqa: FBT003  # a value, not an option
+        np.str_("text"),
+        np.bytes_(b"raw"),
+        np.float64("nan"),
+        np.float64("inf"),
+        np.datetime64("2024-01-01"),
+        np.datetime64("NaT"),
+        np.complex128(1j),
+        np.void(b"raw"),
+    ]
+)
+decimals = st.sampled_from(
+    [Decimal("1.10"), Decimal("NaN"), Decimal("Infinity"), Decimal("-1e999"), Decimal("1e-999")]
+)
+huge_integers = st.sampled_from([10**400, -(10**400), 2**1024, 2**53 + 1, -(2**64)])
+cells = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    awkward,
+    st.text(max_size=80),
+    st.characters(categories=["Cs"]),  # half of a surrogate pair: JSON may hold it
+    st.binary(max_size=4),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+    st.sampled_from([(), {1}, object(), 1j, np.array([1.0, 2.0]), np.array(3.0), bytearray(b"x")]),
+    numpy_scalars,
+    decimals,
+    huge_integers,
+)
+columns = st.lists(cells, max_size=30)
+
+_counts = st.integers(1, MAX_COUNT)
+coverages = st.builds(
+    Coverage,
+    profiled=st.integers(0, MAX_COUNT),
+    sampled_out=st.integers(0, MAX_COUNT),
+    dropped=st.dictionaries(st.sampled_from([r.value for r in DropReason]), _counts),
+    undecodable=st.dictionaries(st.sampled_from([r.value for r in UndecodableReason]), _counts),
+)
+requests = st.lists(
+    st.tuples(
+        st.sampled_from([outcome.value for outcome in Outcome]),
+        st.sampled_from(["200", "404", "500", ""]),
+        st.integers(0, 2**20).map(lambda ticks: ticks / 1024),  # seconds whose sums are exact
+        st.integers(0, 2**30),
+        st.integers(0, 2**30),
+    ),
+    max_size=20,
+)
+
+
+def streams_from(ends: list[str], first_bytes: list[float], gaps: list[float]) -> Streams:
+    """Streams with as many first bytes as ends."""
+    counted = {end: ends.count(end) for end in ends}
+    firsts = (first_bytes * len(ends))[: len(ends)] if first_bytes else [0.5] * len(ends)
+    return Streams.of(
+        ends=counted,
+        first_bytes=firsts,
+        gaps=np.array(gaps if ends else [], dtype=np.float64),
+        chunks=len(gaps) + len(ends) if ends else 0,
+    )
+
+
+_ticks = st.integers(0, 2**20).map(lambda ticks: ticks / 1024)  # seconds whose sums are exact
+streams_of_requests = st.builds(
+    streams_from,
+    st.lists(st.sampled_from([end.value for end in StreamEnd]), max_size=5),
+    st.lists(_ticks, max_size=5),
+    st.lists(_ticks, max_size=10),
+)
+
+
+def service_of(
+    observed: list[tuple[str, str, float, int, int]],
+    streams: Streams | None = None,
+    in_flight_max: int = 0,
+) -> ServiceProfile:
+    """The profile of (outcome, status, latency, request bytes, response bytes)."""
+    outcomes: dict[str, int] = {}
+    statuses: dict[str, int] = {}
+    for outcome, status, *_ in observed:
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if status:
+            statuses[status] = statuses.get(status, 0) + 1
+    return ServiceProfile.of(
+        outcomes=outcomes,
+        statuses=statuses,
+        latencies=[latency for _, _, latency, _, _ in observed],
+        request_sizes=[size for _, _, _, size, _ in observed],
+        response_sizes=[size for _, _, _, _, size in observed],
+        in_flight_max=in_flight_max,
+        streams=streams,
+    )
+
+
+def feature_of(column: Sequence[object], spec: FeatureSpec | None = None) -> FeatureProfile:
+    """The profile of one column."""
+    recorder = FeatureRecorder(spec)
+    recorder.observe(column)
+    return recorder.profile()
+
+
+label_sets: st.SearchStrategy[Labels] = st.dictionaries(
+    st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    max_size=4,
+).map(lambda pairs: Labels.of(_mapping(pairs)))
+
+
+def _mapping(pairs: Mapping[str, str]) -> Mapping[str, str]:
+    return pairs
+
+
+windows = st.builds(
+    lambda start, length: Window(start, start + length),
+    st.integers(0, 2**62),
+    st.integers(1, 10**15),
+)
+specs = st.builds(
+    FeatureSpec,
+    bounds=st.none() | st.builds(Bounds, edges=edges, low=st.none() | st.just(0.0)),
+    dictionary=st.none()
+    | st.builds(
+        Dictionary,
+        st.lists(names, max_size=3, unique=True).map(tuple),
+        st.lists(names, max_size=3).map(lambda words: tuple(sorted(hash_strings(words).tolist()))),
+        st.booleans(),
+    ),
+    readable=st.booleans(),
+    key=st.sampled_from([b"", b"key"]),
+    distinct=st.booleans(),
+    distinct_numbers=st.booleans(),
+)
+samples = st.builds(
+    SummarySample,
+    entity=st.just("fraud-scorer"),
+    summary=st.sampled_from(["input.amount", "output.score"]),
+    labels=label_sets,
+    window=windows,
+    coverage=coverages,
+    content=st.builds(feature_of, columns, specs)
+    | st.builds(service_of, requests, streams_of_requests, st.integers(0, 2**20)),
+    sample=st.sampled_from([1.0, 0.5, 0.1]),
+)
+_finite_threshold = st.floats(-1e9, 1e9)
+_common = {
+    "entity": st.just("fraud-scorer"),
+    "name": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10),
+    "summary": st.sampled_from(["input.*", "output.score", "service"]),
+    "minimum_count": st.integers(1, MAX_COUNT),
+    "windows_to_open": st.integers(1, 100),
+    "windows_to_close": st.integers(1, 100),
+    "severity": st.sampled_from(Severity),
+}
+alerters = st.one_of(
+    st.builds(
+        Alerter,
+        kind=st.just(AlerterKind.FIXED),
+        statistic=st.sampled_from(sorted(STATISTICS)),
+        side=st.sampled_from(ThresholdSide),
+        threshold=_finite_threshold,
+        **_common,
+    ),
+    st.builds(
+        Alerter,
+        kind=st.just(AlerterKind.RANGE),
+        statistic=st.sampled_from(sorted(STATISTICS)),
+        low=st.just(-math.inf) | st.floats(-1e9, 0),
+        high=st.just(math.inf) | st.floats(0, 1e9),
+        **_common,
+    ),
+    st.builds(
+        Alerter,
+        kind=st.just(AlerterKind.REFERENCE),
+        reference=st.sampled_from(["training", "golden"]),
+        comparator=st.sampled_from(Comparator),
+        threshold=st.floats(1e-6, 10),
+        **_common,
+    ),
+)
+evaluations = st.builds(
+    Evaluation,
+    alerter=alerters,
+    summary=st.sampled_from(["input.amount", "service"]),
+    labels=label_sets,
+    window=windows,
+    verdict=st.sampled_from(Verdict),
+    value=st.floats(allow_nan=False),
+    count=st.integers(0, MAX_COUNT),
+    reference_digest=st.sampled_from(["", "00ff00ff00ff00ff"]),
+    evidence=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+)
