@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from nilometer.commands.json_log import log_to_stderr
 from nilometer.settings.settings import load
@@ -42,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `nilometer agent`."""
     parser = subparsers.add_parser(
         "agent",
@@ -64,6 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
+def given(arguments: argparse.Namespace) -> dict[str, object]:
     """The settings that stand in *arguments*."""
     return {name: getattr(arguments, name) for _, name, _, _ in _OPTIONS}

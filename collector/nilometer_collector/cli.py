@@ -3,7 +3,6 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from nilometer.commands.json_log import log_to_stderr
 from nilometer.settings.settings import load
@@ -41,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, dest=name, default=None, help=text)
 
 
-def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `nilometer collector`."""
     parser = subparsers.add_parser("collector", help="run the central side", description=_ABOUT)
     add_options(parser)

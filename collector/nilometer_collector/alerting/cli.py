@@ -4,15 +4,18 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nilometer.values.errors import ConfigError, NilometerError
+
+if TYPE_CHECKING:
+    from nilometer.alert import Alerter
 
 DEFAULT_URL = "http://127.0.0.1:7500"
 TIMEOUT_SECONDS = 10.0
 
 
-def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `nilometer rules`."""
     parser = subparsers.add_parser(
         "rules",
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _of_file(file: Path) -> list[Any]:
+def _of_file(file: Path) -> "list[Alerter]":
     from nilometer.settings.settings import load
     from nilometer_collector.alerting.rules import alerter_of
     from nilometer_collector.settings import PREFIX, CollectorSettings
@@ -69,7 +72,7 @@ def _of_file(file: Path) -> list[Any]:
     return [alerter_of(rule) for rule in settings.alerters]
 
 
-def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> list[Any]:
+def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> "list[Alerter]":
     import ssl
     from urllib.parse import urlsplit
 

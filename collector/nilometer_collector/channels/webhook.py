@@ -7,10 +7,10 @@ No proxy of the environment, no redirect, `TOTAL_SECONDS` for everything, and at
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import httpx
 
@@ -47,13 +47,13 @@ class Answer:
     wait_seconds: float = 0.0
 
 
-Post: TypeAlias = Callable[[Secret, dict[str, Any], str], Answer]
+Post: TypeAlias = Callable[[Secret, Mapping[str, object], str], Answer]
 
 # The message itself is at fault: another one may pass, this one never will.
 _REFUSED = frozenset({400, 413, 415, 422})
 
 
-def post(url: Secret, content: dict[str, Any], key: str) -> Answer:
+def post(url: Secret, content: Mapping[str, object], key: str) -> Answer:
     """Post *content* as JSON to *url*; a repeat carries the same *key*. Never raises."""
     try:
         return asyncio.run(_post(url, content, key))
@@ -63,7 +63,7 @@ def post(url: Secret, content: dict[str, Any], key: str) -> Answer:
         return Answer(outcome=Outcome.FAILED, reason=type(error).__name__)
 
 
-async def _post(url: Secret, content: dict[str, Any], key: str) -> Answer:
+async def _post(url: Secret, content: Mapping[str, object], key: str) -> Answer:
     body = json.dumps(content, allow_nan=False).encode()
     headers = {"content-type": "application/json", "idempotency-key": key}
     async with (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import httpx
 
@@ -38,6 +38,28 @@ ALERTER = {
     "windows_to_close": 2,
     "severity": "warning",
 }
+
+
+class Alert(TypedDict):
+    """An episode that the demo raised."""
+
+    entity: str
+    summary: str
+    opened: str  # ISO 8601, UTC
+    comparator: str
+    value: float
+    threshold: float
+
+
+class Result(TypedDict):
+    """What the demo observed, and what became of it."""
+
+    observed: int
+    profiled: int
+    stored: int
+    dropped: dict[str, int]
+    alerts: list[Alert]
+    seconds: float
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -75,7 +97,7 @@ def _in(directory: Path, arguments: argparse.Namespace) -> int:
 
 def _course(
     processes: Processes, slack: SlackStandIn, arguments: argparse.Namespace
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[Result, bool]:
     import pyarrow.parquet as pq
 
     started = time.monotonic()
@@ -132,7 +154,7 @@ def data_directory() -> Path:
     raise DemoFailed("the flights are missing: neither the package nor the checkout has them")
 
 
-def _result(processes: Processes, observed: int, seconds: float) -> tuple[dict[str, Any], bool]:
+def _result(processes: Processes, observed: int, seconds: float) -> tuple[Result, bool]:
     """What stands at the collector, and whether it is what was sent and what was broken."""
     with httpx.Client(base_url=f"{processes.page}/api/v1", trust_env=False) as client:
         samples = client.get("/samples", params={"entity": ENTITY, "summary": "service"}).json()
@@ -145,7 +167,7 @@ def _result(processes: Processes, observed: int, seconds: float) -> tuple[dict[s
         stored += coverage["seen"] - sum(coverage["dropped"].values())
         for reason, count in coverage["dropped"].items():
             dropped[reason] = dropped.get(reason, 0) + count
-    alerts = [
+    alerts: list[Alert] = [
         {
             "entity": episode["entity"],
             "summary": episode["summary"],
@@ -156,7 +178,7 @@ def _result(processes: Processes, observed: int, seconds: float) -> tuple[dict[s
         }
         for episode in episodes
     ]
-    result = {
+    result: Result = {
         "observed": observed,
         "profiled": profiled,
         "stored": stored,
@@ -169,7 +191,7 @@ def _result(processes: Processes, observed: int, seconds: float) -> tuple[dict[s
     return result, balanced and named
 
 
-def _tell(result: dict[str, Any], slack: SlackStandIn, break_from: datetime) -> None:
+def _tell(result: Result, slack: SlackStandIn, break_from: datetime) -> None:
     deadline = time.monotonic() + 5.0
     while not slack.messages and result["alerts"] and time.monotonic() < deadline:
         time.sleep(0.05)
