@@ -10,7 +10,8 @@ import pytest
 from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
-from nilometer.sketch.histogram import Buckets, edges_id
+from nilometer.sketch.binned import edges_id
+from nilometer.sketch.exponential import Buckets
 from nilometer.v1 import alert_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window

@@ -20,7 +20,7 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.sketch import Frequent, TDigest
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire import alerts, profiles, sketches

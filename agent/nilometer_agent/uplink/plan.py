@@ -10,7 +10,7 @@ import grpc
 from nilometer.alert import Alerter
 from nilometer.profile import FeatureSpec, Reference
 from nilometer.profile.schema import Schema
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.errors import NilometerError
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.profiles import EdgesOf

@@ -24,8 +24,8 @@ from nilometer.profile import (
 from nilometer.profile.category import DICTIONARY_NAMES
 from nilometer.profile.service import LIMIT
 from nilometer.sketch.distinct import DEFAULT_PRECISION
+from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
-from nilometer.sketch.histogram import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
 from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
 from nilometer.values.entity import SCHEMA, SCORES_SUFFIX, SERVICE, entity_name, role_of
 from nilometer.values.labels import Labels

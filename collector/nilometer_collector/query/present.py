@@ -12,7 +12,7 @@ import numpy as np
 
 from nilometer.alert import AlerterKind
 from nilometer.profile import Coverage, FeatureProfile, ScoreProfile, ServiceProfile
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 from nilometer_collector.alerting.episodes import limit

@@ -18,7 +18,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.errors import NilometerError

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.coverage import Counts, added
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.reasons import Outcome
 
 SCALE = 5  # base 1.0219

@@ -10,7 +10,7 @@ from nilometer.alert.evaluation import Evaluation, Verdict
 from nilometer.compare.comparison import Comparator
 from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
 from nilometer.profile.reference import Reference, ReferenceColumn
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.labels import Labels

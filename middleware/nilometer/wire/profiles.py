@@ -16,7 +16,8 @@ from nilometer.profile.numeric import MOST_BUCKETS, NumericProfile
 from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
 from nilometer.profile.service import LIMIT, ServiceProfile, Streams
 from nilometer.profile.summary import Content, SummarySample
-from nilometer.sketch.histogram import MAX_BUCKETS, BinnedCounts
+from nilometer.sketch.binned import BinnedCounts
+from nilometer.sketch.exponential import MAX_BUCKETS
 from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.labels import Labels

@@ -19,13 +19,8 @@ from nilometer.sketch.codec import (
     rounded_bits,
 )
 from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.exponential import MAX_BUCKETS, MIN_SCALE, Buckets, ExponentialHistogram
 from nilometer.sketch.frequent import Frequent
-from nilometer.sketch.histogram import (
-    MAX_BUCKETS,
-    MIN_SCALE,
-    Buckets,
-    ExponentialHistogram,
-)
 from nilometer.sketch.moments import Moments
 from nilometer.sketch.tdigest import (
     DEFAULT_COMPRESSION,

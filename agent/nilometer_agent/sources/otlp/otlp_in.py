@@ -40,7 +40,7 @@ from nilometer.export.series import Distribution, downscaled
 from nilometer.export.telemetry import ENTITY, ERROR_TYPE, STATUS_CODE
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.service import EMPTY, magnitudes
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SERVICE, entity_name
 from nilometer.values.errors import ConfigError
