@@ -21,9 +21,10 @@ from nilometer.profile.category import (
 )
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.vectors import Embedding
-from nilometer.profile.feature import BOOLEAN, FeatureRecorder
+from nilometer.profile.feature import BOOLEAN
 from nilometer.profile.numeric import Bounds
 from nilometer.profile.profiler import Column, Profiler
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import INPUT_BINS, OUTPUT_BINS
 from nilometer.profiling.user_profilers import Runner
 from nilometer.sketch.binned import quantile_edges

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from nilometer.profile.category import CategoryProfile, DictionaryCounts
+from nilometer.profile.content import Content
 from nilometer.profile.coverage import Coverage
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.numeric import MOST_BUCKETS, NumericProfile
 from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
 from nilometer.profile.service import LIMIT, ServiceProfile, Streams
-from nilometer.profile.summary import Content, SummarySample
+from nilometer.profile.summary import SummarySample
 from nilometer.sketch.binned import BinnedCounts
 from nilometer.sketch.exponential import MAX_BUCKETS
 from nilometer.sketch.tdigest import TDigest

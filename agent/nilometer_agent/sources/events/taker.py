@@ -25,7 +25,7 @@ from nilometer.decode import decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID, batch_of
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
-from nilometer.profile.feature import FeatureRecorder
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
 from nilometer.profiling.profiling import event_time_ns
 from nilometer.profiling.segments import checked_labels
