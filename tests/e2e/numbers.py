@@ -13,7 +13,7 @@ from nilometer.export.series import downscaled
 from nilometer.profile import FeatureProfile, ServiceProfile
 from nilometer.profile.numeric import NumericProfile
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.samples import sample_from_bytes
 
 MOST_BUCKETS = 1 << 20  # nothing is made coarser here
 

@@ -22,7 +22,7 @@ from nilometer.wire.alerts import (
     reference_from_wire,
     with_digest,
 )
-from nilometer.wire.profiles import sample_from_wire
+from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
     CollectorServiceServicer,
     GetPlanRequest,

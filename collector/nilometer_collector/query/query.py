@@ -24,7 +24,8 @@ from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import LabelFilter, Labels
 from nilometer.values.window import Window
-from nilometer.wire.profiles import EdgesOf, merged_sample_from_bytes, sample_from_bytes
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.alerting.rules import rule_of
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.ingest.limits import LAST_NS

@@ -19,7 +19,7 @@ from nilometer.profile import ScoreProfile, ServiceProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.wire.alerts import plan_from_wire, reference_to_wire
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 from nilometer_collector.ingest import ingest
 from nilometer_collector.ingest.limits import MAX_COUNT

@@ -35,7 +35,7 @@ from nilometer.values.errors import ConfigError, Undecodable
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, Outcome
 from nilometer.values.window import Window
-from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters
