@@ -1,8 +1,13 @@
 """What a summary sample may hold: the law of every content type.
 
 A content type is a class with this protocol: a feature's column, requests, scores, or a type from
-outside this project. `nilometer.profile.registered` lists the types whose statistics alerters may
-name; `nilometer.wire.contents` lists their codecs.
+outside this project. Each room has one table of the types, by kind:
+
+- `nilometer.profile.registered.CONTENTS`: the types, whose statistics alerters may name
+- `nilometer.wire.contents.registered.CODECS`: how they travel
+- `nilometer_agent.measure.contents.CONTENT_SERIES`: which series the agent exports
+- `nilometer_collector.ingest.contents.CHECKS`: what is checked before they are stored
+- `nilometer_collector.contents.registered.SHOWN`: how the API shows them
 """
 
 from collections.abc import Callable, Iterable, Mapping
