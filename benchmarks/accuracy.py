@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from nilometer.sketch import TDigest
-from nilometer.wire.sketches import digest_from_wire, digest_to_wire
+from nilometer.wire.sketches.tdigest import digest_from_wire, digest_to_wire
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -20,7 +20,7 @@ from benchmarks.pipeline import MINUTE_NS, batches, flat
 from nilometer.profile import SummarySample
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.labels import Labels
-from nilometer.wire.profiles import sample_to_bytes, samples_to_bytes
+from nilometer.wire.samples import sample_to_bytes, samples_to_bytes
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.ledger import Closing, Delta, NewRow, WindowKey
 

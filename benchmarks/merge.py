@@ -15,8 +15,8 @@ from nilometer.profile import Coverage, FeatureRecorder, SummarySample
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.profiles import merged_sample_from_bytes, sample_to_bytes
-from nilometer.wire.sketches import merged_digest_from_wire
+from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
+from nilometer.wire.sketches.tdigest import merged_digest_from_wire
 
 WINDOWS = 10_000
 ROWS = 2_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.peers import python_of
 from nilometer.profile import Bounds, FeatureRecorder, FeatureSpec
-from nilometer.wire.profiles import feature_to_wire
+from nilometer.wire.contents.feature import feature_to_wire
 
 ROWS = (100, 300, 3_000, 100_000, 1_000_000)
 MOST_AT_300, MOST = 750, 950

@@ -30,7 +30,7 @@ from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.alerts import evaluation_to_wire, with_digest
-from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     CollectorServiceStub,

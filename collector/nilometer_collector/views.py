@@ -8,6 +8,11 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from nilometer_collector.contents.extension import ExtensionView
+from nilometer_collector.contents.feature import FeatureView
+from nilometer_collector.contents.scores import ScoresView
+from nilometer_collector.contents.service import ServiceView
+
 Health: TypeAlias = Literal["OK", "ALERTING", "NO_DATA", "LEARNING", "PAUSED"]
 
 
@@ -51,73 +56,6 @@ class CoverageView(View, frozen=True, kw_only=True):
     undecodable: dict[str, int]
 
 
-class CategoryView(View, frozen=True, kw_only=True):
-    """One value of a category with its share of the non-missing rows."""
-
-    value: str
-    count: int
-    ratio: float
-
-
-class HistogramView(View, frozen=True, kw_only=True):
-    """Counts between edges, in the unit of the feature: ``len(edges) == len(counts) + 1``."""
-
-    edges: list[float]
-    counts: list[float]
-
-
-class FeatureView(View, frozen=True, kw_only=True):
-    """A distribution of one feature in one window, or of a reference."""
-
-    count: int  # finite numbers and categories
-    missing: int
-    missing_ratio: float | None
-    non_finite: int
-    null_like: int  # strings such as "n/a"
-    types: dict[str, int]
-    type_errors: dict[str, int]  # cells of another type than expected, by their type
-    zero: int
-    negative: int
-    below_reference: int  # below the smallest of the reference
-    above_reference: int
-    unseen: int | None  # categories the reference never had; null without a reference
-    mean: float | None
-    standard_deviation: float | None
-    minimum: float | None
-    maximum: float | None
-    quantiles: dict[str, float]  # "0.01" ... "0.99"; empty without numbers
-    histogram: HistogramView | None  # on the reference's edges where there are any
-    distinct: float | None
-    top: list[CategoryView]  # at most 20
-
-
-class ScoresView(View, frozen=True, kw_only=True):
-    """Probabilities of one output in one window."""
-
-    count: int  # inside [0, 1]
-    mean: float | None
-    predicted: dict[str, int]  # by predicted class
-    histogram: HistogramView  # on the union edges and the decision thresholds
-    outside: int  # below 0 or above 1
-    not_a_number: int
-
-
-class ServiceView(View, frozen=True, kw_only=True):
-    """Requests of one window."""
-
-    requests: int
-    requests_per_second: float
-    error_ratio: float | None
-    outcomes: dict[str, int]
-    statuses: dict[str, int]
-    latency_quantiles_seconds: dict[str, float]  # "0.5", "0.9", "0.99"
-    latency_mean_seconds: float | None
-    in_flight_max: int  # of one process
-    stream_ends: dict[str, int]  # answers in pieces, by how they ended
-    first_byte_quantiles_seconds: dict[str, float]
-    chunk_gap_quantiles_seconds: dict[str, float]
-
-
 class SampleView(View, frozen=True, kw_only=True):
     """All samples of one summary and window that matched the filter, merged."""
 
@@ -129,6 +67,7 @@ class SampleView(View, frozen=True, kw_only=True):
     scores: ScoresView | None
     psi: float | None  # debiased, nats, against the reference asked for
     ks: float | None  # 0 .. 1
+    extension: ExtensionView | msgspec.UnsetType = msgspec.UNSET  # of a type from outside
 
 
 class ReferenceView(View, frozen=True, kw_only=True):

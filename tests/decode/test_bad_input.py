@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nilometer.commands.recorded import read
 from nilometer.decode import Side, decode_exchange
-from nilometer.profile.feature import FeatureRecorder
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason

@@ -12,8 +12,8 @@ from support.otlp_receiver import attributes
 from nilometer.export.series import downscaled
 from nilometer.profile import FeatureProfile, ServiceProfile
 from nilometer.profile.numeric import NumericProfile
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
+from nilometer.wire.samples import sample_from_bytes
 
 MOST_BUCKETS = 1 << 20  # nothing is made coarser here
 

@@ -29,7 +29,7 @@ from nilometer.export.telemetry import (
     SCORE_VALUE,
     Instrument,
 )
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.errors import ConfigError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -19,9 +19,9 @@ from nilometer.export.series import (
 )
 from nilometer.export.telemetry import FEATURE_MISSING, FEATURE_VALUE, METRICS, REQUESTS, sanitised
 from nilometer.profile import FeatureProfile, FeatureSpec
-from nilometer.profile.feature import FeatureRecorder
 from nilometer.profile.numeric import Bounds
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.profile.recorder import FeatureRecorder
+from nilometer.sketch.exponential import ExponentialHistogram
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 STREAMS = st.lists(FINITE, max_size=60)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nilometer.profile import FeatureProfile
 from nilometer.profiling.observation import pack
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
 
 # 1975, a whole minute: so early that the last of millions of windows is over, whatever the year.

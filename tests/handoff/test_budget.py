@@ -44,7 +44,7 @@ from nilometer.profiling.profiling import Profiling
 from nilometer.testing import MemoryOutlet, SteppedClock, eventually
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.profiles import sample_to_bytes
+from nilometer.wire.samples import sample_to_bytes
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.measure.measured import Measured
 

@@ -10,7 +10,7 @@ import resource, signal, sys, random, math, tracemalloc
 from decimal import Decimal
 import numpy as np
 from nilometer.profile import FeatureRecorder, FeatureSpec, FeatureProfile
-from nilometer.wire.profiles import feature_to_wire, feature_from_wire
+from nilometer.wire.contents.feature import feature_to_wire, feature_from_wire
 limit = 600 << 20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 signal.alarm(90)

@@ -7,7 +7,9 @@ from support import laws, strategies
 from support.laws import Law, Subject, bits, sorted_items
 
 from nilometer.profile import Bounds, Coverage, FeatureProfile, FeatureSpec, ServiceProfile
-from nilometer.wire import profiles as wire
+from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
+from nilometer.wire.contents.service import service_from_wire, service_to_wire
+from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
 
 BINNED = FeatureSpec(bounds=Bounds(edges=(-1.0, 0.0, 2.5)), readable=True)
 
@@ -99,7 +101,7 @@ def feature_subject(name: str, streams: st.SearchStrategy[list[Any]], spec: Feat
         count=lambda feature: feature.cells,
         content=read_feature,
         exact=read_counters,
-        round_trip=lambda feature: wire.feature_from_wire(wire.feature_to_wire(feature)),
+        round_trip=lambda feature: feature_from_wire(feature_to_wire(feature)),
         travels=read_travelling,
     )
 
@@ -116,7 +118,7 @@ SUBJECTS: list[Subject[Any]] = [
         count=lambda service: service.count,
         content=read_service,
         exact=read_service,
-        round_trip=lambda service: wire.service_from_wire(wire.service_to_wire(service)),
+        round_trip=lambda service: service_from_wire(service_to_wire(service)),
     ),
     Subject(
         name="coverage",
@@ -127,7 +129,7 @@ SUBJECTS: list[Subject[Any]] = [
         size=lambda observed: sum(coverage.seen for coverage in observed),
         content=read_coverage,
         exact=read_coverage,
-        round_trip=lambda coverage: wire.coverage_from_wire(wire.coverage_to_wire(coverage)),
+        round_trip=lambda coverage: coverage_from_wire(coverage_to_wire(coverage)),
     ),
 ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nilometer.profile import ScoreProfile
 from nilometer.profile.score import MAX_CLASSES, OTHER, UNION_EDGES, score_edges
-from nilometer.wire.profiles import scores_from_wire, scores_to_wire
+from nilometer.wire.contents.scores import scores_from_wire, scores_to_wire
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

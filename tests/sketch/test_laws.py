@@ -15,7 +15,11 @@ from nilometer.sketch import (
     Moments,
     TDigest,
 )
-from nilometer.wire import sketches as wire
+from nilometer.wire.sketches.distinct import distinct_from_wire, distinct_to_wire
+from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
+from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
+from nilometer.wire.sketches.moments import moments_from_wire, moments_to_wire
+from nilometer.wire.sketches.tdigest import digest_from_wire, digest_to_wire
 
 EDGES = (-2.5, 0.0, 1e-300, 7.0)
 
@@ -86,7 +90,7 @@ SUBJECTS: list[Subject[Any]] = [
         merge_all=TDigest.merge_all,
         count=lambda digest: digest.count,
         content=read_digest,
-        round_trip=lambda digest: wire.digest_from_wire(wire.digest_to_wire(digest)),
+        round_trip=lambda digest: digest_from_wire(digest_to_wire(digest)),
         travels=read_but_means,
     ),
     Subject(
@@ -97,7 +101,7 @@ SUBJECTS: list[Subject[Any]] = [
         merge_all=TDigest.merge_all,
         count=lambda digest: digest.count,
         content=read_digest,
-        round_trip=lambda digest: wire.digest_from_wire(wire.digest_to_wire(digest)),
+        round_trip=lambda digest: digest_from_wire(digest_to_wire(digest)),
         travels=read_but_means,
     ),
     Subject(
@@ -110,7 +114,7 @@ SUBJECTS: list[Subject[Any]] = [
         exact=read_moments,
         same=nearly,
         commutes=nearly,
-        round_trip=lambda moments: wire.moments_from_wire(wire.moments_to_wire(moments)),
+        round_trip=lambda moments: moments_from_wire(moments_to_wire(moments)),
     ),
     Subject(
         name="exponential histogram",
@@ -121,7 +125,7 @@ SUBJECTS: list[Subject[Any]] = [
         count=lambda histogram: histogram.count,
         content=lambda histogram: histogram,
         exact=lambda histogram: histogram,
-        round_trip=lambda h: wire.histogram_from_wire(wire.histogram_to_wire(h)),
+        round_trip=lambda h: histogram_from_wire(histogram_to_wire(h)),
     ),
     Subject(
         name="binned counts",
@@ -141,7 +145,7 @@ SUBJECTS: list[Subject[Any]] = [
         count=lambda frequent: frequent.count,
         content=read_frequent,
         exact=read_frequent,
-        round_trip=lambda f: wire.frequent_from_wire(wire.frequent_to_wire(f)),
+        round_trip=lambda f: frequent_from_wire(frequent_to_wire(f)),
     ),
     Subject(
         name="heavy hitters that overflow",
@@ -150,7 +154,7 @@ SUBJECTS: list[Subject[Any]] = [
         merge=Frequent.merge,
         count=lambda frequent: frequent.count,
         content=read_frequent,
-        round_trip=lambda f: wire.frequent_from_wire(wire.frequent_to_wire(f)),
+        round_trip=lambda f: frequent_from_wire(frequent_to_wire(f)),
     ),
     Subject(
         name="distinct strings",
@@ -161,7 +165,7 @@ SUBJECTS: list[Subject[Any]] = [
         size=lambda _: 0,
         content=read_distinct,
         exact=read_distinct,
-        round_trip=lambda d: wire.distinct_from_wire(wire.distinct_to_wire(d)),
+        round_trip=lambda d: distinct_from_wire(distinct_to_wire(d)),
     ),
     Subject(
         name="distinct numbers",
@@ -172,7 +176,7 @@ SUBJECTS: list[Subject[Any]] = [
         size=lambda _: 0,
         content=read_distinct,
         exact=read_distinct,
-        round_trip=lambda d: wire.distinct_from_wire(wire.distinct_to_wire(d)),
+        round_trip=lambda d: distinct_from_wire(distinct_to_wire(d)),
     ),
 ]
 

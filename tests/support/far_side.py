@@ -7,7 +7,7 @@ import grpc
 from nilometer.alert import Alerter
 from nilometer.profile import Reference, SummarySample
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
-from nilometer.wire.profiles import sample_from_wire
+from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
     CollectorServiceServicer,
     GetPlanRequest,

@@ -24,7 +24,8 @@ from nilometer.profile import (
 )
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts, profiles
+from nilometer.wire import alerts
+from nilometer.wire.samples import sample_to_bytes, samples_to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
@@ -130,10 +131,10 @@ EVALUATION = Evaluation(
 def golden_bytes() -> dict[str, bytes]:
     """What is written, by file name."""
     return {
-        "numbers_counted": profiles.sample_to_bytes(numbers()),
-        "categories_known": profiles.sample_to_bytes(categories()),
-        "service": profiles.sample_to_bytes(service()),
-        "samples": profiles.samples_to_bytes([numbers(), service()]),
+        "numbers_counted": sample_to_bytes(numbers()),
+        "categories_known": sample_to_bytes(categories()),
+        "service": sample_to_bytes(service()),
+        "samples": samples_to_bytes([numbers(), service()]),
         "reference_dictionary": alerts.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),
         "alerter_range": alerts.alerter_to_bytes(RANGE),

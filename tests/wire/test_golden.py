@@ -10,11 +10,13 @@ import pytest
 from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
 from nilometer.compare import Comparator
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
-from nilometer.sketch.histogram import Buckets, edges_id
+from nilometer.sketch.binned import edges_id
+from nilometer.sketch.exponential import Buckets
 from nilometer.v1 import alert_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts, profiles
+from nilometer.wire import alerts
+from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
@@ -42,7 +44,7 @@ def golden(name: str) -> bytes:
 
 
 def sample(name: str) -> SummarySample:
-    return profiles.sample_from_bytes(golden(name), {edges_id(EDGES): EDGES}.get)
+    return sample_from_bytes(golden(name), {edges_id(EDGES): EDGES}.get)
 
 
 def test_every_golden_file_is_the_one_that_was_written() -> None:
@@ -135,7 +137,7 @@ def test_old_requests_are_read() -> None:
 
 
 def test_old_samples_in_one_piece_are_read() -> None:
-    numbers, service = profiles.samples_from_bytes(golden("samples"))
+    numbers, service = samples_from_bytes(golden("samples"))
     assert (numbers.summary, service.summary) == ("input.amount", "service")
     assert (numbers.content.count, service.content.count) == (7, 3)
 
@@ -194,7 +196,7 @@ def test_an_old_evaluation_is_read() -> None:
 def test_what_a_newer_agent_adds_is_passed_over() -> None:
     """Fields are only added: an unknown one must not stop an older reader."""
     unknown = b"\xf8\x07\x2a"  # field 127, varint 42
-    assert profiles.sample_from_bytes(golden("service") + unknown).content.count == 3
+    assert sample_from_bytes(golden("service") + unknown).content.count == 3
 
 
 def test_numbers_that_were_counted_on_edges_are_read() -> None:

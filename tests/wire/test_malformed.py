@@ -28,13 +28,26 @@ from nilometer.v1 import alert_pb2, summary_pb2
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts, profiles, sketches
+from nilometer.wire import alerts
+from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
+from nilometer.wire.coverage import coverage_from_wire
+from nilometer.wire.samples import (
+    sample_from_bytes,
+    sample_from_wire,
+    sample_to_bytes,
+    samples_from_bytes,
+)
+from nilometer.wire.sketches.distinct import distinct_from_wire
+from nilometer.wire.sketches.exponential import histogram_from_wire
+from nilometer.wire.sketches.frequent import frequent_from_wire
+from nilometer.wire.sketches.moments import moments_from_wire
+from nilometer.wire.sketches.tdigest import digest_from_wire, varints
 
 REFUSALS = (ValueError, NilometerError)
 
 READERS: list[Callable[[bytes], Any]] = [
-    profiles.sample_from_bytes,
-    profiles.samples_from_bytes,
+    sample_from_bytes,
+    samples_from_bytes,
     alerts.reference_from_bytes,
     alerts.alerter_from_bytes,
 ]
@@ -58,7 +71,7 @@ def work_with(sample: SummarySample) -> None:
     for statistic in STATISTICS.values():
         value = statistic(content)
         assert value is None or isinstance(value, float)
-    profiles.sample_to_bytes(sample)
+    sample_to_bytes(sample)
     other = GOOD if isinstance(content, FeatureProfile) else ServiceProfile()
     good = SummarySample(
         entity=sample.entity,
@@ -90,9 +103,9 @@ def test_any_bytes_are_read_or_refused(reader: Callable[[bytes], Any], packed: b
 
 @given(strategies.samples, st.data())
 def test_a_cut_sample_is_read_or_refused(sample: SummarySample, data: st.DataObject) -> None:
-    packed = profiles.sample_to_bytes(sample)
+    packed = sample_to_bytes(sample)
     cut = packed[: data.draw(st.integers(0, len(packed)))]
-    found = read(profiles.sample_from_bytes, cut)
+    found = read(sample_from_bytes, cut)
     if found is not None:
         work_with(found)
 
@@ -101,10 +114,10 @@ def test_a_cut_sample_is_read_or_refused(sample: SummarySample, data: st.DataObj
 def test_a_sample_with_wrong_bytes_is_refused_or_of_use(
     sample: SummarySample, data: st.DataObject
 ) -> None:
-    packed = bytearray(profiles.sample_to_bytes(sample))
+    packed = bytearray(sample_to_bytes(sample))
     for _ in range(data.draw(st.integers(1, 3))):
         packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
-    found = read(profiles.sample_from_bytes, bytes(packed))
+    found = read(sample_from_bytes, bytes(packed))
     if found is not None:
         work_with(found)
 
@@ -145,8 +158,8 @@ def plausible_digests(draw: st.DrawFn) -> summary_pb2.TDigest:
         count=sum(weights) % 2**64,
         min=draw(any_float),
         max=draw(any_float),
-        means=sketches.varints(np.array(deltas, dtype=np.uint64)),
-        weights=sketches.varints(np.array(flags, dtype=np.uint64)),
+        means=varints(np.array(deltas, dtype=np.uint64)),
+        weights=varints(np.array(flags, dtype=np.uint64)),
     )
 
 
@@ -188,12 +201,12 @@ feature_messages = st.builds(
 @pytest.mark.parametrize(
     ("reader", "messages"),
     [
-        (sketches.histogram_from_wire, histogram_messages),
-        (sketches.digest_from_wire, digest_messages),
-        (sketches.frequent_from_wire, frequent_messages),
-        (sketches.distinct_from_wire, distinct_messages),
-        (sketches.moments_from_wire, moments_messages),
-        (profiles.feature_from_wire, feature_messages),
+        (histogram_from_wire, histogram_messages),
+        (digest_from_wire, digest_messages),
+        (frequent_from_wire, frequent_messages),
+        (distinct_from_wire, distinct_messages),
+        (moments_from_wire, moments_messages),
+        (feature_from_wire, feature_messages),
     ],
     ids=lambda part: getattr(part, "__name__", ""),
 )
@@ -274,7 +287,7 @@ def test_two_values_of_different_magnitude_are_no_bomb() -> None:
         for offset in (2**31 - 1, -(2**31))
     ]
     for message in far:
-        found = read(sketches.histogram_from_wire, message)
+        found = read(histogram_from_wire, message)
         if found is not None:
             found.merge(GOOD.numbers.histogram)
 
@@ -288,8 +301,8 @@ def centroids(deltas: list[int], flags: list[int], **more: float) -> summary_pb2
     settings: dict[str, Any] = {"min": -1e9, "max": 1e9, "compression": 100.0, **more}
     return summary_pb2.TDigest(
         count=sum(flag >> 1 for flag in flags),
-        means=sketches.varints(np.array(deltas, dtype=np.uint64)),
-        weights=sketches.varints(np.array(flags, dtype=np.uint64)),
+        means=varints(np.array(deltas, dtype=np.uint64)),
+        weights=varints(np.array(flags, dtype=np.uint64)),
         **settings,
     )
 
@@ -302,63 +315,63 @@ ZERO = 1 << 35  # what the codec writes for 0.0
     [
         *(
             (
-                sketches.histogram_from_wire,
+                histogram_from_wire,
                 summary_pb2.ExponentialHistogram(scale=scale, zero_count=1),
                 "histogram",
             )
             for scale in (21, -11, -1024, 2**31 - 1, -(2**31))
         ),
-        (sketches.histogram_from_wire, buckets(0, *[1] * 161), "histogram"),
-        (sketches.histogram_from_wire, buckets(5000, 1), "histogram"),
-        (sketches.histogram_from_wire, buckets(-5000, 1), "histogram"),
-        (sketches.digest_from_wire, centroids([ZERO, 1], [2, 0]), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO], [2], min=2.0, max=1.0), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO], [2], min=float("nan")), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO], [2], max=float("inf")), "t-digest"),
-        (sketches.digest_from_wire, centroids([1], [2]), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO, 2**64 - 9], [2, 2]), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO, 1], [2]), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO], [2**55]), "t-digest"),
-        (sketches.digest_from_wire, centroids([ZERO], [2], compression=1.0), "compression"),
-        (sketches.digest_from_wire, centroids([ZERO], [2], compression=1e999), "compression"),
-        (sketches.frequent_from_wire, summary_pb2.Frequent(), "heavy hitters"),
+        (histogram_from_wire, buckets(0, *[1] * 161), "histogram"),
+        (histogram_from_wire, buckets(5000, 1), "histogram"),
+        (histogram_from_wire, buckets(-5000, 1), "histogram"),
+        (digest_from_wire, centroids([ZERO, 1], [2, 0]), "t-digest"),
+        (digest_from_wire, centroids([ZERO], [2], min=2.0, max=1.0), "t-digest"),
+        (digest_from_wire, centroids([ZERO], [2], min=float("nan")), "t-digest"),
+        (digest_from_wire, centroids([ZERO], [2], max=float("inf")), "t-digest"),
+        (digest_from_wire, centroids([1], [2]), "t-digest"),
+        (digest_from_wire, centroids([ZERO, 2**64 - 9], [2, 2]), "t-digest"),
+        (digest_from_wire, centroids([ZERO, 1], [2]), "t-digest"),
+        (digest_from_wire, centroids([ZERO], [2**55]), "t-digest"),
+        (digest_from_wire, centroids([ZERO], [2], compression=1.0), "compression"),
+        (digest_from_wire, centroids([ZERO], [2], compression=1e999), "compression"),
+        (frequent_from_wire, summary_pb2.Frequent(), "heavy hitters"),
         (
-            sketches.frequent_from_wire,
+            frequent_from_wire,
             summary_pb2.Frequent(capacity=1, total=2, values=["a", "b"], counts=[1, 1]),
             "heavy hitters",
         ),
         (
-            sketches.frequent_from_wire,
+            frequent_from_wire,
             summary_pb2.Frequent(capacity=2, total=1, values=["a"], counts=[2]),
             "heavy hitters",
         ),
         (
-            sketches.frequent_from_wire,
+            frequent_from_wire,
             summary_pb2.Frequent(capacity=2, total=2, values=["a"], counts=[1], errors=[2]),
             "heavy hitters",
         ),
         (
-            sketches.frequent_from_wire,
+            frequent_from_wire,
             summary_pb2.Frequent(capacity=2, total=2, values=["a"], counts=[1, 1]),
             "zip",
         ),
         (
-            sketches.distinct_from_wire,
+            distinct_from_wire,
             summary_pb2.Distinct(precision=4, registers=b"\x3e" * 16),
             "register",
         ),
         (
-            sketches.distinct_from_wire,
+            distinct_from_wire,
             summary_pb2.Distinct(precision=4, sparse=[16 << 8 | 1]),
             "register",
         ),
         (
-            sketches.distinct_from_wire,
+            distinct_from_wire,
             summary_pb2.Distinct(precision=5, registers=b"\x01" * 16),
             "needs 32",
         ),
         (
-            profiles.feature_from_wire,
+            feature_from_wire,
             summary_pb2.Feature(numeric=summary_pb2.Numeric(moments=summary_pb2.Moments(count=5))),
             r"count \[0, 5\]",
         ),
@@ -370,18 +383,18 @@ def test_a_contradiction_is_refused(reader: Callable[[Any], Any], message: Any, 
 
 
 def test_counts_on_edges_that_miss_numbers_are_refused() -> None:
-    message = profiles.feature_to_wire(
+    message = feature_to_wire(
         strategies.feature_of([1.0], FeatureSpec(bounds=Bounds(edges=(0.0,))))
     )
     message.numeric.binned.counts[1] = 7
     with pytest.raises(ValueError, match="count"):
-        profiles.feature_from_wire(message, lambda _: (0.0,))
+        feature_from_wire(message, lambda _: (0.0,))
 
 
 def test_coverage_that_does_not_add_up_is_refused() -> None:
     message = summary_pb2.Coverage(seen=3, profiled=2)
     with pytest.raises(ValueError, match="coverage of 2 does not add up to 3 seen"):
-        profiles.coverage_from_wire(message)
+        coverage_from_wire(message)
 
 
 def test_a_sample_without_content_is_refused() -> None:
@@ -389,7 +402,7 @@ def test_a_sample_without_content_is_refused() -> None:
         entity="e", summary="input.a", window_start_unix_nano=0, window_end_unix_nano=1
     )
     with pytest.raises(ValueError, match=r"'input\.a' has no content"):
-        profiles.sample_from_wire(message)
+        sample_from_wire(message)
 
 
 @pytest.mark.parametrize(
@@ -411,11 +424,11 @@ def test_labels_and_windows_that_are_not_allowed_are_refused(change: dict[str, A
         }
     )
     with pytest.raises(NilometerError):
-        profiles.sample_from_wire(message)
+        sample_from_wire(message)
 
 
 def test_bins_that_do_not_fit_their_edges_are_refused() -> None:
     feature = strategies.feature_of([1.0], FeatureSpec(bounds=Bounds(edges=(0.0,))))
-    message = profiles.feature_to_wire(feature)
+    message = feature_to_wire(feature)
     with pytest.raises(ValueError, match="2 edges need 3 counts"):
-        profiles.feature_from_wire(message, lambda _: (0.0, 1.0))
+        feature_from_wire(message, lambda _: (0.0, 1.0))

@@ -12,8 +12,8 @@ from support import strategies
 from nilometer.sketch import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.errors import IncompatibleSketches
-from nilometer.wire import sketches
-from nilometer.wire.sketches import (
+from nilometer.wire.sketches import tdigest
+from nilometer.wire.sketches.tdigest import (
     digest_from_wire,
     digest_to_wire,
     digests_to_wire,
@@ -50,7 +50,7 @@ def test_merging_bytes_gives_the_bits_of_merging_digests(
     assert bits(merged_digest_from_wire(messages)) == expected
     rng.shuffle(messages)
     with pytest.MonkeyPatch.context() as patch:  # equal means on both sides of every border
-        patch.setattr(sketches, "_AT_ONCE", 2)
+        patch.setattr(tdigest, "_AT_ONCE", 2)
         assert bits(merged_digest_from_wire(messages)) == expected
 
 
@@ -64,7 +64,7 @@ def test_many_digests_are_merged_without_making_one_of_each(
     def refuse(message: pb.TDigest) -> TDigest:
         raise AssertionError(message)
 
-    monkeypatch.setattr(sketches, "digest_from_wire", refuse)
+    monkeypatch.setattr(tdigest, "digest_from_wire", refuse)
     assert bits(merged_digest_from_wire(messages)) == expected
     assert bits(merged_digest_from_wire(reversed(messages))) == expected
 

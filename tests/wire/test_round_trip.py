@@ -20,18 +20,27 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.sketch import Frequent, TDigest
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts, profiles, sketches
+from nilometer.wire import alerts
+from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
+from nilometer.wire.samples import (
+    sample_from_bytes,
+    sample_to_bytes,
+    samples_from_bytes,
+    samples_to_bytes,
+)
+from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
+from nilometer.wire.sketches.tdigest import digest_from_wire, digest_to_wire
 
 EDGES = (-1.0, 0.0, 2.5)
 
 
 @given(strategies.samples)
 def test_a_sample_comes_back_as_it_went(sample: SummarySample) -> None:
-    packed = profiles.sample_to_bytes(sample)
-    back = profiles.sample_from_bytes(packed)
+    packed = sample_to_bytes(sample)
+    back = sample_from_bytes(packed)
     for name in ("entity", "summary", "labels", "window", "coverage", "sample"):
         assert getattr(back, name) == getattr(sample, name)
     assert type(back.content) is type(sample.content)
@@ -43,33 +52,31 @@ def test_a_sample_comes_back_as_it_went(sample: SummarySample) -> None:
 @given(strategies.samples)
 def test_bytes_are_stable_from_the_first_journey_on(sample: SummarySample) -> None:
     """Stored bytes do not change by being read and written: checksums and digests hold."""
-    once = profiles.sample_from_bytes(profiles.sample_to_bytes(sample))
-    packed = profiles.sample_to_bytes(once)
-    assert profiles.sample_to_bytes(profiles.sample_from_bytes(packed)) == packed
+    once = sample_from_bytes(sample_to_bytes(sample))
+    packed = sample_to_bytes(once)
+    assert sample_to_bytes(sample_from_bytes(packed)) == packed
 
 
 @given(st.lists(strategies.samples, max_size=3))
 def test_samples_travel_together(samples: list[SummarySample]) -> None:
-    back = profiles.samples_from_bytes(profiles.samples_to_bytes(samples))
-    one_by_one = [profiles.sample_from_bytes(profiles.sample_to_bytes(s)) for s in samples]
-    assert [profiles.sample_to_bytes(s) for s in back] == [
-        profiles.sample_to_bytes(s) for s in one_by_one
-    ]
+    back = samples_from_bytes(samples_to_bytes(samples))
+    one_by_one = [sample_from_bytes(sample_to_bytes(s)) for s in samples]
+    assert [sample_to_bytes(s) for s in back] == [sample_to_bytes(s) for s in one_by_one]
 
 
 @given(strategies.columns)
 def test_bins_come_back_where_their_edges_are_known(column: list[Any]) -> None:
     feature = strategies.feature_of(column, FeatureSpec(bounds=Bounds(edges=EDGES)))
-    message = profiles.feature_to_wire(feature)
+    message = feature_to_wire(feature)
     known = {edges_id(EDGES): EDGES}
-    assert profiles.feature_from_wire(message, known.get).numbers.binned == feature.numbers.binned
-    assert profiles.feature_from_wire(message).numbers.binned is None
+    assert feature_from_wire(message, known.get).numbers.binned == feature.numbers.binned
+    assert feature_from_wire(message).numbers.binned is None
 
 
 @given(strategies.streams_of_any)
 def test_a_digest_answers_within_the_rounding_of_its_means(values: list[float]) -> None:
     digest = TDigest.of(values)
-    back = sketches.digest_from_wire(sketches.digest_to_wire(digest))
+    back = digest_from_wire(digest_to_wire(digest))
     assert (back.min, back.max, back.count) == (digest.min, digest.max, digest.count)
     for ours, theirs in zip(back.centroids()[0], digest.centroids()[0], strict=True):
         assert math.isfinite(ours)
@@ -80,13 +87,13 @@ def test_a_digest_answers_within_the_rounding_of_its_means(values: list[float]) 
 
 def test_a_digest_of_a_window_takes_about_a_kilobyte() -> None:
     values = np.random.default_rng(0).lognormal(0, 1, 50_000)
-    assert sketches.digest_to_wire(TDigest.of(values)).ByteSize() < 1000
+    assert digest_to_wire(TDigest.of(values)).ByteSize() < 1000
 
 
 @given(st.dictionaries(st.text(max_size=4) | st.characters(categories=["Cs"]), st.integers(1, 99)))
 def test_names_that_cannot_be_written_lose_no_count(counted: dict[str, int]) -> None:
     """Half a surrogate pair has no UTF-8; what stands for it may stand for several names."""
-    back = sketches.frequent_from_wire(sketches.frequent_to_wire(Frequent.of(counted, 1000)))
+    back = frequent_from_wire(frequent_to_wire(Frequent.of(counted, 1000)))
     assert sum(back.counts.values()) == back.total == sum(counted.values())
 
 
@@ -175,10 +182,10 @@ def test_the_order_of_keys_does_not_change_the_bytes() -> None:
             coverage=Coverage(dropped=dict.fromkeys(outcomes, 1)),
             content=ServiceProfile(outcomes=dict.fromkeys(outcomes, 1)),
         )
-        return profiles.sample_to_bytes(sample)
+        return sample_to_bytes(sample)
 
     assert packed("a", "b", "c") == packed("c", "a", "b")
 
 
 def test_an_empty_feature_is_a_few_bytes() -> None:
-    assert profiles.feature_to_wire(FeatureProfile()).ByteSize() == 0
+    assert feature_to_wire(FeatureProfile()).ByteSize() == 0

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.sketch.codec import from_varints
-from nilometer.wire.sketches import varints
+from nilometer.wire.sketches.tdigest import varints
 
 UNSIGNED = st.integers(0, 2**64 - 1)
 

@@ -30,7 +30,7 @@ from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
 from nilometer.values.window import Window
 from nilometer.wire.alerts import evaluation_to_bytes
-from nilometer.wire.profiles import (
+from nilometer.wire.samples import (
     sample_from_wire,
     sample_to_bytes,
     samples_from_bytes,

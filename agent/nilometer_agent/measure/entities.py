@@ -11,7 +11,7 @@ from nilometer.alert import AlerterKind, Evaluation, Verdict
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.coverage import Counts, added
 from nilometer.profile.service import EMPTY
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.wire.services import CaptureCost, EntityStatus

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nilometer.alert import AlerterKind, Evaluation, Verdict
-from nilometer.export.contents import distribution_of, quantiles_of, scores_of
 from nilometer.export.genai import genai, operation_of
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
@@ -33,19 +32,8 @@ from nilometer.export.telemetry import (
     EVALUATION_EVIDENCE,
     EVALUATION_THRESHOLD,
     EVALUATION_VALUE,
-    FATE,
-    FEATURE_CELLS,
-    FEATURE_MISSING,
-    FEATURE_QUANTILE,
-    FEATURE_VALUE,
-    GEN_AI_MODEL,
-    GEN_AI_OPERATION,
-    GEN_AI_PROVIDER,
-    GEN_AI_TOKEN_TYPE,
-    GEN_AI_TOKENS,
     MEASURE,
     METHOD,
-    OBSERVATIONS,
     OBSERVING_ADDED,
     OBSERVING_EXCEEDED,
     OBSERVING_SHARE,
@@ -53,28 +41,25 @@ from nilometer.export.telemetry import (
     OUTBOX_ROWS,
     OUTCOME,
     PIPELINE_CALLS,
-    PREDICTED,
-    QUANTILE,
-    REASON,
     REQUEST_DURATION,
     REQUEST_SIZE,
     REQUESTS,
     RESPONSE_SIZE,
     RPC_METHOD,
     RPC_SYSTEM,
-    SCORE_VALUE,
     SOURCE,
     STATUS_CODE,
     SUMMARY,
     Exporter,
 )
-from nilometer.profile import FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
+from nilometer.profile import SummarySample
 from nilometer.profile.service import magnitudes
 from nilometer.profiling.observation import Observation
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import Outcome
 from nilometer.wire.services import CaptureCost
+from nilometer_agent.measure.contents import CONTENT_SERIES, Committed, model_of
 
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
@@ -163,25 +148,21 @@ class Measured:
         for (entity, labels), requests in staged.items():
             calls = self._calls.setdefault(entity, set())
             requests.into(self.series, entity, where(entity, labels), calls)
-        for samples, here in ((decoded, True), (made, False)):
+        for samples, counted in ((decoded, True), (made, False)):
+            to = Committed(self.series, counted, self._see_in_flight)
             for sample in samples:
-                at = where(sample.entity, sample.labels)
-                content = sample.content
-                if isinstance(content, FeatureProfile):
-                    self._feature(sample, content, at)
-                elif isinstance(content, ScoreProfile):
-                    self._scores(sample, content, at)
-                else:
-                    if not here:
-                        self._profiled(sample, content, at)
-                    self._cover(sample, at)
+                row = CONTENT_SERIES.get(sample.content.kind)
+                if row is not None:
+                    row.add(to, sample, sample.content, where(sample.entity, sample.labels))
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
         """Remember the newest closed window of each summary, and what was judged."""
         now = self._clock.monotonic()
         for sample in samples:
-            if isinstance(sample.content, FeatureProfile):
-                self._window(sample, sample.content, now)
+            row = CONTENT_SERIES.get(sample.content.kind)
+            if row is not None and row.set is not None:
+                at = where(sample.entity, sample.labels)
+                row.set(self.series, sample, sample.content, at, now)
         for evaluation in evaluations:
             if evaluation.verdict is not Verdict.NOT_JUDGED:
                 self._judged(evaluation, now)
@@ -207,56 +188,10 @@ class Measured:
         self.series.forget_gauges(now - self._gauge_seconds)
         return [*self.series.families(), *own.families()]
 
-    def _profiled(self, sample: SummarySample, service: ServiceProfile, at: Attributes) -> None:
-        if service.in_flight_max:
-            workers = self._peaks.setdefault((sample.entity, sample.labels), {})
-            peak = workers.setdefault(b"", _Peak())  # profiles do not say of which worker
-            peak.see(service.in_flight_max, self._clock.monotonic())
-        for metric, histogram, total in (
-            (REQUEST_DURATION, service.latency, service.latency_sum),
-            (REQUEST_SIZE, service.request_bytes, service.request_bytes_sum),
-            (RESPONSE_SIZE, service.response_bytes, service.response_bytes_sum),
-        ):
-            if histogram.count:
-                self.series.merge(metric, at, Distribution(histogram, total))
-        for outcome, count in service.outcomes.items():
-            self.series.add(REQUESTS, _with(at, {OUTCOME: outcome}), count)
-
-    def _cover(self, sample: SummarySample, at: Attributes) -> None:
-        coverage = sample.coverage
-        for fate, count in (("profiled", coverage.profiled), ("sampled_out", coverage.sampled_out)):
-            if count:
-                self.series.add(OBSERVATIONS, _with(at, {FATE: fate}), count)
-        for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
-            for reason, count in counts.items():
-                self.series.add(OBSERVATIONS, _with(at, {FATE: fate, REASON: reason}), count)
-
-    def _feature(self, sample: SummarySample, feature: FeatureProfile, at: Attributes) -> None:
-        here = _with(at, {SUMMARY: sample.summary})
-        for kind, count in feature.types.items():
-            self.series.add(FEATURE_CELLS, _with(here, {FATE: kind}), count)
-        if feature.missing:
-            self.series.add(FEATURE_CELLS, _with(here, {FATE: "missing"}), feature.missing)
-        distribution = distribution_of(feature)
-        if distribution is None:
-            return
-        self.series.merge(FEATURE_VALUE, here, distribution)
-        token = genai().tokens.get(sample.summary)
-        if token:
-            told = {**_model(sample.entity, "chat"), GEN_AI_TOKEN_TYPE: token}
-            self.series.merge(GEN_AI_TOKENS, _with(at, told), distribution)
-
-    def _scores(self, sample: SummarySample, scores: ScoreProfile, at: Attributes) -> None:
-        here = _with(at, {SUMMARY: sample.summary})
-        for predicted, binned in scores_of(scores).items():
-            self.series.merge(SCORE_VALUE, _with(here, {PREDICTED: predicted}), binned)
-
-    def _window(self, sample: SummarySample, feature: FeatureProfile, now: float) -> None:
-        at = _with(where(sample.entity, sample.labels), {SUMMARY: sample.summary})
-        for q, value in quantiles_of(feature).items():
-            self.series.set(FEATURE_QUANTILE, _with(at, {QUANTILE: q}), value, now)
-        if feature.cells:
-            self.series.set(FEATURE_MISSING, at, feature.missing / feature.cells, now)
+    def _see_in_flight(self, sample: SummarySample, most: int) -> None:
+        workers = self._peaks.setdefault((sample.entity, sample.labels), {})
+        peak = workers.setdefault(b"", _Peak())  # profiles do not say of which worker
+        peak.see(most, self._clock.monotonic())
 
     def _judged(self, evaluation: Evaluation, now: float) -> None:
         rule = evaluation.alerter
@@ -355,7 +290,7 @@ class _Staged:
         series: Series, entity: str, at: Attributes, operation: str, error: str, group: "_Group"
     ) -> None:
         names = genai().measures
-        model = _model(entity, operation)
+        model = model_of(entity, operation)
         failed = {**model, ERROR_TYPE: error}
         series.merge(names["latency"], _with(at, failed), distribution(group.latencies))
         for measure, values in (("first_byte", group.first_bytes), ("chunk_gaps", group.gaps)):
@@ -401,14 +336,6 @@ def distribution(values: Sequence[float], exemplars: Iterable[Exemplar] = ()) ->
 
 def _with(at: Attributes, more: Mapping[str, Value]) -> Attributes:
     return attributes_of({**dict(at), **more})
-
-
-def _model(entity: str, operation: str) -> dict[str, Value]:
-    return {
-        GEN_AI_OPERATION: operation,
-        GEN_AI_PROVIDER: genai().provider,
-        GEN_AI_MODEL: entity,
-    }
 
 
 def _error_type(status: int, outcome: str) -> str:

@@ -10,10 +10,10 @@ import grpc
 from nilometer.alert import Alerter
 from nilometer.profile import FeatureSpec, Reference
 from nilometer.profile.schema import Schema
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.errors import NilometerError
 from nilometer.wire.alerts import plan_from_wire
-from nilometer.wire.profiles import EdgesOf
+from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector

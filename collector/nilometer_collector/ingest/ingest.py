@@ -22,7 +22,7 @@ from nilometer.wire.alerts import (
     reference_from_wire,
     with_digest,
 )
-from nilometer.wire.profiles import sample_from_wire
+from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
     CollectorServiceServicer,
     GetPlanRequest,
@@ -35,14 +35,13 @@ from nilometer.wire.services import (
 from nilometer_collector.access.principals import Access, Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
+from nilometer_collector.ingest.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.ingest.limits import (
     MAX_EVIDENCE_CHARACTERS,
-    MAX_NAME_BYTES,
     MAX_ROW_BYTES,
     check_evaluation,
     check_reference,
     check_sample,
-    has_control,
 )
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
 

@@ -9,37 +9,32 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from nilometer.compare import Comparator, compare
 from nilometer.profile import (
+    Content,
     FeatureProfile,
     Reference,
     ReferenceColumn,
-    ScoreProfile,
-    ServiceProfile,
     SummarySample,
+    TypeCounts,
 )
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import LabelFilter, Labels
 from nilometer.values.window import Window
-from nilometer.wire.profiles import EdgesOf, merged_sample_from_bytes, sample_from_bytes
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.contents.bins import Bins, common_bins_of
+from nilometer_collector.contents.feature import feature_view
+from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.ingest.limits import LAST_NS
-from nilometer_collector.query.present import (
-    Bins,
-    common_bins_of,
-    coverage_view,
-    data_type,
-    episode_view,
-    feature_view,
-    label_values,
-    scores_view,
-    seconds,
-    service_view,
-)
+from nilometer_collector.query.present import coverage_view, episode_view, label_values, seconds
 from nilometer_collector.store import SampleRecord, SeriesRecord, Store
 from nilometer_collector.views import (
     AlerterView,
@@ -139,13 +134,14 @@ class Query:
         for name, parts in sorted(series.items(), key=lambda item: (item[0] != SERVICE, item[0])):
             role = role_of(name)
             key = (entity, name)
-            numbers = sum(one.numbers for one in parts)
-            categories = sum(one.categories for one in parts)
+            counts = TypeCounts(
+                sum(one.numbers for one in parts), sum(one.categories for one in parts)
+            )
             views.append(
                 SummaryView(
                     entity=entity,
                     name=name,
-                    data_type="service" if name == SERVICE else data_type(numbers, categories),
+                    data_type="service" if name == SERVICE else counts.data_type,
                     role="service" if role is None else role.value,
                     health=self._health(parts, key in judged, key in is_open),
                     observations=_seen(parts),
@@ -303,13 +299,6 @@ def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
         except (ValueError, NilometerError) as error:
             log.error("sample unreadable", extra={"reason": type(error).__name__})  # noqa: TRY400
             return None
-    content = sample.content
-    if (
-        isinstance(content, FeatureProfile)
-        and content.numbers.binned is not None
-        and content.numbers.binned.count != content.numbers.moments.count
-    ):
-        content.numbers.binned = None
     return sample
 
 
@@ -322,27 +311,29 @@ def _bins(features: list[FeatureProfile], column: ReferenceColumn | None) -> Bin
 def _sample_view(
     sample: SummarySample, column: ReferenceColumn | None, bins: Bins | None
 ) -> SampleView:
-    feature = sample.content if isinstance(sample.content, FeatureProfile) else None
-    service = sample.content if isinstance(sample.content, ServiceProfile) else None
-    scores = sample.content if isinstance(sample.content, ScoreProfile) else None
-    return SampleView(
+    view = SampleView(
         window_start=seconds(sample.window.start_ns),
         window_end=seconds(sample.window.end_ns),
         coverage=coverage_view(sample.coverage),
-        feature=None if feature is None else feature_view(feature, bins),
-        service=None if service is None else service_view(service, sample.window),
-        scores=None if scores is None else scores_view(scores),
-        psi=_distance(Comparator.PSI, column, feature),
-        ks=_distance(Comparator.KS, column, feature),
+        feature=None,
+        service=None,
+        scores=None,
+        psi=_distance(Comparator.PSI, column, sample.content),
+        ks=_distance(Comparator.KS, column, sample.content),
     )
+    shown = SHOWN.get(sample.content.kind)
+    if shown is None:  # a type from outside that has no view
+        return view
+    content = shown.view(sample.content, sample.window, bins)
+    return msgspec.structs.replace(view, **{shown.field: content})
 
 
 def _distance(
-    comparator: Comparator, column: ReferenceColumn | None, feature: FeatureProfile | None
+    comparator: Comparator, column: ReferenceColumn | None, content: Content
 ) -> float | None:
-    if column is None or feature is None:
+    if column is None or not isinstance(content, FeatureProfile):
         return None
-    comparison = compare(comparator, column, feature)
+    comparison = compare(comparator, column, content)
     return None if comparison is None else comparison.value
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from nilometer.profile import FeatureProfile, ScoreProfile
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database, checksum, intact
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
@@ -39,12 +38,7 @@ class Samples:
         """Store *row*, inside a transaction, and move the figures of its series."""
         sample, window = row.sample, row.sample.window
         length = window.end_ns - window.start_ns
-        numbers, categories = 0, 0
-        if isinstance(sample.content, FeatureProfile):
-            numbers = sample.content.numbers.moments.count
-            categories = sample.content.categories.total
-        elif isinstance(sample.content, ScoreProfile):
-            numbers = sample.content.count
+        numbers, categories = sample.content.type_counts
         ((series,),) = self._database.rows(
             _ADD_SERIES,
             (

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nilometer.alert.alerter import Alerter, AlerterKind
-from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS
+from nilometer.alert.statistic import CELL_SHARES, COUNT, statistic_of
 from nilometer.compare.comparison import Comparator, compare
+from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import Reference
-from nilometer.profile.summary import Content, SummarySample
+from nilometer.profile.summary import SummarySample
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
@@ -68,7 +69,7 @@ def evaluate(
 def observations_behind(alerter: Alerter, content: Content) -> int:
     """How many observations the verdict would rest on: cells for a share of cells, else values."""
     shares = alerter.kind is not AlerterKind.REFERENCE and alerter.statistic in CELL_SHARES
-    return content.cells if shares and isinstance(content, FeatureProfile) else content.count
+    return content.cells if shares else content.count
 
 
 def _against_reference(
@@ -99,7 +100,7 @@ def _against_reference(
 
 
 def _against_limits(alerter: Alerter, sample: SummarySample) -> Evaluation:
-    value = STATISTICS[alerter.statistic](sample.content)
+    value = statistic_of(sample.content, alerter.statistic)
     if value is None:
         why = f"{alerter.statistic} does not exist for this summary"
         return _evaluation(alerter, sample, Verdict.NOT_JUDGED, 0.0, why)

@@ -21,13 +21,14 @@ from nilometer.profile.category import (
 )
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.vectors import Embedding
-from nilometer.profile.feature import BOOLEAN, FeatureRecorder
+from nilometer.profile.feature import BOOLEAN
 from nilometer.profile.numeric import Bounds
 from nilometer.profile.profiler import Column, Profiler
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import INPUT_BINS, OUTPUT_BINS
 from nilometer.profiling.user_profilers import Runner
+from nilometer.sketch.binned import quantile_edges
 from nilometer.sketch.hashing import hash_bytes, hash_strings
-from nilometer.sketch.histogram import quantile_edges
 from nilometer.values.entity import Role, entity_name, role_of, summary_name
 from nilometer.values.errors import ConfigError, NilometerError
 from nilometer.wire.alerts import with_digest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nilometer.batch.reference import profile_of
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.profiler import Profiler
-from nilometer.wire.profiles import feature_from_bytes, feature_to_bytes
+from nilometer.wire.contents.feature import feature_from_bytes, feature_to_bytes
 
 if TYPE_CHECKING:
     import pyarrow

@@ -15,8 +15,8 @@ from nilometer.profile.category import (
 )
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
+from nilometer.sketch.binned import BinnedCounts, quantile_edges
 from nilometer.sketch.hashing import hash_strings
-from nilometer.sketch.histogram import BinnedCounts, quantile_edges
 
 OTHER = "other"  # the bin of categories that the reference had and does not name
 UNSEEN = "unseen"  # the bin of categories that the reference never had

@@ -26,7 +26,7 @@ from nilometer.export.series import (
     Value,
 )
 from nilometer.export.telemetry import Instrument, Metric, sanitised
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 # Exponents of two of the ladder's ends: 15 millionths to two billions, so that shares, amounts and
 # times in milliseconds stand on it. What is beyond stands in the first and the last bucket.

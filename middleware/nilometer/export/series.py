@@ -13,7 +13,7 @@ from operator import add, sub
 from typing import Self, TypeAlias
 
 from nilometer.export.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 Value = str | int | float | bool
 Attributes = tuple[tuple[str, Value], ...]  # ordered by name

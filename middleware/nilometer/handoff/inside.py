@@ -24,7 +24,7 @@ from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
-from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import CaptureBatch
 
 SLICE_SECONDS = 0.0003  # of interpreter time before it is let go

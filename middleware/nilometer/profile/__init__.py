@@ -1,21 +1,26 @@
 """Profiles: what the sketches of an entity, its labels and its windows add up to."""
 
 from nilometer.profile.category import CategoryProfile, Dictionary, DictionaryCounts, pseudonym
+from nilometer.profile.content import Content, DataType, TypeCounts
 from nilometer.profile.coverage import Coverage
-from nilometer.profile.feature import FeatureProfile, FeatureRecorder, FeatureSpec
+from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.profile.profile import Profile, SpecOf
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import Reference, ReferenceColumn
+from nilometer.profile.registered import CONTENTS
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile, Streams
-from nilometer.profile.summary import Content, SummarySample
+from nilometer.profile.summary import SummarySample
 from nilometer.values.reasons import DropReason, Outcome, UndecodableReason
 
 __all__ = [
+    "CONTENTS",
     "Bounds",
     "CategoryProfile",
     "Content",
     "Coverage",
+    "DataType",
     "Dictionary",
     "DictionaryCounts",
     "DropReason",
@@ -32,6 +37,7 @@ __all__ = [
     "SpecOf",
     "Streams",
     "SummarySample",
+    "TypeCounts",
     "UndecodableReason",
     "pseudonym",
 ]

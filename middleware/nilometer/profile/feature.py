@@ -2,29 +2,19 @@
 
 Numbers go to moments, a t-digest and counts; strings and booleans to a dictionary, heavy hitters
 and a distinct count; everything else - null, NaN, infinities, lists, objects - to a counter of its
-own. Nothing raises and nothing is lost without a count: ``sum(types) + missing`` is the number of
-cells.
+own. ``sum(types) + missing`` is the number of cells.
 """
 
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from typing import Self
-from uuid import UUID
+from typing import ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nilometer.profile.category import CategoryProfile, CategoryRecorder, Dictionary
+from nilometer.profile.category import CategoryProfile, Dictionary
+from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
 from nilometer.profile.derived.vectors import Embedding
-from nilometer.profile.numeric import Bounds, NumericProfile, NumericRecorder
+from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.sketch.distinct import Distinct
-from nilometer.sketch.hashing import hash_numbers
 
 Cell = object  # one value of a column, as a decoder gave it
 
@@ -75,6 +65,8 @@ class FeatureProfile:
         distinct: Different strings (and numbers, if asked for); None when not counted.
     """
 
+    kind: ClassVar[str] = "feature"
+
     missing: int = 0
     null_like: int = 0
     types: Counts = field(default_factory=dict)
@@ -106,14 +98,19 @@ class FeatureProfile:
         return {kind: count for kind, count in self.types.items() if kind != self.expected}
 
     @property
-    def data_type(self) -> str:
+    def type_counts(self) -> TypeCounts:
+        """Finite numbers and categories, apart."""
+        return TypeCounts(self.numbers.count, self.categories.total)
+
+    @property
+    def data_type(self) -> DataType:
         """``number``, ``category``, ``mixed`` or ``empty``: what the cells mostly are."""
-        numbers, categories = self.numbers.count, self.categories.total
-        if not numbers and not categories:
-            return "empty"
-        if numbers and categories and min(numbers, categories) * 10 > max(numbers, categories):
-            return "mixed"
-        return "number" if numbers >= categories else "category"
+        return self.type_counts.data_type
+
+    @classmethod
+    def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
+        """Unit: that of the feature; ratios are 0 to 1."""
+        return _STATISTICS
 
     def merge(self, other: Self) -> Self:
         """The profile of both columns; bins survive only where both have the same edges."""
@@ -180,186 +177,51 @@ class FeatureProfile:
         return "\n\n".join(tables)
 
 
-class FeatureRecorder:
-    """Cells on their way into a `FeatureProfile`. One owner.
+def _quantile(q: float) -> Callable[[FeatureProfile], float | None]:
+    def quantile(feature: FeatureProfile) -> float | None:
+        return float(feature.numbers.digest.quantile(q)) if feature.numbers.count else None
 
-    Args:
-        spec: What is known of the feature.
-    """
-
-    __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")
-
-    def __init__(self, spec: FeatureSpec | None = None) -> None:
-        self._spec = spec or FeatureSpec()
-        self._missing = 0
-        self._types: dict[str, int] = {}
-        self._numbers: NumericRecorder | None = None
-        self._categories: CategoryRecorder | None = None
-        self._distinct: Distinct | None = None
-
-    def profile(self) -> FeatureProfile:
-        """Everything observed so far; the recorder is not used again."""
-        profile = FeatureProfile(
-            missing=self._missing, types=self._types, expected=self._spec.expected
-        )
-        if self._numbers is not None:
-            profile.numbers = self._numbers.profile()
-        if self._categories is not None:
-            profile.categories = self._categories.profile()
-            profile.null_like = self._categories.null_like
-        profile.distinct = self._distinct
-        return profile
-
-    def observe(self, cells: Sequence[Cell] | NDArray[np.generic]) -> None:
-        """Add *cells* of any type, n of them; None means missing.
-
-        An array of floats or integers, shape (n,), is taken as it is.
-        """
-        if isinstance(cells, np.ndarray):
-            if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
-                self.observe_numbers(cells.astype(np.float64, copy=False))
-                return
-            if cells.ndim > 1:
-                self.observe_others("list", len(cells))
-                return
-            cells = list(cells)
-        kinds = set(map(type, cells))
-        if kinds <= _PLAIN_NUMBERS:
-            try:
-                self.observe_numbers(np.array(cells, dtype=np.float64))
-            except OverflowError:  # an integer beyond float64
-                pass
-            else:
-                return
-        elif kinds == {str}:
-            self.observe_categories(Counter(cells))  # type: ignore[arg-type]  # all are strings
-            return
-        self._observe_mixed(cells)
-
-    def observe_numbers(self, numbers: NDArray[np.float64]) -> None:
-        """Add *numbers*, shape (n,), any float64."""
-        if numbers.size == 0:
-            return
-        self._add_type(NUMBER, int(numbers.size))
-        if self._numbers is None:
-            self._numbers = NumericRecorder(self._spec.bounds)
-        self._numbers.observe(numbers)
-        if self._spec.distinct_numbers:
-            self._counting().observe_hashes(hash_numbers(numbers[np.isfinite(numbers)]))
-
-    def observe_categories(self, counted: Mapping[str, int], kind: str = STRING) -> None:
-        """Add strings (or booleans by name) that are counted already."""
-        if counted:
-            self._add_type(kind, sum(counted.values()))
-            self._names().observe(counted)
-
-    def observe_hashed(
-        self,
-        hashes: NDArray[np.uint64],
-        counts: NDArray[np.int64],
-        name_of: Callable[[int], str],
-    ) -> None:
-        """Add different strings that were counted where they are, as in Arrow.
-
-        Args:
-            hashes: Of `nilometer.sketch.hashing`, shape (n,).
-            counts: Cells of each, shape (n,).
-            name_of: The string at an index; asked for few.
-        """
-        if counts.size:
-            self._add_type(STRING, int(counts.sum()))
-            self._names().observe_hashed(hashes, counts, name_of)
-
-    def observe_missing(self, cells: int) -> None:
-        """Add *cells* that are absent."""
-        self._missing += cells
-
-    def observe_others(self, kind: str, cells: int) -> None:
-        """Add *cells* of a type that has no distribution, such as ``list``."""
-        if cells:
-            self._add_type(kind, cells)
-
-    def _observe_mixed(self, cells: Sequence[Cell]) -> None:
-        numbers: list[float] = []
-        strings: list[str] = []
-        booleans: list[str] = []
-        others: Counter[str] = Counter()
-        for cell in cells:
-            match _scalar(cell):
-                case None:
-                    self._missing += 1
-                case bool() as truth:
-                    booleans.append("true" if truth else "false")
-                case int() | float() as number:
-                    numbers.append(_float(number))
-                case str() as text:
-                    strings.append(text)
-                case other:
-                    others[_other(other)] += 1
-        self.observe_numbers(np.array(numbers, dtype=np.float64))
-        self.observe_categories(Counter(strings))
-        self.observe_categories(Counter(booleans), BOOLEAN)
-        for kind, count in others.items():
-            self._add_type(kind, count)
-
-    def _add_type(self, kind: str, count: int) -> None:
-        self._types[kind] = self._types.get(kind, 0) + count
-
-    def _names(self) -> CategoryRecorder:
-        if self._categories is None:
-            spec = self._spec
-            self._categories = CategoryRecorder(
-                spec.dictionary,
-                readable=spec.readable,
-                key=spec.key,
-                distinct=self._counting() if spec.distinct else None,
-            )
-        return self._categories
-
-    def _counting(self) -> Distinct:
-        if self._distinct is None:
-            self._distinct = Distinct()
-        return self._distinct
+    return quantile
 
 
-_PLAIN_NUMBERS = {float, int}
+def _mean(feature: FeatureProfile) -> float | None:
+    return feature.numbers.moments.mean if feature.numbers.count else None
 
 
-def _scalar(cell: Cell) -> Cell:
-    """Plain Python for numpy scalars, decimals and enumerations; None for what means missing."""
-    if isinstance(cell, np.generic):
-        if cell.dtype.kind in "mM":
-            return None if np.isnat(cell) else cell
-        plain = cell.item()
-        # Extended precision has no plain twin: item() hands back the same type.
-        return float(cell) if isinstance(plain, np.floating) else plain
-    if isinstance(cell, Decimal):
-        return math.nan if cell.is_nan() else float(cell)  # a signalling NaN would raise
-    if isinstance(cell, Enum):
-        return _scalar(cell.value)
-    if isinstance(cell, UUID):
-        return str(cell)
-    if type(cell).__name__ in _MISSING_TYPES:
-        return None
-    return cell
+def _type_error_ratio(feature: FeatureProfile) -> float | None:
+    errors = sum(feature.type_errors.values())
+    return _of_cells(feature, errors) if feature.expected else None
 
 
-_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas, which need not be installed
+def _outside_reference_ratio(feature: FeatureProfile) -> float | None:
+    numbers = feature.numbers
+    outside = numbers.below_reference + numbers.above_reference
+    return outside / numbers.count if numbers.count else None
 
 
-def _float(number: float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
+def _unseen_ratio(feature: FeatureProfile) -> float | None:
+    known = feature.categories.dictionary
+    return None if known is None else known.unseen / max(feature.categories.total, 1)
 
 
-def _other(cell: Cell) -> str:
-    """The type of a cell that is no scalar."""
-    if isinstance(cell, datetime | date | time | timedelta | np.datetime64 | np.timedelta64):
-        return "timestamp"
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return "bytes"
-    if isinstance(cell, Mapping):
-        return "object"
-    return "list" if isinstance(cell, Sequence | np.ndarray) else "object"
+def _of_cells(feature: FeatureProfile, part: int) -> float | None:
+    return part / feature.cells if feature.cells else None
+
+
+_STATISTICS: Mapping[str, Callable[[FeatureProfile], float | None]] = {
+    "count": lambda feature: float(feature.count),
+    "mean": _mean,
+    "min": lambda feature: feature.numbers.digest.min,
+    "max": lambda feature: feature.numbers.digest.max,
+    "p01": _quantile(0.01),
+    "p05": _quantile(0.05),
+    "p50": _quantile(0.5),
+    "p95": _quantile(0.95),
+    "p99": _quantile(0.99),
+    "missing_ratio": lambda feature: _of_cells(feature, feature.missing),
+    "non_finite_ratio": lambda feature: _of_cells(feature, feature.non_finite),
+    "null_like_ratio": lambda feature: _of_cells(feature, feature.null_like),
+    "type_error_ratio": _type_error_ratio,
+    "outside_reference_ratio": _outside_reference_ratio,
+    "unseen_ratio": _unseen_ratio,
+}

@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram, MagnitudeTally
+from nilometer.sketch.binned import BinnedCounts
+from nilometer.sketch.exponential import ExponentialHistogram, MagnitudeTally
 from nilometer.sketch.moments import Moments
 from nilometer.sketch.tdigest import BUFFER, DESCRIBED, TDigest
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nilometer.profile.content import Content
 from nilometer.profile.coverage import Coverage
-from nilometer.profile.feature import FeatureRecorder, FeatureSpec
+from nilometer.profile.feature import FeatureSpec
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
-from nilometer.profile.summary import Content, SummarySample
+from nilometer.profile.summary import SummarySample
 from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window

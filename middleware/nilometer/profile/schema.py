@@ -101,14 +101,14 @@ class Schema:
 
     def sample(self, samples: Iterable[SummarySample]) -> SummarySample | None:
         """The `schema` sample of the samples of one window and label set; None without features."""
-        held = [sample for sample in samples if isinstance(sample.content, FeatureProfile)]
-        if not held:
+        features: dict[str, FeatureProfile] = {}
+        first: SummarySample | None = None
+        for sample in samples:
+            if isinstance(sample.content, FeatureProfile):
+                features[sample.summary] = sample.content
+                first = first or sample
+        if first is None:
             return None
-        features = {
-            sample.summary: sample.content
-            for sample in held
-            if isinstance(sample.content, FeatureProfile)
-        }
         changes = self.changes(features)
         total = sum(changes.values())
         ranked = sorted(changes.items(), key=lambda item: (-item[1], item[0]))[:DEFAULT_CAPACITY]
@@ -116,7 +116,6 @@ class Schema:
             types={STRING: total} if total else {},
             categories=CategoryProfile(Frequent(DEFAULT_CAPACITY, total, dict(ranked))),
         )
-        first = held[0]
         return SummarySample(
             entity=first.entity,
             summary=SCHEMA,

@@ -10,13 +10,14 @@ A matrix of class probabilities is profiled by its largest: the predicted class,
 second largest, and the entropy of the row in nats.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.profile.content import DataType, TypeCounts
 from nilometer.sketch.codec import between, scaled_counts
 from nilometer.sketch.moments import Moments
 
@@ -71,6 +72,8 @@ class ScoreProfile:
         not_a_number: Cells that are missing, not finite or no number.
     """
 
+    kind: ClassVar[str] = "scores"
+
     thresholds: tuple[float, ...] = ()
     classes: dict[Pair, ScoreBins] = field(default_factory=dict)
     score: Moments = field(default_factory=Moments)
@@ -83,6 +86,26 @@ class ScoreProfile:
     def count(self) -> int:
         """Scores in bins."""
         return sum(bins.count for bins in self.classes.values())
+
+    @property
+    def cells(self) -> int:
+        """Scores in bins."""
+        return self.count
+
+    @property
+    def type_counts(self) -> TypeCounts:
+        """Every score is a number."""
+        return TypeCounts(numbers=self.count)
+
+    @property
+    def data_type(self) -> DataType:
+        """``number``, or ``empty`` without scores."""
+        return self.type_counts.data_type
+
+    @classmethod
+    def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
+        """Scores are 0 to 1."""
+        return _STATISTICS
 
     @property
     def edges(self) -> Floats:
@@ -166,6 +189,11 @@ class ScoreProfile:
             round(self.not_a_number * factor),
         )
 
+    def suppressed(self, fewest: int) -> Self:
+        """Itself: the names of classes are the model's own."""
+        del fewest
+        return self
+
     def by_predicted(self) -> Mapping[str, int]:
         """Scores by predicted class."""
         counts: dict[str, int] = {}
@@ -215,6 +243,12 @@ class ScoreProfile:
         if held is not None:
             counts, sums = held.counts + counts, held.sums + sums
         self.classes[pair] = ScoreBins(counts, sums)
+
+
+_STATISTICS: Mapping[str, Callable[[ScoreProfile], float | None]] = {
+    "count": lambda scores: float(scores.count),
+    "mean": lambda scores: scores.score.mean if scores.score.count else None,
+}
 
 
 def _canonical(profile: ScoreProfile) -> tuple[object, ...]:

@@ -5,16 +5,17 @@ buckets than the 160 that its SDKs keep: a microsecond to an hour is about 1,000
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
-from nilometer.sketch.histogram import ExponentialHistogram
-from nilometer.values.reasons import Outcome
+from nilometer.sketch.exponential import ExponentialHistogram
+from nilometer.values.reasons import Outcome, StreamEnd
 
 SCALE = 5  # base 1.0219
 LIMIT = 1024  # buckets: nine orders of magnitude
@@ -84,6 +85,8 @@ class ServiceProfile:
         streams: Answers in pieces.
     """
 
+    kind: ClassVar[str] = "service"
+
     outcomes: Counts = field(default_factory=dict)
     statuses: Counts = field(default_factory=dict)
     latency: ExponentialHistogram = EMPTY
@@ -125,6 +128,26 @@ class ServiceProfile:
     def count(self) -> int:
         """Requests."""
         return sum(self.outcomes.values())
+
+    @property
+    def cells(self) -> int:
+        """Requests: each is observed whole."""
+        return self.count
+
+    @property
+    def type_counts(self) -> TypeCounts:
+        """None: requests are neither numbers nor categories."""
+        return TypeCounts()
+
+    @property
+    def data_type(self) -> DataType:
+        """Always ``service``."""
+        return "service"
+
+    @classmethod
+    def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
+        """Latencies in seconds; ratios are 0 to 1."""
+        return _STATISTICS
 
     @property
     def failures(self) -> int:
@@ -171,6 +194,41 @@ class ServiceProfile:
                 sum(one.chunks for one in streams),
             ),
         )
+
+    def scaled(self, factor: float) -> Self:
+        """Itself: every request is counted, however few are profiled."""
+        del factor
+        return self
+
+    def suppressed(self, fewest: int) -> Self:
+        """Itself: it holds no names."""
+        del fewest
+        return self
+
+
+def _error_ratio(service: ServiceProfile) -> float | None:
+    return service.failures / service.count if service.count else None
+
+
+def _broken_streams_ratio(service: ServiceProfile) -> float | None:
+    streams = service.streams
+    if not streams.count:
+        return None
+    return 1 - streams.ends.get(StreamEnd.COMPLETED.value, 0) / streams.count
+
+
+_STATISTICS: Mapping[str, Callable[[ServiceProfile], float | None]] = {
+    "count": lambda service: float(service.count),
+    "error_ratio": _error_ratio,
+    "latency_p50_seconds": lambda service: service.latency.quantile(0.5),
+    "latency_p90_seconds": lambda service: service.latency.quantile(0.9),
+    "latency_p99_seconds": lambda service: service.latency.quantile(0.99),
+    "first_byte_p50_seconds": lambda service: service.streams.first_byte.quantile(0.5),
+    "first_byte_p99_seconds": lambda service: service.streams.first_byte.quantile(0.99),
+    "chunk_gap_p99_seconds": lambda service: service.streams.chunk_gap.quantile(0.99),
+    "broken_streams_ratio": _broken_streams_ratio,
+    "in_flight_max": lambda service: float(service.in_flight_max),
+}
 
 
 def _sum(numbers: Iterable[float]) -> float:

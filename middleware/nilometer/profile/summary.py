@@ -5,14 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from nilometer.profile.content import Content
 from nilometer.profile.coverage import Coverage
-from nilometer.profile.feature import FeatureProfile
-from nilometer.profile.score import ScoreProfile
-from nilometer.profile.service import ServiceProfile
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-
-Content = FeatureProfile | ServiceProfile | ScoreProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +34,7 @@ class SummarySample:
     def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
         """One sample over *window* of samples of one summary, in any order.
 
-        Features and scores of samples that were thinned differently are scaled first, so that a window of
+        Contents of samples that were thinned differently are scaled first, so that a window of
         which a tenth was profiled weighs as much as one that was profiled whole.
 
         Raises:
@@ -50,27 +46,14 @@ class SummarySample:
         coverage = Coverage()
         for part in parts:
             coverage = coverage.merge(part.coverage)
-        features = [part.content for part in parts if isinstance(part.content, FeatureProfile)]
-        services = [part.content for part in parts if isinstance(part.content, ServiceProfile)]
-        scores = [part.content for part in parts if isinstance(part.content, ScoreProfile)]
-        if len(parts) not in {len(features), len(services), len(scores)}:
+        kind = type(parts[0].content)
+        if any(type(part.content) is not kind for part in parts):
             raise ValueError(f"{parts[0].summary} mixes contents of different kinds")
         most = max(part.sample for part in parts)
-        content: Content
-        if features:
-            content = FeatureProfile.merge_all(
-                part.content if part.sample == most else part.content.scaled(most / part.sample)
-                for part in parts
-                if isinstance(part.content, FeatureProfile)
-            )
-        elif scores:
-            content = ScoreProfile.merge_all(
-                part.content if part.sample == most else part.content.scaled(most / part.sample)
-                for part in parts
-                if isinstance(part.content, ScoreProfile)
-            )
-        else:
-            content = ServiceProfile.merge_all(services)
+        content = kind.merge_all(
+            part.content if part.sample == most else part.content.scaled(most / part.sample)
+            for part in parts
+        )
         return cls(
             entity=parts[0].entity,
             summary=parts[0].summary,
@@ -83,7 +66,5 @@ class SummarySample:
 
     def suppressed(self, fewest: int) -> Self:
         """Without pseudonyms of fewer than *fewest* observations, as a sample leaves the pod."""
-        if not isinstance(self.content, FeatureProfile):
-            return self
         content = self.content.suppressed(fewest)
         return self if content is self.content else dataclasses.replace(self, content=content)

@@ -1,8 +1,9 @@
 """Pure, mergeable sketches: bounded memory, stated error, no I/O and no clock."""
 
+from nilometer.sketch.binned import BinnedCounts
 from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.sketch.frequent import Frequent
-from nilometer.sketch.histogram import BinnedCounts, ExponentialHistogram
 from nilometer.sketch.moments import Moments
 from nilometer.sketch.protocol import Sketch
 from nilometer.sketch.tdigest import TDigest

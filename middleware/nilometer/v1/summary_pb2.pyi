@@ -252,6 +252,14 @@ class Service(_message.Message):
     chunks: int
     def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ...) -> None: ...
 
+class Extension(_message.Message):
+    __slots__ = ("kind", "content")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    content: bytes
+    def __init__(self, kind: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+
 class Coverage(_message.Message):
     __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable")
     class DroppedEntry(_message.Message):
@@ -281,7 +289,7 @@ class Coverage(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class SummarySample(_message.Message):
-    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "sample")
+    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "sample")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +306,7 @@ class SummarySample(_message.Message):
     FEATURE_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    EXTENSION_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     entity: str
     summary: str
@@ -308,8 +317,9 @@ class SummarySample(_message.Message):
     feature: Feature
     service: Service
     scores: Scores
+    extension: Extension
     sample: float
-    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
+    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., extension: _Optional[_Union[Extension, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
 
 class SummarySamples(_message.Message):
     __slots__ = ("samples",)

@@ -10,14 +10,14 @@ from nilometer.alert.evaluation import Evaluation, Verdict
 from nilometer.compare.comparison import Comparator
 from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
 from nilometer.profile.reference import Reference, ReferenceColumn
-from nilometer.sketch.histogram import edges_id
+from nilometer.sketch.binned import edges_id
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
+from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
+from nilometer.wire.dictionary import dictionary_from_wire, dictionary_to_wire
 from nilometer.wire.parse import parsed
-from nilometer.wire.profiles import feature_from_wire, feature_to_wire
-from nilometer.wire.sketches import dictionary_from_wire, dictionary_to_wire
 
 _KINDS = {
     AlerterKind.FIXED: pb.Alerter.KIND_FIXED,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from nilometer.profile.coverage import Counts, Coverage
 from nilometer.profile.service import EMPTY, LIMIT
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.labels import Labels
-from nilometer.wire.profiles import coverage_from_wire, coverage_to_wire
+from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
 from nilometer.wire.services import CaptureCost, EntityStatus, Judgement
-from nilometer.wire.sketches import histogram_from_wire, histogram_to_wire
+from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
 
 NO_LABELS = Labels()
 

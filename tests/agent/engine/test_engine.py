@@ -9,7 +9,7 @@ import pytest
 
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock, eventually
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters

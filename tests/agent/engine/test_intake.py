@@ -18,7 +18,7 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
 from nilometer.v1.summary_pb2 import SummarySample
 from nilometer.wire import lean
-from nilometer.wire.profiles import samples_to_bytes
+from nilometer.wire.samples import samples_to_bytes
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
     CaptureAcknowledgement,

@@ -15,21 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.batch.register import put_reference
-from nilometer.profile import ScoreProfile, ServiceProfile, SummarySample
+from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.wire.alerts import plan_from_wire, reference_to_wire
-from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+from nilometer_collector.contents.bins import common_bins_of
+from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.ingest import ingest
-from nilometer_collector.ingest.limits import MAX_COUNT
-from nilometer_collector.query.present import (
-    common_bins_of,
-    coverage_view,
-    feature_view,
-    scores_view,
-    service_view,
-)
+from nilometer_collector.ingest.bounds import MAX_COUNT
+from nilometer_collector.query.present import coverage_view
 from nilometer_collector.server import SERVICE_NAME
 from nilometer_collector.store import SampleRow
 from nilometer_collector.testing import (
@@ -204,15 +200,12 @@ def test_whatever_passes_the_checks_can_be_merged_and_shown(
         return
     found = sample_from_bytes(content.payload)
     merged = SummarySample.merge_all([found, sample, found], sample.window, Labels())
-    view: object
-    if isinstance(merged.content, ServiceProfile):
-        view = service_view(merged.content, merged.window)
-    elif isinstance(merged.content, ScoreProfile):
-        view = scores_view(merged.content)
-    else:
-        view = feature_view(merged.content, common_bins_of([merged.content], (0.0, 1.0)))
-        feature_view(merged.content, common_bins_of([merged.content], ()))
-    msgspec.json.encode([view, coverage_view(merged.coverage)])
+    views = []
+    for edges in ((0.0, 1.0), ()):
+        features = [merged.content] if isinstance(merged.content, FeatureProfile) else []
+        shown = SHOWN[merged.content.kind]
+        views.append(shown.view(merged.content, merged.window, common_bins_of(features, edges)))
+    msgspec.json.encode([*views, coverage_view(merged.coverage)])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from nilometer.batch.register import put_reference
 from nilometer.compare import Comparator, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
-from nilometer_collector.query.present import common_bins_of
+from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.query.query import MAX_WINDOWS
 from nilometer_collector.testing import (
     ENTITY,
@@ -130,7 +130,10 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
     recorder = FeatureRecorder()
     recorder.observe(shifted)
     exact = recorder.profile()
-    exact.numbers.binned = feature_sample(shifted, edges=edges_of(reference)).content.numbers.binned  # type: ignore[union-attr]
+    counted = feature_sample(shifted, edges=edges_of(reference)).content
+    assert isinstance(counted, FeatureProfile)
+    exact.numbers.binned = counted.numbers.binned
+    assert exact.numbers.binned is not None
     column = reference.columns["input.amount"]
     for name, comparator in (("psi", Comparator.PSI), ("ks", Comparator.KS)):
         comparison = compare(comparator, column, exact)
@@ -139,7 +142,7 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
         assert sample[name] == pytest.approx(comparison.value, abs=1e-12)
     histogram = sample["feature"]["histogram"]
     assert histogram["edges"][1:-1] == list(edges_of(reference))
-    assert histogram["counts"] == [float(count) for count in exact.numbers.binned.counts]  # type: ignore[union-attr]
+    assert histogram["counts"] == [float(count) for count in exact.numbers.binned.counts]
     assert view["reference"]["digest"] == reference.digest
     assert view["reference"]["feature"]["histogram"]["edges"] == histogram["edges"]
 

@@ -14,7 +14,7 @@ from nilometer.alert import Evaluation
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import LabelFilter
-from nilometer.wire.profiles import sample_to_bytes
+from nilometer.wire.samples import sample_to_bytes
 from nilometer_collector.query.query import Query, SamplesQuestion
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
 from nilometer_collector.store.alerts import Alerts

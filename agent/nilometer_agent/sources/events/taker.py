@@ -25,7 +25,7 @@ from nilometer.decode import decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID, batch_of
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
-from nilometer.profile.feature import FeatureRecorder
+from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
 from nilometer.profiling.profiling import event_time_ns
 from nilometer.profiling.segments import checked_labels
@@ -35,7 +35,7 @@ from nilometer.values.errors import ConfigError, Undecodable
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, Outcome
 from nilometer.values.window import Window
-from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters

@@ -40,14 +40,14 @@ from nilometer.export.series import Distribution, downscaled
 from nilometer.export.telemetry import ENTITY, ERROR_TYPE, STATUS_CODE
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.service import EMPTY, magnitudes
-from nilometer.sketch.histogram import Buckets, ExponentialHistogram
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SERVICE, entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import Outcome
 from nilometer.values.window import Window
-from nilometer.wire.profiles import sample_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters

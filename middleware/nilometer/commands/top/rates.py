@@ -14,7 +14,7 @@ from itertools import pairwise
 from nilometer.export.series import Distribution
 from nilometer.profile import Coverage
 from nilometer.profile.coverage import Counts, added
-from nilometer.sketch.histogram import ExponentialHistogram
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.reasons import Outcome, UndecodableReason
 from nilometer.wire.status import EntityState, Judged
 

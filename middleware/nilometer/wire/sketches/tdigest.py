@@ -1,4 +1,4 @@
-"""Sketches <-> protobuf."""
+"""t-digests <-> protobuf: one alone, and many in one pass."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
 from nilometer.sketch.codec import (
     MAX_DROPPED_BITS,
     OLD_DROPPED_BITS,
@@ -18,15 +17,6 @@ from nilometer.sketch.codec import (
     ordered_bits,
     rounded_bits,
 )
-from nilometer.sketch.distinct import Distinct
-from nilometer.sketch.frequent import Frequent
-from nilometer.sketch.histogram import (
-    MAX_BUCKETS,
-    MIN_SCALE,
-    Buckets,
-    ExponentialHistogram,
-)
-from nilometer.sketch.moments import Moments
 from nilometer.sketch.tdigest import (
     DEFAULT_COMPRESSION,
     MINIMUM_COMPRESSION,
@@ -35,16 +25,11 @@ from nilometer.sketch.tdigest import (
     joined,
 )
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.wire.bounds import MAX_COUNT
 
-# What a message may claim: past these it is an attack or rot, not a profile.
-MAX_COUNT = 1 << 53  # observations: what float64 counts exactly
-MAX_COMPRESSION = 1000.0
-MAX_OTLP_SCALE = 20
-MAX_CAPACITY = 4096
-FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
+MAX_COMPRESSION = 1000.0  # past it a message is an attack or rot, not a digest
 
 _VARINT_ENDS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)  # one byte more
-_SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
 
 
 def digest_to_wire(digest: TDigest) -> pb.TDigest:
@@ -232,162 +217,3 @@ def _centroids_of(messages: Sequence[pb.TDigest]) -> Centroids | None:
         return None
     means = np.clip(means, np.repeat(low, sizes), np.repeat(high, sizes))
     return means, weights.astype(np.float64), (flags & np.uint64(1)).astype(np.bool_)
-
-
-def moments_to_wire(moments: Moments) -> pb.Moments:
-    """Field by field."""
-    return pb.Moments(
-        count=moments.count, mean=moments.mean, m2=moments.m2, m3=moments.m3, m4=moments.m4
-    )
-
-
-def moments_from_wire(message: pb.Moments) -> Moments:
-    """Field by field."""
-    return Moments(message.count, message.mean, message.m2, message.m3, message.m4)
-
-
-def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogram:
-    """Field by field."""
-    return pb.ExponentialHistogram(
-        scale=histogram.scale,
-        zero_count=histogram.zero_count,
-        positive=_buckets(histogram.positive),
-        negative=_buckets(histogram.negative),
-    )
-
-
-def histogram_from_wire(
-    message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
-) -> ExponentialHistogram:
-    """Field by field; *limit* is the most buckets of one side.
-
-    Raises:
-        ValueError: If the scale, the buckets or their place are beyond what float64 can need.
-    """
-    if not MIN_SCALE <= message.scale <= MAX_OTLP_SCALE:
-        raise ValueError(
-            f"histogram: scale {message.scale} is outside {MIN_SCALE} to {MAX_OTLP_SCALE}"
-        )
-    reach = FLOAT64_EXPONENTS * 2.0**message.scale + 2
-    for side in (message.positive, message.negative):
-        near = -reach <= side.offset <= side.offset + len(side.counts) <= reach
-        if len(side.counts) > limit or (side.counts and not near):
-            raise ValueError("histogram: buckets are out of range")
-    return ExponentialHistogram(
-        message.scale,
-        message.zero_count,
-        Buckets(message.positive.offset, tuple(message.positive.counts)),
-        Buckets(message.negative.offset, tuple(message.negative.counts)),
-        limit,
-    )
-
-
-def _buckets(side: Buckets) -> pb.ExponentialHistogram.Buckets | None:
-    if not side.counts:
-        return None
-    return pb.ExponentialHistogram.Buckets(offset=side.offset, counts=side.counts)
-
-
-def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
-    """Values by count; errors only where there are any. What UTF-8 cannot write becomes ``?``."""
-    counts: dict[str, int] = {}
-    excess: dict[str, int] = {}
-    for value, count in frequent.top(frequent.capacity):
-        name = value.encode("utf-8", "replace").decode()
-        counts[name] = counts.get(name, 0) + count
-        excess[name] = excess.get(name, 0) + frequent.errors.get(value, 0)
-    errors = list(excess.values())
-    return pb.Frequent(
-        capacity=frequent.capacity,
-        total=frequent.total,
-        values=list(counts),
-        counts=list(counts.values()),
-        errors=errors if any(errors) else [],
-    )
-
-
-def frequent_from_wire(message: pb.Frequent) -> Frequent:
-    """A sketch of stored values.
-
-    Raises:
-        ValueError: If the lists disagree in length, a name repeats, or a number is out of bounds.
-    """
-    if not 1 <= message.capacity <= MAX_CAPACITY or len(message.values) > message.capacity:
-        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY}, and hold them all")
-    if len(set(message.values)) != len(message.values) or message.total > MAX_COUNT:
-        raise ValueError("heavy hitters: a name repeats, or the total is out of bounds")
-    errors = list(message.errors) or [0] * len(message.values)
-    triples = zip(message.values, message.counts, errors, strict=True)
-    counts, kept = {}, {}
-    for value, count, error in triples:
-        if not error <= count <= MAX_COUNT:
-            raise ValueError(f"heavy hitters: an error of {error} in a count of {count}")
-        counts[value] = count
-        if error:
-            kept[value] = error
-    if sum(counts.values()) - sum(kept.values()) > message.total:
-        raise ValueError("heavy hitters: the counts are above the total")
-    return Frequent(message.capacity, message.total, counts, kept)
-
-
-def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
-    """Six bits a register, or sparse where that is shorter."""
-    registers = distinct.registers
-    filled = np.flatnonzero(registers)
-    if filled.size * _SPARSE_BYTES < registers.size * 6 // 8:
-        sparse = (filled << 8) | registers[filled].astype(np.int64)
-        return pb.Distinct(precision=distinct.precision, sparse=sparse.tolist())
-    bits = np.unpackbits(registers[:, None], axis=1, count=6, bitorder="little")
-    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
-    return pb.Distinct(precision=distinct.precision, packed=packed)
-
-
-def distinct_from_wire(message: pb.Distinct) -> Distinct:
-    """A sketch of stored registers.
-
-    Raises:
-        ValueError: If there are not ``2**precision`` registers.
-    """
-    distinct = Distinct(message.precision)
-    size = distinct.registers.size
-    if message.packed:
-        if len(message.packed) != size * 6 // 8:
-            raise ValueError(f"precision {message.precision} needs {size * 6 // 8} packed bytes")
-        raw = np.frombuffer(message.packed, dtype=np.uint8)
-        bits = np.unpackbits(raw, bitorder="little").reshape(size, 6)
-        distinct.registers = np.packbits(bits, axis=1, bitorder="little").ravel()
-    elif message.registers:
-        registers = np.frombuffer(message.registers, dtype=np.uint8).copy()
-        if registers.size != size:
-            raise ValueError(f"precision {message.precision} needs {size} registers")
-        distinct.registers = registers
-    elif message.sparse:
-        entries = np.asarray(message.sparse, dtype=np.int64)
-        if (entries >> 8).max() >= size:
-            raise ValueError("a sparse register is out of range")
-        distinct.registers[entries >> 8] = entries & 0xFF
-    if distinct.registers.max() > 64 - message.precision + 1:
-        raise ValueError("a register is longer than a hash")
-    return distinct
-
-
-def dictionary_to_wire(dictionary: Dictionary) -> pb.Dictionary:
-    """Field by field."""
-    return pb.Dictionary(
-        names=[name.encode("utf-8", "replace").decode() for name in dictionary.names],
-        hashes=dictionary.hashes,
-        complete=dictionary.complete,
-    )
-
-
-def dictionary_from_wire(message: pb.Dictionary) -> Dictionary:
-    """A dictionary.
-
-    Raises:
-        ValueError: If it holds more than a reference may publish.
-    """
-    if len(message.names) > DICTIONARY_NAMES or len(message.hashes) > DICTIONARY_HASHES:
-        raise ValueError(
-            f"a dictionary has at most {DICTIONARY_NAMES} names and {DICTIONARY_HASHES} hashes"
-        )
-    return Dictionary(tuple(message.names), tuple(message.hashes), message.complete)

@@ -1,0 +1,149 @@
+"""Which series the contents of samples give: one row of the table a content type."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from nilometer.export.contents import distribution_of, quantiles_of, scores_of
+from nilometer.export.genai import genai
+from nilometer.export.series import Attributes, Distribution, Series, Value, attributes_of
+from nilometer.export.telemetry import (
+    FATE,
+    FEATURE_CELLS,
+    FEATURE_MISSING,
+    FEATURE_QUANTILE,
+    FEATURE_VALUE,
+    GEN_AI_MODEL,
+    GEN_AI_OPERATION,
+    GEN_AI_PROVIDER,
+    GEN_AI_TOKEN_TYPE,
+    GEN_AI_TOKENS,
+    OBSERVATIONS,
+    OUTCOME,
+    PREDICTED,
+    QUANTILE,
+    REASON,
+    REQUEST_DURATION,
+    REQUEST_SIZE,
+    REQUESTS,
+    RESPONSE_SIZE,
+    SCORE_VALUE,
+    SUMMARY,
+)
+from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
+
+C = TypeVar("C", bound=Content)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Where the series of committed samples go.
+
+    Attributes:
+        series: All series of the agent.
+        counted: Whether the requests of the samples were counted one by one already.
+        see_in_flight: Takes the most requests at once of a sample.
+    """
+
+    series: Series
+    counted: bool
+    see_in_flight: Callable[[SummarySample, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentSeries(Generic[C]):
+    """The series of one content type.
+
+    Attributes:
+        add: Adds a committed sample; the attributes say where it was measured.
+        set: Sets gauges from the newest closed window at a monotonic time; None without gauges.
+    """
+
+    add: Callable[[Committed, SummarySample, C, Attributes], None]
+    set: Callable[[Series, SummarySample, C, Attributes, float], None] | None = None
+
+
+def model_of(entity: str, operation: str) -> dict[str, Value]:
+    """The attributes of a generative model's series."""
+    return {
+        GEN_AI_OPERATION: operation,
+        GEN_AI_PROVIDER: genai().provider,
+        GEN_AI_MODEL: entity,
+    }
+
+
+def _with(at: Attributes, more: dict[str, Value]) -> Attributes:
+    return attributes_of({**dict(at), **more})
+
+
+def _add_feature(
+    to: Committed, sample: SummarySample, feature: FeatureProfile, at: Attributes
+) -> None:
+    here = _with(at, {SUMMARY: sample.summary})
+    for kind, count in feature.types.items():
+        to.series.add(FEATURE_CELLS, _with(here, {FATE: kind}), count)
+    if feature.missing:
+        to.series.add(FEATURE_CELLS, _with(here, {FATE: "missing"}), feature.missing)
+    distribution = distribution_of(feature)
+    if distribution is None:
+        return
+    to.series.merge(FEATURE_VALUE, here, distribution)
+    token = genai().tokens.get(sample.summary)
+    if token:
+        told = {**model_of(sample.entity, "chat"), GEN_AI_TOKEN_TYPE: token}
+        to.series.merge(GEN_AI_TOKENS, _with(at, told), distribution)
+
+
+def _set_feature(
+    series: Series, sample: SummarySample, feature: FeatureProfile, at: Attributes, now: float
+) -> None:
+    here = _with(at, {SUMMARY: sample.summary})
+    for q, value in quantiles_of(feature).items():
+        series.set(FEATURE_QUANTILE, _with(here, {QUANTILE: q}), value, now)
+    if feature.cells:
+        series.set(FEATURE_MISSING, here, feature.missing / feature.cells, now)
+
+
+def _add_scores(to: Committed, sample: SummarySample, scores: ScoreProfile, at: Attributes) -> None:
+    here = _with(at, {SUMMARY: sample.summary})
+    for predicted, binned in scores_of(scores).items():
+        to.series.merge(SCORE_VALUE, _with(here, {PREDICTED: predicted}), binned)
+
+
+def _add_service(
+    to: Committed, sample: SummarySample, service: ServiceProfile, at: Attributes
+) -> None:
+    if not to.counted:
+        _add_requests(to, sample, service, at)
+    coverage = sample.coverage
+    for fate, count in (("profiled", coverage.profiled), ("sampled_out", coverage.sampled_out)):
+        if count:
+            to.series.add(OBSERVATIONS, _with(at, {FATE: fate}), count)
+    for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
+        for reason, count in counts.items():
+            to.series.add(OBSERVATIONS, _with(at, {FATE: fate, REASON: reason}), count)
+
+
+def _add_requests(
+    to: Committed, sample: SummarySample, service: ServiceProfile, at: Attributes
+) -> None:
+    if service.in_flight_max:
+        to.see_in_flight(sample, service.in_flight_max)
+    for metric, histogram, total in (
+        (REQUEST_DURATION, service.latency, service.latency_sum),
+        (REQUEST_SIZE, service.request_bytes, service.request_bytes_sum),
+        (RESPONSE_SIZE, service.response_bytes, service.response_bytes_sum),
+    ):
+        if histogram.count:
+            to.series.merge(metric, at, Distribution(histogram, total))
+    for outcome, count in service.outcomes.items():
+        to.series.add(REQUESTS, _with(at, {OUTCOME: outcome}), count)
+
+
+# By kind of content. A row takes its own content type only, which the kind of the key stands for;
+# a type without a row gives no series.
+CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
+    FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
+    ServiceProfile.kind: ContentSeries(add=_add_service),
+    ScoreProfile.kind: ContentSeries(add=_add_scores),
+}

@@ -1,0 +1,90 @@
+"""Features as the API shows them."""
+
+from nilometer.profile import FeatureProfile
+from nilometer.values.window import Window
+from nilometer_collector.contents.bins import Bins
+from nilometer_collector.contents.view import ContentView, HistogramView, Shown, finite, ratio
+
+QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+TOP_CATEGORIES = 20
+
+
+class CategoryView(ContentView, frozen=True, kw_only=True):
+    """One value of a category with its share of the non-missing rows."""
+
+    value: str
+    count: int
+    ratio: float
+
+
+class FeatureView(ContentView, frozen=True, kw_only=True):
+    """A distribution of one feature in one window, or of a reference."""
+
+    count: int  # finite numbers and categories
+    missing: int
+    missing_ratio: float | None
+    non_finite: int
+    null_like: int  # strings such as "n/a"
+    types: dict[str, int]
+    type_errors: dict[str, int]  # cells of another type than expected, by their type
+    zero: int
+    negative: int
+    below_reference: int  # below the smallest of the reference
+    above_reference: int
+    unseen: int | None  # categories the reference never had; null without a reference
+    mean: float | None
+    standard_deviation: float | None
+    minimum: float | None
+    maximum: float | None
+    quantiles: dict[str, float]  # "0.01" ... "0.99"; empty without numbers
+    histogram: HistogramView | None  # on the reference's edges where there are any
+    distinct: float | None
+    top: list[CategoryView]  # at most 20
+
+
+def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
+    """A distribution, with its histogram on *bins*."""
+    moments, digest = feature.numbers.moments, feature.numbers.digest
+    present = sum(feature.types.values())
+    known = feature.categories.dictionary
+    quantiles: dict[str, float] = {}
+    histogram = None
+    if moments.count:
+        values = digest.quantile(QUANTILES).tolist()
+        quantiles = {f"{q:g}": value for q, value in zip(QUANTILES, values, strict=True)}
+        if bins is not None:
+            counts, _ = feature.numbers.counts_on(bins.inner)
+            histogram = HistogramView(edges=list(bins.outer), counts=[float(c) for c in counts])
+    return FeatureView(
+        count=feature.count,
+        missing=feature.missing,
+        missing_ratio=ratio(feature.missing, feature.cells),
+        non_finite=feature.non_finite,
+        null_like=feature.null_like,
+        types=dict(sorted(feature.types.items())),
+        type_errors=dict(sorted(feature.type_errors.items())),
+        zero=feature.numbers.zero,
+        negative=feature.numbers.negative,
+        below_reference=feature.numbers.below_reference,
+        above_reference=feature.numbers.above_reference,
+        unseen=None if known is None else known.unseen,
+        mean=finite(moments.mean) if moments.count else None,
+        standard_deviation=finite(moments.standard_deviation),
+        minimum=digest.min,
+        maximum=digest.max,
+        quantiles=quantiles,
+        histogram=histogram,
+        distinct=None if feature.distinct is None else finite(feature.distinct.estimate),
+        top=[
+            CategoryView(value=value, count=count, ratio=min(ratio(count, present) or 0.0, 1.0))
+            for value, count in feature.categories.top(TOP_CATEGORIES)
+        ],
+    )
+
+
+def _in_window(feature: FeatureProfile, window: Window, bins: Bins | None) -> FeatureView:
+    del window
+    return feature_view(feature, bins)
+
+
+SHOWN_FEATURE = Shown(kind=FeatureProfile.kind, field="feature", view=_in_window)

@@ -1,0 +1,61 @@
+"""What texts, counts and histograms of any row must be before they are stored."""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
+from nilometer_collector.errors import Refused
+
+MAX_COUNT = 1 << 48  # of observations in one sample: sums over ten thousand stay int64
+MAX_NAME_BYTES = 256  # of a summary
+MAX_KINDS = 64  # outcomes, reasons, types: closed sets of ours, with room for newer agents
+SPAN_OF_FLOAT64 = 1100  # binary orders of magnitude on each side of 1
+
+
+def has_control(text: str) -> bool:
+    """Whether *text* holds a control character, NUL among them, or half a character."""
+    return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
+def check_text(key: str, text: str, most_bytes: int) -> None:
+    """Refuse a text of over *most_bytes*, or with a control character."""
+    if len(text.encode("utf-8", "replace")) > most_bytes:
+        raise Refused(f"{key} is over {most_bytes} bytes")
+    if has_control(text):
+        raise Refused(f"{key} {text[:64]!r} holds a control character")
+
+
+def check_counts(what: str, counts: Iterable[int]) -> None:
+    """Refuse a count below 0 or over `MAX_COUNT`."""
+    if any(not 0 <= count <= MAX_COUNT for count in counts):
+        raise Refused(f"{what}: a count is over {MAX_COUNT}")
+
+
+def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
+    """Refuse over *most* counts by name, and names or counts out of bounds."""
+    if len(counts) > most:
+        raise Refused(f"{what}: {len(counts)} kinds are more than {most}")
+    for kind in counts:
+        check_text(what, kind, MAX_NAME_BYTES)
+    check_counts(what, counts.values())
+
+
+def check_numbers(what: str, *numbers: float) -> None:
+    """Refuse a number that is not finite."""
+    if not all(map(math.isfinite, numbers)):
+        raise Refused(f"{what} must be finite")
+
+
+def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -> None:
+    """Buckets near each other: merging fills the distance between the outermost."""
+    if not MIN_SCALE <= histogram.scale <= MAX_SCALE:
+        raise Refused(f"a histogram's scale must be {MIN_SCALE} to {MAX_SCALE}")
+    scaled = SPAN_OF_FLOAT64 * 2.0**histogram.scale + 2
+    for side in (histogram.positive, histogram.negative):
+        if len(side.counts) > limit:
+            raise Refused(f"a histogram has at most {limit} buckets a side")
+        if side.counts and not -scaled <= side.offset <= side.offset + len(side.counts) <= scaled:
+            raise Refused("a histogram's buckets are beyond float64")
+    check_counts("histogram", (histogram.count, *histogram.positive.counts))
+    check_counts("histogram", histogram.negative.counts)

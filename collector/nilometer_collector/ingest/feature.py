@@ -1,0 +1,66 @@
+"""What a feature must be before it is stored."""
+
+import numpy as np
+
+from nilometer.profile import DictionaryCounts, FeatureProfile
+from nilometer.profile.category import DICTIONARY_NAMES
+from nilometer.sketch.distinct import DEFAULT_PRECISION
+from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
+from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
+from nilometer_collector.errors import Refused
+from nilometer_collector.ingest.bounds import (
+    MAX_NAME_BYTES,
+    check_counts,
+    check_histogram,
+    check_kinds,
+    check_numbers,
+)
+
+MAX_CATEGORY_BYTES = 256
+
+
+def check_feature(feature: FeatureProfile) -> None:
+    """Refuse a feature that cannot be merged or shown."""
+    check_counts("feature", (feature.missing, feature.non_finite, feature.cells))
+    check_kinds("types", feature.types)
+    moments, digest = feature.numbers.moments, feature.numbers.digest
+    check_counts("moments", (moments.count, digest.count))
+    check_numbers("the mean", moments.mean)
+    histogram = feature.numbers.histogram
+    if not moments.count == digest.count == (histogram.count if histogram else digest.count):
+        raise Refused("moments, t-digest and histogram count differently")
+    if histogram is not None:
+        check_histogram(histogram)
+    if digest.compression != DEFAULT_COMPRESSION:
+        raise Refused(f"a t-digest must have compression {DEFAULT_COMPRESSION:g}")
+    means, weights, _ = digest.centroids()
+    if weights.size and not (
+        np.isfinite(means).all() and (np.diff(means) >= 0).all() and (weights >= 1).all()
+    ):
+        raise Refused("the centroids of a t-digest must be finite, ascending and not empty")
+    if feature.numbers.binned is not None:
+        check_counts("binned", feature.numbers.binned.counts)
+        if feature.numbers.binned.count != moments.count:
+            raise Refused("the counts on edges are not those of the numbers")
+    if feature.categories.dictionary is not None:
+        _check_dictionary_counts(feature.categories.dictionary)
+    _check_frequent(feature.categories.frequent)
+    if feature.distinct is not None and feature.distinct.precision != DEFAULT_PRECISION:
+        raise Refused(f"a distinct count must have precision {DEFAULT_PRECISION}")
+
+
+def _check_frequent(categories: Frequent) -> None:
+    check_counts("categories", (categories.total, *categories.counts.values()))
+    check_counts("categories", categories.errors.values())
+    if categories.capacity != DEFAULT_CAPACITY or len(categories.counts) > DEFAULT_CAPACITY:
+        raise Refused(f"heavy hitters must have capacity {DEFAULT_CAPACITY}")
+    if any(
+        len(value.encode("utf-8", "replace")) > MAX_CATEGORY_BYTES for value in categories.counts
+    ):
+        raise Refused(f"a category's name is over {MAX_CATEGORY_BYTES} bytes")
+
+
+def _check_dictionary_counts(counts: DictionaryCounts) -> None:
+    check_counts("dictionary", (*counts.counts, counts.other, counts.unseen))
+    if len(counts.counts) > DICTIONARY_NAMES or len(counts.id) > MAX_NAME_BYTES:
+        raise Refused(f"a dictionary has at most {DICTIONARY_NAMES} names")

@@ -1,0 +1,206 @@
+"""Cells of any type on their way into the profile of a column.
+
+Nothing raises, and every cell is counted.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.profile.category import CategoryRecorder
+from nilometer.profile.feature import BOOLEAN, NUMBER, STRING, Cell, FeatureProfile, FeatureSpec
+from nilometer.profile.numeric import NumericRecorder
+from nilometer.sketch.distinct import Distinct
+from nilometer.sketch.hashing import hash_numbers
+
+
+class FeatureRecorder:
+    """Cells on their way into a `FeatureProfile`. One owner.
+
+    Args:
+        spec: What is known of the feature.
+    """
+
+    __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")
+
+    def __init__(self, spec: FeatureSpec | None = None) -> None:
+        self._spec = spec or FeatureSpec()
+        self._missing = 0
+        self._types: dict[str, int] = {}
+        self._numbers: NumericRecorder | None = None
+        self._categories: CategoryRecorder | None = None
+        self._distinct: Distinct | None = None
+
+    def profile(self) -> FeatureProfile:
+        """Everything observed so far; the recorder is not used again."""
+        profile = FeatureProfile(
+            missing=self._missing, types=self._types, expected=self._spec.expected
+        )
+        if self._numbers is not None:
+            profile.numbers = self._numbers.profile()
+        if self._categories is not None:
+            profile.categories = self._categories.profile()
+            profile.null_like = self._categories.null_like
+        profile.distinct = self._distinct
+        return profile
+
+    def observe(self, cells: Sequence[Cell] | NDArray[np.generic]) -> None:
+        """Add *cells* of any type, n of them; None means missing.
+
+        An array of floats or integers, shape (n,), is taken as it is.
+        """
+        if isinstance(cells, np.ndarray):
+            if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
+                self.observe_numbers(cells.astype(np.float64, copy=False))
+                return
+            if cells.ndim > 1:
+                self.observe_others("list", len(cells))
+                return
+            cells = list(cells)
+        kinds = set(map(type, cells))
+        if kinds <= _PLAIN_NUMBERS:
+            try:
+                self.observe_numbers(np.array(cells, dtype=np.float64))
+            except OverflowError:  # an integer beyond float64
+                pass
+            else:
+                return
+        elif kinds == {str}:
+            self.observe_categories(Counter(cells))  # type: ignore[arg-type]  # all are strings
+            return
+        self._observe_mixed(cells)
+
+    def observe_numbers(self, numbers: NDArray[np.float64]) -> None:
+        """Add *numbers*, shape (n,), any float64."""
+        if numbers.size == 0:
+            return
+        self._add_type(NUMBER, int(numbers.size))
+        if self._numbers is None:
+            self._numbers = NumericRecorder(self._spec.bounds)
+        self._numbers.observe(numbers)
+        if self._spec.distinct_numbers:
+            self._counting().observe_hashes(hash_numbers(numbers[np.isfinite(numbers)]))
+
+    def observe_categories(self, counted: Mapping[str, int], kind: str = STRING) -> None:
+        """Add strings (or booleans by name) that are counted already."""
+        if counted:
+            self._add_type(kind, sum(counted.values()))
+            self._names().observe(counted)
+
+    def observe_hashed(
+        self,
+        hashes: NDArray[np.uint64],
+        counts: NDArray[np.int64],
+        name_of: Callable[[int], str],
+    ) -> None:
+        """Add different strings that were counted where they are, as in Arrow.
+
+        Args:
+            hashes: Of `nilometer.sketch.hashing`, shape (n,).
+            counts: Cells of each, shape (n,).
+            name_of: The string at an index; asked for few.
+        """
+        if counts.size:
+            self._add_type(STRING, int(counts.sum()))
+            self._names().observe_hashed(hashes, counts, name_of)
+
+    def observe_missing(self, cells: int) -> None:
+        """Add *cells* that are absent."""
+        self._missing += cells
+
+    def observe_others(self, kind: str, cells: int) -> None:
+        """Add *cells* of a type that has no distribution, such as ``list``."""
+        if cells:
+            self._add_type(kind, cells)
+
+    def _observe_mixed(self, cells: Sequence[Cell]) -> None:
+        numbers: list[float] = []
+        strings: list[str] = []
+        booleans: list[str] = []
+        others: Counter[str] = Counter()
+        for cell in cells:
+            match _scalar(cell):
+                case None:
+                    self._missing += 1
+                case bool() as truth:
+                    booleans.append("true" if truth else "false")
+                case int() | float() as number:
+                    numbers.append(_float(number))
+                case str() as text:
+                    strings.append(text)
+                case other:
+                    others[_other(other)] += 1
+        self.observe_numbers(np.array(numbers, dtype=np.float64))
+        self.observe_categories(Counter(strings))
+        self.observe_categories(Counter(booleans), BOOLEAN)
+        for kind, count in others.items():
+            self._add_type(kind, count)
+
+    def _add_type(self, kind: str, count: int) -> None:
+        self._types[kind] = self._types.get(kind, 0) + count
+
+    def _names(self) -> CategoryRecorder:
+        if self._categories is None:
+            spec = self._spec
+            self._categories = CategoryRecorder(
+                spec.dictionary,
+                readable=spec.readable,
+                key=spec.key,
+                distinct=self._counting() if spec.distinct else None,
+            )
+        return self._categories
+
+    def _counting(self) -> Distinct:
+        if self._distinct is None:
+            self._distinct = Distinct()
+        return self._distinct
+
+
+_PLAIN_NUMBERS = {float, int}
+
+
+def _scalar(cell: Cell) -> Cell:
+    """Plain Python for numpy scalars, decimals and enumerations; None for what means missing."""
+    if isinstance(cell, np.generic):
+        if cell.dtype.kind in "mM":
+            return None if np.isnat(cell) else cell
+        plain = cell.item()
+        # Extended precision has no plain twin: item() hands back the same type.
+        return float(cell) if isinstance(plain, np.floating) else plain
+    if isinstance(cell, Decimal):
+        return math.nan if cell.is_nan() else float(cell)  # a signalling NaN would raise
+    if isinstance(cell, Enum):
+        return _scalar(cell.value)
+    if isinstance(cell, UUID):
+        return str(cell)
+    if type(cell).__name__ in _MISSING_TYPES:
+        return None
+    return cell
+
+
+_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas, which need not be installed
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _other(cell: Cell) -> str:
+    """The type of a cell that is no scalar."""
+    if isinstance(cell, datetime | date | time | timedelta | np.datetime64 | np.timedelta64):
+        return "timestamp"
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return "bytes"
+    if isinstance(cell, Mapping):
+        return "object"
+    return "list" if isinstance(cell, Sequence | np.ndarray) else "object"

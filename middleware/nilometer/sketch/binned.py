@@ -1,0 +1,95 @@
+"""Counts on the frozen edges of a reference: exact in every comparison on those edges."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.sketch.codec import between, scaled_counts
+from nilometer.values.errors import IncompatibleSketches
+
+Floats = NDArray[np.float64]
+
+
+def edges_id(edges: Sequence[float]) -> str:
+    """A name of frozen edges: equal edges, equal name."""
+    packed = np.asarray(edges, dtype="<f8").tobytes()
+    return hashlib.blake2b(packed, digest_size=8).hexdigest()
+
+
+def quantile_edges(quantiles: NDArray[np.float64]) -> tuple[float, ...]:
+    """Edges at ascending *quantiles* of a reference, shape (k,); at most *k* of them.
+
+    A value that fills more than one quantile - zeros, a flag, a default - has a bin of its own,
+    ``[v, next float)``: what was constant and becomes something else is then seen on either side.
+    """
+    values, counts = np.unique(quantiles[np.isfinite(quantiles)], return_counts=True)
+    atoms = values[counts > 1]
+    return tuple(np.unique(np.concatenate([values, np.nextafter(atoms, np.inf)])).tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedCounts:
+    """Counts on *k* frozen edges: ``k + 1`` bins, a value equal to an edge goes to the right.
+
+    Raises:
+        ValueError: If there is not one count more than edges.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.counts) != len(self.edges) + 1:
+            raise ValueError(f"{len(self.edges)} edges need {len(self.edges) + 1} counts")
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], edges: Sequence[float]) -> Self:
+        """Counts of finite *values* on ascending *edges*."""
+        return cls.of_sorted(np.sort(values), edges)
+
+    @classmethod
+    def of_sorted(cls, ordered: Floats, edges: Sequence[float]) -> Self:
+        """The same of values that ascend already."""
+        below = ordered.searchsorted(np.asarray(edges, dtype=np.float64), "left")
+        counts = between(below, ordered.size)
+        return cls(tuple(edges), tuple(counts.tolist()))
+
+    @classmethod
+    def merge_all(cls, parts: Sequence[Self]) -> Self:
+        """All of *parts*, at least one, on the same edges, added.
+
+        Raises:
+            IncompatibleSketches: If the edges differ.
+        """
+        first = parts[0]
+        for part in parts:
+            if part.edges != first.edges:
+                raise IncompatibleSketches("edges", first.id, part.id)
+        total = np.array([part.counts for part in parts], dtype=np.int64).sum(axis=0)
+        return cls(first.edges, tuple(total.tolist()))
+
+    @property
+    def id(self) -> str:
+        """The name of the edges."""
+        return edges_id(self.edges)
+
+    @property
+    def count(self) -> int:
+        """Observations."""
+        return sum(self.counts)
+
+    def merge(self, other: Self) -> Self:
+        """Both on the same edges, added.
+
+        Raises:
+            IncompatibleSketches: If the edges differ.
+        """
+        return self.merge_all((self, other))
+
+    def scaled(self, factor: float) -> Self:
+        """Each observation *factor* times, rounded."""
+        return type(self)(self.edges, tuple(scaled_counts(self.counts, factor)))

@@ -1,0 +1,1 @@
+"""Contents of samples <-> protobuf: one codec a content type, and their registry."""

@@ -1,0 +1,46 @@
+"""The registered codecs, by kind of content. That of a type from outside is added before use."""
+
+from typing import Any
+
+from nilometer.profile.content import Content
+from nilometer.v1 import summary_pb2 as pb
+from nilometer.wire.contents.codec import Codec
+from nilometer.wire.contents.extension import EXTENSION
+from nilometer.wire.contents.feature import FEATURE_CODEC
+from nilometer.wire.contents.scores import SCORES_CODEC
+from nilometer.wire.contents.service import SERVICE_CODEC
+
+# A codec takes its own content type only, which the kind of the key stands for.
+CODECS: dict[str, Codec[Any]] = {
+    codec.kind: codec for codec in (FEATURE_CODEC, SERVICE_CODEC, SCORES_CODEC)
+}
+
+
+def codec_of(content: Content) -> Codec[Any]:
+    """The codec that writes *content*.
+
+    Raises:
+        ValueError: If none is registered for its kind.
+    """
+    codec = CODECS.get(content.kind)
+    if codec is None:
+        raise ValueError(f"there is no codec for contents of kind {content.kind!r}")
+    return codec
+
+
+def codec_for(message: pb.SummarySample) -> Codec[Any]:
+    """The codec that reads the content of *message*.
+
+    Raises:
+        ValueError: If the message has no content, or one of a kind that is not registered.
+    """
+    field = message.WhichOneof("content")
+    if field is None:
+        raise ValueError(f"sample of {message.summary!r} has no content")
+    kind = message.extension.kind if field == EXTENSION else field
+    codec = CODECS.get(kind)
+    if codec is None or codec.field != field:
+        raise ValueError(
+            f"sample of {message.summary!r}: contents of kind {kind[:64]!r} are not known"
+        )
+    return codec

@@ -1,0 +1,33 @@
+"""Coverage <-> protobuf."""
+
+from nilometer.profile.coverage import Coverage
+from nilometer.v1 import summary_pb2 as pb
+
+
+def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
+    """Field by field, with the sum that readers of other languages expect."""
+    return pb.Coverage(
+        seen=coverage.seen,
+        profiled=coverage.profiled,
+        sampled_out=coverage.sampled_out,
+        # An empty map costs as much to hand over as a full one.
+        dropped=coverage.dropped or None,
+        undecodable=coverage.undecodable or None,
+    )
+
+
+def coverage_from_wire(message: pb.Coverage) -> Coverage:
+    """A coverage.
+
+    Raises:
+        ValueError: If the parts do not add up to what was seen.
+    """
+    coverage = Coverage(
+        profiled=message.profiled,
+        sampled_out=message.sampled_out,
+        dropped=dict(message.dropped),
+        undecodable=dict(message.undecodable),
+    )
+    if coverage.seen != message.seen:
+        raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")
+    return coverage

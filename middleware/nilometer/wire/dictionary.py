@@ -1,0 +1,26 @@
+"""The dictionary of a reference's categories <-> protobuf."""
+
+from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
+from nilometer.v1 import summary_pb2 as pb
+
+
+def dictionary_to_wire(dictionary: Dictionary) -> pb.Dictionary:
+    """Field by field."""
+    return pb.Dictionary(
+        names=[name.encode("utf-8", "replace").decode() for name in dictionary.names],
+        hashes=dictionary.hashes,
+        complete=dictionary.complete,
+    )
+
+
+def dictionary_from_wire(message: pb.Dictionary) -> Dictionary:
+    """A dictionary.
+
+    Raises:
+        ValueError: If it holds more than a reference may publish.
+    """
+    if len(message.names) > DICTIONARY_NAMES or len(message.hashes) > DICTIONARY_HASHES:
+        raise ValueError(
+            f"a dictionary has at most {DICTIONARY_NAMES} names and {DICTIONARY_HASHES} hashes"
+        )
+    return Dictionary(tuple(message.names), tuple(message.hashes), message.complete)

@@ -1,0 +1,114 @@
+"""Summary samples <-> protobuf, alone and many in one piece."""
+
+from collections.abc import Iterable
+
+from nilometer.profile.summary import SummarySample
+from nilometer.sketch.tdigest import TDigest
+from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer.wire.contents.codec import EdgesOf, no_edges
+from nilometer.wire.contents.registered import codec_for, codec_of
+from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
+from nilometer.wire.parse import parsed
+from nilometer.wire.sketches.tdigest import digests_to_wire
+
+_NO_DIGEST = TDigest()
+
+
+def sample_to_wire(sample: SummarySample, digest: pb.TDigest | None = None) -> pb.SummarySample:
+    """A sample without its identity, which the row carries. *digest*: of its content, coded already."""
+    message = pb.SummarySample(
+        entity=sample.entity,
+        summary=sample.summary,
+        labels=sample.labels.as_dict() or None,
+        window_start_unix_nano=sample.window.start_ns,
+        window_end_unix_nano=sample.window.end_ns,
+        coverage=coverage_to_wire(sample.coverage),
+        sample=sample.sample if sample.sample != 1.0 else 0.0,
+    )
+    codec = codec_of(sample.content)
+    if digest is None or codec.digests is None:
+        codec.put(message, sample.content)
+    else:
+        codec.digests.put(message, sample.content, digest)
+    return message
+
+
+def sample_from_wire(
+    message: pb.SummarySample, edges_of: EdgesOf = no_edges, *, digest: bool = True
+) -> SummarySample:
+    """A sample; its content without its t-digest where *digest* is false.
+
+    Raises:
+        ValueError: If it has no content, one of an unknown kind, or a part contradicts itself.
+        ConfigError: If its labels or window are not allowed.
+    """
+    share = message.sample or 1.0
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"sample of {message.summary!r}: a share of {share:g} was profiled")
+    codec = codec_for(message)
+    fast = None if digest else codec.digests
+    read = codec.read if fast is None else fast.read
+    content = read(message, edges_of)
+    return SummarySample(
+        entity=message.entity,
+        summary=message.summary,
+        labels=Labels.of(dict(message.labels)),
+        window=Window(message.window_start_unix_nano, message.window_end_unix_nano),
+        coverage=coverage_from_wire(message.coverage),
+        content=content,
+        sample=share,
+    )
+
+
+def sample_to_bytes(sample: SummarySample) -> bytes:
+    """Deterministic bytes of a sample."""
+    return sample_to_wire(sample).SerializeToString(deterministic=True)
+
+
+def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySample:
+    """A sample of `sample_to_bytes`.
+
+    Raises:
+        ValueError: If the bytes are not a sample.
+    """
+    return sample_from_wire(parsed(pb.SummarySample, packed), edges_of)
+
+
+def merged_sample_from_bytes(
+    packed: Iterable[bytes], window: Window, labels: Labels, edges_of: EdgesOf = no_edges
+) -> SummarySample:
+    """One sample over *window* of many of one summary: t-digests are decoded many at a time.
+
+    Raises:
+        ValueError: If the bytes are not samples of one kind.
+    """
+    messages = [parsed(pb.SummarySample, one) for one in packed]
+    alike = len({(one.WhichOneof("content"), one.sample) for one in messages})
+    fast = codec_for(messages[0]).digests if alike == 1 else None
+    samples = [sample_from_wire(one, edges_of, digest=fast is None) for one in messages]
+    merged = SummarySample.merge_all(samples, window, labels)
+    if fast is not None:
+        fast.merge(merged.content, messages)
+    return merged
+
+
+def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
+    """Several samples in one piece."""
+    every = list(samples)
+    fast = [(sample.content, codec_of(sample.content).digests) for sample in every]
+    digests = [_NO_DIGEST if of is None else of.of(content) for content, of in fast]
+    coded = digests_to_wire(digests) if digests else []
+    message = pb.SummarySamples(samples=map(sample_to_wire, every, coded))
+    return message.SerializeToString(deterministic=True)
+
+
+def samples_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> list[SummarySample]:
+    """The samples of `samples_to_bytes`.
+
+    Raises:
+        ValueError: If the bytes are not samples.
+    """
+    message = parsed(pb.SummarySamples, packed)
+    return [sample_from_wire(sample, edges_of) for sample in message.samples]

@@ -1,0 +1,1 @@
+"""Sketches <-> protobuf, one module a sketch."""

@@ -1,0 +1,50 @@
+"""Histograms by magnitude <-> protobuf."""
+
+from nilometer.sketch.exponential import MAX_BUCKETS, MIN_SCALE, Buckets, ExponentialHistogram
+from nilometer.v1 import summary_pb2 as pb
+
+# What a message may claim: past these it is an attack or rot, not a histogram.
+MAX_OTLP_SCALE = 20
+FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
+
+
+def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogram:
+    """Field by field."""
+    return pb.ExponentialHistogram(
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=_buckets(histogram.positive),
+        negative=_buckets(histogram.negative),
+    )
+
+
+def histogram_from_wire(
+    message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
+) -> ExponentialHistogram:
+    """Field by field; *limit* is the most buckets of one side.
+
+    Raises:
+        ValueError: If the scale, the buckets or their place are beyond what float64 can need.
+    """
+    if not MIN_SCALE <= message.scale <= MAX_OTLP_SCALE:
+        raise ValueError(
+            f"histogram: scale {message.scale} is outside {MIN_SCALE} to {MAX_OTLP_SCALE}"
+        )
+    reach = FLOAT64_EXPONENTS * 2.0**message.scale + 2
+    for side in (message.positive, message.negative):
+        near = -reach <= side.offset <= side.offset + len(side.counts) <= reach
+        if len(side.counts) > limit or (side.counts and not near):
+            raise ValueError("histogram: buckets are out of range")
+    return ExponentialHistogram(
+        message.scale,
+        message.zero_count,
+        Buckets(message.positive.offset, tuple(message.positive.counts)),
+        Buckets(message.negative.offset, tuple(message.negative.counts)),
+        limit,
+    )
+
+
+def _buckets(side: Buckets) -> pb.ExponentialHistogram.Buckets | None:
+    if not side.counts:
+        return None
+    return pb.ExponentialHistogram.Buckets(offset=side.offset, counts=side.counts)

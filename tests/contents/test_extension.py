@@ -1,0 +1,330 @@
+"""A content type from outside goes everywhere that a type of this project goes.
+
+The type counts predictions and those that were right. It is registered for one test at a time.
+"""
+
+import itertools
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import pytest
+
+from nilometer.alert import STATISTICS, Alerter, AlerterKind, ThresholdSide, Verdict, evaluate
+from nilometer.export.series import Series
+from nilometer.profile import CONTENTS, Coverage, DataType, SummarySample, TypeCounts
+from nilometer.testing import SteppedClock
+from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer.wire.contents.extension import MAX_CONTENT_BYTES, extension_codec
+from nilometer.wire.contents.registered import CODECS
+from nilometer.wire.samples import (
+    merged_sample_from_bytes,
+    sample_from_bytes,
+    sample_from_wire,
+    sample_to_bytes,
+    sample_to_wire,
+    samples_from_bytes,
+    samples_to_bytes,
+)
+from nilometer_agent.measure.contents import CONTENT_SERIES, ContentSeries
+from nilometer_agent.measure.measured import Measured
+from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.contents.extension import shown_extension
+from nilometer_collector.contents.registered import SHOWN
+from nilometer_collector.contents.view import ContentView, ratio
+from nilometer_collector.errors import Refused
+from nilometer_collector.ingest.contents import CHECKS
+from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    feature_sample,
+    minute,
+    running,
+    service_sample,
+)
+
+SUMMARY = "output.label.hits"
+REGISTRIES = (CONTENTS, CODECS, CHECKS, SHOWN, CONTENT_SERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Predictions, and how many of them were right."""
+
+    kind: ClassVar[str] = "hits"
+
+    right: int = 0
+    count: int = 0
+
+    @classmethod
+    def merge_all(cls, contents: Iterable[Self]) -> Self:
+        parts = list(contents)
+        return cls(sum(part.right for part in parts), sum(part.count for part in parts))
+
+    @classmethod
+    def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
+        return {
+            "count": lambda hits: float(hits.count),
+            "hit_ratio": lambda hits: ratio(hits.right, hits.count),
+        }
+
+    @property
+    def cells(self) -> int:
+        return self.count
+
+    @property
+    def type_counts(self) -> TypeCounts:
+        return TypeCounts(categories=self.count)
+
+    @property
+    def data_type(self) -> DataType:
+        return self.type_counts.data_type
+
+    def scaled(self, factor: float) -> Self:
+        return type(self)(round(self.right * factor), round(self.count * factor))
+
+    def suppressed(self, fewest: int) -> Self:
+        return self
+
+
+class HitsView(ContentView, frozen=True, kw_only=True):
+    """How the API shows them."""
+
+    hit_ratio: float | None
+
+
+def to_bytes(hits: Hits) -> bytes:
+    return struct.pack("<qq", hits.right, hits.count)
+
+
+def from_bytes(packed: bytes) -> Hits:
+    try:
+        return Hits(*struct.unpack("<qq", packed))
+    except struct.error as error:
+        raise ValueError("not hits") from error
+
+
+def check(hits: Hits) -> None:
+    if not 0 <= hits.right <= hits.count:
+        raise Refused("more hits than predictions")
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the type to every registry; all of it goes again with the test."""
+    monkeypatch.setitem(CONTENTS, Hits.kind, Hits)
+    monkeypatch.setitem(CODECS, Hits.kind, extension_codec(Hits, to_bytes, from_bytes))
+    monkeypatch.setitem(CHECKS, Hits.kind, check)
+    view = shown_extension(Hits, lambda hits: HitsView(hit_ratio=ratio(hits.right, hits.count)))
+    monkeypatch.setitem(SHOWN, Hits.kind, view)
+
+
+def hits_sample(
+    right: int, count: int, *, window: Window | None = None, share: float = 1.0
+) -> SummarySample:
+    return SummarySample(
+        entity=ENTITY,
+        summary=SUMMARY,
+        labels=Labels(),
+        window=window or minute(0),
+        coverage=Coverage(profiled=count),
+        content=Hits(right, count),
+        sample=share,
+    )
+
+
+def low_hits() -> Alerter:
+    return Alerter(
+        entity=ENTITY,
+        name="low-hits",
+        summary="output.*",
+        kind=AlerterKind.FIXED,
+        statistic="hit_ratio",
+        side=ThresholdSide.BELOW,
+        threshold=0.5,
+    )
+
+
+@pytest.mark.usefixtures("registered")
+def test_samples_of_the_type_merge_in_any_order_and_weigh_by_their_share() -> None:
+    parts = [hits_sample(8, 10), hits_sample(1, 4), hits_sample(2, 5, share=0.5)]
+    for order in itertools.permutations(parts):
+        merged = SummarySample.merge_all(order, minute(0), Labels())
+        assert (merged.content, merged.sample) == (Hits(13, 24), 1.0)
+    assert parts[0].suppressed(100) is parts[0]
+
+
+@pytest.mark.usefixtures("registered")
+def test_samples_of_two_types_do_not_merge() -> None:
+    with pytest.raises(ValueError, match="mixes"):
+        SummarySample.merge_all([hits_sample(1, 2), feature_sample([1.0])], minute(0), Labels())
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_type_goes_over_the_wire_alone_and_among_others() -> None:
+    sample = hits_sample(8, 10)
+    packed = sample_to_bytes(sample)
+    assert sample_from_bytes(packed) == sample
+    merged = merged_sample_from_bytes([packed, packed], minute(0), Labels())
+    assert merged.content == Hits(16, 20)
+    every = [feature_sample([1.0]), sample, service_sample([0.1])]
+    back = samples_from_bytes(samples_to_bytes(every))
+    assert [one.content.kind for one in back] == ["feature", "hits", "service"]
+    assert back[1] == sample
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_message_that_is_too_long_or_no_hits_is_refused() -> None:
+    message = sample_to_wire(hits_sample(8, 10))
+    message.extension.content = b"\0" * (MAX_CONTENT_BYTES + 1)
+    with pytest.raises(ValueError, match=f"hits: .* are over {MAX_CONTENT_BYTES}"):
+        sample_from_wire(message)
+    message.extension.content = b"no hits"
+    with pytest.raises(ValueError, match="not hits"):
+        sample_from_wire(message)
+
+
+def test_contents_that_are_too_long_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    too_long = b"\0" * (MAX_CONTENT_BYTES + 1)
+    codec = extension_codec(Hits, lambda _: too_long, from_bytes)
+    monkeypatch.setitem(CODECS, Hits.kind, codec)
+    with pytest.raises(ValueError, match="are over"):
+        sample_to_wire(hits_sample(8, 10))
+
+
+@pytest.mark.parametrize("kind", ["hits", "feature", "extension", ""])
+def test_a_kind_that_is_not_registered_is_refused(kind: str) -> None:
+    """A kind of this project has a field of its own."""
+    extension = pb.Extension(kind=kind, content=b"")
+    with pytest.raises(ValueError, match=f"contents of kind '{kind}' are not known"):
+        sample_from_wire(pb.SummarySample(summary=SUMMARY, extension=extension))
+    with pytest.raises(ValueError, match="no codec"):
+        sample_to_wire(hits_sample(8, 10))
+
+
+def test_a_kind_must_be_a_name() -> None:
+    class Odd(Hits):
+        kind = "Odd kind"
+
+    with pytest.raises(ConfigError, match="'Odd kind'"):
+        extension_codec(Odd, to_bytes, lambda _: Odd())
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
+    sample = hits_sample(8, 10)
+    row = SampleRow(sample=sample, payload=sample_to_bytes(sample))
+    arrivals = [Arrival(sequence=1, content=row)]
+    shipment = Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=0, arrivals=arrivals)
+    assert store.ship(shipment, 0).stored == 1
+    (series,) = store.samples.series(ENTITY, SUMMARY)
+    assert (series.numbers, series.categories) == (0, 10)
+    (record,) = store.samples.read([series], 0, minute(1).end_ns, 10)
+    assert sample_from_bytes(record.payload) == sample
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_api_shows_the_type_as_it_shows_itself(served: Running) -> None:
+    sender = served.sender()
+    reply = sender.ship(hits_sample(8, 10), hits_sample(1, 2), hits_sample(0, 1, window=minute(1)))
+    assert not reply.rejected
+    first, second = served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"]
+    assert first["extension"] == {"kind": "hits", "content": {"hit_ratio": 0.75}}
+    assert second["extension"] == {"kind": "hits", "content": {"hit_ratio": 0.0}}
+    assert (first["feature"], first["service"], first["scores"]) == (None, None, None)
+    (summary,) = served.get("summaries", entity=ENTITY)["summaries"]
+    assert (summary["data_type"], summary["role"]) == ("category", "output")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_type_without_a_view_shows_its_coverage(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(SHOWN, Hits.kind)
+    served.sender().ship(hits_sample(8, 10))
+    (sample,) = served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"]
+    assert sample["coverage"]["seen"] == 10
+    assert "extension" not in sample
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> None:
+    bad = hits_sample(11, 10)
+    feature = feature_sample([1.0], summary=SUMMARY)
+    reply = served.sender().ship(bad, feature, hits_sample(1, 2))
+    assert [(one.sequence, one.reason) for one in reply.rejected] == [
+        (1, "Refused: more hits than predictions"),
+        (2, f"Refused: {SUMMARY} has the content of another kind of summary"),
+    ]
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_fixed_alerter_judges_a_statistic_of_the_type(served: Running) -> None:
+    low = low_hits()
+    found = evaluate(low, hits_sample(30, 100), {})
+    assert (found.verdict, found.value, found.count) == (Verdict.BREACH, 0.3, 100)
+    assert evaluate(low, hits_sample(60, 100), {}).verdict is Verdict.FINE
+    assert evaluate(low, hits_sample(1, 10), {}).verdict is Verdict.NOT_JUDGED
+    feature = feature_sample([1.0] * 100, summary="output.x")
+    assert evaluate(low, feature, {}).verdict is Verdict.NOT_JUDGED
+    served.put_rule(rule_of(low)).raise_for_status()
+    assert not served.sender().ship(found).rejected
+    (episode,) = served.get("episodes", entity=ENTITY)["episodes"]
+    assert (episode["alerter"], episode["comparator"]) == ("low-hits", "hit_ratio")
+
+
+def test_a_statistic_of_no_registered_type_is_refused() -> None:
+    assert "hit_ratio" not in STATISTICS
+    with pytest.raises(KeyError):
+        STATISTICS["hit_ratio"]
+    with pytest.raises(ConfigError, match="hit_ratio"):
+        low_hits()
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_type_s_statistics_come_after_those_that_exist() -> None:
+    assert list(STATISTICS)[-1] == "hit_ratio"
+    assert len(STATISTICS) == len(set(STATISTICS))
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_agent_exports_series_of_the_type_where_it_has_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[str, object]] = []
+    measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
+    measured.committed([], [hits_sample(8, 10)])
+    measured.closed([hits_sample(8, 10)], [])
+    assert measured.series.families() == Series().families()
+    row: ContentSeries[Hits] = ContentSeries(
+        add=lambda to, sample, hits, at: seen.append(("add", hits)),
+        set=lambda series, sample, hits, at, now: seen.append(("set", hits)),
+    )
+    monkeypatch.setitem(CONTENT_SERIES, Hits.kind, row)
+    measured.committed([], [hits_sample(8, 10)])
+    measured.closed([hits_sample(7, 10)], [])
+    assert seen == [("add", Hits(8, 10)), ("set", Hits(7, 10))]
+
+
+def test_nothing_stays_registered() -> None:
+    for registry in REGISTRIES:
+        assert set(registry) == {"feature", "service", "scores"}
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_a_collector_kept_of_a_type_it_lost_does_not_stop_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "collector.db", SteppedClock()) as served:
+        served.sender().ship(hits_sample(8, 10), feature_sample([1.0]))
+        for registry in REGISTRIES:
+            if Hits.kind in registry:
+                monkeypatch.delitem(registry, Hits.kind)
+        assert served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"] == []
+        assert len(served.get("samples", entity=ENTITY, summary="input.amount")["samples"]) == 1
