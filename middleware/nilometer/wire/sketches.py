@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
+from nilometer.sketch.centroids import Centroids, joined
 from nilometer.sketch.codec import (
     MAX_DROPPED_BITS,
     OLD_DROPPED_BITS,
@@ -27,13 +28,7 @@ from nilometer.sketch.histogram import (
     ExponentialHistogram,
 )
 from nilometer.sketch.moments import Moments
-from nilometer.sketch.tdigest import (
-    DEFAULT_COMPRESSION,
-    MINIMUM_COMPRESSION,
-    Centroids,
-    TDigest,
-    joined,
-)
+from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
 from nilometer.v1 import summary_pb2 as pb
 
 # What a message may claim: past these it is an attack or rot, not a profile.
