@@ -12,7 +12,7 @@ from typing import Any
 
 
 def ours(table: Any) -> Callable[[], object]:
-    from nilometer.batch.reference import profile_of
+    from nilometer.batch.profile import profile_of
 
     return lambda: profile_of(table)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from nilometer.batch.reference import profile_of
+from nilometer.batch.profile import profile_of
 from nilometer.profile.profiler import Profiler
 
 if not os.environ.get("NILOMETER_LONG"):

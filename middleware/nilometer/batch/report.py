@@ -1,8 +1,11 @@
-"""Profiles as text for a terminal."""
+"""Profiles as text for a terminal, and as JSON for a machine."""
 
 from collections.abc import Mapping
 
 from nilometer.profile import FeatureProfile
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+TOP = 20  # categories of a feature in JSON
 
 _HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "mean", "max", "top")
 
@@ -40,3 +43,33 @@ def _cells(feature: FeatureProfile) -> tuple[str, ...]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.5g}"
+
+
+def as_json(entity: str, rows: int, profiles: Mapping[str, FeatureProfile]) -> dict[str, object]:
+    """What `nilometer profile --json` prints."""
+    features = {name: feature_json(feature) for name, feature in sorted(profiles.items())}
+    return {"entity": entity, "rows": rows, "features": features}
+
+
+def feature_json(feature: FeatureProfile) -> dict[str, object]:
+    """One feature for a machine: a number that does not exist is null."""
+    quantiles: dict[str, float] = {}
+    if feature.numbers.count:
+        found = feature.numbers.digest.quantile(QUANTILES)
+        quantiles = {f"{q:g}": float(value) for q, value in zip(QUANTILES, found, strict=True)}
+    return {
+        "type": feature.data_type,
+        "count": feature.count,
+        "missing": feature.missing,
+        "null_like": feature.null_like,
+        "types": dict(feature.types),
+        "zero": feature.numbers.zero,
+        "negative": feature.numbers.negative,
+        "non_finite": feature.non_finite,
+        "min": feature.numbers.digest.min,
+        "max": feature.numbers.digest.max,
+        "mean": feature.numbers.moments.mean if feature.numbers.count else None,
+        "quantiles": quantiles,
+        "distinct": None if feature.distinct is None else round(feature.distinct.estimate),
+        "top": [[value, count] for value, count in feature.categories.top(TOP)],
+    }

@@ -1,25 +1,26 @@
 """Profiles of Spark data frames: each partition is profiled where it lies, profiles are merged.
 
-The same recorders and profilers as live and over a table: a partition goes through Arrow into
+The same recorders and profilers as live and over a table. Arrow batches of a partition become
 profiles of some kilobytes, and only those leave the executors.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nilometer.batch.reference import profile_of
+from nilometer.batch.profile import profile_of
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.profiler import Profiler
 from nilometer.wire.contents.feature import feature_from_bytes, feature_to_bytes
 
 if TYPE_CHECKING:
     import pyarrow
+    import pyspark.sql
 
 SCHEMA = "summary string, profile binary"
 
 
 def profile_dataframe(
-    frame: Any, profilers: Sequence[Profiler] = (), *, readable: bool = True
+    frame: "pyspark.sql.DataFrame", profilers: Sequence[Profiler] = (), *, readable: bool = True
 ) -> dict[str, FeatureProfile]:
     """The profile of each column of *frame*, by summary name.
 
@@ -32,7 +33,7 @@ def profile_dataframe(
     Raises:
         NilometerError: If a profiler fails: the job fails with it.
     """
-    guests = tuple(profilers)
+    user_profilers = tuple(profilers)
 
     def profiled(batches: "Iterator[pyarrow.RecordBatch]") -> "Iterator[pyarrow.RecordBatch]":
         import pyarrow as arrow
@@ -40,7 +41,7 @@ def profile_dataframe(
         parts: dict[str, list[FeatureProfile]] = {}
         for batch in batches:
             table = arrow.Table.from_batches([batch])
-            found = profile_of(table, lambda _: FeatureSpec(readable=readable), guests)
+            found = profile_of(table, lambda _: FeatureSpec(readable=readable), user_profilers)
             for summary, feature in found.items():
                 parts.setdefault(summary, []).append(feature)
         rows = [

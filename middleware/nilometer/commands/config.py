@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -33,7 +32,7 @@ def components() -> dict[str, tuple[str, type[Settings]]]:
     return dict(sorted(found.items()))
 
 
-def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `nilometer config`."""
     parser = subparsers.add_parser(
         "config",

@@ -4,10 +4,9 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 
-def add(commands: "argparse._SubParsersAction[Any]") -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
         "decode",

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import nilometer
 from nilometer.handoff.settings import AUTO, PREFIX, CaptureSettings
@@ -23,7 +22,7 @@ from nilometer.values.variables import RUN
 HOOK = Path(nilometer.__file__).parent / "capture" / "hook"
 
 
-def add(commands: "argparse._SubParsersAction[Any]") -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command `run`."""
     parser = commands.add_parser(
         "run",

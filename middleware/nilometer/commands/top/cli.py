@@ -20,7 +20,7 @@ COLUMNS = 132  # of a table that goes to no terminal
 SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
 
 
-def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "top",

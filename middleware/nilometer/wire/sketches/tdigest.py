@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.sketch.centroids import Centroids, joined
 from nilometer.sketch.codec import (
     MAX_DROPPED_BITS,
     OLD_DROPPED_BITS,
@@ -17,13 +18,7 @@ from nilometer.sketch.codec import (
     ordered_bits,
     rounded_bits,
 )
-from nilometer.sketch.tdigest import (
-    DEFAULT_COMPRESSION,
-    MINIMUM_COMPRESSION,
-    Centroids,
-    TDigest,
-    joined,
-)
+from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 

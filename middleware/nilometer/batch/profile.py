@@ -1,0 +1,99 @@
+"""Profiles of tables: the same profiles as live, over an Arrow table or a data frame.
+
+A column named ``input.x`` or ``output.y`` has its role in its name; any other is an input.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nilometer.batch.arrow import is_list, is_long_text, record
+from nilometer.batch.read import table_of
+from nilometer.profile import FeatureProfile, FeatureSpec
+from nilometer.profile.derived import Derivation
+from nilometer.profile.profiler import Column, Profiler
+from nilometer.profile.recorder import FeatureRecorder
+from nilometer.profiling.user_profilers import Runner
+from nilometer.values.entity import Role, role_of, summary_name
+from nilometer.values.errors import NilometerError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+USER_PROFILER_SECONDS = 3600.0  # that a profiler may take for a table
+
+
+def profile_of(
+    frame: object,
+    spec_of: Callable[[str], FeatureSpec] | None = None,
+    profilers: Sequence[Profiler] = (),
+) -> dict[str, FeatureProfile]:
+    """The profile of each column of *frame*, by summary name.
+
+    Args:
+        frame: An Arrow table or a data frame of pandas or polars, any number of rows.
+        spec_of: What is known of a summary; by default names are readable and nothing else is
+            known. `Reference.spec` compares with a reference.
+        profilers: Of users, each run over the whole table at once.
+
+    Raises:
+        ConfigError: If *frame* is no table.
+    """
+    table = table_of(frame)
+    specs = spec_of or (lambda _: FeatureSpec(readable=True))
+    profiles: dict[str, FeatureProfile] = {}
+    columns: dict[str, Column] = {}
+    for column in table.column_names:
+        summary = summary_of(column)
+        recorder = FeatureRecorder(specs(summary))
+        record(recorder, table.column(column))
+        profiles[summary] = recorder.profile()
+        columns |= derived_columns(summary, table.column(column), specs(summary))
+    columns |= user_columns(table, profilers)
+    for summary, cells in columns.items():
+        recorder = FeatureRecorder(specs(summary))
+        recorder.observe(cells)
+        profiles[summary] = recorder.profile()
+    return profiles
+
+
+def summary_of(column: str) -> str:
+    """The summary that *column* of a table is: an input, unless its name has a role."""
+    return column if role_of(column) else summary_name(Role.INPUT, column)
+
+
+def derived_columns(
+    summary: str, column: "pyarrow.ChunkedArray", spec: FeatureSpec
+) -> dict[str, Column]:
+    """Columns beside one of text, times, vectors or tensors."""
+    import pyarrow.types as kinds
+
+    kind = column.type
+    times = kinds.is_timestamp(kind) or kinds.is_date(kind)
+    if not (times or is_list(column) or is_long_text(column)):
+        return {}
+    cells = column.to_pylist()
+    return Derivation().columns(summary, cells, expected=spec.expected, embedding=spec.embedding)
+
+
+def user_columns(table: "pyarrow.Table", profilers: Sequence[Profiler]) -> dict[str, Column]:
+    """Columns that profilers of users make of a table.
+
+    Raises:
+        NilometerError: If one of them fails: over a table somebody is there to mend it.
+    """
+    runner = Runner(profilers, budget_seconds=USER_PROFILER_SECONDS)
+    wanted = {
+        name for one in profilers for name in one.wants([*map(summary_of, table.column_names)])
+    }
+    batch: dict[str, Column] = {
+        summary_of(name): table.column(name).to_pylist()
+        for name in table.column_names
+        if summary_of(name) in wanted
+    }
+    found: dict[str, Column] = {}
+    for values in runner.run(batch):
+        found |= values.columns
+    if runner.disarmed:
+        failed = ", ".join(f"{name} ({fault.value})" for name, fault in runner.disarmed.items())
+        raise NilometerError(f"profilers failed: {failed}")
+    return found

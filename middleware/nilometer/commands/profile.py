@@ -1,0 +1,82 @@
+"""`nilometer profile`: the profile of a table, for a look or as a reference."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from nilometer.profile import Reference
+    from nilometer.profile.profiler import Profiler
+
+COLLECTOR = "127.0.0.1:7501"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "profile",
+        help="profile a table, for a look or as a reference",
+        description="Read a Parquet, CSV or JSON-lines file and profile its columns. Columns "
+        "named input.x or output.y keep their role, any other is an input. With --as-reference "
+        "the profile - category names included, no row - goes to the collector.",
+    )
+    parser.add_argument("table", type=Path, help="the file")
+    parser.add_argument("--entity", required=True, help="name of the monitored entity")
+    parser.add_argument("--as-reference", metavar="NAME", help="register at the collector as NAME")
+    parser.add_argument(
+        "--collector", default=COLLECTOR, metavar="HOST:PORT", help=f"default {COLLECTOR}"
+    )
+    parser.add_argument(
+        "--profilers", nargs="*", default=[], metavar="MODULE", help="that register profilers"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from nilometer.batch.profile import profile_of
+    from nilometer.batch.read import read_table
+    from nilometer.batch.report import as_json, feature_table
+    from nilometer.profile.profiler import load
+    from nilometer.values.entity import entity_name
+
+    profilers = load(arguments.profilers)
+    entity, table = entity_name(arguments.entity), read_table(arguments.table)
+    reference = None
+    if arguments.as_reference:
+        reference = _register(arguments, entity, table, profilers)
+    profiles = profile_of(table, profilers=profilers)
+    if arguments.json:
+        print(json.dumps(as_json(entity, table.num_rows, profiles)))
+        return 0
+    print(f"{entity}: {table.num_rows} rows of {arguments.table.name}")
+    print(feature_table(profiles))
+    if reference is not None:
+        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
+    return 0
+
+
+def _register(
+    arguments: argparse.Namespace,
+    entity: str,
+    table: "pyarrow.Table",
+    profilers: "tuple[Profiler, ...]",
+) -> "Reference":
+    """Make a reference of *table* and send it to the collector."""
+    from nilometer.batch.reference import reference_of
+    from nilometer.batch.register import put_reference
+
+    reference = reference_of(
+        table,
+        entity=entity,
+        name=arguments.as_reference,
+        source=arguments.table.name,
+        created_ns=time.time_ns(),
+        profilers=profilers,
+    )
+    put_reference(reference, arguments.collector)
+    return reference
