@@ -13,7 +13,7 @@ from nilometer_collector.access.addresses import is_loopback, parse_address, req
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
 from nilometer_collector.alerting.rules import Rule, alerter_of
-from nilometer_collector.ingest.bounds import has_control
+from nilometer_collector.limits.bounds import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
 DATABASE_NAME = "collector.db"

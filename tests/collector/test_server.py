@@ -197,7 +197,7 @@ def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path
 def test_a_wrong_setting_is_one_line_that_names_it_and_exit_code_2(
     tmp_path: Path, toml: str, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nilometer_collector.cli import main
+    from nilometer_collector.commands.collector import main
 
     file = tmp_path / "collector.toml"
     file.write_text(toml)

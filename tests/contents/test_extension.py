@@ -38,7 +38,7 @@ from nilometer_collector.contents.extension import shown_extension
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.contents.view import ContentView, ratio
 from nilometer_collector.errors import Refused
-from nilometer_collector.ingest.contents import CHECKS
+from nilometer_collector.limits.contents import CHECKS
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
 from nilometer_collector.testing import (
     ENTITY,

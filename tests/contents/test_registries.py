@@ -11,7 +11,7 @@ from nilometer.wire.contents.extension import KIND
 from nilometer.wire.contents.registered import CODECS
 from nilometer_agent.measure.contents import CONTENT_SERIES
 from nilometer_collector.contents.registered import SHOWN
-from nilometer_collector.ingest.contents import CHECKS
+from nilometer_collector.limits.contents import CHECKS
 
 KINDS = ["feature", "service", "scores"]
 

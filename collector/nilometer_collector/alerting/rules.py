@@ -6,7 +6,7 @@ from nilometer.alert import Alerter, AlerterKind, Severity, ThresholdSide
 from nilometer.compare import Comparator
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
-from nilometer_collector.ingest.limits import check_alerter
+from nilometer_collector.limits.limits import check_alerter
 from nilometer_collector.views import AlerterView
 
 _LARGEST = sys.float_info.max  # JSON has no infinity

@@ -35,8 +35,8 @@ from nilometer.wire.services import (
 from nilometer_collector.access.principals import Access, Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
-from nilometer_collector.ingest.bounds import MAX_NAME_BYTES, has_control
-from nilometer_collector.ingest.limits import (
+from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
+from nilometer_collector.limits.limits import (
     MAX_EVIDENCE_CHARACTERS,
     MAX_ROW_BYTES,
     check_evaluation,

@@ -6,7 +6,7 @@ outside this project. Each room has one table of the types, by kind:
 - `nilometer.profile.registered.CONTENTS`: the types, whose statistics alerters may name
 - `nilometer.wire.contents.registered.CODECS`: how they travel
 - `nilometer_agent.measure.contents.CONTENT_SERIES`: which series the agent exports
-- `nilometer_collector.ingest.contents.CHECKS`: what is checked before they are stored
+- `nilometer_collector.limits.contents.CHECKS`: what is checked before they are stored
 - `nilometer_collector.contents.registered.SHOWN`: how the API shows them
 """
 

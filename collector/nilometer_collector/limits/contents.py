@@ -10,9 +10,9 @@ from collections.abc import Callable
 from nilometer.profile import FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer.values.entity import SCORES_SUFFIX, SERVICE
 from nilometer_collector.errors import Refused
-from nilometer_collector.ingest.feature import check_feature
-from nilometer_collector.ingest.scores import check_scores
-from nilometer_collector.ingest.service import check_service
+from nilometer_collector.limits.feature import check_feature
+from nilometer_collector.limits.scores import check_scores
+from nilometer_collector.limits.service import check_service
 
 # A check takes its own content type only, which the kind of the key stands for, and raises
 # `Refused`. That of a type from outside is added before use.

@@ -1,7 +1,7 @@
 """What scores must be before they are stored."""
 
 from nilometer.profile import ScoreProfile
-from nilometer_collector.ingest.bounds import (
+from nilometer_collector.limits.bounds import (
     MAX_NAME_BYTES,
     check_counts,
     check_numbers,

@@ -2,7 +2,7 @@
 
 from nilometer.profile import ServiceProfile
 from nilometer.profile.service import LIMIT
-from nilometer_collector.ingest.bounds import (
+from nilometer_collector.limits.bounds import (
     check_counts,
     check_histogram,
     check_kinds,

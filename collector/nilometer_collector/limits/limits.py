@@ -13,7 +13,7 @@ from nilometer.values.entity import SCHEMA, SERVICE, entity_name, role_of
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Refused
-from nilometer_collector.ingest.bounds import (
+from nilometer_collector.limits.bounds import (
     MAX_COUNT,
     MAX_NAME_BYTES,
     check_counts,
@@ -21,8 +21,8 @@ from nilometer_collector.ingest.bounds import (
     check_numbers,
     check_text,
 )
-from nilometer_collector.ingest.contents import check_content
-from nilometer_collector.ingest.feature import check_feature
+from nilometer_collector.limits.contents import check_content
+from nilometer_collector.limits.feature import check_feature
 
 MAX_ROW_BYTES = 256 << 10  # a sample is 1 to 8 KiB
 MAX_RULE_CHARACTERS = 128  # of an alerter's name

@@ -8,7 +8,7 @@ from nilometer.sketch.distinct import DEFAULT_PRECISION
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
 from nilometer_collector.errors import Refused
-from nilometer_collector.ingest.bounds import (
+from nilometer_collector.limits.bounds import (
     MAX_NAME_BYTES,
     check_counts,
     check_histogram,

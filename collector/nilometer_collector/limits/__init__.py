@@ -1,0 +1,1 @@
+"""What a row, a reference or a rule must be before it is stored."""
