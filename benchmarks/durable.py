@@ -22,7 +22,7 @@ from nilometer.profiling.profiling import Profiling
 from nilometer.values.labels import Labels
 from nilometer.wire.samples import sample_to_bytes, samples_to_bytes
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.ledger import Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 
 FEATURES = 11
 LABEL_SETS = 100  # a commit

@@ -38,7 +38,8 @@ from nilometer_agent.engine.intake import Refusal, taken
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.entities import Entities
 from nilometer_agent.measure.export import AgentExports
-from nilometer_agent.outbox.buffer import Buffer, WhenFull
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper

@@ -13,8 +13,8 @@ from nilometer.profiling.segments import Segments
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer_agent.credentials import SYSTEM, Credentials
 from nilometer_agent.proxy.settings import ProxySettings, check_all
-from nilometer_agent.uplink.dial import SYSTEM, Credentials
 
 PREFIX = "NILOMETER_AGENT_"
 

@@ -23,7 +23,7 @@ from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, CaptureBatch
-from nilometer_agent.outbox import buffer as buffers
+from nilometer_agent.outbox import failover
 from nilometer_agent.server import CAPTURE, DURABLE, SERVICE, Agent
 from nilometer_agent.settings import AgentSettings
 
@@ -248,7 +248,7 @@ def channel_to(home: Path) -> grpc.Channel:
 @pytest.fixture
 def watched(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     """An agent whose `wait` is running."""
-    monkeypatch.setattr(buffers, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(failover, "PROBE_SECONDS", 0.2)
     (home / "data").mkdir()
     with running(home / "data", socket=str(home / "agent.sock")) as agent:
         thread = threading.Thread(target=agent.wait)

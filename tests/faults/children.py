@@ -24,9 +24,12 @@ from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox import buffer
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox import failover
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.ledger import Ledger
+from nilometer_agent.outbox.queued import Queue
+from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink import backoff
@@ -43,11 +46,11 @@ MOST_RETURNS = 1000  # attempts to go back to a disk that is refused from outsid
 # Where a process may be killed: between which two lines of its work.
 STEPS: dict[str, tuple[type, str]] = {
     "agent.delta": (Ledger, "commit_deltas"),
-    "agent.put": (Ledger, "_put"),
+    "agent.put": (Database, "put"),
     "agent.close": (Ledger, "close_windows"),
     "agent.settle": (Ledger, "settle"),
     "agent.send": (Dial, "Ship"),
-    "agent.forget": (Ledger, "acknowledge"),
+    "agent.forget": (Queue, "acknowledge"),
     "collector.store": (Store, "ship"),
     "collector.take": (Stream, "take"),
     "collector.mark": (Stream, "settle"),
@@ -88,7 +91,7 @@ def agent(
     if clock:
         assert shim().shim_clock(clock.encode()) == 0
     backoff.LEAST_SECONDS, backoff.MOST_SECONDS = 0.01, 0.1
-    buffer.PROBE_SECONDS = 0.2
+    failover.PROBE_SECONDS = 0.2
     if step is not None:
         kill_at(*step)
     told = {

@@ -79,7 +79,7 @@ def opened(directory: Path, acknowledged: dict[str, set[int]], max_bytes: int) -
         due = acknowledged["D"] - acknowledged["S"]
         outcome.lost = sorted(due - outcome.held)
         outcome.counts.update(counters.snapshot())
-        outcome.counts["rows_spoilt"] = buffer._ledger.damaged
+        outcome.counts["rows_spoilt"] = buffer._ledger.database.damaged
         outcome.counts["durable"] = int(buffer.durable)
     finally:
         buffer.close()

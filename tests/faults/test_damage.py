@@ -16,8 +16,9 @@ from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, Closing, NewRow, WindowKey
-from nilometer_agent.outbox.ledger import PAGE_BYTES
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.database import PAGE_BYTES
+from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
 from nilometer_agent.outbox.salvage import salvage
 from nilometer_agent.uplink.ship import Shipper
 

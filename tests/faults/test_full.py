@@ -15,7 +15,8 @@ from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 
 DISK_BYTES = 8 << 20
 

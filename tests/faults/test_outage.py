@@ -22,7 +22,8 @@ from nilometer.wire.services import (
     agent_stub,
 )
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 from nilometer_agent.uplink.backoff import Backoff
 from nilometer_agent.uplink.dial import Reach
 from nilometer_agent.uplink.ship import Shipper

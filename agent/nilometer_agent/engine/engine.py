@@ -39,7 +39,8 @@ from nilometer.wire.samples import (
 from nilometer.wire.services import CaptureBatch, CaptureCost
 from nilometer_agent.engine.intake import MAX_LOST, MAX_TIME_NS
 from nilometer_agent.measure.counters import Counter, Counters
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper, Rules
 

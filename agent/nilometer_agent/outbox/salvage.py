@@ -17,7 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from nilometer_agent.outbox.ledger import PAGE_BYTES, TABLES, intact
+from nilometer_agent.outbox.checksum import intact
+from nilometer_agent.outbox.database import PAGE_BYTES
+from nilometer_agent.outbox.rows import Row
+from nilometer_agent.outbox.schema import TABLES
 
 HEADER_BYTES = 100  # of the file, before the first page's content
 LEAF = b"\x0d"  # a leaf of a table
@@ -27,8 +30,6 @@ FRAME_HEADER = struct.Struct(">6I")
 MAX_LOG_BYTES = 64 << 20
 MAX_PAYLOAD_BYTES = 64 << 20  # of a row; a longer one is damage
 FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # of serial types 0 to 6
-
-Row = tuple[str, tuple[Any, ...]]
 
 
 def salvage(database: Path) -> Iterator[Row]:

@@ -1,15 +1,14 @@
-"""The way to the collector: channel, credentials, and what is wrong when nobody answers.
+"""The connection to the collector, and what is wrong when the collector does not answer.
 
-Credentials are files, read again whenever one of them changes, so that certificates and tokens
-are rotated without a restart. gRPC calls every failed handshake "unavailable"; `probe` makes the
-handshake itself and tells a collector that is down from one that refuses us.
+A channel is opened again whenever a file of the credentials changes. gRPC calls every failed
+handshake "unavailable"; `Dial.probe` makes the handshake itself, and tells a collector that is
+down from a collector that refuses this agent.
 """
 
 import logging
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ import grpc
 import nilometer
 from nilometer.settings import secrets as secret_files
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
+from nilometer_agent.credentials import SYSTEM, Credentials
 
-SYSTEM = "system"  # as a CA: the machine's own
 PROBE_SECONDS = 3.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 TLS_ALERT, TLS_HANDSHAKE = 0x15, 0x16  # first byte of a record
@@ -34,34 +33,6 @@ class Reach(Enum):
     ANSWERS = "answers"
     DOWN = "down"  # nobody listens, or not in time
     TLS = "tls"  # somebody listens, and the handshake fails
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Files that say who we are and whom we trust; empty where there are none.
-
-    Attributes:
-        ca: Certificates that may have signed the collector's; ``system`` for the machine's own;
-            empty for no TLS at all.
-        certificate: Ours, with its chain; PEM.
-        key: Of *certificate*.
-        token: File with a bearer token.
-        server_name: Name in the collector's certificate, where it is not the address's.
-    """
-
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-    token: str = ""
-    server_name: str = ""
-
-    def stamp(self) -> tuple[object, ...]:
-        """Another one when a file has changed."""
-        return tuple(_stamp(path) for path in (self.ca, self.certificate, self.key, self.token))
-
-    def bearer(self) -> str:
-        """The token, or empty."""
-        return Path(self.token).read_text("utf-8").strip() if self.token else ""
 
 
 class Dial:
@@ -179,16 +150,6 @@ class Dial:
         if told.server_name:
             options.append(("grpc.ssl_target_name_override", told.server_name))
         return grpc.secure_channel(self.address, secure, options=options)
-
-
-def _stamp(path: str) -> object:
-    if not path or path == SYSTEM:
-        return None
-    try:
-        there = Path(path).stat()  # follows links: Kubernetes turns one to rotate
-    except OSError:
-        return None
-    return there.st_ino, there.st_mtime_ns, there.st_size
 
 
 def _reason(error: ssl.SSLError) -> str:

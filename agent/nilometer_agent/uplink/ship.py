@@ -22,8 +22,8 @@ from nilometer.values.clock import Clock
 from nilometer.values.errors import BatchRejected, CollectorUnavailable, ShipError
 from nilometer.wire.services import Row, ShipRequest
 from nilometer_agent.measure.counters import Counter, Counters
-from nilometer_agent.outbox.buffer import Buffer, OutboxRow
-from nilometer_agent.outbox.ledger import PAYLOAD_VERSION
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import PAYLOAD_VERSION, OutboxRow
 from nilometer_agent.uplink.backoff import Backoff
 from nilometer_agent.uplink.dial import Reach
 

@@ -13,7 +13,8 @@ from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, Delta
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import Delta
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 

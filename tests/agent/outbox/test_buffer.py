@@ -11,8 +11,11 @@ from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WhenFull, WindowKey
-from nilometer_agent.outbox.ledger import Ledger, Lost
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.ledger import Ledger
+from nilometer_agent.outbox.policy import WhenFull
+from nilometer_agent.outbox.queued import Queue
+from nilometer_agent.outbox.rows import Closing, Delta, Lost, NewRow, WindowKey
 from nilometer_agent.outbox.salvage import salvage
 
 KEY = WindowKey("flight-delay", Labels.of(region="eu"), Window(0, 60))
@@ -40,7 +43,7 @@ def acknowledge(buffer: Buffer, most: int = 10_000) -> None:
 
 
 def test_the_file_is_durable_before_anything_is_acknowledged(buffer: Buffer) -> None:
-    read = buffer._ledger._connection.execute
+    read = buffer._ledger.database.connection.execute
     (mode,) = read("PRAGMA journal_mode").fetchone()
     (level,) = read("PRAGMA synchronous").fetchone()
     assert (mode, level) == ("wal", 2)  # FULL
@@ -182,7 +185,9 @@ def test_a_rejected_row_goes_to_quarantine_and_lets_the_rest_pass(buffer: Buffer
     put(buffer, b"a", b"b")
     rows, _ = buffer.oldest(10, 1 << 20)
     buffer.acknowledge(rows, {rows[0].id: "no content"})
-    kept = buffer._ledger._connection.execute("SELECT sequence, reason, payload FROM quarantine")
+    kept = buffer._ledger.database.connection.execute(
+        "SELECT sequence, reason, payload FROM quarantine"
+    )
     assert kept.fetchall() == [(1, "no content", b"a")]
     assert buffer.queued() == 0
     assert buffer.gauges()["rows_in_quarantine"] == 1
@@ -250,17 +255,17 @@ def test_a_disk_that_is_full_for_an_acknowledgement_drops_nothing(
     buffer = Buffer(tmp_path / "agent.db", counters=counters)
     put(buffer, b"sent", b"kept")
     sent = buffer.oldest(1, 1 << 20)[0]
-    real, refusals = Ledger.acknowledge, [True, True]
+    real, refusals = Queue.acknowledge, [True, True]
 
-    def full(ledger: Ledger, ids: Iterable[int], rejected: dict[int, str]) -> Lost:
+    def full(queue: Queue, ids: Iterable[int], rejected: dict[int, str]) -> Lost:
         if refusals:
             refusals.pop()
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        return real(ledger, ids, rejected)
+        return real(queue, ids, rejected)
 
-    monkeypatch.setattr(Ledger, "acknowledge", full)
+    monkeypatch.setattr(Queue, "acknowledge", full)
     assert buffer.acknowledge(sent, {}) == set()
     assert not refusals
     assert payloads(buffer) == [b"kept"]

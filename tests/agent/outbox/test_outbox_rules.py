@@ -17,8 +17,10 @@ from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox import space
-from nilometer_agent.outbox.buffer import Buffer, Closing, Delta, NewRow, WindowKey
-from nilometer_agent.outbox.ledger import PAGE_BYTES, PAYLOAD_VERSION, Ledger, wal_pages
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.database import PAGE_BYTES, wal_pages
+from nilometer_agent.outbox.ledger import Ledger
+from nilometer_agent.outbox.rows import PAYLOAD_VERSION, Closing, Delta, NewRow, WindowKey
 from nilometer_agent.outbox.space import Ballast, allowed_bytes, is_scarce
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -155,7 +157,7 @@ def test_what_many_workers_send_is_one_transaction(tmp_path: Path) -> None:
         *("application/json", "", "application/json", "", b'{"amount": 1}', b"{}", ""),
     )
     acknowledged: list[int] = []
-    before = buffer._ledger.commits
+    before = buffer._ledger.database.commits
     for number in range(200):
         one = CaptureBatch(
             worker=number.to_bytes(16, "big"),
@@ -166,11 +168,11 @@ def test_what_many_workers_send_is_one_transaction(tmp_path: Path) -> None:
         )
         # A step commits when half a second has passed, and not before.
         engine._step(Arrival(one, acknowledged.append))
-    assert (acknowledged, buffer._ledger.commits) == ([], before)
+    assert (acknowledged, buffer._ledger.database.commits) == ([], before)
     clock.step(0.6)
     engine._step(None)
     assert len(acknowledged) == 200
-    assert buffer._ledger.commits == before + 1
+    assert buffer._ledger.database.commits == before + 1
     buffer.close()
 
 

@@ -14,8 +14,9 @@ from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.services import Row, ShipReply, ShipRequest
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer, NewRow
-from nilometer_agent.outbox.ledger import Closing, Ledger, WindowKey
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.ledger import Ledger
+from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
 from nilometer_agent.uplink.backoff import MOST_ASKED_SECONDS, Backoff
 from nilometer_agent.uplink.dial import Reach
 from nilometer_agent.uplink.ship import SUSPECT_FAILURES, CollectorState, Shipper
@@ -94,7 +95,10 @@ class Rig:
 
     def quarantine(self) -> list[str]:
         ledger: Ledger = self.buffer._ledger
-        return [reason for (reason,) in ledger._connection.execute("SELECT reason FROM quarantine")]
+        return [
+            reason
+            for (reason,) in ledger.database.connection.execute("SELECT reason FROM quarantine")
+        ]
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ def test_a_row_that_is_dropped_on_its_way_is_in_the_accounts_once(rig: Rig) -> N
     rig.queue(1, 2, 3)
 
     def say(request: ShipRequest) -> ShipReply:
-        assert rig.buffer._drop()  # the cap is reached meanwhile
+        assert rig.buffer._failover.drop()  # the cap is reached meanwhile
         return ShipReply(rejected=[{"sequence": request.rows[1].sequence, "reason": "no"}])
 
     rig.collector.says = say

@@ -1,0 +1,121 @@
+"""How far the agent has come: batches of each worker, closed windows, the collector's plan.
+
+All of it is kept in memory too, so that no disk is needed to know it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from nilometer.values.labels import Labels
+from nilometer_agent.outbox.database import Database
+from nilometer_agent.outbox.rows import Columns, Row, WindowKey, label_text
+
+PLAN_ID = 2  # of the row in ``meta``; the count of transactions has 1
+
+Workers = dict[bytes, tuple[int, int]]  # id of the row and the last committed batch, by worker
+Closed = dict[tuple[str, str], tuple[int, int]]  # id and end, by entity and text of the labels
+
+
+class Marks:
+    """Rows of the tables ``workers`` and ``closed``, and the plan in ``meta``.
+
+    A ``put_`` method writes inside of the caller's transaction and returns the new state, which
+    the caller sets once the transaction is stored.
+
+    Attributes:
+        plan: The newest plan of the collector, as it came.
+        workers: State of ``workers``.
+        closed: State of ``closed``.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.plan: bytes | None = None
+        self.workers: Workers = {}
+        self.closed: Closed = {}
+
+    def load(self) -> None:
+        """Read the rows again."""
+        self.plan = None
+        for _, key, value in self._database.rows("meta"):
+            if key == "plan":
+                self.plan = value
+        self._load_workers()
+        self.closed = {(row[1], row[2]): (row[0], row[3]) for row in self._database.rows("closed")}
+
+    def _load_workers(self) -> None:
+        self.workers = {row[1]: (row[0], row[2]) for row in self._database.rows("workers")}
+
+    def worker_sequences(self) -> dict[bytes, int]:
+        """The last committed batch of every worker that was seen."""
+        return {worker: sequence for worker, (_, sequence) in self.workers.items()}
+
+    def put_workers(self, sequences: Mapping[bytes, int]) -> Workers:
+        """Note the batches that are committed."""
+        workers = dict(self.workers)
+        for worker, sequence in sequences.items():
+            self._put_worker(workers, worker, sequence)
+        return workers
+
+    def _put_worker(self, workers: Workers, worker: bytes, sequence: int) -> None:
+        database = self._database
+        identity, before = workers.get(worker, (0, 0))
+        identity = identity or database.take_id("workers")
+        newest = max(before, sequence)
+        workers[worker] = (identity, newest)
+        database.put("workers", worker, newest, database.commits, identity=identity)
+
+    def forget_workers(self, keep: int) -> None:
+        """Forget all workers but the *keep* that were heard last.
+
+        By the order of commits, not by time: a clock that jumps would forget one that is still
+        there, and count again what it sends again.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM workers WHERE id NOT IN "
+                "(SELECT id FROM workers ORDER BY seen DESC LIMIT ?)",
+                [keep],
+            )
+        self._load_workers()
+
+    def closed_until(self, entity: str, labels: Labels) -> int:
+        """End of the newest window that was judged, Unix nanoseconds; 0 for none."""
+        return self.closed.get((entity, label_text(labels)), (0, 0))[1]
+
+    def put_closed(self, keys: Iterable[WindowKey]) -> Closed:
+        """Note the windows that are judged."""
+        closed = dict(self.closed)
+        for key in keys:
+            self._put_closed(closed, (key.entity, label_text(key.labels)), key.window.end_ns)
+        return closed
+
+    def _put_closed(self, closed: Closed, mark: tuple[str, str], end_ns: int) -> None:
+        identity, until = closed.get(mark, (0, 0))
+        identity = identity or self._database.take_id("closed")
+        closed[mark] = (identity, max(until, end_ns))
+        self._database.put("closed", *mark, closed[mark][1], identity=identity)
+
+    def keep_plan(self, payload: bytes) -> None:
+        """Remember *payload* as the newest plan."""
+        with self._database.transaction():
+            self._database.put("meta", "plan", payload, identity=PLAN_ID)
+        self.plan = payload
+
+    def rows(self) -> Iterator[Row]:
+        """Everything as rows, from memory alone."""
+        for worker, (identity, sequence) in self.workers.items():
+            yield "workers", (identity, worker, sequence, 0)
+        for (entity, labels), (identity, until) in self.closed.items():
+            yield "closed", (identity, entity, labels, until)
+        if self.plan is not None:
+            yield "meta", (PLAN_ID, "plan", self.plan)
+
+    def take_in(self, table: str, columns: Columns) -> None:
+        """Add a row of another ledger, inside of the caller's transaction; `load` follows it."""
+        match table:
+            case "workers":
+                self._put_worker(self.workers, columns[0], columns[1])
+            case "closed":
+                self._put_closed(self.closed, (columns[0], columns[1]), columns[2])
+            case "meta" if columns[0] == "plan":
+                self._database.put(table, *columns, identity=PLAN_ID)

@@ -1,0 +1,42 @@
+"""A ledger in memory, for while the disk cannot be used, and what of a file it may take."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nilometer_agent.outbox.ledger import Ledger
+from nilometer_agent.outbox.rows import Lost, Row
+from nilometer_agent.outbox.salvage import salvage
+
+SALVAGED_SHARE = 0.5  # of the memory, for rows of a file that can be read but not written
+
+
+def ledger_in_memory(rows: Iterable[Row], most_bytes: int) -> Ledger:
+    """A ledger of *rows* that grows to *most_bytes*."""
+    ledger = Ledger(None, most_bytes)
+    ledger.take_in(rows, set())
+    return ledger
+
+
+def fitting(rows: Iterable[Row], most_bytes: int) -> tuple[list[Row], Lost]:
+    """As many of *rows* as fit in their share of *most_bytes*, and what does not."""
+    kept: list[Row] = []
+    left = Lost()
+    room = most_bytes * SALVAGED_SHARE
+    for table, row in rows:
+        if isinstance(row[-1], bytes):
+            room -= len(row[-1])
+        if room > 0:
+            kept.append((table, row))
+        elif table in {"outbox", "partials"}:
+            left += Lost(1, row[-2])
+    return kept, left
+
+
+def readable(path: Path, most_bytes: int) -> list[Row]:
+    """Rows of a file that cannot be written: all but the partial profiles, which wait for it."""
+    try:
+        if path.stat().st_size > 16 * most_bytes:
+            return []
+    except OSError:
+        return []
+    return [row for row in salvage(path) if row[0] != "partials"]

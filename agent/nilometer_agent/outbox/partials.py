@@ -1,0 +1,108 @@
+"""Partial profiles of the windows that are open: the table ``partials``.
+
+The ids of each window's partial profiles are kept in memory too; their payloads are not.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from nilometer_agent.outbox.database import Database
+from nilometer_agent.outbox.rows import (
+    Closing,
+    Columns,
+    Delta,
+    WindowKey,
+    columns_of_window,
+    window_of_columns,
+)
+
+
+class Partials:
+    """Deltas of open windows, until their window is closed.
+
+    ``put``, ``delete`` and ``take_in`` work inside of the caller's transaction; ``keep`` and
+    ``forget`` follow once it is stored.
+
+    Attributes:
+        observations: Observations in all of them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ids: dict[WindowKey, list[int]] = {}
+        self.observations = 0
+
+    def load(self) -> None:
+        """Read what is kept in memory too."""
+        self._ids = {}
+        self.observations = 0
+        for identity, *columns in self._database.rows("partials"):
+            self._ids.setdefault(window_of_columns(columns), []).append(identity)
+            self.observations += columns[4]
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next partial profile will have."""
+        return self._database.next_id("partials")
+
+    @property
+    def ids(self) -> set[int]:
+        """Ids of the partial profiles that are held."""
+        return {identity for ids in self._ids.values() for identity in ids}
+
+    def windows(self) -> list[WindowKey]:
+        """Windows that have partial profiles."""
+        return list(self._ids)
+
+    def of_window(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
+        """(id, payload) of a window's partial profiles, and how many fail their checksum."""
+        good, bad = [], 0
+        for identity in self._ids.get(key, ()):
+            _, columns = next(
+                self._database.read("partials", "WHERE id = ?", [identity]), (identity, None)
+            )
+            if columns is not None:
+                good.append((identity, columns[-1]))
+            else:
+                bad += 1
+        return good, bad
+
+    def put(self, deltas: Sequence[Delta]) -> range:
+        """Put new partial profiles; their ids."""
+        return self._database.put_all(
+            "partials",
+            [
+                (*columns_of_window(delta.key), delta.observations, delta.payload)
+                for delta in deltas
+            ],
+        )
+
+    def keep(self, deltas: Sequence[Delta], ids: range) -> None:
+        """Remember *deltas* that were put with *ids*."""
+        for delta, identity in zip(deltas, ids, strict=True):
+            self._ids.setdefault(delta.key, []).append(identity)
+            self.observations += delta.observations
+
+    def delete(self, ids: set[int]) -> int:
+        """Delete partial profiles; how many observations were in them."""
+        observations = 0
+        for identity in ids:
+            found = self._database.connection.execute(
+                "SELECT observations FROM partials WHERE id = ?", [identity]
+            ).fetchone()
+            observations += found[0] if found and isinstance(found[0], int) else 0
+        self._database.delete("partials", ids)
+        return observations
+
+    def forget(self, closings: Iterable[Closing], ids: set[int], observations: int) -> None:
+        """Forget *ids*, which were deleted with the *closings* of their windows."""
+        self.observations -= observations
+        for closing in closings:
+            rest = [i for i in self._ids.get(closing.key, ()) if i not in ids]
+            if rest:
+                self._ids[closing.key] = rest
+            else:
+                self._ids.pop(closing.key, None)
+
+    def take_in(self, columns: Columns) -> None:
+        """Add a row of another ledger; `load` follows it."""
+        self._database.put("partials", *columns)

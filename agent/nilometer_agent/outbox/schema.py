@@ -1,0 +1,76 @@
+"""The tables of the outbox, the statements that read and write their rows, and the migrations.
+
+Every row has a checksum (`nilometer_agent.outbox.checksum`), but for those in quarantine. No table
+has an index beside its key: what cannot be there cannot rot, and every row can be found by reading
+the pages alone (`nilometer_agent.outbox.salvage`).
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+import sqlite_utils
+from sqlite_utils.migrations import Migrations
+
+from nilometer_agent.outbox.faults import Damaged
+
+# The name of each checksummed table, and its columns between the id and the checksum. The
+# payload, where there is one, is last.
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "meta": ("key", "value"),
+    "workers": ("worker", "sequence", "seen"),
+    "closed": ("entity", "labels", "end_ns"),
+    "partials": ("entity", "labels", "start_ns", "end_ns", "observations", "payload"),
+    "outbox": ("epoch", "sequence", "version", "kind", "created_ns", "observations", "payload"),
+}
+
+PUT = {
+    table: f"INSERT OR REPLACE INTO {table} (id, crc, {', '.join(columns)}) "
+    f"VALUES ({', '.join('?' * (len(columns) + 2))})"
+    for table, columns in TABLES.items()
+}
+
+READ = {
+    table: f"SELECT id, crc, {', '.join(columns)} FROM {table} "
+    for table, columns in TABLES.items()
+}
+
+DELETE = {table: f"DELETE FROM {table} WHERE id = ?" for table in TABLES}
+
+LAST_ID = {table: f"SELECT max(id) FROM {table}" for table in TABLES}
+
+migrations = Migrations("nilometer_agent")
+
+
+@migrations()
+def create_checksummed_tables(database: sqlite_utils.Database) -> None:
+    """The first schema."""
+    for table, columns in TABLES.items():
+        names = ", ".join(columns)
+        database.execute(
+            f"CREATE TABLE {table} (id INTEGER PRIMARY KEY AUTOINCREMENT, crc, {names})"
+        )
+    database.execute(
+        "CREATE TABLE quarantine (id INTEGER PRIMARY KEY AUTOINCREMENT, epoch, sequence, kind, "
+        "reason, payload)"
+    )
+
+
+_KNOWN = frozenset({"create_checksummed_tables"})
+
+
+def newer_migrations(connection: sqlite3.Connection) -> list[str]:
+    """Migrations in the database that only a newer nilometer knows.
+
+    Raises:
+        Damaged: If the record of the migrations cannot be read.
+    """
+    try:
+        applied = migrations.applied(sqlite_utils.Database(connection))
+        return sorted({migration.name for migration in applied} - _KNOWN)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(str(error)) from error
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to the newest schema."""
+    migrations.apply(sqlite_utils.Database(connection))
