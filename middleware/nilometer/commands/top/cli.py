@@ -76,7 +76,9 @@ def _seconds(text: str) -> float:
 def _run(arguments: argparse.Namespace) -> int:
     # Before anything of gRPC wakes up: what C-core logs would be written over the picture.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from nilometer.commands.top.sources import CollectorSource, Sources, agent_address
+    from nilometer.commands.top.agent_source import agent_address
+    from nilometer.commands.top.collector_source import CollectorSource
+    from nilometer.commands.top.sources import Sources
     from nilometer.commands.top.state import Sort, State
 
     state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
