@@ -59,7 +59,8 @@ class Exports:
         self.otlp = None
         self.server: MetricsServer | None = None
         if settings.otlp.wanted:
-            from nilometer.export.otlp import OtlpExporter, open_sender
+            from nilometer.export.otlp import OtlpExporter
+            from nilometer.export.otlp_sender import open_sender
 
             otlp = settings.otlp.resolved()
             try:

@@ -26,7 +26,7 @@ from support.otlp_receiver import GrpcReceiver, HttpReceiver, attributes, metric
 
 from nilometer.alert import Alerter, AlerterKind, evaluate
 from nilometer.batch.reference import reference_of
-from nilometer.export import otlp
+from nilometer.export import otlp_points, otlp_sender
 from nilometer.export.otlp_settings import OtlpSettings
 from nilometer.export.telemetry import PROBABILITIES
 from nilometer.profile import (
@@ -546,8 +546,13 @@ def test_an_agent_that_restarts_begins_a_new_series(receiver: GrpcReceiver) -> N
     assert counted_once(receiver.requests) == 3
 
 
+def wait_at_most(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("otlp", "otlp_sender"):
+        monkeypatch.setattr(f"nilometer.export.{module}.EXPORT_SECONDS", seconds)
+
+
 def test_a_receiver_that_never_answers_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer.export.otlp.EXPORT_SECONDS", 0.3)
+    wait_at_most(0.3, monkeypatch)
     receiver = HttpReceiver()
     receiver.waits.clear()
     out = Out(receiver.url, otlp_protocol="http/protobuf")
@@ -587,7 +592,7 @@ def test_every_request_is_far_below_what_receivers_take() -> None:
     assert out.send()
     sizes = [request.ByteSize() for request in receiver.requests]
     assert len(sizes) > 1
-    assert max(sizes) < otlp.MAX_BYTES
+    assert max(sizes) < otlp_points.MAX_BYTES
     points = sum(
         len(metrics_of(request)["nilometer.feature.value"].exponential_histogram.data_points)
         for request in receiver.requests
@@ -641,8 +646,8 @@ def test_only_http_is_sent_in_the_clear(
     endpoint: str, insecure: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(otlp, "_Grpc", lambda *_, **named: told.append(named["insecure"]))
-    otlp.open_sender(OtlpSettings(endpoint=endpoint, protocol="grpc"), lambda *_: None)
+    monkeypatch.setattr(otlp_sender, "_Grpc", lambda *_, **named: told.append(named["insecure"]))
+    otlp_sender.open_sender(OtlpSettings(endpoint=endpoint, protocol="grpc"), lambda *_: None)
     assert told == [insecure]
 
 
@@ -701,7 +706,7 @@ def test_tls_comes_from_the_standard_variables(
     add_MetricsServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
     port = server.add_secure_port("localhost:0", credentials)
     server.start()
-    monkeypatch.setattr("nilometer.export.otlp.EXPORT_SECONDS", 2.0)
+    wait_at_most(2.0, monkeypatch)
     without = Out(f"https://localhost:{port}")
     assert not without.send()
     without.exports.stop(0.1)

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.commands.top.rates import EntityRow, History, Reading, Share, agent_row, entity_rows
+from nilometer.commands.top.agents import agent_row
+from nilometer.commands.top.entities import EntityRow, Share, entity_rows
+from nilometer.commands.top.readings import History, Reading
 from nilometer.profile import Coverage
 from nilometer.profile.service import magnitudes
 from nilometer.wire.status import EntityState, Judged, entity_from_wire, entity_to_wire

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.commands.top.rates import AgentRow, EntityRow
+from nilometer.commands.top.agents import AgentRow
+from nilometer.commands.top.collector_source import CollectorState, Episode
+from nilometer.commands.top.detail import inside
+from nilometer.commands.top.entities import EntityRow
+from nilometer.commands.top.keys import Keys
+from nilometer.commands.top.pieces import Style
 from nilometer.commands.top.report import as_json
-from nilometer.commands.top.screen import Keys, Screen
-from nilometer.commands.top.sources import CollectorState, Episode, Picture
+from nilometer.commands.top.screen import Screen
+from nilometer.commands.top.sources import Picture
 from nilometer.commands.top.state import Sort, State, ordered
 from nilometer.commands.top.text import width
-from nilometer.commands.top.view import Style, frame, inside, plain
+from nilometer.commands.top.view import frame, plain
 from nilometer.wire.status import Judged
 
 JUDGED = Judged(

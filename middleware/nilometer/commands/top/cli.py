@@ -7,12 +7,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from nilometer.values.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nilometer.commands.top.sources import Picture, Sources
+    from nilometer.commands.top.state import State
 
 EXIT_NOBODY = 1
 ONCE_SECONDS = 8.0  # for two answers, when a table is printed once
@@ -76,7 +81,9 @@ def _seconds(text: str) -> float:
 def _run(arguments: argparse.Namespace) -> int:
     # Before anything of gRPC wakes up: what C-core logs would be written over the picture.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from nilometer.commands.top.sources import CollectorSource, Sources, agent_address
+    from nilometer.commands.top.agent_source import agent_address
+    from nilometer.commands.top.collector_source import CollectorSource
+    from nilometer.commands.top.sources import Sources
     from nilometer.commands.top.state import Sort, State
 
     state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
@@ -133,7 +140,7 @@ class _Told:
 
     def __init__(self) -> None:
         self.event = threading.Event()
-        self.listener: Any = None
+        self.listener: Callable[[], None] | None = None
 
     def __call__(self) -> None:
         self.event.set()
@@ -142,7 +149,7 @@ class _Told:
             listener()
 
 
-def _print(arguments: argparse.Namespace, sources: Any, state: Any, tell: _Told) -> int:
+def _print(arguments: argparse.Namespace, sources: "Sources", state: "State", tell: _Told) -> int:
     """Tables or JSON, once or until somebody has enough."""
     deadline = time.monotonic() + ONCE_SECONDS + arguments.interval
     try:
@@ -164,7 +171,7 @@ def _print(arguments: argparse.Namespace, sources: Any, state: Any, tell: _Told)
         return 0
 
 
-def _show(arguments: argparse.Namespace, picture: Any, state: Any) -> None:
+def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> None:
     from nilometer.commands.top.report import as_json
     from nilometer.commands.top.text import to_ascii
     from nilometer.commands.top.view import plain
@@ -181,7 +188,7 @@ def _show(arguments: argparse.Namespace, picture: Any, state: Any) -> None:
     print("\n".join(lines) + end, flush=True)
 
 
-def _live(sources: Any, state: Any, tell: _Told) -> int:
+def _live(sources: "Sources", state: "State", tell: _Told) -> int:
     """The view, until q or a signal."""
     from nilometer.commands.top.screen import Screen
     from nilometer.commands.top.view import frame, page

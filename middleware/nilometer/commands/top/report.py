@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from nilometer.commands.top.rates import EntityRow
+from nilometer.commands.top.entities import EntityRow
 from nilometer.commands.top.sources import Picture
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from nilometer.commands.top.rates import EntityRow
+from nilometer.commands.top.entities import EntityRow
 
 SPANS = (5.0, 10.0, 30.0, 60.0)  # seconds that rates may be over
 LONGEST_FILTER = 128  # characters: as long as a name

@@ -1,16 +1,13 @@
-"""From readings of an agent to what happens per second, per entity and per agent.
+"""One row an entity, over all agents that tell of it.
 
-Everything an agent tells is cumulative since its start; what is shown are differences over a span. An
-agent that was started again counts from zero: its history begins anew, with its own start as the
-zero, so that no rate is ever negative and none mixes two processes. Percentiles are those of the
-difference of two histograms, which is exact.
+Rates are differences of readings over a span. Percentiles are those of the difference of two
+histograms, which is exact.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
+from nilometer.commands.top.readings import History, Reading
 from nilometer.export.series import Distribution
 from nilometer.profile import Coverage
 from nilometer.profile.coverage import Counts, added
@@ -20,154 +17,7 @@ from nilometer.wire.status import EntityState, Judged
 
 FAILED = frozenset(outcome.value for outcome in Outcome if outcome.failed)
 NO_OBSERVATION = UndecodableReason.NOT_INFERENCE.value
-MAX_READINGS = 2000
 TREND_STEPS = 40  # as many as the widest trend shows
-KEPT_SECONDS = 120.0  # of readings, at least: the longest span and the trend
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What an agent told at one moment.
-
-    Attributes:
-        at: Monotonic seconds of ours, half-way between question and answer.
-        agent: Its name.
-        version: Of its package.
-        instance: Of its process; empty for agents that do not tell.
-        uptime: Seconds since its start.
-        counters: Monotonic since its start.
-        gauges: As of now.
-        workers: Connected.
-        collector: Address; empty when it has none.
-        collector_state: How the agent stands with it.
-        collector_reason: Why it is not ready.
-        duplicate: Whether another agent has its name.
-        entities: By name.
-        begins: Whether this is the start of the process, which nobody read.
-    """
-
-    at: float
-    agent: str = ""
-    version: str = ""
-    instance: bytes = b""
-    uptime: float = 0.0
-    counters: Mapping[str, int] = field(default_factory=dict)
-    gauges: Mapping[str, int] = field(default_factory=dict)
-    workers: int = 0
-    collector: str = ""
-    collector_state: str = ""
-    collector_reason: str = ""
-    duplicate: bool = False
-    entities: Mapping[str, EntityState] = field(default_factory=dict)
-    begins: bool = False
-
-    def follows(self, earlier: "Reading") -> bool:
-        """Whether both are of one process, so that their difference means something."""
-        if self.instance != earlier.instance or self.uptime < earlier.uptime:
-            return False
-        return all(self.counters.get(name, 0) >= old for name, old in earlier.counters.items())
-
-    def start(self) -> "Reading":
-        """The moment when the process began to count."""
-        return Reading(at=self.at - self.uptime, instance=self.instance, begins=True)
-
-
-class History:
-    """The readings of one agent's process, oldest first. One owner.
-
-    Args:
-        kept_seconds: How long readings are kept.
-    """
-
-    def __init__(self, kept_seconds: float = KEPT_SECONDS) -> None:
-        self._kept = kept_seconds
-        self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
-        self.restarts = 0  # seen from here
-
-    @property
-    def newest(self) -> Reading | None:
-        """The last reading."""
-        return self._readings[-1] if self._readings else None
-
-    def add(self, reading: Reading) -> None:
-        """One more; of another process, and it is the first."""
-        newest = self.newest
-        if newest is not None and not reading.follows(newest):
-            self._readings.clear()
-            self.restarts += 1
-        if not self._readings and reading.uptime <= self._kept:
-            self._readings.append(reading.start())
-        self._readings.append(reading)
-        while len(self._readings) > 2 and self._readings[1].at < reading.at - self._kept:
-            self._readings.popleft()
-
-    def over(self, span: float) -> tuple[Reading, Reading] | None:
-        """The newest reading and the oldest within *span* seconds before it; else the one before."""
-        newest = self.newest
-        first = None
-        for reading in self._readings:
-            if reading is not newest and (first is None or first.at < self._since(span)):
-                first = reading
-        if newest is None or first is None or newest.at <= first.at:
-            return None
-        return first, newest
-
-    def _since(self, span: float) -> float:
-        return self._readings[-1].at - span
-
-    def steps(self) -> Iterable[tuple[Reading, Reading]]:
-        """Neighbours that were read, oldest first."""
-        return pairwise(reading for reading in self._readings if not reading.begins)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentRow:
-    """One agent, now. Rates are per second; None is not known (yet).
-
-    Attributes:
-        address: Where it was asked.
-        name: What it calls itself; the address until it has answered.
-        up: Whether the last question was answered.
-        away_seconds: Since it last answered, while it does not.
-        reason: Why it does not answer.
-        restarts: That were seen from here.
-        uptime: Seconds.
-        observations: Observations that were committed.
-        dropped: Of them, lost before they came here.
-        queue_rows: Samples and evaluations that wait for the collector.
-        queue_growth: Rows a second; negative while it drains.
-        lag_seconds: Age of the oldest of them.
-        cpu: Of one core.
-        failures: Failed calls to the collector and failed exports.
-    """
-
-    address: str
-    name: str = ""
-    version: str = ""
-    up: bool = False
-    away_seconds: float | None = None
-    reason: str = ""
-    restarts: int = 0
-    uptime: float | None = None
-    workers: int | None = None
-    observations: float | None = None
-    dropped: float | None = None
-    commits: float | None = None
-    queue_rows: int | None = None
-    queue_growth: float | None = None
-    lag_seconds: float | None = None
-    uncommitted: int | None = None
-    buffer_bytes: int | None = None
-    buffer_cap: int | None = None
-    quarantined: int | None = None
-    durable: bool = True
-    cpu: float | None = None
-    resident_bytes: int | None = None
-    failures: float | None = None
-    collector: str = ""
-    collector_state: str = ""
-    collector_reason: str = ""
-    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,62 +86,6 @@ class EntityRow:
         if self.breaches:
             return "BREACH"
         return "OK" if self.judged else ""
-
-
-def agent_row(
-    address: str, history: History, span: float, now: float, reason: str = ""
-) -> AgentRow:
-    """One agent as of monotonic *now*; *reason* is why it did not answer last, empty if it did."""
-    newest = history.newest
-    if newest is None:
-        return AgentRow(address=address, name=address, reason=reason)
-    gauges = newest.gauges
-
-    def rate(*names: str) -> float | None:
-        both = history.over(span)
-        if both is None or reason:
-            return None
-        then, last = both
-        grown = sum(last.counters.get(name, 0) - then.counters.get(name, 0) for name in names)
-        return grown / (last.at - then.at)
-
-    def gauge_rate(name: str) -> float | None:
-        both = history.over(span)
-        if both is None or reason or name not in gauges:
-            return None
-        then, last = both
-        return (last.gauges[name] - then.gauges.get(name, 0)) / (last.at - then.at)
-
-    milliseconds = gauge_rate("cpu_milliseconds")
-    return AgentRow(
-        address=address,
-        name=newest.agent or address,
-        version=newest.version,
-        up=not reason,
-        away_seconds=now - newest.at if reason else None,
-        reason=reason,
-        restarts=history.restarts,
-        uptime=newest.uptime,
-        workers=newest.workers,
-        observations=rate("observations"),
-        dropped=rate("dropped"),
-        commits=rate("commits"),
-        queue_rows=gauges.get("rows_in_outbox"),
-        queue_growth=gauge_rate("rows_in_outbox"),
-        lag_seconds=gauges.get("lag_seconds"),
-        uncommitted=gauges.get("batches_uncommitted"),
-        buffer_bytes=gauges.get("buffer_bytes"),
-        buffer_cap=gauges.get("buffer_bytes_cap"),
-        quarantined=gauges.get("rows_in_quarantine"),
-        durable=bool(gauges.get("buffer_durable", 1)),
-        cpu=None if milliseconds is None else milliseconds / 1000,
-        resident_bytes=gauges.get("resident_bytes"),
-        failures=rate("ship_failures", "export_failures"),
-        collector=newest.collector,
-        collector_state=newest.collector_state,
-        collector_reason=newest.collector_reason,
-        duplicate=newest.duplicate,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,166 @@
+"""An agent, asked over its socket by a thread of its own."""
+
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from nilometer.commands.top.agents import AgentRow, agent_row
+from nilometer.commands.top.entities import Share
+from nilometer.commands.top.readings import History, Reading
+from nilometer.values.errors import ConfigError
+from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
+from nilometer.wire.status import entities_from_wire
+
+AGENT_SECONDS = 2.0  # for an answer
+_NO_FILE = (FileNotFoundError, NotADirectoryError)
+
+
+class AgentSource:
+    """One agent, asked again and again.
+
+    Args:
+        address: Of gRPC: ``unix:/path``.
+        seconds: Between questions.
+        told: Called after each answer, and each that did not come.
+    """
+
+    def __init__(self, address: str, seconds: float, told: Callable[[], None]) -> None:
+        self.address = address
+        self._seconds = seconds
+        self._told = told
+        self._lock = threading.Lock()
+        self._history = History()
+        self._reason = "not asked yet"
+        self._stop = threading.Event()
+        self._asked = 0
+        self._thread = threading.Thread(target=self._run, name="nilometer-top", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a question that is under way may outlast it."""
+        self._stop.set()
+
+    @property
+    def asked(self) -> int:
+        """Questions that were answered or failed."""
+        return self._asked
+
+    def row(self, span: float) -> AgentRow:
+        """The agent, as of now."""
+        with self._lock:
+            return agent_row(self.address, self._history, span, time.monotonic(), self._reason)
+
+    def share(self) -> Share:
+        """What it tells of entities. Only under `held`."""
+        newest = self._history.newest
+        name = newest.agent if newest is not None else self.address
+        return Share(name or self.address, self._history, not self._reason)
+
+    @property
+    def held(self) -> threading.Lock:
+        """Guards the history."""
+        return self._lock
+
+    def _run(self) -> None:
+        with grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS) as channel:
+            stub = agent_stub(channel)
+            due = time.monotonic()
+            while not self._stop.is_set():
+                self._ask(stub)
+                self._told()
+                due = max(due + self._seconds, time.monotonic())
+                self._stop.wait(due - time.monotonic())
+
+    def _ask(self, stub: Any) -> None:
+        asked = time.monotonic()
+        try:
+            reply = stub.Status(StatusRequest(entities=True), timeout=AGENT_SECONDS)
+            reading = reading_of(reply, (asked + time.monotonic()) / 2)
+        except grpc.RpcError as error:
+            reason = why_away(self.address, error)
+            with self._lock:
+                self._reason = reason
+        except ValueError as error:
+            with self._lock:
+                self._reason = f"its answer makes no sense: {error}"
+        else:
+            with self._lock:
+                self._history.add(reading)
+                self._reason = ""
+        self._asked += 1
+
+
+def reading_of(reply: StatusReply, at: float) -> Reading:
+    """What *reply* tells, at monotonic *at*.
+
+    Raises:
+        ValueError: If an entity's state cannot be.
+    """
+    return Reading(
+        at=at,
+        agent=reply.agent,
+        version=reply.version,
+        instance=reply.instance,
+        uptime=reply.uptime_seconds,
+        counters=dict(reply.counters),
+        gauges=dict(reply.gauges),
+        workers=len(reply.workers),
+        collector=reply.collector,
+        collector_state=reply.collector_state,
+        collector_reason=reply.collector_reason,
+        duplicate=reply.duplicate,
+        entities={state.entity: state for state in entities_from_wire(reply.entities)},
+    )
+
+
+def why_away(address: str, error: Any) -> str:
+    """Why nobody answered at *address*, in a few words; *error* is what gRPC raised."""
+    code = error.code()
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return "no agent, or one older than 0.1"
+    if code not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+        return f"{code.name.lower()}: {error.details()}"
+    return _socket_state(Path(address.removeprefix("unix:"))) or "it does not answer"
+
+
+def _socket_state(path: Path) -> str:
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            return f"{path} is no socket"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(0.5)
+            probe.connect(str(path))
+    except _NO_FILE:
+        return f"there is no {path}"
+    except PermissionError:
+        return f"{path} belongs to another user"
+    except ConnectionRefusedError:
+        return f"nobody listens at {path}"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def agent_address(text: str) -> str:
+    """The gRPC address of an agent's socket: of a path, a directory that holds it, or ``unix:``.
+
+    Raises:
+        ConfigError: If it can be none.
+    """
+    path = text.removeprefix("unix://").removeprefix("unix:") if text else ""
+    if not path or "\0" in path:
+        raise ConfigError(f"agent = {text!r}: must be unix:/path, a socket or its directory")
+    there = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111  "~" of another user, too
+    if os.path.isdir(there):  # noqa: PTH112  never raises
+        there /= "agent.sock"
+    return f"unix:{there}"

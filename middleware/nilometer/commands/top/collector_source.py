@@ -1,0 +1,250 @@
+"""A collector, asked over its HTTP API by a thread of its own."""
+
+import json
+import ssl
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
+from nilometer.values.errors import ConfigError
+
+COLLECTOR_SECONDS = 5.0  # for an answer, and between questions
+WINDOW_SECONDS = 3600.0  # how far back a newest window is looked for
+MAX_ENTITIES = 30  # whose newest windows are asked for
+MAX_ANSWER = 8 << 20  # bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """One that is open, as the collector tells."""
+
+    entity: str
+    summary: str
+    alerter: str
+    severity: str
+    value: float
+    threshold: float
+    opened: float  # Unix seconds
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorState:
+    """What a collector said last.
+
+    Attributes:
+        url: Where it was asked; empty where none is.
+        answered: Whether it ever did.
+        reason: Why it did not, last; empty if it did.
+        entities: By name: what it says of each, with the numbers of the newest window.
+        open_episodes: Episodes that are open, newest first.
+    """
+
+    url: str = ""
+    answered: bool = False
+    reason: str = ""
+    entities: Mapping[str, EntityRow] = field(default_factory=dict)
+    open_episodes: Sequence[Episode] = ()
+
+
+class CollectorSource:
+    """A collector's HTTP API, asked again and again.
+
+    Args:
+        url: ``http://host:port``.
+        token_file: With a bearer token, read anew for each question; empty shows none.
+        ca: Certificates that may have signed the collector's, PEM; empty takes the machine's.
+        seconds: Between questions.
+        windows: Whether to ask for the newest window of each entity too.
+        told: Called after each answer, and each that did not come.
+
+    Raises:
+        ConfigError: If *url* is no URL, or a file cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token_file: str,
+        ca: str,
+        seconds: float,
+        windows: bool,
+        told: Callable[[], None],
+    ) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(f"collector = {url!r}: must be http:// or https://, host and port")
+        here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if token_file and parts.scheme == "http" and not here:
+            raise ConfigError("token_file: needs https; a token is not sent in the clear")
+        if parts.username or parts.password:
+            raise ConfigError("collector: put the token into a file, not into the URL")
+        for name, path in (("token_file", token_file), ("tls_ca", ca)):
+            if path and not Path(path).is_file():
+                raise ConfigError(f"{name} = {path!r}: there is no such file")
+        self._url = url.rstrip("/")
+        self._token_file = token_file
+        context = ssl.create_default_context(cafile=ca or None)
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}),  # a proxy of the environment is not for the pod's own
+            urllib.request.HTTPSHandler(context=context),
+            _NoRedirect(),
+        )
+        self._seconds = max(seconds, COLLECTOR_SECONDS)
+        self._windows = windows
+        self._told = told
+        self._state = CollectorState(url=self._url, reason="not asked yet")
+        self._stop = threading.Event()
+        self.asked = 0
+        self._thread = threading.Thread(target=self._run, name="nilometer-top", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a question that is under way may outlast it."""
+        self._stop.set()
+
+    @property
+    def state(self) -> CollectorState:
+        """The newest."""
+        return self._state
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            before = self._state
+            try:
+                self._state = self._ask()
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self._state = CollectorState(
+                    url=self._url,
+                    answered=before.answered,
+                    reason=_why(error),
+                    entities=before.entities,
+                    open_episodes=before.open_episodes,
+                )
+            self.asked += 1
+            self._told()
+            self._stop.wait(self._seconds)
+
+    def _ask(self) -> CollectorState:
+        entities = self._get("entities")["entities"]
+        episodes = self._get("episodes", open="true")["episodes"]
+        found: dict[str, EntityRow] = {}
+        for position, entity in enumerate(entities):
+            ask = self._windows and position < MAX_ENTITIES and entity["last_seen"] is not None
+            window = self._newest(entity["name"], entity["last_seen"]) if ask else None
+            found[str(entity["name"])] = replace(
+                _windowed(str(entity["name"]), window),
+                health=str(entity["health"]),
+                open_episodes=int(entity["open_episodes"]),
+                total=int(entity["observations"]),
+            )
+        return CollectorState(
+            url=self._url,
+            answered=True,
+            entities=found,
+            open_episodes=[_episode(episode) for episode in episodes],
+        )
+
+    def _newest(self, entity: str, last_seen: float) -> Mapping[str, Any] | None:
+        samples = self._get(
+            "samples", entity=entity, summary="service", start=str(last_seen - WINDOW_SECONDS)
+        )["samples"]
+        return samples[-1] if samples else None
+
+    def _get(self, path: str, **query: str) -> Any:
+        request = urllib.request.Request(  # noqa: S310  http or https, as checked
+            f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(query)}",
+            headers={"accept": "application/json"},
+        )
+        if self._token_file:
+            token = Path(self._token_file).read_text("utf-8").strip()
+            request.add_header("authorization", f"Bearer {token}")
+        with self._opener.open(request, timeout=COLLECTOR_SECONDS) as answer:
+            body = answer.read(MAX_ANSWER + 1)
+        if len(body) > MAX_ANSWER:
+            raise ValueError(f"an answer of more than {MAX_ANSWER >> 20} MiB")
+        return json.loads(body)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A token goes nowhere else."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow nothing."""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        match error.code:
+            case 401:
+                return "it wants a token (401): --token-file"
+            case 403:
+                return "the token may not read (403)"
+            case code:
+                return f"it answers {code}"
+    if isinstance(error, urllib.error.URLError):
+        cause = error.reason
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate: {cause.verify_message}: --tls-ca"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        return str(cause)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "its answer is none of a collector's"
+
+
+def _windowed(name: str, window: Mapping[str, Any] | None) -> EntityRow:
+    if window is None or not isinstance(window.get("service"), dict):
+        return EntityRow(name=name, windowed=True)
+    service, coverage = window["service"], window["coverage"]
+    seconds = max(float(window["window_end"] - window["window_start"]), 1.0)
+    undecodable = {str(key): int(count) for key, count in coverage["undecodable"].items()}
+    dropped = {str(key): int(count) for key, count in coverage["dropped"].items()}
+    lost = sum(undecodable.values()) - undecodable.get(NO_OBSERVATION, 0)
+    covered = int(coverage["profiled"]) + int(coverage["sampled_out"])
+    seen = covered + sum(dropped.values()) + lost
+    quantiles = service["latency_quantiles_seconds"]
+    return EntityRow(
+        name=name,
+        windowed=True,
+        requests=float(service["requests_per_second"]),
+        error_ratio=_number(service["error_ratio"]),
+        p50=_number(quantiles.get("0.5")),
+        p99=_number(quantiles.get("0.99")),
+        coverage=covered / seen if seen else None,
+        dropped=sum(dropped.values()) / seconds,
+        dropped_total=dropped,
+        undecodable=lost / seconds,
+        undecodable_total=undecodable,
+        outcomes={str(key): int(count) for key, count in service["outcomes"].items()},
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _episode(view: Mapping[str, Any]) -> Episode:
+    return Episode(
+        entity=str(view["entity"]),
+        summary=str(view["summary"]),
+        alerter=str(view["alerter"]),
+        severity=str(view["severity"]),
+        value=float(view["value"]),
+        threshold=float(view["threshold"]),
+        opened=float(view["opened"]),
+        evidence=str(view["evidence"]),
+    )

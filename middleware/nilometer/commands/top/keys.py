@@ -1,0 +1,86 @@
+"""Bytes of a keyboard to names of keys.
+
+Source: ECMA-48, "Control functions for coded character sets"; xterm, "Control sequences".
+"""
+
+_SEQUENCES = {
+    **dict.fromkeys((b"\x1b[A", b"\x1bOA"), "up"),
+    **dict.fromkeys((b"\x1b[B", b"\x1bOB"), "down"),
+    **dict.fromkeys((b"\x1b[C", b"\x1bOC"), "right"),
+    **dict.fromkeys((b"\x1b[D", b"\x1bOD"), "left"),
+    **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~", b"\x1b[7~"), "home"),
+    **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~", b"\x1b[8~"), "end"),
+    b"\x1b[5~": "page_up",
+    b"\x1b[6~": "page_down",
+    **dict.fromkeys((b"\x1bOP", b"\x1b[11~"), "f1"),
+}
+_CONTROLS = {
+    0x0A: "enter",
+    0x0D: "enter",
+    0x08: "backspace",
+    0x7F: "backspace",
+    0x15: "clear",
+    0x0C: "redraw",
+    0x02: "page_up",
+    0x06: "page_down",
+}
+_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8, by the first byte
+_LONGEST_SEQUENCE = 16  # what goes on for longer is no key
+
+
+class Keys:
+    """Bytes of a keyboard to names of keys; a sequence may come in pieces."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a key has begun and not ended."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[str]:
+        """The keys that are whole with *data*."""
+        self._held += data
+        keys = []
+        while self._held:
+            taken, key = self._first()
+            if not taken:
+                break
+            self._held = self._held[taken:]
+            if key:
+                keys.append(key)
+        return keys
+
+    def flush(self) -> list[str]:
+        """Nothing came for a while: an escape that waits was the key itself."""
+        held, self._held = self._held, b""
+        return ["esc"] if held.startswith(b"\x1b") else []
+
+    def _first(self) -> tuple[int, str]:
+        """Bytes of the first key, 0 where it is not whole, and its name, empty for none of ours."""
+        held = self._held
+        if held[0] == 0x1B:
+            return self._sequence()
+        if held[0] < 0x20 or held[0] == 0x7F:
+            return 1, _CONTROLS.get(held[0], "")
+        size = next((more for more, end in _LENGTHS if held[0] < end), 1)
+        if any(byte & 0xC0 != 0x80 for byte in held[1:size]):
+            return 1, ""
+        if len(held) < size:
+            return 0, ""
+        try:
+            return size, held[:size].decode()
+        except UnicodeDecodeError:
+            return 1, ""
+
+    def _sequence(self) -> tuple[int, str]:
+        held = self._held
+        if len(held) == 1:
+            return 0, ""
+        if held[1] not in b"[O":
+            return 1, "esc"  # escape, and then another key
+        for at in range(2, min(len(held), _LONGEST_SEQUENCE)):
+            if 0x40 <= held[at] <= 0x7E:
+                return at + 1, _SEQUENCES.get(held[: at + 1], "")
+        return (1, "esc") if len(held) >= _LONGEST_SEQUENCE else (0, "")

@@ -1,0 +1,143 @@
+"""Families of series as the SDK's records, in portions that a receiver takes.
+
+The SDK's instruments refuse negative values and cannot take a finished distribution. The points
+are therefore built here, and only the records are the SDK's.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import opentelemetry.sdk.metrics.export as otel
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import AggregationTemporality
+
+from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point
+from nilometer.export.telemetry import Instrument
+
+MAX_POINTS = 2000  # of one request
+MAX_BYTES = 1 << 20  # of one request, about: gRPC receivers take 4 MiB
+
+
+def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
+    """Lists of metrics, given with their weights, of at most `MAX_BYTES` unless it is one alone."""
+    chunk: list[otel.Metric] = []
+    held = 0
+    for metric, weight in metrics:
+        if chunk and held + weight > MAX_BYTES:
+            yield chunk
+            chunk, held = [], 0
+        chunk.append(metric)
+        held += weight
+    if chunk:
+        yield chunk
+
+
+def _portions(points: Sequence[Point]) -> Iterable[tuple[list[Point], int]]:
+    """*points* in portions of at most `MAX_POINTS` and about `MAX_BYTES`, with their weights."""
+    portion: list[Point] = []
+    held = 0
+    for point in points:
+        weight = _weight(point)
+        if portion and (held + weight > MAX_BYTES or len(portion) >= MAX_POINTS):
+            yield portion, held
+            portion, held = [], 0
+        portion.append(point)
+        held += weight
+    if portion:
+        yield portion, held
+
+
+def _weight(point: Point) -> int:
+    """About how many bytes *point* takes, rather more than less."""
+    weight = 64 + sum(16 + len(key) + len(str(value)) for key, value in point.attributes)
+    match point.value:
+        case Distribution(histogram=histogram, exemplars=exemplars):
+            counts = (*histogram.positive.counts, *histogram.negative.counts)
+            return weight + 64 * len(exemplars) + sum(map(_varint_bytes, counts))
+        case Binned(counts=counts):
+            return weight + 17 * len(counts)
+        case _:
+            return weight
+
+
+def _varint_bytes(count: int) -> int:
+    return max(count.bit_length() + 6, 7) // 7
+
+
+def metrics_of(
+    family: Family, started_ns: int, since_ns: int, now_ns: int, *, delta: bool
+) -> Iterable[tuple[otel.Metric, int]]:
+    """*family* as the SDK's records, in portions with their weights."""
+    for points, weight in _portions(family.points):
+        metric = family.metric
+        data: Any
+        temporality = AggregationTemporality.DELTA if delta else AggregationTemporality.CUMULATIVE
+        match metric.instrument:
+            case Instrument.HISTOGRAM if metric.edges:
+                data = otel.Histogram(
+                    [_binned_point(point, since_ns, now_ns) for point in points], temporality
+                )
+            case Instrument.HISTOGRAM:
+                data = otel.ExponentialHistogram(
+                    [_histogram_point(point, since_ns, now_ns) for point in points], temporality
+                )
+            case Instrument.COUNTER:
+                numbers = [_number_point(point, since_ns, now_ns) for point in points]
+                data = otel.Sum(numbers, temporality, is_monotonic=True)
+            case Instrument.UP_DOWN_COUNTER:
+                numbers = [_number_point(point, started_ns, now_ns) for point in points]
+                data = otel.Sum(numbers, AggregationTemporality.CUMULATIVE, is_monotonic=False)
+            case Instrument.GAUGE:
+                data = otel.Gauge([_number_point(point, started_ns, now_ns) for point in points])
+        yield otel.Metric(metric.name, metric.about, metric.unit, data), weight
+
+
+def _number_point(point: Point, since_ns: int, now_ns: int) -> otel.NumberDataPoint:
+    if isinstance(point.value, Distribution | Binned):
+        raise TypeError("a number has no buckets")
+    return otel.NumberDataPoint(dict(point.attributes), since_ns, now_ns, point.value)
+
+
+def _histogram_point(
+    point: Point, since_ns: int, now_ns: int
+) -> otel.ExponentialHistogramDataPoint:
+    if not isinstance(point.value, Distribution):
+        raise TypeError("a distribution has buckets")
+    histogram = point.value.histogram
+    positive, negative = histogram.positive, histogram.negative
+    fresh = [e for e in point.value.exemplars.values() if e.time_ns >= since_ns]
+    return otel.ExponentialHistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=since_ns,
+        time_unix_nano=now_ns,
+        count=histogram.count,
+        sum=point.value.sum,  # type: ignore[arg-type]  # OTLP leaves it out with negative values
+        scale=histogram.scale,
+        zero_count=histogram.zero_count,
+        positive=otel.Buckets(positive.offset, list(positive.counts)),
+        negative=otel.Buckets(negative.offset, list(negative.counts)),
+        flags=0,
+        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        max=None,  # type: ignore[arg-type]  # as above
+        exemplars=[_exemplar(exemplar) for exemplar in fresh],
+    )
+
+
+def _binned_point(point: Point, since_ns: int, now_ns: int) -> otel.HistogramDataPoint:
+    if not isinstance(point.value, Binned):
+        raise TypeError("counts on edges have edges")
+    return otel.HistogramDataPoint(
+        attributes=dict(point.attributes),
+        start_time_unix_nano=since_ns,
+        time_unix_nano=now_ns,
+        count=point.value.count,
+        sum=point.value.sum,
+        bucket_counts=point.value.counts,
+        explicit_bounds=point.value.edges,
+        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        max=None,  # type: ignore[arg-type]  # as above
+    )
+
+
+def _exemplar(exemplar: Exemplar) -> SdkExemplar:
+    return SdkExemplar({}, exemplar.value, exemplar.time_ns, exemplar.span_id, exemplar.trace_id)
