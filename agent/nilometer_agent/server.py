@@ -265,11 +265,11 @@ class Agent:
         )
 
     def _otlp_in(self) -> "OtlpServers":
-        from nilometer_agent.sources.otlp.otlp_in import OtlpIn
         from nilometer_agent.sources.otlp.servers import OtlpServers
+        from nilometer_agent.sources.otlp.taker import OtlpTaker
 
         settings = self.settings
-        taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service, self.clock)
+        taker = OtlpTaker(self.engine, self.counters, settings.otlp_in_service, self.clock)
         self.exports.measured.edges = taker.edges
         return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 
