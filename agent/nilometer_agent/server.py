@@ -3,17 +3,16 @@
 import fcntl
 import logging
 import os
-import queue
 import resource
 import secrets
 import signal
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -24,23 +23,17 @@ from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import (
     SERVER_OPTIONS,
-    AgentServiceServicer,
-    CaptureAcknowledgement,
-    CaptureBatch,
-    FlushReply,
-    FlushRequest,
     StatusReply,
-    StatusRequest,
     serve_agent,
 )
-from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.engine.engine import Engine
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.entities import Entities
 from nilometer_agent.measure.export import AgentExports
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.workers import MAX_STREAMS, Bounds, Streams, WorkerService
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
@@ -51,126 +44,15 @@ if TYPE_CHECKING:
     from nilometer_agent.sources.otlp.servers import OtlpServers
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
-MAX_STREAMS = 64  # workers of one pod
-FLUSH_SECONDS = 60.0
 # The end of an agent takes 5 s at most beside its last commit, whoever hangs.
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
 STOP_EXPORT_SECONDS = 1.5  # for OTLP to take the last points
 SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
-CAPTURE = "/nilometer.v1.AgentService/Capture"
 DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
 
 P = ParamSpec("P")
 
 log = logging.getLogger("nilometer.agent")
-
-
-class _Servicer(AgentServiceServicer):
-    """Hands batches to the engine and its acknowledgements back."""
-
-    def __init__(self, agent: "Agent") -> None:
-        self._agent = agent
-
-    def Capture(  # noqa: N802  the contract's name
-        self, request_iterator: Iterator[CaptureBatch | Refusal], context: grpc.ServicerContext
-    ) -> Iterator[CaptureAcknowledgement]:
-        stream = _Stream(self._agent.engine)
-        context.add_callback(stream.abandon)
-        with self._agent.connected(stream):
-            threading.Thread(
-                target=stream.read, args=(request_iterator,), name="nilometer-read", daemon=True
-            ).start()
-            yield from stream.acknowledgements()
-        if stream.refused:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.refused)
-
-    def Status(  # noqa: N802
-        self, request: StatusRequest, context: grpc.ServicerContext
-    ) -> StatusReply:
-        del context
-        return self._agent.status(entities=request.entities)
-
-    def Flush(  # noqa: N802
-        self, request: FlushRequest, context: grpc.ServicerContext
-    ) -> FlushReply:
-        del request, context
-        return FlushReply(samples=self._agent.engine.flush(FLUSH_SECONDS))
-
-
-class _Stream:
-    """One worker's stream: read by its own thread, acknowledged from the engine's."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._answers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._last_received = 0
-        self._done_reading = False
-        self.worker = b""
-        self.refused = ""
-
-    def read(self, batches: Iterator[CaptureBatch | Refusal]) -> None:
-        """Take batches until the worker closes its side, is gone, or breaks the contract."""
-        acknowledge = self._answers.put
-        try:
-            for batch in batches:
-                if isinstance(batch, Refusal):
-                    self.refused = batch.reason
-                    self._engine.refuse()
-                    log.error(
-                        "stream refused",
-                        extra={"worker": self.worker.hex(), "reason": batch.reason[:200]},
-                    )
-                    break
-                self.worker = batch.worker
-                self._last_received = batch.sequence
-                self._engine.offer(Arrival(batch, acknowledge))
-        except grpc.RpcError:
-            log.info("worker is gone", extra={"worker": self.worker.hex()})
-        finally:
-            self._done_reading = True
-            self._engine.offer(Arrival(None, acknowledge))
-            self._answers.put(0)
-
-    def acknowledgements(self) -> Iterator[CaptureAcknowledgement]:
-        """What is committed, until everything that was read is."""
-        acknowledged = 0
-        while not (self._done_reading and acknowledged >= self._last_received):
-            answer = self._answers.get()
-            if answer is None:
-                return
-            if answer > acknowledged:
-                acknowledged = answer
-                yield CaptureAcknowledgement(sequence=answer)
-
-    def abandon(self) -> None:
-        """The call is over, however."""
-        self._answers.put(None)
-
-
-class _Bounds(grpc.ServerInterceptor):
-    """Looks at batches before they are parsed."""
-
-    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The handler, with `intake.taken` for a parser where it takes batches."""
-        handler = continuation(handler_call_details)
-        if handler is None or handler_call_details.method != CAPTURE:
-            return handler
-        return grpc.stream_stream_rpc_method_handler(
-            handler.stream_stream, taken, handler.response_serializer
-        )
-
-
-class _Connected:
-    """Counts a stream while it lasts."""
-
-    def __init__(self, agent: "Agent", stream: _Stream) -> None:
-        self._agent, self._stream = agent, stream
-
-    def __enter__(self) -> None:
-        self._agent.join(self._stream)
-
-    def __exit__(self, *_: object) -> None:
-        self._agent.leave(self._stream)
 
 
 class Agent:
@@ -251,26 +133,24 @@ class Agent:
             self.otlp_in = self._otlp_in()
         self.events: EventDoor | None = self._events() if settings.events_address else None
         self.proxies: Keeper | None = self._proxies() if settings.proxy else None
-        self._streams: set[_Stream] = set()
-        self._streams_lock = threading.Lock()
-        self._idle_since = self._started = self.clock.monotonic()
-        self._had_workers = False
+        self._started = self.clock.monotonic()
+        self._streams = Streams(self.clock)
         self._stop = threading.Event()
         self._stopped = False
         self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
         self.health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"),
-            interceptors=[_Bounds()],
+            interceptors=[Bounds()],
             options=SERVER_OPTIONS,
         )
 
     def _otlp_in(self) -> "OtlpServers":
-        from nilometer_agent.sources.otlp.otlp_in import OtlpIn
         from nilometer_agent.sources.otlp.servers import OtlpServers
+        from nilometer_agent.sources.otlp.taker import OtlpTaker
 
         settings = self.settings
-        taker = OtlpIn(self.engine, self.counters, settings.otlp_in_service, self.clock)
+        taker = OtlpTaker(self.engine, self.counters, settings.otlp_in_service, self.clock)
         self.exports.measured.edges = taker.edges
         return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
 
@@ -286,7 +166,10 @@ class Agent:
 
     def start(self) -> None:
         """Bind the socket and begin."""
-        serve_agent(_Servicer(self), self._server)
+        service = WorkerService(
+            self.engine, self._streams, lambda entities: self.status(entities=entities)
+        )
+        serve_agent(service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         path = self.settings.socket_path
         previous = os.umask(0o177)
@@ -314,7 +197,7 @@ class Agent:
         """Serve until `request_stop`, or until idle where that was asked for."""
         while not self._stop.wait(0.05):
             self._say_health()
-            idle = self._idle_for(self.clock.monotonic())
+            idle = self._streams.idle_for(self.clock.monotonic())
             if self.settings.until_idle and idle > self.settings.idle_seconds:
                 log.info("no worker is left")
                 return
@@ -361,33 +244,15 @@ class Agent:
         self.buffer.close()
         os.close(self._lock_file)
 
-    def connected(self, stream: _Stream) -> _Connected:
-        """Count *stream* while it lasts."""
-        return _Connected(self, stream)
-
-    def join(self, stream: _Stream) -> None:
-        """A worker has come."""
-        with self._streams_lock:
-            self._streams.add(stream)
-            self._had_workers = True
-
-    def leave(self, stream: _Stream) -> None:
-        """A worker has left."""
-        with self._streams_lock:
-            self._streams.discard(stream)
-            self._idle_since = self.clock.monotonic()
-
     def status(self, *, entities: bool = False) -> StatusReply:
         """What the agent holds and has done, and of which *entities* where they are asked for."""
-        with self._streams_lock:
-            workers = sorted(stream.worker.hex() for stream in self._streams)
         return StatusReply(
             version=nilometer.__version__,
             agent=self.settings.agent_name,
             epoch=self.buffer.epoch,
             counters=self.counters.snapshot(),
             gauges=self.gauges(),
-            workers=workers,
+            workers=self._streams.workers(),
             data_directory=str(self.settings.home),
             collector=self.settings.collector,
             collector_state=self.shipper.state.value,
@@ -411,13 +276,6 @@ class Agent:
             "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
             "resident_bytes": _resident_bytes(),
         }
-
-    def _idle_for(self, now: float) -> float:
-        with self._streams_lock:
-            if self._streams:
-                return 0.0
-            # Before the first worker has come, it is given the time a slow server takes.
-            return now - self._idle_since if self._had_workers else (now - self._idle_since) / 6
 
 
 def run(settings: AgentSettings) -> None:

@@ -24,8 +24,9 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, CaptureBatch
 from nilometer_agent.outbox import failover
-from nilometer_agent.server import CAPTURE, DURABLE, SERVICE, Agent
+from nilometer_agent.server import DURABLE, SERVICE, Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.workers import CAPTURE
 
 ROW = (
     *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 13, 2),

@@ -80,7 +80,10 @@ ON_THE_THREAD = {
 POINTS = {**ON_THE_PATH, **ON_THE_THREAD}
 
 HTTP1 = "nilometer_agent.proxy.http1"
+PASSING = "nilometer_agent.proxy.passing"
 HTTP2 = "nilometer_agent.proxy.http2"
+FRAMES = "nilometer_agent.proxy.frames"
+MESSAGES = "nilometer_agent.proxy.messages"
 GRPC = "nilometer.capture.grpc.server"
 # Of the agent's proxies; what breaks here must not break a byte.
 IN_THE_HTTP_PROXY = {
@@ -92,30 +95,30 @@ IN_THE_HTTP_PROXY = {
     "fields of the connection taken away": (HTTP1, "without_named"),
     "exchange begun": (HTTP1, "Http1._observed"),
     "passing exchange made": (HTTP1, "Passing"),
-    "path read": (HTTP1, "_path"),
+    "path read": (HTTP1, "path_and_query"),
     "request's body followed": (HTTP1, "Http1._follow_request"),
     "answer's body followed": (HTTP1, "Http1._follow_answer"),
-    "request's content noted": (HTTP1, "Passing.note_request"),
-    "answer's content noted": (HTTP1, "Passing.note_answer"),
+    "request's content noted": (PASSING, "Passing.note_request"),
+    "answer's content noted": (PASSING, "Passing.note_answer"),
     "request over": (HTTP1, "Http1._request_over"),
     "answer over": (HTTP1, "Http1._answer_over"),
     "exchange offered": (HTTP1, "Http1._offer"),
     "exchange's outcome named": (HTTP1, "_outcome"),
     "proxy's offer to the queue": (SINK, "Sink.offer"),
     "end of the connection noted": (HTTP1, "Http1.ended"),
-    "clock of the proxy": (HTTP1, "perf_counter"),
+    "clock of the proxy": (PASSING, "perf_counter"),
 }
 IN_THE_GRPC_PROXY = {
     "client's bytes followed": (HTTP2, "Http2.sent"),
     "server's bytes followed": (HTTP2, "Http2.answered"),
-    "frames read": (HTTP2, "Frames.read"),
-    "frame begun": (HTTP2, "Frames._begin"),
-    "frame over": (HTTP2, "Frames._over"),
-    "header block read": (HTTP2, "Frames._add_block"),
-    "content of a frame read": (HTTP2, "Frames._content"),
+    "frames read": (FRAMES, "Frames.read"),
+    "frame begun": (FRAMES, "Frames._begin"),
+    "frame over": (FRAMES, "Frames._over"),
+    "header block read": (FRAMES, "Frames._add_block"),
+    "content of a frame read": (FRAMES, "Frames._content"),
     "call begun": (HTTP2, "Http2._begin"),
     "call made": (HTTP2, "Call"),
-    "message read": (HTTP2, "_Reader.read"),
+    "message read": (MESSAGES, "MessageReader.read"),
     "request's message noted": (GRPC, "Call.note_request"),
     "answer's message noted": (GRPC, "Call.note_answer"),
     "call ended": (HTTP2, "Http2._end"),

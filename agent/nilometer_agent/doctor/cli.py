@@ -29,7 +29,8 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is found."""
-    from nilometer_agent.doctor.doctor import Finding, Level, examine, verdict
+    from nilometer_agent.doctor.doctor import examine
+    from nilometer_agent.doctor.finding import Finding, Level, verdict
 
     settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given(arguments))
     found: list[Finding] = []

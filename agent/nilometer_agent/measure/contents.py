@@ -6,16 +6,13 @@ from typing import Any, Generic, TypeVar
 
 from nilometer.export.contents import distribution_of, quantiles_of, scores_of
 from nilometer.export.genai import genai
-from nilometer.export.series import Attributes, Distribution, Series, Value, attributes_of
+from nilometer.export.series import Attributes, Distribution, Series
 from nilometer.export.telemetry import (
     FATE,
     FEATURE_CELLS,
     FEATURE_MISSING,
     FEATURE_QUANTILE,
     FEATURE_VALUE,
-    GEN_AI_MODEL,
-    GEN_AI_OPERATION,
-    GEN_AI_PROVIDER,
     GEN_AI_TOKEN_TYPE,
     GEN_AI_TOKENS,
     OBSERVATIONS,
@@ -31,6 +28,7 @@ from nilometer.export.telemetry import (
     SUMMARY,
 )
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
+from nilometer_agent.measure.attributes import model_attributes, with_more
 
 C = TypeVar("C", bound=Content)
 
@@ -63,51 +61,38 @@ class ContentSeries(Generic[C]):
     set: Callable[[Series, SummarySample, C, Attributes, float], None] | None = None
 
 
-def model_of(entity: str, operation: str) -> dict[str, Value]:
-    """The attributes of a generative model's series."""
-    return {
-        GEN_AI_OPERATION: operation,
-        GEN_AI_PROVIDER: genai().provider,
-        GEN_AI_MODEL: entity,
-    }
-
-
-def _with(at: Attributes, more: dict[str, Value]) -> Attributes:
-    return attributes_of({**dict(at), **more})
-
-
 def _add_feature(
     to: Committed, sample: SummarySample, feature: FeatureProfile, at: Attributes
 ) -> None:
-    here = _with(at, {SUMMARY: sample.summary})
+    here = with_more(at, {SUMMARY: sample.summary})
     for kind, count in feature.types.items():
-        to.series.add(FEATURE_CELLS, _with(here, {FATE: kind}), count)
+        to.series.add(FEATURE_CELLS, with_more(here, {FATE: kind}), count)
     if feature.missing:
-        to.series.add(FEATURE_CELLS, _with(here, {FATE: "missing"}), feature.missing)
+        to.series.add(FEATURE_CELLS, with_more(here, {FATE: "missing"}), feature.missing)
     distribution = distribution_of(feature)
     if distribution is None:
         return
     to.series.merge(FEATURE_VALUE, here, distribution)
     token = genai().tokens.get(sample.summary)
     if token:
-        told = {**model_of(sample.entity, "chat"), GEN_AI_TOKEN_TYPE: token}
-        to.series.merge(GEN_AI_TOKENS, _with(at, told), distribution)
+        told = {**model_attributes(sample.entity, "chat"), GEN_AI_TOKEN_TYPE: token}
+        to.series.merge(GEN_AI_TOKENS, with_more(at, told), distribution)
 
 
 def _set_feature(
     series: Series, sample: SummarySample, feature: FeatureProfile, at: Attributes, now: float
 ) -> None:
-    here = _with(at, {SUMMARY: sample.summary})
+    here = with_more(at, {SUMMARY: sample.summary})
     for q, value in quantiles_of(feature).items():
-        series.set(FEATURE_QUANTILE, _with(here, {QUANTILE: q}), value, now)
+        series.set(FEATURE_QUANTILE, with_more(here, {QUANTILE: q}), value, now)
     if feature.cells:
         series.set(FEATURE_MISSING, here, feature.missing / feature.cells, now)
 
 
 def _add_scores(to: Committed, sample: SummarySample, scores: ScoreProfile, at: Attributes) -> None:
-    here = _with(at, {SUMMARY: sample.summary})
+    here = with_more(at, {SUMMARY: sample.summary})
     for predicted, binned in scores_of(scores).items():
-        to.series.merge(SCORE_VALUE, _with(here, {PREDICTED: predicted}), binned)
+        to.series.merge(SCORE_VALUE, with_more(here, {PREDICTED: predicted}), binned)
 
 
 def _add_service(
@@ -118,10 +103,10 @@ def _add_service(
     coverage = sample.coverage
     for fate, count in (("profiled", coverage.profiled), ("sampled_out", coverage.sampled_out)):
         if count:
-            to.series.add(OBSERVATIONS, _with(at, {FATE: fate}), count)
+            to.series.add(OBSERVATIONS, with_more(at, {FATE: fate}), count)
     for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
         for reason, count in counts.items():
-            to.series.add(OBSERVATIONS, _with(at, {FATE: fate, REASON: reason}), count)
+            to.series.add(OBSERVATIONS, with_more(at, {FATE: fate, REASON: reason}), count)
 
 
 def _add_requests(
@@ -137,7 +122,7 @@ def _add_requests(
         if histogram.count:
             to.series.merge(metric, at, Distribution(histogram, total))
     for outcome, count in service.outcomes.items():
-        to.series.add(REQUESTS, _with(at, {OUTCOME: outcome}), count)
+        to.series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
 
 
 # By kind of content. A row takes its own content type only, which the kind of the key stands for;

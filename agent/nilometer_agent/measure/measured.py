@@ -7,70 +7,47 @@ once here, too.
 """
 
 import math
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nilometer.alert import AlerterKind, Evaluation, Verdict
-from nilometer.export.genai import genai, operation_of
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
-    Attributes,
-    Distribution,
-    Exemplar,
     Family,
     Series,
-    Value,
     attributes_of,
 )
 from nilometer.export.telemetry import (
     ACTIVE_REQUESTS,
     ALERTER,
-    CALL_DURATION,
     ENTITY,
-    ERROR_TYPE,
     EVALUATION_BREACH,
     EVALUATION_EVIDENCE,
     EVALUATION_THRESHOLD,
     EVALUATION_VALUE,
     MEASURE,
-    METHOD,
     OBSERVING_ADDED,
     OBSERVING_EXCEEDED,
     OBSERVING_SHARE,
     OBSERVING_TIME,
     OUTBOX_ROWS,
-    OUTCOME,
     PIPELINE_CALLS,
-    REQUEST_DURATION,
-    REQUEST_SIZE,
-    REQUESTS,
-    RESPONSE_SIZE,
-    RPC_METHOD,
-    RPC_SYSTEM,
     SOURCE,
-    STATUS_CODE,
     SUMMARY,
     Exporter,
 )
 from nilometer.profile import SummarySample
-from nilometer.profile.service import magnitudes
 from nilometer.profiling.observation import Observation
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import Outcome
 from nilometer.wire.services import CaptureCost
-from nilometer_agent.measure.contents import CONTENT_SERIES, Committed, model_of
+from nilometer_agent.measure.attributes import with_more
+from nilometer_agent.measure.contents import CONTENT_SERIES, Committed
+from nilometer_agent.measure.peak import Peak
+from nilometer_agent.measure.requests import Staged
 
-METHODS = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
-)
-OTHER_METHOD = "_OTHER"  # of the convention, for what a client made up
 GAUGE_SECONDS = 900.0  # a gauge that no window renewed for so long is not told any more
 GAUGE_WINDOWS = 3  # or for so many windows, where those are longer
-NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: nobody has this method
-MAX_CALLS = 200  # methods of one entity with series of their own
 COST_SECONDS = 60.0  # a worker that told no cost for so long is over, or serves nobody
-PEAK_SECONDS = 15.0  # over which the most requests in flight are told
 
 
 class Measured:
@@ -98,9 +75,9 @@ class Measured:
         self._gauge_seconds = max(GAUGE_SECONDS, GAUGE_WINDOWS * window_seconds)
         self._clock = clock
         self.edges: Callable[[], Mapping[tuple[str, str], int]] = dict  # told by OTLP in
-        self._staged: dict[tuple[str, Labels], _Staged] = {}
+        self._staged: dict[tuple[str, Labels], Staged] = {}
         self._calls: dict[str, set[str]] = {}
-        self._peaks: dict[tuple[str, Labels], dict[bytes, _Peak]] = {}
+        self._peaks: dict[tuple[str, Labels], dict[bytes, Peak]] = {}
         self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
 
     def observed(
@@ -109,12 +86,12 @@ class Measured:
         """Stage requests; `committed` makes them count."""
         staged = self._staged.get((entity, labels))
         if staged is None:
-            staged = self._staged[entity, labels] = _Staged()
+            staged = self._staged[entity, labels] = Staged()
         now = self._clock.monotonic()
         workers = self._peaks.setdefault((entity, labels), {})
         if worker not in workers:  # one that came for another, perhaps: the idle ones are over
             workers = {key: peak for key, peak in workers.items() if peak.most(now)}
-            self._peaks[entity, labels] = {**workers, worker: _Peak()}
+            self._peaks[entity, labels] = {**workers, worker: Peak()}
         peak = self._peaks[entity, labels][worker]
         for observation in observations:
             staged.add(observation)
@@ -190,157 +167,19 @@ class Measured:
 
     def _see_in_flight(self, sample: SummarySample, most: int) -> None:
         workers = self._peaks.setdefault((sample.entity, sample.labels), {})
-        peak = workers.setdefault(b"", _Peak())  # profiles do not say of which worker
+        peak = workers.setdefault(b"", Peak())  # profiles do not say of which worker
         peak.see(most, self._clock.monotonic())
 
     def _judged(self, evaluation: Evaluation, now: float) -> None:
         rule = evaluation.alerter
-        at = _with(
+        at = with_more(
             where(rule.entity, evaluation.labels),
             {SUMMARY: evaluation.summary, ALERTER: rule.name},
         )
-        measured = _with(at, {MEASURE: rule.measure})
+        measured = with_more(at, {MEASURE: rule.measure})
         self.series.set(EVALUATION_VALUE, measured, evaluation.value, now)
         if rule.kind is not AlerterKind.RANGE:
             self.series.set(EVALUATION_THRESHOLD, measured, rule.threshold, now)
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)
         breach = int(evaluation.verdict is Verdict.BREACH)
         self.series.set(EVALUATION_BREACH, at, breach, now)
-
-
-class _Peak:
-    """The most requests in flight of one worker, over the last one to two `PEAK_SECONDS`."""
-
-    __slots__ = ("_before", "_now", "_period")
-
-    def __init__(self) -> None:
-        self._period = 0
-        self._now = self._before = 0
-
-    def see(self, in_flight: int, now: float) -> None:
-        """A request saw *in_flight* at its start, itself included."""
-        period = int(now / PEAK_SECONDS)
-        if period != self._period:
-            self._before = self._now if period == self._period + 1 else 0
-            self._now, self._period = 0, period
-        self._now = max(self._now, in_flight)
-
-    def most(self, now: float) -> int:
-        """The most; changes nothing, so that any thread may ask."""
-        periods = int(now / PEAK_SECONDS) - self._period
-        return max(self._now, self._before) if periods == 0 else self._now * (periods == 1)
-
-
-class _Staged:
-    """Requests of one entity and label set that wait for their commit."""
-
-    __slots__ = ("_groups", "_outcomes")
-
-    def __init__(self) -> None:
-        self._groups: dict[tuple[str, int, str, str, str], _Group] = {}
-        self._outcomes: dict[str, int] = {}
-
-    def add(self, observation: Observation) -> None:
-        """One request."""
-        outcome = observation.outcome
-        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
-        if outcome == Outcome.UNKNOWN.value:
-            return  # half of an exchange: it has no duration
-        call = observation.path if observation.request_type.startswith("application/grpc") else ""
-        if call and observation.status == NOT_FOUND:
-            call = OTHER_METHOD  # whatever a client made up
-        operation = "" if call else operation_of(observation.path)
-        method = observation.method if observation.method in METHODS else OTHER_METHOD
-        key = (method, observation.status, outcome, call, operation)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group()
-        group.add(observation, streamed=bool(operation))
-
-    def into(self, series: Series, entity: str, at: Attributes, calls: set[str]) -> None:
-        """Make all of it part of *series*; *calls* are the methods that have series of their own."""
-        for outcome, count in self._outcomes.items():
-            series.add(REQUESTS, _with(at, {OUTCOME: outcome}), count)
-        for (method, status, outcome, call, operation), group in self._groups.items():
-            error = _error_type(status, outcome)
-            latency = distribution(group.latencies, group.exemplars)
-            if call:
-                if len(calls) < MAX_CALLS:
-                    calls.add(call)
-                call = call if call in calls else OTHER_METHOD  # noqa: PLW2901
-                told = {RPC_SYSTEM: "grpc", RPC_METHOD: call.lstrip("/"), ERROR_TYPE: error}
-                series.merge(CALL_DURATION, _with(at, told), latency)
-                continue
-            request = _with(
-                at,
-                {
-                    METHOD: method,
-                    STATUS_CODE: status or "",
-                    ERROR_TYPE: error,
-                },
-            )
-            series.merge(REQUEST_DURATION, request, latency)
-            series.merge(REQUEST_SIZE, request, distribution(group.request_sizes))
-            series.merge(RESPONSE_SIZE, request, distribution(group.response_sizes))
-            if operation:
-                self._generative(series, entity, at, operation, error, group)
-
-    @staticmethod
-    def _generative(
-        series: Series, entity: str, at: Attributes, operation: str, error: str, group: "_Group"
-    ) -> None:
-        names = genai().measures
-        model = model_of(entity, operation)
-        failed = {**model, ERROR_TYPE: error}
-        series.merge(names["latency"], _with(at, failed), distribution(group.latencies))
-        for measure, values in (("first_byte", group.first_bytes), ("chunk_gaps", group.gaps)):
-            if values:
-                series.merge(names[measure], _with(at, model), distribution(values))
-
-
-class _Group:
-    """Requests with the same attributes."""
-
-    __slots__ = ("exemplars", "first_bytes", "gaps", "latencies", "request_sizes", "response_sizes")
-
-    def __init__(self) -> None:
-        self.latencies: list[float] = []
-        self.request_sizes: list[float] = []
-        self.response_sizes: list[float] = []
-        self.first_bytes: list[float] = []
-        self.gaps: list[float] = []
-        self.exemplars: list[Exemplar] = []
-
-    def add(self, observation: Observation, *, streamed: bool) -> None:
-        """One request."""
-        self.latencies.append(observation.latency)
-        self.request_sizes.append(observation.request_size)
-        self.response_sizes.append(observation.response_size)
-        if observation.trace_parent:
-            end_ns = observation.arrival_ns + int(observation.latency * 1e9)
-            exemplar = Exemplar.of(observation.latency, end_ns, observation.trace_parent)
-            if exemplar is not None:
-                self.exemplars.append(exemplar)
-        if streamed:
-            if observation.first_byte:
-                self.first_bytes.append(observation.first_byte)
-            whole = len(observation.chunk_gaps) // 4
-            gaps = struct.unpack(f"<{whole}f", observation.chunk_gaps[: 4 * whole])
-            self.gaps.extend(gap for gap in gaps if math.isfinite(gap))
-
-
-def distribution(values: Sequence[float], exemplars: Iterable[Exemplar] = ()) -> Distribution:
-    """A distribution of times or sizes, in the buckets of a stored service profile."""
-    return Distribution(magnitudes(values), float(sum(values)), Distribution.keyed(exemplars))
-
-
-def _with(at: Attributes, more: Mapping[str, Value]) -> Attributes:
-    return attributes_of({**dict(at), **more})
-
-
-def _error_type(status: int, outcome: str) -> str:
-    """The convention's error type: the status of a server's error, else how it ended."""
-    if status >= 500:
-        return str(status)
-    quiet = {Outcome.OK.value, Outcome.CLIENT_ERROR.value, Outcome.SERVER_ERROR.value}
-    return "" if outcome in quiet else outcome

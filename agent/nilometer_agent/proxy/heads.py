@@ -8,6 +8,7 @@ events carry no offsets, so that it reads heads only; bodies are followed by `bo
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 
@@ -190,6 +191,19 @@ def without_named(raw: bytes, headers: Headers) -> bytes:
         elif lowered not in named:
             kept.append(line)
     return b"\r\n".join(kept) + HEAD_END
+
+
+def path_and_query(target: bytes) -> tuple[str, bytes]:
+    """Path and query string, as ASGI has them."""
+    if target[:1] == b"/":
+        raw, _, query = target.partition(b"?")
+    else:
+        try:
+            url = httptools.parse_url(target)
+            raw, query = url.path or b"", url.query or b""
+        except httptools.HttpParserError:  # `*`, and what CONNECT names
+            raw, query = target, b""
+    return unquote(raw.decode("latin-1")), query
 
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:

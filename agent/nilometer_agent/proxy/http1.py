@@ -8,13 +8,9 @@ added, because servers answer otherwise where one stands.
 import os
 from collections import deque
 from http import HTTPStatus
-from random import random
-from time import perf_counter, time_ns
-from urllib.parse import unquote
+from time import perf_counter
 
-import httptools
-
-from nilometer.capture.exchange import Exchange, More, Stream, joined, outcome_of
+from nilometer.capture.exchange import outcome_of
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome
 from nilometer_agent.proxy.bodies import Body, Chunked, Malformed, Piece, Sized, UntilClose
@@ -28,78 +24,15 @@ from nilometer_agent.proxy.heads import (
     Unreadable,
     answer_head,
     head_end,
+    path_and_query,
     request_head,
     without_named,
 )
+from nilometer_agent.proxy.passing import Passing
 from nilometer_agent.proxy.settings import ProxySettings
 
 MAX_PIPELINED = 64  # requests of a connection that wait for their answers
 SWITCHING = 101
-
-
-class Passing(Exchange):
-    """An exchange between two connections.
-
-    Attributes:
-        head: Of the request; None where it could not be read.
-        whole: Whether the request passed to its end.
-        piecewise: Whether the answer comes in chunks of the server's making.
-        in_flight: Requests of this proxy when this one began, itself included.
-        arrival_ns: Unix nanoseconds.
-        started: Monotonic seconds.
-        passed: Its `more`, which it has from the beginning.
-    """
-
-    __slots__ = ("arrival_ns", "head", "in_flight", "passed", "piecewise", "started", "whole")
-
-    def __init__(self, worker: Worker, cap: int, head: RequestHead | None) -> None:
-        self.worker = worker
-        self.cap = cap
-        self.share = share = worker.share
-        if share < 1.0 and random() >= share:  # noqa: S311  no secret
-            self.cap, self.share = 0, -share
-        self.head = head
-        self.whole = self.piecewise = False
-        self.status = 0
-        self.response_headers = ()
-        self.request = self.response = b""
-        self.unfinished = self.noted = None
-        self.more = self.passed = More()
-        self.arrival_ns = time_ns()
-        self.latest = self.started = perf_counter()
-        worker.in_flight += 1
-        self.in_flight = worker.in_flight
-
-    def note_request(self, content: bytes) -> None:
-        """Content of the request's body passed."""
-        self._note_request(content)
-
-    def note_answer(self, data: bytes, pieces: list[Piece], *, over: bool) -> None:
-        """Content of the answer's body passed."""
-        now = perf_counter()
-        passed = self.passed
-        for start, end, begins in pieces:
-            if start == end:
-                continue
-            before = passed.response_size
-            if not before:
-                passed.first = now
-            elif begins and self.piecewise:
-                passed.stream = passed.stream or Stream()
-                passed.stream.note(now - self.latest)
-            passed.response_size = before + end - start
-            if passed.response_size > self.cap:
-                self.response = None
-            else:
-                self.response = joined(self.response, data[start:end], before)
-            self.latest = now
-        if over:
-            self.end()
-
-    def end(self) -> None:
-        """The answer is over."""
-        self.latest = perf_counter()
-        self.unfinished = False
 
 
 class _Turn:
@@ -114,7 +47,7 @@ class _Turn:
 
 
 class Http1:
-    """Follows one connection; see `nilometer_agent.proxy.relay.Follower`.
+    """Follows one connection; see `nilometer_agent.proxy.follower.Follower`.
 
     Args:
         settings: Of the proxy.
@@ -208,7 +141,7 @@ class Http1:
         try:
             if not (worker.live or worker.revive()):
                 return None
-            if _path(head.target)[0] in self._settings.exclude:
+            if path_and_query(head.target)[0] in self._settings.exclude:
                 return None
             passing = Passing(worker, self._settings.max_body_bytes, head)
             if self._id_header:
@@ -421,7 +354,7 @@ class Http1:
             whole = passing.unfinished is False
             ended_at = passing.latest if whole else perf_counter()
             head = passing.head or _NO_HEAD
-            path, query = _path(head.target)
+            path, query = path_and_query(head.target)
             packed = worker.packer.pack(
                 passing.arrival_ns,
                 ended_at - passing.started,
@@ -454,19 +387,6 @@ def _outcome(passing: Passing) -> str:
     if passing.passed.left:
         return _CLIENT_LEFT
     return _EXCEPTION if passing.status else _NO_RESPONSE
-
-
-def _path(target: bytes) -> tuple[str, bytes]:
-    """Path and query string, as ASGI has them."""
-    if target[:1] == b"/":
-        raw, _, query = target.partition(b"?")
-    else:
-        try:
-            url = httptools.parse_url(target)
-            raw, query = url.path or b"", url.query or b""
-        except httptools.HttpParserError:  # `*`, and what CONNECT names
-            raw, query = target, b""
-    return unquote(raw.decode("latin-1")), query
 
 
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value

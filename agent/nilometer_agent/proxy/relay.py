@@ -10,89 +10,21 @@ socket buffers, whatever passes.
 
 import asyncio
 import logging
-import socket
-import struct
 from collections.abc import Callable
 from enum import Flag, auto
-from typing import Protocol
 
 from nilometer.handoff.worker import Worker
+from nilometer_agent.proxy.follower import Follower
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.settings import Address
+from nilometer_agent.proxy.sides import ClientSide, ServerSide
+from nilometer_agent.proxy.transports import connected, reset, set_reading
 
 LINGER_SECONDS = 2.0  # that a client may still send after the last answer, unread
 CLOSE_SECONDS = 120.0  # for the last bytes to leave
-FULL_SECONDS = 0.01  # between attempts to connect to a Unix socket that has no room
 FULL_BYTES = 64 << 10  # of a transport's buffer; then the other side is not read
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed ends with a reset
 
 log = logging.getLogger("nilometer.agent")
-
-
-class Follower(Protocol):
-    """Reads along one connection. A method that raises has let nothing pass.
-
-    Attributes:
-        connects_at_once: Whether the server is connected to before the client has said a word.
-        tunnels: Whether both sides have left the protocol: bytes pass unread from now on.
-        refusal: Why the client is not listened to any more; None while it is.
-    """
-
-    connects_at_once: bool
-    tunnels: bool
-    refusal: Refused | None
-
-    @property
-    def waits(self) -> bool:
-        """Whether what the client sent is held until the server has answered."""
-        ...
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether the server owes an answer to a request that passed whole."""
-        ...
-
-    @property
-    def in_request(self) -> bool:
-        """Whether the client is in the middle of a request."""
-        ...
-
-    @property
-    def in_answer(self) -> bool:
-        """Whether the client has had a part of an answer."""
-        ...
-
-    def sent(self, data: bytes) -> tuple[bytes, bytes]:
-        """What of the client's *data* passes now, and what is held; held bytes come again.
-
-        Raises:
-            Unreadable: If the client does not speak the protocol, and may pass all the same.
-        """
-        ...
-
-    def answered(self, data: bytes) -> tuple[bytes, bytes]:
-        """The same of the server's *data*.
-
-        Raises:
-            Unreadable: If the server does not speak the protocol.
-        """
-        ...
-
-    def refused(self, refusal: Refused) -> bytes:
-        """What the client is told, and note it."""
-        ...
-
-    def client_ended(self) -> None:
-        """The client sends no more."""
-        ...
-
-    def ended(self, *, whole: bool) -> None:
-        """The connection is over; *whole* where the server closed it in order. Safe twice."""
-        ...
-
-    def lose(self) -> int:
-        """Forget what is under way because of a fault of ours; how many observations that is."""
-        ...
 
 
 class _Hold(Flag):
@@ -147,7 +79,7 @@ class Relay:
 
     def client_side(self) -> asyncio.Protocol:
         """What the listener gives the client's connection to."""
-        return _ClientSide(self)
+        return ClientSide(self)
 
     @property
     def idle(self) -> bool:
@@ -223,16 +155,16 @@ class Relay:
         if self._server is None:
             self._end(whole=False)
         elif error is not None:
-            _reset(self._server)
+            reset(self._server)
         else:
             self._server.close()
 
     def client_full(self, full: bool) -> None:  # noqa: FBT001  called by position
         """Whether it takes bytes slower than they come."""
         if self._server is not None:
-            _read(self._server, reads=not full)
+            set_reading(self._server, reads=not full)
         if not full and self._cut_when_empty and self._client is not None:
-            _reset(self._client)
+            reset(self._client)
 
     # The server.
 
@@ -246,11 +178,11 @@ class Relay:
             async with asyncio.timeout(self._connect_seconds):
                 if address.path:
                     await self._loop.create_unix_connection(
-                        lambda: _ServerSide(self), sock=await _connected(address.path)
+                        lambda: ServerSide(self), sock=await connected(address.path)
                     )
                 else:
                     await self._loop.create_connection(
-                        lambda: _ServerSide(self), address.host, address.port
+                        lambda: ServerSide(self), address.host, address.port
                     )
         except OSError as error:  # TimeoutError is one
             self._connecting = None
@@ -320,7 +252,7 @@ class Relay:
             self._closing = self._cut_when_empty = True
             client.set_write_buffer_limits(0)
         else:
-            _reset(client)
+            reset(client)
 
     def server_full(self, full: bool) -> None:  # noqa: FBT001  called by position
         """Whether it takes bytes slower than they come."""
@@ -358,7 +290,7 @@ class Relay:
         if self._server is not None:
             self._server.abort()
         if in_answer:  # nothing that we say would be read as an answer
-            _reset(client)
+            reset(client)
             return
         client.write(told)
         self._close_client(linger=True)
@@ -376,7 +308,7 @@ class Relay:
         self._stop_timer()
         if linger and not self._client_ended and client.can_write_eof():
             client.write_eof()
-            _read(client, reads=True)
+            set_reading(client, reads=True)
             self._timer = self._loop.call_later(
                 LINGER_SECONDS, lambda: self._close_client(linger=False)
             )
@@ -422,7 +354,7 @@ class Relay:
     def _set_hold(self, hold: _Hold) -> None:
         self._hold = hold
         if self._client is not None and not self._closing:
-            _read(self._client, reads=not hold)
+            set_reading(self._client, reads=not hold)
 
     def _set_timer(self) -> None:
         if self._timer is None:
@@ -441,92 +373,3 @@ class Relay:
             self._refuse(Refused(408, "the head of the request took too long"))
         elif not self._held:
             self._client.close()
-
-
-class _ClientSide(asyncio.Protocol):
-    """Hands a client's events to its relay."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a listener makes
-        self._relay.client_came(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._relay.client_sent(data)
-
-    def eof_received(self) -> bool:
-        return self._relay.client_half_closed()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._relay.client_lost(error)
-
-    def pause_writing(self) -> None:
-        self._relay.client_full(True)  # noqa: FBT003
-
-    def resume_writing(self) -> None:
-        self._relay.client_full(False)  # noqa: FBT003
-
-
-class _ServerSide(asyncio.Protocol):
-    """Hands a server's events to its relay."""
-
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a connection is
-        self._relay.server_came(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._relay.server_sent(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._relay.server_lost(error)
-
-    def pause_writing(self) -> None:
-        self._relay.server_full(True)  # noqa: FBT003
-
-    def resume_writing(self) -> None:
-        self._relay.server_full(False)  # noqa: FBT003
-
-
-async def _connected(path: str) -> socket.socket:
-    """A Unix socket that the server has room for.
-
-    asyncio takes "no room" for a connection that is under way, and then for one that stands.
-    """
-    while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(0)
-        try:
-            connection.connect(path)
-        except BlockingIOError:
-            connection.close()
-            await asyncio.sleep(FULL_SECONDS)
-        except OSError:
-            connection.close()
-            raise
-        else:
-            return connection
-
-
-def _read(transport: asyncio.Transport, *, reads: bool) -> None:
-    if transport.is_closing():
-        return
-    if reads:
-        transport.resume_reading()  # both are no-ops where it is so already
-    else:
-        transport.pause_reading()
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """End with a reset, as the other side's connection ended."""
-    connection = transport.get_extra_info("socket")
-    if connection is not None and connection.family != socket.AF_UNIX:
-        try:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        except OSError:  # it is gone
-            log.debug("closed before it was reset")
-    transport.abort()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.worker import Worker
 from nilometer.values.errors import ConfigError
-from nilometer_agent.proxy.relay import Follower, Relay
+from nilometer_agent.proxy.follower import Follower
+from nilometer_agent.proxy.relay import Relay
 from nilometer_agent.proxy.settings import ProxySettings
 
 BACKLOG = 1024  # connections that the kernel holds before they are taken

@@ -21,8 +21,10 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.wire.services import CaptureBatch
-from nilometer_agent.doctor import doctor
-from nilometer_agent.doctor.doctor import Finding, Level, examine
+from nilometer_agent.doctor.checks.coverage import DROPPED, UNDECODABLE
+from nilometer_agent.doctor.doctor import CHECKS, examine
+from nilometer_agent.doctor.finding import Finding, Level
+from nilometer_agent.doctor.states import STATES
 from nilometer_agent.measure.counters import Counter
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -104,10 +106,10 @@ def texts(found: Sequence[Finding]) -> str:
 
 
 def test_every_reason_and_every_state_has_a_remedy() -> None:
-    assert set(doctor.DROPPED) == set(DropReason)
-    assert set(doctor.UNDECODABLE) == set(UndecodableReason)
+    assert set(DROPPED) == set(DropReason)
+    assert set(UNDECODABLE) == set(UndecodableReason)
     fine = {CollectorState.READY.value, CollectorState.UNSET.value}
-    assert set(doctor.STATES) == {state.value for state in CollectorState} - fine
+    assert set(STATES) == {state.value for state in CollectorState} - fine
 
 
 def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> None:
@@ -179,7 +181,7 @@ def test_losses_are_told_by_reason_with_their_remedies(home: Path) -> None:
             ("4 lost: queue_full", Level.BROKEN),
             ("2 without columns: unknown_content_type", Level.WARNING),
         ]
-        assert found[0].remedy == doctor.DROPPED[DropReason.QUEUE_FULL]
+        assert found[0].remedy == DROPPED[DropReason.QUEUE_FULL]
         assert not said(told(home), "accounts")
 
 
@@ -272,8 +274,7 @@ def test_a_look_that_fails_hides_no_other(home: Path, monkeypatch: pytest.Monkey
         raise RuntimeError("no idea")
         yield
 
-    fails.__name__ = "_buffer"
-    monkeypatch.setattr(doctor, "_buffer", fails)
+    monkeypatch.setitem(CHECKS, "buffer", fails)
     with running(told(home)):
         found = said(told(home))
     assert [one.check for one in found] == ["buffer", "workers"]

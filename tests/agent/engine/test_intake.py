@@ -212,7 +212,7 @@ class Rig:
         self.commit()
         assert self.acknowledged == [1, 2]
         self.engine._close_all()
-        assert not self.engine._open
+        assert not self.engine._closer.open
         counted = Counter(self.counters.snapshot()) - before
         assert counted["observations"] == bad.count + 1
         assert counted["observations"] == (
@@ -311,7 +311,7 @@ def test_a_profile_that_cannot_be_encoded_is_booked_and_the_rest_is_stored(
             raise ValueError("Value out of range")
         return samples_to_bytes(samples)
 
-    monkeypatch.setattr("nilometer_agent.engine.engine.samples_to_bytes", refuses)
+    monkeypatch.setattr("nilometer_agent.engine.commit.samples_to_bytes", refuses)
     rig.commit()
     assert rig.acknowledged == [1, 1]
     counted = Counter(rig.counters.snapshot()) - before

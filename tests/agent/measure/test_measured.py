@@ -6,7 +6,8 @@ from nilometer.export.telemetry import CALL_DURATION, RPC_METHOD
 from nilometer.profiling.observation import pack, unpack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
-from nilometer_agent.measure.measured import MAX_CALLS, OTHER_METHOD, Measured
+from nilometer_agent.measure.measured import Measured
+from nilometer_agent.measure.requests import MAX_CALLS, OTHER_METHOD
 
 GRPC = "application/grpc"
 

@@ -21,8 +21,10 @@ from nilometer.decode.oip_grpc import decode
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
+from nilometer_agent.proxy.frames import Frames, Told
 from nilometer_agent.proxy.heads import Unreadable
-from nilometer_agent.proxy.http2 import PREFACE, Frames, Http2, _Reader, _seconds, _Told
+from nilometer_agent.proxy.http2 import PREFACE, Http2, _seconds
+from nilometer_agent.proxy.messages import MessageReader
 
 SERVICE = "inference.GRPCInferenceService"
 CALL = f"/{SERVICE}/ModelInfer"
@@ -342,7 +344,7 @@ class _Heard:
 
     def __init__(self) -> None:
         self.said: list[Any] = []
-        told = _Told(
+        told = Told(
             headers=lambda *what: self.said.append(("headers", *what)),
             data=self._data,
             ended=lambda stream: self.said.append(("ended", stream)),
@@ -449,7 +451,7 @@ def test_a_table_grows_to_what_the_other_side_allows(proxy: Proxied) -> None:
 
 def test_a_message_over_the_cap_is_not_gathered() -> None:
     messages = Messages(1000)
-    reader = _Reader(messages, lambda *_: pytest.fail("it was kept"))
+    reader = MessageReader(messages, lambda *_: pytest.fail("it was kept"))
     reader.read(b"\0" + (5000).to_bytes(4, "big"))
     for _ in range(5):
         reader.read(bytes(1000))

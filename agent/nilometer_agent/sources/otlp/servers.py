@@ -28,14 +28,14 @@ from nilometer.export.exports import host_and_port
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS
 from nilometer_agent.sources.http_door import THREADS, Door, Post, Reply
-from nilometer_agent.sources.otlp.otlp_in import MAX_BODY_BYTES, NotDurable, OtlpIn
+from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpTaker
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 WHY = "not read: no usable entity, times or counts"
 
 
 class _Metrics(MetricsServiceServicer):
-    def __init__(self, taker: OtlpIn) -> None:
+    def __init__(self, taker: OtlpTaker) -> None:
         self._taker = taker
 
     def Export(  # noqa: N802  the contract's name
@@ -49,7 +49,7 @@ class _Metrics(MetricsServiceServicer):
 
 
 class _Traces(TraceServiceServicer):
-    def __init__(self, taker: OtlpIn) -> None:
+    def __init__(self, taker: OtlpTaker) -> None:
         self._taker = taker
 
     def Export(  # noqa: N802  as above
@@ -107,7 +107,7 @@ class OtlpServers:
         ConfigError: If an address cannot be bound.
     """
 
-    def __init__(self, taker: OtlpIn, grpc_address: str, http_address: str) -> None:
+    def __init__(self, taker: OtlpTaker, grpc_address: str, http_address: str) -> None:
         self._grpc: grpc.Server | None = None
         self._http: Door | None = None
         self.grpc_port = self.http_port = 0
@@ -146,7 +146,7 @@ class OtlpServers:
             self._http.stop()
 
 
-def _taking(taker: OtlpIn) -> Callable[[Post], Reply]:
+def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
     """What answers OTLP over HTTP."""
 
     def take(post: Post) -> Reply:

@@ -34,8 +34,9 @@ from nilometer.testing import eventually
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.http_door import unpacked
-from nilometer_agent.sources.otlp import otlp_in
-from nilometer_agent.sources.otlp.otlp_in import MAX_BODY_BYTES
+from nilometer_agent.sources.otlp import cumulative, taker
+from nilometer_agent.sources.otlp import edges as edges_module
+from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES
 
 CUMULATIVE = PbTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 VALUES = [0.004, 0.03, 0.03, 0.8, 20.0]
@@ -177,7 +178,7 @@ def test_server_spans_are_requests_and_client_spans_are_edges(
     edges = told.agent.exports.measured.edges()
     assert edges == {("gateway", "fraud-scorer"): 1}
     monkeypatch.setattr(
-        otlp_in, "CALL_SECONDS", 0.0
+        edges_module, "CALL_SECONDS", 0.0
     )  # what waits for its other side waits no longer
     edges = told.agent.exports.measured.edges()
     assert edges == {("gateway", "fraud-scorer"): 1, ("fraud-scorer", "feature-store"): 1}
@@ -270,12 +271,12 @@ def test_a_histogram_of_a_count_and_a_sum_counts(told: Told) -> None:
 def test_series_beyond_the_limit_are_refused_and_the_others_stay_right(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(otlp_in, "MAX_SERIES", 3)
+    monkeypatch.setattr(cumulative, "MAX_SERIES", 3)
     start = time.time_ns()
     every = [counting(10 * at, at, start, str(n)) for at in (1, 2, 3) for n in range(4)]
     assert counted(told, *every) == 3 * 30
     assert told.agent.counters.snapshot()["otlp_points_refused"] == 3
-    monkeypatch.setattr(otlp_in, "SERIES_SECONDS", 0.0)  # the idle make room
+    monkeypatch.setattr(cumulative, "SERIES_SECONDS", 0.0)  # the idle make room
     assert counted(told, counting(7, 1, start, "new")) == 97
 
 
@@ -299,7 +300,7 @@ def test_older_names_in_milliseconds_count_too_and_each_request_once(told: Told,
 def test_what_was_told_to_come_again_counts_once(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(otlp_in, "ACKNOWLEDGE_SECONDS", 0.2)
+    monkeypatch.setattr(taker, "ACKNOWLEDGE_SECONDS", 0.2)
     request = counting(5, 1, time.time_ns())
     request.resource_metrics[0].scope_metrics[0].metrics[
         0
@@ -412,10 +413,10 @@ def test_a_call_is_one_edge_in_whatever_order_its_spans_come(
         span("fraud-scorer", client, 3, peer="cache"),
     ):
         assert told.post("/v1/traces", body)[0] == 200
-    monkeypatch.setattr(otlp_in, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(edges_module, "CALL_SECONDS", 0.0)
     edges = told.agent.exports.measured.edges()
     assert edges == {("fraud-scorer", "features"): 1, ("fraud-scorer", "cache"): 1}
-    monkeypatch.setattr(otlp_in, "MAX_EDGES", 2)
+    monkeypatch.setattr(edges_module, "MAX_EDGES", 2)
     told.post("/v1/traces", span("fraud-scorer", client, 4, peer="one-more"))
     assert told.agent.exports.measured.edges() == edges
     assert told.agent.counters.snapshot()["otlp_calls_left_out"] == 1
@@ -423,7 +424,7 @@ def test_a_call_is_one_edge_in_whatever_order_its_spans_come(
 
 @pytest.mark.parametrize("told", ["spans"], indirect=True)
 def test_json_says_the_same(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp_in, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(edges_module, "CALL_SECONDS", 0.0)
     body = b"""{"resourceSpans": [{"resource": {"attributes": [
         {"key": "service.name", "value": {"stringValue": "fraud-scorer"}}]},
         "scopeSpans": [{"spans": [

@@ -1,0 +1,19 @@
+"""The accounts of the agent."""
+
+from collections.abc import Iterator
+
+from nilometer_agent.doctor.finding import Finding, Level
+from nilometer_agent.doctor.patient import Patient
+from nilometer_agent.measure.laws import broken
+
+
+def laws(patient: Patient) -> Iterator[Finding]:
+    """Whether the agent's own counts agree with each other."""
+    if not patient.looks:
+        return
+    breaches = broken({**look.counters, **look.gauges} for look in patient.looks)
+    for breach in breaches:
+        remedy = "a fault of nilometer: please report it, with this output"
+        yield Finding("accounts", Level.BROKEN, str(breach), remedy)
+    if not breaches:
+        yield Finding("accounts", Level.OK, "what came has gone or is there, at every hop")

@@ -1,0 +1,34 @@
+"""The way to the collector, as the agent says."""
+
+from collections.abc import Iterator
+
+from nilometer_agent.doctor.finding import Finding, Level
+from nilometer_agent.doctor.patient import Patient
+from nilometer_agent.doctor.states import STATES
+from nilometer_agent.doctor.words import seconds_in_words
+
+MAX_LAG_SECONDS = 300
+
+
+def shipping(patient: Patient) -> Iterator[Finding]:
+    """Whether rows leave, and how long the oldest waits."""
+    status = patient.status
+    if status is None or not status.collector:
+        return
+    lag = status.gauges["lag_seconds"]
+    state = status.collector_state
+    text = f"the agent says {state!r}"
+    if status.collector_reason:
+        text += f": {status.collector_reason}"
+    if state == "connecting" and not status.gauges["rows_in_outbox"]:
+        yield Finding("shipping", Level.OK, "nothing to ship yet: no window has closed")
+        return
+    if state != "ready":
+        level = Level.WARNING if state == "connecting" else Level.BROKEN
+        yield Finding("shipping", level, text, STATES.get(state, "see the agent's log"))
+    waits = f"the oldest row waits for {seconds_in_words(lag)}"
+    if lag > MAX_LAG_SECONDS:
+        yield Finding("shipping", Level.WARNING, waits, "the collector was away, or is too slow")
+    elif state == "ready":
+        shipped = status.counters["rows_acknowledged"]
+        yield Finding("shipping", Level.OK, f"{shipped:,} rows shipped, {waits}")

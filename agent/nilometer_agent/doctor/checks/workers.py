@@ -1,0 +1,25 @@
+"""The servers that are observed."""
+
+from collections.abc import Iterator
+
+from nilometer_agent.doctor.finding import Finding, Level
+from nilometer_agent.doctor.patient import Patient
+
+
+def workers(patient: Patient) -> Iterator[Finding]:
+    """Whether a server is connected."""
+    status = patient.status
+    if status is None:
+        return
+    count = len(status.workers)
+    if count:
+        noun = "worker" if count == 1 else "workers"
+        yield Finding("workers", Level.OK, f"{count} {noun} connected")
+        return
+    yield Finding(
+        "workers",
+        Level.WARNING,
+        "no server is connected",
+        f"see that the server finds unix:{patient.settings.socket_path} (NILOMETER_AGENT), runs as "
+        "the same user, and has had a request",
+    )

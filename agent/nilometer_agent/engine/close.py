@@ -1,0 +1,138 @@
+"""Closing windows: when one is over, and storing what was made of it in one transaction."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from nilometer.alert import Evaluation, Verdict
+from nilometer.profile import SummarySample
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer_agent.engine.judge import Judge, Judged
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import WindowKey
+from nilometer_agent.settings import AgentSettings
+
+RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
+CLOSINGS_AT_ONCE = 256  # windows in one transaction
+
+log = logging.getLogger("nilometer.agent")
+
+OnClosed = Callable[[list[SummarySample], list[Evaluation]], None]
+
+
+class Closer:
+    """Knows the open windows and closes them. Only the engine's thread may call.
+
+    Args:
+        settings: What the agent was told.
+        buffer: Where partial profiles and rows are.
+        judge: Merges and judges.
+        watermarks: Newest event time by entity.
+        counters: What is counted.
+        clock: Wall and monotonic time.
+        on_closed: Called with the samples and evaluations of a closed window.
+        on_queued: Called when the outbox has new rows.
+
+    Attributes:
+        open: When each open window was last added to, monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        buffer: Buffer,
+        judge: Judge,
+        watermarks: Mapping[str, int],
+        counters: Counters,
+        clock: Clock,
+        *,
+        on_closed: OnClosed,
+        on_queued: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._buffer = buffer
+        self._judge = judge
+        self._watermarks = watermarks
+        self._counters = counters
+        self._clock = clock
+        self._on_closed = on_closed
+        self._on_queued = on_queued
+        now = clock.monotonic()
+        self.open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
+        self._generation = buffer.generation
+        self._retry_at: dict[WindowKey, float] = {}
+
+    def close_all(self) -> int:
+        """Close every window, whole or not; returns the samples that were queued."""
+        return self.close(list(self.open), self._clock.monotonic())
+
+    def close_due(self, now: float) -> None:
+        """Close the windows that are over at *now*, monotonic seconds."""
+        if self._generation != self._buffer.generation:
+            # Another file, or the same again: it may hold windows that were not seen for a while.
+            self._generation = self._buffer.generation
+            for key in self._buffer.open_windows():
+                self.open.setdefault(key, now)
+        grace = int(self._settings.grace_seconds * NANOSECONDS)
+        wall = self._clock.now_ns()
+        due = []
+        # However the wall clock jumps: a window is over when nothing came for longer than it is.
+        longest = (
+            self._settings.window_seconds
+            + self._settings.grace_seconds
+            + self._settings.idle_close_seconds
+        )
+        for key, touched in self.open.items():
+            passed = self._watermarks.get(key.entity, 0) >= key.window.end_ns + grace
+            idle = now - touched >= self._settings.idle_close_seconds
+            over = wall >= key.window.end_ns + grace or now - touched >= longest
+            if passed or (idle and over):
+                due.append(key)
+        self.close(due, now)
+
+    def close(self, keys: list[WindowKey], now: float) -> int:
+        """Close windows, some in a transaction; returns the samples that were queued.
+
+        One that cannot be closed is tried again later and holds up no other.
+        """
+        samples = 0
+        ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
+        ready.sort(key=lambda key: (key.window, key.entity, str(key.labels)))
+        for start in range(0, len(ready), CLOSINGS_AT_ONCE):
+            generation = self._buffer.generation
+            judged = [
+                one
+                for key in ready[start : start + CLOSINGS_AT_ONCE]
+                if (one := self._judge_safely(key, now)) is not None
+            ]
+            if self._buffer.close_windows([one.closing for one in judged], generation):
+                samples += sum(map(self._closed, judged))
+        if samples:
+            self._buffer.settle()
+            self._buffer.make_room()
+            self._on_queued()
+        return samples
+
+    def _judge_safely(self, key: WindowKey, now: float) -> Judged | None:
+        try:
+            judged = self._judge.judge(key)
+        except Exception:
+            self._retry_at[key] = now + RETRY_SECONDS
+            log.exception("a window cannot be closed", extra={"entity": key.entity})
+            return None
+        if judged is None:
+            self.open.pop(key, None)
+        self._retry_at.pop(key, None)
+        return judged
+
+    def _closed(self, judged: Judged) -> int:
+        """Count a window that is closed; returns its samples."""
+        self.open.pop(judged.closing.key, None)
+        self._counters.add(Counter.WINDOWS_CLOSED)
+        self._counters.add(Counter.WINDOWS_LATE, int(judged.late))
+        self._counters.add(Counter.ROWS_QUEUED, len(judged.closing.rows))
+        self._counters.add(Counter.EVALUATIONS, len(judged.evaluations))
+        breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in judged.evaluations)
+        self._counters.add(Counter.BREACHES, breaches)
+        self._on_closed(judged.samples, judged.evaluations)
+        return len(judged.samples)

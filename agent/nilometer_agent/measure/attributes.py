@@ -1,0 +1,21 @@
+"""Attributes of the agent's series."""
+
+from collections.abc import Mapping
+
+from nilometer.export.genai import genai
+from nilometer.export.series import Attributes, Value, attributes_of
+from nilometer.export.telemetry import GEN_AI_MODEL, GEN_AI_OPERATION, GEN_AI_PROVIDER
+
+
+def with_more(at: Attributes, more: Mapping[str, Value]) -> Attributes:
+    """*at*, and *more*."""
+    return attributes_of({**dict(at), **more})
+
+
+def model_attributes(entity: str, operation: str) -> dict[str, Value]:
+    """The convention's attributes of a generative *operation* of *entity*."""
+    return {
+        GEN_AI_OPERATION: operation,
+        GEN_AI_PROVIDER: genai().provider,
+        GEN_AI_MODEL: entity,
+    }

@@ -1,0 +1,67 @@
+"""Histogram points of OTLP as the distributions of a service profile."""
+
+from itertools import pairwise
+from typing import Any
+
+from nilometer.export.series import Distribution, downscaled
+from nilometer.profile.service import EMPTY, magnitudes
+from nilometer.sketch.exponential import Buckets, ExponentialHistogram
+
+
+def distribution_in(point: Any, seconds: float) -> Distribution | None:
+    """A point in seconds; None where its parts do not agree.
+
+    Exponential points in seconds stay as they are. Explicit buckets are put at their middle: exact
+    in number, within a bucket in value.
+    """
+    if hasattr(point, "scale") and seconds == 1.0:
+        histogram = ExponentialHistogram(
+            point.scale,
+            point.zero_count,
+            Buckets(point.positive.offset, tuple(point.positive.bucket_counts)),
+        )
+        fine = not sum(point.negative.bucket_counts) and -10 <= point.scale <= 20
+        fine = fine and len(histogram.positive.counts) <= 1024
+        fine = fine and abs(point.positive.offset) < 1 << 30
+    elif hasattr(point, "explicit_bounds"):
+        bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
+        if not bounds and not counts:  # a count and a sum, as OTLP allows
+            counts = [point.count]
+        fine = len(counts) == len(bounds) + 1 <= 1024 and bounds == sorted(set(bounds))
+        fine = fine and all(bound >= 0 for bound in bounds)
+        if not fine:
+            return None
+        histogram = ExponentialHistogram()
+        for value, count in zip(_middles(bounds), counts, strict=True):
+            if count:
+                histogram = histogram.merge(_repeated(value * seconds, count))
+    else:
+        return None
+    if not fine or histogram.count != point.count:
+        return None
+    total = point.sum * seconds if point.HasField("sum") and point.sum >= 0 else 0.0
+    return Distribution(EMPTY.merge(histogram), total)  # never finer than a stored one
+
+
+def _middles(bounds: list[float]) -> list[float]:
+    """A value in each bucket of explicit *bounds*."""
+    if not bounds:
+        return [0.0]
+    inner = [(low + high) / 2 for low, high in pairwise(bounds)]
+    return [bounds[0] / 2, *inner, bounds[-1]]
+
+
+def _repeated(value: float, count: int) -> ExponentialHistogram:
+    one = magnitudes([value])
+    if not one.positive.counts:
+        return ExponentialHistogram(one.scale, count)
+    return ExponentialHistogram(one.scale, 0, Buckets(one.positive.offset, (count,)))
+
+
+def grew(before: ExponentialHistogram, now: ExponentialHistogram) -> bool:
+    """Whether *now* may be a later state of the series of *before*."""
+    if now.scale > before.scale or now.zero_count < before.zero_count:
+        return False
+    older = downscaled(before.positive, before.scale - now.scale)
+    newer = dict(enumerate(now.positive.counts, now.positive.offset))
+    return all(newer.get(i, 0) >= n for i, n in enumerate(older.counts, older.offset))

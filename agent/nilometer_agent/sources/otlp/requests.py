@@ -1,0 +1,73 @@
+"""Service profiles out of the histograms and server spans that count requests."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from nilometer.export.series import Distribution
+from nilometer.export.telemetry import ERROR_TYPE, STATUS_CODE
+from nilometer.profile import ServiceProfile
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.reasons import Outcome
+from nilometer_agent.sources.otlp.places import Attributes, attributes_in
+
+DURATIONS = {  # histograms of requests, and what one of a service stands for others
+    "http.server.request.duration": "http",
+    "http.server.duration": "http",  # of older instrumentation, in milliseconds
+    "rpc.server.call.duration": "rpc",
+    "rpc.server.duration": "rpc",  # as above
+}
+OLD_STATUS = "http.status_code"
+RPC_STATUS = "rpc.grpc.status_code"
+
+
+def durations_in(names: set[str]) -> set[str]:
+    """Of *names* those that count requests, each once: a service may tell an old and a new name."""
+    wanted: dict[str, str] = {}
+    for name, kind in DURATIONS.items():
+        if name in names:
+            wanted.setdefault(kind, name)
+    return set(wanted.values())
+
+
+def profile_of(read: Distribution, status: str, told: Attributes) -> ServiceProfile:
+    """The profile of the requests that a point counts."""
+    count = read.histogram.count
+    failed = bool(told.get(ERROR_TYPE)) or str(told.get(RPC_STATUS, "0")) not in {"0", "OK"}
+    outcome = _outcome_of(int(status) if status.isdecimal() else 0, failed=failed)
+    return ServiceProfile(
+        outcomes={outcome.value: count},
+        statuses={status: count} if status.isdecimal() else {},
+        latency=read.histogram,
+        latency_sum=read.sum or 0.0,
+    )
+
+
+def profile_of_spans(spans: Iterable[Span]) -> ServiceProfile:
+    """The profile of server spans, one request each."""
+    outcomes, statuses = Tally[str](), Tally[str]()
+    latencies = []
+    for span in spans:
+        told = attributes_in(span.attributes)
+        status = str(told.get(STATUS_CODE) or told.get("http.status_code") or "")
+        failed = span.status.code == Status.StatusCode.STATUS_CODE_ERROR
+        outcomes[_outcome_of(int(status) if status.isdecimal() else 0, failed=failed).value] += 1
+        if status.isdecimal():
+            statuses[status] += 1
+        latencies.append((span.end_time_unix_nano - span.start_time_unix_nano) / NANOSECONDS)
+    return ServiceProfile.of(
+        outcomes=outcomes,
+        statuses=statuses,
+        latencies=latencies,
+        request_sizes=(),
+        response_sizes=(),
+    )
+
+
+def _outcome_of(status: int, *, failed: bool) -> Outcome:
+    if status >= 500:
+        return Outcome.SERVER_ERROR
+    if status >= 400:
+        return Outcome.CLIENT_ERROR
+    return Outcome.EXCEPTION if failed else Outcome.OK

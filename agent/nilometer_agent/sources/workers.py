@@ -1,0 +1,181 @@
+"""The worker socket: streams of batches in, acknowledgements out."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from nilometer.values.clock import Clock
+from nilometer.wire.services import (
+    AgentServiceServicer,
+    CaptureAcknowledgement,
+    CaptureBatch,
+    FlushReply,
+    FlushRequest,
+    StatusReply,
+    StatusRequest,
+)
+from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.engine.intake import Refusal, taken
+
+MAX_STREAMS = 64  # workers of one pod
+FLUSH_SECONDS = 60.0
+CAPTURE = "/nilometer.v1.AgentService/Capture"
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Stream:
+    """One worker's stream: read by its own thread, acknowledged from the engine's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._answers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._last_received = 0
+        self._done_reading = False
+        self.worker = b""
+        self.refused = ""
+
+    def read(self, batches: Iterator[CaptureBatch | Refusal]) -> None:
+        """Take batches until the worker closes its side, is gone, or breaks the contract."""
+        acknowledge = self._answers.put
+        try:
+            for batch in batches:
+                if isinstance(batch, Refusal):
+                    self.refused = batch.reason
+                    self._engine.refuse()
+                    log.error(
+                        "stream refused",
+                        extra={"worker": self.worker.hex(), "reason": batch.reason[:200]},
+                    )
+                    break
+                self.worker = batch.worker
+                self._last_received = batch.sequence
+                self._engine.offer(Arrival(batch, acknowledge))
+        except grpc.RpcError:
+            log.info("worker is gone", extra={"worker": self.worker.hex()})
+        finally:
+            self._done_reading = True
+            self._engine.offer(Arrival(None, acknowledge))
+            self._answers.put(0)
+
+    def acknowledgements(self) -> Iterator[CaptureAcknowledgement]:
+        """What is committed, until everything that was read is."""
+        acknowledged = 0
+        while not (self._done_reading and acknowledged >= self._last_received):
+            answer = self._answers.get()
+            if answer is None:
+                return
+            if answer > acknowledged:
+                acknowledged = answer
+                yield CaptureAcknowledgement(sequence=answer)
+
+    def abandon(self) -> None:
+        """The call is over, however."""
+        self._answers.put(None)
+
+
+class Streams:
+    """The workers that are connected. Any thread may call.
+
+    Args:
+        clock: Monotonic time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._streams: set[Stream] = set()
+        self._lock = threading.Lock()
+        self._idle_since = clock.monotonic()
+        self._had_workers = False
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    @contextmanager
+    def connected(self, stream: Stream) -> Iterator[None]:
+        """Count *stream* while it lasts."""
+        with self._lock:
+            self._streams.add(stream)
+            self._had_workers = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams.discard(stream)
+                self._idle_since = self._clock.monotonic()
+
+    def workers(self) -> list[str]:
+        """Their names, in order."""
+        with self._lock:
+            return sorted(stream.worker.hex() for stream in self._streams)
+
+    def idle_for(self, now: float) -> float:
+        """Seconds without a worker at *now*, monotonic."""
+        with self._lock:
+            if self._streams:
+                return 0.0
+            # Before the first worker has come, it is given the time a slow server takes.
+            return now - self._idle_since if self._had_workers else (now - self._idle_since) / 6
+
+
+class WorkerService(AgentServiceServicer):
+    """Hands batches to the engine and its acknowledgements back.
+
+    Args:
+        engine: Takes the batches.
+        streams: Counts the workers.
+        status: What the agent holds and has done; with entities where they are asked for.
+    """
+
+    def __init__(
+        self, engine: Engine, streams: Streams, status: Callable[[bool], StatusReply]
+    ) -> None:
+        self._engine = engine
+        self._streams = streams
+        self._status = status
+
+    def Capture(  # noqa: N802  the contract's name
+        self, request_iterator: Iterator[CaptureBatch | Refusal], context: grpc.ServicerContext
+    ) -> Iterator[CaptureAcknowledgement]:
+        """Take a worker's batches, and acknowledge what is committed."""
+        stream = Stream(self._engine)
+        context.add_callback(stream.abandon)
+        with self._streams.connected(stream):
+            threading.Thread(
+                target=stream.read, args=(request_iterator,), name="nilometer-read", daemon=True
+            ).start()
+            yield from stream.acknowledgements()
+        if stream.refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.refused)
+
+    def Status(  # noqa: N802
+        self, request: StatusRequest, context: grpc.ServicerContext
+    ) -> StatusReply:
+        """What the agent holds and has done."""
+        del context
+        return self._status(request.entities)
+
+    def Flush(  # noqa: N802
+        self, request: FlushRequest, context: grpc.ServicerContext
+    ) -> FlushReply:
+        """Close every window now."""
+        del request, context
+        return FlushReply(samples=self._engine.flush(FLUSH_SECONDS))
+
+
+class Bounds(grpc.ServerInterceptor):
+    """Looks at batches before they are parsed."""
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """The handler, with `intake.taken` for a parser where it takes batches."""
+        handler = continuation(handler_call_details)
+        if handler is None or handler_call_details.method != CAPTURE:
+            return handler
+        return grpc.stream_stream_rpc_method_handler(
+            handler.stream_stream, taken, handler.response_serializer
+        )
