@@ -7,6 +7,7 @@ Times are Unix seconds (float, UTC) for the reader's convenience; windows are ha
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Health: TypeAlias = Literal["OK", "ALERTING", "NO_DATA", "LEARNING", "PAUSED"]
 
@@ -188,7 +189,7 @@ class AlerterView(View, frozen=True, kw_only=True):
     entity: str
     name: str
     summary: str
-    kind: Literal["FIXED", "RANGE", "REFERENCE"]
+    kind: str
     statistic: str = ""
     comparison: str = ""
     threshold: float = 0.0
@@ -196,6 +197,7 @@ class AlerterView(View, frozen=True, kw_only=True):
     high: float = 0.0
     reference: str = ""
     comparator: str = ""
+    parameters: dict[str, str | float] | UnsetType = UNSET  # those without a field here
     minimum_count: int = 100
     windows_to_open: int = 1
     windows_to_close: int = 1

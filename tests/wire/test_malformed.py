@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support import strategies
 
 from nilometer.alert import STATISTICS
-from nilometer.compare import Comparator, compare, exact_reference_column
+from nilometer.compare import COMPARATORS, compare, exact_reference_column
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -28,14 +28,14 @@ from nilometer.v1 import alert_pb2, summary_pb2
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts, profiles, sketches
+from nilometer.wire import alerts, profiles, references, sketches
 
 REFUSALS = (ValueError, NilometerError)
 
 READERS: list[Callable[[bytes], Any]] = [
     profiles.sample_from_bytes,
     profiles.samples_from_bytes,
-    alerts.reference_from_bytes,
+    references.reference_from_bytes,
     alerts.alerter_from_bytes,
 ]
 
@@ -77,7 +77,7 @@ def work_with(sample: SummarySample) -> None:
     if isinstance(merged.content, FeatureProfile):
         quantiles = merged.content.numbers.digest.quantile([0.0, 0.5, 1.0]).tolist()
         assert quantiles == sorted(quantiles)
-        for comparator in Comparator:
+        for comparator in COMPARATORS.values():
             compare(comparator, REFERENCE, content if isinstance(content, FeatureProfile) else GOOD)
 
 

@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from nilometer.alert import AlerterKind, Evaluation, Verdict
+from nilometer.alert import Evaluation, Verdict
 from nilometer.export.contents import distribution_of, quantiles_of, scores_of
 from nilometer.export.genai import genai, operation_of
 from nilometer.export.own import add_cost, add_counters, where
@@ -264,10 +264,11 @@ class Measured:
             where(rule.entity, evaluation.labels),
             {SUMMARY: evaluation.summary, ALERTER: rule.name},
         )
-        measured = _with(at, {MEASURE: rule.measure})
+        measured = _with(at, {MEASURE: rule.condition.measure})
         self.series.set(EVALUATION_VALUE, measured, evaluation.value, now)
-        if rule.kind is not AlerterKind.RANGE:
-            self.series.set(EVALUATION_THRESHOLD, measured, rule.threshold, now)
+        threshold = rule.condition.threshold
+        if threshold is not None:
+            self.series.set(EVALUATION_THRESHOLD, measured, threshold, now)
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)
         breach = int(evaluation.verdict is Verdict.BREACH)
         self.series.set(EVALUATION_BREACH, at, breach, now)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nilometer.compare import Comparator, compare
+from nilometer.compare import KS, PSI, Comparator, compare
 from nilometer.profile import (
     FeatureProfile,
     Reference,
@@ -332,8 +332,8 @@ def _sample_view(
         feature=None if feature is None else feature_view(feature, bins),
         service=None if service is None else service_view(service, sample.window),
         scores=None if scores is None else scores_view(scores),
-        psi=_distance(Comparator.PSI, column, feature),
-        ks=_distance(Comparator.KS, column, feature),
+        psi=_distance(PSI, column, feature),
+        ks=_distance(KS, column, feature),
     )
 
 

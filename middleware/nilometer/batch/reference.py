@@ -30,7 +30,7 @@ from nilometer.sketch.hashing import hash_bytes, hash_strings
 from nilometer.sketch.histogram import quantile_edges
 from nilometer.values.entity import Role, entity_name, role_of, summary_name
 from nilometer.values.errors import ConfigError, NilometerError
-from nilometer.wire.alerts import with_digest
+from nilometer.wire.references import with_digest
 
 if TYPE_CHECKING:
     import pyarrow

@@ -18,8 +18,9 @@ from nilometer.batch.register import put_reference
 from nilometer.profile import ScoreProfile, ServiceProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
-from nilometer.wire.alerts import plan_from_wire, reference_to_wire
+from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.profiles import sample_from_bytes
+from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 from nilometer_collector.ingest import ingest
 from nilometer_collector.ingest.limits import MAX_COUNT
