@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import numpy as np
 
-from nilometer.alert import Alerter, AlerterKind, Evaluation, Verdict
+from nilometer.alert import AgainstReference, Alerter, Condition, Evaluation, Verdict
 from nilometer.compare import exact_reference_column
 from nilometer.profile import (
     Bounds,
@@ -29,7 +29,8 @@ from nilometer.settings.settings import checked
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.alerts import evaluation_to_wire, with_digest
+from nilometer.wire.alerts import evaluation_to_wire
+from nilometer.wire.references import with_digest
 from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
@@ -120,15 +121,15 @@ def a_reference(
     return with_digest(reference)
 
 
-def a_rule(**changes: Any) -> Alerter:
-    """A rule that PSI from training must stay under 0.2, with *changes*."""
+def a_rule(
+    *, threshold: float = 0.2, condition: Condition | None = None, **changes: Any
+) -> Alerter:
+    """A rule that PSI from training must stay under *threshold*, with *changes*."""
     rule: dict[str, Any] = {
         "entity": ENTITY,
         "name": "drift",
         "summary": "input.*",
-        "kind": AlerterKind.REFERENCE,
-        "threshold": 0.2,
-        "reference": "training",
+        "condition": condition or AgainstReference(reference="training", threshold=threshold),
     }
     return Alerter(**{**rule, **changes})
 
@@ -142,9 +143,9 @@ def an_evaluation(
     labels: Mapping[str, str] | None = None,
     verdict: Verdict | None = None,
 ) -> Evaluation:
-    """*value* measured in the *number*-th minute, a breach above the rule's threshold."""
+    """*value* measured in the *number*-th minute, a breach beyond the rule's limit."""
     rule = rule or a_rule()
-    found = Verdict.BREACH if value > rule.threshold else Verdict.FINE
+    found = Verdict.BREACH if rule.condition.excess(value) > 0 else Verdict.FINE
     return Evaluation(
         alerter=rule,
         summary=summary,
@@ -154,7 +155,7 @@ def an_evaluation(
         value=value,
         count=500,
         reference_digest="0123456789abcdef",
-        evidence=f"{rule.measure.upper()} from training is {value:g} (threshold 0.2)",
+        evidence=f"{rule.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
     )
 
 

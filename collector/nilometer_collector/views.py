@@ -7,6 +7,7 @@ Times are Unix seconds (float, UTC) for the reader's convenience; windows are ha
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from nilometer_collector.contents.extension import ExtensionView
 from nilometer_collector.contents.feature import FeatureView
@@ -127,7 +128,7 @@ class AlerterView(View, frozen=True, kw_only=True):
     entity: str
     name: str
     summary: str
-    kind: Literal["FIXED", "RANGE", "REFERENCE"]
+    kind: str
     statistic: str = ""
     comparison: str = ""
     threshold: float = 0.0
@@ -135,6 +136,7 @@ class AlerterView(View, frozen=True, kw_only=True):
     high: float = 0.0
     reference: str = ""
     comparator: str = ""
+    parameters: dict[str, str | float] | UnsetType = UNSET  # those without a field here
     minimum_count: int = 100
     windows_to_open: int = 1
     windows_to_close: int = 1

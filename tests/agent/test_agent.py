@@ -16,7 +16,7 @@ from support.asgi_zoo import echo, exchange, request_of, scope_of
 from support.far_side import FarSide
 
 from nilometer import ConfigError, NilometerMiddleware
-from nilometer.alert import Alerter, AlerterKind
+from nilometer.alert import AgainstReference, Alerter
 from nilometer.batch.reference import reference_of
 from nilometer.profile import FeatureProfile
 from nilometer.testing import amounts, eventually
@@ -223,9 +223,7 @@ def test_the_agent_judges_what_it_closes(
             entity=ENTITY,
             name="drift",
             summary="input.*",
-            kind=AlerterKind.REFERENCE,
-            reference="training",
-            threshold=0.25,
+            condition=AgainstReference(reference="training", threshold=0.25),
         )
     ]
     agents.append(AgentProcess(home, far_side.address, "--window-seconds", "86400"))

@@ -3,25 +3,32 @@ from typing import Any
 
 import pytest
 
-from nilometer.alert import STATISTICS, Alerter, AlerterKind, Severity, ThresholdSide
-from nilometer.compare import Comparator
+from nilometer.alert import (
+    STATISTICS,
+    AgainstReference,
+    Alerter,
+    Fixed,
+    Range,
+    Severity,
+    ThresholdSide,
+)
+from nilometer.compare import KS
 from nilometer.values.errors import ConfigError
 
-FIXED: dict[str, Any] = {"kind": AlerterKind.FIXED, "statistic": "mean", "threshold": 1.0}
-RANGE: dict[str, Any] = {"kind": AlerterKind.RANGE, "statistic": "p99", "low": 0.0, "high": 1.0}
-REFERENCE: dict[str, Any] = {
-    "kind": AlerterKind.REFERENCE,
-    "reference": "training",
-    "threshold": 0.2,
-}
+FIXED: dict[str, Any] = {"kind": Fixed, "statistic": "mean", "threshold": 1.0}
+RANGE: dict[str, Any] = {"kind": Range, "statistic": "p99", "low": 0.0, "high": 1.0}
+REFERENCE: dict[str, Any] = {"kind": AgainstReference, "reference": "training", "threshold": 0.2}
+OF_ALERTER = {"entity", "name", "summary", "minimum_count", "windows_to_open", "windows_to_close"}
 
 
-def alerter(**settings: Any) -> Alerter:
+def alerter(kind: Any, **settings: Any) -> Alerter:
+    own = {key: value for key, value in settings.items() if key in OF_ALERTER}
+    parameters = {key: value for key, value in settings.items() if key not in OF_ALERTER}
     common = {"entity": "fraud-scorer", "name": "drift", "summary": "input.*"}
-    return Alerter(**{**common, **settings})
+    return Alerter(**{**common, **own}, condition=kind(**parameters))
 
 
-@pytest.mark.parametrize("kind", [FIXED, RANGE, REFERENCE], ids=lambda k: k["kind"].value)
+@pytest.mark.parametrize("kind", [FIXED, RANGE, REFERENCE], ids=lambda k: k["kind"].kind)
 def test_each_kind_can_be_made_with_what_it_needs(kind: dict[str, Any]) -> None:
     made = alerter(**kind)
     assert (made.minimum_count, made.windows_to_open, made.windows_to_close) == (100, 1, 1)
@@ -85,10 +92,10 @@ def test_a_rule_watches_what_its_glob_matches(glob: str, summary: str, *, watche
 
 
 def test_a_rule_names_what_it_measures() -> None:
-    assert alerter(**FIXED).measure == "mean"
-    assert alerter(**RANGE).measure == "p99"
-    assert alerter(**REFERENCE).measure == "psi"
-    assert alerter(**REFERENCE, comparator=Comparator.KS, statistic="mean").measure == "ks"
+    assert alerter(**FIXED).condition.measure == "mean"
+    assert alerter(**RANGE).condition.measure == "p99"
+    assert alerter(**REFERENCE).condition.measure == "psi"
+    assert alerter(**REFERENCE, comparator=KS).condition.measure == "ks"
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,17 @@ from support import strategies
 
 from nilometer.alert import (
     STATISTICS,
+    AgainstReference,
     Alerter,
-    AlerterKind,
+    Condition,
     Evaluation,
+    Fixed,
+    Range,
     ThresholdSide,
     Verdict,
     evaluate,
 )
-from nilometer.compare import Comparator, exact_reference_column
+from nilometer.compare import COMPARATORS, Comparator, exact_reference_column
 from nilometer.profile import (
     Coverage,
     FeatureProfile,
@@ -57,12 +60,12 @@ def service(*outcomes: str, latency: float = 0.25) -> SummarySample:
 def fixed(
     statistic: str, threshold: float, side: ThresholdSide = ThresholdSide.ABOVE, **more: Any
 ) -> Alerter:
-    return rule(kind=AlerterKind.FIXED, statistic=statistic, threshold=threshold, side=side, **more)
+    return rule(Fixed(statistic=statistic, threshold=threshold, side=side), **more)
 
 
-def rule(**settings: Any) -> Alerter:
+def rule(condition: Condition, **settings: Any) -> Alerter:
     common = {"entity": "fraud-scorer", "name": "rule", "summary": "*", "minimum_count": 1}
-    return Alerter(**{**common, **settings})
+    return Alerter(**{**common, **settings}, condition=condition)
 
 
 def judged(alerter: Alerter, of: SummarySample, **references: Reference) -> Evaluation:
@@ -109,7 +112,7 @@ def test_a_statistic_is_held_against_its_threshold(
     evaluation = judged(alerter, of)
     assert evaluation.verdict is verdict
     assert evaluation.value == pytest.approx(value, rel=1e-3)
-    assert f"{alerter.statistic} is" in evaluation.evidence
+    assert f"{alerter.condition.measure} is" in evaluation.evidence
     assert (evaluation.window, evaluation.labels, evaluation.summary) == (
         WINDOW,
         LABELS,
@@ -130,15 +133,13 @@ def test_a_statistic_is_held_against_its_threshold(
     ],
 )
 def test_a_range_holds_both_its_ends(low: float, high: float, verdict: Verdict) -> None:
-    alerter = rule(kind=AlerterKind.RANGE, statistic="mean", low=low, high=high)
+    alerter = rule(Range(statistic="mean", low=low, high=high))
     assert judged(alerter, feature(1.0, 3.0)).verdict is verdict
 
 
-@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 def test_a_drift_from_the_reference_is_a_breach_and_none_is_fine(comparator: Comparator) -> None:
-    alerter = rule(
-        kind=AlerterKind.REFERENCE, reference="training", comparator=comparator, threshold=0.2
-    )
+    alerter = rule(AgainstReference(reference="training", comparator=comparator, threshold=0.2))
     past = [float(value) for value in range(1000)]
     reference = training(past)
     fine = judged(alerter, feature(*past), training=reference)
@@ -149,11 +150,11 @@ def test_a_drift_from_the_reference_is_a_breach_and_none_is_fine(comparator: Com
     assert drifted.reference_digest == "00ff"
     assert "training" in drifted.evidence
     assert "(threshold 0.2) over 1000 values" in drifted.evidence
-    assert (" nats" in drifted.evidence) == (comparator is Comparator.PSI)
+    assert (" nats" in drifted.evidence) == (comparator.name == "psi")
 
 
-PSI = rule(kind=AlerterKind.REFERENCE, reference="training", threshold=0.2)
-KS = rule(kind=AlerterKind.REFERENCE, reference="training", threshold=0.2, comparator=Comparator.KS)
+PSI = rule(AgainstReference(reference="training", threshold=0.2))
+KS = rule(AgainstReference(reference="training", threshold=0.2, comparator=COMPARATORS["ks"]))
 
 
 @pytest.mark.parametrize(
@@ -211,14 +212,8 @@ def test_a_count_is_judged_however_small() -> None:
     assert judged(alerter, feature()).verdict is Verdict.BREACH
 
 
-def test_a_distance_needs_its_minimum_whatever_statistic_stands_beside_it() -> None:
-    alerter = rule(
-        kind=AlerterKind.REFERENCE,
-        reference="training",
-        threshold=0.2,
-        statistic="count",
-        minimum_count=100,
-    )
+def test_a_distance_needs_its_minimum() -> None:
+    alerter = rule(AgainstReference(reference="training", threshold=0.2), minimum_count=100)
     evaluation = judged(alerter, feature(9.0, 9.0), training=training([1.0, 2.0]))
     assert evaluation.verdict is Verdict.NOT_JUDGED
 

@@ -7,10 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from nilometer.alert import (
     Alerter,
-    AlerterKind,
     AlertStatus,
     EpisodeState,
     Evaluation,
+    Fixed,
     Transition,
     Verdict,
     advance,
@@ -27,8 +27,7 @@ RULE = Alerter(
     entity="fraud-scorer",
     name="rule",
     summary="*",
-    kind=AlerterKind.FIXED,
-    statistic="mean",
+    condition=Fixed(statistic="mean"),
 )
 
 

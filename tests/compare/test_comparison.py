@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from support import oracles, strategies
 
 from nilometer.compare import (
+    COMPARATORS,
+    KS,
+    PSI,
     Comparator,
     common_bins,
     compare,
@@ -52,7 +55,7 @@ def test_ks_of_integers_is_exact_while_every_value_has_an_edge(
     now = [value for value in current if value in past or value < min(past) or value > max(past)]
     if not now:
         return
-    found = distance(Comparator.KS, reference, on_edges(now, reference))
+    found = distance(KS, reference, on_edges(now, reference))
     assert found == pytest.approx(oracles.ks(past, now), abs=1e-12)
 
 
@@ -61,7 +64,7 @@ def test_ks_of_integers_is_exact_while_every_value_has_an_edge(
 )
 def test_ks_is_never_above_the_exact_one(past: list[float], now: list[float]) -> None:
     reference = exact_reference(past)
-    found = distance(Comparator.KS, reference, on_edges(now, reference))
+    found = distance(KS, reference, on_edges(now, reference))
     assert found <= oracles.ks(past, now) + 1e-12
 
 
@@ -74,8 +77,8 @@ def test_ks_on_32_bins_is_within_a_hundredth(rows: int, shift: float) -> None:
     at = np.sort(np.concatenate([past, now]))
     shares = [np.searchsorted(np.sort(side), at, "right") / side.size for side in (past, now)]
     exact = float(np.abs(shares[0] - shares[1]).max())
-    exactly = distance(Comparator.KS, reference, on_edges(now.tolist(), reference))
-    estimated = distance(Comparator.KS, reference, observed(now.tolist()))
+    exactly = distance(KS, reference, on_edges(now.tolist(), reference))
+    estimated = distance(KS, reference, observed(now.tolist()))
     assert exactly == pytest.approx(exact, abs=0.012)
     assert estimated == pytest.approx(exactly, abs=0.005)
 
@@ -89,11 +92,11 @@ def test_psi_of_a_column_is_that_of_its_bins() -> None:
         for side in (past, now)
     )
     noise = (len(before) - 1) * (1 / 2000 + 1 / 5000)
-    found = distance(Comparator.PSI, reference, on_edges(now.tolist(), reference))
+    found = distance(PSI, reference, on_edges(now.tolist(), reference))
     assert found == pytest.approx(oracles.psi(before, after, EMPTY_BIN) - noise, abs=1e-9)
 
 
-@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 @pytest.mark.parametrize("now", [1.0, -1.0, 1e9])
 def test_a_constant_that_becomes_another_is_a_large_distance(
     comparator: Comparator, now: float
@@ -104,7 +107,7 @@ def test_a_constant_that_becomes_another_is_a_large_distance(
         assert distance(comparator, reference, current) > 0.9
 
 
-@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 @pytest.mark.parametrize("before", [0, 5])
 def test_a_flag_that_rises_to_half_is_seen(comparator: Comparator, before: int) -> None:
     """From never, or from one in a hundred, which is below the share of a bin."""
@@ -151,7 +154,7 @@ def test_an_estimate_puts_a_value_on_an_edge_to_the_right_as_a_count_does() -> N
     assert estimated == pytest.approx(exact)
 
 
-@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 def test_numbers_that_become_text_are_far_from_what_they_were(comparator: Comparator) -> None:
     reference = exact_reference([float(value) for value in range(100)])
     comparison = compare(comparator, reference, observed(["N/A"] * 100))
@@ -167,7 +170,7 @@ def test_numbers_that_become_text_are_far_from_what_they_were(comparator: Compar
 def test_a_little_text_among_numbers_is_a_little_distance() -> None:
     reference = exact_reference([float(value) for value in range(1000)])
     now = [float(value) for value in range(900)] + ["N/A"] * 100
-    comparison = compare(Comparator.PSI, reference, observed(now))
+    comparison = compare(PSI, reference, observed(now))
     assert comparison is not None
     assert comparison.value > 0.1
     assert comparison.largest_bin == "not a number"
@@ -175,7 +178,7 @@ def test_a_little_text_among_numbers_is_a_little_distance() -> None:
 
 def test_text_that_becomes_numbers_is_far_from_what_it_was() -> None:
     reference = exact_reference(["a", "b"] * 50)
-    comparison = compare(Comparator.PSI, reference, observed([1.0] * 100))
+    comparison = compare(PSI, reference, observed([1.0] * 100))
     assert comparison is not None
     assert comparison.value > 1
     assert (comparison.largest_bin, comparison.share_now) == ("a number", 1.0)
@@ -186,8 +189,8 @@ def test_what_was_counted_on_the_dictionary_is_compared_exactly(words: list[str]
     reference = exact_reference(words)
     counted = observed(words, FeatureSpec(dictionary=reference.dictionary))
     for current in (counted, observed(words, READABLE)):
-        assert distance(Comparator.PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
-    exact = compare(Comparator.PSI, reference, counted)
+        assert distance(PSI, reference, current) == pytest.approx(0.0, abs=1e-12)
+    exact = compare(PSI, reference, counted)
     assert exact is not None
     assert not exact.rebinned
 
@@ -195,7 +198,7 @@ def test_what_was_counted_on_the_dictionary_is_compared_exactly(words: list[str]
 def test_pseudonyms_alone_cannot_be_compared() -> None:
     reference = exact_reference(["cash", "card"] * 50)
     for spec in (FeatureSpec(key=b"key"), FeatureSpec()):
-        assert compare(Comparator.PSI, reference, observed(["cash"] * 50, spec)) is None
+        assert compare(PSI, reference, observed(["cash"] * 50, spec)) is None
 
 
 def test_a_new_name_is_unseen_and_a_rare_one_is_other() -> None:
@@ -208,7 +211,7 @@ def test_a_new_name_is_unseen_and_a_rare_one_is_other() -> None:
         shares = dict(zip(bins.names, bins.current, strict=True))
         assert (shares["name-0"], shares["other"], shares["unseen"]) == (10, 20, 70)
         assert len(bins.names) == 20 + 4
-    comparison = compare(Comparator.PSI, reference, observed(now, READABLE))
+    comparison = compare(PSI, reference, observed(now, READABLE))
     assert comparison is not None
     assert comparison.largest_bin == "unseen"
 
@@ -227,10 +230,10 @@ def test_the_bin_of_one_value_is_named_after_it() -> None:
 
 def test_ks_of_categories_does_not_exist() -> None:
     reference = exact_reference(["a", "b"] * 50)
-    assert compare(Comparator.KS, reference, observed(["a"])) is None
+    assert compare(KS, reference, observed(["a"])) is None
 
 
-@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 def test_an_empty_side_has_no_distance(comparator: Comparator) -> None:
     reference = exact_reference([1.0, 2.0])
     assert compare(comparator, reference, observed([None, None])) is None
@@ -239,12 +242,12 @@ def test_an_empty_side_has_no_distance(comparator: Comparator) -> None:
 
 def test_what_moved_most_is_named_with_its_shares() -> None:
     reference = exact_reference([float(value) for value in range(100)], bins=4)
-    comparison = compare(Comparator.KS, reference, on_edges([10.0] * 40 + [99.0] * 60, reference))
+    comparison = compare(KS, reference, on_edges([10.0] * 40 + [99.0] * 60, reference))
     assert comparison is not None
     assert comparison.largest_bin.endswith("and above")
     assert comparison.share_before == pytest.approx(0.25, abs=0.01)
     assert comparison.share_now == 0.6
     assert not comparison.rebinned
-    estimated = compare(Comparator.KS, reference, observed([10.0] * 40))
+    estimated = compare(KS, reference, observed([10.0] * 40))
     assert estimated is not None
     assert estimated.rebinned

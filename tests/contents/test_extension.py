@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 import pytest
 
-from nilometer.alert import STATISTICS, Alerter, AlerterKind, ThresholdSide, Verdict, evaluate
+from nilometer.alert import STATISTICS, Alerter, Fixed, ThresholdSide, Verdict, evaluate
 from nilometer.export.series import Series
 from nilometer.profile import CONTENTS, Coverage, DataType, SummarySample, TypeCounts
 from nilometer.testing import SteppedClock
@@ -144,10 +144,7 @@ def low_hits() -> Alerter:
         entity=ENTITY,
         name="low-hits",
         summary="output.*",
-        kind=AlerterKind.FIXED,
-        statistic="hit_ratio",
-        side=ThresholdSide.BELOW,
-        threshold=0.5,
+        condition=Fixed(statistic="hit_ratio", side=ThresholdSide.BELOW, threshold=0.5),
     )
 
 

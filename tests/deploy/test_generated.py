@@ -13,7 +13,7 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from nilometer.alert import Alerter, AlerterKind, Severity, ThresholdSide
+from nilometer.alert import AgainstReference, Alerter, Fixed, Range, Severity, ThresholdSide
 from nilometer.commands.cli import main
 from nilometer.export.telemetry import METRICS, Exporter, own_counter, sanitised
 from nilometer_agent.measure.counters import Counter
@@ -31,9 +31,7 @@ ALERTERS = [
         entity="fraud-scorer",
         name="drift of inputs",
         summary="input.*",
-        kind=AlerterKind.REFERENCE,
-        reference="training",
-        threshold=0.25,
+        condition=AgainstReference(reference="training", threshold=0.25),
         windows_to_open=3,
         severity=Severity.CRITICAL,
     ),
@@ -41,18 +39,13 @@ ALERTERS = [
         entity="fraud-scorer",
         name="few",
         summary="service",
-        kind=AlerterKind.FIXED,
-        statistic="count",
-        side=ThresholdSide.BELOW,
-        threshold=10.0,
+        condition=Fixed(statistic="count", side=ThresholdSide.BELOW, threshold=10.0),
     ),
     Alerter(
         entity="odd/name.x",
         name='quo"te {{ nothing }}',
         summary="output.score",
-        kind=AlerterKind.RANGE,
-        statistic="mean",
-        low=0.1,
+        condition=Range(statistic="mean", low=0.1),
     ),
 ]
 

@@ -8,9 +8,18 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
+from nilometer.alert import (
+    AgainstReference,
+    Alerter,
+    Evaluation,
+    Fixed,
+    Range,
+    Severity,
+    ThresholdSide,
+    Verdict,
+)
 from nilometer.alert.statistic import STATISTICS
-from nilometer.compare import Comparator
+from nilometer.compare import COMPARATORS
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -203,40 +212,37 @@ samples = st.builds(
     sample=st.sampled_from([1.0, 0.5, 0.1]),
 )
 _finite_threshold = st.floats(-1e9, 1e9)
-_common = {
-    "entity": st.just("fraud-scorer"),
-    "name": st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10),
-    "summary": st.sampled_from(["input.*", "output.score", "service"]),
-    "minimum_count": st.integers(1, MAX_COUNT),
-    "windows_to_open": st.integers(1, 100),
-    "windows_to_close": st.integers(1, 100),
-    "severity": st.sampled_from(Severity),
-}
-alerters = st.one_of(
+_statistics = st.sampled_from(sorted(STATISTICS))
+conditions = st.one_of(
     st.builds(
-        Alerter,
-        kind=st.just(AlerterKind.FIXED),
-        statistic=st.sampled_from(sorted(STATISTICS)),
+        Fixed,
+        statistic=_statistics,
         side=st.sampled_from(ThresholdSide),
         threshold=_finite_threshold,
-        **_common,
     ),
     st.builds(
-        Alerter,
-        kind=st.just(AlerterKind.RANGE),
-        statistic=st.sampled_from(sorted(STATISTICS)),
+        Range,
+        statistic=_statistics,
         low=st.just(-math.inf) | st.floats(-1e9, 0),
         high=st.just(math.inf) | st.floats(0, 1e9),
-        **_common,
     ),
     st.builds(
-        Alerter,
-        kind=st.just(AlerterKind.REFERENCE),
+        AgainstReference,
         reference=st.sampled_from(["training", "golden"]),
-        comparator=st.sampled_from(Comparator),
+        comparator=st.sampled_from(list(COMPARATORS.values())),
         threshold=st.floats(1e-6, 10),
-        **_common,
     ),
+)
+alerters = st.builds(
+    Alerter,
+    entity=st.just("fraud-scorer"),
+    name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10),
+    summary=st.sampled_from(["input.*", "output.score", "service"]),
+    condition=conditions,
+    minimum_count=st.integers(1, MAX_COUNT),
+    windows_to_open=st.integers(1, 100),
+    windows_to_close=st.integers(1, 100),
+    severity=st.sampled_from(Severity),
 )
 evaluations = st.builds(
     Evaluation,

@@ -10,8 +10,17 @@ from pathlib import Path
 import numpy as np
 from support.strategies import feature_of
 
-from nilometer.alert import Alerter, AlerterKind, Evaluation, Severity, ThresholdSide, Verdict
-from nilometer.compare import Comparator, exact_reference_column
+from nilometer.alert import (
+    AgainstReference,
+    Alerter,
+    Evaluation,
+    Fixed,
+    Range,
+    Severity,
+    ThresholdSide,
+    Verdict,
+)
+from nilometer.compare import KS, exact_reference_column
 from nilometer.profile import (
     Bounds,
     Content,
@@ -24,7 +33,7 @@ from nilometer.profile import (
 )
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts
+from nilometer.wire import alerts, references
 from nilometer.wire.samples import sample_to_bytes, samples_to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -76,7 +85,7 @@ def reference() -> Reference:
     amounts = feature_of(NUMBERS, FeatureSpec(bounds=BOUNDS))
     methods = feature_of(["cash", "card", "cash"], FeatureSpec(readable=True))
     column = exact_reference_column(methods, np.empty(0), 4)
-    return alerts.with_digest(
+    return references.with_digest(
         Reference(
             entity="fraud-scorer",
             name="training",
@@ -96,24 +105,20 @@ FIXED = Alerter(
     entity="fraud-scorer",
     name="slow",
     summary="service",
-    kind=AlerterKind.FIXED,
-    statistic="latency_p99_seconds",
-    side=ThresholdSide.AT_LEAST,
-    threshold=0.5,
+    condition=Fixed(statistic="latency_p99_seconds", side=ThresholdSide.AT_LEAST, threshold=0.5),
     minimum_count=20,
     windows_to_open=2,
     windows_to_close=3,
     severity=Severity.CRITICAL,
 )
-RANGE = dataclasses.replace(FIXED, name="range", kind=AlerterKind.RANGE, low=0.0)
+RANGE = dataclasses.replace(
+    FIXED, name="range", condition=Range(statistic="latency_p99_seconds", low=0.0)
+)
 DRIFT = Alerter(
     entity="fraud-scorer",
     name="drift",
     summary="input.*",
-    kind=AlerterKind.REFERENCE,
-    reference="training",
-    comparator=Comparator.KS,
-    threshold=0.25,
+    condition=AgainstReference(reference="training", comparator=KS, threshold=0.25),
 )
 EVALUATION = Evaluation(
     alerter=DRIFT,
@@ -135,7 +140,7 @@ def golden_bytes() -> dict[str, bytes]:
         "categories_known": sample_to_bytes(categories()),
         "service": sample_to_bytes(service()),
         "samples": samples_to_bytes([numbers(), service()]),
-        "reference_dictionary": alerts.reference_to_bytes(reference()),
+        "reference_dictionary": references.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),
         "alerter_range": alerts.alerter_to_bytes(RANGE),
         "alerter_reference": alerts.alerter_to_bytes(DRIFT),

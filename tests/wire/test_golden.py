@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nilometer.alert import AlerterKind, Severity, ThresholdSide, Verdict
-from nilometer.compare import Comparator
+from nilometer.alert import AgainstReference, Fixed, Range, Severity, ThresholdSide, Verdict
+from nilometer.compare import KS
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
 from nilometer.sketch.binned import edges_id
 from nilometer.sketch.exponential import Buckets
 from nilometer.v1 import alert_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts
+from nilometer.wire import alerts, references
 from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -143,7 +143,7 @@ def test_old_samples_in_one_piece_are_read() -> None:
 
 
 def test_an_old_reference_is_read() -> None:
-    reference = alerts.reference_from_bytes(golden("reference"))
+    reference = references.reference_from_bytes(golden("reference"))
     assert (reference.entity, reference.name, reference.rows) == ("fraud-scorer", "training", 7)
     assert (reference.created_ns, reference.source) == (
         1_700_000_040_000_000_000,
@@ -163,23 +163,21 @@ def test_an_old_reference_is_read() -> None:
 def test_old_rules_are_read() -> None:
     fixed = alerts.alerter_from_bytes(golden("alerter_fixed"))
     assert (fixed.entity, fixed.name, fixed.summary) == ("fraud-scorer", "slow", "service")
-    assert (fixed.kind, fixed.side, fixed.threshold) == (
-        AlerterKind.FIXED,
-        ThresholdSide.AT_LEAST,
-        0.5,
+    assert fixed.condition == Fixed(
+        statistic="latency_p99_seconds", side=ThresholdSide.AT_LEAST, threshold=0.5
     )
-    assert fixed.statistic == "latency_p99_seconds"
     assert (fixed.minimum_count, fixed.windows_to_open, fixed.windows_to_close) == (20, 2, 3)
     assert fixed.severity is Severity.CRITICAL
     ranged = alerts.alerter_from_bytes(golden("alerter_range"))
-    assert (ranged.kind, ranged.low, ranged.high) == (AlerterKind.RANGE, 0.0, math.inf)
+    assert ranged.condition == Range(statistic="latency_p99_seconds", low=0.0, high=math.inf)
     drift = alerts.alerter_from_bytes(golden("alerter_reference"))
-    assert (drift.kind, drift.reference, drift.comparator, drift.threshold) == (
-        AlerterKind.REFERENCE,
-        "training",
-        Comparator.KS,
-        0.25,
-    )
+    assert drift.condition == AgainstReference(reference="training", comparator=KS, threshold=0.25)
+
+
+def test_rules_are_written_as_before() -> None:
+    """A range has no side and threshold any more; the others keep every byte."""
+    for name in ("alerter_fixed", "alerter_reference"):
+        assert alerts.alerter_to_bytes(alerts.alerter_from_bytes(golden(name))) == golden(name)
 
 
 def test_an_old_evaluation_is_read() -> None:
@@ -222,7 +220,7 @@ def test_categories_on_a_dictionary_are_read() -> None:
 
 
 def test_a_reference_with_a_dictionary_is_read() -> None:
-    reference = alerts.reference_from_bytes(golden("reference_dictionary"))
+    reference = references.reference_from_bytes(golden("reference_dictionary"))
     method = reference.columns["input.method"]
     assert method.dictionary is not None
     assert method.dictionary.names == ("cash", "card")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support import strategies
 
 from nilometer.alert import STATISTICS
-from nilometer.compare import Comparator, compare, exact_reference_column
+from nilometer.compare import COMPARATORS, compare, exact_reference_column
 from nilometer.profile import (
     Bounds,
     Coverage,
@@ -28,7 +28,7 @@ from nilometer.v1 import alert_pb2, summary_pb2
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts
+from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
 from nilometer.wire.coverage import coverage_from_wire
 from nilometer.wire.samples import (
@@ -48,7 +48,7 @@ REFUSALS = (ValueError, NilometerError)
 READERS: list[Callable[[bytes], Any]] = [
     sample_from_bytes,
     samples_from_bytes,
-    alerts.reference_from_bytes,
+    references.reference_from_bytes,
     alerts.alerter_from_bytes,
 ]
 
@@ -90,7 +90,7 @@ def work_with(sample: SummarySample) -> None:
     if isinstance(merged.content, FeatureProfile):
         quantiles = merged.content.numbers.digest.quantile([0.0, 0.5, 1.0]).tolist()
         assert quantiles == sorted(quantiles)
-        for comparator in Comparator:
+        for comparator in COMPARATORS.values():
             compare(comparator, REFERENCE, content if isinstance(content, FeatureProfile) else GOOD)
 
 

@@ -23,7 +23,7 @@ from nilometer.sketch import Frequent, TDigest
 from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire import alerts
+from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
 from nilometer.wire.samples import (
     sample_from_bytes,
@@ -122,8 +122,8 @@ tables = st.dictionaries(
 
 @given(tables)
 def test_a_reference_comes_back_with_its_edges_and_bins(columns: dict[str, list[Any]]) -> None:
-    reference = alerts.with_digest(reference_of(columns))
-    back = alerts.reference_from_bytes(alerts.reference_to_bytes(reference))
+    reference = references.with_digest(reference_of(columns))
+    back = references.reference_from_bytes(references.reference_to_bytes(reference))
     for name in ("entity", "name", "rows", "created_ns", "source", "digest"):
         assert getattr(back, name) == getattr(reference, name)
     assert back.columns.keys() == reference.columns.keys()
@@ -134,8 +134,11 @@ def test_a_reference_comes_back_with_its_edges_and_bins(columns: dict[str, list[
 
 @given(tables, tables)
 def test_the_digest_of_a_reference_names_its_columns(ours: Any, theirs: Any) -> None:
-    one, other = alerts.with_digest(reference_of(ours)), alerts.with_digest(reference_of(theirs))
-    again = alerts.with_digest(replace(reference_of(ours), source="elsewhere", created_ns=2))
+    one, other = (
+        references.with_digest(reference_of(ours)),
+        references.with_digest(reference_of(theirs)),
+    )
+    again = references.with_digest(replace(reference_of(ours), source="elsewhere", created_ns=2))
     assert one.digest == again.digest
     assert len(one.digest) == 16
     if {k: sorted(map(repr, v)) for k, v in ours.items()} != {
@@ -143,7 +146,9 @@ def test_the_digest_of_a_reference_names_its_columns(ours: Any, theirs: Any) -> 
     }:
         assert one.digest != other.digest
     assert (
-        alerts.with_digest(alerts.reference_from_bytes(alerts.reference_to_bytes(one))).digest
+        references.with_digest(
+            references.reference_from_bytes(references.reference_to_bytes(one))
+        ).digest
         == one.digest
     )
 
@@ -163,13 +168,13 @@ def test_an_evaluation_comes_back_as_it_went(evaluation: Evaluation) -> None:
 
 @given(tables, st.lists(strategies.alerters, max_size=3))
 def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -> None:
-    references = [alerts.with_digest(reference_of(columns))]
-    plan = alerts.plan_to_wire(references, alerters)
-    assert alerts.plan_to_wire(references, alerters).version == plan.version
+    known = [references.with_digest(reference_of(columns))]
+    plan = alerts.plan_to_wire(known, alerters)
+    assert alerts.plan_to_wire(known, alerters).version == plan.version
     back_references, back_alerters = alerts.plan_from_wire(plan)
     assert back_alerters == alerters
-    assert [reference.digest for reference in back_references] == [references[0].digest]
-    assert alerts.plan_to_wire(references, alerters[1:]).version != plan.version or not alerters
+    assert [reference.digest for reference in back_references] == [known[0].digest]
+    assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters
 
 
 def test_the_order_of_keys_does_not_change_the_bytes() -> None:

@@ -7,7 +7,7 @@ some microseconds for each entity and label set in it, an observation nothing.
 import threading
 from collections.abc import Sequence
 
-from nilometer.alert import AlerterKind, Evaluation, Verdict
+from nilometer.alert import Evaluation, Verdict
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.coverage import Counts, added
 from nilometer.profile.service import EMPTY
@@ -135,18 +135,17 @@ class _Entity:
         key = (rule.name, evaluation.summary, evaluation.labels)
         if key not in self._judged and len(self._judged) >= MAX_JUDGED:
             return
-        ranged = rule.kind is AlerterKind.RANGE
         self._judged[key] = (
             now,
             Judged(
                 alerter=rule.name,
                 summary=evaluation.summary,
                 labels=evaluation.labels,
-                measure=rule.measure,
+                measure=rule.condition.measure,
                 value=evaluation.value,
-                threshold=0.0 if ranged else rule.threshold,
+                threshold=rule.condition.threshold or 0.0,
                 breach=evaluation.verdict is Verdict.BREACH,
-                distance=rule.kind is AlerterKind.REFERENCE,
+                distance=rule.condition.is_distance,
                 window_end_ns=evaluation.window.end_ns,
             ),
         )

@@ -9,7 +9,7 @@ once here, too.
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from nilometer.alert import AlerterKind, Evaluation, Verdict
+from nilometer.alert import Evaluation, Verdict
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
     Family,
@@ -176,10 +176,11 @@ class Measured:
             where(rule.entity, evaluation.labels),
             {SUMMARY: evaluation.summary, ALERTER: rule.name},
         )
-        measured = with_more(at, {MEASURE: rule.measure})
+        measured = with_more(at, {MEASURE: rule.condition.measure})
         self.series.set(EVALUATION_VALUE, measured, evaluation.value, now)
-        if rule.kind is not AlerterKind.RANGE:
-            self.series.set(EVALUATION_THRESHOLD, measured, rule.threshold, now)
+        threshold = rule.condition.threshold
+        if threshold is not None:
+            self.series.set(EVALUATION_THRESHOLD, measured, threshold, now)
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)
         breach = int(evaluation.verdict is Verdict.BREACH)
         self.series.set(EVALUATION_BREACH, at, breach, now)

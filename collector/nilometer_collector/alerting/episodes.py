@@ -5,10 +5,9 @@ when the first of them alerts and closes when none does. An agent that has been 
 `SILENT_WINDOWS` of its windows no longer holds an episode open: its pod is gone.
 """
 
-import math
 from enum import Enum
 
-from nilometer.alert import Alerter, AlerterKind, Evaluation, ThresholdSide, Verdict
+from nilometer.alert import Alerter, Evaluation, Verdict
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 
@@ -49,29 +48,7 @@ def heard_since_ns(now_ns: int, window: Window) -> int:
     return now_ns - max(SILENT_WINDOWS * length, SILENT_SECONDS * NANOSECONDS)
 
 
-def excess(alerter: Alerter, value: float) -> float:
-    """How far *value* stands on the wrong side, in its unit; negative on the right side."""
-    match alerter.kind:
-        case AlerterKind.REFERENCE:
-            return value - alerter.threshold
-        case AlerterKind.RANGE:
-            return max(alerter.low - value, value - alerter.high)
-        case AlerterKind.FIXED:
-            over = value - alerter.threshold
-            below = alerter.side in {ThresholdSide.BELOW, ThresholdSide.AT_MOST}
-            return -over if below else over
-
-
 def worst(alerter: Alerter, one: float, other: float) -> float:
     """The one of two values that stands further on the wrong side."""
-    return other if excess(alerter, other) > excess(alerter, one) else one
-
-
-def limit(alerter: Alerter, value: float) -> float:
-    """The threshold that *value* is held against: of a range the bound that it passed."""
-    if alerter.kind is not AlerterKind.RANGE:
-        return alerter.threshold
-    bound = alerter.low if value < alerter.low else alerter.high
-    if math.isfinite(bound):
-        return bound
-    return alerter.low if math.isfinite(alerter.low) else 0.0
+    excess = alerter.condition.excess
+    return other if excess(other) > excess(one) else one

@@ -6,13 +6,15 @@ Alertmanager that a team already runs can wake the same people by the same thres
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import singledispatch
 from typing import Any
 
-from nilometer.alert import Alerter, AlerterKind, ThresholdSide
+from nilometer.alert import AgainstReference, Alerter, Condition, Fixed, Range
 from nilometer.export.telemetry import (
     ALERTER,
     DATA_AGE,
     ENTITY,
+    EVALUATION_BREACH,
     EVALUATION_VALUE,
     FATE,
     MEASURE,
@@ -136,9 +138,8 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, Any]:
         f"{sanitised(name)}={_quoted(value)}"
         for name, value in ((ENTITY, alerter.entity), (ALERTER, alerter.name))
     )
-    value = f"{EVALUATION_VALUE.prometheus}{{{selector}}}"
-    most, least = f"max without ({_POD}) ({value})", f"min without ({_POD}) ({value})"
-    expression, limit = _condition(alerter, most, least)
+    expression = _expression(alerter.condition, selector)
+    limit = alerter.condition.limit_text
     summary = "{{ $labels." + sanitised(SUMMARY) + " }}"
     measure = "{{ $labels." + sanitised(MEASURE) + " }}"
     return {
@@ -155,20 +156,43 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, Any]:
     }
 
 
-def _condition(alerter: Alerter, most: str, least: str) -> tuple[str, str]:
-    """When *alerter* alerts: in PromQL over its largest and smallest value, and in words."""
-    match alerter.kind:
-        case AlerterKind.REFERENCE:
-            return f"{most} > {alerter.threshold!r}", f"threshold {alerter.threshold:g}"
-        case AlerterKind.FIXED:
-            side = alerter.side
-            worst = least if side in {ThresholdSide.BELOW, ThresholdSide.AT_MOST} else most
-            limit = f"alert when {side.value} {alerter.threshold:g}"
-            return f"{worst} {side.value} {alerter.threshold!r}", limit
-        case AlerterKind.RANGE:
-            low, high = _number(alerter.low), _number(alerter.high)
-            limit = f"fine in [{alerter.low:g}, {alerter.high:g}]"
-            return f"{least} < {low} or {most} > {high}", limit
+@singledispatch
+def _expression(condition: Condition, selector: str) -> str:
+    """When *condition* alerts, in PromQL; here by the verdict of the agents.
+
+    A condition whose limit Prometheus can hold the value against is registered below.
+    """
+    del condition
+    breach = f"max without ({_POD}) ({EVALUATION_BREACH.prometheus}{{{selector}}})"
+    return f"{_most(selector)} and ignoring ({sanitised(MEASURE)}) {breach} > 0"
+
+
+@_expression.register
+def _(condition: AgainstReference, selector: str) -> str:
+    return f"{_most(selector)} > {condition.threshold!r}"
+
+
+@_expression.register
+def _(condition: Fixed, selector: str) -> str:
+    side = condition.side
+    worst = _least(selector) if side.is_below else _most(selector)
+    return f"{worst} {side.value} {condition.threshold!r}"
+
+
+@_expression.register
+def _(condition: Range, selector: str) -> str:
+    low, high = _number(condition.low), _number(condition.high)
+    return f"{_least(selector)} < {low} or {_most(selector)} > {high}"
+
+
+def _most(selector: str) -> str:
+    """The largest value of all pods."""
+    return f"max without ({_POD}) ({EVALUATION_VALUE.prometheus}{{{selector}}})"
+
+
+def _least(selector: str) -> str:
+    """The smallest value of all pods."""
+    return f"min without ({_POD}) ({EVALUATION_VALUE.prometheus}{{{selector}}})"
 
 
 def _alarm(name: str, expression: str, summary: str, wait: str = "0s") -> dict[str, Any]:

@@ -2,14 +2,21 @@
 
 import sys
 
-from nilometer.alert import Alerter, AlerterKind, Severity, ThresholdSide
-from nilometer.compare import Comparator
+import msgspec
+from msgspec import UNSET
+
+from nilometer.alert import Alerter, Condition, Severity
+from nilometer.alert.conditions import CONDITIONS, ThresholdSide
+from nilometer.compare.psi import PSI
+from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.limits import check_alerter
 from nilometer_collector.views import AlerterView
 
 _LARGEST = sys.float_info.max  # JSON has no infinity
+# Parameters with a key of their own in a rule; the others are in its `parameters`.
+_NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "comparator")
 
 
 class Rule(AlerterView, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,29 +30,20 @@ def alerter_of(rule: AlerterView) -> Alerter:
         ConfigError: If a value is not allowed; the message names key, value and what is.
     """
     try:
-        kind = AlerterKind(rule.kind)
-        side = ThresholdSide(rule.comparison or ThresholdSide.ABOVE.value)
-        comparator = Comparator(rule.comparator or Comparator.PSI.value)
+        condition = _condition_of(rule)
         severity = Severity(rule.severity)
     except ValueError as error:
         raise ConfigError(f"alerter {rule.name!r}: {error}") from error
-    limits = {"low": rule.low, "high": rule.high} if kind is AlerterKind.RANGE else {}
     try:
         alerter = Alerter(
             entity=rule.entity,
             name=rule.name,
             summary=rule.summary,
-            kind=kind,
-            statistic=rule.statistic,
-            side=side,
-            threshold=rule.threshold,
-            reference=rule.reference,
-            comparator=comparator,
+            condition=condition,
             minimum_count=rule.minimum_count,
             windows_to_open=rule.windows_to_open,
             windows_to_close=rule.windows_to_close,
             severity=severity,
-            **limits,
         )
         check_alerter(alerter)
     except Refused as error:
@@ -54,24 +52,44 @@ def alerter_of(rule: AlerterView) -> Alerter:
 
 
 def rule_of(alerter: Alerter) -> AlerterView:
-    """*alerter* as it is written; what its kind does not use is left at its default."""
-    has_limits = alerter.kind is AlerterKind.RANGE
-    is_fixed = alerter.kind is AlerterKind.FIXED
-    is_reference = alerter.kind is AlerterKind.REFERENCE
-    return AlerterView(
-        entity=alerter.entity,
-        name=alerter.name,
-        summary=alerter.summary,
-        kind=alerter.kind.value,
-        statistic=alerter.statistic,
-        comparison=alerter.side.value if is_fixed else "",
-        threshold=alerter.threshold,
-        low=max(alerter.low, -_LARGEST) if has_limits else 0.0,
-        high=min(alerter.high, _LARGEST) if has_limits else 0.0,
-        reference=alerter.reference,
-        comparator=alerter.comparator.value if is_reference else "",
-        minimum_count=alerter.minimum_count,
-        windows_to_open=alerter.windows_to_open,
-        windows_to_close=alerter.windows_to_close,
-        severity=alerter.severity.value,
+    """*alerter* as it is written; what its condition does not use is left at its default."""
+    fields = {key: _written(value) for key, value in alerter.condition.fields().items()}
+    named = {key: value for key, value in fields.items() if key in _NAMED}
+    parameters = {key: value for key, value in fields.items() if key not in _NAMED}
+    common = {
+        "entity": alerter.entity,
+        "name": alerter.name,
+        "summary": alerter.summary,
+        "kind": alerter.condition.kind,
+        "minimum_count": alerter.minimum_count,
+        "windows_to_open": alerter.windows_to_open,
+        "windows_to_close": alerter.windows_to_close,
+        "severity": alerter.severity.value,
+    }
+    return msgspec.convert(
+        common | named | ({"parameters": parameters} if parameters else {}), AlerterView
     )
+
+
+def _condition_of(rule: AlerterView) -> Condition:
+    """The condition of *rule*.
+
+    Raises:
+        ValueError: If its kind or a parameter is unknown, missing or without meaning.
+    """
+    condition = CONDITIONS.get(rule.kind)
+    if condition is None:
+        raise ValueError(f"kind = {rule.kind!r}: must be one of {', '.join(CONDITIONS)}")
+    # A word of a closed set is checked even where the kind does not use it: it is a mistake.
+    ThresholdSide(rule.comparison or ThresholdSide.ABOVE.value)
+    comparator_named(rule.comparator or PSI.name)
+    parameters = {} if rule.parameters is UNSET else rule.parameters
+    made = condition.of_fields(parameters | {key: getattr(rule, key) for key in _NAMED})
+    unknown = parameters.keys() - made.fields().keys()
+    if unknown:
+        raise ValueError(f"parameters: {rule.kind} has no {', '.join(sorted(unknown))}")
+    return made
+
+
+def _written(value: str | float) -> str | float:
+    return value if isinstance(value, str) else min(max(value, -_LARGEST), _LARGEST)

@@ -5,13 +5,12 @@ Source: Slack, "Sending messages using incoming webhooks" and "Formatting text f
 """
 
 from datetime import UTC, datetime
+from functools import singledispatch
 from typing import Any
 from urllib.parse import quote
 
-from nilometer.alert import Alerter, AlerterKind, AlertStatus
-from nilometer.compare import Comparator
+from nilometer.alert import Alerter, AlertStatus, Condition, Fixed, Range
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.alerting.episodes import limit
 from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
 
 CHANNEL = "slack"
@@ -26,8 +25,9 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     episode, transition = notice.episode, notice.transition
     alerter = transition.alerter
     opening = transition.status == AlertStatus.ALERTING.value
-    measured = f"{alerter.measure} = {_number(alerter, transition.value)}"
-    held = _held_against(alerter, transition.value)
+    condition = alerter.condition
+    measured = f"{condition.measure} = {_number(condition, transition.value)}"
+    held = _held_against(condition)
     where = f" [{episode.labels}]" if len(episode.labels) else ""
     word = alerter.severity.value.upper() if opening else "CLEARED"
     headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
@@ -85,26 +85,32 @@ def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> s
     mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
     rule = f"_Alerter {_escaped(alerter.name)}_"
     reference = (
-        f", reference {_escaped(alerter.reference)} {_escaped(transition.reference_digest)}"
-        if alerter.kind is AlerterKind.REFERENCE
+        f", reference {_escaped(alerter.condition.reference)} "
+        f"{_escaped(transition.reference_digest)}"
+        if alerter.condition.reference
         else ""
     )
     return f"{mark} {_escaped(transition.evidence)}\n{rule}{reference}"
 
 
-def _held_against(alerter: Alerter, value: float) -> str:
-    match alerter.kind:
-        case AlerterKind.RANGE:
-            return f"fine in {alerter.low:g} to {alerter.high:g}"
-        case AlerterKind.FIXED:
-            return f"alerts when {alerter.side.value} {alerter.threshold:g}"
-        case AlerterKind.REFERENCE:
-            return f"threshold {limit(alerter, value):g}"
+@singledispatch
+def _held_against(condition: Condition) -> str:
+    """The limit in words."""
+    return condition.limit_text
 
 
-def _number(alerter: Alerter, value: float) -> str:
-    nats = alerter.kind is AlerterKind.REFERENCE and alerter.comparator is Comparator.PSI
-    return f"{value:.4g}{' nats' if nats else ''}"
+@_held_against.register
+def _(condition: Fixed) -> str:
+    return f"alerts when {condition.side.value} {condition.threshold:g}"
+
+
+@_held_against.register
+def _(condition: Range) -> str:
+    return f"fine in {condition.low:g} to {condition.high:g}"
+
+
+def _number(condition: Condition, value: float) -> str:
+    return f"{value:.4g} {condition.unit}".rstrip()
 
 
 def _time(at_ns: int) -> str:

@@ -16,12 +16,8 @@ import grpc
 from nilometer.profile import Reference
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
-from nilometer.wire.alerts import (
-    evaluation_from_wire,
-    plan_to_wire,
-    reference_from_wire,
-    with_digest,
-)
+from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
+from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
     CollectorServiceServicer,

@@ -75,8 +75,9 @@ def check_alerter(alerter: Alerter) -> None:
     entity_name(alerter.entity)
     check_text("name", alerter.name, MAX_RULE_CHARACTERS)
     check_text("summary", alerter.summary, MAX_NAME_BYTES)
-    check_text("statistic", alerter.statistic, MAX_NAME_BYTES)
-    check_text("reference", alerter.reference, MAX_NAME_BYTES)
+    for key, value in alerter.condition.fields().items():
+        if isinstance(value, str):
+            check_text(key, value, MAX_NAME_BYTES)
     if alerter.minimum_count > MAX_COUNT:
         raise Refused(f"minimum_count = {alerter.minimum_count}: must be at most {MAX_COUNT}")
     for key in ("windows_to_open", "windows_to_close"):

@@ -6,10 +6,8 @@ A number that does not exist, or is not finite, is null.
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from nilometer.alert import AlerterKind
 from nilometer.profile import Coverage
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.alerting.episodes import limit
 from nilometer_collector.store import EpisodeRecord
 from nilometer_collector.views import (
     CoverageView,
@@ -33,21 +31,21 @@ def coverage_view(coverage: Coverage) -> CoverageView:
 def episode_view(episode: EpisodeRecord) -> EpisodeView:
     """An episode with its history, oldest first."""
     alerter = episode.alerter
-    reference = alerter.reference if alerter.kind is AlerterKind.REFERENCE else ""
+    condition = alerter.condition
     return EpisodeView(
         id=episode.id,
         entity=alerter.entity,
         summary=episode.summary,
         labels=episode.labels.as_dict(),
         alerter=alerter.name,
-        comparator=alerter.measure,
-        threshold=limit(alerter, episode.worst),
+        comparator=condition.measure,
+        threshold=condition.limit(episode.worst),
         severity=alerter.severity.value,
         breached_since=seconds(episode.since_ns),
         opened=seconds(episode.opened_ns),
         closed=None if episode.closed_ns is None else seconds(episode.closed_ns),
         value=episode.worst,
-        reference=reference,
+        reference=condition.reference,
         reference_digest=episode.reference_digest,
         evidence=episode.evidence,
         history=[

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nilometer.compare import Comparator, compare
+from nilometer.compare import KS, PSI, Comparator, compare
 from nilometer.profile import (
     Content,
     FeatureProfile,
@@ -318,8 +318,8 @@ def _sample_view(
         feature=None,
         service=None,
         scores=None,
-        psi=_distance(Comparator.PSI, column, sample.content),
-        ks=_distance(Comparator.KS, column, sample.content),
+        psi=_distance(PSI, column, sample.content),
+        ks=_distance(KS, column, sample.content),
     )
     shown = SHOWN.get(sample.content.kind)
     if shown is None:  # a type from outside that has no view

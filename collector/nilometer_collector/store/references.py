@@ -1,7 +1,7 @@
 """Versions of references: none is ever changed, one of a name is current."""
 
 from nilometer.profile import Reference
-from nilometer.wire.alerts import reference_from_bytes, reference_to_bytes
+from nilometer.wire.references import reference_from_bytes, reference_to_bytes
 from nilometer_collector.store.database import Database, checksum, intact
 from nilometer_collector.store.records import ReferenceRecord
 

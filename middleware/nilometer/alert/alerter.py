@@ -1,43 +1,12 @@
 """Alerters: rules over the summaries of a monitored entity."""
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from nilometer.alert.statistic import STATISTICS
-from nilometer.compare.comparison import Comparator
+from nilometer.alert.conditions.condition import Condition, WrongField
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
-
-
-class AlerterKind(Enum):
-    """What a window is held against."""
-
-    FIXED = "FIXED"  # a statistic against one threshold
-    RANGE = "RANGE"  # a statistic outside [low, high]
-    REFERENCE = "REFERENCE"  # a distance from a reference above a threshold
-
-
-class ThresholdSide(Enum):
-    """On which side of its threshold a statistic is a breach."""
-
-    ABOVE = ">"
-    AT_LEAST = ">="
-    BELOW = "<"
-    AT_MOST = "<="
-
-    def breached(self, value: float, threshold: float) -> bool:
-        """Whether *value* is on the wrong side."""
-        match self:
-            case ThresholdSide.ABOVE:
-                return value > threshold
-            case ThresholdSide.AT_LEAST:
-                return value >= threshold
-            case ThresholdSide.BELOW:
-                return value < threshold
-            case ThresholdSide.AT_MOST:
-                return value <= threshold
 
 
 class Severity(Enum):
@@ -56,14 +25,7 @@ class Alerter:
         entity: Name of the monitored entity.
         name: Unique within the entity.
         summary: A glob over summary names, such as ``input.*``.
-        kind: What a window is held against.
-        statistic: FIXED and RANGE: one of `STATISTICS`.
-        side: FIXED: which side is a breach.
-        threshold: FIXED and REFERENCE; unit of the statistic or comparator.
-        low: RANGE: smallest fine value.
-        high: RANGE: largest fine value.
-        reference: REFERENCE: name of the reference.
-        comparator: REFERENCE: the distance.
+        condition: What a window is held against.
         minimum_count: Fewer observations in a window are not judged; >= 1.
         windows_to_open: Consecutive breaches that open an episode; >= 1.
         windows_to_close: Consecutive windows without a breach that close it; >= 1.
@@ -76,14 +38,7 @@ class Alerter:
     entity: str
     name: str
     summary: str
-    kind: AlerterKind
-    statistic: str = ""
-    side: ThresholdSide = ThresholdSide.ABOVE
-    threshold: float = 0.0
-    low: float = -math.inf
-    high: float = math.inf
-    reference: str = ""
-    comparator: Comparator = Comparator.PSI
+    condition: Condition
     minimum_count: int = 100
     windows_to_open: int = 1
     windows_to_close: int = 1
@@ -91,36 +46,22 @@ class Alerter:
 
     def __post_init__(self) -> None:
         entity_name(self.entity)
-        self._require(bool(self.name), "name", self.name, "a non-empty text")
-        self._require(bool(self.summary), "summary", self.summary, "a summary name or glob")
-        for key in ("minimum_count", "windows_to_open", "windows_to_close"):
-            self._require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
-        match self.kind:
-            case AlerterKind.REFERENCE:
-                self._require(bool(self.reference), "reference", self.reference, "a reference name")
-                fine = math.isfinite(self.threshold) and self.threshold > 0
-                self._require(fine, "threshold", self.threshold, "a positive number")
-            case AlerterKind.FIXED:
-                self._require_statistic()
-                fine = math.isfinite(self.threshold)
-                self._require(fine, "threshold", self.threshold, "a finite number")
-            case AlerterKind.RANGE:
-                self._require_statistic()
-                self._require(self.low <= self.high, "low", self.low, f"at most high = {self.high}")
-
-    def _require_statistic(self) -> None:
-        allowed = f"one of {', '.join(STATISTICS)}"
-        self._require(self.statistic in STATISTICS, "statistic", self.statistic, allowed)
-
-    def _require(self, fine: bool, key: str, value: object, allowed: str) -> None:  # noqa: FBT001
-        if not fine:
+        wrong = self._wrong() or self.condition.wrong()
+        if wrong is not None:
+            key, value, allowed = wrong
             raise ConfigError(f"alerter {self.name!r}: {key} = {value!r}: must be {allowed}")
+
+    def _wrong(self) -> WrongField | None:
+        if not self.name:
+            return WrongField("name", self.name, "a non-empty text")
+        if not self.summary:
+            return WrongField("summary", self.summary, "a summary name or glob")
+        for key in ("minimum_count", "windows_to_open", "windows_to_close"):
+            value = getattr(self, key)
+            if value < 1:
+                return WrongField(key, value, "at least 1")
+        return None
 
     def watches(self, summary: str) -> bool:
         """Whether the rule applies to *summary*."""
         return fnmatchcase(summary, self.summary)
-
-    @property
-    def measure(self) -> str:
-        """The name of what is measured: the comparator or the statistic."""
-        return self.comparator.value if self.kind is AlerterKind.REFERENCE else self.statistic

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from nilometer.alert.evaluation import Evaluation, Verdict
+from nilometer.alert.evaluation import Evaluation
+from nilometer.alert.judgement import Verdict
 
 
 class AlertStatus(Enum):

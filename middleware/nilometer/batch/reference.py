@@ -26,7 +26,7 @@ from nilometer.sketch.binned import quantile_edges
 from nilometer.sketch.hashing import hash_strings
 from nilometer.values.entity import Role, entity_name, role_of
 from nilometer.values.errors import ConfigError
-from nilometer.wire.alerts import with_digest
+from nilometer.wire.references import with_digest
 
 if TYPE_CHECKING:
     import pyarrow

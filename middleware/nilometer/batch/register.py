@@ -4,7 +4,7 @@ import grpc
 
 from nilometer.profile import Reference
 from nilometer.values.errors import BatchRejected, CollectorUnavailable
-from nilometer.wire.alerts import reference_to_wire
+from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 
 DEADLINE_SECONDS = 10.0

@@ -6,15 +6,21 @@ from nilometer.compare.bins import (
     exact_reference_column,
     reference_column,
 )
-from nilometer.compare.comparison import Comparator, Comparison, compare
-from nilometer.compare.ks import kolmogorov_smirnov
-from nilometer.compare.psi import debiased_psi, population_stability_index
+from nilometer.compare.comparator import Comparator
+from nilometer.compare.comparison import Comparison, compare
+from nilometer.compare.ks import KS, kolmogorov_smirnov
+from nilometer.compare.psi import PSI, debiased_psi, population_stability_index
+from nilometer.compare.registry import COMPARATORS, comparator_named
 
 __all__ = [
+    "COMPARATORS",
+    "KS",
+    "PSI",
     "CommonBins",
     "Comparator",
     "Comparison",
     "common_bins",
+    "comparator_named",
     "compare",
     "debiased_psi",
     "exact_reference_column",

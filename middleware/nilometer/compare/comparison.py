@@ -1,29 +1,14 @@
-"""Comparators by name: functions of a reference and a current distribution to a distance."""
+"""A comparator applied to a feature and its reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
-from nilometer.compare.bins import CommonBins, common_bins
-from nilometer.compare.ks import kolmogorov_smirnov
-from nilometer.compare.psi import debiased_psi
+from nilometer.compare.bins import common_bins
+from nilometer.compare.comparator import Comparator
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
-
-
-class Comparator(Enum):
-    """The distances that an alerter may name."""
-
-    PSI = "psi"  # nats, debiased
-    KS = "ks"  # 0 to 1; numbers only
-
-
-_FUNCTIONS: dict[Comparator, Callable[[Sequence[float], Sequence[float]], float]] = {
-    Comparator.PSI: debiased_psi,
-    Comparator.KS: kolmogorov_smirnov,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +35,15 @@ def compare(
 ) -> Comparison | None:
     """The distance of *current* from *reference*; None where it does not exist.
 
-    KS of categories does not exist, nor does any distance of an empty side.
+    No distance of an empty side exists. Nor does one that needs an order, of categories.
     """
     bins = common_bins(reference, current)
-    if bins is None or (comparator is Comparator.KS and not bins.ordered):
+    if bins is None or (comparator.needs_order and not bins.ordered):
         return None
     before, now = _shares(bins.reference), _shares(bins.current)
     moved = int(np.abs(now - before).argmax())
     return Comparison(
-        value=_FUNCTIONS[comparator](bins.reference, bins.current),
+        value=comparator.distance(bins.reference, bins.current),
         largest_bin=bins.names[moved],
         share_before=float(before[moved]),
         share_now=float(now[moved]),
@@ -69,6 +54,3 @@ def compare(
 def _shares(weights: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     array = np.asarray(weights, dtype=np.float64)
     return np.asarray(array / array.sum())
-
-
-__all__ = ["CommonBins", "Comparator", "Comparison", "compare"]

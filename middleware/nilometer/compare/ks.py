@@ -1,6 +1,8 @@
 """Kolmogorov-Smirnov distance of two distributions on common bins."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,3 +28,19 @@ def kolmogorov_smirnov(reference: Sequence[float], current: Sequence[float]) -> 
     if not (r.sum() > 0 and c.sum() > 0):
         raise ValueError("an empty distribution has no distance")
     return float(np.abs(np.cumsum(c / c.sum()) - np.cumsum(r / r.sum())).max())
+
+
+@dataclass(frozen=True, slots=True)
+class KolmogorovSmirnov:
+    """The comparator ``ks``: 0 to 1, of numbers only."""
+
+    name: ClassVar[str] = "ks"
+    unit: ClassVar[str] = ""
+    needs_order: ClassVar[bool] = True
+
+    def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
+        """The distance of counts in the same bins."""
+        return kolmogorov_smirnov(reference, current)
+
+
+KS = KolmogorovSmirnov()

@@ -1,6 +1,8 @@
 """Population stability index, with the part that sampling noise alone would give taken off."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,3 +50,19 @@ def debiased_psi(reference: Sequence[float], current: Sequence[float]) -> float:
     bins = int(np.count_nonzero(np.asarray(reference) + np.asarray(current)))
     noise = max(bins - 1, 0) * (1 / n + 1 / total) if n and total else 0.0
     return max(population_stability_index(reference, current) - noise, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationStabilityIndex:
+    """The comparator ``psi``: debiased, in nats."""
+
+    name: ClassVar[str] = "psi"
+    unit: ClassVar[str] = "nats"
+    needs_order: ClassVar[bool] = False
+
+    def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
+        """The distance of counts in the same bins."""
+        return debiased_psi(reference, current)
+
+
+PSI = PopulationStabilityIndex()

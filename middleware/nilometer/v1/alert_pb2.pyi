@@ -50,7 +50,7 @@ class Reference(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., source: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Reference.Column, _Mapping]]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Alerter(_message.Message):
-    __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity")
+    __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity", "condition", "numbers", "texts")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Alerter.Kind]
@@ -61,6 +61,20 @@ class Alerter(_message.Message):
     KIND_FIXED: Alerter.Kind
     KIND_RANGE: Alerter.Kind
     KIND_REFERENCE: Alerter.Kind
+    class NumbersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class TextsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +90,9 @@ class Alerter(_message.Message):
     WINDOWS_TO_OPEN_FIELD_NUMBER: _ClassVar[int]
     WINDOWS_TO_CLOSE_FIELD_NUMBER: _ClassVar[int]
     SEVERITY_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
     entity: str
     name: str
     summary: str
@@ -91,7 +108,10 @@ class Alerter(_message.Message):
     windows_to_open: int
     windows_to_close: int
     severity: str
-    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[_Union[Alerter.Kind, str]] = ..., statistic: _Optional[str] = ..., comparison: _Optional[str] = ..., threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., reference: _Optional[str] = ..., comparator: _Optional[str] = ..., minimum_count: _Optional[int] = ..., windows_to_open: _Optional[int] = ..., windows_to_close: _Optional[int] = ..., severity: _Optional[str] = ...) -> None: ...
+    condition: str
+    numbers: _containers.ScalarMap[str, float]
+    texts: _containers.ScalarMap[str, str]
+    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[_Union[Alerter.Kind, str]] = ..., statistic: _Optional[str] = ..., comparison: _Optional[str] = ..., threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., reference: _Optional[str] = ..., comparator: _Optional[str] = ..., minimum_count: _Optional[int] = ..., windows_to_open: _Optional[int] = ..., windows_to_close: _Optional[int] = ..., severity: _Optional[str] = ..., condition: _Optional[str] = ..., numbers: _Optional[_Mapping[str, float]] = ..., texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Evaluation(_message.Message):
     __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence")

@@ -1,28 +1,46 @@
-"""References, alerters and evaluations <-> protobuf."""
+"""Alerters, evaluations and plans <-> protobuf."""
 
-import dataclasses
 import hashlib
+import math
 
-import numpy as np
-
-from nilometer.alert.alerter import Alerter, AlerterKind, Severity, ThresholdSide
-from nilometer.alert.evaluation import Evaluation, Verdict
-from nilometer.compare.comparison import Comparator
-from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
-from nilometer.profile.reference import Reference, ReferenceColumn
-from nilometer.sketch.binned import edges_id
+from nilometer.alert.alerter import Alerter, Severity
+from nilometer.alert.conditions import (
+    CONDITIONS,
+    AgainstReference,
+    Fields,
+    Fixed,
+    Range,
+    ThresholdSide,
+)
+from nilometer.alert.evaluation import Evaluation
+from nilometer.alert.judgement import Verdict
+from nilometer.compare.psi import PSI
+from nilometer.profile.reference import Reference
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
-from nilometer.wire.dictionary import dictionary_from_wire, dictionary_to_wire
 from nilometer.wire.parse import parsed
+from nilometer.wire.references import reference_from_wire, reference_to_wire
 
+MAX_PARAMETERS = 16  # in each map of an alerter
+MAX_PARAMETER_CHARACTERS = 256  # of a parameter's name, and of its text
+
+# Kinds with a number of their own; any other is written by its name.
 _KINDS = {
-    AlerterKind.FIXED: pb.Alerter.KIND_FIXED,
-    AlerterKind.RANGE: pb.Alerter.KIND_RANGE,
-    AlerterKind.REFERENCE: pb.Alerter.KIND_REFERENCE,
+    Fixed.kind: pb.Alerter.KIND_FIXED,
+    Range.kind: pb.Alerter.KIND_RANGE,
+    AgainstReference.kind: pb.Alerter.KIND_REFERENCE,
+}
+# Parameters with a field of their own, and what is written where a condition has no such parameter.
+_UNUSED: dict[str, str | float] = {
+    "statistic": "",
+    "comparison": ThresholdSide.ABOVE.value,
+    "threshold": 0.0,
+    "low": -math.inf,
+    "high": math.inf,
+    "reference": "",
+    "comparator": PSI.name,
 }
 _VERDICTS = {
     Verdict.FINE: pb.Evaluation.VERDICT_FINE,
@@ -33,155 +51,67 @@ _FROM_KIND = {number: kind for kind, number in _KINDS.items()}
 _FROM_VERDICT = {number: verdict for verdict, number in _VERDICTS.items()}
 
 
-def reference_to_wire(reference: Reference) -> pb.Reference:
-    """A reference with its digest; an empty one is filled in from the columns."""
-    message = pb.Reference(
-        entity=reference.entity,
-        name=reference.name,
-        rows=reference.rows,
-        created_unix_nano=reference.created_ns,
-        source=reference.source,
-        columns=[
-            pb.Reference.Column(
-                summary=summary,
-                feature=feature_to_wire(column.feature),
-                edges=column.edges,
-                dictionary=None
-                if column.dictionary is None
-                else dictionary_to_wire(column.dictionary),
-                embedding=None
-                if column.embedding is None
-                else pb.Embedding(
-                    dimensions=column.embedding.mean.size,
-                    mean=column.embedding.mean.astype("<f4").tobytes(),
-                    components=column.embedding.components.astype("<f4").tobytes(),
-                ),
-            )
-            for summary, column in sorted(reference.columns.items())
-        ],
-        digest=reference.digest,
-    )
-    if not message.digest:
-        content = b"".join(
-            column.SerializeToString(deterministic=True) for column in message.columns
-        )
-        message.digest = hashlib.blake2b(content, digest_size=8).hexdigest()
-    return message
-
-
-def reference_from_wire(message: pb.Reference) -> Reference:
-    """A reference.
-
-    Raises:
-        ValueError: If a column contradicts itself.
-    """
-    columns = {}
-    for column in message.columns:
-        edges = tuple(column.edges)
-        known = {edges_id(edges): edges}
-        feature = feature_from_wire(column.feature, known.get)
-        dictionary = None
-        if column.HasField("dictionary"):
-            dictionary = dictionary_from_wire(column.dictionary)
-        columns[column.summary] = ReferenceColumn(
-            feature=feature,
-            edges=edges,
-            dictionary=dictionary,
-            embedding=_embedding(column.embedding) if column.HasField("embedding") else None,
-        )
-    return Reference(
-        entity=message.entity,
-        name=message.name,
-        rows=message.rows,
-        created_ns=message.created_unix_nano,
-        source=message.source,
-        columns=columns,
-        digest=message.digest,
-    )
-
-
-def _embedding(message: pb.Embedding) -> Embedding:
-    """What a reference knows of its vectors.
-
-    Raises:
-        ValueError: If the sizes disagree or a part is not finite.
-    """
-    size = message.dimensions
-    if not 0 < size <= MAX_DIMENSIONS:
-        raise ValueError(f"an embedding of {size} dimensions")
-    mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
-    parts = np.frombuffer(message.components, "<f4").astype(np.float64)
-    if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
-        raise ValueError("an embedding's mean and components disagree with its dimensions")
-    if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
-        raise ValueError("an embedding must be finite")
-    return Embedding(mean, parts.reshape(-1, size))
-
-
-def reference_to_bytes(reference: Reference) -> bytes:
-    """Deterministic bytes of a reference."""
-    return reference_to_wire(reference).SerializeToString(deterministic=True)
-
-
-def reference_from_bytes(packed: bytes) -> Reference:
-    """A reference of `reference_to_bytes`."""
-    return reference_from_wire(parsed(pb.Reference, packed))
-
-
-def with_digest(reference: Reference) -> Reference:
-    """The reference with the digest of its columns."""
-    message = reference_to_wire(dataclasses.replace(reference, digest=""))
-    return dataclasses.replace(reference, digest=message.digest)
-
-
 def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
-    """Field by field."""
-    return pb.Alerter(
+    """An alerter: each parameter in the message's field of its name, the rest in the maps."""
+    condition = alerter.condition
+    fields = condition.fields()
+    others = {key: value for key, value in fields.items() if key not in _UNUSED}
+    own = {key: value for key, value in fields.items() if key in _UNUSED}
+    message = pb.Alerter(
         entity=alerter.entity,
         name=alerter.name,
         summary=alerter.summary,
-        kind=_KINDS[alerter.kind],
-        statistic=alerter.statistic,
-        comparison=alerter.side.value,
-        threshold=alerter.threshold,
-        low=alerter.low,
-        high=alerter.high,
-        reference=alerter.reference,
-        comparator=alerter.comparator.value,
+        kind=_KINDS.get(condition.kind, pb.Alerter.KIND_UNSPECIFIED),
         minimum_count=alerter.minimum_count,
         windows_to_open=alerter.windows_to_open,
         windows_to_close=alerter.windows_to_close,
         severity=alerter.severity.value,
+        condition="" if condition.kind in _KINDS else condition.kind,
+        texts={key: value for key, value in others.items() if isinstance(value, str)},
+        numbers={key: value for key, value in others.items() if not isinstance(value, str)},
     )
+    for key, value in (_UNUSED | own).items():
+        setattr(message, key, value)
+    return message
 
 
 def alerter_from_wire(message: pb.Alerter) -> Alerter:
     """An alerter.
 
     Raises:
-        ValueError: If an enumeration has an unknown value.
+        ValueError: If an enumeration has an unknown value, or a parameter is missing or too long.
         ConfigError: If a rule is not allowed.
     """
-    kind = _FROM_KIND.get(message.kind)
-    if kind is None:
-        raise ValueError(f"alerter {message.name!r} has the unknown kind {message.kind}")
+    kind = _FROM_KIND.get(message.kind, message.condition)
+    condition = CONDITIONS.get(kind)
+    if condition is None:
+        unknown = message.condition or message.kind
+        raise ValueError(f"alerter {message.name!r} has the unknown kind {unknown}")
     return Alerter(
         entity=message.entity,
         name=message.name,
         summary=message.summary,
-        kind=kind,
-        statistic=message.statistic,
-        side=ThresholdSide(message.comparison or ThresholdSide.ABOVE.value),
-        threshold=message.threshold,
-        low=message.low,
-        high=message.high,
-        reference=message.reference,
-        comparator=Comparator(message.comparator or Comparator.PSI.value),
+        condition=condition.of_fields(_fields(message)),
         minimum_count=message.minimum_count,
         windows_to_open=message.windows_to_open,
         windows_to_close=message.windows_to_close,
         severity=Severity(message.severity or Severity.WARNING.value),
     )
+
+
+def _fields(message: pb.Alerter) -> Fields:
+    """All parameters of *message*.
+
+    Raises:
+        ValueError: If there are too many, or one is too long.
+    """
+    if len(message.texts) > MAX_PARAMETERS or len(message.numbers) > MAX_PARAMETERS:
+        raise ValueError(f"alerter {message.name!r} has more than {MAX_PARAMETERS} parameters")
+    for text in (*message.texts, *message.texts.values(), *message.numbers):
+        if len(text) > MAX_PARAMETER_CHARACTERS:
+            raise ValueError(f"alerter {message.name!r} has a parameter that is too long")
+    named = {key: getattr(message, key) for key in _UNUSED}
+    return {**message.texts, **message.numbers, **named}
 
 
 def alerter_to_bytes(alerter: Alerter) -> bytes:

@@ -70,7 +70,7 @@ def test_the_newest_verdict_counts_and_the_worst_are_told(
         entities.closed([], [an_evaluation(0.1 * number, 1, summary=summary)])
     entities.closed([], [an_evaluation(5.0, 1, summary="input.y", verdict=Verdict.NOT_JUDGED)])
     (state,) = entities.states()
-    threshold = a_rule().threshold
+    threshold = a_rule().condition.threshold or 0.0
     assert state.judged == 12
     assert state.breaches == sum(0.1 * number > threshold for number in range(12))
     assert [one.summary for one in state.worst[:2]] == ["input.x11", "input.x10"]

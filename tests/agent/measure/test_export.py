@@ -24,7 +24,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
 )
 from support.otlp_receiver import GrpcReceiver, HttpReceiver, attributes, metrics_of
 
-from nilometer.alert import Alerter, AlerterKind, evaluate
+from nilometer.alert import AgainstReference, Alerter, evaluate
 from nilometer.batch.reference import reference_of
 from nilometer.export import otlp_points, otlp_sender
 from nilometer.export.otlp_settings import OtlpSettings
@@ -349,9 +349,7 @@ def test_the_last_window_and_its_verdict_are_gauges(receiver: GrpcReceiver) -> N
         entity="tested",
         name="drift",
         summary="input.*",
-        kind=AlerterKind.REFERENCE,
-        reference="training",
-        threshold=0.2,
+        condition=AgainstReference(reference="training", threshold=0.2),
     )
     evaluation = evaluate(alerter, sample, {"training": reference})
     out.exports.closed(samples, [evaluation])

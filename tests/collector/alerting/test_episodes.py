@@ -2,9 +2,9 @@
 
 import pytest
 
-from nilometer.alert import Alerter, AlerterKind, ThresholdSide, Verdict
+from nilometer.alert import Alerter, Fixed, Range, ThresholdSide, Verdict
 from nilometer.testing import SteppedClock
-from nilometer_collector.alerting.episodes import Change, change, limit, worst
+from nilometer_collector.alerting.episodes import Change, change, worst
 from nilometer_collector.alerting.rules import rule_of
 from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import (
@@ -132,7 +132,7 @@ def test_rules_of_the_file_replace_those_of_the_file_before_and_no_others(
     store.alerts.put(a_rule(name="by-hand"), "api", now_ns)
     store.alerts.replace_all([a_rule(name="one"), a_rule(name="two")], "file", now_ns)
     store.alerts.replace_all([a_rule(name="two", threshold=0.7)], "file", now_ns)
-    rules = [(rule.name, rule.threshold) for rule in store.alerts.rules()]
+    rules = [(rule.name, rule.condition.threshold) for rule in store.alerts.rules()]
     assert rules == [("by-hand", 0.2), ("two", 0.7)]
 
 
@@ -182,19 +182,13 @@ RANGE = Alerter(
     entity=ENTITY,
     name="r",
     summary="*",
-    kind=AlerterKind.RANGE,
-    statistic="mean",
-    low=1.0,
-    high=2.0,
+    condition=Range(statistic="mean", low=1.0, high=2.0),
 )
 BELOW = Alerter(
     entity=ENTITY,
     name="b",
     summary="*",
-    kind=AlerterKind.FIXED,
-    statistic="count",
-    side=ThresholdSide.BELOW,
-    threshold=10,
+    condition=Fixed(statistic="count", side=ThresholdSide.BELOW, threshold=10),
 )
 
 
@@ -209,7 +203,7 @@ def test_the_worst_value_is_the_one_furthest_on_the_wrong_side(
 
 
 def test_the_limit_of_a_range_is_the_bound_that_was_passed() -> None:
-    assert (limit(RANGE, 0.5), limit(RANGE, 3.0)) == (1.0, 2.0)
+    assert (RANGE.condition.limit(0.5), RANGE.condition.limit(3.0)) == (1.0, 2.0)
 
 
 def test_a_breach_while_open_worsens_and_does_not_open_again() -> None:

@@ -18,7 +18,8 @@ from nilometer.batch.register import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
-from nilometer.wire.alerts import plan_from_wire, reference_to_wire
+from nilometer.wire.alerts import plan_from_wire
+from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 from nilometer_collector.contents.bins import common_bins_of

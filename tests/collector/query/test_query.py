@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nilometer.batch.register import put_reference
-from nilometer.compare import Comparator, compare
+from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
 from nilometer_collector.contents.bins import common_bins_of
@@ -135,7 +135,7 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
     exact.numbers.binned = counted.numbers.binned
     assert exact.numbers.binned is not None
     column = reference.columns["input.amount"]
-    for name, comparator in (("psi", Comparator.PSI), ("ks", Comparator.KS)):
+    for name, comparator in (("psi", PSI), ("ks", KS)):
         comparison = compare(comparator, column, exact)
         assert comparison is not None
         assert not comparison.rebinned

@@ -20,7 +20,7 @@ from support.asgi_zoo import echo, exchange, request_of, scope_of
 from support.terminal import Terminal
 
 from nilometer import NilometerMiddleware
-from nilometer.alert import Alerter, AlerterKind
+from nilometer.alert import Alerter, Fixed
 from nilometer.commands.top.cli import _default_socket
 from nilometer.testing import amounts, eventually
 from nilometer.wire.services import StatusReply, StatusRequest, agent_stub
@@ -406,9 +406,7 @@ def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
         entity="fraud-scorer",
         name="many",
         summary="input.amount",
-        kind=AlerterKind.FIXED,
-        statistic="mean",
-        threshold=1.0,
+        condition=Fixed(statistic="mean", threshold=1.0),
         minimum_count=1,
     )
     from support.far_side import FarSide

@@ -1,0 +1,18 @@
+"""All comparators by name; a new one is one file and one entry here."""
+
+from nilometer.compare.comparator import Comparator
+from nilometer.compare.ks import KS
+from nilometer.compare.psi import PSI
+
+COMPARATORS: dict[str, Comparator] = {PSI.name: PSI, KS.name: KS}
+
+
+def comparator_named(name: str) -> Comparator:
+    """The comparator of this name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in COMPARATORS:
+        raise ValueError(f"{name!r} is not a valid Comparator")
+    return COMPARATORS[name]

@@ -1,0 +1,115 @@
+"""References <-> protobuf."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
+from nilometer.profile.reference import Reference, ReferenceColumn
+from nilometer.sketch.binned import edges_id
+from nilometer.v1 import alert_pb2 as pb
+from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
+from nilometer.wire.dictionary import dictionary_from_wire, dictionary_to_wire
+from nilometer.wire.parse import parsed
+
+
+def reference_to_wire(reference: Reference) -> pb.Reference:
+    """A reference with its digest; an empty one is filled in from the columns."""
+    message = pb.Reference(
+        entity=reference.entity,
+        name=reference.name,
+        rows=reference.rows,
+        created_unix_nano=reference.created_ns,
+        source=reference.source,
+        columns=[
+            pb.Reference.Column(
+                summary=summary,
+                feature=feature_to_wire(column.feature),
+                edges=column.edges,
+                dictionary=None
+                if column.dictionary is None
+                else dictionary_to_wire(column.dictionary),
+                embedding=None
+                if column.embedding is None
+                else pb.Embedding(
+                    dimensions=column.embedding.mean.size,
+                    mean=column.embedding.mean.astype("<f4").tobytes(),
+                    components=column.embedding.components.astype("<f4").tobytes(),
+                ),
+            )
+            for summary, column in sorted(reference.columns.items())
+        ],
+        digest=reference.digest,
+    )
+    if not message.digest:
+        content = b"".join(
+            column.SerializeToString(deterministic=True) for column in message.columns
+        )
+        message.digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return message
+
+
+def reference_from_wire(message: pb.Reference) -> Reference:
+    """A reference.
+
+    Raises:
+        ValueError: If a column contradicts itself.
+    """
+    columns = {}
+    for column in message.columns:
+        edges = tuple(column.edges)
+        known = {edges_id(edges): edges}
+        feature = feature_from_wire(column.feature, known.get)
+        dictionary = None
+        if column.HasField("dictionary"):
+            dictionary = dictionary_from_wire(column.dictionary)
+        columns[column.summary] = ReferenceColumn(
+            feature=feature,
+            edges=edges,
+            dictionary=dictionary,
+            embedding=_embedding(column.embedding) if column.HasField("embedding") else None,
+        )
+    return Reference(
+        entity=message.entity,
+        name=message.name,
+        rows=message.rows,
+        created_ns=message.created_unix_nano,
+        source=message.source,
+        columns=columns,
+        digest=message.digest,
+    )
+
+
+def _embedding(message: pb.Embedding) -> Embedding:
+    """What a reference knows of its vectors.
+
+    Raises:
+        ValueError: If the sizes disagree or a part is not finite.
+    """
+    size = message.dimensions
+    if not 0 < size <= MAX_DIMENSIONS:
+        raise ValueError(f"an embedding of {size} dimensions")
+    mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
+    parts = np.frombuffer(message.components, "<f4").astype(np.float64)
+    if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
+        raise ValueError("an embedding's mean and components disagree with its dimensions")
+    if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
+        raise ValueError("an embedding must be finite")
+    return Embedding(mean, parts.reshape(-1, size))
+
+
+def reference_to_bytes(reference: Reference) -> bytes:
+    """Deterministic bytes of a reference."""
+    return reference_to_wire(reference).SerializeToString(deterministic=True)
+
+
+def reference_from_bytes(packed: bytes) -> Reference:
+    """A reference of `reference_to_bytes`."""
+    return reference_from_wire(parsed(pb.Reference, packed))
+
+
+def with_digest(reference: Reference) -> Reference:
+    """The reference with the digest of its columns."""
+    message = reference_to_wire(dataclasses.replace(reference, digest=""))
+    return dataclasses.replace(reference, digest=message.digest)
