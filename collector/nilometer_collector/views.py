@@ -62,7 +62,7 @@ class CategoryView(View, frozen=True, kw_only=True):
 class HistogramView(View, frozen=True, kw_only=True):
     """Counts between edges, in the unit of the feature: ``len(edges) == len(counts) + 1``."""
 
-    edges: list[float]
+    edges: list[float | None]  # an infinite edge is null
     counts: list[float]
 
 
