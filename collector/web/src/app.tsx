@@ -1,18 +1,17 @@
 /** The frame around the pages: where one is, and the way back. */
 
 import { useEffect, useRef } from "preact/hooks";
-import { EntityPage } from "./pages/entity";
-import { Home } from "./pages/home";
-import { SummaryPage } from "./pages/summary";
-import { entityLink, usePlace } from "./router";
+import { entityLink, matchOf, useFragment } from "./router";
+import { ROUTES } from "./routes";
 
 export function App() {
-  const place = usePlace();
+  const match = matchOf(ROUTES, useFragment());
   const main = useRef<HTMLElement>(null);
-  const { entity, summary } = place;
+  const [entity, summary] = match?.parameters ?? [];
+  const title = match?.route.title(match.parameters) ?? "nilometer";
   const first = useRef(true);
   useEffect(() => {
-    document.title = [summary, entity, "nilometer"].filter(Boolean).join(" · ");
+    document.title = title;
     if (!first.current) {
       scrollTo(0, 0);
       main.current?.focus({ preventScroll: true });
@@ -59,18 +58,7 @@ export function App() {
         </svg>
       </header>
       <main ref={main} tabIndex={-1}>
-        {entity && summary ? (
-          <SummaryPage
-            key={`${entity}\n${summary}`}
-            entity={entity}
-            summary={summary}
-            options={place.options}
-          />
-        ) : entity ? (
-          <EntityPage key={entity} name={entity} />
-        ) : (
-          <Home />
-        )}
+        {match?.route.page(match)}
       </main>
     </>
   );

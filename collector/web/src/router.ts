@@ -2,21 +2,36 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export interface Place {
-  entity: string | null;
-  summary: string | null;
+export interface Pattern {
+  path: string; // "entity/:entity"; a part with a colon takes any text
+}
+
+export interface Match<R extends Pattern> {
+  route: R;
+  parameters: readonly string[]; // texts of the parts with a colon, in order
   options: URLSearchParams;
 }
 
-export function placeOf(fragment: string): Place {
+/** The first route that begins the fragment's path; an empty path begins all of them. */
+export function matchOf<R extends Pattern>(routes: readonly R[], fragment: string): Match<R> | null {
   const [path = "", query = ""] = fragment.replace(/^#\/?/, "").split("?");
-  const [kind, entity, deeper, summary] = path.split("/").map(decodeSafely);
-  const known = kind === "entity" && entity;
-  return {
-    entity: known ? entity : null,
-    summary: known && deeper === "summary" && summary ? summary : null,
-    options: new URLSearchParams(query),
-  };
+  const parts = path.split("/").map(decodeSafely);
+  for (const route of routes) {
+    const parameters = parametersOf(route.path, parts);
+    if (parameters) return { route, parameters, options: new URLSearchParams(query) };
+  }
+  return null;
+}
+
+function parametersOf(pattern: string, parts: readonly string[]): string[] | null {
+  const parameters: string[] = [];
+  for (const [i, wanted] of (pattern ? pattern.split("/") : []).entries()) {
+    const part = parts[i];
+    if (!part) return null;
+    if (wanted.startsWith(":")) parameters.push(part);
+    else if (wanted !== part) return null;
+  }
+  return parameters;
 }
 
 function decodeSafely(part: string): string {
@@ -39,14 +54,15 @@ export function summaryLink(
   return query ? `${path}?${query}` : path;
 }
 
-export function usePlace(): Place {
-  const [place, setPlace] = useState(() => placeOf(location.hash));
+/** The fragment of the page's address, followed as it changes. */
+export function useFragment(): string {
+  const [fragment, setFragment] = useState(location.hash);
   useEffect(() => {
-    const moved = (): void => setPlace(placeOf(location.hash));
+    const moved = (): void => setFragment(location.hash);
     addEventListener("hashchange", moved);
     return () => removeEventListener("hashchange", moved);
   }, []);
-  return place;
+  return fragment;
 }
 
 /** Change options of the place that is shown, without a new entry in the browser's history. */

@@ -261,5 +261,9 @@ function rule(alerter: api.Alerter): string {
       return `${format.named(statistic)} ${alerter.comparison} ${show(alerter.threshold)}`;
     case "RANGE":
       return `${format.named(statistic)} outside ${show(alerter.low)} to ${show(alerter.high)}`;
+    default: {
+      const parameters = Object.entries(alerter.parameters ?? {});
+      return [kind, ...parameters.map(([key, value]) => `${key} = ${value}`)].join(", ");
+    }
   }
 }

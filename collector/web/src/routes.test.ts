@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { entityLink, matchOf, summaryLink } from "./router";
+import { ROUTES } from "./routes";
+
+const shown = (fragment: string) => {
+  const match = matchOf(ROUTES, fragment)!;
+  return [match.route.path, match.parameters, match.route.title(match.parameters)];
+};
+
+test("a link leads to the page that it names", () => {
+  expect(shown(entityLink("a/b"))).toEqual(["entity/:entity", ["a/b"], "a/b · nilometer"]);
+  expect(shown(summaryLink("fraud", "input.x y"))).toEqual([
+    "entity/:entity/summary/:summary",
+    ["fraud", "input.x y"],
+    "input.x y · fraud · nilometer",
+  ]);
+});
+
+test.each(["", "#/", "#/entity", "#/entity/", "#/unknown/page"])("%j shows the home page", (fragment) => {
+  expect(shown(fragment)).toEqual(["", [], "nilometer"]);
+});
+
+test.each(["#/entity/a/summary", "#/entity/a/summary/", "#/entity/a/else/b"])(
+  "%j shows the entity",
+  (fragment) => {
+    expect(shown(fragment)).toEqual(["entity/:entity", ["a"], "a · nilometer"]);
+  },
+);
+
+test("options follow the path, and a stray per cent sign is kept", () => {
+  const match = matchOf(ROUTES, "#/entity/5%?range=1h&label=a:b&label=c:d")!;
+  expect(match.parameters).toEqual(["5%"]);
+  expect(match.options.getAll("label")).toEqual(["a:b", "c:d"]);
+});
