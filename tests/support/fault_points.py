@@ -84,7 +84,7 @@ PASSING = "nilometer_agent.proxy.passing"
 HTTP2 = "nilometer_agent.proxy.http2"
 FRAMES = "nilometer_agent.proxy.frames"
 MESSAGES = "nilometer_agent.proxy.messages"
-GRPC = "nilometer.capture.grpc.server"
+GRPC = "nilometer.capture.grpc.call"
 # Of the agent's proxies; what breaks here must not break a byte.
 IN_THE_HTTP_PROXY = {
     "request followed": (HTTP1, "Http1.sent"),

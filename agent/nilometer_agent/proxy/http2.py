@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import grpc
 
-from nilometer.capture.grpc.server import PROBES, Call
+from nilometer.capture.grpc.call import PROBES, Call
 from nilometer.handoff.worker import Worker
 from nilometer_agent.proxy.frames import Frames, Told, allow_table
 from nilometer_agent.proxy.heads import Refused, Unreadable

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from nilometer.capture.grpc.server import Messages
+from nilometer.capture.grpc.messages import Messages
 
 PREFIX: Final = 5  # of a message: whether it is compressed, and its length
 

@@ -101,7 +101,7 @@ def _gunicorn_asgi(module: ModuleType) -> None:
 
 
 def _grpc(module: ModuleType) -> None:
-    from nilometer.capture.grpc.server import wrap_servers
+    from nilometer.capture.grpc.wrap import wrap_servers
 
     wrap_servers(module)
 

@@ -164,7 +164,7 @@ def _http(manifest: Path, message: Mapping[str, Any]) -> Message:
 
 
 def _of_grpc(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
-    from nilometer.capture.grpc.server import STATUSES
+    from nilometer.capture.grpc.status import STATUSES
 
     codes = {code.name: status for code, status in STATUSES.items()}
     return Exchange(
@@ -179,7 +179,7 @@ def _of_grpc(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
 
 
 def _messages(manifest: Path, side: Mapping[str, Any], metadata: str) -> Message:
-    from nilometer.capture.grpc.server import FRAMED, ONE
+    from nilometer.capture.grpc.messages import FRAMED, ONE
 
     headers = {name.lower(): str(value) for name, value in side.get(metadata, ())}
     bodies = [_file(manifest, message["file"]) for message in side.get("messages", ())]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.proxied import HOST, Proxied, both, client, proxied, raw_server, read_all, read_until
 
-from nilometer.capture.grpc.server import FRAMED, ONE, Messages
+from nilometer.capture.grpc.messages import FRAMED, ONE, Messages
 from nilometer.decode.columns import Side
 from nilometer.decode.oip_grpc import decode
 from nilometer.profiling.observation import Observation

@@ -1,5 +1,5 @@
 """Interceptors for gRPC servers."""
 
-from nilometer.capture.grpc.server import AioCaptureInterceptor, CaptureInterceptor
+from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
 
 __all__ = ["AioCaptureInterceptor", "CaptureInterceptor"]

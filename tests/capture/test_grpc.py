@@ -13,11 +13,8 @@ import grpc.aio
 import pytest
 
 import nilometer
-from nilometer.capture.grpc.server import (
-    AioCaptureInterceptor,
-    CaptureInterceptor,
-    wrap_servers,
-)
+from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
+from nilometer.capture.grpc.wrap import wrap_servers
 from nilometer.handoff.worker import Worker
 from nilometer.profiling.observation import Observation
 from nilometer.testing import MemoryOutlet, eventually
@@ -298,7 +295,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
 ) -> None:
     outlet = MemoryOutlet()
     monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
-    monkeypatch.setattr("nilometer.capture.grpc.server._interceptors", {})
+    monkeypatch.setattr("nilometer.capture.grpc.wrap._interceptors", {})
     monkeypatch.setenv("NILOMETER_ENTITY", "wrapped")
     monkeypatch.setattr(grpc, "server", grpc.server)
     monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)
@@ -309,7 +306,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
             answer = unary_of(channel)(b"abc", timeout=10)
         assert answer == b"ABC"
         stop()
-    from nilometer.capture.grpc.server import _interceptors
+    from nilometer.capture.grpc.wrap import _interceptors
 
     for interceptor in _interceptors.values():
         interceptor.capture.stop()
@@ -317,7 +314,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
 
 
 def test_a_wrong_setting_leaves_a_wrapped_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer.capture.grpc.server._interceptors", {})
+    monkeypatch.setattr("nilometer.capture.grpc.wrap._interceptors", {})
     monkeypatch.setenv("NILOMETER_ENTITY", "no spaces")
     monkeypatch.setattr(grpc, "server", grpc.server)
     monkeypatch.setattr(grpc.aio, "server", grpc.aio.server)

@@ -1,0 +1,88 @@
+"""Behaviours of `grpc.aio.server`, noting when a call begins, how it ends and what it raises."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from nilometer.capture.grpc.call import Call
+from nilometer.capture.grpc.sync import code_of, noted_iterator
+from nilometer.capture.values import current
+
+
+def aio_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """*behaviour* with one answer, observed."""
+    if not asyncio.iscoroutinefunction(behaviour):
+        return _sync_in_aio(behaviour, call)
+
+    @wraps(behaviour)
+    async def observed(request: Any, context: Any) -> Any:
+        _begin_aio(call, context)
+        try:
+            return await behaviour(request, context)
+        except BaseException as error:
+            call.raised = error
+            raise
+
+    return observed
+
+
+def aio_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """*behaviour* with several answers, observed."""
+    if inspect.isasyncgenfunction(behaviour):
+
+        @wraps(behaviour)
+        async def generated(request: Any, context: Any) -> AsyncIterator[Any]:
+            _begin_aio(call, context)
+            try:
+                async for answer in behaviour(request, context):
+                    yield answer
+                call.answered = True
+            except BaseException as error:
+                call.raised = error
+                raise
+
+        return generated
+    if not asyncio.iscoroutinefunction(behaviour):
+        return _sync_in_aio(behaviour, call)
+
+    @wraps(behaviour)
+    async def written(request: Any, context: Any) -> None:
+        _begin_aio(call, context)
+        try:
+            await behaviour(request, context)
+            call.answered = True
+        except BaseException as error:
+            call.raised = error
+            raise
+
+    return written
+
+
+def _sync_in_aio(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """A plain function served by `grpc.aio` in its migration pool."""
+
+    @wraps(behaviour)
+    def observed(request: Any, context: Any) -> Any:
+        _begin_aio(call, context)
+        try:
+            answers = behaviour(request, context)
+        except BaseException as error:
+            call.raised = error
+            raise
+        return noted_iterator(answers, call) if isinstance(answers, Iterator) else answers
+
+    return observed
+
+
+def _begin_aio(call: Call, context: Any) -> None:
+    try:
+        current.set(call)
+        add = getattr(context, "add_done_callback", None)
+        if add is not None:
+            add(lambda _: call.end(code_of(context)))
+        else:  # the context of the migration pool
+            context.add_callback(lambda: call.end(code_of(context)))
+    except Exception as error:  # monitoring must never fail a prediction
+        call.worker.note(error)

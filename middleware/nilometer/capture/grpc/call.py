@@ -1,0 +1,202 @@
+"""One gRPC call while it is under way, and what decides whether a call is observed."""
+
+from collections.abc import Callable, Iterable
+from random import random
+from time import perf_counter, time_ns
+from typing import Any
+
+import grpc
+
+from nilometer.capture.exchange import Stream
+from nilometer.capture.grpc.messages import Messages
+from nilometer.capture.grpc.status import Code, ended
+from nilometer.handoff.guard import Guard
+from nilometer.handoff.noted import Noted
+from nilometer.handoff.pack import Rest
+from nilometer.handoff.settings import PREFIX, CaptureSettings
+from nilometer.handoff.worker import Worker
+from nilometer.settings.settings import load
+from nilometer.values.reasons import Outcome, StreamEnd
+
+PROBES = (  # how the paths of methods begin that are no requests of a model
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.",
+    "/inference.GRPCInferenceService/ServerLive",
+    "/inference.GRPCInferenceService/ServerReady",
+)
+
+
+class Call:
+    """One call while it is under way. Each note stands behind a guard."""
+
+    def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
+        self.capture = capture
+        self.worker = capture.worker
+        self.noted: Noted | None = None
+        self.path: str = details.method
+        self.metadata = details.invocation_metadata
+        self.share = capture.worker.share
+        cap = capture.cap
+        if self.share < 1.0 and random() >= self.share:  # noqa: S311  no secret
+            cap, self.share = 0, -self.share
+        self.request, self.response = Messages(cap), Messages(cap)
+        self.timed = 0.0  # seconds that its beginning was with us, where it is timed
+        self.first = self.latest = 0.0
+        self.stream: Stream | None = None
+        self.raised: BaseException | None = None
+        self.answered = False  # whether the last message is out
+        self._finished = False
+        self.worker.in_flight += 1
+        self.in_flight = self.worker.in_flight
+        self.arrival_ns, self.started = time_ns(), perf_counter()
+
+    def deserializer(self, original: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+        """*original*, noting the bytes it is given."""
+
+        def deserialize(data: bytes) -> Any:
+            try:
+                self.note_request(data)
+            except Exception as error:  # monitoring must never fail a prediction
+                self.worker.note(error)
+            if original is None:
+                return data
+            try:
+                return original(data)
+            except Exception as error:  # the call ends here: its behaviour is never called
+                self.end(None, error)
+                raise
+
+        return deserialize
+
+    def serializer(
+        self, original: Callable[[Any], bytes] | None, *, unary: bool
+    ) -> Callable[[Any], bytes]:
+        """*original*, noting the bytes it gives."""
+
+        def serialize(message: Any) -> bytes:
+            try:
+                data: bytes = message if original is None else original(message)
+            except Exception as error:
+                self.end(None, error)
+                raise
+            try:
+                self.note_answer(data)
+                self.answered = unary
+            except Exception as error:  # monitoring must never fail a prediction
+                self.worker.note(error)
+            return data
+
+        return serialize
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call came."""
+        return perf_counter() - self.started
+
+    def note_request(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
+        """One message more of the request."""
+        self.request.add(data, compressed=compressed)
+
+    def note_answer(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
+        """One message more of the answer."""
+        now = perf_counter()
+        if self.response.count:
+            if self.stream is None:
+                self.stream = Stream()
+            self.stream.note(now - self.latest)
+        else:
+            self.first = now
+        self.latest = now
+        self.response.add(data, compressed=compressed)
+
+    def end(self, code: Code, error: BaseException | None = None) -> None:
+        """Offer the observation; once, whoever comes first."""
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            self.worker.in_flight -= 1
+            now = perf_counter()
+            status, outcome = ended(code, error or self.raised, left=not self.answered)
+            latency = (self.latest if self.answered and self.latest else now) - self.started
+            streamed = None
+            if self.stream is not None:
+                streamed = self.stream.ended(self._stream_end(outcome, now))
+            request, response = self.request, self.response
+            first_byte = self.first - self.started if self.first else 0.0
+            packed = self.worker.packer.pack(
+                self.arrival_ns,
+                latency,
+                status,
+                outcome,
+                "POST",
+                self.path,
+                _headers(self.metadata, request.content_type),
+                ((b"content-type", response.content_type),),
+                request.body,
+                response.body,
+                self.in_flight,
+                Rest(
+                    request.size, response.size, first_byte, streamed, self.noted, None, self.share
+                ),
+            )
+            self.worker.sink.offer(packed)
+            if self.timed:
+                self.worker.meter.note(self.timed + perf_counter() - now)
+        except Exception as fault:  # monitoring must never fail a prediction
+            self.worker.note(fault, lost=1)
+
+    def _stream_end(self, outcome: str, now: float) -> StreamEnd:
+        if outcome == Outcome.OK.value:
+            return StreamEnd.COMPLETED
+        if now - self.latest >= self.capture.stall_seconds:
+            return StreamEnd.STALLED
+        return StreamEnd.CLIENT_LEFT if outcome == Outcome.CLIENT_LEFT.value else StreamEnd.ERROR
+
+
+class Capture:
+    """What both interceptors share: one worker of this process."""
+
+    def __init__(self, **options: Any) -> None:
+        settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
+        self.worker = Worker(settings, Guard())
+        self.cap = settings.body_cap
+        self.stall_seconds = settings.stall_seconds
+        self._excluded = frozenset(settings.exclude)
+
+    def call(self, details: grpc.HandlerCallDetails) -> Call | None:
+        """A call to be observed, or None."""
+        try:
+            worker = self.worker
+            method = details.method
+            if (
+                method in self._excluded
+                or method.startswith(PROBES)
+                or not (worker.live or worker.revive())
+            ):
+                return None
+            if not worker.due:
+                return Call(self, details)
+            worker.due = False
+            began = perf_counter()
+            call = Call(self, details)
+            call.timed = perf_counter() - began
+            return call
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error, lost=1)
+            return None
+
+    def stop(self) -> None:
+        """Hand on what is held. Called at the end of the process, too."""
+        self.worker.stop()
+
+
+def _headers(
+    metadata: Iterable[tuple[str, str | bytes]] | None, content_type: bytes
+) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (key.encode("latin-1"), value.encode("latin-1") if isinstance(value, str) else value)
+        for key, value in metadata or ()
+    ]
+    headers.append((b"content-type", content_type))
+    return headers

@@ -1,0 +1,86 @@
+"""Interceptors for gRPC servers in Python.
+
+Messages pass unchanged, and each call gives one observation. The handler's own deserializer,
+behaviour and serializer are each called once, as without the interceptor; between them the bytes
+are noted. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` for
+`grpc.aio.server`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from nilometer.capture.grpc.aio import aio_stream, aio_unary
+from nilometer.capture.grpc.call import Call, Capture
+from nilometer.capture.grpc.sync import sync_stream, sync_unary
+
+
+class CaptureInterceptor(grpc.ServerInterceptor):
+    """Observes a `grpc.server`: ``grpc.server(pool, interceptors=[CaptureInterceptor(entity=...)])``.
+
+    Args:
+        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.capture = Capture(**options)
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Any],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The handler, observed."""
+        handler = continuation(handler_call_details)
+        call = self.capture.call(handler_call_details) if handler is not None else None
+        if call is None:
+            return handler
+        return _observed(handler, call, sync_unary, sync_stream)
+
+
+class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
+    """Observes a `grpc.aio.server`; see `CaptureInterceptor`."""
+
+    def __init__(self, **options: Any) -> None:
+        self.capture = Capture(**options)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """The handler, observed."""
+        handler = await continuation(handler_call_details)
+        call = self.capture.call(handler_call_details) if handler is not None else None
+        if call is None:
+            return handler
+        return _observed(handler, call, aio_unary, aio_stream)
+
+
+def _observed(handler: Any, call: Call, unary: Any, stream: Any) -> Any:
+    """A handler of the same kind whose parts note what passes."""
+    kind = (handler.request_streaming, handler.response_streaming)
+    behaviour = {
+        (False, False): handler.unary_unary,
+        (False, True): handler.unary_stream,
+        (True, False): handler.stream_unary,
+        (True, True): handler.stream_stream,
+    }[kind]
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[kind]
+    return make(
+        (stream if handler.response_streaming else unary)(behaviour, call),
+        request_deserializer=call.deserializer(handler.request_deserializer),
+        response_serializer=call.serializer(
+            handler.response_serializer, unary=not handler.response_streaming
+        ),
+    )

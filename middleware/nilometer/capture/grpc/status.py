@@ -1,0 +1,50 @@
+"""How a gRPC call ended: HTTP status and outcome."""
+
+import asyncio
+from typing import TypeAlias
+
+import grpc
+
+from nilometer.values.reasons import Outcome
+
+Code: TypeAlias = grpc.StatusCode | int | None  # `grpc.aio` gives numbers
+
+# The HTTP status that stands for each code, as in google.rpc.Code; 499 for a client that left.
+STATUSES = {
+    grpc.StatusCode.OK: 200,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, str]:
+    """HTTP status and outcome of a call.
+
+    Args:
+        code: Its status code; None or 0 where none was set.
+        error: What its behaviour raised; None also after `abort`, which has set a code.
+        left: Whether a cancelled call's client had not had the whole answer.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return 499, Outcome.CLIENT_LEFT.value
+    if isinstance(code, int):
+        code = next((one for one in grpc.StatusCode if one.value[0] == code), None)
+    if error is not None and code in {None, grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN}:
+        return 500, Outcome.EXCEPTION.value
+    status = STATUSES.get(code, 500) if code is not None else 200
+    if status == 499 and left:
+        return status, Outcome.CLIENT_LEFT.value
+    if status < 400:
+        return (499, Outcome.CLIENT_LEFT.value) if left else (status, Outcome.OK.value)
+    return status, (Outcome.CLIENT_ERROR if status < 500 else Outcome.SERVER_ERROR).value

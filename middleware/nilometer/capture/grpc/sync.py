@@ -1,0 +1,76 @@
+"""Behaviours of `grpc.server`, noting when a call begins, how it ends and what it raises."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import grpc
+
+from nilometer.capture.grpc.call import Call
+from nilometer.capture.grpc.status import Code
+from nilometer.capture.values import current
+
+
+def sync_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """*behaviour* with one answer, observed."""
+
+    @wraps(behaviour)
+    def observed(request: Any, context: grpc.ServicerContext) -> Any:
+        _begin_sync(call, context)
+        try:
+            return behaviour(request, context)
+        except BaseException as error:
+            call.raised = error
+            raise
+
+    return observed
+
+
+def sync_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """*behaviour* with several answers, observed."""
+
+    @wraps(behaviour)
+    def observed(request: Any, context: grpc.ServicerContext) -> Any:
+        _begin_sync(call, context)
+        try:
+            answers = behaviour(request, context)
+        except BaseException as error:
+            call.raised = error
+            raise
+        return noted_iterator(answers, call) if isinstance(answers, Iterator) else answers
+
+    return observed
+
+
+def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
+    try:
+        current.set(call)
+        if not context.add_callback(lambda: call.end(code_of(context))):
+            call.end(None, asyncio.CancelledError())
+    except Exception as error:  # monitoring must never fail a prediction
+        call.worker.note(error)
+
+
+def noted_iterator(answers: Iterator[Any], call: Call) -> Iterator[Any]:
+    """*answers*, noting how they end; gRPC takes them from threads of its own, one after another."""
+    while True:
+        try:
+            current.set(call)
+            answer = next(answers)
+        except StopIteration:
+            call.answered = True
+            return
+        except BaseException as error:
+            call.raised = error
+            raise
+        yield answer
+
+
+def code_of(context: Any) -> Code:
+    """The status code that was set; None where there is none, or none can be asked for."""
+    try:
+        code: Code = context.code()
+    except Exception:  # experimental there, and missing in older versions
+        return None
+    return code

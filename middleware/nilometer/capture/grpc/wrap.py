@@ -1,0 +1,53 @@
+"""Puts an interceptor into every gRPC server that a process makes."""
+
+import inspect
+import logging
+from collections.abc import Callable
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
+
+log = logging.getLogger("nilometer.capture")
+
+
+def wrap_servers(module: ModuleType) -> None:
+    """Put an interceptor into every server that `grpc.server` and `grpc.aio.server` make from now on.
+
+    Args:
+        module: `grpc`.
+    """
+    import grpc.aio
+
+    module.server = _with_interceptor(module.server, CaptureInterceptor)  # type: ignore[attr-defined]
+    grpc.aio.server = _with_interceptor(grpc.aio.server, AioCaptureInterceptor)
+
+
+def _with_interceptor(make: Callable[..., Any], kind: type[Any]) -> Callable[..., Any]:
+    signature = inspect.signature(make)
+
+    @wraps(make)
+    def made(*arguments: Any, **named: Any) -> Any:
+        try:
+            bound = signature.bind(*arguments, **named)
+            own = list(bound.arguments.get("interceptors") or ())
+            if not any(isinstance(one, kind) for one in own):
+                # Outermost, so that what other interceptors refuse is seen, too.
+                bound.arguments["interceptors"] = [_shared(kind), *own]
+            arguments, named = bound.args, bound.kwargs
+        except Exception as error:  # the server must start as without us
+            log.error("not observed", extra={"reason": str(error)})  # noqa: TRY400
+        return make(*arguments, **named)
+
+    return made
+
+
+_interceptors: dict[type[Any], Any] = {}
+
+
+def _shared(kind: type[Any]) -> Any:
+    """One interceptor, and so one worker, however many servers a process makes."""
+    if kind not in _interceptors:
+        _interceptors[kind] = kind()
+    return _interceptors[kind]
