@@ -17,6 +17,12 @@ from nilometer.values.window import Window
 SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
 
 
+def default_spec(summary: str) -> FeatureSpec:
+    """Nothing is known of any feature."""
+    del summary
+    return FeatureSpec()
+
+
 @dataclass(slots=True)
 class Profile:
     """Everything that was measured in one window. One owner observes.

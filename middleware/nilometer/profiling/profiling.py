@@ -8,14 +8,11 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
 
-from nilometer.decode import Side, decode_exchange
+from nilometer.decode import Side
 from nilometer.decode.columns import Column
 from nilometer.decode.exchange import TENSORS, plain_json
 from nilometer.decode.learned import Shapes
@@ -23,158 +20,50 @@ from nilometer.profile import (
     Coverage,
     FeatureSpec,
     Profile,
-    ScoreProfile,
-    ServiceProfile,
     SpecOf,
-    Streams,
 )
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
+from nilometer.profile.profile import default_spec
+from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.gathered import Gathered, side_of
+from nilometer.profiling.layout import (
+    ARRIVAL,
+    IN_FLIGHT,
+    LATENCY,
+    REQUEST,
+    REQUEST_SIZE,
+    RESPONSE,
+    RESPONSE_SIZE,
+    SAME,
+    alike_columns,
+    by_share,
+    is_share,
+    storable,
+    usable_share,
+)
 from nilometer.profiling.observation import (
-    LEAST_SHARE,
-    MOST_BYTES,
-    MOST_COUNT,
-    MOST_NS,
-    MOST_SECONDS,
     Observation,
     raw_arrays,
     readable,
     unpack,
 )
+from nilometer.profiling.scores import observe_scores
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
+from nilometer.profiling.sides import BODYLESS, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import SCORES_SUFFIX, Role, summary_name
-from nilometer.values.errors import Undecodable
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
+from nilometer.values.reasons import DropReason, Outcome, StreamEnd
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
 MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
-_BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
-def default_spec(summary: str) -> FeatureSpec:
-    """Nothing is known of any feature."""
-    del summary
-    return FeatureSpec()
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What waits of one window and label set."""
-
-    inputs: Side = field(default_factory=Side)
-    outputs: Side = field(default_factory=Side)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    undecodable: Counter[str] = field(default_factory=Counter)
-    profiled: int = 0
-    sampled_out: int = 0
-    latencies: list[float] = field(default_factory=list)
-    request_sizes: list[int] = field(default_factory=list)
-    response_sizes: list[int] = field(default_factory=list)
-    in_flight_max: int = 0
-    stream_ends: Counter[str] = field(default_factory=Counter)
-    first_bytes: list[float] = field(default_factory=list)
-    chunk_gaps: list[bytes] = field(default_factory=list)
-    chunks: int = 0
-    handed_over: dict[str, list[Cell]] = field(default_factory=dict)
-
-    def hand_over(self, values: bytes) -> None:
-        """Add what the model's own code gave: a value or a list of them by name."""
-        try:
-            found = msgspec.msgpack.decode(values)
-        except msgspec.DecodeError:
-            return
-        for name, value in found.items() if isinstance(found, dict) else ():
-            if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
-                for key, cell in value.items():
-                    self._add(f"{name}.{key}", cell)
-            else:
-                self._add(str(name), value)
-
-    def _add(self, name: str, value: Any) -> None:
-        cells = value if isinstance(value, list) else [value]
-        self.handed_over.setdefault(name, []).extend(cells)
-
-    def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
-        """Add the request itself, whatever its bodies hold.
-
-        A stream that told of its own error has failed, however well it was closed.
-        """
-        self.outcomes[observation.outcome] += 1
-        if observation.status:
-            self.statuses[str(observation.status)] += 1
-        if observation.outcome == Outcome.UNKNOWN.value:
-            return  # half of an exchange: it has no latency
-        self.latencies.append(observation.latency)
-        self.request_sizes.append(observation.request_size)
-        self.response_sizes.append(observation.response_size)
-        self.in_flight_max = max(self.in_flight_max, observation.in_flight)
-        if observation.stream_end:
-            known = observation.stream_end in _STREAM_ENDS
-            failed = not known or told_end is StreamEnd.ERROR
-            end = StreamEnd.ERROR.value if failed else observation.stream_end
-            self.stream_ends[end] += 1
-            self.first_bytes.append(observation.first_byte)
-            self.chunk_gaps.append(observation.chunk_gaps)
-            self.chunks += observation.chunks
-
-    def service(self) -> ServiceProfile:
-        """The profile of the requests."""
-        return ServiceProfile.of(
-            outcomes=self.outcomes,
-            statuses=self.statuses,
-            latencies=self.latencies,
-            request_sizes=self.request_sizes,
-            response_sizes=self.response_sizes,
-            in_flight_max=self.in_flight_max,
-            streams=self._streams() if self.stream_ends else None,
-        )
-
-    def _streams(self) -> Streams:
-        whole = [gaps[: len(gaps) // 4 * 4] for gaps in self.chunk_gaps]
-        gaps = np.frombuffer(b"".join(whole), dtype="<f4").astype(np.float64)
-        return Streams.of(
-            ends=self.stream_ends,
-            first_bytes=self.first_bytes,
-            gaps=gaps[np.isfinite(gaps) & (gaps >= 0)],
-            chunks=self.chunks,
-        )
-
-
-_PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
-_STREAM_ENDS = frozenset(end.value for end in StreamEnd)
-_PLACE = {name: at for at, name in enumerate(Observation.__struct_fields__)}
-# What observations must have in common to be read at once.
-_SAME = tuple(
-    _PLACE[name]
-    for name in (
-        "outcome", "status", "method", "event_time", "stream_end", "values",
-        "share", "left_out", "values_only", "request_type", "request_encoding", "response_type", "response_encoding",
-    )
-)  # fmt: skip
-_ARRIVAL, _LATENCY, _LABELS, _IN_FLIGHT = (
-    _PLACE[name] for name in ("arrival_ns", "latency", "labels", "in_flight")
-)
-_REQUEST, _RESPONSE = _PLACE["request_body"], _PLACE["response_body"]
-_REQUEST_SIZE, _RESPONSE_SIZE = _PLACE["request_size"], _PLACE["response_size"]
-# What must be a number of this type and at most so large, as `Observation` asks for.
-_NUMBERS = (
-    (_ARRIVAL, int, MOST_NS),
-    (_LATENCY, float, MOST_SECONDS),
-    (_REQUEST_SIZE, int, MOST_BYTES),
-    (_RESPONSE_SIZE, int, MOST_BYTES),
-    (_IN_FLIGHT, int, MOST_COUNT),
-)
-_SHARE, _LEFT_OUT = _PLACE["share"], _PLACE["left_out"]
-_OLDEST_FIELDS = _PLACE["event_time"]  # what the first workers sent
-_DEFAULTS = [None] * (len(_PLACE) - len(Observation.__struct_defaults__))
-_DEFAULTS += Observation.__struct_defaults__
 _OK_STATUS = range(100, 400)
 
 
@@ -228,7 +117,7 @@ class Profiling:
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self._deltas: dict[_Key, Profile] = {}
-        self._gathered: dict[_Key, _Gathered] = {}
+        self._gathered: dict[_Key, Gathered] = {}
         self._waiting = 0  # observations in `_gathered`
         self._derivation = Derivation(reductions)
         self._guests = guests
@@ -248,7 +137,7 @@ class Profiling:
                 nothing was observed then.
         """
         arrays = raw_arrays(packed)
-        parts = _by_share(arrays)
+        parts = by_share(arrays)
         if len(parts) == 1 and self._observe_alike(arrays):
             return len(arrays)
         try:
@@ -271,7 +160,7 @@ class Profiling:
 
     def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
         """Decode observations of this process, each in the order of `Observation`."""
-        for part in _by_share(arrays):
+        for part in by_share(arrays):
             if not self._observe_alike(part):
                 self.observe([Observation(*array) for array in part])
 
@@ -322,47 +211,31 @@ class Profiling:
             return False
         if self.event_time_field or self.segments.rules or self.sample < 1.0:
             return False
-        # Columns, in one pass in C instead of an attribute a cell.
-        try:
-            columns = [*zip(*arrays, strict=True)]
-        except ValueError:  # of workers of two versions
-            return False
-        if not _OLDEST_FIELDS <= len(columns) <= len(_DEFAULTS):
-            return False
-        columns += [(default,) for default in _DEFAULTS[len(columns) :]]
-        try:
-            if any(len(set(columns[at])) > 1 for at in _SAME):
-                return False
-        except TypeError:  # a list or a map: no such field
-            return False
-        if any(columns[_LABELS]) or any(
-            set(map(type, columns[at])) != {kind} for at, kind, _ in _NUMBERS
-        ):
-            return False
-        return self._gather_alike(columns, len(arrays))
+        columns = alike_columns(arrays)
+        return columns is not None and self._gather_alike(columns, len(arrays))
 
     def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> bool:
         outcome, status, method, event_time, stream_end, values, *rest = (
-            columns[at][0] for at in _SAME
+            columns[at][0] for at in SAME
         )
         share, left_out, values_only, *types = rest
         if {*map(type, types), type(method)} != {str} or type(status) is not int:
             return False
-        if (values_only and not left_out) or not _is_share(share, left_out):
+        if (values_only and not left_out) or not is_share(share, left_out):
             return False
         if event_time or stream_end or values or outcome != Outcome.OK.value:
             return False
-        if method in _BODYLESS or not plain_json(*types) or status not in _OK_STATUS:
+        if method in BODYLESS or not plain_json(*types) or status not in _OK_STATUS:
             return False
-        arrivals = columns[_ARRIVAL]
+        arrivals = columns[ARRIVAL]
         window = Window.containing(min(arrivals), self.window_ns)
         latest = max(arrivals)
-        if latest >= window.end_ns or not _storable(columns):
+        if latest >= window.end_ns or not storable(columns):
             return False
         inputs = outputs = None
         if not left_out:
-            inputs = self._request_shapes.read(columns[_REQUEST])
-            outputs = None if inputs is None else self._response_shapes.read(columns[_RESPONSE])
+            inputs = self._request_shapes.read(columns[REQUEST])
+            outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
             if inputs is None or outputs is None:
                 return False
         self.latest_ns = max(self.latest_ns, latest)
@@ -376,10 +249,10 @@ class Profiling:
             part.profiled += count
         part.outcomes[outcome] += count
         part.statuses[str(status)] += count
-        part.latencies += columns[_LATENCY]
-        part.request_sizes += columns[_REQUEST_SIZE]
-        part.response_sizes += columns[_RESPONSE_SIZE]
-        part.in_flight_max = max(part.in_flight_max, *columns[_IN_FLIGHT])
+        part.latencies += columns[LATENCY]
+        part.request_sizes += columns[REQUEST_SIZE]
+        part.response_sizes += columns[RESPONSE_SIZE]
+        part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
         if self._waiting >= MAX_WAITING:
             self.settle()
         return True
@@ -392,7 +265,7 @@ class Profiling:
         value: Cell = None
         told_end: StreamEnd | None = None
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            reason, value, told_end = self._decode(observation, inputs, outputs)
+            reason, value, told_end = decode_sides(observation, inputs, outputs)
         event_ns = self._event_time(observation, value)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
@@ -426,56 +299,12 @@ class Profiling:
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
-    def _part(self, window: Window, labels: Labels, share: float) -> _Gathered:
+    def _part(self, window: Window, labels: Labels, share: float) -> Gathered:
         key = (window, labels, share)
         part = self._gathered.get(key)
         if part is None:
-            part = self._gathered[key] = _Gathered()
+            part = self._gathered[key] = Gathered()
         return part
-
-    def _decode(
-        self, observation: Observation, inputs: Side, outputs: Side
-    ) -> tuple[str | None, Cell, StreamEnd | None]:
-        """Fill both sides.
-
-        Returns:
-            Why there are no columns (or None), the request's value, and the end that the answer
-            tells of itself.
-        """
-        if observation.outcome not in _PREDICTED:
-            return UndecodableReason.FAILED_REQUEST.value, None, None
-        reason: str | None = None
-        value: Cell = None
-        if observation.values_only:
-            return None if observation.values else UndecodableReason.EMPTY.value, None, None
-        if observation.request_body or observation.query or observation.method not in _BODYLESS:
-            try:
-                value = decode_exchange(
-                    observation.request_body,
-                    observation.request_type,
-                    observation.request_encoding,
-                    Role.INPUT,
-                    inputs,
-                    method=observation.method,
-                    path=observation.path,
-                    query=observation.query,
-                ).value
-            except Undecodable as error:
-                reason = error.reason
-        told_end: StreamEnd | None = None
-        try:
-            told_end = decode_exchange(
-                observation.response_body,
-                observation.response_type,
-                observation.response_encoding,
-                Role.OUTPUT,
-                outputs,
-                method=observation.method,
-                path=observation.path,
-            ).stream_end
-        except Undecodable as error:
-            reason = reason or error.reason
-        return (None if inputs.rows or outputs.rows else reason), value, told_end
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
         text: Cell = observation.event_time
@@ -491,7 +320,7 @@ class Profiling:
             return observation.arrival_ns
         return event_ns
 
-    def _profile(self, key: _Key, part: _Gathered) -> Iterator[None]:
+    def _profile(self, key: _Key, part: Gathered) -> Iterator[None]:
         profile = self._delta(key)
         batch: dict[str, Column] = {}
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
@@ -503,7 +332,7 @@ class Profiling:
                 if self._admits(role, name):
                     batch[summary_name(role, name)] = cells
         for name, cells in part.handed_over.items():
-            role, field_name = _side_of(name)
+            role, field_name = side_of(name)
             if self._admits(role, field_name, required=False):
                 batch.setdefault(summary_name(role, field_name), cells)
         for summary, cells in batch.items():
@@ -570,78 +399,3 @@ class Profiling:
             window, labels, sample = key
             profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
         return profile
-
-
-def usable_share(share: float) -> float:
-    """*share* as it may stand on a sample: what is no share is the whole."""
-    return share if LEAST_SHARE <= share <= 1.0 else 1.0
-
-
-def _is_share(share: Any, left_out: Any) -> bool:
-    return type(share) is float and type(left_out) is bool and share == usable_share(share)
-
-
-def _by_share(arrays: Sequence[Sequence[Any]]) -> list[Sequence[Sequence[Any]]]:
-    """*arrays* by the share they were held at, those that were left out apart."""
-    if not arrays or max(map(len, arrays)) <= _SHARE:
-        return [arrays]
-    parts: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
-    try:
-        for array in arrays:
-            parts.setdefault(tuple(array[_SHARE:]), []).append(array)
-    except TypeError:  # a list or a map: no such field
-        return [arrays]
-    return list(parts.values())
-
-
-def _storable(columns: Sequence[Sequence[Any]]) -> bool:
-    """Whether all numbers are in the bounds of `Observation`, and none is no number."""
-    in_bounds = all(min(columns[at]) >= 0 and max(columns[at]) <= most for at, _, most in _NUMBERS)
-    return in_bounds and sum(columns[_LATENCY]) >= 0  # false for a NaN, which has no order
-
-
-def _side_of(name: str) -> tuple[Role, str]:
-    """Where a value stands that the model handed over: as its name says, else with the outputs."""
-    prefix, _, rest = name.partition(".")
-    if rest and prefix in {Role.INPUT.value, Role.OUTPUT.value}:
-        return Role(prefix), rest
-    return Role.OUTPUT, name
-
-
-def observe_scores(profile: ScoreProfile, cells: Column) -> None:
-    """Add an output of probabilities: one a row, or one a class and row."""
-    try:
-        array = np.asarray(cells, dtype=np.float64)  # None becomes NaN
-    except (ValueError, TypeError, OverflowError):
-        numbers = [cell if isinstance(cell, float) else np.nan for cell in cells]
-        array = np.array(numbers, dtype=np.float64)
-    if array.ndim == 1:
-        profile.observe(array)
-    elif array.ndim == 2 and array.shape[1] > 1:
-        profile.observe_matrix(array)
-    elif array.ndim == 2:
-        profile.observe(array.ravel())
-
-
-def event_time_ns(value: Cell) -> int | None:
-    """Unix nanoseconds of RFC 3339 text or of Unix seconds; None where it is neither.
-
-    A time without an offset counts as UTC.
-    """
-    try:
-        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return _in_range(int(moment.timestamp() * 1e6) * 1000)
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            return None
-        seconds = float(value)
-        return _in_range(int(seconds * 1e6) * 1000)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _in_range(event_ns: int) -> int | None:
-    """Inside what 63 bits of nanoseconds and a window's end can hold."""
-    return event_ns if 0 <= event_ns < 1 << 62 else None

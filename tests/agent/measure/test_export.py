@@ -38,8 +38,8 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.profile import default_spec
 from nilometer.profiling.observation import Observation, pack
-from nilometer.profiling.profiling import default_spec
 from nilometer.testing import SteppedClock, amounts, eventually
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window

@@ -26,8 +26,8 @@ from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID, batch_of
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
 from nilometer.profile.recorder import FeatureRecorder
+from nilometer.profiling.event_time import event_time_ns
 from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
-from nilometer.profiling.profiling import event_time_ns
 from nilometer.profiling.segments import checked_labels
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import Role, entity_name, summary_name

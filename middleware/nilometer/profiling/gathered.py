@@ -1,0 +1,108 @@
+"""Observations of one window and label set that wait to be profiled at once."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from nilometer.decode import Side
+from nilometer.profile import ServiceProfile, Streams
+from nilometer.profile.feature import Cell
+from nilometer.profiling.observation import Observation
+from nilometer.values.entity import Role
+from nilometer.values.reasons import Outcome, StreamEnd
+
+_STREAM_ENDS = frozenset(end.value for end in StreamEnd)
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What waits of one window and label set."""
+
+    inputs: Side = field(default_factory=Side)
+    outputs: Side = field(default_factory=Side)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    undecodable: Counter[str] = field(default_factory=Counter)
+    profiled: int = 0
+    sampled_out: int = 0
+    latencies: list[float] = field(default_factory=list)
+    request_sizes: list[int] = field(default_factory=list)
+    response_sizes: list[int] = field(default_factory=list)
+    in_flight_max: int = 0
+    stream_ends: Counter[str] = field(default_factory=Counter)
+    first_bytes: list[float] = field(default_factory=list)
+    chunk_gaps: list[bytes] = field(default_factory=list)
+    chunks: int = 0
+    handed_over: dict[str, list[Cell]] = field(default_factory=dict)
+
+    def hand_over(self, values: bytes) -> None:
+        """Add what the model's own code gave: a value or a list of them by name."""
+        try:
+            found = msgspec.msgpack.decode(values)
+        except msgspec.DecodeError:
+            return
+        for name, value in found.items() if isinstance(found, dict) else ():
+            if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
+                for key, cell in value.items():
+                    self._add(f"{name}.{key}", cell)
+            else:
+                self._add(str(name), value)
+
+    def _add(self, name: str, value: Cell) -> None:
+        cells = value if isinstance(value, list) else [value]
+        self.handed_over.setdefault(name, []).extend(cells)
+
+    def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
+        """Add the request itself, whatever its bodies hold.
+
+        A stream that told of its own error has failed, however well it was closed.
+        """
+        self.outcomes[observation.outcome] += 1
+        if observation.status:
+            self.statuses[str(observation.status)] += 1
+        if observation.outcome == Outcome.UNKNOWN.value:
+            return  # half of an exchange: it has no latency
+        self.latencies.append(observation.latency)
+        self.request_sizes.append(observation.request_size)
+        self.response_sizes.append(observation.response_size)
+        self.in_flight_max = max(self.in_flight_max, observation.in_flight)
+        if observation.stream_end:
+            known = observation.stream_end in _STREAM_ENDS
+            failed = not known or told_end is StreamEnd.ERROR
+            end = StreamEnd.ERROR.value if failed else observation.stream_end
+            self.stream_ends[end] += 1
+            self.first_bytes.append(observation.first_byte)
+            self.chunk_gaps.append(observation.chunk_gaps)
+            self.chunks += observation.chunks
+
+    def service(self) -> ServiceProfile:
+        """The profile of the requests."""
+        return ServiceProfile.of(
+            outcomes=self.outcomes,
+            statuses=self.statuses,
+            latencies=self.latencies,
+            request_sizes=self.request_sizes,
+            response_sizes=self.response_sizes,
+            in_flight_max=self.in_flight_max,
+            streams=self._streams() if self.stream_ends else None,
+        )
+
+    def _streams(self) -> Streams:
+        whole = [gaps[: len(gaps) // 4 * 4] for gaps in self.chunk_gaps]
+        gaps = np.frombuffer(b"".join(whole), dtype="<f4").astype(np.float64)
+        return Streams.of(
+            ends=self.stream_ends,
+            first_bytes=self.first_bytes,
+            gaps=gaps[np.isfinite(gaps) & (gaps >= 0)],
+            chunks=self.chunks,
+        )
+
+
+def side_of(name: str) -> tuple[Role, str]:
+    """The role and field of a value that the model handed over: the name says it, else an output."""
+    prefix, _, rest = name.partition(".")
+    if rest and prefix in {Role.INPUT.value, Role.OUTPUT.value}:
+        return Role(prefix), rest
+    return Role.OUTPUT, name
