@@ -52,6 +52,7 @@ check: lint types layers generated web-check ## Lint, types, layers, generated c
 lint: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python scripts/check_shape.py
 
 types: $(VENV)/.installed-check
 	$(BIN)/mypy --python-version 3.11

@@ -90,14 +90,7 @@ class Agent:
         if settings.collector:
             self._dial = Dial(settings.collector, settings.credentials)
         self._instance = secrets.token_bytes(16)
-        self.plans = PlanKeeper(
-            self.buffer,
-            self._dial,
-            settings.names_key.encode(),
-            {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
-            agent=settings.agent_name,
-            instance=self._instance,
-        )
+        self.plans = self._plan_keeper()
         self.shipper = Shipper(
             settings.agent_name,
             self._instance,
@@ -116,18 +109,7 @@ class Agent:
             alive=lambda: not self._serving or self.engine.works,
         )
         self.entities = Entities(settings.window_seconds, self.clock)
-        self.engine = Engine(
-            settings,
-            self.buffer,
-            self.plans,
-            self.counters,
-            self.clock,
-            on_observed=self.exports.observed,
-            on_cost=_both(self.entities.cost, self.exports.cost),
-            on_committed=_both(self.entities.committed, self.exports.committed),
-            on_closed=_both(self.entities.closed, self.exports.closed),
-            on_queued=self.shipper.wake,
-        )
+        self.engine = self._engine()
         self.otlp_in: OtlpServers | None = None
         if settings.otlp_in_grpc_address or settings.otlp_in_http_address:
             self.otlp_in = self._otlp_in()
@@ -143,6 +125,31 @@ class Agent:
             ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"),
             interceptors=[Bounds()],
             options=SERVER_OPTIONS,
+        )
+
+    def _plan_keeper(self) -> PlanKeeper:
+        settings = self.settings
+        return PlanKeeper(
+            self.buffer,
+            self._dial,
+            settings.names_key.encode(),
+            {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+            agent=settings.agent_name,
+            instance=self._instance,
+        )
+
+    def _engine(self) -> Engine:
+        return Engine(
+            self.settings,
+            self.buffer,
+            self.plans,
+            self.counters,
+            self.clock,
+            on_observed=self.exports.observed,
+            on_cost=_both(self.entities.cost, self.exports.cost),
+            on_committed=_both(self.entities.committed, self.exports.committed),
+            on_closed=_both(self.entities.closed, self.exports.closed),
+            on_queued=self.shipper.wake,
         )
 
     def _otlp_in(self) -> "OtlpServers":

@@ -210,6 +210,14 @@ class Endpoints:
 def operations(endpoints: Endpoints) -> tuple[Operation, ...]:
     """The table, bound to what answers it."""
     return (
+        *_data_operations(endpoints),
+        *_alert_operations(endpoints),
+        *_health_operations(endpoints),
+    )
+
+
+def _data_operations(endpoints: Endpoints) -> tuple[Operation, ...]:
+    return (
         Operation(
             method="GET",
             path="/api/v1/entities",
@@ -247,6 +255,11 @@ def operations(endpoints: Endpoints) -> tuple[Operation, ...]:
             answer=References,
             parameters=(p.ANY_ENTITY,),
         ),
+    )
+
+
+def _alert_operations(endpoints: Endpoints) -> tuple[Operation, ...]:
+    return (
         Operation(
             method="GET",
             path="/api/v1/alerters",
@@ -285,6 +298,11 @@ def operations(endpoints: Endpoints) -> tuple[Operation, ...]:
             answer=Episodes,
             parameters=(p.ANY_ENTITY, p.OPEN),
         ),
+    )
+
+
+def _health_operations(endpoints: Endpoints) -> tuple[Operation, ...]:
+    return (
         Operation(
             method="GET",
             path="/healthz",

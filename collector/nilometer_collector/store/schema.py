@@ -4,30 +4,29 @@ Times are Unix nanoseconds. Checksums are CRC-32 of the payload beside them.
 """
 
 import secrets
-from typing import Any
 
-from sqlite_utils import Migrations
+from sqlite_utils import Database, Migrations
 
 migrations = Migrations("nilometer_collector")
 
 
 @migrations()
-def create_streams(db: Any) -> None:
+def create_streams(db: Database) -> None:
     """Which rows of which outbox are here: all up to the mark, and some ahead of it."""
-    db["streams"].create(
+    db.table("streams").create(
         {"id": int, "agent": str, "epoch": bytes, "high_water": int, "received_ns": int},
         pk="id",
         not_null={"agent", "epoch", "high_water", "received_ns"},
         strict=True,
     )
-    db["streams"].create_index(["agent", "epoch"], unique=True)
-    db["stream_ahead"].create(
+    db.table("streams").create_index(["agent", "epoch"], unique=True)
+    db.table("stream_ahead").create(
         {"stream": int, "sequence": int}, pk=("stream", "sequence"), strict=True
     )
 
 
 @migrations()
-def create_samples(db: Any) -> None:
+def create_samples(db: Database) -> None:
     """One row a sample, and one a series with the figures that lists need."""
     figures = {
         "seen": int,
@@ -40,13 +39,13 @@ def create_samples(db: Any) -> None:
         "last_window_ns": int,
         "last_received_ns": int,
     }
-    db["series"].create(
+    db.table("series").create(
         {"id": int, "entity": str, "summary": str, "labels": str, **figures},
         pk="id",
         not_null={"entity", "summary", "labels", *figures},
         strict=True,
     )
-    db["series"].create_index(["entity", "summary", "labels"], unique=True)
+    db.table("series").create_index(["entity", "summary", "labels"], unique=True)
     columns = {
         "series": int,
         "window_start_ns": int,
@@ -58,13 +57,13 @@ def create_samples(db: Any) -> None:
         "payload": bytes,
         "crc": int,
     }
-    db["samples"].create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
-    db["samples"].create_index(["series", "window_start_ns"])
-    db["samples"].create_index(["stream", "sequence"], unique=True)
+    db.table("samples").create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
+    db.table("samples").create_index(["series", "window_start_ns"])
+    db.table("samples").create_index(["stream", "sequence"], unique=True)
 
 
 @migrations()
-def create_references(db: Any) -> None:
+def create_references(db: Database) -> None:
     """Every version of every reference; one of a name is current."""
     columns = {
         "entity": str,
@@ -78,14 +77,14 @@ def create_references(db: Any) -> None:
         "payload": bytes,
         "crc": int,
     }
-    db["reference_versions"].create(
+    db.table("reference_versions").create(
         {"id": int, **columns}, pk="id", not_null=set(columns), strict=True
     )
-    db["reference_versions"].create_index(["entity", "name", "digest"], unique=True)
+    db.table("reference_versions").create_index(["entity", "name", "digest"], unique=True)
 
 
 @migrations()
-def create_alerters(db: Any) -> None:
+def create_alerters(db: Database) -> None:
     """Rules; a deleted one stays as a mark, so that late evaluations do not revive it."""
     columns = {
         "entity": str,
@@ -95,14 +94,20 @@ def create_alerters(db: Any) -> None:
         "updated_ns": int,
         "payload": bytes,
     }
-    db["alerters"].create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
-    db["alerters"].create_index(["entity", "name"], unique=True)
+    db.table("alerters").create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
+    db.table("alerters").create_index(["entity", "name"], unique=True)
 
 
 @migrations()
-def create_episodes(db: Any) -> None:
+def create_episodes(db: Database) -> None:
     """Where each agent stands, and the history of what that opened and closed."""
-    db["alert_states"].create(
+    _create_alert_states(db)
+    _create_episodes(db)
+    _create_transitions(db)
+
+
+def _create_alert_states(db: Database) -> None:
+    db.table("alert_states").create(
         {
             "entity": str,
             "alerter": str,
@@ -119,7 +124,10 @@ def create_episodes(db: Any) -> None:
         pk=("entity", "alerter", "summary", "labels", "agent"),
         strict=True,
     )
-    db["episodes"].create(
+
+
+def _create_episodes(db: Database) -> None:
+    db.table("episodes").create(
         {
             "id": int,
             "entity": str,
@@ -147,12 +155,15 @@ def create_episodes(db: Any) -> None:
         },
         strict=True,
     )
-    db["episodes"].create_index(["entity", "opened_ns"])
+    db.table("episodes").create_index(["entity", "opened_ns"])
     db.execute(
         "CREATE UNIQUE INDEX idx_episodes_open ON episodes (entity, alerter, summary, labels)"
         " WHERE closed_ns IS NULL"
     )
-    db["transitions"].create(
+
+
+def _create_transitions(db: Database) -> None:
+    db.table("transitions").create(
         {
             "id": int,
             "episode": int,
@@ -169,13 +180,13 @@ def create_episodes(db: Any) -> None:
         not_null={"episode", "status", "at_ns", "value", "rule"},
         strict=True,
     )
-    db["transitions"].create_index(["episode"])
+    db.table("transitions").create_index(["episode"])
 
 
 @migrations()
-def create_deliveries(db: Any) -> None:
+def create_deliveries(db: Database) -> None:
     """The outbox of notifications: one row a transition and channel."""
-    db["deliveries"].create(
+    db.table("deliveries").create(
         {
             "id": int,
             "transition": int,
@@ -191,7 +202,7 @@ def create_deliveries(db: Any) -> None:
         not_null={"transition", "channel", "key", "created_ns", "attempts"},
         strict=True,
     )
-    db["deliveries"].create_index(["transition", "channel"], unique=True)
+    db.table("deliveries").create_index(["transition", "channel"], unique=True)
     db.execute(
         "CREATE INDEX idx_deliveries_waiting ON deliveries (channel, id)"
         " WHERE delivered_ns IS NULL AND refused_ns IS NULL"
@@ -199,7 +210,7 @@ def create_deliveries(db: Any) -> None:
 
 
 @migrations()
-def create_secrets(db: Any) -> None:
+def create_secrets(db: Database) -> None:
     """Random keys of this installation, made once: pseudonyms of category names depend on one."""
-    db["secrets"].create({"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True)
-    db["secrets"].insert({"name": "names", "key": secrets.token_bytes(32)})
+    db.table("secrets").create({"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True)
+    db.table("secrets").insert({"name": "names", "key": secrets.token_bytes(32)})

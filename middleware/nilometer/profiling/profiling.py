@@ -65,8 +65,6 @@ MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
 
 _OK_STATUS = range(100, 400)
-
-
 _Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
 
 
