@@ -21,7 +21,7 @@ SERVERS = sorted(path.parent.name for path in RECORDED.glob("*/manifest.json"))
 
 def seen_of(server: str) -> dict[str, Any]:
     found = [see(exchange).as_json() for exchange in read(RECORDED / server / "manifest.json")]
-    return {one["case"]: json.loads(json.dumps(one)) for one in found}
+    return {str(one["case"]): json.loads(json.dumps(one)) for one in found}
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -7,7 +7,6 @@ Alertmanager that a team already runs can wake the same people by the same thres
 import json
 from collections.abc import Iterable, Mapping
 from functools import singledispatch
-from typing import Any
 
 from nilometer.alert import AgainstReference, Alerter, Condition, Fixed, Range
 from nilometer.export.telemetry import (
@@ -34,7 +33,7 @@ RATE = "5m"  # over which rates are taken: several scrapes, and several exports
 STALE_WINDOWS = 5  # windows without data before somebody is told
 OUTBOX_ALARM = 10_000  # rows: hours of a usual pod
 
-Groups = Mapping[str, list[dict[str, Any]]]
+Groups = Mapping[str, list[dict[str, object]]]
 
 _ENTITY, _OUTCOME, _FATE = map(sanitised, (ENTITY, OUTCOME, FATE))
 _FAILED = "|".join(outcome.value for outcome in Outcome if outcome.failed)
@@ -43,11 +42,11 @@ _POD = "instance, job, pod"  # what tells pods apart, and is no place of a measu
 
 def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
     """A file of rules for *alerters*, whose windows are *window_seconds* long."""
-    groups = [
+    groups: list[dict[str, object]] = [
         {"name": "nilometer-records", "rules": records()},
         {"name": "nilometer-health", "rules": health(window_seconds)},
     ]
-    by_entity: dict[str, list[dict[str, Any]]] = {}
+    by_entity: dict[str, list[dict[str, object]]] = {}
     for alerter in alerters:
         by_entity.setdefault(alerter.entity, []).append(alert(alerter, window_seconds))
     groups += [
@@ -57,7 +56,7 @@ def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
     return {"groups": groups}
 
 
-def records() -> list[dict[str, Any]]:
+def records() -> list[dict[str, object]]:
     """Service and coverage, by entity."""
     requests, seen = REQUESTS.prometheus, OBSERVATIONS.prometheus
     duration = f"{REQUEST_DURATION.prometheus}_bucket"
@@ -90,7 +89,7 @@ def records() -> list[dict[str, Any]]:
     return [{"record": record, "expr": expression} for record, expression in found]
 
 
-def health(window_seconds: int) -> list[dict[str, Any]]:
+def health(window_seconds: int) -> list[dict[str, object]]:
     """Whether monitoring itself is well."""
     dropped = f'{OBSERVATIONS.prometheus}{{{_FATE}="dropped"}}'
     # What `increase` makes of a series that was not there before is nothing.
@@ -128,7 +127,7 @@ def health(window_seconds: int) -> list[dict[str, Any]]:
     ]
 
 
-def alert(alerter: Alerter, window_seconds: int) -> dict[str, Any]:
+def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
     """*alerter* as an alert: the same measure, threshold, patience and severity.
 
     An alert closes as soon as one window is fine; Prometheus 2.42 and later can be told to wait,
@@ -195,7 +194,7 @@ def _least(selector: str) -> str:
     return f"min without ({_POD}) ({EVALUATION_VALUE.prometheus}{{{selector}}})"
 
 
-def _alarm(name: str, expression: str, summary: str, wait: str = "0s") -> dict[str, Any]:
+def _alarm(name: str, expression: str, summary: str, wait: str = "0s") -> dict[str, object]:
     return {
         "alert": name,
         "expr": expression,

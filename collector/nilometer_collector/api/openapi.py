@@ -2,7 +2,6 @@
 
 import http
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,7 @@ from nilometer_collector.views import Problem
 _REFERENCES = "#/components/schemas/{name}"
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def document(operations: Iterable[Operation]) -> dict[str, object]:
     """The document of *operations*."""
     table = list(operations)
     kinds: list[type] = [Problem]
@@ -24,7 +23,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     distinct = list(dict.fromkeys(kinds))
     schemas, components = msgspec.json.schema_components(distinct, ref_template=_REFERENCES)
     schema_of = dict(zip(distinct, schemas, strict=True))
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, object]] = {}
     for operation in table:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(
             operation, schema_of
@@ -43,8 +42,8 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     }
 
 
-def _described(operation: Operation, schema_of: dict[type, dict[str, Any]]) -> dict[str, Any]:
-    responses: dict[str, Any] = {
+def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -> dict[str, object]:
+    responses: dict[str, object] = {
         str(status): _answer(http.HTTPStatus(status).phrase, MEDIA_TYPE, schema_of[Problem])
         for status in operation.errors
     }
@@ -53,7 +52,7 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, Any]]) -> d
     else:
         schema = schema_of[operation.answer]
         responses["200"] = _answer("The answer.", "application/json", schema)
-    described: dict[str, Any] = {
+    described: dict[str, object] = {
         "operationId": operation.name,
         "summary": operation.about,
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
@@ -67,12 +66,12 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, Any]]) -> d
     return described
 
 
-def _answer(about: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _answer(about: str, media_type: str, schema: dict[str, object]) -> dict[str, object]:
     return {"description": about, "content": {media_type: {"schema": schema}}}
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = dict(parameter.schema)
+def _parameter(parameter: Parameter) -> dict[str, object]:
+    schema: dict[str, object] = dict(parameter.schema)
     if parameter.repeated:
         schema = {"type": "array", "items": schema}
     return {

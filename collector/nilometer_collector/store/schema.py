@@ -212,5 +212,7 @@ def create_deliveries(db: Database) -> None:
 @migrations()
 def create_secrets(db: Database) -> None:
     """Random keys of this installation, made once: pseudonyms of category names depend on one."""
-    db.table("secrets").create({"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True)
+    db.table("secrets").create(
+        {"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True
+    )
     db.table("secrets").insert({"name": "names", "key": secrets.token_bytes(32)})

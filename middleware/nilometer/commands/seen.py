@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,7 @@ class SeenSide:
     rows: int = 0
     columns: dict[str, Column] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For a machine; what is not known is left out."""
         if self.facts is None:
             return {"undecodable": self.undecodable} if self.undecodable else {}
@@ -77,7 +76,7 @@ class Seen:
             return ""
         return self.request.undecodable or self.response.undecodable
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For a machine."""
         return {
             "case": self.exchange.case,
@@ -142,7 +141,7 @@ def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
     return SeenSide(facts, rows=side.rows, columns=side.columns(set()))
 
 
-def _plain(cells: Cell) -> Any:
+def _plain(cells: Cell) -> object:
     """*cells* as JSON has it: no arrays, no bytes, no NaN."""
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()

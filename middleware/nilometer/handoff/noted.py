@@ -64,7 +64,7 @@ class Noted:
         self.labels: dict[str, str] = {}
 
 
-def valid_labels(labels: Mapping[str, Any]) -> dict[str, str]:
+def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
     """Those of *labels* that `Labels` would take."""
     valid: dict[str, str] = {}
     for key, value in labels.items():
@@ -74,7 +74,7 @@ def valid_labels(labels: Mapping[str, Any]) -> dict[str, str]:
     return valid
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> object:
     """*value* as numbers, texts and lists of them, copied: it may change under us."""
     if type(value) in SCALARS:
         return value
@@ -89,7 +89,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def encoded(values: dict[str, Any]) -> bytes:
+def encoded(values: dict[str, object]) -> bytes:
     """*values* as a MessagePack map; what it has no room for as the nearest that it has."""
     try:
         return _encode(values)
@@ -97,7 +97,7 @@ def encoded(values: dict[str, Any]) -> bytes:
         return _encode({_mended(name): _mended(value) for name, value in values.items()})
 
 
-def _mended(value: Any) -> Any:
+def _mended(value: Any) -> object:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:

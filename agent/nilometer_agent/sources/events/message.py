@@ -8,7 +8,6 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -86,14 +85,14 @@ def log_requests_in(body: bytes) -> list[Event | None]:
     return [_log_request(one) for one in _array(body)]
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise NotEvents(f"not JSON: {error}") from error
 
 
-def _array(body: bytes) -> list[Any]:
+def _array(body: bytes) -> list[object]:
     value = _json(body)
     if not isinstance(value, list):
         raise NotEvents("a batch must be a JSON array")
@@ -102,7 +101,7 @@ def _array(body: bytes) -> list[Any]:
     return value
 
 
-def _structured(value: Any) -> Event | None:
+def _structured(value: object) -> Event | None:
     if not isinstance(value, dict) or value.get("specversion") not in VERSIONS:
         return None
     attributes = {
@@ -122,7 +121,7 @@ def _structured(value: Any) -> Event | None:
     return Event(attributes, content_type or "application/json", msgspec.json.encode(data))
 
 
-def _log_request(value: Any) -> Event | None:
+def _log_request(value: object) -> Event | None:
     if not isinstance(value, dict):
         return None
     data = _from_base64(value.get("bytes") or "")
@@ -148,7 +147,7 @@ _LOG_REQUEST = {
 }
 
 
-def _from_base64(text: Any) -> bytes | None:
+def _from_base64(text: object) -> bytes | None:
     if not isinstance(text, str):
         return None
     try:
@@ -157,5 +156,5 @@ def _from_base64(text: Any) -> bytes | None:
         return None
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return msgspec.json.encode(value).decode()

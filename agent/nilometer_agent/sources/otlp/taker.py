@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.message import Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -197,7 +198,7 @@ class OtlpTaker:
                 profile = profile_of(read, status, told)
                 found.add(where, point.time_unix_nano, profile)
 
-    def _come_again(self, request: Any) -> int | None:
+    def _come_again(self, request: Message) -> int | None:
         """What a request was answered, had it been durable in time; None if it is a new one.
 
         Raises:
@@ -216,7 +217,7 @@ class OtlpTaker:
             self._unsettled.pop(digest, None)
         return refused
 
-    def _hand_on(self, request: Any, found: _Found) -> None:
+    def _hand_on(self, request: Message, found: _Found) -> None:
         """Wait until the engine has committed what was found in *request*."""
         waiting = []
         for (where, window), profile in found.profiles.items():
@@ -257,5 +258,5 @@ def _wait(waiting: Iterable[threading.Event]) -> None:
         raise NotDurable
 
 
-def _digest(request: Any) -> bytes:
+def _digest(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
