@@ -1,14 +1,12 @@
 """The picture as one JSON object: what scripts read."""
 
-from typing import Any
-
 import msgspec
 
 from nilometer.commands.top.entities import EntityRow
 from nilometer.commands.top.sources import Picture
 
 
-def as_json(picture: Picture, span: float, now: float) -> dict[str, Any]:
+def as_json(picture: Picture, span: float, now: float) -> dict[str, object]:
     """*picture*; rates are per second over *span* seconds, None is not known. *now* is Unix time."""
     collector = picture.collector
     return {
@@ -27,10 +25,10 @@ def as_json(picture: Picture, span: float, now: float) -> dict[str, Any]:
     }
 
 
-def _entity(row: EntityRow) -> dict[str, Any]:
+def _entity(row: EntityRow) -> dict[str, object]:
     worst = [
         {**msgspec.to_builtins(judged), "labels": judged.labels.as_dict()} for judged in row.worst
     ]
-    found: dict[str, Any] = msgspec.to_builtins(row)
+    found: dict[str, object] = msgspec.to_builtins(row)
     del found["trend"]
     return {**found, "status": row.status, "worst": worst}
