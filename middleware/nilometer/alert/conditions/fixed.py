@@ -1,24 +1,12 @@
 """FIXED: a statistic against one threshold."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Self
 
 from nilometer.alert.conditions.condition import Fields, WrongField
-from nilometer.alert.conditions.statistics import (
-    observations_behind,
-    value_of,
-    with_value,
-    without_value,
-    wrong_statistic,
-)
-from nilometer.alert.judgement import Judgement
-from nilometer.alert.statistic import COUNT
-from nilometer.profile.content import Content
-from nilometer.profile.reference import Reference
-from nilometer.profile.summary import SummarySample
+from nilometer.alert.conditions.statistics import OfStatistic
 
 
 class ThresholdSide(Enum):
@@ -48,59 +36,35 @@ class ThresholdSide(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fixed:
+class Fixed(OfStatistic):
     """A statistic must stay on the right side of one threshold.
 
     Attributes:
-        statistic: One of `STATISTICS`.
         side: Which side is a breach.
         threshold: Limit in the unit of the statistic; finite.
     """
 
     kind: ClassVar[str] = "FIXED"
-    is_distance: ClassVar[bool] = False
-    unit: ClassVar[str] = ""
-    reference: ClassVar[str] = ""
 
-    statistic: str
     side: ThresholdSide = ThresholdSide.ABOVE
     threshold: float = 0.0
-
-    @property
-    def measure(self) -> str:
-        """The statistic."""
-        return self.statistic
 
     @property
     def limit_text(self) -> str:
         """The limit in words, as evidence shows it."""
         return f"alert when {self.side.value} {self.threshold:g}"
 
-    @property
-    def judges_any_count(self) -> bool:
-        """Whether the statistic is the count itself."""
-        return self.statistic == COUNT
+    def breached(self, value: float) -> bool:
+        """Whether *value* is a breach."""
+        return self.side.breached(value, self.threshold)
 
     def wrong(self) -> WrongField | None:
         """The first field whose value is not allowed."""
-        if found := wrong_statistic(self.statistic):
+        if found := self.wrong_statistic():
             return found
         if not math.isfinite(self.threshold):
             return WrongField("threshold", self.threshold, "a finite number")
         return None
-
-    def observations(self, content: Content) -> int:
-        """How many observations the statistic rests on."""
-        return observations_behind(self.statistic, content)
-
-    def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """The verdict on *sample*."""
-        del references
-        value = value_of(self.statistic, sample.content)
-        if value is None:
-            return without_value(self.statistic)
-        breached = self.side.breached(value, self.threshold)
-        return with_value(self.statistic, sample.content, value, self.limit_text, breached=breached)
 
     def excess(self, value: float) -> float:
         """How far *value* is on the wrong side."""

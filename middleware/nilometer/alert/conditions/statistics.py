@@ -1,40 +1,69 @@
 """What fixed and range conditions share: a statistic of the window's content."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
 from nilometer.alert.conditions.condition import WrongField
 from nilometer.alert.judgement import Judgement, Verdict
-from nilometer.alert.statistic import CELL_SHARES, STATISTICS, statistic_of
+from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS, statistic_of
 from nilometer.profile.content import Content
+from nilometer.profile.reference import Reference
+from nilometer.profile.summary import SummarySample
 
 
-def wrong_statistic(statistic: str) -> WrongField | None:
-    """The field, if there is no such statistic."""
-    if statistic in STATISTICS:
-        return None
-    return WrongField("statistic", statistic, f"one of {', '.join(STATISTICS)}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfStatistic:
+    """A condition on one statistic; a subclass says when a value is a breach.
 
+    Attributes:
+        statistic: One of `STATISTICS`.
+    """
 
-def value_of(statistic: str, content: Content) -> float | None:
-    """*statistic* of *content*; None where it does not exist."""
-    return statistic_of(content, statistic)
+    is_distance: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
 
+    statistic: str
 
-def observations_behind(statistic: str, content: Content) -> int:
-    """How many observations *statistic* rests on: cells for a share of cells, else values."""
-    shares = statistic in CELL_SHARES
-    return content.cells if shares else content.count
+    @property
+    def measure(self) -> str:
+        """The statistic."""
+        return self.statistic
 
+    @property
+    def limit_text(self) -> str:
+        """The limit in words, as evidence shows it."""
+        raise NotImplementedError
 
-def without_value(statistic: str) -> Judgement:
-    """What is said of content that has no such statistic."""
-    return Judgement(Verdict.NOT_JUDGED, f"{statistic} does not exist for this summary")
+    @property
+    def judges_any_count(self) -> bool:
+        """Whether the statistic is the count itself."""
+        return self.statistic == COUNT
 
+    def breached(self, value: float) -> bool:
+        """Whether *value* is a breach."""
+        raise NotImplementedError
 
-def with_value(
-    statistic: str, content: Content, value: float, limit_text: str, *, breached: bool
-) -> Judgement:
-    """What is said of a *value* of *statistic*."""
-    evidence = (
-        f"{statistic} is {value:.4g} ({limit_text}) over "
-        f"{observations_behind(statistic, content)} observations"
-    )
-    return Judgement(Verdict.of(breached=breached), evidence, value)
+    def wrong_statistic(self) -> WrongField | None:
+        """The field, if there is no such statistic."""
+        if self.statistic in STATISTICS:
+            return None
+        return WrongField("statistic", self.statistic, f"one of {', '.join(STATISTICS)}")
+
+    def observations(self, content: Content) -> int:
+        """How many observations the statistic rests on: cells for a share of cells, else values."""
+        return content.cells if self.statistic in CELL_SHARES else content.count
+
+    def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
+        """The verdict on *sample*."""
+        del references
+        value = statistic_of(sample.content, self.statistic)
+        if value is None:
+            why = f"{self.statistic} does not exist for this summary"
+            return Judgement(Verdict.NOT_JUDGED, why)
+        evidence = (
+            f"{self.statistic} is {value:.4g} ({self.limit_text}) over "
+            f"{self.observations(sample.content)} observations"
+        )
+        return Judgement(Verdict.of(breached=self.breached(value)), evidence, value)
