@@ -63,8 +63,9 @@ class _Stream:
         answers_of: Iterator[CaptureAcknowledgement] = self._call
         try:
             for answer in answers_of:
-                self.acknowledged = max(self.acknowledged, answer.sequence)
+                # First: who sees the last acknowledgement closes, and takes what stands here.
                 self._read_seconds = time.thread_time()
+                self.acknowledged = max(self.acknowledged, answer.sequence)
         except grpc.RpcError as error:
             self.reason = str(error.details())
             self.refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -184,10 +185,13 @@ class AgentLink:
         if time.monotonic() >= self._retry_at:
             self._connect()
 
-    def _let_go(self, stream: _Stream) -> None:
+    def _close(self, stream: _Stream) -> None:
         self._closed_seconds += stream.cpu_seconds
         stream.close()
         self._stream = None
+
+    def _let_go(self, stream: _Stream) -> None:
+        self._close(stream)
         self.reconnects += 1
         if stream.acknowledged:
             self._failures = 0
@@ -230,8 +234,7 @@ class AgentLink:
                     self.tend()
             time.sleep(FINISH_POLL_SECONDS)
         if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+            self._close(self._stream)
         return self.unacknowledged
 
     def _connect(self) -> None:
