@@ -14,20 +14,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 
-from benchmarks.in_process import BODY, SLOWED
+from benchmarks import instructions as by_thread
+from benchmarks.in_process import BODY
+from benchmarks.instructions import Threads
 from benchmarks.variants import VARIABLE, VARIANTS
 
 ROUNDS = 7
 REQUESTS = 3000  # a round and variant
 CONNECTIONS = 8
-LENGTHS = (1000, 4000)  # requests of two callgrind runs; their difference leaves the start out
-# Under callgrind everything runs about 50 times slower, but intervals are wall time: scaled by as
-# much, batches and deltas have the size that they have at full speed.
-UNDER_VALGRIND = {"PYTHONHASHSEED": "0", "NILOMETER_FLUSH_SECONDS": "2.5", SLOWED: "50"}
 OURS = "nilometer (agent)"
 PEER = "instrumentator"
 
@@ -133,34 +132,28 @@ def cpu_microseconds() -> dict[str, list[float]]:
     return figures
 
 
-def instructions() -> dict[str, float] | None:
+def instructions() -> dict[str, Threads] | None:
     """Thousands of instructions a request, by variant; None without valgrind."""
-    valgrind = shutil.which("valgrind")
-    if valgrind is None:
+    if shutil.which("valgrind") is None:
         return None
-    figures: dict[str, float] = {}
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = stack.enter_context(agent(directory))
-        for variant in VARIANTS:
-            totals = []
-            for length in LENGTHS:
-                finished = subprocess.run(
-                    [
-                        *(valgrind, "--tool=callgrind", f"--callgrind-out-file={directory}/out"),
-                        *(sys.executable, "-m", "benchmarks.in_process", variant, str(length)),
-                    ],
-                    env={**os.environ, **environment, **UNDER_VALGRIND},
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                found = re.search(r"Collected : (\d+)", finished.stderr)
-                if found is None:
-                    raise RuntimeError(finished.stderr[-500:])
-                totals.append(int(found[1]))
-            figures[variant] = (totals[1] - totals[0]) / (LENGTHS[1] - LENGTHS[0]) / 1000
-    return figures
+        return {
+            variant: by_thread.instructions(variant, environment, directory) for variant in VARIANTS
+        }
+
+
+def print_bytecodes() -> None:
+    """The bytecodes of the path of a plain request, by function."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        found = by_thread.bytecodes(OURS, stack.enter_context(agent(directory)))
+    functions = sorted(found.items(), key=lambda one: -one[1])
+    print(
+        f"bytecodes of a plain request: {sum(found.values())} in {len(found)} functions: "
+        + ", ".join(f"{name} {count}" for name, count in functions)
+    )
 
 
 def main(*, with_instructions: bool = True) -> int:
@@ -170,7 +163,8 @@ def main(*, with_instructions: bool = True) -> int:
     if counted is None and with_instructions:
         print("valgrind is not installed: instructions are left out")
     head = f"{'variant':22} {'CPU us':>8} {'added':>8} {'x base':>7}"
-    print(head + (f" {'kIr':>9} {'added':>9} {'x base':>7}" if counted else ""))
+    threads = f"{'added: main':>12} {'worker':>7} {'others':>7}"
+    print(head + (f" {'kIr':>9} {'added':>9} {'x base':>7} {threads}" if counted else ""))
     added_cpu: dict[str, float] = {}
     added_instructions: dict[str, float] = {}
     for variant, (_, base) in VARIANTS.items():
@@ -182,10 +176,12 @@ def main(*, with_instructions: bool = True) -> int:
             f"{added_cpu[variant]:8.1f} {ratio:7.3f}"
         )
         if counted:
-            added_instructions[variant] = counted[variant] - counted[base]
+            own, other = counted[variant], counted[base]
+            added_instructions[variant] = own.total - other.total
             line += (
-                f" {counted[variant]:9.1f} {added_instructions[variant]:9.1f} "
-                f"{counted[variant] / counted[base]:7.3f}"
+                f" {own.total:9.1f} {own.total - other.total:9.1f} "
+                f"{own.total / other.total:7.3f} {own.main - other.main:12.1f} "
+                f"{own.worker:7.2f} {own.others:7.2f}"
             )
         print(line)
     ratio = added_cpu[OURS] / added_cpu[PEER]
@@ -195,5 +191,7 @@ def main(*, with_instructions: bool = True) -> int:
         ratio = added_instructions[OURS] / added_instructions[PEER]
         print(f"{OURS} / {PEER}, instructions added: {ratio:.3f} (must be at most 0.25)")
         fine = ratio <= 0.25  # callgrind repeats to 0.1 %, CPU time does not
-    print(json.dumps({"cpu_us": cpu, "kilo_instructions": counted}))
+    print_bytecodes()
+    by_variant = {name: asdict(threads) for name, threads in (counted or {}).items()}
+    print(json.dumps({"cpu_us": cpu, "kilo_instructions": by_variant}))
     return 0 if fine else 1

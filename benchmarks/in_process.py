@@ -1,45 +1,63 @@
 """Drive a variant's application without sockets: what callgrind counts.
 
-Usage: python -m benchmarks.in_process VARIANT REQUESTS
+Usage: python -m benchmarks.in_process VARIANT REQUESTS [bytecodes]
+
+Headers, path and body are new objects for every request, as a server makes them: hashes and caches
+that live in an object are not shared between requests. Prints one JSON object: ``worker``, the
+place of the capture thread among all threads of the process, or with ``bytecodes`` how many
+bytecodes of ours one request ran, by function.
 """
 
 import asyncio
 import json
 import os
 import sys
+import threading
 import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import nilometer
 from benchmarks.variants import ROW, VARIANTS
 from nilometer.handoff import inside
 
 BODY = json.dumps(ROW).encode()
-HEADERS = [(b"host", b"x"), (b"content-type", b"application/json"), (b"accept", b"*/*")]
+PATH = "/predict"
+HEADERS = (
+    *((b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json")),
+    *((b"accept", b"*/*"), (b"content-length", str(len(BODY)).encode())),
+)
 SLOWED = "BENCHMARK_SLOWED"  # how many times slower than at full speed everything runs
 PAUSE_EVERY = 64  # requests, after which the loop yields as a server's would
+FIRST_USE = 200  # requests: imports, connections, caches
+SETTLE_SECONDS = 3.0  # what stands in a queue is part of the cost
+WORKER = "nilometer-capture"
+OURS = str(Path(nilometer.__file__).parent)
 
 
 async def drive(app: Any, requests: int) -> None:
-    message = {"type": "http.request", "body": BODY, "more_body": False}
-
-    async def receive() -> Any:
-        return message
-
     async def send(_: Any) -> None:
         return
 
     for number in range(requests):
+        message = {"type": "http.request", "body": fresh(BODY), "more_body": False}
+
+        async def receive(message: Any = message) -> Any:
+            return message
+
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": "/predict",
-            "raw_path": b"/predict",
+            "path": fresh(PATH.encode()).decode("ascii"),
+            "raw_path": fresh(PATH.encode()),
             "query_string": b"",
             "root_path": "",
-            "headers": HEADERS,
+            "headers": [(fresh(name), fresh(value)) for name, value in HEADERS],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
             "state": {},
@@ -49,14 +67,57 @@ async def drive(app: Any, requests: int) -> None:
             await asyncio.sleep(0)
 
 
-def main(variant: str, requests: int) -> None:
+def fresh(content: bytes) -> bytes:
+    """An equal object that has not been hashed."""
+    return bytes(memoryview(content))
+
+
+def worker_place() -> int | None:
+    """Place of the capture thread among the threads by age: 1 is the main thread."""
+    ids = sorted(int(task.name) for task in Path("/proc/self/task").iterdir())
+    for thread in threading.enumerate():
+        if thread.name == WORKER and thread.native_id is not None:
+            return ids.index(thread.native_id) + 1
+    return None
+
+
+def bytecodes(app: Any) -> dict[str, int]:
+    """Bytecodes of ours that one request runs on its path, by function."""
+    counts: Counter[str] = Counter()
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        del argument
+        if event == "call":
+            if not frame.f_code.co_filename.startswith(OURS):
+                return None
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        elif event == "opcode":
+            counts[frame.f_code.co_qualname] += 1
+        return trace
+
+    async def traced() -> None:
+        sys.settrace(trace)  # of this thread only: the capture thread is not on the path
+        try:
+            await drive(app, 1)
+        finally:
+            sys.settrace(None)
+
+    asyncio.run(traced())
+    return dict(counts)
+
+
+def main(variant: str, requests: int, *, count_bytecodes: bool) -> None:
     app = VARIANTS[variant][0]()
     inside.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
-    asyncio.run(drive(app, 200))  # first use: imports, connections, caches
-    time.sleep(3.0)
+    asyncio.run(drive(app, FIRST_USE))
+    if count_bytecodes:
+        print(json.dumps(bytecodes(app)))
+        return
+    time.sleep(SETTLE_SECONDS)
     asyncio.run(drive(app, requests))
-    time.sleep(3.0)  # what stands in a queue is part of the cost
+    time.sleep(SETTLE_SECONDS)
+    print(json.dumps({"worker": worker_place()}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), count_bytecodes=sys.argv[3:] == ["bytecodes"])
