@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from random import random
 from time import perf_counter, time_ns
-from typing import Any
+from typing import Any, Unpack
 
 import grpc
 
 from nilometer.capture.exchange import Stream
 from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
+from nilometer.capture.options import CaptureOptions
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Rest
@@ -157,7 +158,7 @@ class Call:
 class Capture:
     """What both interceptors share: one worker of this process."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self.worker = Worker(settings, Guard())
         self.cap = settings.body_cap

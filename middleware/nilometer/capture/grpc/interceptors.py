@@ -7,7 +7,7 @@ are noted. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` fo
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Unpack
 
 import grpc
 import grpc.aio
@@ -15,19 +15,20 @@ import grpc.aio
 from nilometer.capture.grpc.aio import aio_stream, aio_unary
 from nilometer.capture.grpc.call import Call, Capture
 from nilometer.capture.grpc.sync import sync_stream, sync_unary
+from nilometer.capture.options import CaptureOptions
 
 
 class CaptureInterceptor(grpc.ServerInterceptor):
     """Observes a `grpc.server`: ``grpc.server(pool, interceptors=[CaptureInterceptor(entity=...)])``.
 
     Args:
-        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``.
+        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         self.capture = Capture(**options)
 
     def intercept_service(
@@ -46,7 +47,7 @@ class CaptureInterceptor(grpc.ServerInterceptor):
 class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
     """Observes a `grpc.aio.server`; see `CaptureInterceptor`."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         self.capture = Capture(**options)
 
     async def intercept_service(
