@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from random import random
 from time import perf_counter, time_ns
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 import grpc
 
@@ -18,6 +18,9 @@ from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
 from nilometer.values.reasons import Outcome, StreamEnd
+
+Q = TypeVar("Q")  # requests
+A = TypeVar("A")  # answers
 
 PROBES = (  # how the paths of methods begin that are no requests of a model
     "/grpc.health.v1.Health/",
@@ -51,10 +54,11 @@ class Call:
         self.in_flight = self.worker.in_flight
         self.arrival_ns, self.started = time_ns(), perf_counter()
 
-    def deserializer(self, original: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    def deserializer(self, original: Callable[[bytes], Q] | None) -> Callable[[bytes], Q | bytes]:
         """*original*, noting the bytes it is given."""
 
-        def deserialize(data: bytes) -> Any:
+        # In quotes: Python would compute the union anew for each call.
+        def deserialize(data: bytes) -> "Q | bytes":
             try:
                 self.note_request(data)
             except Exception as error:  # monitoring must never fail a prediction
@@ -70,8 +74,8 @@ class Call:
         return deserialize
 
     def serializer(
-        self, original: Callable[[Any], bytes] | None, *, unary: bool
-    ) -> Callable[[Any], bytes]:
+        self, original: Callable[[A], bytes] | None, *, unary: bool
+    ) -> Callable[[A], bytes]:
         """*original*, noting the bytes it gives."""
 
         def serialize(message: Any) -> bytes:
