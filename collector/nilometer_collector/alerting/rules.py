@@ -11,7 +11,7 @@ from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.limits import check_alerter
+from nilometer_collector.limits.rules import check_alerter
 from nilometer_collector.views import AlerterView
 
 _LARGEST = sys.float_info.max  # JSON has no infinity

@@ -19,7 +19,7 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.parameters import Given, Parameter
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import Unknown
-from nilometer_collector.limits.limits import LAST_NS
+from nilometer_collector.limits.bounds import LAST_NS
 from nilometer_collector.query.query import Query, SamplesQuestion
 from nilometer_collector.store import Store
 from nilometer_collector.views import (

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import KEY, LabelFilter
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
-from nilometer_collector.limits.limits import LAST_NS
+from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_BYTES, has_control
 
 MAX_QUERY_BYTES = 16 << 10
 MAX_LABELS = 64

@@ -33,7 +33,7 @@ from nilometer_collector.contents.bins import Bins, common_bins_of
 from nilometer_collector.contents.feature import feature_view
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.errors import TooMuch, Unknown
-from nilometer_collector.limits.limits import LAST_NS
+from nilometer_collector.limits.bounds import LAST_NS
 from nilometer_collector.query.present import coverage_view, episode_view, label_values, seconds
 from nilometer_collector.store import SampleRecord, SeriesRecord, Store
 from nilometer_collector.views import (
