@@ -16,9 +16,15 @@ from starlette.applications import Starlette
 
 from nilometer.batch.register import put_reference
 from nilometer.testing import SteppedClock, amounts
-from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.alerting.rules import AlerterView, rule_of
 from nilometer_collector.api import make_app
-from nilometer_collector.api.operations import Alerters, Entities, Episodes, References, Summaries
+from nilometer_collector.api.problems import Problem
+from nilometer_collector.api.resources.alerters import Alerters
+from nilometer_collector.api.resources.entities import Entities
+from nilometer_collector.api.resources.episodes import Episodes
+from nilometer_collector.api.resources.references import References
+from nilometer_collector.api.resources.samples import SamplesView
+from nilometer_collector.api.resources.summaries import Summaries
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
@@ -33,7 +39,6 @@ from nilometer_collector.testing import (
     running,
     service_sample,
 )
-from nilometer_collector.views import AlerterView, Problem, SamplesView
 
 RULE: dict[str, Any] = {
     "entity": ENTITY,

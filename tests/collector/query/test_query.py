@@ -10,7 +10,7 @@ from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
 from nilometer_collector.contents.bins import common_bins_of
-from nilometer_collector.query.query import MAX_WINDOWS
+from nilometer_collector.query.merging import MAX_WINDOWS
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
