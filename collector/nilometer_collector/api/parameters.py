@@ -38,7 +38,7 @@ class Parameter(ABC, Generic[V_co]):
 
     @abstractmethod
     def read(self, texts: Sequence[str]) -> V_co:
-        """The value of *texts*: one, where the parameter is required, else none or one; or many.
+        """The value of *texts*, which are empty where an optional parameter is not given.
 
         Raises:
             ApiError: 422, naming the parameter.
