@@ -9,6 +9,7 @@ import pytest
 
 import nilometer.decode
 from nilometer.decode import Facts, Protocol, Side, decode_exchange, registry
+from nilometer.decode.learned import EXAMPLES, Shapes
 from nilometer.decode.protocol import Body, Format, JsonProtocol
 from nilometer.decode.registry import PROTOCOLS, AnyProtocol, Table
 from nilometer.profile.feature import Cell
@@ -88,6 +89,15 @@ def test_an_exchange_is_decoded_by_a_protocol_in_json_from_outside(
     facts, columns = decode(response, role=Role.OUTPUT)
     assert facts.protocol is Protocol.CUSTOM
     assert columns == {"highest": [4.0]}
+
+
+def test_a_batch_of_one_shape_is_decoded_by_a_protocol_from_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bodies = [b'{"peak": 4.0}'] * EXAMPLES
+    assert Shapes("outputs").read(bodies) is not None
+    register(monkeypatch, SIGNALS)
+    assert Shapes("outputs").read(bodies) is None  # the batch is decoded one by one
 
 
 def test_keys_of_a_request_claim_no_response(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,12 +108,9 @@ def _json(
         table = registry.TABLE
         claims = table.inputs if role is Role.INPUT else table.outputs
         if not claims.keys.isdisjoint(value):
-            top = value.keys()
-            for keys, decode in claims.decoders:
-                if not top.isdisjoint(keys):
-                    facts = decode(value, path, side)
-                    if facts is not None:
-                        return facts
+            facts = claims.decode(value, path, side)
+            if facts is not None:
+                return facts
     return free_json.decode(value, side)
 
 

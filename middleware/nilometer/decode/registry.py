@@ -1,4 +1,8 @@
-"""All protocols; a new one is one file and one entry here."""
+"""All protocols; a new one is one file and one entry here.
+
+Their decoders are imported with this module, before anything is decoded: a thread that imports
+later would hold the interpreter while requests are served.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +24,10 @@ from nilometer.decode import (
     sse,
     text,
 )
+from nilometer.decode.columns import Side
+from nilometer.decode.facts import Facts
 from nilometer.decode.protocol import DecodeObject, Format, JsonProtocol
+from nilometer.profile.feature import Cell
 
 AnyProtocol: TypeAlias = Format | JsonProtocol
 
@@ -61,6 +68,20 @@ class Claims:
         """The claims of *decoders*, each with its keys."""
         claiming = tuple((keys, decode) for keys, decode in decoders if keys)
         return cls(frozenset().union(*(keys for keys, _ in claiming)), claiming)
+
+    def decode(self, value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
+        """Add the columns of *value*; None, and nothing, where no protocol takes it.
+
+        Raises:
+            Undecodable: If the protocol that takes it finds it broken.
+        """
+        top = value.keys()
+        for keys, decode in self.decoders:
+            if not top.isdisjoint(keys):
+                facts = decode(value, path, side)
+                if facts is not None:
+                    return facts
+        return None
 
 
 @dataclass(frozen=True, slots=True)
