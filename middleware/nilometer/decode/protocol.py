@@ -21,10 +21,6 @@ from nilometer.values.entity import Role
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
 
 
-def _decode_nothing(value: Mapping[str, Cell], path: str, side: Side) -> None:
-    del value, path, side
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonProtocol:
     """A protocol whose messages are JSON objects.
@@ -33,14 +29,14 @@ class JsonProtocol:
         input_keys: Keys at the top of a request. An object with at least one of them is offered to
             `decode_input`.
         output_keys: The same for a response and `decode_output`.
-        decode_input: Decodes a request.
-        decode_output: Decodes a response.
+        decode_input: Decodes a request; None where the protocol says nothing about requests.
+        decode_output: Decodes a response; None likewise.
     """
 
     input_keys: frozenset[str] = frozenset()
     output_keys: frozenset[str] = frozenset()
-    decode_input: DecodeObject = _decode_nothing
-    decode_output: DecodeObject = _decode_nothing
+    decode_input: DecodeObject | None = None
+    decode_output: DecodeObject | None = None
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):

@@ -64,9 +64,9 @@ class Claims:
     decoders: tuple[tuple[frozenset[str], DecodeObject], ...]
 
     @classmethod
-    def of(cls, decoders: Iterable[tuple[frozenset[str], DecodeObject]]) -> "Claims":
+    def of(cls, decoders: Iterable[tuple[frozenset[str], DecodeObject | None]]) -> "Claims":
         """The claims of *decoders*, each with its keys."""
-        claiming = tuple((keys, decode) for keys, decode in decoders if keys)
+        claiming = tuple((keys, decode) for keys, decode in decoders if decode is not None)
         return cls(frozenset().union(*(keys for keys, _ in claiming)), claiming)
 
     def decode(self, value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
