@@ -5,7 +5,8 @@ import type { Histogram } from "../api";
 import { OneOf } from "../parts/Choices";
 import { FigureTable } from "../parts/FigureTable";
 import * as format from "../parts/format";
-import { densities, rebin, sameEdges, shares } from "./histogram";
+import { inBins, interval, inUnits, outline } from "./bins";
+import { rebin, sameEdges, shares } from "./histogram";
 import { Legend } from "./Legend";
 import { ticks } from "./ticks";
 import { useWidth } from "./width";
@@ -15,21 +16,6 @@ const HEIGHT = 270;
 const MARGIN = { left: 50, right: 28, top: 12, bottom: 42 };
 
 type Scale = "bins" | "density";
-
-interface Drawn {
-  current: (number | null)[];
-  reference: (number | null)[] | null;
-  left: number[]; // of each bin, in px
-  right: number[];
-  labels: { at: number; text: string }[];
-  note: string;
-}
-
-const edgeText = (edge: number | null | undefined, low: boolean): string =>
-  edge == null ? (low ? "−∞" : "∞") : format.number(edge, 3);
-
-const interval = (edges: readonly (number | null)[], i: number): string =>
-  `${edgeText(edges[i], true)} to ${edgeText(edges[i + 1], false)}`;
 
 export function Distribution({
   current,
@@ -47,15 +33,8 @@ export function Distribution({
   const edges = (reference ?? current).edges;
   const exact = !reference || sameEdges(current, reference);
   const now = exact ? current : rebin(current, edges);
-  const bins = now.counts.length;
-  const inner = Math.max(0, width - MARGIN.left - MARGIN.right);
-  const drawn = scale === "bins" ? inBins(now, reference, inner) : inUnits(now, reference, inner);
-  const bottom = HEIGHT - MARGIN.bottom;
-  const top = Math.max(1e-12, ...[...drawn.current, ...(drawn.reference ?? [])].map((each) => each ?? 0));
-  const y = (value: number): number => bottom - (value / (top * 1.06)) * (bottom - MARGIN.top);
   const currentShares = shares(now.counts);
   const referenceShares = reference && shares(reference.counts);
-  const yText = scale === "bins" ? format.percent : (value: number) => format.number(value, 2);
   return (
     <div>
       <div class={styles.head}>
@@ -91,64 +70,13 @@ export function Distribution({
       </div>
       <div ref={ref}>
         {width > 0 && (
-          <svg
-            class={styles.plot}
+          <Plot
+            current={now}
+            reference={reference}
+            referenceName={referenceName}
+            scale={scale}
             width={width}
-            height={HEIGHT}
-            role="img"
-            aria-label={`Histogram of ${bins} bins${reference ? ` against ${referenceName}` : ""}; the figures are in the table below.`}
-          >
-            <g transform={`translate(${MARGIN.left} 0)`}>
-              {ticks(0, top * 1.06, 4).map((each) => (
-                <g key={each}>
-                  <path d={`M0 ${Math.round(y(each)) + 0.5}h${inner}`} class={styles.grid} />
-                  <text x="-8" y={y(each) + 4} text-anchor="end" class={styles.axisText}>{yText(each)}</text>
-                </g>
-              ))}
-              {drawn.current.map((value, i) => {
-                const [left, right] = [drawn.left[i]!, drawn.right[i]!];
-                if (value === null || right <= left) return null;
-                return (
-                  <g key={i}>
-                    <rect
-                      x={left}
-                      y={y(value)}
-                      width={Math.max(1, right - left - 1)}
-                      height={bottom - y(value)}
-                      class={styles.currentFill}
-                    />
-                    <path d={`M${left} ${y(value)}H${Math.max(left + 1, right - 1)}`} class={styles.currentLine} />
-                  </g>
-                );
-              })}
-              {drawn.reference && <path d={outline(drawn, y, bottom)} class={styles.referenceLine} />}
-              {drawn.current.map((_, i) => (
-                <rect
-                  key={i}
-                  x={drawn.left[i]!}
-                  y={MARGIN.top}
-                  width={Math.max(0, drawn.right[i]! - drawn.left[i]!)}
-                  height={bottom - MARGIN.top}
-                  class={styles.touch}
-                >
-                  <title>
-                    {`${interval(edges, i)}: ${format.percent(currentShares[i])}`}
-                    {referenceShares && ` here, ${format.percent(referenceShares[i])} in ${referenceName}`}
-                  </title>
-                </rect>
-              ))}
-              <path d={`M0 ${bottom + 0.5}h${inner}`} class={styles.axis} />
-              {drawn.labels.map(({ at, text }) => (
-                <g key={at}>
-                  <path d={`M${Math.round(at) + 0.5} ${bottom}v5`} class={styles.axis} />
-                  <text x={at} y={bottom + 18} text-anchor="middle" class={styles.axisText}>{text}</text>
-                </g>
-              ))}
-              <text x={inner / 2} y={HEIGHT - 6} text-anchor="middle" class={styles.axisText}>
-                {drawn.note}
-              </text>
-            </g>
-          </svg>
+          />
         )}
       </div>
       {!exact && (
@@ -181,61 +109,85 @@ export function Distribution({
   );
 }
 
-/** Every bin equally wide: what the comparators see, whatever the tails. */
-function inBins(current: Histogram, reference: Histogram | null, inner: number): Drawn {
-  const bins = current.counts.length;
-  const at = (i: number): number => (i / bins) * inner;
-  const texts = current.edges.map((edge, i) => edgeText(edge, i === 0));
-  const widest = Math.max(...texts.map((text) => text.length)) * 7 + 10;
-  const every = Math.max(1, Math.ceil(widest / Math.max(1, inner / bins)));
-  return {
-    current: shares(current.counts),
-    reference: reference && shares(reference.counts),
-    left: current.counts.map((_, i) => at(i)),
-    right: current.counts.map((_, i) => at(i + 1)),
-    labels: texts.map((text, i) => ({ at: at(i), text })).filter((_, i) => i % every === 0),
-    note: "share of values in each bin; bins drawn equally wide",
-  };
-}
-
-/** The feature's own axis: area is share. An outer bin longer than all others is cut. */
-function inUnits(current: Histogram, reference: Histogram | null, inner: number): Drawn {
-  const edges = current.edges;
-  const finite = edges.filter((edge): edge is number => edge !== null);
-  const middle = finite.slice(1, -1);
-  let [low, high] = [finite[0] ?? 0, finite.at(-1) ?? 1];
-  let cut = false;
-  if (middle.length > 2) {
-    const body = middle.at(-1)! - middle[0]!;
-    if (body > 0 && high - middle.at(-1)! > body) [high, cut] = [middle.at(-1)! + body / 3, true];
-    if (body > 0 && middle[0]! - low > body) [low, cut] = [middle[0]! - body / 3, true];
-  }
-  const x = (edge: number): number =>
-    ((Math.min(high, Math.max(low, edge)) - low) / (high - low || 1)) * inner;
-  const open = edges[0] === null || edges.at(-1) === null;
-  return {
-    current: densities(current),
-    reference: reference && densities(reference),
-    left: current.counts.map((_, i) => x(edges[i] ?? low)),
-    right: current.counts.map((_, i) => x(edges[i + 1] ?? high)),
-    labels: ticks(low, high, Math.max(2, Math.floor(inner / 80))).map((each) => ({
-      at: x(each),
-      text: format.number(each, 3),
-    })),
-    note: `share per unit of the feature${cut ? "; a long tail is cut" : open ? "; open bins are left out" : ""}`,
-  };
-}
-
-function outline(drawn: Drawn, y: (value: number) => number, bottom: number): string {
-  let path = "";
-  let height = bottom;
-  drawn.reference!.forEach((value, i) => {
-    const [left, right] = [drawn.left[i]!, drawn.right[i]!];
-    if (right <= left) return;
-    const next = value === null ? bottom : y(value);
-    path += path === "" ? `M${left} ${next}` : next === height ? "" : `V${next}`;
-    path += `H${right}`;
-    height = next;
-  });
-  return path;
+function Plot({
+  current,
+  reference,
+  referenceName,
+  scale,
+  width,
+}: {
+  current: Histogram;
+  reference: Histogram | null; // on the same edges
+  referenceName: string | null;
+  scale: Scale;
+  width: number;
+}) {
+  const inner = Math.max(0, width - MARGIN.left - MARGIN.right);
+  const drawn = (scale === "bins" ? inBins : inUnits)(current, reference, inner);
+  const bottom = HEIGHT - MARGIN.bottom;
+  const top = Math.max(1e-12, ...[...drawn.current, ...(drawn.reference ?? [])].map((each) => each ?? 0));
+  const y = (value: number): number => bottom - (value / (top * 1.06)) * (bottom - MARGIN.top);
+  const yText = scale === "bins" ? format.percent : (value: number) => format.number(value, 2);
+  const currentShares = shares(current.counts);
+  const referenceShares = reference && shares(reference.counts);
+  return (
+    <svg
+      class={styles.plot}
+      width={width}
+      height={HEIGHT}
+      role="img"
+      aria-label={`Histogram of ${current.counts.length} bins${reference ? ` against ${referenceName}` : ""}; the figures are in the table below.`}
+    >
+      <g transform={`translate(${MARGIN.left} 0)`}>
+        {ticks(0, top * 1.06, 4).map((each) => (
+          <g key={each}>
+            <path d={`M0 ${Math.round(y(each)) + 0.5}h${inner}`} class={styles.grid} />
+            <text x="-8" y={y(each) + 4} text-anchor="end" class={styles.axisText}>{yText(each)}</text>
+          </g>
+        ))}
+        {drawn.current.map((value, i) => {
+          const [left, right] = [drawn.left[i]!, drawn.right[i]!];
+          if (value === null || right <= left) return null;
+          return (
+            <g key={i}>
+              <rect
+                x={left}
+                y={y(value)}
+                width={Math.max(1, right - left - 1)}
+                height={bottom - y(value)}
+                class={styles.currentFill}
+              />
+              <path d={`M${left} ${y(value)}H${Math.max(left + 1, right - 1)}`} class={styles.currentLine} />
+            </g>
+          );
+        })}
+        {drawn.reference && <path d={outline(drawn, y, bottom)} class={styles.referenceLine} />}
+        {drawn.current.map((_, i) => (
+          <rect
+            key={i}
+            x={drawn.left[i]!}
+            y={MARGIN.top}
+            width={Math.max(0, drawn.right[i]! - drawn.left[i]!)}
+            height={bottom - MARGIN.top}
+            class={styles.touch}
+          >
+            <title>
+              {`${interval(current.edges, i)}: ${format.percent(currentShares[i])}`}
+              {referenceShares && ` here, ${format.percent(referenceShares[i])} in ${referenceName}`}
+            </title>
+          </rect>
+        ))}
+        <path d={`M0 ${bottom + 0.5}h${inner}`} class={styles.axis} />
+        {drawn.labels.map(({ at, text }) => (
+          <g key={at}>
+            <path d={`M${Math.round(at) + 0.5} ${bottom}v5`} class={styles.axis} />
+            <text x={at} y={bottom + 18} text-anchor="middle" class={styles.axisText}>{text}</text>
+          </g>
+        ))}
+        <text x={inner / 2} y={HEIGHT - 6} text-anchor="middle" class={styles.axisText}>
+          {drawn.note}
+        </text>
+      </g>
+    </svg>
+  );
 }
