@@ -188,7 +188,11 @@ class Agent:
     def _plan(self) -> None:
         """Keep the plan fresh, in a thread of its own: a collector may take its time."""
         while not self._stop.is_set():
-            answered = self.plans.refresh()
+            try:
+                answered = self.plans.refresh()
+            except Exception:  # without this thread the agent would keep its rules for ever
+                answered = True  # and asks again when the next plan is due
+                log.exception("plan not refreshed")
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
 
     def request_stop(self) -> None:

@@ -360,3 +360,21 @@ def test_the_methods_name_is_the_contracts() -> None:
 
     service = agent_pb2.DESCRIPTOR.services_by_name["AgentService"]
     assert f"/{service.full_name}/{service.methods_by_name['Capture'].name}" == CAPTURE
+
+
+def test_the_thread_that_fetches_plans_survives_any_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    def broken() -> bool:
+        agent.plans.wanted.clear()
+        asked.append("plan")
+        raise KeyError("values_allowed")
+
+    with running(home) as agent:
+        monkeypatch.setattr(agent.plans, "refresh", broken)
+        for times in (1, 2):
+            agent.plans.wanted.set()
+            eventually(lambda times=times: len(asked) == times)
+    assert "plan not refreshed" in caplog.messages

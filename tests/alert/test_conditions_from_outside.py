@@ -1,19 +1,27 @@
 """A condition and a comparator that the library does not know work everywhere by registration."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+import msgspec
 import pytest
+from support.problems import is_problem
 
 from nilometer.alert import AgainstReference, Alerter, Judgement, Verdict, evaluate
-from nilometer.alert.conditions import CONDITIONS, Fields, WrongField
+from nilometer.alert.conditions import CONDITIONS, Fields, WrongField, condition_of
 from nilometer.compare import COMPARATORS
 from nilometer.profile import Reference
 from nilometer.profile.content import Content
 from nilometer.profile.summary import SummarySample
-from nilometer.wire.alerts import alerter_from_bytes, alerter_to_bytes
+from nilometer.wire.alerts import (
+    alerter_from_bytes,
+    alerter_from_wire,
+    alerter_to_bytes,
+    alerter_to_wire,
+)
 from nilometer_collector.alerting.prometheus_rules import alert
 from nilometer_collector.alerting.rules import alerter_of, rule_of
 from nilometer_collector.testing import ENTITY, a_reference, an_evaluation, feature_sample, running
@@ -128,3 +136,34 @@ def test_the_agents_evaluation_judges_by_it() -> None:
     largest = evaluate(LARGEST, sample, {"training": reference})
     assert largest.verdict is Verdict.BREACH
     assert largest.evidence.startswith("LARGEST from training is")
+
+
+@pytest.mark.parametrize("fields", [{}, {"values_allowed": math.inf}, {"values_allowed": "many"}])
+def test_a_parameter_that_is_missing_or_without_meaning_is_a_value_error(
+    fields: dict[str, str | float],
+) -> None:
+    """The protocol promises it, whatever a condition raises."""
+
+    class Whole(Most):
+        @classmethod
+        def of_fields(cls, fields: Fields) -> Self:
+            return cls(0.0, int(float(fields["values_allowed"])), "")
+
+    CONDITIONS[Most.kind] = Whole
+    with pytest.raises(ValueError, match=r"MOST|many"):
+        condition_of("MOST", fields)
+
+
+def test_a_rule_without_a_parameter_of_its_condition_is_refused(tmp_path: Path) -> None:
+    rule = msgspec.structs.replace(rule_of(MOST), parameters={})
+    with running(tmp_path / "collector.db") as served:
+        problem = is_problem(served.put_rule(rule), 422)
+        assert served.get("alerters")["alerters"] == []
+    assert "alerter 'most': MOST needs the parameter 'values_allowed'" in problem.detail
+
+
+def test_a_message_without_a_parameter_of_its_condition_is_a_value_error() -> None:
+    message = alerter_to_wire(MOST)
+    del message.numbers["values_allowed"]
+    with pytest.raises(ValueError, match="'values_allowed'"):
+        alerter_from_wire(message)

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from nilometer.alert import Alerter, Condition, Severity
-from nilometer.alert.conditions import CONDITIONS, ThresholdSide
+from nilometer.alert.conditions import ThresholdSide, condition_of
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
@@ -97,14 +97,11 @@ def _condition_of(rule: AlerterView) -> Condition:
     Raises:
         ValueError: If its kind or a parameter is unknown, missing or without meaning.
     """
-    condition = CONDITIONS.get(rule.kind)
-    if condition is None:
-        raise ValueError(f"kind = {rule.kind!r}: must be one of {', '.join(CONDITIONS)}")
     # A word of a closed set is checked even where the kind does not use it: it is a mistake.
     ThresholdSide(rule.comparison or ThresholdSide.ABOVE.value)
     comparator_named(rule.comparator or PSI.name)
     parameters = {} if rule.parameters is UNSET else rule.parameters
-    made = condition.of_fields(parameters | {key: getattr(rule, key) for key in _NAMED})
+    made = condition_of(rule.kind, parameters | {key: getattr(rule, key) for key in _NAMED})
     unknown = parameters.keys() - made.fields().keys()
     if unknown:
         raise ValueError(f"parameters: {rule.kind} has no {', '.join(sorted(unknown))}")

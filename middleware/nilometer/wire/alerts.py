@@ -11,6 +11,7 @@ from nilometer.alert.conditions import (
     Fixed,
     Range,
     ThresholdSide,
+    condition_of,
 )
 from nilometer.alert.evaluation import Evaluation
 from nilometer.alert.judgement import Verdict
@@ -83,15 +84,14 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
         ConfigError: If a rule is not allowed.
     """
     kind = _FROM_KIND.get(message.kind, message.condition)
-    condition = CONDITIONS.get(kind)
-    if condition is None:
+    if kind not in CONDITIONS:
         unknown = message.condition or message.kind
         raise ValueError(f"alerter {message.name!r} has the unknown kind {unknown}")
     return Alerter(
         entity=message.entity,
         name=message.name,
         summary=message.summary,
-        condition=condition.of_fields(_fields(message)),
+        condition=condition_of(kind, _fields(message)),
         minimum_count=message.minimum_count,
         windows_to_open=message.windows_to_open,
         windows_to_close=message.windows_to_close,

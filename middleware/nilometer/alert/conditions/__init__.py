@@ -4,7 +4,7 @@ from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, WrongField
 from nilometer.alert.conditions.fixed import Fixed, ThresholdSide
 from nilometer.alert.conditions.range import Range
-from nilometer.alert.conditions.registry import CONDITIONS
+from nilometer.alert.conditions.registry import CONDITIONS, condition_of
 
 __all__ = [
     "CONDITIONS",
@@ -15,4 +15,5 @@ __all__ = [
     "Range",
     "ThresholdSide",
     "WrongField",
+    "condition_of",
 ]

@@ -1,7 +1,7 @@
 """All conditions by kind; a new kind is one file and one entry here."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
-from nilometer.alert.conditions.condition import Condition
+from nilometer.alert.conditions.condition import Condition, Fields
 from nilometer.alert.conditions.fixed import Fixed
 from nilometer.alert.conditions.range import Range
 
@@ -10,3 +10,21 @@ CONDITIONS: dict[str, type[Condition]] = {
     Range.kind: Range,
     AgainstReference.kind: AgainstReference,
 }
+
+
+def condition_of(kind: str, fields: Fields) -> Condition:
+    """The condition of *kind* with the parameters *fields*.
+
+    Raises:
+        ValueError: If no condition of *kind* is registered, or a parameter is missing or has no
+            meaning, whatever the condition itself raises then.
+    """
+    condition = CONDITIONS.get(kind)
+    if condition is None:
+        raise ValueError(f"kind = {kind!r}: must be one of {', '.join(CONDITIONS)}")
+    try:
+        return condition.of_fields(fields)
+    except KeyError as error:
+        raise ValueError(f"{kind} needs the parameter {error}") from error
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"{kind}: a parameter has no meaning: {error}") from error
