@@ -1,21 +1,17 @@
 """A condition and a comparator that the library does not know work everywhere by registration."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import msgspec
 import pytest
+from support.outside import LARGEST, MOST, Largest, Most
 from support.problems import is_problem
 
-from nilometer.alert import AgainstReference, Alerter, Judgement, Verdict, evaluate
-from nilometer.alert.conditions import CONDITIONS, Fields, WrongField, condition_of
+from nilometer.alert import Alerter, Verdict, evaluate
+from nilometer.alert.conditions import CONDITIONS, Fields, condition_of
 from nilometer.compare import COMPARATORS
-from nilometer.profile import Reference
-from nilometer.profile.content import Content
-from nilometer.profile.summary import SummarySample
 from nilometer.wire.alerts import (
     alerter_from_bytes,
     alerter_from_wire,
@@ -24,87 +20,13 @@ from nilometer.wire.alerts import (
 )
 from nilometer_collector.alerting.prometheus_rules import alert
 from nilometer_collector.alerting.rules import alerter_of, rule_of
-from nilometer_collector.testing import ENTITY, a_reference, an_evaluation, feature_sample, running
-
-
-@dataclass(frozen=True, slots=True)
-class Most:
-    """At most so many values in a window."""
-
-    kind: ClassVar[str] = "MOST"
-    is_distance: ClassVar[bool] = False
-    judges_any_count: ClassVar[bool] = True
-    measure: ClassVar[str] = "values"
-    unit: ClassVar[str] = ""
-    reference: ClassVar[str] = ""
-
-    threshold: float
-    values_allowed: float
-    note: str
-
-    @property
-    def limit_text(self) -> str:
-        return f"at most {self.values_allowed:g}"
-
-    def wrong(self) -> WrongField | None:
-        if self.values_allowed < 0:
-            return WrongField("values_allowed", self.values_allowed, "at least 0")
-        return None
-
-    def observations(self, content: Content) -> int:
-        return content.count
-
-    def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        del references
-        count = sample.content.count
-        return Judgement(Verdict.of(breached=self.excess(count) > 0), f"{count} values", count)
-
-    def excess(self, value: float) -> float:
-        return value - self.values_allowed
-
-    def limit(self, value: float) -> float:
-        del value
-        return self.values_allowed
-
-    def fields(self) -> Fields:
-        return {
-            "threshold": self.threshold,
-            "values_allowed": self.values_allowed,
-            "note": self.note,
-        }
-
-    @classmethod
-    def of_fields(cls, fields: Fields) -> Self:
-        allowed = float(fields["values_allowed"])
-        return cls(float(fields["threshold"]), allowed, str(fields["note"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Largest:
-    """The largest difference of two counts."""
-
-    name: ClassVar[str] = "largest"
-    unit: ClassVar[str] = "values"
-    needs_order: ClassVar[bool] = False
-
-    def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
-        return max(abs(a - b) for a, b in zip(reference, current, strict=True))
+from nilometer_collector.testing import a_reference, an_evaluation, feature_sample, running
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONDITIONS, Most.kind, Most)
     monkeypatch.setitem(COMPARATORS, Largest.name, Largest())
-
-
-MOST = Alerter(entity=ENTITY, name="most", summary="input.*", condition=Most(0.5, 2.0, "few"))
-LARGEST = Alerter(
-    entity=ENTITY,
-    name="largest",
-    summary="input.*",
-    condition=AgainstReference(reference="training", threshold=1.5, comparator=Largest()),
-    minimum_count=1,
-)
 
 
 @pytest.mark.parametrize("alerter", [MOST, LARGEST], ids=["condition", "comparator"])

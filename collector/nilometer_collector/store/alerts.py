@@ -7,12 +7,14 @@ import uuid
 from typing import Any, NamedTuple
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
+from nilometer.alert.conditions import UnknownCondition
 from nilometer.values.labels import Labels
-from nilometer.wire.alerts import alerter_from_bytes, alerter_to_bytes
+from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import Change, change, heard_since_ns, worst
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.unread import UnreadLog
 
 MOST_EPISODES = 1000  # of one answer
 RULE_GONE = "the alerter was deleted"
@@ -37,6 +39,7 @@ class Alerts:
     def __init__(self, database: Database, channel: str) -> None:
         self._database = database
         self._channel = channel
+        self._unread = UnreadLog()
 
     # Rules
 
@@ -88,13 +91,31 @@ class Alerts:
             return True
 
     def rules(self, entity: str | None = None) -> list[Alerter]:
-        """Rules of all or one entity, ordered by name."""
+        """Rules of all or one entity, ordered by name; what cannot be read is left out, logged."""
+        found = []
+        for alerter in self._stored(entity):
+            if isinstance(alerter.condition, UnknownCondition):
+                condition = alerter.condition
+                self._unread.warn(condition.kind, alerter.name, condition.why)
+            else:
+                found.append(alerter)
+        return found
+
+    def unread_rules(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
+        """The rules that `rules` leaves out, each with the reason."""
+        return [
+            (alerter, alerter.condition.why)
+            for alerter in self._stored(entity)
+            if isinstance(alerter.condition, UnknownCondition)
+        ]
+
+    def _stored(self, entity: str | None) -> list[Alerter]:
         rows = self._database.rows(
             "SELECT payload FROM alerters WHERE deleted = 0 AND (?1 IS NULL OR entity = ?1) "
             "ORDER BY entity, name",
             (entity,),
         )
-        return [alerter_from_bytes(payload) for (payload,) in rows]
+        return [stored_alerter_from_bytes(payload) for (payload,) in rows]
 
     # Evaluations
 
@@ -185,7 +206,7 @@ class Alerts:
                 id=row[0],
                 summary=row[1],
                 labels=label_text.from_text(row[2]),
-                alerter=alerter_from_bytes(row[3]),
+                alerter=stored_alerter_from_bytes(row[3]),
                 opened_ns=row[4],
                 closed_ns=row[5],
                 worst=row[6],
@@ -368,5 +389,5 @@ def _transition(row: Any) -> TransitionRecord:
         value=row[4],
         evidence=row[5],
         reference_digest=row[6],
-        alerter=alerter_from_bytes(row[7]),
+        alerter=stored_alerter_from_bytes(row[7]),
     )

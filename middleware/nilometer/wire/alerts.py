@@ -7,10 +7,12 @@ from nilometer.alert.alerter import Alerter, Severity
 from nilometer.alert.conditions import (
     CONDITIONS,
     AgainstReference,
+    Condition,
     Fields,
     Fixed,
     Range,
     ThresholdSide,
+    UnknownCondition,
     condition_of,
 )
 from nilometer.alert.evaluation import Evaluation
@@ -19,6 +21,7 @@ from nilometer.compare.psi import PSI
 from nilometer.profile.reference import Reference
 from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
+from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
@@ -83,15 +86,42 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
         ValueError: If an enumeration has an unknown value, or a parameter is missing or too long.
         ConfigError: If a rule is not allowed.
     """
-    kind = _FROM_KIND.get(message.kind, message.condition)
+    kind = _kind_of(message)
     if kind not in CONDITIONS:
         unknown = message.condition or message.kind
         raise ValueError(f"alerter {message.name!r} has the unknown kind {unknown}")
+    return _alerter(message, condition_of(kind, _fields(message)))
+
+
+def stored_alerter_from_bytes(packed: bytes) -> Alerter:
+    """An alerter of `alerter_to_bytes`, also where its condition is not known here any more.
+
+    Its condition is an `UnknownCondition` then, which gives the same bytes again.
+
+    Raises:
+        ValueError: If the bytes are not an alerter.
+        ConfigError: If a part beside the condition is not allowed.
+    """
+    message = parsed(pb.Alerter, packed)
+    try:
+        return alerter_from_wire(message)
+    except (ValueError, ConfigError) as error:
+        fields = _fields(message)
+        used = {key: value for key, value in fields.items() if value != _UNUSED.get(key)}
+        unknown = UnknownCondition(kind=_kind_of(message), parameters=used, why=str(error))
+        return _alerter(message, unknown)
+
+
+def _kind_of(message: pb.Alerter) -> str:
+    return _FROM_KIND.get(message.kind, message.condition)
+
+
+def _alerter(message: pb.Alerter, condition: Condition) -> Alerter:
     return Alerter(
         entity=message.entity,
         name=message.name,
         summary=message.summary,
-        condition=condition_of(kind, _fields(message)),
+        condition=condition,
         minimum_count=message.minimum_count,
         windows_to_open=message.windows_to_open,
         windows_to_close=message.windows_to_close,

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nilometer.alert import Alerter
 from nilometer_collector.alerting.rules import AlerterView, Rule, alerter_of, rule_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
@@ -12,17 +13,33 @@ ORIGIN = "api"  # of a rule that came over HTTP
 NAME = RequiredText("name", "Name of the alerter.")
 
 
+class UnreadRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored rule that this collector cannot read: it gives it to no agent."""
+
+    entity: str
+    name: str
+    summary: str
+    kind: str
+    reason: str  # what is not known
+
+
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
     """The rules, by name."""
 
     alerters: list[AlerterView]
+    unread: list[UnreadRule] | msgspec.UnsetType = msgspec.UNSET  # where there are some
 
 
 async def list_alerters(call: Call) -> Alerters:
     """The rules of all or one entity."""
     alerts, entity = call.context.store.alerts, call.given.value(ANY_ENTITY)
-    found = await call.context.ask(lambda: [rule_of(one) for one in alerts.rules(entity)])
-    return Alerters(alerters=found)
+    found, unread = await call.context.ask(
+        lambda: (alerts.rules(entity), alerts.unread_rules(entity))
+    )
+    return Alerters(
+        alerters=[rule_of(one) for one in found],
+        unread=[_unread_rule(*one) for one in unread] or msgspec.UNSET,
+    )
 
 
 async def put_alerter(call: Call) -> AlerterView:
@@ -45,6 +62,16 @@ async def delete_alerter(call: Call) -> None:
     if not await call.context.ask(lambda: alerts.delete(entity, name, now_ns)):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()
+
+
+def _unread_rule(alerter: Alerter, reason: str) -> UnreadRule:
+    return UnreadRule(
+        entity=alerter.entity,
+        name=alerter.name,
+        summary=alerter.summary,
+        kind=alerter.condition.kind,
+        reason=reason,
+    )
 
 
 OPERATIONS = (

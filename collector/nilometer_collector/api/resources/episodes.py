@@ -4,6 +4,7 @@ from typing import cast
 
 import msgspec
 
+from nilometer.alert.conditions import UnknownCondition
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
@@ -40,6 +41,7 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     reference_digest: str
     evidence: str
     history: list[TransitionView]
+    unread: str | msgspec.UnsetType = msgspec.UNSET  # why its rule cannot be read here, where so
 
 
 class Episodes(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
         reference_digest=episode.reference_digest,
         evidence=episode.evidence,
         history=[_transition_view(transition) for transition in episode.history],
+        unread=condition.why if isinstance(condition, UnknownCondition) else msgspec.UNSET,
     )
 
 

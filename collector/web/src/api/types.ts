@@ -23,6 +23,7 @@ export interface Alerter {
 /** The rules, by name. */
 export interface Alerters {
   alerters: Alerter[];
+  unread?: UnreadRule[];
 }
 
 /** That the process answers. */
@@ -85,6 +86,7 @@ export interface Episode {
   reference_digest: string;
   evidence: string;
   history: Transition[];
+  unread?: string;
 }
 
 /** Episodes, newest first; at most 1,000. */
@@ -227,4 +229,13 @@ export interface Transition {
   status: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
   value: number;
   evidence: string;
+}
+
+/** A stored rule that this collector cannot read: it gives it to no agent. */
+export interface UnreadRule {
+  entity: string;
+  name: string;
+  summary: string;
+  kind: string;
+  reason: string;
 }

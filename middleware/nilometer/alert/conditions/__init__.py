@@ -1,10 +1,16 @@
 """What alerters hold a window against, a kind a file."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
-from nilometer.alert.conditions.condition import Condition, Fields, WrongField
+from nilometer.alert.conditions.condition import (
+    Condition,
+    Fields,
+    RegisteredCondition,
+    WrongField,
+)
 from nilometer.alert.conditions.fixed import Fixed, ThresholdSide
 from nilometer.alert.conditions.range import Range
 from nilometer.alert.conditions.registry import CONDITIONS, condition_of
+from nilometer.alert.conditions.unknown import UnknownCondition
 
 __all__ = [
     "CONDITIONS",
@@ -13,7 +19,9 @@ __all__ = [
     "Fields",
     "Fixed",
     "Range",
+    "RegisteredCondition",
     "ThresholdSide",
+    "UnknownCondition",
     "WrongField",
     "condition_of",
 ]

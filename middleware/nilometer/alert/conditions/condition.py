@@ -32,8 +32,11 @@ class WrongField(NamedTuple):
 class Condition(Protocol):
     """When a window is a breach."""
 
-    kind: ClassVar[str]  # the name of the class in rules and on the wire
     is_distance: ClassVar[bool]  # whether the value is a distance between two distributions
+
+    @property
+    def kind(self) -> str:
+        """The name of the class in rules and on the wire."""
 
     @property
     def measure(self) -> str:
@@ -76,6 +79,12 @@ class Condition(Protocol):
 
     def fields(self) -> Fields:
         """The parameters by name."""
+
+
+class RegisteredCondition(Condition, Protocol):
+    """A condition that a rule may name by its kind."""
+
+    kind: ClassVar[str]
 
     @classmethod
     def of_fields(cls, fields: Fields) -> Self:

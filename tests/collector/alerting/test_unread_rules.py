@@ -1,0 +1,91 @@
+"""A stored rule whose condition, comparator or statistic is not registered any more harms no other."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.outside import LARGEST, MOST, Largest, Most
+
+from nilometer.alert import Alerter
+from nilometer.alert.conditions import CONDITIONS, UnknownCondition
+from nilometer.compare import COMPARATORS
+from nilometer.wire.alerts import (
+    alerter_to_bytes,
+    plan_from_wire,
+    stored_alerter_from_bytes,
+)
+from nilometer.wire.services import GetPlanRequest
+from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.store.unread import UnreadLog
+from nilometer_collector.testing import ENTITY, Running, a_rule, an_evaluation, running
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> Iterator[Running]:
+    """A collector that kept rules and an episode of kinds that it does not know any more."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(CONDITIONS, Most.kind, Most)
+        patched.setitem(COMPARATORS, Largest.name, Largest())
+        with running(tmp_path / "collector.db") as served:
+            for alerter in (MOST, LARGEST, a_rule()):
+                served.put_rule(rule_of(alerter)).raise_for_status()
+            assert not served.sender().ship(an_evaluation(3.0, 1, rule=MOST)).rejected
+    with running(tmp_path / "collector.db") as served:
+        yield served
+
+
+def test_the_others_are_listed_and_it_is_named(
+    lost: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        answer = lost.get("alerters")
+        lost.get("alerters", entity=ENTITY)
+    assert [rule["name"] for rule in answer["alerters"]] == ["drift"]
+    assert [(rule["name"], rule["kind"], rule["reason"]) for rule in answer["unread"]] == [
+        ("largest", "REFERENCE", "'largest' is not a valid Comparator"),
+        ("most", "MOST", "alerter 'most' has the unknown kind MOST"),
+    ]
+    logged = [record for record in caplog.records if "a stored rule is left out" in record.message]
+    assert [record.__dict__["kind"] for record in logged] == ["REFERENCE", "MOST"]
+
+
+def test_nothing_is_said_of_unread_rules_where_there_are_none(tmp_path: Path) -> None:
+    with running(tmp_path / "collector.db") as served:
+        served.put_rule(rule_of(a_rule())).raise_for_status()
+        assert list(served.get("alerters")) == ["alerters"]
+
+
+def test_its_episodes_stay_to_be_seen(lost: Running) -> None:
+    (episode,) = lost.get("episodes")["episodes"]
+    assert (episode["alerter"], episode["comparator"], episode["value"]) == ("most", "MOST", 3.0)
+    assert episode["unread"] == "alerter 'most' has the unknown kind MOST"
+    assert episode["history"]
+
+
+def test_agents_get_the_other_rules(lost: Running) -> None:
+    plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=5)
+    assert plan_from_wire(plan)[1] == [a_rule()]
+
+
+def test_it_can_be_removed(lost: Running) -> None:
+    name = {"entity": ENTITY, "name": "most"}
+    assert lost.http.delete("/api/v1/alerters", params=name).status_code == 204
+    assert [rule["name"] for rule in lost.get("alerters")["unread"]] == ["largest"]
+
+
+@pytest.mark.parametrize("alerter", [MOST, LARGEST], ids=["condition", "comparator"])
+def test_it_is_stored_again_as_it_was(alerter: Alerter) -> None:
+    packed = alerter_to_bytes(alerter)
+    unknown = stored_alerter_from_bytes(packed)
+    assert isinstance(unknown.condition, UnknownCondition)
+    assert alerter_to_bytes(unknown) == packed
+
+
+def test_a_kind_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter([0.0, 59.0, 60.0, 61.0])
+    log = UnreadLog(lambda: next(times))
+    for _ in range(3):
+        log.warn("MOST", "most", "not known")
+    log.warn("LEAST", "least", "not known")
+    assert [record.__dict__["kind"] for record in caplog.records] == ["MOST", "MOST", "LEAST"]
