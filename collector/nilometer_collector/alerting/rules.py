@@ -102,7 +102,7 @@ def _condition_of(rule: AlerterView) -> Condition:
     comparator_named(rule.comparator or PSI.name)
     parameters = {} if rule.parameters is UNSET else rule.parameters
     made = condition_of(rule.kind, parameters | {key: getattr(rule, key) for key in _NAMED})
-    unknown = parameters.keys() - made.fields().keys()
+    unknown = parameters.keys() - (made.fields().keys() - set(_NAMED))
     if unknown:
         raise ValueError(f"parameters: {rule.kind} has no {', '.join(sorted(unknown))}")
     return made

@@ -56,6 +56,8 @@ def test_what_is_read_can_be_put_back(served: Running) -> None:
         ({"kind": "FIXED", "statistic": "magic"}, "statistic = 'magic'"),
         ({"kind": "RANGE", "statistic": "mean", "low": 2, "high": 1}, "low = 2.0"),
         ({"colour": "blue"}, "colour"),
+        ({"parameters": {"threshold": 9}}, "parameters: REFERENCE has no threshold"),
+        ({"parameters": {"colour": "blue"}}, "parameters: REFERENCE has no colour"),
         ({"entity": None}, "entity"),
     ],
 )
