@@ -171,7 +171,8 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     known = [references.with_digest(reference_of(columns))]
     plan = alerts.plan_to_wire(known, alerters)
     assert alerts.plan_to_wire(known, alerters).version == plan.version
-    back_references, back_alerters = alerts.plan_from_wire(plan)
+    back_references, back_alerters, unread = alerts.plan_from_wire(plan)
+    assert not unread
     assert back_alerters == alerters
     assert [reference.digest for reference in back_references] == [known[0].digest]
     assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters

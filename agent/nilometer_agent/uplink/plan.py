@@ -155,11 +155,15 @@ class PlanKeeper:
 
     def _take(self, plan: Plan) -> bool:
         try:
-            references, alerters = plan_from_wire(plan)
+            content = plan_from_wire(plan)
         except (ValueError, NilometerError) as error:
             log.error("plan refused", extra={"reason": str(error)})  # noqa: TRY400
             return False
-        self.rules = Rules(references, alerters, self._names_key or plan.names_key, self._declared)
+        for (entity, name), reason in content.unread.items():
+            told = {"entity": entity, "alerter": name, "reason": reason}
+            log.warning("an alerter is left out: this agent does not know its kind", extra=told)
+        key = self._names_key or plan.names_key
+        self.rules = Rules(content.references, content.alerters, key, self._declared)
         self._version = plan.version
-        self.entities = self.entities | {reference.entity for reference in references}
+        self.entities = self.entities | {reference.entity for reference in content.references}
         return True

@@ -96,7 +96,7 @@ class Alerts:
         for alerter in self._stored(entity):
             if isinstance(alerter.condition, UnknownCondition):
                 condition = alerter.condition
-                self._unread.warn(condition.kind, alerter.name, condition.why)
+                self._unread.note(condition.kind, alerter.name, condition.why)
             else:
                 found.append(alerter)
         return found

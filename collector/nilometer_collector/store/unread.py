@@ -22,7 +22,7 @@ class UnreadLog:
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}
 
-    def warn(self, kind: str, alerter: str, why: str) -> None:
+    def note(self, kind: str, alerter: str, why: str) -> None:
         """Log that *alerter* is left out, and *why*."""
         now = self._monotonic()
         with self._lock:

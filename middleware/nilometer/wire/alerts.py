@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from typing import NamedTuple
 
 from nilometer.alert.alerter import Alerter, Severity
 from nilometer.alert.conditions import (
@@ -212,7 +213,30 @@ def plan_to_wire(
     return plan
 
 
-def plan_from_wire(message: collector_pb2.Plan) -> tuple[list[Reference], list[Alerter]]:
-    """References and alerters of a plan."""
-    references = [reference_from_wire(reference) for reference in message.references]
-    return references, [alerter_from_wire(alerter) for alerter in message.alerters]
+class PlanContent(NamedTuple):
+    """What a plan says.
+
+    Attributes:
+        references: Of the entities asked for.
+        alerters: Those that can be read here.
+        unread: Why each other alerter cannot, by entity and name.
+    """
+
+    references: list[Reference]
+    alerters: list[Alerter]
+    unread: dict[tuple[str, str], str]
+
+
+def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
+    """References and alerters of a plan; an alerter that cannot be read costs no other.
+
+    Raises:
+        ValueError: If a reference contradicts itself.
+    """
+    content = PlanContent([reference_from_wire(one) for one in message.references], [], {})
+    for rule in message.alerters:
+        try:
+            content.alerters.append(alerter_from_wire(rule))
+        except (ValueError, ConfigError) as error:
+            content.unread[rule.entity, rule.name] = str(error)
+    return content

@@ -1,7 +1,16 @@
 from pathlib import Path
 
+import pytest
+from support.outside import MOST, Most
+
+from nilometer.alert.conditions import CONDITIONS
+from nilometer.wire.alerts import plan_to_wire
+from nilometer.wire.references import with_digest
+from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.uplink.dial import Reach
 from nilometer_agent.uplink.plan import PlanKeeper
+from nilometer_collector.testing import ENTITY, a_reference, a_rule
 
 
 def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> None:
@@ -13,3 +22,45 @@ def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> No
     assert not plans.refresh()
     assert not plans.wanted.is_set()
     buffer.close()
+
+
+class OnePlan:
+    """A collector that answers one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def GetPlan(self, request: GetPlanRequest, timeout: float) -> Plan:
+        return self._plan
+
+    def Ship(self, request: object, timeout: float) -> object:
+        raise NotImplementedError
+
+    def probe(self) -> tuple[Reach, str]:
+        raise NotImplementedError
+
+
+def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one without a parameter that its condition needs."""
+    reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
+    with monkeypatch.context() as patched:
+        patched.setitem(CONDITIONS, Most.kind, Most)
+        plan = plan_to_wire([reference], [MOST, a_rule()])
+    buffer = Buffer(tmp_path / "agent.db")
+    plans = PlanKeeper(buffer, OnePlan(plan))
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
+    assert list(plans.rules.references(ENTITY)) == ["training"]
+    monkeypatch.setitem(CONDITIONS, Most.kind, Most)
+    kept = PlanKeeper(buffer, None)
+    assert kept.rules.alerters(ENTITY, "input.amount") == [MOST, a_rule()]
+    del plan.alerters[0].numbers["values_allowed"]
+    assert plans.refresh()
+    assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
+    buffer.close()
+    (first, second) = (record for record in caplog.records if "left out" in record.message)
+    assert first.__dict__["alerter"] == second.__dict__["alerter"] == "most"
+    assert "values_allowed" in second.__dict__["reason"]

@@ -65,7 +65,7 @@ def test_its_episodes_stay_to_be_seen(lost: Running) -> None:
 
 def test_agents_get_the_other_rules(lost: Running) -> None:
     plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=5)
-    assert plan_from_wire(plan)[1] == [a_rule()]
+    assert plan_from_wire(plan).alerters == [a_rule()]
 
 
 def test_it_can_be_removed(lost: Running) -> None:
@@ -86,6 +86,6 @@ def test_a_kind_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> Non
     times = iter([0.0, 59.0, 60.0, 61.0])
     log = UnreadLog(lambda: next(times))
     for _ in range(3):
-        log.warn("MOST", "most", "not known")
-    log.warn("LEAST", "least", "not known")
+        log.note("MOST", "most", "not known")
+    log.note("LEAST", "least", "not known")
     assert [record.__dict__["kind"] for record in caplog.records] == ["MOST", "MOST", "LEAST"]

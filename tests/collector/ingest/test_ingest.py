@@ -247,7 +247,7 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     served.put_rule({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=5)
-    references, alerters = plan_from_wire(plan)
+    references, alerters, _ = plan_from_wire(plan)
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
     assert alerters == [a_rule()]
     again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5)
