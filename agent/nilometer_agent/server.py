@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import ParamSpec
 
 import nilometer
+from nilometer import kinds
 from nilometer.profile.schema import Schema
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.health import Health
+from nilometer_agent.measure.contents import log_missing_series
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.entities import Entities
 from nilometer_agent.measure.export import AgentExports
@@ -56,6 +58,8 @@ class Agent:
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock | None = None) -> None:
+        kinds.load()
+        log_missing_series()
         self.settings = settings
         self.clock = clock or SystemClock()
         self._instance = secrets.token_bytes(16)

@@ -17,6 +17,7 @@ import grpc
 import uvicorn
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from nilometer import kinds
 from nilometer.settings import secrets as secret_files
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
@@ -96,6 +97,8 @@ class Collector:
             raise
 
     def _start(self) -> None:
+        kinds.load()
+        kinds.require_parts("collector", ("summaries", "check", "view"))
         path = self.settings.database_path
         _lock(path, self._resources)
         webhook = self.settings.webhook

@@ -3,18 +3,48 @@
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
+from nilometer.alert.conditions import CONDITIONS
+from nilometer.compare import COMPARATORS
 from nilometer.handoff.budget import Cost
 from nilometer.handoff.pack import batch_of
+from nilometer.kinds import CONTENT_KINDS, Kinds, register
+from nilometer.profile import CONTENTS
 from nilometer.profiling.observation import Observation, unpack
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import DropReason
+from nilometer.wire.contents.registered import CODECS
 
 T = TypeVar("T")
+
+
+@contextmanager
+def registered(kinds: Kinds) -> Iterator[None]:
+    """Know *kinds* inside of the block only.
+
+    Raises:
+        ConfigError: If a name is not allowed, or is registered already.
+    """
+    registries: tuple[dict[str, Any], ...] = (
+        CONTENTS,
+        CODECS,
+        CONTENT_KINDS,
+        CONDITIONS,
+        COMPARATORS,
+    )
+    before = [dict(registry) for registry in registries]
+    try:
+        register(kinds)
+        yield
+    finally:
+        for registry, held in zip(registries, before, strict=True):
+            registry.clear()
+            registry.update(held)
 
 
 @dataclasses.dataclass(slots=True)

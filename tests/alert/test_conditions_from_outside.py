@@ -1,17 +1,18 @@
 """A condition and a comparator that the library does not know work everywhere by registration."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 import pytest
-from support.outside import LARGEST, MOST, Largest, Most
+from support.outside import LARGEST, MOST, OUTSIDE, Most
 from support.problems import is_problem
 
 from nilometer.alert import Alerter, Verdict, evaluate
 from nilometer.alert.conditions import CONDITIONS, Fields, condition_of
-from nilometer.compare import COMPARATORS
+from nilometer.testing import registered
 from nilometer.wire.alerts import (
     alerter_from_bytes,
     alerter_from_wire,
@@ -24,9 +25,9 @@ from nilometer_collector.testing import a_reference, an_evaluation, feature_samp
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CONDITIONS, Most.kind, Most)
-    monkeypatch.setitem(COMPARATORS, Largest.name, Largest())
+def known() -> Iterator[None]:
+    with registered(OUTSIDE):
+        yield
 
 
 @pytest.mark.parametrize("alerter", [MOST, LARGEST], ids=["condition", "comparator"])

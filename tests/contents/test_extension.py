@@ -4,9 +4,10 @@ The type counts predictions and those that were right. It is registered for one 
 """
 
 import itertools
+import logging
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -14,13 +15,14 @@ import pytest
 
 from nilometer.alert import STATISTICS, Alerter, Fixed, ThresholdSide, Verdict, evaluate
 from nilometer.export.series import Series
+from nilometer.kinds import CONTENT_KINDS, ContentKind, ContentView, Kinds
 from nilometer.profile import CONTENTS, Coverage, DataType, SummarySample, TypeCounts
-from nilometer.testing import SteppedClock
+from nilometer.testing import SteppedClock, registered
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.contents.extension import MAX_CONTENT_BYTES, extension_codec
+from nilometer.wire.contents.extension import MAX_CONTENT_BYTES
 from nilometer.wire.contents.registered import CODECS
 from nilometer.wire.samples import (
     merged_sample_from_bytes,
@@ -31,14 +33,13 @@ from nilometer.wire.samples import (
     samples_from_bytes,
     samples_to_bytes,
 )
-from nilometer_agent.measure.contents import CONTENT_SERIES, ContentSeries
 from nilometer_agent.measure.measured import Measured
+from nilometer_agent.server import Agent
+from nilometer_agent.settings import AgentSettings
 from nilometer_collector.alerting.rules import rule_of
-from nilometer_collector.contents.extension import shown_extension
-from nilometer_collector.contents.registered import SHOWN
-from nilometer_collector.contents.view import ContentView, ratio
-from nilometer_collector.errors import Refused
-from nilometer_collector.limits.contents import CHECKS
+from nilometer_collector.contents.view import ratio
+from nilometer_collector.server import Collector
+from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
 from nilometer_collector.testing import (
     ENTITY,
@@ -50,7 +51,6 @@ from nilometer_collector.testing import (
 )
 
 SUMMARY = "output.label.hits"
-REGISTRIES = (CONTENTS, CODECS, CHECKS, SHOWN, CONTENT_SERIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +112,32 @@ def from_bytes(packed: bytes) -> Hits:
 
 def check(hits: Hits) -> None:
     if not 0 <= hits.right <= hits.count:
-        raise Refused("more hits than predictions")
+        raise ValueError("more hits than predictions")
+
+
+def view(hits: Hits) -> HitsView:
+    return HitsView(hit_ratio=ratio(hits.right, hits.count))
+
+
+HITS = ContentKind(
+    content=Hits,
+    to_bytes=to_bytes,
+    from_bytes=from_bytes,
+    summaries="output.*.hits",
+    check=check,
+    view=view,
+)
+
+
+def only(kind: ContentKind[Hits]) -> Kinds:
+    return Kinds(contents=[kind])
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the type to every registry; all of it goes again with the test."""
-    monkeypatch.setitem(CONTENTS, Hits.kind, Hits)
-    monkeypatch.setitem(CODECS, Hits.kind, extension_codec(Hits, to_bytes, from_bytes))
-    monkeypatch.setitem(CHECKS, Hits.kind, check)
-    view = shown_extension(Hits, lambda hits: HitsView(hit_ratio=ratio(hits.right, hits.count)))
-    monkeypatch.setitem(SHOWN, Hits.kind, view)
+def known() -> Iterator[None]:
+    """Register the type; it goes again with the test."""
+    with registered(only(HITS)):
+        yield
 
 
 def hits_sample(
@@ -148,7 +163,7 @@ def low_hits() -> Alerter:
     )
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_samples_of_the_type_merge_in_any_order_and_weigh_by_their_share() -> None:
     parts = [hits_sample(8, 10), hits_sample(1, 4), hits_sample(2, 5, share=0.5)]
     for order in itertools.permutations(parts):
@@ -157,13 +172,13 @@ def test_samples_of_the_type_merge_in_any_order_and_weigh_by_their_share() -> No
     assert parts[0].suppressed(100) is parts[0]
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_samples_of_two_types_do_not_merge() -> None:
     with pytest.raises(ValueError, match="mixes"):
         SummarySample.merge_all([hits_sample(1, 2), feature_sample([1.0])], minute(0), Labels())
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_the_type_goes_over_the_wire_alone_and_among_others() -> None:
     sample = hits_sample(8, 10)
     packed = sample_to_bytes(sample)
@@ -176,7 +191,7 @@ def test_the_type_goes_over_the_wire_alone_and_among_others() -> None:
     assert back[1] == sample
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_a_message_that_is_too_long_or_no_hits_is_refused() -> None:
     message = sample_to_wire(hits_sample(8, 10))
     message.extension.content = b"\0" * (MAX_CONTENT_BYTES + 1)
@@ -187,11 +202,10 @@ def test_a_message_that_is_too_long_or_no_hits_is_refused() -> None:
         sample_from_wire(message)
 
 
-def test_contents_that_are_too_long_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contents_that_are_too_long_are_not_written() -> None:
     too_long = b"\0" * (MAX_CONTENT_BYTES + 1)
-    codec = extension_codec(Hits, lambda _: too_long, from_bytes)
-    monkeypatch.setitem(CODECS, Hits.kind, codec)
-    with pytest.raises(ValueError, match="are over"):
+    long = only(replace(HITS, to_bytes=lambda _: too_long))
+    with registered(long), pytest.raises(ValueError, match="are over"):
         sample_to_wire(hits_sample(8, 10))
 
 
@@ -209,11 +223,14 @@ def test_a_kind_must_be_a_name() -> None:
     class Odd(Hits):
         kind = "Odd kind"
 
-    with pytest.raises(ConfigError, match="'Odd kind'"):
-        extension_codec(Odd, to_bytes, lambda _: Odd())
+    with (
+        pytest.raises(ConfigError, match="'Odd kind'"),
+        registered(only(replace(HITS, content=Odd))),
+    ):
+        pass
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
     sample = hits_sample(8, 10)
     row = SampleRow(sample=sample, payload=sample_to_bytes(sample))
@@ -226,7 +243,7 @@ def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
     assert sample_from_bytes(record.payload) == sample
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_the_api_shows_the_type_as_it_shows_itself(served: Running) -> None:
     sender = served.sender()
     reply = sender.ship(hits_sample(8, 10), hits_sample(1, 2), hits_sample(0, 1, window=minute(1)))
@@ -239,18 +256,41 @@ def test_the_api_shows_the_type_as_it_shows_itself(served: Running) -> None:
     assert (summary["data_type"], summary["role"]) == ("category", "output")
 
 
-@pytest.mark.usefixtures("registered")
-def test_a_type_without_a_view_shows_its_coverage(
-    served: Running, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ("summaries", replace(HITS, summaries="")),
+        ("check", replace(HITS, check=None)),
+        ("view", replace(HITS, view=None)),
+    ],
+)
+def test_a_collector_does_not_start_without_a_part_that_it_needs(
+    tmp_path: Path, part: str, kind: ContentKind[Hits]
 ) -> None:
-    monkeypatch.delitem(SHOWN, Hits.kind)
-    served.sender().ship(hits_sample(8, 10))
-    (sample,) = served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"]
-    assert sample["coverage"]["seen"] == 10
-    assert "extension" not in sample
+    collector = Collector(CollectorSettings(database=str(tmp_path / "collector.db")))
+    why = f"^content type 'hits': no {part} registered: the collector needs one$"
+    with registered(only(kind)), pytest.raises(ConfigError, match=why):
+        collector.start()
 
 
-@pytest.mark.usefixtures("registered")
+def test_an_agent_says_at_the_start_that_it_exports_nothing_of_the_type(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = AgentSettings(directory=str(tmp_path), collector="")
+    with registered(only(HITS)), caplog.at_level(logging.INFO):
+        Agent(settings).stop()
+    told = [record for record in caplog.records if "the agent exports none" in record.message]
+    assert [record.__dict__["kind"] for record in told] == ["hits"]
+
+
+@pytest.mark.usefixtures("known")
+def test_a_feature_of_the_type_s_name_is_a_feature(served: Running) -> None:
+    """What a summary holds is not guessed from the last word of its name."""
+    assert not served.sender().ship(feature_sample([1.0], summary="input.hits")).rejected
+    assert not served.sender().ship(feature_sample([1.0], summary="output.hits")).rejected
+
+
+@pytest.mark.usefixtures("known")
 def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> None:
     bad = hits_sample(11, 10)
     feature = feature_sample([1.0], summary=SUMMARY)
@@ -261,7 +301,7 @@ def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> No
     ]
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_a_fixed_alerter_judges_a_statistic_of_the_type(served: Running) -> None:
     low = low_hits()
     found = evaluate(low, hits_sample(30, 100), {})
@@ -284,44 +324,39 @@ def test_a_statistic_of_no_registered_type_is_refused() -> None:
         low_hits()
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("known")
 def test_the_type_s_statistics_come_after_those_that_exist() -> None:
     assert list(STATISTICS)[-1] == "hit_ratio"
     assert len(STATISTICS) == len(set(STATISTICS))
 
 
-@pytest.mark.usefixtures("registered")
-def test_the_agent_exports_series_of_the_type_where_it_has_some(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_agent_exports_series_of_the_type_where_it_has_some() -> None:
     seen: list[tuple[str, object]] = []
     measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
-    measured.committed([], [hits_sample(8, 10)])
-    measured.closed([hits_sample(8, 10)], [])
+    with registered(only(HITS)):
+        measured.committed([], [hits_sample(8, 10)])
+        measured.closed([hits_sample(8, 10)], [])
     assert measured.series.families() == Series().families()
-    row: ContentSeries[Hits] = ContentSeries(
-        add=lambda to, sample, hits, at: seen.append(("add", hits)),
-        set=lambda series, sample, hits, at, now: seen.append(("set", hits)),
+    measuring = replace(
+        HITS,
+        series=lambda series, sample, hits, at: seen.append(("series", hits)),
+        gauges=lambda series, sample, hits, at, now: seen.append(("gauges", hits)),
     )
-    monkeypatch.setitem(CONTENT_SERIES, Hits.kind, row)
-    measured.committed([], [hits_sample(8, 10)])
-    measured.closed([hits_sample(7, 10)], [])
-    assert seen == [("add", Hits(8, 10)), ("set", Hits(7, 10))]
+    with registered(only(measuring)):
+        measured.committed([], [hits_sample(8, 10)])
+        measured.closed([hits_sample(7, 10)], [])
+    assert seen == [("series", Hits(8, 10)), ("gauges", Hits(7, 10))]
 
 
 def test_nothing_stays_registered() -> None:
-    for registry in REGISTRIES:
+    assert not CONTENT_KINDS
+    for registry in (CONTENTS, CODECS):
         assert set(registry) == {"feature", "service", "scores"}
 
 
-@pytest.mark.usefixtures("registered")
-def test_what_a_collector_kept_of_a_type_it_lost_does_not_stop_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_collector_kept_of_a_type_it_lost_does_not_stop_it(tmp_path: Path) -> None:
     with running(tmp_path / "collector.db", SteppedClock()) as served:
-        served.sender().ship(hits_sample(8, 10), feature_sample([1.0]))
-        for registry in REGISTRIES:
-            if Hits.kind in registry:
-                monkeypatch.delitem(registry, Hits.kind)
+        with registered(only(HITS)):
+            served.sender().ship(hits_sample(8, 10), feature_sample([1.0]))
         assert served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"] == []
         assert len(served.get("samples", entity=ENTITY, summary="input.amount")["samples"]) == 1

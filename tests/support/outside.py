@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 
 from nilometer.alert import AgainstReference, Alerter, Judgement, Verdict
 from nilometer.alert.conditions import Fields, WrongField
+from nilometer.kinds import Kinds
 from nilometer.profile import Content, Reference, SummarySample
 from nilometer_collector.testing import ENTITY
 
@@ -82,3 +83,4 @@ LARGEST = Alerter(
     condition=AgainstReference(reference="training", threshold=1.5, comparator=Largest()),
     minimum_count=1,
 )
+OUTSIDE = Kinds(conditions=[Most], comparators=[Largest()])

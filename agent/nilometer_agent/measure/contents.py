@@ -1,5 +1,6 @@
 """Which series the contents of samples give: one row of the table a content type."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -27,10 +28,13 @@ from nilometer.export.telemetry import (
     SCORE_VALUE,
     SUMMARY,
 )
+from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer_agent.measure.attributes import model_attributes, with_more
 
 C = TypeVar("C", bound=Content)
+
+log = logging.getLogger("nilometer.agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +129,37 @@ def _add_requests(
         to.series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
 
 
-# By kind of content. A row takes its own content type only, which the kind of the key stands for;
-# a type without a row gives no series.
+def _nothing(to: Committed, sample: SummarySample, content: Content, at: Attributes) -> None:
+    """A content type that adds no series."""
+
+
+# By kind of content. A row takes its own content type only, which the kind of the key stands for.
 CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
     FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
     ServiceProfile.kind: ContentSeries(add=_add_service),
     ScoreProfile.kind: ContentSeries(add=_add_scores),
 }
+
+
+def series_of(content: Content) -> ContentSeries[Any]:
+    """The series of *content*: of a type of this project, or of one from outside."""
+    return CONTENT_SERIES.get(content.kind) or _of_outside(CONTENT_KINDS[content.kind])
+
+
+def log_missing_series() -> None:
+    """Log each content type from outside of which the agent exports nothing."""
+    for name, kind in CONTENT_KINDS.items():
+        if kind.series is None and kind.gauges is None:
+            log.info(
+                "content type has no series and no gauges registered: the agent exports none",
+                extra={"kind": name},
+            )
+
+
+def _of_outside(kind: ContentKind[C]) -> ContentSeries[C]:
+    series = kind.series
+    if series is None:
+        return ContentSeries(add=_nothing, set=kind.gauges)
+    return ContentSeries(
+        add=lambda to, sample, content, at: series(to.series, sample, content, at), set=kind.gauges
+    )

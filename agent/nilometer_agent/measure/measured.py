@@ -41,7 +41,7 @@ from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.wire.services import CaptureCost
 from nilometer_agent.measure.attributes import with_more
-from nilometer_agent.measure.contents import CONTENT_SERIES, Committed
+from nilometer_agent.measure.contents import Committed, series_of
 from nilometer_agent.measure.peak import Peak
 from nilometer_agent.measure.requests import Staged
 
@@ -128,16 +128,15 @@ class Measured:
         for samples, counted in ((decoded, True), (made, False)):
             to = Committed(self.series, counted, self._see_in_flight)
             for sample in samples:
-                row = CONTENT_SERIES.get(sample.content.kind)
-                if row is not None:
-                    row.add(to, sample, sample.content, where(sample.entity, sample.labels))
+                at = where(sample.entity, sample.labels)
+                series_of(sample.content).add(to, sample, sample.content, at)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
         """Remember the newest closed window of each summary, and what was judged."""
         now = self._clock.monotonic()
         for sample in samples:
-            row = CONTENT_SERIES.get(sample.content.kind)
-            if row is not None and row.set is not None:
+            row = series_of(sample.content)
+            if row.set is not None:
                 at = where(sample.entity, sample.labels)
                 row.set(self.series, sample, sample.content, at, now)
         for evaluation in evaluations:

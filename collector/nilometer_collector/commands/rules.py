@@ -49,10 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the file."""
     import yaml
 
+    from nilometer import kinds
     from nilometer_collector.alerting.prometheus_rules import rules
 
     if arguments.window_seconds < 1:
         raise ConfigError(f"--window-seconds = {arguments.window_seconds}: must be at least 1")
+    kinds.load()
     if arguments.config:
         written = _of_file(arguments.config)
     else:

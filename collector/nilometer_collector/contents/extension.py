@@ -1,10 +1,9 @@
 """Contents of types from outside this project as the API shows them."""
 
-from collections.abc import Callable
-
+from nilometer.kinds import ContentKind, ContentView
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
-from nilometer_collector.contents.view import C, ContentView, Shown
+from nilometer_collector.contents.view import C, Shown
 
 
 class ExtensionView(ContentView, frozen=True, kw_only=True):
@@ -14,11 +13,12 @@ class ExtensionView(ContentView, frozen=True, kw_only=True):
     content: ContentView  # as the type shows itself
 
 
-def shown_extension(content: type[C], view: Callable[[C], ContentView]) -> Shown[C]:
-    """How a *content* type from outside is shown, to be added to `SHOWN`."""
+def shown_extension(kind: ContentKind[C]) -> Shown[C]:
+    """How a content type from outside is shown."""
+    name, view = kind.content.kind, kind.view
 
     def in_window(value: C, window: Window, bins: Bins | None) -> ExtensionView:
         del window, bins
-        return ExtensionView(kind=content.kind, content=view(value))
+        return ExtensionView(kind=name, content=view(value) if view else ContentView())
 
-    return Shown(kind=content.kind, field="extension", view=in_window)
+    return Shown(kind=name, field="extension", view=in_window)

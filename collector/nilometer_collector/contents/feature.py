@@ -1,9 +1,10 @@
 """Features as the API shows them."""
 
+from nilometer.kinds import ContentView
 from nilometer.profile import FeatureProfile
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
-from nilometer_collector.contents.view import ContentView, HistogramView, Shown, finite, ratio
+from nilometer_collector.contents.view import HistogramView, Shown, finite, ratio
 
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 TOP_CATEGORIES = 20

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from nilometer.kinds import ContentView
 from nilometer.profile import ScoreProfile
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
-from nilometer_collector.contents.view import ContentView, HistogramView, Shown, finite
+from nilometer_collector.contents.view import HistogramView, Shown, finite
 
 
 class ScoresView(ContentView, frozen=True, kw_only=True):

@@ -1,10 +1,11 @@
 """Requests as the API shows them."""
 
+from nilometer.kinds import ContentView
 from nilometer.profile import ServiceProfile
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
-from nilometer_collector.contents.view import ContentView, Shown, finite, ratio
+from nilometer_collector.contents.view import Shown, finite, ratio
 
 LATENCY_QUANTILES = (0.5, 0.9, 0.99)
 

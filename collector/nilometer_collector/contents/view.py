@@ -8,17 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import msgspec
-
+from nilometer.kinds import ContentView
 from nilometer.profile import Content
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
 
 C = TypeVar("C", bound=Content)
-
-
-class ContentView(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of one sample, or a part of it."""
 
 
 class HistogramView(ContentView, frozen=True, kw_only=True):

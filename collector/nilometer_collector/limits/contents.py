@@ -1,13 +1,15 @@
 """What the contents of samples must be, one check a content type, by kind.
 
 A series holds contents of one type, so that its samples merge. The name of a summary says which:
-``service`` holds requests, ``<output>.scores`` scores, and ``<name>.<kind>`` a type from outside.
-Every other summary holds features.
+``service`` holds requests, ``<output>.scores`` scores, and what a type from outside names as its
+`summaries` that type. Every other summary holds features.
 """
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
-from nilometer.profile import FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
+from nilometer.kinds import CONTENT_KINDS
+from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer.values.entity import SCORES_SUFFIX, SERVICE
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.feature import check_feature
@@ -15,7 +17,7 @@ from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
 
 # A check takes its own content type only, which the kind of the key stands for, and raises
-# `Refused`. That of a type from outside is added before use.
+# `Refused`.
 CHECKS: dict[str, Callable[..., None]] = {
     FeatureProfile.kind: check_feature,
     ServiceProfile.kind: check_service,
@@ -32,7 +34,8 @@ def check_content(sample: SummarySample) -> None:
     kind = sample.content.kind
     if kind != _kind_in(sample.summary):
         raise Refused(f"{sample.summary} has the content of another kind of summary")
-    CHECKS[kind](sample.content)
+    check = CHECKS.get(kind, _check_extension)
+    check(sample.content)
 
 
 def _kind_in(summary: str) -> str:
@@ -41,6 +44,18 @@ def _kind_in(summary: str) -> str:
         return ServiceProfile.kind
     if summary.endswith(SCORES_SUFFIX):
         return ScoreProfile.kind
-    last = summary.rpartition(".")[2]
-    outside = last in CHECKS and last not in (FeatureProfile.kind, ServiceProfile.kind)
-    return last if outside else FeatureProfile.kind
+    for name, kind in CONTENT_KINDS.items():
+        if fnmatchcase(summary, kind.summaries):
+            return name
+    return FeatureProfile.kind
+
+
+def _check_extension(content: Content) -> None:
+    """Refuse a content of a type from outside that its own check refuses."""
+    check = CONTENT_KINDS[content.kind].check
+    if check is None:
+        return
+    try:
+        check(content)
+    except ValueError as error:
+        raise Refused(str(error)) from error

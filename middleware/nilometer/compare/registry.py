@@ -1,4 +1,4 @@
-"""All comparators by name; a new one is one file and one entry here."""
+"""All comparators by name; a new one is one file and one entry here, or in an extension's `Kinds`."""
 
 from nilometer.compare.comparator import Comparator
 from nilometer.compare.ks import KS

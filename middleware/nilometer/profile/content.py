@@ -1,7 +1,8 @@
 """What a summary sample may hold: the law of every content type.
 
 A content type is a class with this protocol: a feature's column, requests, scores, or a type from
-outside this project. Each room has one table of the types, by kind:
+outside this project. One from outside has all of its parts in one `nilometer.kinds.ContentKind`.
+Those of this project are in one table a room, by kind:
 
 - `nilometer.profile.registered.CONTENTS`: the types, whose statistics alerters may name
 - `nilometer.wire.contents.registered.CODECS`: how they travel

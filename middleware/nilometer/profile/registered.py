@@ -1,4 +1,4 @@
-"""The registered content types, by kind. A type from outside is added before it is used."""
+"""The registered content types, by kind; `nilometer.kinds` adds those from outside."""
 
 from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from support.outside import MOST, Most
+from support.outside import MOST, OUTSIDE
 
-from nilometer.alert.conditions import CONDITIONS
+from nilometer.testing import registered
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
@@ -41,12 +41,11 @@ class OnePlan:
 
 
 def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nor does one without a parameter that its condition needs."""
     reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
-    with monkeypatch.context() as patched:
-        patched.setitem(CONDITIONS, Most.kind, Most)
+    with registered(OUTSIDE):
         plan = plan_to_wire([reference], [MOST, a_rule()])
     buffer = Buffer(tmp_path / "agent.db")
     plans = PlanKeeper(buffer, OnePlan(plan))
@@ -54,11 +53,11 @@ def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     assert plans.refresh()
     assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
     assert list(plans.rules.references(ENTITY)) == ["training"]
-    monkeypatch.setitem(CONDITIONS, Most.kind, Most)
-    kept = PlanKeeper(buffer, None)
-    assert kept.rules.alerters(ENTITY, "input.amount") == [MOST, a_rule()]
-    del plan.alerters[0].numbers["values_allowed"]
-    assert plans.refresh()
+    with registered(OUTSIDE):
+        kept = PlanKeeper(buffer, None)
+        assert kept.rules.alerters(ENTITY, "input.amount") == [MOST, a_rule()]
+        del plan.alerters[0].numbers["values_allowed"]
+        assert plans.refresh()
     assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
     buffer.close()
     (first, second) = (record for record in caplog.records if "left out" in record.message)

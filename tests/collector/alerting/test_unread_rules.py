@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.outside import LARGEST, MOST, Largest, Most
+from support.outside import LARGEST, MOST, OUTSIDE
 
 from nilometer.alert import Alerter
-from nilometer.alert.conditions import CONDITIONS, UnknownCondition
-from nilometer.compare import COMPARATORS
+from nilometer.alert.conditions import UnknownCondition
+from nilometer.testing import registered
 from nilometer.wire.alerts import (
     alerter_to_bytes,
     plan_from_wire,
@@ -24,13 +24,10 @@ from nilometer_collector.testing import ENTITY, Running, a_rule, an_evaluation, 
 @pytest.fixture
 def lost(tmp_path: Path) -> Iterator[Running]:
     """A collector that kept rules and an episode of kinds that it does not know any more."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(CONDITIONS, Most.kind, Most)
-        patched.setitem(COMPARATORS, Largest.name, Largest())
-        with running(tmp_path / "collector.db") as served:
-            for alerter in (MOST, LARGEST, a_rule()):
-                served.put_rule(rule_of(alerter)).raise_for_status()
-            assert not served.sender().ship(an_evaluation(3.0, 1, rule=MOST)).rejected
+    with registered(OUTSIDE), running(tmp_path / "collector.db") as served:
+        for alerter in (MOST, LARGEST, a_rule()):
+            served.put_rule(rule_of(alerter)).raise_for_status()
+        assert not served.sender().ship(an_evaluation(3.0, 1, rule=MOST)).rejected
     with running(tmp_path / "collector.db") as served:
         yield served
 

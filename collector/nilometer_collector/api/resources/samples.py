@@ -17,7 +17,7 @@ from nilometer_collector.api.resources.references import ReferenceView, referenc
 from nilometer_collector.contents.bins import Bins, common_bins_of
 from nilometer_collector.contents.extension import ExtensionView
 from nilometer_collector.contents.feature import FeatureView, feature_view
-from nilometer_collector.contents.registered import SHOWN
+from nilometer_collector.contents.registered import shown_of
 from nilometer_collector.contents.scores import ScoresView
 from nilometer_collector.contents.service import ServiceView
 from nilometer_collector.limits.bounds import LAST_NS
@@ -123,9 +123,7 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
         psi=compared.psi,
         ks=compared.ks,
     )
-    shown = SHOWN.get(sample.content.kind)
-    if shown is None:  # a type from outside that has no view
-        return view
+    shown = shown_of(sample.content)
     content = shown.view(sample.content, sample.window, bins)
     return msgspec.structs.replace(view, **{shown.field: content})
 

@@ -1,4 +1,4 @@
-"""All conditions by kind; a new kind is one file and one entry here."""
+"""All conditions by kind; a new kind is one file and one entry here, or in an extension's `Kinds`."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition

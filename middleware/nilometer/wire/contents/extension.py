@@ -16,7 +16,7 @@ KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 def extension_codec(
     content: type[C], to_bytes: Callable[[C], bytes], from_bytes: Callable[[bytes], C]
 ) -> Codec[C]:
-    """The codec of a *content* type from outside, to be added to `CODECS`.
+    """The codec of a *content* type from outside.
 
     Args:
         content: The type.

@@ -1,4 +1,4 @@
-"""The registered codecs, by kind of content. That of a type from outside is added before use."""
+"""The registered codecs, by kind of content; `nilometer.kinds` adds those of types from outside."""
 
 from typing import Any
 
