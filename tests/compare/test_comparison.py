@@ -13,6 +13,7 @@ from nilometer.compare import (
     Comparator,
     common_bins,
     compare,
+    distances,
     exact_reference_column,
     reference_column,
 )
@@ -251,3 +252,12 @@ def test_what_moved_most_is_named_with_its_shares() -> None:
     estimated = compare(KS, reference, observed([10.0] * 40))
     assert estimated is not None
     assert estimated.rebinned
+
+
+@pytest.mark.parametrize("current", [[1.0, 9.0], ["a", "b"], []], ids=["numbers", "texts", "none"])
+def test_all_distances_are_those_of_each_comparator(current: list[Any]) -> None:
+    reference = exact_reference([1.0, 2.0, 3.0])
+    now = on_edges(current, reference)
+    each = {name: compare(comparator, reference, now) for name, comparator in COMPARATORS.items()}
+    values = {name: None if one is None else one.value for name, one in each.items()}
+    assert distances(reference, now) == values

@@ -95,6 +95,10 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
             found = evaluate(alerter_of(rule), feature_sample([1.0, 9.0]), {"training": reference})
             assert found.verdict is Verdict.BREACH
             assert not served.sender(rule.name).ship(found).rejected
+        (told,) = served.get(
+            "samples", entity=ENTITY, summary="input.amount", reference="training"
+        )["samples"]
+        assert told["distances"] == {"total_variation": 0.5}
         names = {episode["alerter"] for episode in served.get("episodes")["episodes"]}
         assert names == {"few", "far"}
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from nilometer.alert import AlertStatus
-from nilometer.compare import KS, PSI, Comparator, compare
+from nilometer.compare import distances
 from nilometer.profile import (
-    Content,
     FeatureProfile,
     Reference,
     ReferenceColumn,
@@ -152,20 +151,10 @@ class Query:
 
 
 def _compared(sample: SummarySample, column: ReferenceColumn | None) -> ComparedSample:
-    return ComparedSample(
-        sample=sample,
-        psi=_distance(PSI, column, sample.content),
-        ks=_distance(KS, column, sample.content),
-    )
-
-
-def _distance(
-    comparator: Comparator, column: ReferenceColumn | None, content: Content
-) -> float | None:
+    content = sample.content
     if column is None or not isinstance(content, FeatureProfile):
-        return None
-    comparison = compare(comparator, column, content)
-    return None if comparison is None else comparison.value
+        return ComparedSample(sample=sample)
+    return ComparedSample(sample=sample, distances=distances(column, content))
 
 
 def _seen(series: Sequence[SeriesRecord]) -> int:

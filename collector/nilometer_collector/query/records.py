@@ -1,7 +1,7 @@
 """What questions to the store ask and answer. Times are Unix nanoseconds, UTC."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nilometer.alert import AlertStatus
 from nilometer.profile import DataType, Reference, ReferenceColumn, SummarySample
@@ -80,16 +80,15 @@ class SamplesQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedSample:
-    """A merged sample and its distances from the reference; None where there is none.
+    """A merged sample and its distances from the reference.
 
     Attributes:
-        psi: Debiased, in nats.
-        ks: 0 to 1.
+        distances: By comparator, in its unit; None where one does not exist. Empty where the sample
+            is compared with nothing.
     """
 
     sample: SummarySample
-    psi: float | None
-    ks: float | None
+    distances: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

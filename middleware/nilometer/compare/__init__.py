@@ -7,7 +7,7 @@ from nilometer.compare.bins import (
     reference_column,
 )
 from nilometer.compare.comparator import Comparator
-from nilometer.compare.comparison import Comparison, compare
+from nilometer.compare.comparison import Comparison, compare, distances
 from nilometer.compare.ks import KS, kolmogorov_smirnov
 from nilometer.compare.psi import PSI, debiased_psi, population_stability_index
 from nilometer.compare.registry import COMPARATORS, comparator_named
@@ -23,6 +23,7 @@ __all__ = [
     "comparator_named",
     "compare",
     "debiased_psi",
+    "distances",
     "exact_reference_column",
     "kolmogorov_smirnov",
     "population_stability_index",

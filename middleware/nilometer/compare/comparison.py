@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nilometer.compare.bins import common_bins
+from nilometer.compare.bins import CommonBins, common_bins
 from nilometer.compare.comparator import Comparator
+from nilometer.compare.registry import COMPARATORS
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 
@@ -38,17 +39,30 @@ def compare(
     No distance of an empty side exists. Nor does one that needs an order, of categories.
     """
     bins = common_bins(reference, current)
-    if bins is None or (comparator.needs_order and not bins.ordered):
+    distance = _distance(comparator, bins)
+    if bins is None or distance is None:
         return None
     before, now = _shares(bins.reference), _shares(bins.current)
     moved = int(np.abs(now - before).argmax())
     return Comparison(
-        value=comparator.distance(bins.reference, bins.current),
+        value=distance,
         largest_bin=bins.names[moved],
         share_before=float(before[moved]),
         share_now=float(now[moved]),
         rebinned=bins.rebinned,
     )
+
+
+def distances(reference: ReferenceColumn, current: FeatureProfile) -> dict[str, float | None]:
+    """The distances of *current* from *reference* by every comparator; None where one does not exist."""
+    bins = common_bins(reference, current)
+    return {name: _distance(comparator, bins) for name, comparator in COMPARATORS.items()}
+
+
+def _distance(comparator: Comparator, bins: CommonBins | None) -> float | None:
+    if bins is None or (comparator.needs_order and not bins.ordered):
+        return None
+    return comparator.distance(bins.reference, bins.current)
 
 
 def _shares(weights: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -7,11 +7,8 @@ from typing import NamedTuple
 from nilometer.alert.alerter import Alerter, Severity
 from nilometer.alert.conditions import (
     CONDITIONS,
-    AgainstReference,
     Condition,
     Fields,
-    Fixed,
-    Range,
     ThresholdSide,
     UnknownCondition,
     condition_of,
@@ -31,11 +28,11 @@ from nilometer.wire.references import reference_from_wire, reference_to_wire
 MAX_PARAMETERS = 16  # in each map of an alerter
 MAX_PARAMETER_CHARACTERS = 256  # of a parameter's name, and of its text
 
-# Kinds with a number of their own; any other is written by its name.
+# Kinds with a number of their own in the contract; any other is written by its name.
 _KINDS = {
-    Fixed.kind: pb.Alerter.KIND_FIXED,
-    Range.kind: pb.Alerter.KIND_RANGE,
-    AgainstReference.kind: pb.Alerter.KIND_REFERENCE,
+    name.removeprefix("KIND_"): name
+    for name, number in pb.Alerter.Kind.items()
+    if number != pb.Alerter.KIND_UNSPECIFIED
 }
 # Parameters with a field of their own, and what is written where a condition has no such parameter.
 _UNUSED: dict[str, str | float] = {
@@ -52,7 +49,7 @@ _VERDICTS = {
     Verdict.BREACH: pb.Evaluation.VERDICT_BREACH,
     Verdict.NOT_JUDGED: pb.Evaluation.VERDICT_NOT_JUDGED,
 }
-_FROM_KIND = {number: kind for kind, number in _KINDS.items()}
+_FROM_KIND = {pb.Alerter.Kind.Value(name): kind for kind, name in _KINDS.items()}
 _FROM_VERDICT = {number: verdict for verdict, number in _VERDICTS.items()}
 
 
@@ -66,7 +63,7 @@ def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
         entity=alerter.entity,
         name=alerter.name,
         summary=alerter.summary,
-        kind=_KINDS.get(condition.kind, pb.Alerter.KIND_UNSPECIFIED),
+        kind=_KINDS.get(condition.kind),
         minimum_count=alerter.minimum_count,
         windows_to_open=alerter.windows_to_open,
         windows_to_close=alerter.windows_to_close,

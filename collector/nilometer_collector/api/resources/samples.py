@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nilometer.compare import KS, PSI
 from nilometer.profile import Coverage, FeatureProfile
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
@@ -53,6 +54,7 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     psi: float | None  # debiased, nats, against the reference asked for
     ks: float | None  # 0 .. 1
     extension: ExtensionView | msgspec.UnsetType = msgspec.UNSET  # of a type from outside
+    distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # by other comparators
 
 
 class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +122,19 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
         feature=None,
         service=None,
         scores=None,
-        psi=compared.psi,
-        ks=compared.ks,
+        psi=compared.distances.get(PSI.name),
+        ks=compared.distances.get(KS.name),
+        distances=_other_distances(compared) or msgspec.UNSET,
     )
     shown = shown_of(sample.content)
     content = shown.view(sample.content, sample.window, bins)
     return msgspec.structs.replace(view, **{shown.field: content})
+
+
+def _other_distances(compared: ComparedSample) -> dict[str, float | None]:
+    """The distances that have no field of their own."""
+    named = (PSI.name, KS.name)
+    return {name: value for name, value in compared.distances.items() if name not in named}
 
 
 OPERATIONS = (

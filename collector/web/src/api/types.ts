@@ -171,6 +171,7 @@ export interface Sample {
   psi: number | null;
   ks: number | null;
   extension?: Extension;
+  distances?: Record<string, number | null>;
 }
 
 /** A series, oldest window first, beside its reference. */
