@@ -54,15 +54,17 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSeries(Generic[C]):
-    """The series of one content type.
+    """What the agent tells of one content type.
 
     Attributes:
         add: Adds a committed sample; the attributes say where it was measured.
         set: Sets gauges from the newest closed window at a monotonic time; None without gauges.
+        requests: The requests that `Status` counts; None for a type that holds none.
     """
 
     add: Callable[[Committed, SummarySample, C, Attributes], None]
     set: Callable[[Series, SummarySample, C, Attributes, float], None] | None = None
+    requests: Callable[[C], ServiceProfile] | None = None
 
 
 def _add_feature(
@@ -129,6 +131,10 @@ def _add_requests(
         to.series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
 
 
+def _itself(service: ServiceProfile) -> ServiceProfile:
+    return service
+
+
 def _nothing(to: Committed, sample: SummarySample, content: Content, at: Attributes) -> None:
     """A content type that adds no series."""
 
@@ -136,7 +142,7 @@ def _nothing(to: Committed, sample: SummarySample, content: Content, at: Attribu
 # By kind of content. A row takes its own content type only, which the kind of the key stands for.
 CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
     FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
-    ServiceProfile.kind: ContentSeries(add=_add_service),
+    ServiceProfile.kind: ContentSeries(add=_add_service, requests=_itself),
     ScoreProfile.kind: ContentSeries(add=_add_scores),
 }
 

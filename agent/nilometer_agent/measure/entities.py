@@ -16,6 +16,7 @@ from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.wire.services import CaptureCost, EntityStatus
 from nilometer.wire.status import EntityState, Judged, entity_to_wire
+from nilometer_agent.measure.contents import series_of
 
 UNMERGED = 64  # histograms of an entity that wait for one merge
 MAX_ENTITIES = 1000  # what comes after is left out: `Status` must fit into one message
@@ -55,10 +56,12 @@ class Entities:
         """Deltas that are durable now: decoded here, and made by workers."""
         with self._lock:
             for sample in (*decoded, *made):
-                if isinstance(sample.content, ServiceProfile):
-                    held = self._of(sample.entity)
-                    if held is not None:
-                        held.add(sample.content, sample.coverage)
+                requests = series_of(sample.content).requests
+                if requests is None:
+                    continue
+                held = self._of(sample.entity)
+                if held is not None:
+                    held.add(requests(sample.content), sample.coverage)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
         """What alerters said of a closed window."""

@@ -88,4 +88,8 @@ def _in_window(feature: FeatureProfile, window: Window, bins: Bins | None) -> Fe
     return feature_view(feature, bins)
 
 
-SHOWN_FEATURE = Shown(kind=FeatureProfile.kind, field="feature", view=_in_window)
+def _itself(feature: FeatureProfile) -> FeatureProfile:
+    return feature
+
+
+SHOWN_FEATURE = Shown(kind=FeatureProfile.kind, field="feature", view=_in_window, binned=_itself)

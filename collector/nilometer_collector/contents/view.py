@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from nilometer.kinds import ContentView
-from nilometer.profile import Content
+from nilometer.profile import Content, FeatureProfile
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
 
@@ -31,11 +31,13 @@ class Shown(Generic[C]):
         kind: Of the content type.
         field: Of `SampleView`: the kind, or ``extension`` for types from outside.
         view: The view of a content in its window; the bins are common to all windows of an answer.
+        binned: The feature of a content that the common bins are made for; None without one.
     """
 
     kind: str
     field: str
     view: Callable[[C, Window, Bins | None], ContentView]
+    binned: Callable[[C], FeatureProfile] | None = None
 
 
 def ratio(part: int, whole: int) -> float | None:

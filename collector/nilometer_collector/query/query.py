@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from nilometer.alert import AlertStatus
 from nilometer.compare import distances
 from nilometer.profile import (
-    FeatureProfile,
     Reference,
     ReferenceColumn,
     SummarySample,
@@ -151,10 +150,9 @@ class Query:
 
 
 def _compared(sample: SummarySample, column: ReferenceColumn | None) -> ComparedSample:
-    content = sample.content
-    if column is None or not isinstance(content, FeatureProfile):
+    if column is None:
         return ComparedSample(sample=sample)
-    return ComparedSample(sample=sample, distances=distances(column, content))
+    return ComparedSample(sample=sample, distances=distances(column, sample.content))
 
 
 def _seen(series: Sequence[SeriesRecord]) -> int:

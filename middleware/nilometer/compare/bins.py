@@ -13,6 +13,7 @@ from nilometer.profile.category import (
     Dictionary,
     DictionaryCounts,
 )
+from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.binned import BinnedCounts, quantile_edges
@@ -41,13 +42,17 @@ class CommonBins:
     rebinned: bool = False
 
 
-def common_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
+def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | None:
     """Both sides on the reference's bins; None where they have nothing in common to compare.
+
+    Of all content types, a reference has features only.
 
     A column that was numeric in the reference and holds categories now (or the other way) has
     all its weight in a bin of its own, so that the change of type is a distance, too.
     """
     past = reference.feature
+    if not isinstance(current, FeatureProfile):
+        return None
     if not past.count or not current.count + current.null_like:
         return None
     if past.numbers.count >= past.categories.total:

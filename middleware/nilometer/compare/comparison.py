@@ -8,7 +8,7 @@ import numpy as np
 from nilometer.compare.bins import CommonBins, common_bins
 from nilometer.compare.comparator import Comparator
 from nilometer.compare.registry import COMPARATORS
-from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.content import Content
 from nilometer.profile.reference import ReferenceColumn
 
 
@@ -32,7 +32,7 @@ class Comparison:
 
 
 def compare(
-    comparator: Comparator, reference: ReferenceColumn, current: FeatureProfile
+    comparator: Comparator, reference: ReferenceColumn, current: Content
 ) -> Comparison | None:
     """The distance of *current* from *reference*; None where it does not exist.
 
@@ -53,7 +53,7 @@ def compare(
     )
 
 
-def distances(reference: ReferenceColumn, current: FeatureProfile) -> dict[str, float | None]:
+def distances(reference: ReferenceColumn, current: Content) -> dict[str, float | None]:
     """The distances of *current* from *reference* by every comparator; None where one does not exist."""
     bins = common_bins(reference, current)
     return {name: _distance(comparator, bins) for name, comparator in COMPARATORS.items()}

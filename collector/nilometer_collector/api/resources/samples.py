@@ -3,7 +3,7 @@
 import msgspec
 
 from nilometer.compare import KS, PSI
-from nilometer.profile import Coverage, FeatureProfile
+from nilometer.profile import Coverage
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import (
@@ -106,8 +106,9 @@ async def read_samples(call: Call) -> SamplesView:
 
 
 def _bins(answer: SamplesAnswer) -> Bins | None:
-    contents = (compared.sample.content for compared in answer.samples)
-    features = [content for content in contents if isinstance(content, FeatureProfile)]
+    contents = [compared.sample.content for compared in answer.samples]
+    shown = [(content, shown_of(content).binned) for content in contents]
+    features = [binned(content) for content, binned in shown if binned is not None]
     if answer.column is None:
         return common_bins_of(features, ())
     return common_bins_of([*features, answer.column.feature], answer.column.edges)

@@ -12,7 +12,6 @@ from nilometer.compare.comparison import Comparison, compare
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.profile.content import Content
-from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
 
@@ -68,7 +67,7 @@ class AgainstReference:
         if reference is None:
             return Judgement(Verdict.NOT_JUDGED, f"there is no reference {self.reference!r}")
         column = reference.columns.get(sample.summary)
-        if column is None or not isinstance(sample.content, FeatureProfile):
+        if column is None:
             why = f"reference {self.reference!r} has no {sample.summary}"
             return Judgement(Verdict.NOT_JUDGED, why, reference_digest=reference.digest)
         comparison = compare(self.comparator, column, sample.content)
