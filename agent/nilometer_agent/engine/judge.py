@@ -87,9 +87,14 @@ def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySamp
 
 
 def evaluate_all(rules: Rules, samples: list[SummarySample]) -> list[Evaluation]:
-    """Every alerter on every sample that it watches."""
-    return [
-        evaluate(alerter, sample, rules.references(sample.entity))
-        for sample in samples
-        for alerter in rules.alerters(sample.entity, sample.summary)
-    ]
+    """Every alerter on every sample that it watches; one that fails holds up no window."""
+    found = []
+    for sample in samples:
+        references = rules.references(sample.entity)
+        for alerter in rules.alerters(sample.entity, sample.summary):
+            try:
+                found.append(evaluate(alerter, sample, references))
+            except Exception:  # a condition or a comparator may be code of others
+                told = {"entity": alerter.entity, "alerter": alerter.name}
+                log.exception("an alerter failed: the window is not judged by it", extra=told)
+    return found

@@ -161,7 +161,7 @@ class PlanKeeper:
             return False
         for (entity, name), reason in content.unread.items():
             told = {"entity": entity, "alerter": name, "reason": reason}
-            log.warning("an alerter is left out: this agent does not know its kind", extra=told)
+            log.warning("an alerter is left out: this agent cannot read it", extra=told)
         key = self._names_key or plan.names_key
         self.rules = Rules(content.references, content.alerters, key, self._declared)
         self._version = plan.version

@@ -76,6 +76,7 @@ def test_it_is_stored_again_as_it_was(alerter: Alerter) -> None:
     packed = alerter_to_bytes(alerter)
     unknown = stored_alerter_from_bytes(packed)
     assert isinstance(unknown.condition, UnknownCondition)
+    assert unknown.condition.measure == {"most": "MOST", "largest": "largest"}[alerter.name]
     assert alerter_to_bytes(unknown) == packed
 
 

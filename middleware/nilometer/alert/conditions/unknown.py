@@ -34,8 +34,9 @@ class UnknownCondition:
 
     @property
     def measure(self) -> str:
-        """The kind, for lack of a better name."""
-        return self.kind
+        """The stored comparator or statistic; the kind where it has neither."""
+        named = self.parameters.get("comparator") or self.parameters.get("statistic")
+        return str(named or self.kind)
 
     @property
     def threshold(self) -> float | None:
