@@ -1,7 +1,6 @@
 """`nilometer rules`: alerters as a file of Prometheus rules."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +81,8 @@ def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> "li
     import msgspec
 
     from nilometer_collector.access.addresses import is_loopback
-    from nilometer_collector.alerting.rules import AlerterView, alerter_of
+    from nilometer_collector.alerting.rules import alerter_of
+    from nilometer_collector.api.resources.alerters import Alerters
 
     headers = {}
     try:
@@ -104,14 +104,12 @@ def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> "li
             verify=trusted,
         )
         answer.raise_for_status()
-        views = msgspec.convert(answer.json()["alerters"], list[AlerterView])
-    except (
-        httpx.HTTPError,
-        httpx.InvalidURL,
-        json.JSONDecodeError,
-        KeyError,
-        TypeError,
-        msgspec.ValidationError,
-    ) as error:
+        found = msgspec.json.decode(answer.content, type=Alerters)
+    except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
         raise NilometerError(f"no collector answers at {url}: {error}") from error
-    return [alerter_of(view) for view in views]
+    for rule in found.unread or ():
+        print(
+            f"nilometer rules: {rule.entity} {rule.name} is left out: {rule.reason}",
+            file=sys.stderr,
+        )
+    return [alerter_of(view) for view in found.alerters]

@@ -9,6 +9,7 @@ from support.outside import LARGEST, MOST, OUTSIDE
 
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import UnknownCondition
+from nilometer.commands.cli import main
 from nilometer.testing import registered
 from nilometer.wire.alerts import (
     alerter_to_bytes,
@@ -63,6 +64,15 @@ def test_its_episodes_stay_to_be_seen(lost: Running) -> None:
 def test_agents_get_the_other_rules(lost: Running) -> None:
     plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=5)
     assert plan_from_wire(plan).alerters == [a_rule()]
+
+
+def test_it_is_no_rule_of_prometheus(lost: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "--collector", lost.collector.http_url]) == 0
+    written = capsys.readouterr()
+    assert "NilometerDrift" in written.out
+    assert "NilometerMost" not in written.out
+    told = f"nilometer rules: {ENTITY} most is left out: alerter 'most' has the unknown kind MOST"
+    assert told in written.err.splitlines()
 
 
 def test_it_can_be_removed(lost: Running) -> None:
