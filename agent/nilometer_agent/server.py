@@ -1,4 +1,4 @@
-"""The agent process: binds the socket, starts the threads, ends in order."""
+"""The agent process: makes its parts, starts them, and ends them in order."""
 
 import fcntl
 import logging
@@ -6,34 +6,28 @@ import os
 import resource
 import secrets
 import signal
-import socket
-import stat
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
-
-import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import nilometer
 from nilometer.profile.schema import Schema
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
-from nilometer.wire.services import (
-    SERVER_OPTIONS,
-    StatusReply,
-    serve_agent,
-)
+from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
+from nilometer_agent.health import Health
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.entities import Entities
 from nilometer_agent.measure.export import AgentExports
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
-from nilometer_agent.sources.workers import MAX_STREAMS, Bounds, Streams, WorkerService
+from nilometer_agent.sources.source import Sources
+from nilometer_agent.sources.worker_socket import WorkerSocket, check_free
+from nilometer_agent.sources.workers import Streams, WorkerService
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
@@ -44,11 +38,10 @@ if TYPE_CHECKING:
     from nilometer_agent.sources.otlp.servers import OtlpServers
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
-# The end of an agent takes 5 s at most beside its last commit, whoever hangs.
+# Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
+STOP_ENGINE_SECONDS = 30.0  # for the last commit
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
 STOP_EXPORT_SECONDS = 1.5  # for OTLP to take the last points
-SERVICE = "nilometer.v1.AgentService"  # of the health service: takes batches
-DURABLE = "nilometer.v1.Durable"  # of the health service: what it acknowledges survives
 
 P = ParamSpec("P")
 
@@ -63,68 +56,58 @@ class Agent:
         clock: Wall and monotonic time.
 
     Raises:
-        ConfigError: If another agent has the directory or the socket.
+        ConfigError: If another agent has the directory or the socket, or an address is taken.
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        home = settings.home
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_file = _locked(home / "agent.lock")
-        try:
-            _check_socket(settings.socket_path)
-            self.counters = Counters()
-            self.buffer = Buffer(
-                home / "agent.db",
-                self.clock,
-                self.counters,
-                max_bytes=settings.max_outbox_bytes,
-                max_memory_bytes=settings.max_memory_bytes,
-                when_full=WhenFull(settings.when_full),
-            )
-        except BaseException:
-            os.close(self._lock_file)
-            raise
-        self._dial: Dial | None = None
-        if settings.collector:
-            self._dial = Dial(settings.collector, settings.credentials)
         self._instance = secrets.token_bytes(16)
-        self.plans = self._plan_keeper()
-        self.shipper = Shipper(
-            settings.agent_name,
-            self._instance,
-            self.buffer,
-            self._dial,
-            self.counters,
-            self.clock,
-        )
-        self._serving = False
-        self.exports = AgentExports(
-            settings,
-            self.counters,
-            self.clock,
-            outbox_rows=self.buffer.queued,
-            ready=lambda: self._serving and self.engine.works,
-            alive=lambda: not self._serving or self.engine.works,
-        )
-        self.entities = Entities(settings.window_seconds, self.clock)
-        self.engine = self._engine()
-        self.otlp_in: OtlpServers | None = None
-        if settings.otlp_in_grpc_address or settings.otlp_in_http_address:
-            self.otlp_in = self._otlp_in()
-        self.events: EventDoor | None = self._events() if settings.events_address else None
-        self.proxies: Keeper | None = self._proxies() if settings.proxy else None
         self._started = self.clock.monotonic()
-        self._streams = Streams(self.clock)
+        self._serving = False
         self._stop = threading.Event()
-        self._stopped = False
         self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
-        self.health = health.HealthServicer()
-        self._server = grpc.server(
-            ThreadPoolExecutor(MAX_STREAMS + 16, "nilometer-grpc"),
-            interceptors=[Bounds()],
-            options=SERVER_OPTIONS,
+        self.counters = Counters()
+        # What is made last ends first, also where making the next part fails. Observations go from
+        # the sources to the engine, on to the outbox, and to the collector: upstream ends first.
+        with ExitStack() as ends:
+            home = settings.home
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ends.callback(os.close, _locked(home / "agent.lock"))
+            check_free(settings.socket_path)
+            self.buffer = self._buffer()
+            ends.callback(self.buffer.close)
+            self._dial: Dial | None = None
+            if settings.collector:
+                self._dial = Dial(settings.collector, settings.credentials)
+                ends.callback(self._dial.close)
+            self.plans = self._plan_keeper()
+            self.entities = Entities(settings.window_seconds, self.clock)
+            self.exports = self._exports()
+            ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
+            self.shipper = self._shipper()
+            ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self.engine = self._engine()
+            ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
+            self.health = Health(self.engine, self.buffer)
+            self.streams = Streams(self.clock)
+            self.sources = Sources()
+            ends.callback(self.sources.stop)
+            self.sources.add(self._worker_socket())
+            self.otlp_in = self._otlp_in()
+            self.events = self._events()
+            self.proxies = self._proxies()
+            self._ends = ends.pop_all()
+
+    def _buffer(self) -> Buffer:
+        settings = self.settings
+        return Buffer(
+            settings.home / "agent.db",
+            self.clock,
+            self.counters,
+            max_bytes=settings.max_outbox_bytes,
+            max_memory_bytes=settings.max_memory_bytes,
+            when_full=WhenFull(settings.when_full),
         )
 
     def _plan_keeper(self) -> PlanKeeper:
@@ -136,6 +119,26 @@ class Agent:
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
             agent=settings.agent_name,
             instance=self._instance,
+        )
+
+    def _exports(self) -> AgentExports:
+        return AgentExports(
+            self.settings,
+            self.counters,
+            self.clock,
+            outbox_rows=self.buffer.queued,
+            ready=lambda: self._serving and self.engine.works,
+            alive=lambda: not self._serving or self.engine.works,
+        )
+
+    def _shipper(self) -> Shipper:
+        return Shipper(
+            self.settings.agent_name,
+            self._instance,
+            self.buffer,
+            self._dial,
+            self.counters,
+            self.clock,
         )
 
     def _engine(self) -> Engine:
@@ -152,59 +155,60 @@ class Agent:
             on_queued=self.shipper.wake,
         )
 
-    def _otlp_in(self) -> "OtlpServers":
+    def _worker_socket(self) -> WorkerSocket:
+        service = WorkerService(
+            self.engine, self.streams, lambda entities: self.status(entities=entities)
+        )
+        return WorkerSocket(self.settings.socket_path, service, self.health.servicer)
+
+    def _otlp_in(self) -> "OtlpServers | None":
+        settings = self.settings
+        if not (settings.otlp_in_grpc_address or settings.otlp_in_http_address):
+            return None
         from nilometer_agent.sources.otlp.servers import OtlpServers
         from nilometer_agent.sources.otlp.taker import OtlpTaker
 
-        settings = self.settings
         taker = OtlpTaker(self.engine, self.counters, settings.otlp_in_service, self.clock)
         self.exports.measured.edges = taker.edges
-        return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
+        return self.sources.add(
+            OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
+        )
 
-    def _events(self) -> "EventDoor":
+    def _events(self) -> "EventDoor | None":
+        if not self.settings.events_address:
+            return None
         from nilometer_agent.sources.events.door import EventDoor
 
-        return EventDoor(self.settings, self.engine, self.counters, self.clock)
+        return self.sources.add(EventDoor(self.settings, self.engine, self.counters, self.clock))
 
-    def _proxies(self) -> "Keeper":
+    def _proxies(self) -> "Keeper | None":
+        if not self.settings.proxy:
+            return None
         from nilometer_agent.proxy.keeper import Keeper
 
-        return Keeper(self.settings.proxy, self.settings.socket_path)
+        return self.sources.add(Keeper(self.settings.proxy, self.settings.socket_path))
 
     def start(self) -> None:
-        """Bind the socket and begin."""
-        service = WorkerService(
-            self.engine, self._streams, lambda entities: self.status(entities=entities)
-        )
-        serve_agent(service, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        path = self.settings.socket_path
-        previous = os.umask(0o177)
-        try:
-            self._server.add_insecure_port(f"unix:{path}")
-        finally:
-            os.umask(previous)
+        """Start every part, downstream first.
+
+        Raises:
+            ConfigError: If a source cannot start. The sources are stopped then; `stop` ends the rest.
+        """
         self.buffer.forget_workers(WORKERS_KEPT)
-        self.engine.start()
-        self.shipper.start()
         self.exports.start()
+        self.shipper.start()
+        self.engine.start()
         self._planner.start()
-        self._server.start()
-        if self.otlp_in is not None:
-            self.otlp_in.start()
-        if self.events is not None:
-            self.events.start()
-        if self.proxies is not None:
-            self.proxies.start()
+        self.sources.start()
         self._serving = True
-        self._say_health()
-        log.info("agent ready", extra={"socket": str(path)})
+        self.health.refresh()
+        log.info("agent ready", extra={"socket": str(self.settings.socket_path)})
 
     def wait(self) -> None:
         """Serve until `request_stop`, or until idle where that was asked for."""
         while not self._stop.wait(0.05):
-            self._say_health()
-            idle = self._streams.idle_for(self.clock.monotonic())
+            self.health.refresh()
+            idle = self.streams.idle_for(self.clock.monotonic())
             if self.settings.until_idle and idle > self.settings.idle_seconds:
                 log.info("no worker is left")
                 return
@@ -215,41 +219,20 @@ class Agent:
             answered = self.plans.refresh()
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
 
-    def _say_health(self) -> None:
-        """Liveness, readiness, and whether what is acknowledged survives."""
-        alive = self.engine.works
-        states = {"": alive, SERVICE: alive, DURABLE: alive and self.buffer.durable}
-        for name, serving in states.items():
-            answer = health_pb2.HealthCheckResponse
-            self.health.set(name, answer.SERVING if serving else answer.NOT_SERVING)
-
     def request_stop(self) -> None:
         """Let `wait` return. Safe in a signal handler."""
         self._stop.set()
 
     def stop(self) -> None:
-        """Refuse new work, commit and close what is held, ship it if the collector answers."""
-        if self._stopped:
-            return
-        self._stopped = True
+        """Refuse new work, commit and close what is held, ship it if the collector answers.
+
+        Safe before `start`, and twice.
+        """
         self._stop.set()
         self._serving = False
         self.plans.wanted.set()
-        self.health.enter_graceful_shutdown()
-        if self.proxies is not None:
-            self.proxies.stop()  # first: what they hold comes in by the socket
-        self._server.stop(grace=0.5).wait(2.0)
-        if self.otlp_in is not None:
-            self.otlp_in.stop()
-        if self.events is not None:
-            self.events.stop()
-        self.engine.stop(timeout=30.0)
-        self.shipper.stop(STOP_SHIP_SECONDS)
-        self.exports.stop(STOP_EXPORT_SECONDS)
-        if self._dial is not None:
-            self._dial.close()
-        self.buffer.close()
-        os.close(self._lock_file)
+        self.health.leave()
+        self._ends.close()
 
     def status(self, *, entities: bool = False) -> StatusReply:
         """What the agent holds and has done, and of which *entities* where they are asked for."""
@@ -259,7 +242,7 @@ class Agent:
             epoch=self.buffer.epoch,
             counters=self.counters.snapshot(),
             gauges=self.gauges(),
-            workers=self._streams.workers(),
+            workers=self.streams.workers(),
             data_directory=str(self.settings.home),
             collector=self.settings.collector,
             collector_state=self.shipper.state.value,
@@ -279,7 +262,7 @@ class Agent:
             **self.buffer.gauges(),
             "batches_uncommitted": self.engine.uncommitted,
             "events_waiting": self.events.waiting if self.events is not None else 0,
-            "workers": len(self._streams),
+            "workers": len(self.streams),
             "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
             "resident_bytes": _resident_bytes(),
         }
@@ -289,14 +272,14 @@ def run(settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: If another agent has the directory or the socket.
+        ConfigError: If another agent has the directory or the socket, or a source cannot start.
     """
     os.umask(0o077)  # what is stored is for this user only
     agent = Agent(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.request_stop())
-    agent.start()
     try:
+        agent.start()
         agent.wait()
     finally:
         agent.stop()
@@ -330,20 +313,3 @@ def _resident_bytes() -> int:
     except OSError:  # not Linux: the peak is the next best
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _check_socket(path: Path) -> None:
-    """Refuse a path that is somebody else's; a second server would take it over silently."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise ConfigError(f"socket = {str(path)!r}: there is a file that is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(0.5)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return
-    raise ConfigError(f"socket = {str(path)!r}: another server is listening on it")

@@ -17,14 +17,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.asgi_zoo import echo, exchange, request_of, scope_of
 
-from nilometer import NilometerMiddleware
+from nilometer import ConfigError, NilometerMiddleware
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, CaptureBatch
+from nilometer_agent.health import DURABLE, SERVICE
 from nilometer_agent.outbox import failover
-from nilometer_agent.server import DURABLE, SERVICE, Agent
+from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.workers import CAPTURE
 
@@ -234,6 +235,60 @@ def test_sigterm_drains_and_ends_in_five_seconds_whoever_hangs(home: Path) -> No
         link.finish(time.monotonic() + 1)
 
 
+def test_a_source_that_raises_at_the_end_costs_nothing_that_was_taken(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(
+        AgentSettings(
+            directory=str(home), collector="", commit_seconds=60.0, events_address="127.0.0.1:0"
+        )
+    )
+    assert agent.events is not None
+
+    def broken(deadline: float) -> None:
+        raise OSError(deadline)
+
+    stop_events = agent.events.stop
+    monkeypatch.setattr(agent.events, "stop", broken)
+    agent.start()
+    link = link_to(home)
+    link.send(batch(3), 3)
+    tended(link, lambda: agent.engine.uncommitted > 0, 10)
+    agent.stop()
+    assert agent.counters.snapshot()["observations"] == 3
+    assert not (home / "agent.sock").exists()
+    link.finish(time.monotonic() + 1)
+    stop_events(time.monotonic() + 5)
+
+
+def test_an_agent_that_cannot_be_made_lets_its_directory_go(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match="events_address"):
+            Agent(AgentSettings(directory=str(home), collector="", events_address=address))
+    with running(home) as agent:
+        assert agent.engine.works
+
+
+def test_an_agent_whose_source_cannot_start_ends_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(AgentSettings(directory=str(home), collector="", events_address="127.0.0.1:0"))
+    assert agent.events is not None
+
+    def refused() -> None:
+        raise ConfigError("events: no")
+
+    monkeypatch.setattr(agent.events, "start", refused)
+    with pytest.raises(ConfigError, match="events: no"):
+        agent.start()
+    assert not (home / "agent.sock").exists()  # the workers' socket had been opened
+    agent.stop()
+    assert not agent.engine.works
+    with running(home) as again:
+        assert again.engine.works
+
+
 # Health
 
 
@@ -294,8 +349,8 @@ def test_an_agent_that_drains_is_not_ready(home: Path) -> None:
         link = link_to(home)
         link.send(batch(), 1)
         tended(link, lambda: not link.unacknowledged, 10)
-        agent.health.enter_graceful_shutdown()
-        agent._say_health()
+        agent.health.leave()
+        agent.health.refresh()
         assert state(channel, SERVICE) == NOT_SERVING  # nothing makes it serve again
         link.finish(time.monotonic() + 1)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Keeper:
-    """Keeps the process of *proxies* alive. `start`, then `stop`.
+    """Keeps the process of *proxies* alive. A `Source` of the agent.
 
     The process ends with the agent, however that ends: it reads a pipe that only the agent holds.
 
@@ -36,6 +37,8 @@ class Keeper:
         ConfigError: If what it needs is not installed.
     """
 
+    name = "proxies"
+
     def __init__(self, proxies: Sequence[ProxySettings], socket: Path) -> None:
         missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if missing:
@@ -46,7 +49,9 @@ class Keeper:
         self._told = msgspec.json.encode(
             [msgspec.structs.replace(proxy, agent=agent) for proxy in proxies]
         )
-        self._patience = max(proxy.drain_seconds + proxy.shutdown_seconds for proxy in proxies)
+        self.stop_seconds = END_SECONDS + max(
+            proxy.drain_seconds + proxy.shutdown_seconds for proxy in proxies
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="nilometer-proxies", daemon=True)
@@ -62,8 +67,12 @@ class Keeper:
         self._spawn()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Let requests under way end, within their `drain_seconds`. Safe before `start`, and twice."""
+    def stop(self, deadline: float) -> None:
+        """Let requests under way end, within their `drain_seconds`. Safe before `start`, and twice.
+
+        Args:
+            deadline: Monotonic time at which the process is killed.
+        """
         self._stopping.set()
         process = self._process
         if process is None:
@@ -71,7 +80,7 @@ class Keeper:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            process.wait(self._patience + END_SECONDS)
+            process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
             log.error("proxies do not end")  # noqa: TRY400  there is nothing to trace
             process.kill()

@@ -7,6 +7,7 @@ import gzip
 import io
 import logging
 import threading
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from typing import Any
 from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.exports import host_and_port
 from nilometer.values.errors import ConfigError
+from nilometer_agent.sources.source import seconds_until
 
 THREADS = 4  # requests that are read and taken at once
 MAX_CONNECTIONS = 64
 TIMEOUT_SECONDS = 10.0  # between two requests on a connection
 REQUEST_SECONDS = 30.0  # that wait, the request and its answer
+GRACE_SECONDS = 0.5  # for requests under way when the door closes
 AGAIN_SECONDS = "1"  # after which a sender shall try again
 TEXT = "text/plain"
 
@@ -92,12 +95,18 @@ class Door:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Refuse what comes. Safe before `start`, and twice."""
+    def stop(self, deadline: float) -> None:
+        """Refuse new requests, and wait for those under way. Safe before `start`, and twice.
+
+        Args:
+            deadline: Monotonic time; requests under way have `GRACE_SECONDS` at most.
+        """
+        self._server.closing = True
         if self._thread.is_alive():
             self._server.shutdown()
-            self._thread.join(TIMEOUT_SECONDS)
+            self._thread.join(seconds_until(deadline))
         self._server.server_close()
+        self._server.finish(min(deadline, time.monotonic() + GRACE_SECONDS))
 
 
 class _Server(BoundedServer):
@@ -112,7 +121,16 @@ class _Server(BoundedServer):
         self.max_body_bytes = max_body_bytes
         self.refused = refused
         self.slots = threading.BoundedSemaphore(THREADS)
+        self.closing = False
         super().__init__(address, _Handler, MAX_CONNECTIONS, REQUEST_SECONDS)
+
+    def finish(self, deadline: float) -> None:
+        """Wait until *deadline*, monotonic, for the requests that hold a slot."""
+        free = 0
+        while free < THREADS and self.slots.acquire(timeout=seconds_until(deadline)):
+            free += 1
+        if free:
+            self.slots.release(free)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One who goes away is no fault of ours."""
@@ -144,6 +162,9 @@ class _Handler(BoundedHandler):
             if isinstance(post, Reply):
                 self.server.refused()
                 return post
+            if self.server.closing:
+                self.close_connection = True
+                return Reply(503, b"the agent is stopping; try again\n")
             try:
                 return self.server.take(post)
             except Exception:

@@ -11,11 +11,14 @@ MAX_BODY_BYTES = 256 << 10  # of a request or response that is profiled, as in t
 
 
 class EventDoor:
-    """`start`, then `stop`.
+    """Takes the events of inference loggers. A `Source`.
 
     Raises:
         ConfigError: If the address cannot be bound.
     """
+
+    name = "events"
+    stop_seconds = 6.0  # one for the door, the rest for the engine to take what is held
 
     def __init__(
         self, settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
@@ -51,7 +54,7 @@ class EventDoor:
         self._taker.start()
         self._door.start()
 
-    def stop(self) -> None:
+    def stop(self, deadline: float) -> None:
         """Refuse what comes, and hand on what was taken. Safe before `start`, and twice."""
-        self._door.stop()
-        self._taker.stop()
+        self._door.stop(deadline)
+        self._taker.stop(deadline)

@@ -42,6 +42,7 @@ from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
 from nilometer_agent.sources.events.message import Event, NotEvents, events_in, log_requests_in
 from nilometer_agent.sources.http_door import Post, Reply
+from nilometer_agent.sources.source import seconds_until
 
 PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root
 MARSHAL = "/marshal"
@@ -49,7 +50,6 @@ MAX_REQUEST_BYTES = 64 << 20  # a batch of loggers
 MAX_READY_BYTES = 64 << 20  # of observations that the engine has not taken
 MAX_READY_TRUTH = 10_000  # columns of ground truth that it has not taken
 MAX_TOLD = 10_000  # events of feedback that are known again
-STOP_SECONDS = 5.0  # for the engine to take what is held
 MAX_BATCH = 256  # observations handed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
 TICK_SECONDS = 0.1
@@ -109,11 +109,15 @@ class Taker:
         """Begin to hand on."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Hand on everything, whole or half. Safe before `start`, and twice."""
+    def stop(self, deadline: float) -> None:
+        """Hand on everything, whole or half. Safe before `start`, and twice.
+
+        Args:
+            deadline: Monotonic time until which the engine may take what is held.
+        """
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
+            self._thread.join(seconds_until(deadline))
 
     @property
     def waiting(self) -> int:

@@ -27,8 +27,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from nilometer.export.exports import host_and_port
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS
-from nilometer_agent.sources.http_door import THREADS, Door, Post, Reply
+from nilometer_agent.sources.http_door import GRACE_SECONDS, THREADS, Door, Post, Reply
 from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpTaker
+from nilometer_agent.sources.source import seconds_until
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 WHY = "not read: no usable entity, times or counts"
@@ -96,7 +97,7 @@ def _read(message: Any, body: bytes, media: str) -> None:
 
 
 class OtlpServers:
-    """`start`, then `stop`.
+    """Takes OTLP metrics and spans over gRPC and HTTP. A `Source`.
 
     Args:
         taker: Takes what comes.
@@ -106,6 +107,9 @@ class OtlpServers:
     Raises:
         ConfigError: If an address cannot be bound.
     """
+
+    name = "otlp"
+    stop_seconds = 2.0
 
     def __init__(self, taker: OtlpTaker, grpc_address: str, http_address: str) -> None:
         self._grpc: grpc.Server | None = None
@@ -138,12 +142,12 @@ class OtlpServers:
         if self._http is not None:
             self._http.start()
 
-    def stop(self) -> None:
-        """Refuse what comes. Safe before `start`, and twice."""
+    def stop(self, deadline: float) -> None:
+        """Refuse what comes, and let requests under way end. Safe before `start`, and twice."""
         if self._grpc is not None:
-            self._grpc.stop(0.5).wait(2.0)
+            self._grpc.stop(GRACE_SECONDS).wait(seconds_until(deadline))
         if self._http is not None:
-            self._http.stop()
+            self._http.stop(deadline)
 
 
 def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:

@@ -1,0 +1,75 @@
+"""The Unix socket of the workers: where batches, status requests and health checks arrive."""
+
+import os
+import socket
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+
+from nilometer.values.errors import ConfigError
+from nilometer.wire.services import SERVER_OPTIONS, serve_agent
+from nilometer_agent.sources.source import seconds_until
+from nilometer_agent.sources.workers import MAX_STREAMS, Bounds, WorkerService
+
+GRACE_SECONDS = 0.5  # for calls under way; a worker keeps what was not acknowledged until then
+OTHER_CALLS = 16  # status, flush and health, beside the workers' streams
+
+
+class WorkerSocket:
+    """Serves workers on a Unix socket that only this user may open. A `Source`.
+
+    Args:
+        path: Of the socket; `check_free` says whether it may be taken.
+        service: Takes the batches.
+        health: Answers health checks.
+    """
+
+    name = "workers"
+    stop_seconds = 2.0
+
+    def __init__(self, path: Path, service: WorkerService, health: health.HealthServicer) -> None:
+        self._path = path
+        self._server = grpc.server(
+            ThreadPoolExecutor(MAX_STREAMS + OTHER_CALLS, "nilometer-grpc"),
+            interceptors=[Bounds()],
+            options=SERVER_OPTIONS,
+        )
+        serve_agent(service, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
+
+    def start(self) -> None:
+        """Bind the socket and take batches."""
+        previous = os.umask(0o177)
+        try:
+            self._server.add_insecure_port(f"unix:{self._path}")
+        finally:
+            os.umask(previous)
+        self._server.start()
+
+    def stop(self, deadline: float) -> None:
+        """Refuse new calls, and end streams after their grace. Safe before `start`, and twice."""
+        self._server.stop(GRACE_SECONDS).wait(seconds_until(deadline))
+
+
+def check_free(path: Path) -> None:
+    """Check that no one else uses *path*: gRPC would take it over silently.
+
+    Raises:
+        ConfigError: If another server listens there, or it is not a socket.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"socket = {str(path)!r}: there is a file that is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise ConfigError(f"socket = {str(path)!r}: another server is listening on it")
