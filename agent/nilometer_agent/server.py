@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 import nilometer
+from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
@@ -26,8 +27,10 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.source import Sources
-from nilometer_agent.sources.worker_socket import WorkerSocket, check_free
-from nilometer_agent.sources.workers import Streams, WorkerService
+from nilometer_agent.sources.workers.frame_socket import FrameSocket
+from nilometer_agent.sources.workers.grpc_socket import GrpcSocket, check_free
+from nilometer_agent.sources.workers.registry import Workers
+from nilometer_agent.sources.workers.service import WorkerService
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
@@ -75,6 +78,7 @@ class Agent:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
             ends.callback(os.close, _locked(home / "agent.lock"))
             check_free(settings.socket_path)
+            check_free(frame_socket(settings.socket_path))
             self.buffer = self._buffer()
             ends.callback(self.buffer.close)
             self._dial: Dial | None = None
@@ -90,10 +94,11 @@ class Agent:
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
-            self.streams = Streams(self.clock)
+            self.workers = Workers(self.clock)
             self.sources = Sources()
             ends.callback(self.sources.stop)
-            self.sources.add(self._worker_socket())
+            self.sources.add(self._grpc_socket())
+            self.sources.add(self._frame_socket())
             self.otlp_in = self._otlp_in()
             self.events = self._events()
             self.proxies = self._proxies()
@@ -155,11 +160,21 @@ class Agent:
             on_queued=self.shipper.wake,
         )
 
-    def _worker_socket(self) -> WorkerSocket:
-        service = WorkerService(
-            self.engine, self.streams, lambda entities: self.status(entities=entities)
+    def _frame_socket(self) -> FrameSocket:
+        return FrameSocket(
+            frame_socket(self.settings.socket_path),
+            self.engine,
+            self.workers,
+            self.counters,
+            self.clock,
+            self.settings.allowed_uids,
         )
-        return WorkerSocket(self.settings.socket_path, service, self.health.servicer)
+
+    def _grpc_socket(self) -> GrpcSocket:
+        service = WorkerService(
+            self.engine, self.workers, lambda entities: self.status(entities=entities)
+        )
+        return GrpcSocket(self.settings.socket_path, service, self.health.servicer)
 
     def _otlp_in(self) -> "OtlpServers | None":
         settings = self.settings
@@ -208,7 +223,7 @@ class Agent:
         """Serve until `request_stop`, or until idle where that was asked for."""
         while not self._stop.wait(0.05):
             self.health.refresh()
-            idle = self.streams.idle_for(self.clock.monotonic())
+            idle = self.workers.idle_for(self.clock.monotonic())
             if self.settings.until_idle and idle > self.settings.idle_seconds:
                 log.info("no worker is left")
                 return
@@ -242,7 +257,7 @@ class Agent:
             epoch=self.buffer.epoch,
             counters=self.counters.snapshot(),
             gauges=self.gauges(),
-            workers=self.streams.workers(),
+            workers=self.workers.names(),
             data_directory=str(self.settings.home),
             collector=self.settings.collector,
             collector_state=self.shipper.state.value,
@@ -262,7 +277,7 @@ class Agent:
             **self.buffer.gauges(),
             "batches_uncommitted": self.engine.uncommitted,
             "events_waiting": self.events.waiting if self.events is not None else 0,
-            "workers": len(self.streams),
+            "workers": len(self.workers),
             "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
             "resident_bytes": _resident_bytes(),
         }

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from nilometer.handoff.budget import Cost
 from nilometer.handoff.pack import batch_of
 from nilometer.profiling.observation import Observation, unpack
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import DropReason
+from nilometer.wire.frames import Cost
 
 T = TypeVar("T")
 
@@ -64,10 +64,6 @@ class MemoryOutlet:
     def tell(self, cost: Cost) -> None:
         """Keep *cost*."""
         self.cost.add(cost)
-
-    def cpu_seconds(self) -> float:
-        """There is no thread of its own."""
-        return 0.0
 
     def tend(self) -> None:
         """Nothing is due."""

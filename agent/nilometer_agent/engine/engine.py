@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nilometer.values.clock import Clock
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
 from nilometer_agent.engine.close import Closer, OnClosed
 from nilometer_agent.engine.commit import Acknowledge, Committer, OnCommitted
 from nilometer_agent.engine.judge import Judge
@@ -24,7 +24,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-INBOX_BATCHES = 64  # of at most 1 MiB; when full, gRPC's flow control holds the workers
+INBOX_BATCHES = 64  # when full, the sockets are not read and the workers hold what they have
 MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
@@ -36,7 +36,7 @@ log = logging.getLogger("nilometer.agent")
 class Arrival:
     """A batch and whom to tell when it is committed; without a batch: commit now."""
 
-    batch: CaptureBatch | None
+    batch: Batch | None
     acknowledge: Acknowledge
 
 
@@ -185,7 +185,7 @@ class Engine:
             # From here, not from before: a slow disk must leave time to receive in between.
             self._commit_at = self._clock.monotonic() + self._settings.commit_seconds
 
-    def _receive(self, batch: CaptureBatch, acknowledge: Acknowledge) -> None:
+    def _receive(self, batch: Batch, acknowledge: Acknowledge) -> None:
         self._counters.add(Counter.BATCHES)
         if not self._committer.is_new(batch.worker, batch.sequence, acknowledge):
             return

@@ -17,10 +17,9 @@ from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
 from nilometer.values.window import Window
-from nilometer.wire.samples import sample_from_wire
-from nilometer.wire.services import CaptureBatch, CaptureCost
+from nilometer.wire.frames import MAX_COUNT, MAX_TIME_NS, Batch, Cost
+from nilometer.wire.samples import sample_from_bytes
 from nilometer_agent.engine.accounts import seen
-from nilometer_agent.engine.intake import MAX_LOST, MAX_TIME_NS
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -36,7 +35,7 @@ UNREADABLE = (
 # Samples of a window that are not committed yet, and whether they were decoded here.
 Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
-OnCost = Callable[[str, Labels, bytes, CaptureCost], None]
+OnCost = Callable[[str, Labels, bytes, Cost], None]
 
 
 class Receiver:
@@ -90,7 +89,7 @@ class Receiver:
             taken.append((key, samples, False))
         self._inside = {}
 
-    def profile(self, batch: CaptureBatch) -> None:
+    def profile(self, batch: Batch) -> None:
         """Add a batch to the open profiles.
 
         Raises:
@@ -98,15 +97,15 @@ class Receiver:
         """
         entity = entity_name(batch.entity)
         self._plans.see(entity)
-        profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
-        if batch.HasField("cost"):
+        profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
+        if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
-            profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
+            profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         try:
-            samples = [sample_from_wire(partial) for partial in batch.partials]
+            samples = [sample_from_bytes(partial) for partial in batch.partials]
             observed = profiling.observe_packed(batch.observations) if batch.observations else 0
-            if seen(samples) > MAX_LOST or any(
+            if seen(samples) > MAX_COUNT or any(
                 not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
             ):
                 raise ValueError("partials of more observations, or of a time, that no row holds")

@@ -18,6 +18,7 @@ class Counter(Enum):
     DROPPED = "dropped"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
+    WORKERS_REFUSED = "workers_refused"
     COMMITS = "commits"
     WINDOWS_CLOSED = "windows_closed"
     WINDOWS_LATE = "windows_late"

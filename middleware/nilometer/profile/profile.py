@@ -1,6 +1,6 @@
 """The profile of one monitored entity, label set and window: features, service, coverage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from nilometer.profile.content import Content
@@ -68,22 +68,24 @@ class Profile:
 
     def samples(self) -> list[SummarySample]:
         """One sample a summary, ordered by name; the service first."""
-        contents: list[tuple[str, Content]] = []
+        return list(self.samples_in_steps())
+
+    def samples_in_steps(self) -> Iterator[SummarySample]:
+        """The same, made one by one: for who shares an interpreter."""
         if self.service is not None or self.coverage.seen:
-            contents.append((SERVICE, self.service or ServiceProfile()))
-        contents.extend(
-            (name, recorder.profile()) for name, recorder in sorted(self.features.items())
+            yield self._sample(SERVICE, self.service or ServiceProfile())
+        for name, recorder in sorted(self.features.items()):
+            yield self._sample(name, recorder.profile())
+        for name, scores in sorted(self.scores.items()):
+            yield self._sample(name, scores)
+
+    def _sample(self, name: str, content: Content) -> SummarySample:
+        return SummarySample(
+            entity=self.entity,
+            summary=name,
+            labels=self.labels,
+            window=self.window,
+            coverage=self.coverage,
+            content=content,
+            sample=self.sample,
         )
-        contents.extend(sorted(self.scores.items()))
-        return [
-            SummarySample(
-                entity=self.entity,
-                summary=name,
-                labels=self.labels,
-                window=self.window,
-                coverage=self.coverage,
-                content=content,
-                sample=self.sample,
-            )
-            for name, content in contents
-        ]

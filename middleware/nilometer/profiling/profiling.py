@@ -84,6 +84,10 @@ class Profiling:
         seed: Of the sampling; None for one of its own.
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
+        max_waiting: Observations that are profiled at once; the owner may settle earlier.
+
+    Attributes:
+        waiting: Observations that are decoded and not profiled.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Profiling:
         seed: int | None = None,
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -116,7 +121,8 @@ class Profiling:
         self._label_sets: dict[Window, LabelSets] = {}
         self._deltas: dict[_Key, Profile] = {}
         self._gathered: dict[_Key, Gathered] = {}
-        self._waiting = 0  # observations in `_gathered`
+        self.waiting = 0
+        self._max_waiting = max_waiting
         self._derivation = Derivation(reductions)
         self._guests = guests
         self._request_shapes = Shapes(TENSORS[Role.INPUT])
@@ -166,7 +172,7 @@ class Profiling:
         """Decode; columns wait until there are enough of them to be profiled at once."""
         for observation in observations:
             self._gather(observation)
-        if self._waiting >= MAX_WAITING:
+        if self.waiting >= self._max_waiting:
             self.settle()
 
     def settle(self) -> None:
@@ -176,7 +182,7 @@ class Profiling:
 
     def settle_in_steps(self) -> Iterator[None]:
         """The same, pausing after each column: for who shares an interpreter."""
-        gathered, self._gathered, self._waiting = self._gathered, {}, 0
+        gathered, self._gathered, self.waiting = self._gathered, {}, 0
         for key, part in gathered.items():
             yield from self._profile(key, part)
 
@@ -238,7 +244,7 @@ class Profiling:
                 return False
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, share)
-        self._waiting += count
+        self.waiting += count
         if inputs is None or outputs is None:
             part.sampled_out += count
         else:
@@ -251,7 +257,7 @@ class Profiling:
         part.request_sizes += columns[REQUEST_SIZE]
         part.response_sizes += columns[RESPONSE_SIZE]
         part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
-        if self._waiting >= MAX_WAITING:
+        if self.waiting >= self._max_waiting:
             self.settle()
         return True
 
@@ -269,7 +275,7 @@ class Profiling:
         window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
-        self._waiting += 1
+        self.waiting += 1
         part.serve(observation, told_end)
         if not sampled:
             part.sampled_out += 1
