@@ -80,7 +80,7 @@ generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py
 
-settings: $(VENV)/.installed-check ## Generate docs/settings.md from the code
+settings: $(VENV)/.installed-check ## Generate docs/settings.md and the typed capture options from the code
 	$(BIN)/python scripts/generate_settings.py
 
 telemetry: $(VENV)/.installed-check ## Generate metrics page, dashboard and rules from the table

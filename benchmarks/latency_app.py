@@ -56,7 +56,12 @@ def application() -> Any:
         return bare
     from nilometer import NilometerMiddleware
 
-    return NilometerMiddleware(bare, entity="benchmark", profile_in=where, exclude=("/stalls",))
+    return NilometerMiddleware(
+        bare,
+        entity="benchmark",
+        profile_in="process" if where == "process" else "agent",
+        exclude=("/stalls",),
+    )
 
 
 app = application()

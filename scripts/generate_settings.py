@@ -1,10 +1,17 @@
-"""Write docs/settings.md from the settings' own docstrings; with --check, compare."""
+"""Write what the settings' own docstrings and types say; with --check, compare.
+
+docs/settings.md lists the settings of every component. capture/options.py holds `CaptureOptions`, the
+keywords of the middleware and of what else captures: type checkers and editors read them there.
+"""
 
 import argparse
 import inspect
+import json
 import re
 import sys
+import textwrap
 from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 
@@ -14,7 +21,11 @@ from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.settings import AgentSettings
 from nilometer_collector.settings import CollectorSettings
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "settings.md"
+OPTIONS = ROOT / "middleware" / "nilometer" / "capture" / "options.py"
+WIDTH = 100  # columns of generated code
+EMPTY = frozenset({'`""`', "`{}`", "`[]`"})  # defaults that an editor need not show
 COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
     (
         "The middleware",
@@ -98,18 +109,81 @@ def page() -> str:
     return "".join(parts)
 
 
+def accepted(kind: object) -> str:
+    """The type of the values that a caller may pass for a setting of type *kind*, in Python.
+
+    Raises:
+        TypeError: If no setting has had that type so far.
+    """
+    if isinstance(kind, type) and kind in {int, float, str}:
+        return kind.__name__
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return accepted(arguments[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(json.dumps, arguments))}]"
+    if origin is tuple and arguments[1:] == (...,):
+        # No Sequence: a text is one, and a setting with several values refuses it.
+        item = accepted(arguments[0])
+        return f"list[{item}] | tuple[{item}, ...]"
+    if origin is dict:
+        return f"Mapping[{', '.join(map(accepted, arguments))}]"
+    raise TypeError(f"{kind!r}: say here what a caller may pass for it")
+
+
+def options() -> str:
+    """The module with the keywords of what captures."""
+    head = (
+        '"""The options of what captures, for type checkers and editors.\n\n'
+        "Generated from `CaptureSettings` by `make settings`. Every option may be missing: what is not "
+        "given\ncomes from a settings file or from ``NILOMETER_*``.\n"
+        '"""\n\n'
+        "from collections.abc import Mapping\nfrom typing import Literal, TypedDict\n\n\n"
+        "class CaptureOptions(TypedDict, total=False):\n"
+        '    """Keywords of `NilometerMiddleware`, `observe` and the interceptors."""\n'
+    )
+    said = meanings(CaptureSettings)
+    parts = [head]
+    for field in msgspec.structs.fields(CaptureSettings):
+        name = field.encode_name
+        parts.append(f"\n    {name}: {accepted(field.type)}\n{_docstring(said[name], field)}")
+    return "".join(parts)
+
+
+def _docstring(meaning: str, field: msgspec.structs.FieldInfo) -> str:
+    """*meaning* and the default as a docstring of an attribute, wrapped."""
+    shown = default(field)
+    text = meaning if field.required or shown in EMPTY else f"{meaning} Default: {shown}."
+    indent = " " * 4
+    on_one_line = f'{indent}"""{text}"""\n'
+    if len(on_one_line) <= WIDTH:
+        return on_one_line
+    wrapped = textwrap.fill(
+        f'"""{text}',
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return f'{wrapped}\n{indent}"""\n'
+
+
 def main() -> None:
     """Write, or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 on a difference"
     )
-    if not parser.parse_args().check:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.exit("docs/settings.md differs from the code; run `make settings`")
-    else:
-        print("docs/settings.md is up to date")
+    check = parser.parse_args().check
+    for target, text in ((PAGE, page()), (OPTIONS, options())):
+        name = target.relative_to(ROOT)
+        if not check:
+            target.write_text(text)
+        elif target.read_text() != text:
+            sys.exit(f"{name} differs from the code; run `make settings`")
+        else:
+            print(f"{name} is up to date")
 
 
 if __name__ == "__main__":

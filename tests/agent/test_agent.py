@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, Unpack
 
 import grpc
 import pytest
@@ -18,6 +19,7 @@ from support.far_side import FarSide
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.alert import AgainstReference, Alerter
 from nilometer.batch.reference import reference_of
+from nilometer.capture.options import CaptureOptions
 from nilometer.profile import FeatureProfile
 from nilometer.testing import amounts, eventually
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
@@ -87,9 +89,10 @@ def agents(far_side: FarSide, home: Path) -> Iterator["list[AgentProcess]"]:
         agent.end(signal.SIGKILL)
 
 
-def watched(home: Path, **options: object) -> NilometerMiddleware:
+def watched(home: Path, **options: Unpack[CaptureOptions]) -> NilometerMiddleware:
     socket_path = home / "agent.sock"
-    return NilometerMiddleware(echo, entity=ENTITY, agent=f"unix:{socket_path}", **options)
+    given: CaptureOptions = {"entity": ENTITY, "agent": f"unix:{socket_path}", **options}
+    return NilometerMiddleware(echo, **given)
 
 
 def post(middleware: NilometerMiddleware, rows: list[object]) -> None:
@@ -111,7 +114,7 @@ def finish(middleware: NilometerMiddleware) -> None:
 
 @pytest.mark.parametrize("place", ["agent", "process"])
 def test_what_was_observed_stands_at_the_far_side(
-    place: str, far_side: FarSide, home: Path, agents: list[AgentProcess]
+    place: Literal["agent", "process"], far_side: FarSide, home: Path, agents: list[AgentProcess]
 ) -> None:
     agents.append(AgentProcess(home, far_side.address))
     middleware = watched(home, profile_in=place, labels={"region": "eu"})

@@ -3,7 +3,7 @@
 import sys
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from nilometer.alert import Alerter, Condition, Severity
 from nilometer.alert.conditions import CONDITIONS, ThresholdSide
@@ -11,12 +11,32 @@ from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.limits import check_alerter
-from nilometer_collector.views import AlerterView
+from nilometer_collector.limits.rules import check_alerter
 
 _LARGEST = sys.float_info.max  # JSON has no infinity
 # Parameters with a key of their own in a rule; the others are in its `parameters`.
 _NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "comparator")
+
+
+class AlerterView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule. See nilometer.alert.Alerter for meaning and bounds."""
+
+    entity: str
+    name: str
+    summary: str
+    kind: str
+    statistic: str = ""
+    comparison: str = ""
+    threshold: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    reference: str = ""
+    comparator: str = ""
+    parameters: dict[str, str | float] | UnsetType = UNSET  # those without a field here
+    minimum_count: int = 100
+    windows_to_open: int = 1
+    windows_to_close: int = 1
+    severity: str = "warning"
 
 
 class Rule(AlerterView, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """The Starlette application."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,10 +16,11 @@ from starlette.staticfiles import StaticFiles
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.api.door import Door
+from nilometer_collector.api.given import Given
 from nilometer_collector.api.openapi import document
-from nilometer_collector.api.operations import Endpoints, Operation, operations
-from nilometer_collector.api.parameters import Given
+from nilometer_collector.api.operation import Context, Operation
 from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
+from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -78,8 +79,8 @@ def make_app(
         secure: Whether the server speaks TLS.
         static: Folder of the built pages.
     """
-    table = operations(Endpoints(store, query, clock, counters, wake))
-    described = msgspec.json.encode(document(table))
+    context = Context(store=store, query=query, clock=clock, counters=counters, wake=wake)
+    described = msgspec.json.encode(document(OPERATIONS))
 
     async def openapi(request: Request) -> Response:
         Given(request, ())
@@ -88,7 +89,7 @@ def make_app(
     async def no_pages(_: Request) -> Response:
         return Response(NO_PAGES, media_type="text/plain")
 
-    routes: list[BaseRoute] = [*_routes(table), Route("/openapi.json", openapi)]
+    routes: list[BaseRoute] = [*_routes(OPERATIONS, context), Route("/openapi.json", openapi)]
     if (static / "index.html").is_file():
         # A route and not a mount: a mount would answer every method of every path itself.
         routes.append(Route("/{path:path}", Pages(static).__call__))
@@ -108,19 +109,22 @@ def make_app(
     )
 
 
-def _routes(table: Sequence[Operation]) -> list[Route]:
+def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:
     """One route a path, so that another method on it is 405 with all that are allowed."""
     by_path: dict[str, dict[str, Operation]] = {}
-    for operation in table:
+    for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     return [
-        Route(path, _choose(methods), methods=list(methods)) for path, methods in by_path.items()
+        Route(path, _endpoint(by_method, context), methods=list(by_method))
+        for path, by_method in by_path.items()
     ]
 
 
-def _choose(methods: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    by_method: Mapping[str, Operation], context: Context
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        return await methods[method](request)
+        return await by_method[method].respond(request, context)
 
     return endpoint

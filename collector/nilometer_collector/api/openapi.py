@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of operations and the structures."""
+"""The OpenAPI 3.1 document, made from the operations and the structures of their bodies."""
 
 import http
 from collections.abc import Iterable
@@ -6,10 +6,9 @@ from collections.abc import Iterable
 import msgspec
 
 import nilometer
-from nilometer_collector.api.operations import Operation
+from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.parameters import Parameter
-from nilometer_collector.api.problems import MEDIA_TYPE
-from nilometer_collector.views import Problem
+from nilometer_collector.api.problems import MEDIA_TYPE, Problem
 
 _REFERENCES = "#/components/schemas/{name}"
 
@@ -70,7 +69,7 @@ def _answer(about: str, media_type: str, schema: dict[str, object]) -> dict[str,
     return {"description": about, "content": {media_type: {"schema": schema}}}
 
 
-def _parameter(parameter: Parameter) -> dict[str, object]:
+def _parameter(parameter: Parameter[object]) -> dict[str, object]:
     schema: dict[str, object] = dict(parameter.schema)
     if parameter.repeated:
         schema = {"type": "array", "items": schema}

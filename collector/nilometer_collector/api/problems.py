@@ -10,12 +10,20 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable, TooMuch, Unknown
-from nilometer_collector.views import Problem
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
 
 log = logging.getLogger("nilometer.collector")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class ApiError(Exception):

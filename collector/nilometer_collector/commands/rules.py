@@ -80,8 +80,7 @@ def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> "li
     import msgspec
 
     from nilometer_collector.access.addresses import is_loopback
-    from nilometer_collector.alerting.rules import alerter_of
-    from nilometer_collector.views import AlerterView
+    from nilometer_collector.alerting.rules import AlerterView, alerter_of
 
     headers = {}
     try:

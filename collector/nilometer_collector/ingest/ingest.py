@@ -32,11 +32,11 @@ from nilometer_collector.access.principals import Access, Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
-from nilometer_collector.limits.limits import (
+from nilometer_collector.limits.references import check_reference
+from nilometer_collector.limits.rows import (
     MAX_EVIDENCE_CHARACTERS,
     MAX_ROW_BYTES,
     check_evaluation,
-    check_reference,
     check_sample,
 )
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store

@@ -1,15 +1,17 @@
-"""What texts, counts and histograms of any row must be before they are stored."""
+"""What names, texts, counts and histograms must be before they are stored, whatever holds them."""
 
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 
 from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
+from nilometer.values.entity import SCHEMA, SERVICE, role_of
 from nilometer_collector.errors import Refused
 
 MAX_COUNT = 1 << 48  # of observations in one sample: sums over ten thousand stay int64
 MAX_NAME_BYTES = 256  # of a summary
 MAX_KINDS = 64  # outcomes, reasons, types: closed sets of ours, with room for newer agents
+LAST_NS = 1 << 62  # year 2116; window bounds fit int64 with room to add
 SPAN_OF_FLOAT64 = 1100  # binary orders of magnitude on each side of 1
 
 
@@ -24,6 +26,15 @@ def check_text(key: str, text: str, most_bytes: int) -> None:
         raise Refused(f"{key} is over {most_bytes} bytes")
     if has_control(text):
         raise Refused(f"{key} {text[:64]!r} holds a control character")
+
+
+def check_summary(name: str) -> None:
+    """Refuse a summary's name that no role starts, or that is not fit to be shown."""
+    if name not in {SERVICE, SCHEMA} and role_of(name) is None:
+        raise Refused(
+            f"summary {name[:64]!r} must be 'service' or start with a role such as input."
+        )
+    check_text("summary", name, MAX_NAME_BYTES)
 
 
 def check_counts(what: str, counts: Iterable[int]) -> None:

@@ -13,9 +13,10 @@ import logging
 import os
 from random import random
 from time import perf_counter, time_ns
-from typing import Any
+from typing import Unpack
 
 from nilometer.capture.exchange import Exchange, outcome_of
+from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
@@ -37,17 +38,17 @@ class NilometerMiddleware:
 
     Args:
         app: The application.
-        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``.
+        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong and the application is not being served yet. Where the
             server builds the middleware itself, its start fails with the same line.
     """
 
-    def __init__(self, app: ASGIApp | None = None, /, **options: Any) -> None:
-        # Starlette before 0.35 names the application; type checkers want it positional.
-        self.app: ASGIApp = options.pop("app") if app is None else app
-        aside = options.pop("_steps_aside", False)
+    def __init__(
+        self, app: ASGIApp, *, _steps_aside: bool = False, **options: Unpack[CaptureOptions]
+    ) -> None:
+        self.app = app
         self._refusal: str | None = None
         self._worker = Worker.idle()
         try:
@@ -60,7 +61,7 @@ class NilometerMiddleware:
             settings = None
         if settings is not None:
             self._worker = Worker(settings, Guard())
-            if aside:
+            if _steps_aside:
                 _stepping_aside.append(self._worker)
             else:
                 for worker in _stepping_aside:

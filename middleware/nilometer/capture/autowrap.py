@@ -19,9 +19,11 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
+from nilometer.capture.types import ASGIApp
 from nilometer.values.variables import RUN
 
-_watched: dict[int, tuple[Any, Any]] = {}  # id of an application -> itself, and what is around it
+# The id of an application -> itself, and what is around it.
+_watched: dict[int, tuple[ASGIApp, ASGIApp]] = {}
 
 
 def install() -> None:
@@ -30,7 +32,7 @@ def install() -> None:
         sys.meta_path.insert(0, _Finder())
 
 
-def watched(app: Any) -> Any:
+def watched(app: ASGIApp) -> ASGIApp:
     """*app* behind a middleware, one for each application; *app* itself where that fails."""
     known = _watched.get(id(app))
     if known is not None:
@@ -66,7 +68,7 @@ def _hypercorn_utils(module: ModuleType) -> None:
     wrap_app = module.wrap_app
 
     @wraps(wrap_app)
-    def wrap_watched(app: Any, wsgi_max_body_size: int, mode: Any) -> Any:
+    def wrap_watched(app: ASGIApp, wsgi_max_body_size: int, mode: str | None) -> object:
         if mode is None:
             mode = "asgi" if module.is_asgi(app) else "wsgi"
         return wrap_app(watched(app) if mode == "asgi" else app, wsgi_max_body_size, mode)
@@ -78,11 +80,11 @@ def _granian_asgi(module: ModuleType) -> None:
     wrapper, lifespan = module._callback_wrapper, module.LifespanProtocol.__init__  # noqa: SLF001  no public place
 
     @wraps(wrapper)
-    def wrapper_watched(callback: Any, *arguments: Any, **named: Any) -> Any:
+    def wrapper_watched(callback: ASGIApp, *arguments: object, **named: object) -> object:
         return wrapper(watched(callback), *arguments, **named)
 
     @wraps(lifespan)
-    def lifespan_watched(self: Any, callable: Any) -> None:  # noqa: A002  granian's name
+    def lifespan_watched(self: object, callable: ASGIApp) -> None:  # noqa: A002  granian's name
         lifespan(self, watched(callable))
 
     module._callback_wrapper = wrapper_watched  # type: ignore[attr-defined]  # noqa: SLF001
@@ -141,17 +143,16 @@ class _Finder(importlib.abc.MetaPathFinder):
 class _Loader(importlib.abc.Loader):
     """Another's loader; the module is changed once it has run."""
 
-    def __init__(self, loader: Any, change: Callable[[ModuleType], None]) -> None:
+    def __init__(self, loader: importlib.abc.Loader, change: Callable[[ModuleType], None]) -> None:
         self._loader = loader
         self._change = change
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         """As the other does."""
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
+        return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run it, then change it."""

@@ -20,10 +20,11 @@ from contextvars import Token
 from functools import wraps
 from random import random
 from time import perf_counter, time_ns
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
+from nilometer.capture.options import CaptureOptions
 from nilometer.capture.values import Holder, current, log
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain
@@ -51,23 +52,23 @@ def observe(function: Callable[P, R], /) -> Callable[P, R]: ...
 
 @overload
 def observe(
-    *, inputs: Iterable[str] | None = None, **options: Any
+    *, inputs: Iterable[str] | None = None, **options: Unpack[CaptureOptions]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
 
 def observe(
-    function: Callable[..., Any] | None = None,
+    function: Callable[P, R] | None = None,
     /,
     *,
     inputs: Iterable[str] | None = None,
-    **options: Any,
-) -> Any:
+    **options: Unpack[CaptureOptions],
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Observe a predict function: ``@observe``, or ``@observe(entity="fraud-scorer")``.
 
     Args:
         function: Plain or `async`; what it returns and raises is never touched.
         inputs: Names of the parameters that are inputs; by default all but `self` and `cls`.
-        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``. With any, each call
+        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``. With any, each call
             is an observation of its own, in a request, too. Where no entity is named, calls outside
             a request are not observed.
 
@@ -77,12 +78,13 @@ def observe(
     """
     recorder = Recorder.of(options) if options else None
 
-    def around(function: Callable[..., Any]) -> Callable[..., Any]:
+    def around(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator: call `nilometer.log` in it")
         names = Arguments(function, None if inputs is None else frozenset(inputs))
-        make = _observed_async if inspect.iscoroutinefunction(function) else _observed
-        return make(function, names, recorder)
+        if inspect.iscoroutinefunction(function):
+            return _observed_async(function, names, recorder)
+        return _observed(function, names, recorder)
 
     return around if function is None else around(function)
 
@@ -92,7 +94,7 @@ class Arguments:
 
     __slots__ = ("_at", "_only", "_positional", "single")
 
-    def __init__(self, function: Callable[..., Any], inputs: frozenset[str] | None) -> None:
+    def __init__(self, function: Callable[..., object], inputs: frozenset[str] | None) -> None:
         parameters = inspect.signature(function).parameters.values()
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         names = [one.name for one in parameters if one.kind in kinds]
@@ -107,7 +109,9 @@ class Arguments:
         self.single = wanted[0] if len(wanted) == 1 else ""
         self._at = self._positional.index(self.single) if self.single in names else -1
 
-    def taken(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    def taken(
+        self, positional: tuple[object, ...], named: Mapping[str, object]
+    ) -> dict[str, object]:
         """The inputs of one call by name."""
         taken = {
             name: value for name, value in zip(self._positional, positional, strict=False) if name
@@ -117,7 +121,9 @@ class Arguments:
             taken.update(named if only is None else {k: named[k] for k in named.keys() & only})
         return taken
 
-    def columns(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    def columns(
+        self, positional: tuple[object, ...], named: Mapping[str, object]
+    ) -> dict[str, object]:
         """The inputs of one call as columns, copied: they may change under us."""
         if not named and 0 <= self._at < len(positional):
             return columns(self.single, positional[self._at])
@@ -127,19 +133,19 @@ class Arguments:
             return columns(name, value)
         if SCALARS.issuperset(map(type, taken.values())):
             return taken
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for name, value in taken.items():
             _add(found, name, value)
         return found
 
 
-def columns(name: str, value: Any) -> dict[str, Any]:
+def columns(name: str, value: object) -> dict[str, object]:
     """*value* as columns: its own names where it has some, else *name*. At most 256."""
     if type(value) is dict and len(value) <= MAX_NAMES:
         copied = value.copy()
         if SCALARS.issuperset(map(type, copied.values())):
             return copied
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     named = _named(value)
     if named is None:
         _add(found, name, value)
@@ -149,7 +155,7 @@ def columns(name: str, value: Any) -> dict[str, Any]:
     return found
 
 
-def _add(found: dict[str, Any], name: str, value: Any, depth: int = 1) -> None:
+def _add(found: dict[str, object], name: str, value: object, depth: int = 1) -> None:
     """Add *value* to the columns *found*, in as many as it has names or places."""
     if len(found) >= MAX_NAMES:
         return
@@ -210,7 +216,7 @@ class Recorder:
         self.worker = Worker(settings, Guard())
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "Recorder | None":
+    def of(cls, options: Mapping[str, object]) -> "Recorder | None":
         """The recorder of these options; None where no entity is named.
 
         Raises:
@@ -227,12 +233,12 @@ class Recorder:
                 found = cls._of[key] = cls(settings)
             return found
 
-    def record(self, call: "Call", path: str, outcome: str, outputs: dict[str, Any]) -> None:
+    def record(self, call: "Call", path: str, outcome: str, outputs: dict[str, object]) -> None:
         """Offer *call*, which has just ended."""
         worker = self.worker
         latency = perf_counter() - call.started
         share = worker.share
-        values: dict[str, Any] = {INPUT: call.inputs, OUTPUT: outputs}
+        values: dict[str, object] = {INPUT: call.inputs, OUTPUT: outputs}
         labels: Mapping[str, str] = {}
         noted = call.noted
         if noted is not None:
@@ -268,13 +274,13 @@ class Call:
     noted: Noted | None
     worker: Worker
     recorder: Recorder | None
-    inputs: dict[str, Any]
+    inputs: dict[str, object]
     token: Token[Holder | None] | None
     arrival_ns: int
     started: float
     in_flight: int
 
-    def end(self, path: str, outcome: str, result: Any) -> None:
+    def end(self, path: str, outcome: str, result: object) -> None:
         """The function has returned *result*, or raised; never raises itself."""
         recorder = self.recorder
         if recorder is None:  # in a request that is observed by itself: it is told there
@@ -308,8 +314,8 @@ def default_recorder() -> Recorder | None:
 def _begin(
     recorder: Recorder | None,
     arguments: Arguments,
-    positional: tuple[Any, ...],
-    named: Mapping[str, Any],
+    positional: tuple[object, ...],
+    named: Mapping[str, object],
 ) -> Call | None:
     """What is noted of a call before it; None where it is not observed."""
     joined = None
@@ -343,12 +349,12 @@ def _begin(
 
 
 def _observed(
-    function: Callable[..., Any], arguments: Arguments, recorder: Recorder | None
-) -> Callable[..., Any]:
+    function: Callable[P, R], arguments: Arguments, recorder: Recorder | None
+) -> Callable[P, R]:
     path = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def observed(*positional: Any, **named: Any) -> Any:
+    def observed(*positional: P.args, **named: P.kwargs) -> R:
         begun = _begin(recorder, arguments, positional, named)
         if begun is None:
             return function(*positional, **named)
@@ -364,12 +370,12 @@ def _observed(
 
 
 def _observed_async(
-    function: Callable[..., Any], arguments: Arguments, recorder: Recorder | None
-) -> Callable[..., Any]:
+    function: Callable[P, Any], arguments: Arguments, recorder: Recorder | None
+) -> Callable[P, Any]:
     path = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    async def observed(*positional: Any, **named: Any) -> Any:
+    async def observed(*positional: P.args, **named: P.kwargs) -> object:
         begun = _begin(recorder, arguments, positional, named)
         if begun is None:
             return await function(*positional, **named)
@@ -387,5 +393,5 @@ def _observed_async(
     return observed
 
 
-def _flat(role: str, named: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(role: str, named: Mapping[str, object]) -> dict[str, object]:
     return {f"{role}.{name}": value for name, value in named.items()}

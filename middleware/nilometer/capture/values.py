@@ -5,7 +5,7 @@ pools of Starlette and FastAPI carry it along; outside a request both do nothing
 """
 
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Protocol
 
 from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain, valid_labels, want
 
@@ -19,7 +19,7 @@ class Holder(Protocol):
 current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=None)
 
 
-def log(**values: Any) -> None:
+def log(**values: object) -> None:
     """Add *values* to the observation of the current request.
 
     A value is a number, text, a truth value, None, or a sequence or array of them; a name that

@@ -13,13 +13,94 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 from nilometer.values.errors import ConfigError
 from nilometer.values.reasons import Outcome
 
 _CLIENT_LEFT = 499  # what gRPC's CANCELLED stands for
+
+
+# A HAR file, as far as it is read.
+
+
+class _HarHeader(TypedDict):
+    name: str
+    value: str
+
+
+class _HarContent(TypedDict, total=False):
+    mimeType: str
+    text: str
+    encoding: str
+
+
+class _HarMessage(TypedDict):
+    headers: NotRequired[Sequence[_HarHeader]]
+
+
+class _HarRequest(_HarMessage):
+    method: str
+    url: str
+    postData: NotRequired[_HarContent | None]
+
+
+class _HarResponse(_HarMessage):
+    status: int
+    content: NotRequired[_HarContent | None]
+
+
+class _HarEntry(TypedDict):
+    request: _HarRequest
+    response: _HarResponse
+
+
+# A manifest: an entry is of HTTP, or of gRPC where its protocol says so.
+
+
+class _HttpMessage(TypedDict):
+    headers: NotRequired[Sequence[tuple[str, str]]]
+    body_file: NotRequired[str | None]
+
+
+class _HttpRequest(_HttpMessage):
+    method: str
+    target: str
+
+
+class _HttpResponse(_HttpMessage):
+    status: int
+
+
+class _HttpEntry(TypedDict):
+    case: str
+    request: _HttpRequest
+    response: _HttpResponse | None
+
+
+class _GrpcMessage(TypedDict):
+    file: str
+
+
+class _GrpcSide(TypedDict):
+    messages: NotRequired[Sequence[_GrpcMessage]]
+
+
+class _GrpcRequest(_GrpcSide):
+    metadata: NotRequired[Sequence[tuple[str, str]]]
+
+
+class _GrpcResponse(_GrpcSide):
+    code: str
+    initial_metadata: NotRequired[Sequence[tuple[str, str]]]
+
+
+class _GrpcEntry(TypedDict):
+    case: str
+    method: str
+    request: _GrpcRequest
+    response: _GrpcResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +172,10 @@ def read(path: Path) -> list[Exchange]:
             folders = [_inside(path.parent, server["dir"]) for server in document["servers"]]
             manifests = [folder / "manifest.json" for folder in folders]
             return [one for each in manifests if each.is_file() for one in read(each)]
-        return [_of_manifest(path, entry) for entry in document["exchanges"]]
+        return [
+            _of_grpc(path, entry) if entry.get("protocol") == "grpc" else _of_http(path, entry)
+            for entry in document["exchanges"]
+        ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{path}: is neither a HAR file nor a manifest of exchanges ({error!r})"
@@ -110,11 +194,11 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _of_har(at: int, entry: Mapping[str, Any]) -> Exchange:
+def _of_har(at: int, entry: _HarEntry) -> Exchange:
     request, response = entry["request"], entry["response"]
     url = urlsplit(request["url"])
-    asked = request.get("postData") or {}
-    content = response.get("content") or {}
+    asked: _HarContent = request.get("postData") or {}
+    content: _HarContent = response.get("content") or {}
     return Exchange(
         case=f"{at}",
         method=request["method"],
@@ -126,7 +210,7 @@ def _of_har(at: int, entry: Mapping[str, Any]) -> Exchange:
     )
 
 
-def _har_headers(message: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, str]:
+def _har_headers(message: _HarMessage, content: _HarContent) -> dict[str, str]:
     """The body of a HAR is decoded already, whatever the header says of its encoding."""
     headers = {one["name"].lower(): one["value"] for one in message.get("headers", ())}
     headers.pop("content-encoding", None)
@@ -135,17 +219,15 @@ def _har_headers(message: Mapping[str, Any], content: Mapping[str, Any]) -> dict
     return headers
 
 
-def _har_body(content: Mapping[str, Any]) -> bytes:
+def _har_body(content: _HarContent) -> bytes:
     text = content.get("text") or ""
     if content.get("encoding") == "base64":
         return b64decode(text, validate=True)
     return str(text).encode("utf-8", "surrogatepass")
 
 
-def _of_manifest(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
+def _of_http(manifest: Path, entry: _HttpEntry) -> Exchange:
     request, response = entry["request"], entry["response"]
-    if entry.get("protocol") == "grpc":
-        return _of_grpc(manifest, entry)
     url = urlsplit(request["target"])
     return Exchange(
         case=entry["case"],
@@ -158,30 +240,31 @@ def _of_manifest(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
     )
 
 
-def _http(manifest: Path, message: Mapping[str, Any]) -> Message:
+def _http(manifest: Path, message: _HttpMessage) -> Message:
     headers = {name.lower(): value for name, value in message.get("headers", ())}
     return Message(headers, _file(manifest, message.get("body_file")))
 
 
-def _of_grpc(manifest: Path, entry: Mapping[str, Any]) -> Exchange:
+def _of_grpc(manifest: Path, entry: _GrpcEntry) -> Exchange:
     from nilometer.capture.grpc.status import STATUSES
 
+    request, response = entry["request"], entry["response"]
     codes = {code.name: status for code, status in STATUSES.items()}
     return Exchange(
         case=entry["case"],
         method="POST",
         path=entry["method"],
         query="",
-        status=codes.get(entry["response"]["code"], 500),
-        request=_messages(manifest, entry["request"], "metadata"),
-        response=_messages(manifest, entry["response"], "initial_metadata"),
+        status=codes.get(response["code"], 500),
+        request=_messages(manifest, request, request.get("metadata", ())),
+        response=_messages(manifest, response, response.get("initial_metadata", ())),
     )
 
 
-def _messages(manifest: Path, side: Mapping[str, Any], metadata: str) -> Message:
+def _messages(manifest: Path, side: _GrpcSide, metadata: Sequence[tuple[str, str]]) -> Message:
     from nilometer.capture.grpc.messages import FRAMED, ONE
 
-    headers = {name.lower(): str(value) for name, value in side.get(metadata, ())}
+    headers = {name.lower(): str(value) for name, value in metadata}
     bodies = [_file(manifest, message["file"]) for message in side.get("messages", ())]
     kind = ONE if len(bodies) < 2 else FRAMED
     return Message({**headers, "content-type": kind.decode()}, _framed(bodies))

@@ -36,13 +36,13 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
 
     Attributes:
         entity: Name of the monitored entity.
-        labels: Where it runs: version, region ...; on every sample.
+        labels: Labels on every sample: where the server runs, its version, its region.
         agent: ``auto`` finds the agent of this user's directory and starts one where none
             answers; ``unix:/path`` is an agent that somebody else starts.
         allowed_uids: Users that may run the agent, beside this process's own and root.
         profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
             leave the process.
-        directory: Of the socket and, for an agent started from here, its data.
+        directory: Directory of the socket and, for an agent started from here, its data.
         max_body_bytes: Cap for each body; over it only sizes are kept.
         max_queue_bytes: Cap for what waits for the background thread.
         max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
@@ -57,7 +57,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             given; requests are counted all the same.
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
-        event_time_field: Input field that holds it.
+        event_time_field: Input field that holds the event time.
         prediction_id_header: Request header that holds the prediction id; without it, or where it is
             empty, ``ce-id``, ``x-request-id`` and the trace id are taken, in this order.
         return_prediction_id: Response header in which the prediction id is returned, made where the

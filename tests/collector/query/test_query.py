@@ -9,8 +9,7 @@ from nilometer.batch.register import put_reference
 from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
-from nilometer_collector.contents.bins import common_bins_of
-from nilometer_collector.query.query import MAX_WINDOWS
+from nilometer_collector.query.merging import MAX_WINDOWS
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -265,20 +264,3 @@ def test_more_windows_than_are_served_must_be_asked_for_in_longer_steps(served: 
     assert answer.status_code == 422
     assert "longer step" in answer.json()["detail"]
     assert len(served.get("samples", **AMOUNT, step=3600)["samples"]) <= 35
-
-
-@pytest.mark.parametrize(
-    "edges", [(), (1.0,), (0.0,), (2.0, 3.0), (-5.0, -4.0), (100.0, 200.0), (1.0, 1.5, 3.0)]
-)
-@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [1.0, 1.0], [5e-324], [1e308, -1e308]])
-def test_bins_have_a_width_and_hold_everything(
-    values: list[float], edges: tuple[float, ...]
-) -> None:
-    feature = feature_sample(values).content
-    assert isinstance(feature, FeatureProfile)
-    bins = common_bins_of([feature], edges)
-    if bins is not None:
-        assert (np.diff(bins.outer) > 0).all()
-        assert bins.outer[0] <= min(values)
-        assert bins.outer[-1] >= max(values)
-        assert len(bins.outer) == len(bins.inner) + 2

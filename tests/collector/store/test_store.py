@@ -15,7 +15,10 @@ from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import LabelFilter
 from nilometer.wire.samples import sample_to_bytes
-from nilometer_collector.query.query import Query, SamplesQuestion
+from nilometer_collector.api.resources.entities import entity_view
+from nilometer_collector.api.resources.samples import samples_view
+from nilometer_collector.query.query import Query
+from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
 from nilometer_collector.store.alerts import Alerts
 from nilometer_collector.testing import ENTITY, an_evaluation, feature_sample, minute
@@ -43,7 +46,8 @@ def answer(store: Store) -> bytes:
     """Everything that a reader can see."""
     query = Query(store, SteppedClock())
     question = SamplesQuestion(entity=ENTITY, summary="input.amount", labels=LabelFilter())
-    return msgspec.json.encode([query.samples(question), query.entities()])
+    samples = samples_view(question, query.samples(question))
+    return msgspec.json.encode([samples, [entity_view(entity) for entity in query.entities()]])
 
 
 @st.composite
@@ -138,7 +142,7 @@ def test_a_sample_that_fails_its_checksum_is_left_out_and_logged(
     writer.close()
     query = Query(store, SteppedClock())
     samples = query.samples(SamplesQuestion(entity=ENTITY, summary="input.amount")).samples
-    assert [sample.coverage.seen for sample in samples] == [4]
+    assert [compared.sample.coverage.seen for compared in samples] == [4]
     assert "row fails its checksum" in caplog.text
 
 

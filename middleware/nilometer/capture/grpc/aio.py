@@ -4,20 +4,23 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from nilometer.capture.grpc.call import Call
 from nilometer.capture.grpc.sync import code_of, noted_iterator
 from nilometer.capture.values import current
 
+Q = TypeVar("Q")  # requests
+C = TypeVar("C")  # contexts: of the event loop, or of the migration pool
 
-def aio_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+
+def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
     """*behaviour* with one answer, observed."""
     if not asyncio.iscoroutinefunction(behaviour):
         return _sync_in_aio(behaviour, call)
 
     @wraps(behaviour)
-    async def observed(request: Any, context: Any) -> Any:
+    async def observed(request: Q, context: C) -> object:
         _begin_aio(call, context)
         try:
             return await behaviour(request, context)
@@ -28,12 +31,12 @@ def aio_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     return observed
 
 
-def aio_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
     """*behaviour* with several answers, observed."""
     if inspect.isasyncgenfunction(behaviour):
 
         @wraps(behaviour)
-        async def generated(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def generated(request: Q, context: C) -> AsyncIterator[object]:
             _begin_aio(call, context)
             try:
                 async for answer in behaviour(request, context):
@@ -48,7 +51,7 @@ def aio_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
         return _sync_in_aio(behaviour, call)
 
     @wraps(behaviour)
-    async def written(request: Any, context: Any) -> None:
+    async def written(request: Q, context: C) -> None:
         _begin_aio(call, context)
         try:
             await behaviour(request, context)
@@ -60,11 +63,11 @@ def aio_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     return written
 
 
-def _sync_in_aio(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+def _sync_in_aio(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
     """A plain function served by `grpc.aio` in its migration pool."""
 
     @wraps(behaviour)
-    def observed(request: Any, context: Any) -> Any:
+    def observed(request: Q, context: C) -> object:
         _begin_aio(call, context)
         try:
             answers = behaviour(request, context)

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from random import random
 from time import perf_counter, time_ns
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
 import grpc
 
 from nilometer.capture.exchange import Stream
 from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
+from nilometer.capture.options import CaptureOptions
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Rest
@@ -17,6 +18,9 @@ from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
 from nilometer.values.reasons import Outcome, StreamEnd
+
+Q = TypeVar("Q")  # requests
+A = TypeVar("A")  # answers
 
 PROBES = (  # how the paths of methods begin that are no requests of a model
     "/grpc.health.v1.Health/",
@@ -50,10 +54,11 @@ class Call:
         self.in_flight = self.worker.in_flight
         self.arrival_ns, self.started = time_ns(), perf_counter()
 
-    def deserializer(self, original: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    def deserializer(self, original: Callable[[bytes], Q] | None) -> Callable[[bytes], Q | bytes]:
         """*original*, noting the bytes it is given."""
 
-        def deserialize(data: bytes) -> Any:
+        # In quotes: Python would compute the union anew for each call.
+        def deserialize(data: bytes) -> "Q | bytes":
             try:
                 self.note_request(data)
             except Exception as error:  # monitoring must never fail a prediction
@@ -69,8 +74,8 @@ class Call:
         return deserialize
 
     def serializer(
-        self, original: Callable[[Any], bytes] | None, *, unary: bool
-    ) -> Callable[[Any], bytes]:
+        self, original: Callable[[A], bytes] | None, *, unary: bool
+    ) -> Callable[[A], bytes]:
         """*original*, noting the bytes it gives."""
 
         def serialize(message: Any) -> bytes:
@@ -157,7 +162,7 @@ class Call:
 class Capture:
     """What both interceptors share: one worker of this process."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self.worker = Worker(settings, Guard())
         self.cap = settings.body_cap

@@ -7,7 +7,7 @@ are noted. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` fo
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeVar, Unpack
 
 import grpc
 import grpc.aio
@@ -15,29 +15,38 @@ import grpc.aio
 from nilometer.capture.grpc.aio import aio_stream, aio_unary
 from nilometer.capture.grpc.call import Call, Capture
 from nilometer.capture.grpc.sync import sync_stream, sync_unary
+from nilometer.capture.options import CaptureOptions
+
+Q = TypeVar("Q")  # requests
+A = TypeVar("A")  # answers
+
+Behaviour: TypeAlias = Callable[..., object]
+Observing: TypeAlias = Callable[[Behaviour, Call], Behaviour]
 
 
 class CaptureInterceptor(grpc.ServerInterceptor):
     """Observes a `grpc.server`: ``grpc.server(pool, interceptors=[CaptureInterceptor(entity=...)])``.
 
     Args:
-        **options: See `CaptureSettings`; what is not given comes from ``NILOMETER_*``.
+        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         self.capture = Capture(**options)
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Any],
+        continuation: Callable[[grpc.HandlerCallDetails], "grpc.RpcMethodHandler[Q, A] | None"],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
+    ) -> "grpc.RpcMethodHandler[Q, A] | None":
         """The handler, observed."""
         handler = continuation(handler_call_details)
-        call = self.capture.call(handler_call_details) if handler is not None else None
+        if handler is None:
+            return None
+        call = self.capture.call(handler_call_details)
         if call is None:
             return handler
         return _observed(handler, call, sync_unary, sync_stream)
@@ -46,32 +55,38 @@ class CaptureInterceptor(grpc.ServerInterceptor):
 class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
     """Observes a `grpc.aio.server`; see `CaptureInterceptor`."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         self.capture = Capture(**options)
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Q, A] | None"]
+        ],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
+    ) -> "grpc.RpcMethodHandler[Q, A] | None":
         """The handler, observed."""
         handler = await continuation(handler_call_details)
-        call = self.capture.call(handler_call_details) if handler is not None else None
+        if handler is None:
+            return None
+        call = self.capture.call(handler_call_details)
         if call is None:
             return handler
         return _observed(handler, call, aio_unary, aio_stream)
 
 
-def _observed(handler: Any, call: Call, unary: Any, stream: Any) -> Any:
+def _observed(
+    handler: "grpc.RpcMethodHandler[Q, A]", call: Call, unary: Observing, stream: Observing
+) -> "grpc.RpcMethodHandler[Q, A]":
     """A handler of the same kind whose parts note what passes."""
     kind = (handler.request_streaming, handler.response_streaming)
-    behaviour = {
+    behaviour: Any = {
         (False, False): handler.unary_unary,
         (False, True): handler.unary_stream,
         (True, False): handler.stream_unary,
         (True, True): handler.stream_stream,
     }[kind]
-    make = {
+    make: Callable[..., grpc.RpcMethodHandler[Q, A]] = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,

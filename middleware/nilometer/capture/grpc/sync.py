@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -11,12 +11,17 @@ from nilometer.capture.grpc.call import Call
 from nilometer.capture.grpc.status import Code
 from nilometer.capture.values import current
 
+Q = TypeVar("Q")  # requests
+A = TypeVar("A")  # answers
 
-def sync_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+
+def sync_unary(
+    behaviour: Callable[[Q, grpc.ServicerContext], A], call: Call
+) -> Callable[[Q, grpc.ServicerContext], A]:
     """*behaviour* with one answer, observed."""
 
     @wraps(behaviour)
-    def observed(request: Any, context: grpc.ServicerContext) -> Any:
+    def observed(request: Q, context: grpc.ServicerContext) -> A:
         _begin_sync(call, context)
         try:
             return behaviour(request, context)
@@ -27,11 +32,13 @@ def sync_unary(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
     return observed
 
 
-def sync_stream(behaviour: Callable[..., Any], call: Call) -> Callable[..., Any]:
+def sync_stream(
+    behaviour: Callable[[Q, grpc.ServicerContext], object], call: Call
+) -> Callable[[Q, grpc.ServicerContext], object]:
     """*behaviour* with several answers, observed."""
 
     @wraps(behaviour)
-    def observed(request: Any, context: grpc.ServicerContext) -> Any:
+    def observed(request: Q, context: grpc.ServicerContext) -> object:
         _begin_sync(call, context)
         try:
             answers = behaviour(request, context)
@@ -52,7 +59,7 @@ def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
         call.worker.note(error)
 
 
-def noted_iterator(answers: Iterator[Any], call: Call) -> Iterator[Any]:
+def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
     """*answers*, noting how they end; gRPC takes them from threads of its own, one after another."""
     while True:
         try:

@@ -5,9 +5,13 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
+
+R = TypeVar("R")
+
+Interceptor: TypeAlias = CaptureInterceptor | AioCaptureInterceptor
 
 log = logging.getLogger("nilometer.capture")
 
@@ -24,11 +28,11 @@ def wrap_servers(module: ModuleType) -> None:
     grpc.aio.server = _with_interceptor(grpc.aio.server, AioCaptureInterceptor)
 
 
-def _with_interceptor(make: Callable[..., Any], kind: type[Any]) -> Callable[..., Any]:
+def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callable[..., R]:
     signature = inspect.signature(make)
 
     @wraps(make)
-    def made(*arguments: Any, **named: Any) -> Any:
+    def made(*arguments: object, **named: object) -> R:
         try:
             bound = signature.bind(*arguments, **named)
             own = list(bound.arguments.get("interceptors") or ())
@@ -43,10 +47,10 @@ def _with_interceptor(make: Callable[..., Any], kind: type[Any]) -> Callable[...
     return made
 
 
-_interceptors: dict[type[Any], Any] = {}
+_interceptors: dict[type[Interceptor], Interceptor] = {}
 
 
-def _shared(kind: type[Any]) -> Any:
+def _shared(kind: type[Interceptor]) -> Interceptor:
     """One interceptor, and so one worker, however many servers a process makes."""
     if kind not in _interceptors:
         _interceptors[kind] = kind()

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
 from nilometer.values.errors import ConfigError
@@ -18,6 +18,41 @@ COLLECTOR_SECONDS = 5.0  # for an answer, and between questions
 WINDOW_SECONDS = 3600.0  # how far back a newest window is looked for
 MAX_ENTITIES = 30  # whose newest windows are asked for
 MAX_ANSWER = 8 << 20  # bytes
+
+
+# The collector's answers, as far as they are read.
+
+
+class _EpisodeView(TypedDict):
+    entity: str
+    summary: str
+    alerter: str
+    severity: str
+    value: float
+    threshold: float
+    opened: float
+    evidence: str
+
+
+class _CoverageView(TypedDict):
+    profiled: int
+    sampled_out: int
+    dropped: Mapping[str, int]
+    undecodable: Mapping[str, int]
+
+
+class _ServiceView(TypedDict):
+    requests_per_second: float
+    error_ratio: float | None
+    latency_quantiles_seconds: Mapping[str, float | None]
+    outcomes: Mapping[str, int]
+
+
+class _SampleView(TypedDict):
+    window_start: float
+    window_end: float
+    service: NotRequired[_ServiceView | None]
+    coverage: _CoverageView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +190,8 @@ class CollectorSource:
             open_episodes=[_episode(episode) for episode in episodes],
         )
 
-    def _newest(self, entity: str, last_seen: float) -> Mapping[str, Any] | None:
-        samples = self._get(
+    def _newest(self, entity: str, last_seen: float) -> _SampleView | None:
+        samples: Sequence[_SampleView] = self._get(
             "samples", entity=entity, summary="service", start=str(last_seen - WINDOW_SECONDS)
         )["samples"]
         return samples[-1] if samples else None
@@ -179,7 +214,7 @@ class CollectorSource:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A token goes nowhere else."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         """Follow nothing."""
 
 
@@ -206,10 +241,11 @@ def _why(error: Exception) -> str:
     return "its answer is none of a collector's"
 
 
-def _windowed(name: str, window: Mapping[str, Any] | None) -> EntityRow:
-    if window is None or not isinstance(window.get("service"), dict):
+def _windowed(name: str, window: _SampleView | None) -> EntityRow:
+    service = None if window is None else window.get("service")
+    if window is None or not isinstance(service, dict):
         return EntityRow(name=name, windowed=True)
-    service, coverage = window["service"], window["coverage"]
+    coverage = window["coverage"]
     seconds = max(float(window["window_end"] - window["window_start"]), 1.0)
     undecodable = {str(key): int(count) for key, count in coverage["undecodable"].items()}
     dropped = {str(key): int(count) for key, count in coverage["dropped"].items()}
@@ -233,11 +269,11 @@ def _windowed(name: str, window: Mapping[str, Any] | None) -> EntityRow:
     )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _episode(view: Mapping[str, Any]) -> Episode:
+def _episode(view: _EpisodeView) -> Episode:
     return Episode(
         entity=str(view["entity"]),
         summary=str(view["summary"]),

@@ -1,0 +1,51 @@
+"""The query of a request, strictly: what is not declared, repeated or out of bounds is refused."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.problems import ApiError
+from nilometer_collector.limits.bounds import has_control
+
+MAX_QUERY_BYTES = 16 << 10
+MAX_REPEATS = 64  # of a parameter that may be repeated
+
+V = TypeVar("V")
+
+
+class Given:
+    """The parameters of a request, checked against those that are *declared*.
+
+    Raises:
+        ApiError: 422, naming the parameter.
+    """
+
+    def __init__(self, request: Request, declared: Sequence[Parameter[object]]) -> None:
+        if len(request.scope["query_string"]) > MAX_QUERY_BYTES:
+            raise ApiError(422, f"the query is over {MAX_QUERY_BYTES} bytes")
+        by_name = {parameter.name: parameter for parameter in declared}
+        self._texts: dict[str, list[str]] = {}
+        for name, text in request.query_params.multi_items():
+            parameter = by_name.get(name)
+            if parameter is None:
+                known = ", ".join(sorted(by_name)) or "none"
+                raise ApiError(422, f"{name[:64]!r}: there is no such parameter; known: {known}")
+            if has_control(text):
+                raise parameter.refused("must not hold control characters")
+            texts = self._texts.setdefault(name, [])
+            texts.append(text)
+            if len(texts) > (MAX_REPEATS if parameter.repeated else 1):
+                raise parameter.refused("is given too often")
+        for parameter in declared:
+            if parameter.required and parameter.name not in self._texts:
+                raise parameter.refused("is required")
+
+    def value(self, parameter: Parameter[V]) -> V:
+        """The value of *parameter*, one of those that are declared.
+
+        Raises:
+            ApiError: 422, naming the parameter.
+        """
+        return parameter.read(self._texts.get(parameter.name, ()))

@@ -1,0 +1,61 @@
+"""Monitored entities."""
+
+import msgspec
+
+from nilometer_collector.api.fields import Health, seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.query.records import EntityRecord
+
+
+class EntityView(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitored entity and how it is."""
+
+    name: str
+    health: Health  # ALERTING while an episode is open; LEARNING with data but no alerter
+    summaries: int
+    observations: int  # requests seen over all windows
+    first_seen: float | None
+    last_seen: float | None  # end of the newest window
+    open_episodes: int
+    references: list[str]
+
+
+class Entities(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is watched, by name."""
+
+    entities: list[EntityView]
+
+
+def entity_view(entity: EntityRecord) -> EntityView:
+    """*entity* as it is shown."""
+    first_ns, last_ns = entity.first_start_ns, entity.last_end_ns
+    return EntityView(
+        name=entity.name,
+        health=entity.health.value,
+        summaries=entity.summaries,
+        observations=entity.observations,
+        first_seen=None if first_ns is None else seconds(first_ns),
+        last_seen=None if last_ns is None else seconds(last_ns),
+        open_episodes=entity.open_episodes,
+        references=entity.references,
+    )
+
+
+async def list_entities(call: Call) -> Entities:
+    """Every entity."""
+    query = call.context.query
+    return Entities(
+        entities=await call.context.ask(lambda: [entity_view(one) for one in query.entities()])
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/entities",
+        name="listEntities",
+        about="Everything that is watched, and how it is.",
+        handler=list_entities,
+        answer=Entities,
+    ),
+)

@@ -1,0 +1,104 @@
+"""Episodes: when alerters opened and closed."""
+
+from typing import cast
+
+import msgspec
+
+from nilometer_collector.api.fields import Health, seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import ANY_ENTITY, Flag
+from nilometer_collector.store import EpisodeRecord, TransitionRecord
+
+OPEN = Flag("open", "true: open episodes only; false: closed ones only.")
+
+
+class TransitionView(msgspec.Struct, frozen=True, kw_only=True):
+    """An opening or a closing of an episode."""
+
+    at: float  # end of the window that caused it
+    status: Health
+    value: float
+    evidence: str
+
+
+class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The time from an alerter's opening to its closing."""
+
+    id: int
+    entity: str
+    summary: str
+    labels: dict[str, str]
+    alerter: str
+    comparator: str  # comparator or statistic
+    threshold: float
+    severity: str
+    breached_since: float  # start of the first breach in a row
+    opened: float  # end of the window that opened it
+    closed: float | None
+    value: float  # the largest so far
+    reference: str
+    reference_digest: str
+    evidence: str
+    history: list[TransitionView]
+
+
+class Episodes(msgspec.Struct, frozen=True, kw_only=True):
+    """Episodes, newest first; at most 1,000."""
+
+    episodes: list[EpisodeView]
+
+
+def episode_view(episode: EpisodeRecord) -> EpisodeView:
+    """*episode* as it is shown, its history oldest first."""
+    alerter = episode.alerter
+    condition = alerter.condition
+    return EpisodeView(
+        id=episode.id,
+        entity=alerter.entity,
+        summary=episode.summary,
+        labels=episode.labels.as_dict(),
+        alerter=alerter.name,
+        comparator=condition.measure,
+        threshold=condition.limit(episode.worst),
+        severity=alerter.severity.value,
+        breached_since=seconds(episode.since_ns),
+        opened=seconds(episode.opened_ns),
+        closed=None if episode.closed_ns is None else seconds(episode.closed_ns),
+        value=episode.worst,
+        reference=condition.reference,
+        reference_digest=episode.reference_digest,
+        evidence=episode.evidence,
+        history=[_transition_view(transition) for transition in episode.history],
+    )
+
+
+async def list_episodes(call: Call) -> Episodes:
+    """The episodes of all or one entity."""
+    alerts = call.context.store.alerts
+    entity, is_open = call.given.value(ANY_ENTITY), call.given.value(OPEN)
+    found = await call.context.ask(
+        lambda: [episode_view(one) for one in alerts.episodes(entity, is_open=is_open)]
+    )
+    return Episodes(episodes=found)
+
+
+def _transition_view(transition: TransitionRecord) -> TransitionView:
+    return TransitionView(
+        at=seconds(transition.at_ns),
+        status=cast("Health", transition.status),
+        value=transition.value,
+        evidence=transition.evidence,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/episodes",
+        name="listEpisodes",
+        about="Episodes with their history.",
+        handler=list_episodes,
+        answer=Episodes,
+        parameters=(ANY_ENTITY, OPEN),
+    ),
+)

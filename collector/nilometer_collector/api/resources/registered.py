@@ -1,0 +1,22 @@
+"""The operations of all resources, in the order of the OpenAPI document."""
+
+from nilometer_collector.api.operation import Operation
+from nilometer_collector.api.resources import (
+    alerters,
+    entities,
+    episodes,
+    probes,
+    references,
+    samples,
+    summaries,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *entities.OPERATIONS,
+    *summaries.OPERATIONS,
+    *samples.OPERATIONS,
+    *references.OPERATIONS,
+    *alerters.OPERATIONS,
+    *episodes.OPERATIONS,
+    *probes.OPERATIONS,
+)

@@ -1,0 +1,144 @@
+"""Samples of one summary over time, beside a reference."""
+
+import msgspec
+
+from nilometer.profile import Coverage, FeatureProfile
+from nilometer_collector.api.fields import seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import (
+    ENTITY,
+    LabelPairs,
+    RequiredText,
+    Step,
+    Text,
+    Time,
+)
+from nilometer_collector.api.resources.references import ReferenceView, reference_view
+from nilometer_collector.contents.bins import Bins, common_bins_of
+from nilometer_collector.contents.extension import ExtensionView
+from nilometer_collector.contents.feature import FeatureView, feature_view
+from nilometer_collector.contents.registered import SHOWN
+from nilometer_collector.contents.scores import ScoresView
+from nilometer_collector.contents.service import ServiceView
+from nilometer_collector.limits.bounds import LAST_NS
+from nilometer_collector.query.records import ComparedSample, SamplesAnswer, SamplesQuestion
+
+SUMMARY = RequiredText("summary", "Name of the summary, such as input.amount.")
+START = Time("start", "Unix seconds: windows that end after it.", default_ns=0)
+END = Time("end", "Unix seconds: windows that start before it.", default_ns=LAST_NS)
+LABEL = LabelPairs("label", "key:value. Values of one key are alternatives; all keys must match.")
+STEP = Step("step", "Seconds of the aligned windows to merge into; shorter windows only.")
+REFERENCE = Text("reference", "Name of the reference to compare with.")
+
+
+class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
+    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable)."""
+
+    seen: int
+    profiled: int
+    sampled_out: int
+    dropped: dict[str, int]
+    undecodable: dict[str, int]
+
+
+class SampleView(msgspec.Struct, frozen=True, kw_only=True):
+    """All samples of one summary and window that matched the filter, merged."""
+
+    window_start: float
+    window_end: float
+    coverage: CoverageView
+    feature: FeatureView | None
+    service: ServiceView | None
+    scores: ScoresView | None
+    psi: float | None  # debiased, nats, against the reference asked for
+    ks: float | None  # 0 .. 1
+    extension: ExtensionView | msgspec.UnsetType = msgspec.UNSET  # of a type from outside
+
+
+class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
+    """A series, oldest window first, beside its reference."""
+
+    entity: str
+    summary: str
+    samples: list[SampleView]
+    reference: ReferenceView | None
+
+
+def coverage_view(coverage: Coverage) -> CoverageView:
+    """*coverage* field by field, with reasons in order."""
+    return CoverageView(
+        seen=coverage.seen,
+        profiled=coverage.profiled,
+        sampled_out=coverage.sampled_out,
+        dropped=dict(sorted(coverage.dropped.items())),
+        undecodable=dict(sorted(coverage.undecodable.items())),
+    )
+
+
+def samples_view(question: SamplesQuestion, answer: SamplesAnswer) -> SamplesView:
+    """The *answer* to *question* as it is shown, with all histograms on common bins."""
+    bins = _bins(answer)
+    reference = answer.reference
+    feature = None if answer.column is None else feature_view(answer.column.feature, bins)
+    return SamplesView(
+        entity=question.entity,
+        summary=question.summary,
+        samples=[_sample_view(compared, bins) for compared in answer.samples],
+        reference=None if reference is None else reference_view(reference, feature),
+    )
+
+
+async def read_samples(call: Call) -> SamplesView:
+    """The samples of one summary."""
+    given, query = call.given, call.context.query
+    question = SamplesQuestion(
+        entity=given.value(ENTITY),
+        summary=given.value(SUMMARY),
+        labels=given.value(LABEL),
+        start_ns=given.value(START),
+        end_ns=given.value(END),
+        step_ns=given.value(STEP),
+        reference=given.value(REFERENCE),
+    )
+    return await call.context.ask(lambda: samples_view(question, query.samples(question)))
+
+
+def _bins(answer: SamplesAnswer) -> Bins | None:
+    contents = (compared.sample.content for compared in answer.samples)
+    features = [content for content in contents if isinstance(content, FeatureProfile)]
+    if answer.column is None:
+        return common_bins_of(features, ())
+    return common_bins_of([*features, answer.column.feature], answer.column.edges)
+
+
+def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
+    sample = compared.sample
+    view = SampleView(
+        window_start=seconds(sample.window.start_ns),
+        window_end=seconds(sample.window.end_ns),
+        coverage=coverage_view(sample.coverage),
+        feature=None,
+        service=None,
+        scores=None,
+        psi=compared.psi,
+        ks=compared.ks,
+    )
+    shown = SHOWN.get(sample.content.kind)
+    if shown is None:  # a type from outside that has no view
+        return view
+    content = shown.view(sample.content, sample.window, bins)
+    return msgspec.structs.replace(view, **{shown.field: content})
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/samples",
+        name="readSamples",
+        about="One summary over time, merged over all samples that match, and its reference.",
+        handler=read_samples,
+        answer=SamplesView,
+        parameters=(ENTITY, SUMMARY, START, END, LABEL, STEP, REFERENCE),
+        errors=(404, 422),
+    ),
+)

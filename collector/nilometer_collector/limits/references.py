@@ -1,0 +1,47 @@
+"""What a reference must be before it is stored."""
+
+import math
+from itertools import pairwise
+
+from nilometer.profile import Reference
+from nilometer.values.entity import entity_name
+from nilometer_collector.errors import Refused
+from nilometer_collector.limits.bounds import (
+    LAST_NS,
+    MAX_COUNT,
+    MAX_NAME_BYTES,
+    check_summary,
+    check_text,
+)
+from nilometer_collector.limits.feature import check_feature
+
+MAX_REFERENCE_NAME_BYTES = 128
+MAX_SOURCE_BYTES = 4 * MAX_NAME_BYTES
+MAX_EDGES = 63
+MAX_COLUMNS = 4096
+
+
+def check_reference(reference: Reference) -> None:
+    """Refuse *reference* if it cannot be compared with.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: If a name is not allowed.
+    """
+    entity_name(reference.entity)
+    if not reference.name:
+        raise Refused("a reference must have a name")
+    check_text("name", reference.name, MAX_REFERENCE_NAME_BYTES)
+    check_text("source", reference.source, MAX_SOURCE_BYTES)
+    if not 0 <= reference.created_ns < LAST_NS or reference.rows > MAX_COUNT:
+        raise Refused("created_unix_nano or rows is out of range")
+    if len(reference.columns) > MAX_COLUMNS:
+        raise Refused(f"a reference has at most {MAX_COLUMNS} columns")
+    for summary, column in reference.columns.items():
+        check_summary(summary)
+        edges = column.edges
+        if len(edges) > MAX_EDGES or not all(map(math.isfinite, edges)):
+            raise Refused(f"{summary}: edges must be at most {MAX_EDGES} finite numbers")
+        if any(low >= high for low, high in pairwise(edges)):
+            raise Refused(f"{summary}: edges must ascend")
+        check_feature(column.feature)

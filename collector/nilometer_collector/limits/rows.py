@@ -1,0 +1,80 @@
+"""What a row of an agent must be before it is stored: a sample or an evaluation.
+
+A row that passes can be merged with every other row of its series and shown. Nothing that reads it
+later fails, allocates without bound, or overflows an integer.
+"""
+
+from nilometer.alert import Evaluation
+from nilometer.profile import Coverage, SummarySample
+from nilometer.values.entity import entity_name
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_collector.errors import Refused
+from nilometer_collector.limits.bounds import (
+    LAST_NS,
+    MAX_NAME_BYTES,
+    check_counts,
+    check_kinds,
+    check_numbers,
+    check_summary,
+    check_text,
+)
+from nilometer_collector.limits.contents import check_content
+from nilometer_collector.limits.rules import check_alerter
+
+MAX_ROW_BYTES = 256 << 10  # a sample is 1 to 8 KiB
+MAX_EVIDENCE_CHARACTERS = 1000
+MAX_LABELS = 32
+MAX_WINDOW_NS = 400 * 86_400 * 10**9
+
+
+def check_sample(sample: SummarySample) -> None:
+    """Refuse *sample* if it cannot be stored and merged.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: If the entity's name is not allowed.
+    """
+    entity_name(sample.entity)
+    check_summary(sample.summary)
+    _check_labels(sample.labels)
+    _check_window(sample.window)
+    _check_coverage(sample.coverage)
+    check_content(sample)
+
+
+def check_evaluation(evaluation: Evaluation) -> None:
+    """Refuse *evaluation* if it cannot be kept.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: If the entity's name is not allowed.
+    """
+    check_alerter(evaluation.alerter)
+    check_summary(evaluation.summary)
+    _check_labels(evaluation.labels)
+    _check_window(evaluation.window)
+    check_numbers("value", evaluation.value)
+    check_text("reference_digest", evaluation.reference_digest, MAX_NAME_BYTES)
+
+
+def _check_labels(labels: Labels) -> None:
+    """Refuse too many labels, and values that are not fit to be shown."""
+    if len(labels) > MAX_LABELS:
+        raise Refused(f"{len(labels)} labels are more than {MAX_LABELS}")
+    for key, value in labels:
+        check_text(f"label {key}", value, MAX_NAME_BYTES)
+
+
+def _check_window(window: Window) -> None:
+    """Refuse a window outside the times that are stored, or of more than a year."""
+    if not 0 <= window.start_ns < window.end_ns <= LAST_NS:
+        raise Refused("the window is out of range")
+    if window.end_ns - window.start_ns > MAX_WINDOW_NS:
+        raise Refused("the window is longer than 400 days")
+
+
+def _check_coverage(coverage: Coverage) -> None:
+    check_kinds("dropped", coverage.dropped)
+    check_kinds("undecodable", coverage.undecodable)
+    check_counts("coverage", (coverage.seen, coverage.profiled, coverage.sampled_out))

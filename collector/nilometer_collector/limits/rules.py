@@ -1,0 +1,30 @@
+"""What a rule must be before it is stored."""
+
+from nilometer.alert import Alerter
+from nilometer.values.entity import entity_name
+from nilometer_collector.errors import Refused
+from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_BYTES, check_text
+
+MAX_RULE_NAME_BYTES = 128
+MAX_WINDOWS_IN_A_ROW = 10_000
+
+
+def check_alerter(alerter: Alerter) -> None:
+    """Refuse *alerter* if a text or number of it is out of bounds.
+
+    Raises:
+        Refused: With the reason.
+        ConfigError: If the entity's name is not allowed.
+    """
+    entity_name(alerter.entity)
+    check_text("name", alerter.name, MAX_RULE_NAME_BYTES)
+    check_text("summary", alerter.summary, MAX_NAME_BYTES)
+    for key, value in alerter.condition.fields().items():
+        if isinstance(value, str):
+            check_text(key, value, MAX_NAME_BYTES)
+    if alerter.minimum_count > MAX_COUNT:
+        raise Refused(f"minimum_count = {alerter.minimum_count}: must be at most {MAX_COUNT}")
+    for key in ("windows_to_open", "windows_to_close"):
+        if getattr(alerter, key) > MAX_WINDOWS_IN_A_ROW:
+            value = getattr(alerter, key)
+            raise Refused(f"{key} = {value}: must be at most {MAX_WINDOWS_IN_A_ROW}")

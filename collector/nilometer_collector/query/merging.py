@@ -1,0 +1,94 @@
+"""Stored samples merged on read: over agents, labels and time.
+
+Samples are merged in canonical order, so that every order of arrival gives the same answer.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from nilometer.profile import SummarySample
+from nilometer.values.errors import NilometerError
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
+from nilometer_collector.errors import TooMuch
+from nilometer_collector.query.records import SamplesQuestion
+from nilometer_collector.store import SampleRecord, SeriesRecord
+from nilometer_collector.store.samples import Samples
+
+MAX_WINDOWS = 2000  # of one answer
+MAX_SAMPLES = 20_000  # merged for one answer
+MAX_BYTES = 64 << 20  # of payloads, for one answer
+
+log = logging.getLogger("nilometer.collector")
+
+
+def merged_samples(
+    stored: Samples, series: Sequence[SeriesRecord], question: SamplesQuestion, edges_of: EdgesOf
+) -> list[SummarySample]:
+    """One sample per window of *series*, oldest first; samples that cannot be read are left out.
+
+    Raises:
+        TooMuch: If more would have to be read or answered than is served.
+    """
+    span = (question.start_ns, question.end_ns)
+    sizes = stored.windows(series, *span, MAX_SAMPLES + 1)
+    if len(sizes) > MAX_SAMPLES or sum(size for _, _, size in sizes) > MAX_BYTES:
+        raise TooMuch(f"more than {MAX_SAMPLES} samples match: ask for a shorter time")
+    wanted = {_merged_window(start, end, question.step_ns) for start, end, _ in sizes}
+    if len(wanted) > MAX_WINDOWS:
+        raise TooMuch(
+            f"{len(wanted)} windows are more than {MAX_WINDOWS}: ask for a shorter time or "
+            "a longer step"
+        )
+    groups: dict[Window, list[SampleRecord]] = {}
+    for record in stored.read(series, *span, MAX_SAMPLES):
+        window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
+        groups.setdefault(window, []).append(record)
+    labels = _shared([one.labels for one in series])
+    found = (
+        _merged_records(records, window, labels, edges_of)
+        for window, records in sorted(groups.items())
+    )
+    return [sample for sample in found if sample is not None]
+
+
+def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
+    """The window that is shown: of the step's length, or its own where that is longer."""
+    if step_ns is None or end_ns - start_ns >= step_ns:
+        return Window(start_ns, end_ns)
+    return Window.containing(start_ns, step_ns)
+
+
+def _merged_records(
+    records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
+) -> SummarySample | None:
+    """Stored samples of one window as one; those that cannot be read are left out."""
+    try:
+        return merged_sample_from_bytes((one.payload for one in records), window, labels, edges_of)
+    except (ValueError, NilometerError):
+        pass
+    read = [sample for sample in (_decoded(one, edges_of) for one in records) if sample is not None]
+    return SummarySample.merge_all(read, window, labels) if read else None
+
+
+def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
+    """A stored sample; counts on edges that do not fit are left to the t-digest."""
+    try:
+        sample = sample_from_bytes(record.payload, edges_of)
+    except (ValueError, NilometerError):
+        try:
+            sample = sample_from_bytes(record.payload)
+        except (ValueError, NilometerError) as error:
+            log.error("sample unreadable", extra={"reason": type(error).__name__})  # noqa: TRY400
+            return None
+    return sample
+
+
+def _shared(label_sets: Sequence[Labels]) -> Labels:
+    """The pairs that all label sets have."""
+    if not label_sets:
+        return Labels()
+    shared = set(label_sets[0].pairs).intersection(*(labels.pairs for labels in label_sets))
+    return Labels(tuple(sorted(shared)))

@@ -1,0 +1,76 @@
+"""The OpenAPI document describes every route, and every answer is the structure that it names."""
+
+from typing import Any
+
+import msgspec
+from support.problems import is_problem
+
+from nilometer_collector.api.resources.alerters import Alerters
+from nilometer_collector.api.resources.entities import Entities
+from nilometer_collector.api.resources.episodes import Episodes
+from nilometer_collector.api.resources.references import References
+from nilometer_collector.api.resources.samples import SamplesView
+from nilometer_collector.api.resources.summaries import Summaries
+from nilometer_collector.testing import ENTITY, Running
+
+
+def test_every_answer_is_the_structure_that_the_contract_names(filled: Running) -> None:
+    kinds: dict[str, type] = {
+        "entities": Entities,
+        f"summaries?entity={ENTITY}": Summaries,
+        f"samples?entity={ENTITY}&summary=input.amount&reference=training": SamplesView,
+        f"samples?entity={ENTITY}&summary=service": SamplesView,
+        "references": References,
+        "alerters": Alerters,
+        "episodes": Episodes,
+    }
+    for path, kind in kinds.items():
+        answer = filled.http.get(f"/api/v1/{path}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        decoded: object = msgspec.json.decode(answer.content, type=kind)
+        assert msgspec.json.decode(msgspec.json.encode(decoded)) == answer.json()
+
+
+def test_the_document_describes_every_route_with_its_errors(served: Running) -> None:
+    document = served.http.get("/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    described = {(p, m) for p, methods in document["paths"].items() for m in methods}
+    assert described == {
+        ("/api/v1/entities", "get"),
+        ("/api/v1/summaries", "get"),
+        ("/api/v1/samples", "get"),
+        ("/api/v1/references", "get"),
+        ("/api/v1/alerters", "get"),
+        ("/api/v1/alerters", "put"),
+        ("/api/v1/alerters", "delete"),
+        ("/api/v1/episodes", "get"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+    }
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert "422" in operation["responses"], (path, method)
+            answer = served.http.request(method, path, params={"no-such-parameter": "1"})
+            is_problem(answer, 422)
+    samples = document["paths"]["/api/v1/samples"]["get"]["parameters"]
+    required = {p["name"] for p in samples if p["required"]}
+    assert required == {"entity", "summary"}
+
+
+def test_every_reference_inside_the_document_leads_somewhere(served: Running) -> None:
+    document = served.http.get("/openapi.json").json()
+
+    def references(part: Any) -> list[str]:
+        if isinstance(part, dict):
+            own = [part["$ref"]] if "$ref" in part else []
+            return own + [found for value in part.values() for found in references(value)]
+        if isinstance(part, list):
+            return [found for value in part for found in references(value)]
+        return []
+
+    found = references(document)
+    assert found
+    for reference in found:
+        name = reference.removeprefix("#/components/schemas/")
+        assert name in document["components"]["schemas"]
