@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import ParamSpec
 
 import nilometer
 from nilometer.handoff.settings import frame_socket
@@ -26,6 +26,7 @@ from nilometer_agent.measure.export import AgentExports
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.optional import events_of, otlp_of, proxies_of
 from nilometer_agent.sources.source import Sources
 from nilometer_agent.sources.workers.frame_socket import FrameSocket
 from nilometer_agent.sources.workers.grpc_socket import GrpcSocket, check_free
@@ -34,11 +35,6 @@ from nilometer_agent.sources.workers.service import WorkerService
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
-
-if TYPE_CHECKING:
-    from nilometer_agent.proxy.keeper import Keeper
-    from nilometer_agent.sources.events.door import EventDoor
-    from nilometer_agent.sources.otlp.servers import OtlpServers
 
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
@@ -99,9 +95,12 @@ class Agent:
             ends.callback(self.sources.stop)
             self.sources.add(self._grpc_socket())
             self.sources.add(self._frame_socket())
-            self.otlp_in = self._otlp_in()
-            self.events = self._events()
-            self.proxies = self._proxies()
+            of_engine = (settings, self.engine, self.counters, self.clock)
+            self.otlp_in = self.sources.add(otlp_of(*of_engine))
+            self.events = self.sources.add(events_of(*of_engine))
+            self.proxies = self.sources.add(proxies_of(settings))
+            if self.otlp_in is not None:
+                self.exports.measured.edges = self.otlp_in.edges
             self._ends = ends.pop_all()
 
     def _buffer(self) -> Buffer:
@@ -175,33 +174,6 @@ class Agent:
             self.engine, self.workers, lambda entities: self.status(entities=entities)
         )
         return GrpcSocket(self.settings.socket_path, service, self.health.servicer)
-
-    def _otlp_in(self) -> "OtlpServers | None":
-        settings = self.settings
-        if not (settings.otlp_in_grpc_address or settings.otlp_in_http_address):
-            return None
-        from nilometer_agent.sources.otlp.servers import OtlpServers
-        from nilometer_agent.sources.otlp.taker import OtlpTaker
-
-        taker = OtlpTaker(self.engine, self.counters, settings.otlp_in_service, self.clock)
-        self.exports.measured.edges = taker.edges
-        return self.sources.add(
-            OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
-        )
-
-    def _events(self) -> "EventDoor | None":
-        if not self.settings.events_address:
-            return None
-        from nilometer_agent.sources.events.door import EventDoor
-
-        return self.sources.add(EventDoor(self.settings, self.engine, self.counters, self.clock))
-
-    def _proxies(self) -> "Keeper | None":
-        if not self.settings.proxy:
-            return None
-        from nilometer_agent.proxy.keeper import Keeper
-
-        return self.sources.add(Keeper(self.settings.proxy, self.settings.socket_path))
 
     def start(self) -> None:
         """Start every part, downstream first.

@@ -72,6 +72,26 @@ def test_tensors_of_one_shape_are_read_at_once(shape: list[int]) -> None:
     assert block.rows == 20 * shape[0]
 
 
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [
+        ("inputs", {"jsonData": 5.0}),
+        ("inputs", {"dataframe_split": 5.0}),
+        ("outputs", {"object": "chat.completion", "id": "1"}),
+    ],
+)
+def test_an_object_of_a_protocol_is_read_the_general_way(key: str, body: dict[str, Any]) -> None:
+    assert Shapes(key).read(bodies_of([body] * EXAMPLES)) is None
+
+
+@pytest.mark.parametrize("body", [{"data": 5.0}, {"input": 1.5}, {"prompt": "x"}])
+def test_an_object_that_only_looks_like_one_of_a_protocol_is_learned(body: dict[str, Any]) -> None:
+    bodies = bodies_of([body] * EXAMPLES)
+    block = Shapes("inputs").read(bodies)
+    assert block is not None
+    assert columns(block) == generally(bodies)
+
+
 def test_bare_numbers_are_a_column() -> None:
     block = Shapes("inputs").read([b"1", b"2.5"] * 10)
     assert block is not None

@@ -10,8 +10,8 @@ import pytest
 from nilometer.commands.recorded import read
 from nilometer.commands.seen import see
 from nilometer.decode import Side, decode_exchange
-from nilometer.decode.exchange import TENSORS
 from nilometer.decode.learned import EXAMPLES, Shapes
+from nilometer.decode.oip_v2 import KEYS
 from nilometer.values.entity import Role
 
 HERE = Path(__file__).parent
@@ -92,7 +92,7 @@ def alike() -> list[tuple[Role, bytes]]:
 def test_a_batch_of_one_shape_is_what_its_bodies_are_one_by_one() -> None:
     read_at_once = 0
     for role, body in alike():
-        block = Shapes(TENSORS[role]).read([body] * EXAMPLES)
+        block = Shapes(KEYS[role]).read([body] * EXAMPLES)
         if block is None:
             continue
         read_at_once += 1

@@ -74,6 +74,8 @@ class Keeper:
             deadline: Monotonic time at which the process is killed.
         """
         self._stopping.set()
+        if self._process is None and self._thread.is_alive():
+            self._thread.join(max(deadline - time.monotonic(), 0.0))  # it may be starting one
         process = self._process
         if process is None:
             return

@@ -42,7 +42,7 @@ class Source(Protocol):
         """
 
 
-AnySource = TypeVar("AnySource", bound=Source)
+AnySource = TypeVar("AnySource", bound=Source | None)
 
 
 class Sources:
@@ -56,8 +56,9 @@ class Sources:
         self._sources: list[Source] = []
 
     def add(self, source: AnySource) -> AnySource:
-        """Add a source that starts after all others; returns it."""
-        self._sources.append(source)
+        """Add a source that starts after all others; returns it. None adds nothing."""
+        if source is not None:
+            self._sources.append(source)
         return source
 
     def start(self) -> None:

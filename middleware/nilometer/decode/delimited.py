@@ -7,6 +7,7 @@ import csv
 
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.decode.tensors import MAX_CELLS
 from nilometer.profile.feature import Cell
@@ -44,3 +45,9 @@ def _typed(texts: tuple[str, ...]) -> list[Cell]:
     if kinds <= {int, float} or kinds == {bool}:
         return [known[text] for text in texts]
     return [text or None for text in texts]
+
+
+FORMAT = Format(
+    media_types=frozenset({"text/csv", "application/csv"}),
+    decode=lambda body, side: decode(body.content, side),
+)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from nilometer.decode.columns import MAX_COLUMNS, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -39,3 +40,10 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     side.add_rows([row])
     return Facts(protocol)
+
+
+FORMAT = Format(
+    media_types=frozenset({"application/x-www-form-urlencoded"}),
+    often_json=True,  # the default type of curl and others
+    decode=lambda body, side: decode(body.content.decode("utf-8", "replace"), Protocol.FORM, side),
+)

@@ -13,6 +13,12 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 _decode = msgspec.json.Decoder().decode
+_STARTS = frozenset({b"{", b"["})
+
+
+def begins_like_json(body: bytes) -> bool:
+    """Whether *body* begins like a JSON object or list."""
+    return body.lstrip()[:1] in _STARTS
 
 
 def from_json(body: bytes) -> Cell:

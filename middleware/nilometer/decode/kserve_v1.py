@@ -8,14 +8,18 @@ Source: KServe, "V1 Inference Protocol".
 
 from collections.abc import Mapping
 
+from nilometer.decode import free_json
 from nilometer.decode.columns import Side, flat
 from nilometer.decode.facts import Facts, Protocol, id_of
+from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import batch_block, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
+_MLFLOW_PATH = "/invocations"  # where MLflow takes the same form
 
-def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts | None:
-    """Add what stands under *key*; None where it is neither a list nor an object.
+
+def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts:
+    """Add what stands under *key*; where that is neither a list nor an object, *value* is free JSON.
 
     An object of lists of one length is a table by columns, any other one row.
 
@@ -35,5 +39,21 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
         else:
             side.add_block(block)
     else:
-        return None
+        return free_json.decode(value, side)
     return Facts(protocol, value=value, prediction_id=id_of(value.get("id")))
+
+
+def _decoder_of(key: str) -> DecodeObject:
+    def decode_side(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
+        protocol = Protocol.MLFLOW if path.endswith(_MLFLOW_PATH) else Protocol.KSERVE_V1
+        return decode(value, key, protocol, side)
+
+    return decode_side
+
+
+PROTOCOL = JsonProtocol(
+    input_keys=frozenset({"instances"}),
+    output_keys=frozenset({"predictions"}),
+    decode_input=_decoder_of("instances"),
+    decode_output=_decoder_of("predictions"),
+)

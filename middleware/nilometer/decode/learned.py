@@ -14,8 +14,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nilometer.decode.columns import VALUE, Block, Column
+from nilometer.decode import registry
+from nilometer.decode.columns import VALUE, Block, Column, Side
+from nilometer.decode.facts import Protocol
+from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.tensors import column_names
+from nilometer.profile.feature import Cell
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 
 MAX_FIELDS = 256  # of a shape that is worth a structure
 EXAMPLES = 16  # bodies that must agree
@@ -79,9 +85,19 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
             return _Tensors(tensors)
         if "model" in first and not first.keys().isdisjoint(_PROMPTS):
             return None  # a request to a language model: its text is measured, not read
-        return _rows(values)
+        return _rows(values) if _is_free(first, tensors) else None
     kinds = set(map(type, values))
     return _Scalars() if kinds <= {int, float} else None
+
+
+def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
+    """Whether an object is free JSON, because no protocol takes it."""
+    claims = registry.TABLE.inputs if tensors == KEYS[Role.INPUT] else registry.TABLE.outputs
+    try:
+        facts = claims.decode(value, "", Side())
+    except Undecodable:
+        return False
+    return facts is None or facts.protocol is Protocol.JSON
 
 
 def _rows(values: list[Any]) -> "_Rows | None":

@@ -1,19 +1,24 @@
-"""MLflow's scoring protocol: ``dataframe_split`` and ``dataframe_records``.
+"""MLflow's scoring protocol: ``dataframe_split``, ``dataframe_records``, bare ``inputs``.
 
-``instances``, ``inputs`` and ``predictions`` are those of `nilometer.decode.kserve_v1`, CSV that of
-`nilometer.decode.delimited`. Parameters (``params``) are of the call and no features.
+``instances`` and ``predictions`` are those of `nilometer.decode.kserve_v1`, which also reads what
+stands under a bare ``inputs`` or ``outputs``; CSV is that of `nilometer.decode.delimited`. Parameters (``params``) are of the call and no features.
 
 Source: MLflow, "Local model inference specification".
 """
 
 from collections.abc import Mapping
 
+from nilometer.decode import free_json, kserve_v1
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import table_rows
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+
+# What may stand beside a bare ``inputs`` or ``outputs`` in MLflow's and TensorFlow Serving's forms.
+_BESIDE = frozenset({"inputs", "outputs", "params", "parameters", "signature_name", "id"})
 
 
 def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
@@ -50,3 +55,30 @@ def decode_records(value: Mapping[str, Cell], side: Side) -> Facts:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     side.add_rows(table_rows(records))
     return Facts(Protocol.MLFLOW, value=value)
+
+
+def _decode_data_frame(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
+    del path
+    return (decode_split if "dataframe_split" in value else decode_records)(value, side)
+
+
+def _decoder_of(key: str) -> DecodeObject:
+    def decode(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
+        del path
+        if value.keys() <= _BESIDE:
+            return kserve_v1.decode(value, key, Protocol.MLFLOW, side)
+        return free_json.decode(value, side)
+
+    return decode
+
+
+TENSORS = JsonProtocol(
+    input_keys=frozenset({"inputs"}),
+    output_keys=frozenset({"outputs"}),
+    decode_input=_decoder_of("inputs"),
+    decode_output=_decoder_of("outputs"),
+)
+DATA_FRAME = JsonProtocol(
+    input_keys=frozenset({"dataframe_split", "dataframe_records"}),
+    decode_input=_decode_data_frame,
+)

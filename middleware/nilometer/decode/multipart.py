@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nilometer.decode.columns import MAX_COLUMNS, Side, flat
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
+from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -104,3 +105,9 @@ def _part(head: bytes, content: bytes) -> _Part:
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     is_file = "filename" in parameters or "filename*" in parameters
     return _Part(part_name, is_file, media, content)
+
+
+FORMAT = Format(
+    media_types=frozenset({"multipart/form-data"}),
+    decode=lambda body, side: decode(body.content, body.content_type, side),
+)

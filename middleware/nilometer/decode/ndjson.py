@@ -4,6 +4,7 @@ from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
+from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
@@ -37,3 +38,19 @@ def decode(body: bytes, side: Side) -> Facts:
     check_table(rows)
     side.add_rows(rows)
     return Facts(Protocol.NDJSON, stream_end=end)
+
+
+FORMAT = Format(
+    media_types=frozenset(
+        {
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/x-jsonlines",
+            "application/jsonlines",
+            "application/json-seq",
+        }
+    ),
+    begins=lambda content: content.lstrip().startswith(b"{") and b"\n" in content,
+    decode=lambda body, side: decode(body.content, side),
+)

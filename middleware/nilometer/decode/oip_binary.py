@@ -13,7 +13,8 @@ from nilometer.decode.columns import Column, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.oip_raw import raw_columns
-from nilometer.decode.oip_v2 import Tensors, block_of, facts_of, joined, shape_of, tensors_of
+from nilometer.decode.oip_v2 import KEYS, Tensors, block_of, facts_of, joined, shape_of, tensors_of
+from nilometer.decode.protocol import Format
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -76,3 +77,9 @@ def _columns(tensors: Tensors, raw: memoryview) -> Iterator[tuple[int, Mapping[s
         )
         yield shape[0] if shape else 1, found
         at += size
+
+
+FORMAT = Format(
+    begins=lambda content: content.lstrip().startswith(b"{"),
+    decode=lambda body, side: decode(body.content, KEYS[body.role], body.header_length, side),
+)

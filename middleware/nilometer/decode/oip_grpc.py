@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from nilometer.decode.columns import Column, Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded
 from nilometer.decode.facts import MAX_ID, Facts, Protocol
+from nilometer.decode.media import media_type
 from nilometer.decode.oip_raw import BYTES, raw_columns, text_or_bytes
 from nilometer.decode.oip_v2 import joined
 from nilometer.decode.protobuf import Wire, fields, sizes, text, varints
+from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import tensor_columns
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
@@ -230,3 +232,11 @@ _KINDS: Mapping[
     "FP64": (7, Wire.FIXED64, _fixed("<f8")),
     BYTES: (8, Wire.BYTES, _elements),
 }
+
+
+FORMAT = Format(
+    media_types=frozenset({"application/grpc", "application/grpc+proto", FRAMED}),
+    decode=lambda body, side: decode(
+        body.content, media_type(body.content_type), body.role, body.path, side
+    ),
+)

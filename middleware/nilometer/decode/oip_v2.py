@@ -9,12 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of, text_of
+from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import tensor_columns
 from nilometer.profile.feature import Cell
+from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 Tensors = Sequence[Mapping[str, Cell]]
+KEYS = {Role.INPUT: "inputs", Role.OUTPUT: "outputs"}  # of the tensors in a message
 
 
 def tensors_of(value: Cell, key: str) -> Tensors | None:
@@ -106,3 +109,20 @@ def _flattened(data: list[Cell], depth: int) -> list[Cell]:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         data = [cell for item in data if isinstance(item, list) for cell in item]
     return data
+
+
+def _decoder_of(key: str) -> DecodeObject:
+    def decode(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
+        del path
+        tensors = tensors_of(value, key)
+        return None if tensors is None else decode_tensors(value, tensors, side)
+
+    return decode
+
+
+PROTOCOL = JsonProtocol(
+    input_keys=frozenset({KEYS[Role.INPUT]}),
+    output_keys=frozenset({KEYS[Role.OUTPUT]}),
+    decode_input=_decoder_of(KEYS[Role.INPUT]),
+    decode_output=_decoder_of(KEYS[Role.OUTPUT]),
+)

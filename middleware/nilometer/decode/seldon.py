@@ -11,6 +11,7 @@ from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.oip_v2 import shape_of
+from nilometer.decode.protocol import JsonProtocol
 from nilometer.decode.tensors import nested_columns, tensor_columns
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -60,3 +61,14 @@ def _columns(table: Mapping[str, Cell]) -> tuple[int, dict[str, Column]]:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     shape = shape_of(tensor.get("shape"))
     return shape[0] if shape else 1, tensor_columns(_NAME, values, shape)
+
+
+def _decode(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
+    del path
+    return decode(value, side) if is_message(value) else None
+
+
+_KEYS = frozenset({"data", "jsonData"})
+PROTOCOL = JsonProtocol(
+    input_keys=_KEYS, output_keys=_KEYS, decode_input=_decode, decode_output=_decode
+)

@@ -15,6 +15,7 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.openai_answer import Answer, is_chunk
+from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd
@@ -93,3 +94,6 @@ def decode(body: bytes, side: Side) -> Facts:
     check_table(rows)
     side.add_rows(rows)
     return Facts(Protocol.SSE, stream_end=end)
+
+
+FORMAT = Format(begins=is_stream, decode=lambda body, side: decode(body.content, side))

@@ -1,7 +1,9 @@
 """Plain text, and streams that are not framed as they are declared: only how long they are."""
 
+from nilometer.decode import sse
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.protocol import Body, Format
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
@@ -18,3 +20,16 @@ def decode(body: bytes, side: Side) -> Facts:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
     side.add_rows([{"characters": len(text), "words": len(text.split())}])
     return Facts(Protocol.TEXT)
+
+
+def _decode(body: Body, side: Side) -> Facts:
+    """Add what is framed as events as such; all else is text, whatever it was declared."""
+    content = body.content
+    return sse.decode(content, side) if sse.is_stream(content) else decode(content, side)
+
+
+FORMAT = Format(
+    media_types=frozenset({"text/event-stream", "text/plain"}),
+    often_json=True,  # servers declare streams that are none
+    decode=_decode,
+)

@@ -14,8 +14,9 @@ import msgspec
 
 from nilometer.decode import Side
 from nilometer.decode.columns import Column
-from nilometer.decode.exchange import TENSORS, plain_json
+from nilometer.decode.exchange import plain_json
 from nilometer.decode.learned import Shapes
+from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import (
     Coverage,
     FeatureSpec,
@@ -125,8 +126,8 @@ class Profiling:
         self._max_waiting = max_waiting
         self._derivation = Derivation(reductions)
         self._guests = guests
-        self._request_shapes = Shapes(TENSORS[Role.INPUT])
-        self._response_shapes = Shapes(TENSORS[Role.OUTPUT])
+        self._request_shapes = Shapes(KEYS[Role.INPUT])
+        self._response_shapes = Shapes(KEYS[Role.OUTPUT])
         # Chance, not every n-th: traffic has periods, too.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 

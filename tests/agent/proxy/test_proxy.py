@@ -238,6 +238,29 @@ def test_a_proxy_that_is_killed_comes_back(model: int, tmp_path: Path) -> None:
         agent.stop()
 
 
+def test_a_proxy_that_is_being_started_again_is_ended_too(
+    model: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ProxySettings(entity="m", listen="0", upstream=f"{HOST}:{model}")
+    keeper = Keeper((proxy,), tmp_path / "s")
+    spawn, begun, go_on = keeper._spawn, threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        begun.set()
+        go_on.wait(10)
+        spawn()
+
+    keeper.start()
+    monkeypatch.setattr(keeper, "_spawn", slowly)
+    assert keeper._process is not None
+    os.kill(keeper._process.pid, signal.SIGKILL)
+    assert begun.wait(10)
+    threading.Timer(0.2, go_on.set).start()
+    keeper.stop(time.monotonic() + keeper.stop_seconds)
+    assert keeper.restarts == 1
+    assert keeper._process.poll() is not None
+
+
 def test_proxies_end_with_an_agent_that_is_killed(model: int, tmp_path: Path) -> None:
     told = [{"listen": "0", "upstream": f"{HOST}:{model}", "entity": "m"}]
     agent = subprocess.Popen(

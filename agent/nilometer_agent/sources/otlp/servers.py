@@ -115,6 +115,7 @@ class OtlpServers:
         self._grpc: grpc.Server | None = None
         self._http: Door | None = None
         self.grpc_port = self.http_port = 0
+        self.edges = taker.edges
         if grpc_address:
             host, port = host_and_port(grpc_address)
             self._grpc = grpc.server(

@@ -1,0 +1,58 @@
+"""Sources that run only where the settings ask for them; their packages are imported only then."""
+
+from typing import TYPE_CHECKING
+
+from nilometer.values.clock import Clock
+from nilometer_agent.engine.engine import Engine
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from nilometer_agent.proxy.keeper import Keeper
+    from nilometer_agent.sources.events.door import EventDoor
+    from nilometer_agent.sources.otlp.servers import OtlpServers
+
+
+def otlp_of(
+    settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
+) -> "OtlpServers | None":
+    """The source of OTLP metrics and spans; None without an address for it.
+
+    Raises:
+        ConfigError: If an address cannot be bound.
+    """
+    if not (settings.otlp_in_grpc_address or settings.otlp_in_http_address):
+        return None
+    from nilometer_agent.sources.otlp.servers import OtlpServers
+    from nilometer_agent.sources.otlp.taker import OtlpTaker
+
+    taker = OtlpTaker(engine, counters, settings.otlp_in_service, clock)
+    return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
+
+
+def events_of(
+    settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
+) -> "EventDoor | None":
+    """The source of inference loggers' events; None without an address for it.
+
+    Raises:
+        ConfigError: If the address cannot be bound.
+    """
+    if not settings.events_address:
+        return None
+    from nilometer_agent.sources.events.door import EventDoor
+
+    return EventDoor(settings, engine, counters, clock)
+
+
+def proxies_of(settings: AgentSettings) -> "Keeper | None":
+    """The proxies' process; None without a proxy.
+
+    Raises:
+        ConfigError: If the packages that it needs are not installed.
+    """
+    if not settings.proxy:
+        return None
+    from nilometer_agent.proxy.keeper import Keeper
+
+    return Keeper(settings.proxy, settings.socket_path)

@@ -1,0 +1,38 @@
+"""The OpenAI protocol, which many servers speak: what a request and an answer of it are.
+
+Chat, completions, responses and embeddings share their keys; path and shape tell them apart.
+
+Source: OpenAI, "API reference".
+"""
+
+from collections.abc import Mapping
+
+from nilometer.decode import free_json, openai_answer, openai_request, openai_vectors
+from nilometer.decode.columns import Side
+from nilometer.decode.facts import Facts
+from nilometer.decode.protocol import JsonProtocol
+from nilometer.profile.feature import Cell
+
+
+def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
+    """Add a request; one that names no model and has another path is free JSON."""
+    facts = openai_request.decode(value, path, side)
+    return free_json.decode(value, side) if facts is None else facts
+
+
+def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
+    """Add an answer, whole or in vectors."""
+    del path
+    if openai_answer.is_answer(value):
+        return openai_answer.decode(value, side)
+    if openai_vectors.is_answer(value):
+        return openai_vectors.decode(value, side)
+    return None
+
+
+PROTOCOL = JsonProtocol(
+    input_keys=frozenset({"messages", "prompt", "input"}),
+    output_keys=frozenset({"object", "choices"}),
+    decode_input=_decode_input,
+    decode_output=_decode_output,
+)

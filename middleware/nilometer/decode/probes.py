@@ -1,0 +1,23 @@
+"""Requests that ask for no prediction: probes, metadata, documentation."""
+
+import re
+from functools import lru_cache
+
+_BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_ASKS_NOTHING = re.compile(
+    r"(?:/ping|/health|/healthz|/livez|/readyz|/metrics|/version|/info|/openapi\.json|/docs|/v2"
+    r"|/v[12]/health/(?:live|ready)"
+    r"|/v[12]/models(?:/[^/:]+(?:/versions/[^/]+)?(?:/ready|/config|/stats)?)?"
+    r"|/v2/repository/.*"
+    r"|/inference\.GRPCInferenceService/(?!Model(?:Stream)?Infer$).*"
+    r"|/grpc\.(?:health|reflection)\..*)"
+)
+_ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.")
+
+
+@lru_cache(maxsize=1024)
+def asks_nothing(method: str, path: str) -> bool:
+    """Whether a request is a probe, or asks for metadata: its answer is no prediction."""
+    if method not in _BODYLESS and not path.startswith(_ANY_METHOD):
+        return False
+    return _ASKS_NOTHING.fullmatch(path.rstrip("/") or "/") is not None
