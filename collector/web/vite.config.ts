@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   base: "./", // served under any path prefix
@@ -14,4 +14,5 @@ export default defineConfig({
     host: "127.0.0.1",
     proxy: { "/api": "http://127.0.0.1:7500" },
   },
+  test: { css: { include: /\?raw/ } }, // a test reads the sheets as text; without this they are empty
 });

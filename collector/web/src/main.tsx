@@ -1,7 +1,8 @@
 import { render } from "preact";
-import "uplot/dist/uPlot.min.css";
-import "./styles.css";
-import { App } from "./app";
+import "./styles/tokens.css";
+import "./styles/elements.css";
+import "./styles/words.css";
+import { App } from "./App";
 
 const root = document.getElementById("app");
 if (root) render(<App />, root);

@@ -44,13 +44,9 @@ function decodeSafely(part: string): string {
 
 export const entityLink = (entity: string): string => `#/entity/${encodeURIComponent(entity)}`;
 
-export function summaryLink(
-  entity: string,
-  summary: string,
-  options: Record<string, string> = {},
-): string {
-  const query = new URLSearchParams(options).toString();
+export function summaryLink(entity: string, summary: string, options?: URLSearchParams): string {
   const path = `${entityLink(entity)}/summary/${encodeURIComponent(summary)}`;
+  const query = options?.toString();
   return query ? `${path}?${query}` : path;
 }
 

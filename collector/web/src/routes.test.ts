@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { entityLink, matchOf, summaryLink } from "./router";
-import { ROUTES } from "./routes";
+import { ROUTES, titleOf } from "./routes";
 
 const shown = (fragment: string) => {
   const match = matchOf(ROUTES, fragment)!;
-  return [match.route.path, match.parameters, match.route.title(match.parameters)];
+  return [match.route.path, match.parameters, titleOf(match.route.crumbs(match.parameters))];
 };
 
 test("a link leads to the page that it names", () => {
@@ -26,6 +26,14 @@ test.each(["#/entity/a/summary", "#/entity/a/summary/", "#/entity/a/else/b"])(
     expect(shown(fragment)).toEqual(["entity/:entity", ["a"], "a · nilometer"]);
   },
 );
+
+test("the crumbs of a summary lead back to its entity", () => {
+  const match = matchOf(ROUTES, summaryLink("a/b", "input.x"))!;
+  expect(match.route.crumbs(match.parameters)).toEqual([
+    { name: "a/b", href: entityLink("a/b") },
+    { name: "input.x" },
+  ]);
+});
 
 test("options follow the path, and a stray per cent sign is kept", () => {
   const match = matchOf(ROUTES, "#/entity/5%?range=1h&label=a:b&label=c:d")!;

@@ -1,21 +1,24 @@
-/** The table of the pages: the path of each, its title and what shows it. */
+/** The table of the pages: the path of each, the crumbs that lead to it and what shows it. */
 
 import type { JSX } from "preact";
-import { EntityPage } from "./pages/entity";
-import { Home } from "./pages/home";
-import { SummaryPage } from "./pages/summary";
-import type { Match, Pattern } from "./router";
+import { EntityPage } from "./pages/entity/EntityPage";
+import { Home } from "./pages/home/Home";
+import { SummaryPage } from "./pages/summary/SummaryPage";
+import type { Crumb } from "./parts/Crumbs";
+import { entityLink, type Match, type Pattern } from "./router";
 
 export interface Route extends Pattern {
-  title: (parameters: readonly string[]) => string;
+  crumbs: (parameters: readonly string[]) => readonly Crumb[]; // after the home page
   page: (match: Match<Route>) => JSX.Element;
 }
+
+const entityCrumb = (entity: string): Crumb => ({ name: entity, href: entityLink(entity) });
 
 /** The first route whose path matches is shown; the last one matches everything. */
 export const ROUTES: readonly Route[] = [
   {
     path: "entity/:entity/summary/:summary",
-    title: ([entity, summary]) => `${summary} · ${entity} · nilometer`,
+    crumbs: ([entity = "", summary = ""]) => [entityCrumb(entity), { name: summary }],
     page: ({ parameters: [entity = "", summary = ""], options }) => (
       <SummaryPage
         key={`${entity}\n${summary}`}
@@ -27,8 +30,12 @@ export const ROUTES: readonly Route[] = [
   },
   {
     path: "entity/:entity",
-    title: ([entity]) => `${entity} · nilometer`,
+    crumbs: ([entity = ""]) => [entityCrumb(entity)],
     page: ({ parameters: [entity = ""] }) => <EntityPage key={entity} name={entity} />,
   },
-  { path: "", title: () => "nilometer", page: () => <Home /> },
+  { path: "", crumbs: () => [], page: () => <Home /> },
 ];
+
+/** The title of a page: its crumbs from the innermost out. */
+export const titleOf = (crumbs: readonly Crumb[]): string =>
+  [...crumbs.map(({ name }) => name).reverse(), "nilometer"].join(" · ");

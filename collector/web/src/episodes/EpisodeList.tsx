@@ -1,0 +1,87 @@
+/** Episodes: what went wrong, since when, and by how much. */
+
+import type { Episode } from "../api";
+import { Gauge } from "../charts/Gauge";
+import { Fact, FactList } from "../parts/FactList";
+import * as format from "../parts/format";
+import { Labels } from "../parts/Labels";
+import { StatusMark } from "../parts/StatusMark";
+import { Time } from "../parts/Time";
+import { entityLink, summaryLink } from "../router";
+import styles from "./EpisodeList.module.css";
+
+export function EpisodeList({
+  episodes,
+  place,
+  now,
+}: {
+  episodes: readonly Episode[];
+  place: "home" | "entity" | "summary"; // what need not be said again
+  now: number;
+}) {
+  return (
+    <ol class={styles.episodes}>
+      {episodes.map((episode) => (
+        <li key={episode.id} class={episode.closed === null ? styles.open : undefined}>
+          <article class={styles.episode} aria-label={`Episode of ${episode.entity} ${episode.summary}`}>
+            <div class={styles.what}>
+              <p class={styles.line}>
+                <StatusMark status={episode.closed === null ? "ALERTING" : "CLOSED"} />
+                <span class={styles.name}>
+                  {place === "home" && (
+                    <>
+                      <a href={entityLink(episode.entity)}>{episode.entity}</a>
+                      <span class="faint"> / </span>
+                    </>
+                  )}
+                  {place !== "summary" && <a href={link(episode)}>{episode.summary}</a>}
+                  {place === "summary" && episode.alerter}
+                </span>
+                <Labels labels={episode.labels} />
+              </p>
+              <p class={styles.evidence}>{episode.evidence}</p>
+              <Facts episode={episode} now={now} named={place !== "summary"} />
+            </div>
+            <div class={styles.gauge}>
+              <Gauge what={episode.comparator} value={episode.value} threshold={episode.threshold} />
+            </div>
+          </article>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Facts({ episode, now, named }: { episode: Episode; now: number; named: boolean }) {
+  const { breached_since: since, closed } = episode;
+  return (
+    <FactList>
+      <Fact name={closed === null ? "since" : "from"}>
+        {closed === null ? <Time at={since} now={now} /> : <Time at={since} />}
+      </Fact>
+      {closed !== null && (
+        <Fact name="to">
+          <Time at={closed} /> <span class="faint">({format.duration(closed - since)})</span>
+        </Fact>
+      )}
+      {named && <Fact name="alerter">{episode.alerter}</Fact>}
+      <Fact name="severity">{episode.severity}</Fact>
+      {episode.reference && (
+        <Fact name="reference">
+          {episode.reference}
+          {episode.reference_digest && (
+            <code class="faint" title={episode.reference_digest}> {episode.reference_digest.slice(0, 8)}</code>
+          )}
+        </Fact>
+      )}
+    </FactList>
+  );
+}
+
+/** The summary at the window that opened the episode, filtered as the episode was. */
+function link(episode: Episode): string {
+  const options = new URLSearchParams();
+  if (episode.reference) options.set("reference", episode.reference);
+  for (const [key, value] of Object.entries(episode.labels)) options.append("label", `${key}:${value}`);
+  return summaryLink(episode.entity, episode.summary, options);
+}

@@ -1,0 +1,79 @@
+/** One entity: what is measured of it, and how each of these is. */
+
+import * as api from "../../api";
+import { EpisodeList } from "../../episodes/EpisodeList";
+import { Await } from "../../parts/Await";
+import { Empty } from "../../parts/Empty";
+import { Fact, FactList } from "../../parts/FactList";
+import * as format from "../../parts/format";
+import { usePolled } from "../../parts/polled";
+import { StatusMark } from "../../parts/StatusMark";
+import { Time } from "../../parts/Time";
+import { Summaries } from "./Summaries";
+
+const ROLES: readonly { role: api.Role; title: string }[] = [
+  { role: "input", title: "Inputs" },
+  { role: "output", title: "Outputs" },
+  { role: "ground_truth", title: "Ground truth" },
+  { role: "service", title: "Service" },
+];
+
+export function EntityPage({ name }: { name: string }) {
+  const polled = usePolled(name, async (signal) => {
+    const [entities, summaries, episodes] = await Promise.all([
+      api.entities(signal),
+      api.summaries(name, signal),
+      api.episodes(name, signal),
+    ]);
+    const entity = entities.find((each) => each.name === name);
+    if (!entity) throw new api.ApiProblem(404, "No such entity", `Nothing is known of ${name}.`);
+    return { entity, summaries, episodes };
+  });
+  return (
+    <>
+      <h1>{name}</h1>
+      <Await polled={polled}>
+        {({ entity, summaries, episodes }) => {
+          const now = Date.now() / 1000;
+          return (
+            <>
+              <Head entity={entity} now={now} />
+              {episodes.length > 0 && (
+                <section aria-labelledby="episodes">
+                  <h2 id="episodes">Episodes</h2>
+                  <EpisodeList episodes={episodes.slice(0, 20)} place="entity" now={now} />
+                </section>
+              )}
+              {!summaries.length && <Empty>No window has arrived yet.</Empty>}
+              {ROLES.map(({ role, title }) => {
+                const rows = summaries.filter((each) => each.role === role);
+                if (!rows.length) return null;
+                return <Summaries key={role} title={title} rows={rows} entity={entity} />;
+              })}
+            </>
+          );
+        }}
+      </Await>
+    </>
+  );
+}
+
+function Head({ entity, now }: { entity: api.Entity; now: number }) {
+  return (
+    <FactList head>
+      <Fact name="health">
+        <StatusMark status={entity.health} />
+      </Fact>
+      <Fact name="observations">{format.count(entity.observations)}</Fact>
+      <Fact name="first data">
+        <Time at={entity.first_seen} />
+      </Fact>
+      <Fact name="last data">
+        <Time at={entity.last_seen} now={now} />
+      </Fact>
+      <Fact name={entity.references.length > 1 ? "references" : "reference"}>
+        {entity.references.join(", ") || "none"}
+      </Fact>
+    </FactList>
+  );
+}

@@ -1,0 +1,49 @@
+import type { Entity } from "../../api";
+import * as format from "../../parts/format";
+import { ListTable } from "../../parts/ListTable";
+import { StatusMark } from "../../parts/StatusMark";
+import { Time } from "../../parts/Time";
+import { entityLink } from "../../router";
+
+/** Every entity with its health, how much is known of it and since when. */
+export function Entities({ entities, now }: { entities: readonly Entity[]; now: number }) {
+  return (
+    <ListTable>
+      <caption class="hidden">Monitored entities and their health</caption>
+      <thead>
+        <tr>
+          <th scope="col">Entity</th>
+          <th scope="col">Health</th>
+          <th scope="col" class="right">Open episodes</th>
+          <th scope="col" class="right">Observations</th>
+          <th scope="col" class="right">Summaries</th>
+          <th scope="col">Reference</th>
+          <th scope="col" class="right">Last data</th>
+        </tr>
+      </thead>
+      <tbody>
+        {entities.map((entity) => (
+          <tr key={entity.name}>
+            <th scope="row">
+              <a href={entityLink(entity.name)}>{entity.name}</a>
+            </th>
+            <td>
+              <StatusMark status={entity.health} />
+            </td>
+            <td class={entity.open_episodes ? "right" : "right faint"} data-name="open episodes">
+              {format.count(entity.open_episodes)}
+            </td>
+            <td class="right" data-name="observations">{format.count(entity.observations)}</td>
+            <td class="right" data-name="summaries">{format.count(entity.summaries)}</td>
+            <td data-name="reference">
+              {entity.references.length ? entity.references.join(", ") : <span class="faint">none</span>}
+            </td>
+            <td class="right" data-name="last data">
+              <Time at={entity.last_seen} now={now} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </ListTable>
+  );
+}

@@ -1,0 +1,54 @@
+import type { Feature, Sample } from "../../api";
+import { Bars } from "../../charts/Bars";
+import { pairs } from "../../charts/categories";
+import { Distribution } from "../../charts/Distribution";
+import * as format from "../../parts/format";
+import { Figures } from "./Figures";
+import { KeyFigure, KeyFigures } from "./KeyFigures";
+
+/** A feature in one window: its distances, its distribution and every figure. */
+export function FeatureFigures({
+  sample,
+  feature,
+  reference,
+  referenceName,
+}: {
+  sample: Sample;
+  feature: Feature;
+  reference: Feature | null;
+  referenceName: string | null;
+}) {
+  const categories = feature.top.length > 0 || (reference?.top.length ?? 0) > 0;
+  const numbers = feature.histogram !== null || feature.mean !== null;
+  return (
+    <>
+      {reference && (
+        <KeyFigures>
+          <KeyFigure name="PSI" value={format.distance(sample.psi)} unit="nats" />
+          <KeyFigure name="KS" value={format.distance(sample.ks)} />
+          <KeyFigure name="values" value={format.count(feature.count)} />
+          <KeyFigure name="missing" value={format.percent(feature.missing_ratio)} />
+        </KeyFigures>
+      )}
+      {feature.histogram && (
+        <Distribution
+          current={feature.histogram}
+          reference={reference?.histogram ?? null}
+          referenceName={referenceName}
+        />
+      )}
+      {categories && (
+        <Bars
+          rows={pairs(feature.top, reference ? reference.top : null)}
+          reference={reference ? referenceName : null}
+        />
+      )}
+      <Figures
+        current={feature}
+        reference={reference}
+        referenceName={referenceName}
+        numbers={numbers}
+      />
+    </>
+  );
+}

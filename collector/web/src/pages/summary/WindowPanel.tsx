@@ -1,0 +1,97 @@
+/** The selected window, in full. */
+
+import type { Coverage } from "../../api";
+import { Empty } from "../../parts/Empty";
+import * as format from "../../parts/format";
+import { FeatureFigures } from "./FeatureFigures";
+import type { Series } from "./series";
+import { ServiceFigures } from "./ServiceFigures";
+import styles from "./WindowPanel.module.css";
+
+export function WindowPanel({
+  series,
+  selected,
+  onSelect,
+}: {
+  series: Series;
+  selected: number;
+  onSelect: (index: number) => void;
+}) {
+  const { samples, reference } = series;
+  const sample = samples[selected]!;
+  const last = samples.length - 1;
+  const words = format.window(sample.window_start, sample.window_end);
+  return (
+    <section class={styles.panel} aria-labelledby="window">
+      <div class={styles.head}>
+        <h2 id="window">
+          Window <span class={styles.window}>{words}</span>
+        </h2>
+        <div class={styles.steps}>
+          <button type="button" disabled={selected === 0} onClick={() => onSelect(selected - 1)}>
+            Earlier
+          </button>
+          <button type="button" disabled={selected === last} onClick={() => onSelect(selected + 1)}>
+            Later
+          </button>
+          <button type="button" disabled={selected === last} onClick={() => onSelect(last)}>
+            Newest
+          </button>
+        </div>
+        <input
+          type="range"
+          min={0}
+          max={last}
+          value={selected}
+          disabled={last === 0}
+          aria-label="Window"
+          aria-valuetext={words}
+          onInput={(event) => onSelect(Number(event.currentTarget.value))}
+        />
+      </div>
+      {sample.service ? (
+        <ServiceFigures service={sample.service} />
+      ) : sample.feature ? (
+        <FeatureFigures
+          sample={sample}
+          feature={sample.feature}
+          reference={reference?.feature ?? null}
+          referenceName={reference?.name ?? null}
+        />
+      ) : sample.scores ? (
+        <p>
+          {sample.scores.count} probabilities, mean {sample.scores.mean?.toPrecision(3) ?? "–"}.
+          Predicted:{" "}
+          {Object.entries(sample.scores.predicted)
+            .map(([name, count]) => `${name} ${count}`)
+            .join(", ")}
+          . {sample.scores.outside} outside 0 to 1, {sample.scores.not_a_number} no numbers.
+        </p>
+      ) : (
+        <Empty>Nothing was profiled in this window.</Empty>
+      )}
+      <CoverageLine coverage={sample.coverage} />
+    </section>
+  );
+}
+
+/** How much of the traffic the figures speak for. */
+function CoverageLine({ coverage }: { coverage: Coverage }) {
+  const { seen, profiled, sampled_out, dropped, undecodable } = coverage;
+  const reasons = (counts: Record<string, number>, word: string): string[] =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([reason, count]) => `${format.count(count)} ${word} (${reason.replaceAll("_", " ")})`);
+  const lost = [
+    ...(sampled_out ? [`${format.count(sampled_out)} sampled out`] : []),
+    ...reasons(dropped, "dropped"),
+    ...reasons(undecodable, "undecodable"),
+  ];
+  return (
+    <p class={styles.coverage}>
+      <span class="faint">Coverage </span>
+      {format.count(profiled)} profiled of {format.count(seen)} seen
+      {lost.length ? `: ${lost.join(", ")}` : ""}.
+    </p>
+  );
+}

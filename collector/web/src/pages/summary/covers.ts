@@ -1,0 +1,8 @@
+/** Whether a glob of an alerter ("input.*") covers a summary. */
+export function covers(glob: string, name: string): boolean {
+  const pattern = glob
+    .replace(/[.+^${}()|\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${pattern}$`).test(name);
+}

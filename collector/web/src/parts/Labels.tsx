@@ -1,0 +1,16 @@
+import styles from "./Labels.module.css";
+
+/** Each label as `key=value`; nothing where there are none. */
+export function Labels({ labels }: { labels: Record<string, string> }) {
+  const entries = Object.entries(labels);
+  if (!entries.length) return null;
+  return (
+    <span class={styles.labels}>
+      {entries.map(([key, value]) => (
+        <code key={key}>
+          {key}={value}
+        </code>
+      ))}
+    </span>
+  );
+}
