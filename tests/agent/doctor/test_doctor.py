@@ -149,9 +149,10 @@ def test_a_socket_that_nobody_listens_on(home: Path) -> None:
     assert (found.remedy, found.level) == ("start it: `nilometer agent`", Level.BROKEN)
 
 
-def test_a_socket_that_was_removed_under_a_running_agent(home: Path) -> None:
+@pytest.mark.parametrize("name", ["agent.sock", "agent.sock.frames"])
+def test_a_socket_that_was_removed_under_a_running_agent(home: Path, name: str) -> None:
     with running(told(home)):
-        (home / "agent.sock").unlink()
+        (home / name).unlink()
         assert "an agent holds" in texts(said(told(home), "socket"))
 
 

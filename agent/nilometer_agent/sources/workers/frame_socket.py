@@ -76,7 +76,8 @@ class FrameSocket:
         """Bind the socket and take batches."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._path.unlink(missing_ok=True)
-        previous = os.umask(0o177)
+        # Others may open it where some are allowed; each one's user id is checked before a byte.
+        previous = os.umask(0o111 if self._allowed_uids else 0o177)
         try:
             listener.bind(str(self._path))
         finally:
