@@ -15,6 +15,7 @@ from typing import ParamSpec
 import nilometer
 from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
+from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
@@ -36,6 +37,7 @@ from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
+DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
@@ -71,7 +73,8 @@ class Agent:
         # the sources to the engine, on to the outbox, and to the collector: upstream ends first.
         with ExitStack() as ends:
             home = settings.home
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_directory("directory", home, settings.allowed_uids)
+            check_private("directory", *(home / name for name in DATABASE_FILES))
             ends.callback(os.close, _locked(home / "agent.lock"))
             check_free(settings.socket_path)
             check_free(frame_socket(settings.socket_path))
@@ -283,7 +286,10 @@ def _both(first: Callable[P, None], second: Callable[P, None]) -> Callable[P, No
 
 
 def _locked(path: Path) -> int:
-    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        lock = open_private(path, os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise ConfigError(f"directory: {path}: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -51,7 +51,7 @@ class AgentLink:
         self._spawner: AgentSpawner | None = None
         if settings.agent == AUTO:
             try:
-                self._spawner = AgentSpawner(settings.home)
+                self._spawner = AgentSpawner(settings.home, settings.allowed_uids)
             except ConfigError as error:
                 log.warning("no agent can be started", extra={"reason": str(error)})
 
@@ -147,7 +147,7 @@ class AgentLink:
         except OSError as error:
             self._wait()
             if self._spawner is not None:
-                self._spawner.tend()
+                self._start_agent(self._spawner)
             else:
                 self._tell("agent cannot be reached", _why(error, self._path, self.settings))
             return False
@@ -155,6 +155,12 @@ class AgentLink:
         for _, frame, _ in self._kept:
             stream.send(frame)
         return True
+
+    def _start_agent(self, spawner: AgentSpawner) -> None:
+        try:
+            spawner.tend()
+        except (ConfigError, OSError) as error:
+            self._tell("agent cannot be started", str(error))
 
     def _let_go(self, stream: Stream) -> None:
         stream.close()
