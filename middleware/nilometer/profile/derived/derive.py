@@ -16,7 +16,7 @@ from nilometer.profile.derived.vectors import (
     vector_columns,
 )
 from nilometer.profile.profiler import Column
-from nilometer.values.steps import Steps, finished, parts_of
+from nilometer.values.steps import Steps, finished
 
 LOOKED_AT = 64  # cells of a column that tell what it holds
 
@@ -100,7 +100,7 @@ class Derivation:
             case Kind.PLAIN:
                 pass
             case Kind.TEXT:
-                found = yield from _text_columns([cell for cell in cells if isinstance(cell, str)])
+                found = yield from text_columns([cell for cell in cells if isinstance(cell, str)])
             case Kind.TIMESTAMP:
                 found = timestamp_columns(list(cells), now_ns)
             case Kind.VECTOR | Kind.TENSOR:
@@ -145,18 +145,6 @@ class Derivation:
         if numbers.ndim == 2:
             return size | vector_columns(numbers, embedding)
         return size | tensor_columns(numbers, self._reductions)
-
-
-def _text_columns(texts: Sequence[str]) -> Steps[Mapping[str, Column]]:
-    parts = []
-    for part in parts_of(texts):
-        parts.append(text_columns(part))
-        yield
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return text_columns(())
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _kind_of_array(cells: NDArray[np.generic]) -> Kind:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.values.steps import Steps, parts_of
+
 Floats = NDArray[np.float64]
 
 MAX_BYTES = 1 << 16  # of one text that are classified; the lengths are of all of it
@@ -37,8 +39,8 @@ def _classes() -> bytes:
 _TABLE = _classes()
 
 
-def text_columns(texts: Sequence[str]) -> dict[str, Floats]:
-    """Columns of *texts*, n of them, each of shape (n,).
+def text_columns(texts: Sequence[str]) -> Steps[dict[str, Floats]]:
+    """Columns of *texts*, n of them, each of shape (n,), in steps.
 
     ``characters``, ``words`` (runs between spaces and line ends), ``lines``, and shares of the
     characters, 0 to 1: digits, upper case, punctuation, white space, beyond ASCII. An empty text
@@ -46,19 +48,22 @@ def text_columns(texts: Sequence[str]) -> dict[str, Floats]:
     """
     count = len(texts)
     characters = np.fromiter(map(len, texts), np.float64, count)
-    words = np.fromiter(
-        (text.count(" ") + text.count("\n") + 1 for text in texts), np.float64, count
-    )
+    words, lines = np.empty(count), np.empty(count)
+    classes = np.empty((count, _CONTINUED + 1), dtype=np.int64)
+    at = 0
+    for part in parts_of(texts):
+        for text in part:
+            ends = text.count("\n")
+            words[at] = text.count(" ") + ends + 1
+            lines[at] = ends + 1
+            packed = text[:MAX_BYTES].encode("utf-8", "replace")[:MAX_BYTES].translate(_TABLE)
+            classes[at] = np.bincount(np.frombuffer(packed, np.uint8), minlength=_CONTINUED + 1)
+            at += 1
+        yield
     words[characters == 0] = 0
-    lines = np.fromiter((text.count("\n") + 1 for text in texts), np.float64, count)
     lines[characters == 0] = 0
     columns = {"characters": characters, "words": words, "lines": lines}
-    classes = np.empty((count, _CONTINUED + 1), dtype=np.int64)
-    for at, text in enumerate(texts):
-        packed = text[:MAX_BYTES].encode("utf-8", "replace")[:MAX_BYTES].translate(_TABLE)
-        classes[at] = np.bincount(np.frombuffer(packed, np.uint8), minlength=_CONTINUED + 1)
-    # Characters that were classified.
-    seen = np.maximum(classes.sum(axis=1) - classes[:, _CONTINUED], 1)
+    seen = np.maximum(classes.sum(axis=1) - classes[:, _CONTINUED], 1)  # that were classified
     for kind, name in _NAMES.items():
         columns[name] = classes[:, kind] / seen
     return columns
