@@ -11,13 +11,14 @@ from support import strategies
 from nilometer.profile import FeatureRecorder
 from nilometer.profile.derived import Derivation, Kind
 from nilometer.profile.derived.text import text_columns
+from nilometer.values.steps import finished
 from nilometer.profile.derived.timestamps import timestamp_columns, unix_seconds
 from nilometer.profile.derived.vectors import Embedding, tensor_columns, vector_columns
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
 def test_text_is_its_lengths_and_shares_as_each_text_alone_has_them(texts: list[str]) -> None:
-    columns = text_columns(texts)
+    columns = finished(text_columns(texts))
     for at, text in enumerate(texts):
         size = max(len(text), 1)
         expected = {

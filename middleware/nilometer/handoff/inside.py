@@ -29,10 +29,11 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
 from nilometer.wire.samples import sample_to_bytes
 
-SLICE_SECONDS = 0.0003  # of interpreter time before it is let go
+SLICE_SECONDS = 0.0001  # of interpreter time before it is let go
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
 OBSERVED_AT_ONCE = 64  # observations: about as many as fit into a slice
-MAX_WAITING = 1024  # observations: profiling a column of them takes about a fifth of a millisecond
+MAX_WAITING = 2048  # observations that wait to be profiled: a column of them is one step
+MAX_WAITING_BYTES = 1 << 20  # of them
 DELTA_SECONDS = 1.0  # how often finished deltas are handed on
 MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own size
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
@@ -74,10 +75,11 @@ class InsideOutlet:
             event_time_field=settings.event_time_field,
             segments=Segments.of(settings.segments),
             guests=Runner(guests) if guests else None,
-            max_waiting=sys.maxsize,  # it is settled here, in slices
+            max_waiting=sys.maxsize,  # it is settled here, in steps
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
+        self._waiting_bytes = 0
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
@@ -111,14 +113,22 @@ class InsideOutlet:
 
     def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
         for start in range(0, len(packed), OBSERVED_AT_ONCE):
-            self._profiling.observe_packed(batch_of(packed[start : start + OBSERVED_AT_ONCE]))
+            some = batch_of(packed[start : start + OBSERVED_AT_ONCE])
             yield
-            if self._profiling.waiting >= MAX_WAITING:
-                yield from self._profiling.settle_in_steps()
+            yield from self._profiling.observe_packed_in_steps(some)
+            yield
+            self._waiting_bytes += len(some)
+            waiting = self._profiling.waiting
+            if waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+                yield from self._settling()
+
+    def _settling(self) -> Iterator[None]:
+        self._waiting_bytes = 0
+        yield from self._profiling.settle_in_steps()
 
     def _handing_on(self) -> Iterator[None]:
         """Hand on what came since the last time: to the agent, or to memory where there is none."""
-        yield from self._profiling.settle_in_steps()
+        yield from self._settling()
         for profile in self._profiling.take():
             if self._link.can_reach_agent:
                 yield from self._sending(profile)
@@ -127,13 +137,17 @@ class InsideOutlet:
                 self._settings.entity, deque(maxlen=MAX_SAMPLES_IN_MEMORY)
             )
             for sample in profile.samples_in_steps():
-                memory.append(sample)
+                if sample is not None:
+                    memory.append(sample)
                 yield
 
     def _sending(self, profile: Profile) -> Iterator[None]:
         partials: list[bytes] = []
         size = 0
         for sample in profile.samples_in_steps():
+            yield
+            if sample is None:
+                continue
             partial = sample_to_bytes(sample)
             if len(partial) > MAX_PARTIAL_BYTES:
                 log.error("profile too large to hand on", extra={"summary": sample.summary})

@@ -68,14 +68,14 @@ class Profile:
 
     def samples(self) -> list[SummarySample]:
         """One sample a summary, ordered by name; the service first."""
-        return list(self.samples_in_steps())
+        return [sample for sample in self.samples_in_steps() if sample is not None]
 
-    def samples_in_steps(self) -> Iterator[SummarySample]:
-        """The same, made one by one: for who shares an interpreter."""
+    def samples_in_steps(self) -> Iterator[SummarySample | None]:
+        """The same, made one by one, and None between the steps of making one."""
         if self.service is not None or self.coverage.seen:
             yield self._sample(SERVICE, self.service or ServiceProfile())
         for name, recorder in sorted(self.features.items()):
-            yield self._sample(name, recorder.profile())
+            yield self._sample(name, (yield from recorder.profile_in_steps()))
         for name, scores in sorted(self.scores.items()):
             yield self._sample(name, scores)
 
