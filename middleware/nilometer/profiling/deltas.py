@@ -32,6 +32,8 @@ class Deltas:
 
     Attributes:
         features_over_limit: Columns that were left out.
+        given: Observations that came since the deltas were last taken. Once all of them are
+            profiled, so many are accounted for; fewer are where something was raised in between.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Deltas:
         reductions: Sequence[str],
     ) -> None:
         self.features_over_limit = 0
+        self.given = 0
         self._entity = entity
         self._spec_of = spec_of
         self._event_time_field = event_time_field
@@ -55,12 +58,17 @@ class Deltas:
         """Book observations."""
         self._delta(key).cover(coverage)
 
-    def take(self) -> list[Profile]:
-        """The deltas by window and labels; they are the caller's now."""
+    @property
+    def accounted(self) -> int:
+        """Observations that the deltas account for."""
+        return sum(delta.coverage.seen for delta in self._open.values())
+
+    def take_into(self, taken: list[Profile]) -> None:
+        """Move the deltas to *taken*, by window and labels."""
         order = sorted(self._open, key=lambda key: (key[0], key[1].pairs, key[2]))
-        taken = [self._open[key] for key in order]
-        self._open = {}
-        return taken
+        moved = [self._open[key] for key in order]
+        # One statement: an error in between would lose them or count them twice.
+        taken[len(taken) :], self._open, self.given = moved, {}, 0
 
     def add(self, key: Key, part: Gathered) -> Steps[None]:
         """Profile *part*, in steps: a column is one, or a few where it is long."""

@@ -39,6 +39,11 @@ class Gathered:
     chunks: int = 0
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
 
+    @property
+    def accounted(self) -> int:
+        """Observations that it stands for."""
+        return self.profiled + self.sampled_out + sum(self.undecodable.values())
+
     def hand_over(self, values: bytes) -> None:
         """Add what the model's own code gave: a value or a list of them by name."""
         try:

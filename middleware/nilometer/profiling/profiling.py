@@ -163,6 +163,7 @@ class Profiling:
         finished(self._observe(observations))
 
     def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
+        self._deltas.given += len(observations)
         for observation in observations:
             self._gather(observation)
             yield
@@ -175,9 +176,10 @@ class Profiling:
 
     def settle_in_steps(self) -> Steps[None]:
         """The same, in steps."""
-        gathered, self._gathered, self.waiting = self._gathered, {}, 0
-        for key, part in gathered.items():
-            yield from self._deltas.add(key, part)
+        self.waiting = 0
+        while self._gathered:  # one by one: an error costs no more than the part it happens in
+            key = next(iter(self._gathered))
+            yield from self._deltas.add(key, self._gathered.pop(key))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were lost before they came here."""
@@ -185,20 +187,55 @@ class Profiling:
         counts = Counter[str]()
         for reason, lost in dropped.items():
             counts[reason if reason in known else DropReason.INTERNAL_ERROR.value] += lost
+        self._deltas.given += counts.total()
+        self._drop(counts, event_ns)
+
+    @property
+    def given(self) -> int:
+        """Observations that came since the last `take`."""
+        return self._deltas.given
+
+    def make_up(self, expected: int, reason: DropReason, event_ns: int) -> None:
+        """Book as lost what is missing, after an error in the middle of anything.
+
+        Args:
+            expected: What must be accounted for: `given` before the call that raised, and what
+                the call was given.
+            reason: Of the loss.
+            event_ns: Event time it is booked on.
+        """
+        waiting = sum(part.accounted for part in self._gathered.values())
+        missing = expected - waiting - self._deltas.accounted
+        if missing > 0:
+            self._drop({reason.value: missing}, event_ns)
+        self._deltas.given = max(expected, waiting + self._deltas.accounted)
+
+    def _drop(self, dropped: Mapping[str, int], event_ns: int) -> None:
         window = Window.containing(event_ns, self.window_ns)
         key = (window, self.labels, self.sample)
-        self._deltas.cover(key, Coverage(dropped=dict(counts)))
+        self._deltas.cover(key, Coverage(dropped=dict(dropped)))
 
     def take(self) -> list[Profile]:
         """What came since the last call, by window and labels; it is the caller's now."""
+        taken: list[Profile] = []
+        self.take_into(taken, self.latest_ns)
+        return taken
+
+    def take_into(self, taken: list[Profile], event_ns: int) -> None:
+        """The same, moved to *taken* at once.
+
+        Args:
+            taken: Gets the deltas.
+            event_ns: Event time of what an error has lost.
+        """
         self.settle()
-        taken = self._deltas.take()
+        self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
         # Windows that are long past will hardly come again: their label sets start anew.
         newest = max(self._label_sets, default=None)
         if newest is not None and len(self._label_sets) > MAX_OPEN_WINDOWS:
             kept = sorted(self._label_sets)[-MAX_OPEN_WINDOWS:]
             self._label_sets = {window: self._label_sets[window] for window in kept}
-        return taken
+        self._deltas.take_into(taken)
 
     def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> Steps[bool]:
         """Read observations of one kind at once; False where they are not, and nothing changed."""
@@ -238,6 +275,7 @@ class Profiling:
                 return False
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, share)
+        self._deltas.given += count
         self.waiting += count
         if inputs is None or outputs is None:
             part.sampled_out += count

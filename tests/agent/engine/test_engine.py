@@ -59,10 +59,12 @@ class Rig:
         )
 
     def give(self, one: Batch) -> None:
-        self.engine._step(Arrival(one, self.acknowledged.append))
+        self.engine._item = Arrival(one, self.acknowledged.append)
+        self.engine._step()
 
     def commit(self) -> None:
-        self.engine._step(Arrival(None, lambda _: None))
+        self.engine._item = Arrival(None, lambda _: None)
+        self.engine._step()
 
     def stored(self) -> int:
         self.engine._close_all()

@@ -204,10 +204,12 @@ class Rig:
 
     def give(self, one: Batch) -> None:
         one.worker = next(self.workers).to_bytes(16, "big")
-        self.engine._step(Arrival(one, self.acknowledged.append))
+        self.engine._item = Arrival(one, self.acknowledged.append)
+        self.engine._step()
 
     def commit(self) -> None:
-        self.engine._step(Arrival(None, lambda _: None))
+        self.engine._item = Arrival(None, lambda _: None)
+        self.engine._step()
 
     def goes_on_after(self, bad: Batch) -> Counter[str]:
         """Take *bad*, then a good batch of another worker: both are acknowledged and accounted.

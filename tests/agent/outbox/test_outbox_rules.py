@@ -175,10 +175,11 @@ def test_what_many_workers_send_is_one_transaction(tmp_path: Path) -> None:
             count=1,
         )
         # A step commits when half a second has passed, and not before.
-        engine._step(Arrival(one, acknowledged.append))
+        engine._item = Arrival(one, acknowledged.append)
+        engine._step()
     assert (acknowledged, buffer._ledger.database.commits) == ([], before)
     clock.step(0.6)
-    engine._step(None)
+    engine._step()
     assert len(acknowledged) == 200
     assert buffer._ledger.database.commits == before + 1
     buffer.close()
