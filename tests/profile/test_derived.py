@@ -11,9 +11,9 @@ from support import strategies
 from nilometer.profile import FeatureRecorder
 from nilometer.profile.derived import Derivation, Kind
 from nilometer.profile.derived.text import text_columns
-from nilometer.values.steps import finished
 from nilometer.profile.derived.timestamps import timestamp_columns, unix_seconds
 from nilometer.profile.derived.vectors import Embedding, tensor_columns, vector_columns
+from nilometer.values.steps import finished
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=10))

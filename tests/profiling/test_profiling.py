@@ -122,7 +122,9 @@ def test_a_batch_of_one_kind_takes_the_short_way() -> None:
     batch = [observation({"a": at / 2}) for at in range(FEWEST_ALIKE)]
     arrays = [list(_tuple(one)) for one in batch]
     assert finished(profiling._observe_alike(arrays))
-    assert finished(profiling._observe_alike([array[:15] for array in arrays]))  # of an older worker
+    assert finished(
+        profiling._observe_alike([array[:15] for array in arrays])
+    )  # of an older worker
     assert not finished(profiling._observe_alike([*arrays, arrays[0][:15]]))
 
 
