@@ -33,7 +33,8 @@ FIRST_USE_SECONDS = 2.5  # imports, the connection, the shape of the bodies, two
 EXAMPLES = 2000  # different bodies
 PROBE_SECONDS = 50e-6
 TEXT_BYTES = 8 << 10
-CAPITAL = 1.0
+NOISE_STEPS = 2000
+NOISE_LOOPS = 4000  # of the piece of work that shows the noise: about 100 us
 
 numbers = np.random.default_rng(4)
 
@@ -126,7 +127,7 @@ def replace_calls() -> None:
 
     sleep = time.sleep
     time.sleep = lambda seconds: holds.wait(lambda: sleep(seconds))
-    worker._held_lock = WatchedLock  # type: ignore[assignment]
+    vars(worker)["_held_lock"] = WatchedLock
     socket.socket = WatchedSocket  # type: ignore[misc]
 
 
@@ -225,6 +226,17 @@ def probe(late: list[float], stopped: threading.Event) -> None:
         late.append((time.perf_counter() - before - PROBE_SECONDS) * 1e6)
 
 
+def noise() -> list[float]:
+    """Processor time of one piece of work, again and again, in microseconds: it should not vary."""
+    found = []
+    for _ in range(NOISE_STEPS):
+        time.sleep(0.0005)
+        before = time.thread_time_ns()
+        sum(range(NOISE_LOOPS))
+        found.append((time.thread_time_ns() - before) / 1000)
+    return found
+
+
 def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
     bodies = [json.dumps(BODIES[body]()).encode() for _ in range(EXAMPLES)]
     before = threads()  # of libraries that a model server has anyhow: numpy's BLAS
@@ -265,6 +277,7 @@ def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
                 "switches": own,
                 "threads": 1 + threads() - before - probing,
                 "late_us": late,
+                "noise_us": noise(),
             }
         )
     )

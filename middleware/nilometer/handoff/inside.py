@@ -27,11 +27,11 @@ from nilometer.profiling.user_profilers import Runner
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
-from nilometer.wire.samples import sample_to_bytes
+from nilometer.wire.samples import sample_to_bytes_in_steps
 
-SLICE_SECONDS = 0.0001  # of interpreter time before it is let go
+SLICE_SECONDS = 0.00015  # of interpreter time before it is let go
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
-OBSERVED_AT_ONCE = 64  # observations: about as many as fit into a slice
+OBSERVED_AT_ONCE = 64  # observations: reading their inputs is one step, of about a slice
 MAX_WAITING = 2048  # observations that wait to be profiled: a column of them is one step
 MAX_WAITING_BYTES = 1 << 20  # of them
 DELTA_SECONDS = 1.0  # how often finished deltas are handed on
@@ -48,15 +48,6 @@ _memories: dict[str, deque[SummarySample]] = {}
 def profiles(entity: str) -> list[SummarySample]:
     """Samples that stayed in this process's memory because no agent could be reached."""
     return list(_memories.get(entity, ()))
-
-
-def in_slices(steps: Iterable[None]) -> None:
-    """Run *steps*, letting the interpreter go after each slice."""
-    until = time.perf_counter() + SLICE_SECONDS
-    for _ in steps:
-        if time.perf_counter() >= until:
-            time.sleep(PAUSE_SECONDS)
-            until = time.perf_counter() + SLICE_SECONDS
 
 
 class InsideOutlet:
@@ -80,11 +71,13 @@ class InsideOutlet:
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
         self._waiting_bytes = 0
+        self._slice_ends = 0.0
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
+        self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
-        in_slices(self._observing(kept))
+        self._in_slices(self._observing(kept))
         self._observations += len(kept)
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
@@ -102,14 +95,21 @@ class InsideOutlet:
         """Hand on finished deltas and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
-            in_slices(self._handing_on())
+            self._in_slices(self._handing_on())
         if self._link.can_reach_agent:
             self._link.tend()
 
     def finish(self, deadline: float) -> int:
         """Hand on the last deltas and wait for their acknowledgement."""
-        in_slices(self._handing_on())
+        self._in_slices(self._handing_on())
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
+
+    def _in_slices(self, steps: Iterable[None]) -> None:
+        """Run *steps*, letting the interpreter go after each slice."""
+        for _ in steps:
+            if time.perf_counter() >= self._slice_ends:
+                time.sleep(PAUSE_SECONDS)
+                self._slice_ends = time.perf_counter() + SLICE_SECONDS
 
     def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
         for start in range(0, len(packed), OBSERVED_AT_ONCE):
@@ -148,7 +148,7 @@ class InsideOutlet:
             yield
             if sample is None:
                 continue
-            partial = sample_to_bytes(sample)
+            partial = yield from sample_to_bytes_in_steps(sample)
             if len(partial) > MAX_PARTIAL_BYTES:
                 log.error("profile too large to hand on", extra={"summary": sample.summary})
                 continue

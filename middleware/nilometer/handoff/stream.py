@@ -125,6 +125,8 @@ class Stream:
                     return
                 self._inbox += came
                 self._read_frames()
+                if len(came) < RECEIVED_BYTES:
+                    return  # all there was: to ask again costs an exception
         except BlockingIOError:
             return
         except (OSError, BadFrame) as error:

@@ -248,7 +248,7 @@ class Worker:
 
     def _step(self, outlet: Outlet) -> int:
         """Move what is there, one batch at a time; returns how many observations it moved."""
-        took = 0
+        took = batches = 0
         try:
             while outlet.has_room():
                 batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
@@ -261,10 +261,13 @@ class Worker:
                     break
                 outlet.hand_on(batch, lost)
                 took += len(batch)
+                batches += 1
                 self._taken += len(batch)
                 if not len(self.sink):
                     break
                 time.sleep(BETWEEN_BATCHES)
+            if batches > 1:
+                time.sleep(BETWEEN_BATCHES)  # what is acknowledged is freed: a hold of its own
             outlet.tend()
         except Exception:
             log.exception("a capture step failed", extra={"entity": self.settings.entity})
