@@ -97,8 +97,9 @@ class Agent:
             self.workers = Workers(self.clock)
             self.sources = Sources()
             ends.callback(self.sources.stop)
-            self.sources.add(self._grpc_socket())
+            # In this order a worker never finds gRPC alone, as it does at an agent that is older.
             self.sources.add(self._frame_socket())
+            self.sources.add(self._grpc_socket())
             self.otlp_in = self._otlp_in()
             self.events = self._events()
             self.proxies = self._proxies()
