@@ -51,7 +51,7 @@ class Connection:
     Attributes:
         worker: Its name; empty before it said hello.
         step: What it does now.
-        since: When the connection, the frame under way, or the end began.
+        since: When the connection, a later frame that is under way, or the end began.
         refused: What the worker was told when it was refused; None where it was not.
         gone: Whether the other side is gone, so that nothing can be sent.
     """
@@ -176,7 +176,7 @@ class Connection:
             if not came:
                 self.end(now)
                 return
-            if self.between_frames:
+            if self.between_frames and self.worker:
                 self.since = now
             allowance -= came
             self._filled += came
@@ -196,8 +196,9 @@ class Connection:
         if not self._memory.take(self, size):
             self.step = Step.NEEDS_MEMORY
             return
-        self.step = Step.READING
-        self.since = now
+        if self.step is Step.NEEDS_MEMORY:
+            self.step = Step.READING
+            self.since = now  # the wait was not the worker's
         self._in_body = True
         self._target, self._filled = memoryview(bytearray(size)), 0
 
