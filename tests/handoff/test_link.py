@@ -21,7 +21,7 @@ from nilometer.handoff import link as module
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings, frame_socket
 from nilometer.profiling.observation import pack
-from nilometer.testing import eventually
+from nilometer.testing import SteppedClock, eventually
 from nilometer.wire.frames import (
     MAX_FRAME_BYTES,
     Acknowledged,
@@ -209,15 +209,15 @@ def test_a_refused_worker_waits_longer_each_time(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = link_to(home)
-    now = 1000.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    clock = SteppedClock()
+    monkeypatch.setattr(module, "time", clock)
     waits: list[float] = []
     with refusing(home / "agent.sock.frames", Refused(Why.FULL, "full")):
         for refusal in range(1, 7):
             while link.reconnects < refusal:
                 link.tend()
-            waits.append(round(link._retry_at - now, 3))
-            now = link._retry_at
+            waits.append(round(link._retry_at - clock.seconds, 3))
+            clock.seconds = link._retry_at
     assert waits == [0.1, 0.2, 0.4, 1.0, 1.0, 1.0]
     monkeypatch.undo()
     finish(link)

@@ -326,7 +326,7 @@ def test_a_fork_waits_until_a_socket_that_is_being_made_is_known(
         return one
 
     streams: list[Stream] = []
-    monkeypatch.setattr(module.socket, "socket", slowly)
+    monkeypatch.setattr("nilometer.handoff.stream.socket.socket", slowly)
     opening = threading.Thread(target=lambda: streams.append(Stream(listener.path, WORKER)))
     opening.start()
     assert made.wait(10)

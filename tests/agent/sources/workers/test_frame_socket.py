@@ -31,6 +31,7 @@ from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.workers import frame_socket
+from nilometer_agent.sources.workers.connection import Connection
 from nilometer_agent.sources.workers.frame_socket import MAX_WORKERS, FrameSocket
 from nilometer_agent.sources.workers.memory import MAX_LARGE_BYTES
 from nilometer_agent.sources.workers.registry import Workers
@@ -532,7 +533,7 @@ def test_the_end_does_not_wait_beyond_its_time(rig: Rig) -> None:
         eventually(lambda: not rig.served._thread.is_alive())
 
 
-def _only(rig: Rig) -> frame_socket.Connection:
+def _only(rig: Rig) -> Connection:
     (one,) = list(rig.served._connections)
     return one
 
