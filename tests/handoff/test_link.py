@@ -80,19 +80,41 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 # Agents that hang
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SteppedClock:
+    """What the link's waits are measured by."""
+    one = SteppedClock(seconds=1000.0)
+    monkeypatch.setattr(module, "time", one)
+    return one
+
+
 def test_a_listener_that_never_reads_is_left_after_a_while_and_nothing_is_lost(
-    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    home: Path,
+    clock: SteppedClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
     link = link_to(home)
     with Listener(home / "agent.sock.frames"):
+        link.tend()
         for _ in range(3):
             link.send(batch(2), 2)
-        tend_until(link, lambda: link.reconnects == 2)
+        for reconnects in (1, 2, 3):
+            clock.step(module.STALL_SECONDS - 0.01)
+            link.tend()
+            assert link.reconnects == reconnects - 1
+            clock.step(0.02)
+            link.tend()
+            assert link.reconnects == reconnects
+            clock.step(1.0)
+            link.tend()  # it connects again
+            assert link._stream is not None
         assert (link.unacknowledged, link.unacknowledged_batches) == (6, 3)
-        assert told(caplog) == ["agent is gone: no answer for 0.2 s"]
+        assert told(caplog) == ["agent is gone: no answer for 10 s"]
+    monkeypatch.undo()
     frame_socket(home / "agent.sock").unlink()
     agent = FakeAgent(home / "agent.sock")
+    link._retry_at = 0.0
     tend_until(link, lambda: not link.unacknowledged)
     assert len(agent.observations) == 6
     finish(link)
@@ -100,42 +122,47 @@ def test_a_listener_that_never_reads_is_left_after_a_while_and_nothing_is_lost(
 
 
 def test_an_agent_that_welcomes_and_takes_nothing_is_left_too(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, clock: SteppedClock
 ) -> None:
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.2)
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
-        link.send(batch(), 1)
         link.tend()
         first = listener.welcome()
-        tend_until(link, lambda: link.reconnects == 1)
+        link.send(batch(), 1)
+        link.tend()
         assert isinstance(read_body(first), Batch)
-        tend_until(link, lambda: link._stream is not None)
+        clock.step(module.STALL_SECONDS + 0.1)
+        link.tend()
+        assert link.reconnects == 1
+        clock.step(1.0)
+        link.tend()
         again = listener.welcome()
         link.tend()
         assert isinstance(read_body(again), Batch)  # the same, once more
         say(again, Acknowledged(1))
-        tend_until(link, lambda: not link.unacknowledged)
+        link.tend()
+        assert not link.unacknowledged
         finish(link)
 
 
 def test_an_idle_link_is_kept_however_long_nothing_is_acknowledged(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, clock: SteppedClock
 ) -> None:
-    monkeypatch.setattr(module, "STALL_SECONDS", 0.05)
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
         link.tend()
         agent = listener.welcome()
         link.tend()
-        time.sleep(0.1)
+        clock.step(1000.0)
         link.tend()
         link.send(batch(), 1)
         link.tend()
         assert link.reconnects == 0
         assert isinstance(read_body(agent), Batch)
         say(agent, Acknowledged(1))
-        link.finish(time.monotonic())
+        link.tend()
+        assert not link.unacknowledged
+        finish(link)
 
 
 # Agents that refuse
@@ -205,12 +232,8 @@ def test_reasons_that_take_turns_are_logged_once_each(
     finish(link)
 
 
-def test_a_refused_worker_waits_longer_each_time(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_worker_waits_longer_each_time(home: Path, clock: SteppedClock) -> None:
     link = link_to(home)
-    clock = SteppedClock()
-    monkeypatch.setattr(module, "time", clock)
     waits: list[float] = []
     with refusing(home / "agent.sock.frames", Refused(Why.FULL, "full")):
         for refusal in range(1, 7):
@@ -219,7 +242,6 @@ def test_a_refused_worker_waits_longer_each_time(
             waits.append(round(link._retry_at - clock.seconds, 3))
             clock.seconds = link._retry_at
     assert waits == [0.1, 0.2, 0.4, 1.0, 1.0, 1.0]
-    monkeypatch.undo()
     finish(link)
 
 
