@@ -96,8 +96,9 @@ class Agent:
             self.workers = Workers(self.clock)
             self.sources = Sources()
             ends.callback(self.sources.stop)
-            self.sources.add(self._grpc_socket())
+            # In this order a worker never finds gRPC alone, as it does at an agent that is older.
             self.sources.add(self._frame_socket())
+            self.sources.add(self._grpc_socket())
             of_engine = (settings, self.engine, self.counters, self.clock)
             self.otlp_in = self.sources.add(otlp_of(*of_engine))
             self.events = self.sources.add(events_of(*of_engine))

@@ -130,6 +130,14 @@ class Engine:
         """Take a batch; waits while the inbox is full."""
         self._inbox.put(arrival)
 
+    def offer_now(self, arrival: Arrival) -> bool:
+        """Take a batch if there is room in the inbox; whether there was."""
+        try:
+            self._inbox.put_nowait(arrival)
+        except queue.Full:
+            return False
+        return True
+
     def refuse(self) -> None:
         """Count a message that broke the contract: nothing of it was taken."""
         self._counters.add(Counter.REFUSED_BATCHES)

@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 
 from nilometer.handoff.settings import AUTO, CaptureSettings, frame_socket
-from nilometer.handoff.spawn import AgentSpawner
+from nilometer.handoff.spawn import AgentSpawner, answers
 from nilometer.handoff.stream import Stream
 from nilometer.values.errors import ConfigError
 from nilometer.values.reasons import DropReason
@@ -146,10 +146,13 @@ class AgentLink:
             stream = self._stream = Stream(self._path, self.worker, self.settings.allowed_uids)
         except OSError as error:
             self._wait()
-            if self._spawner is not None:
+            if error.errno == errno.ENOENT and answers(self.settings.socket_path):
+                reason = f"{self._path} is missing: the agent is older than this middleware"
+                self._tell("agent cannot be reached", f"{reason}; update the agent")
+            elif self._spawner is not None:
                 self._start_agent(self._spawner)
             else:
-                self._tell("agent cannot be reached", _why(error, self._path, self.settings))
+                self._tell("agent cannot be reached", _why(error, self._path))
             return False
         self._heard_at = time.monotonic()
         for _, frame, _ in self._kept:
@@ -183,9 +186,10 @@ class AgentLink:
 
     def _tell(self, what: str, reason: str) -> None:
         now = time.monotonic()
-        if now - self._told.get(reason, -TOLD_SECONDS) < TOLD_SECONDS:
+        self._told = {one: at for one, at in self._told.items() if now - at < TOLD_SECONDS}
+        if reason in self._told:
             return
-        self._told = {reason: now}
+        self._told[reason] = now
         log.warning(
             "%s: %s", what, reason, extra={"unacknowledged": self.unacknowledged, "reason": reason}
         )
@@ -206,10 +210,8 @@ def _without_content(batch: Batch) -> Batch:
     return batch
 
 
-def _why(error: OSError, path: Path, settings: CaptureSettings) -> str:
+def _why(error: OSError, path: Path) -> str:
     """Why nobody was reached, and what to do."""
-    if error.errno == errno.ENOENT and settings.socket_path.exists():
-        return f"{path} is missing: the agent is older than this middleware; update the agent"
     if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:
         return f"no agent listens at {path}: is it running, and is its directory shared?"
     return f"{path}: {error}"

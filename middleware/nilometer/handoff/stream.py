@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections import deque
 from collections.abc import Collection
 from pathlib import Path
@@ -23,11 +24,15 @@ from nilometer.wire.frames import (
 )
 
 RECEIVED_BYTES = 16 << 10  # taken at once; an acknowledgement has about ten
+RECEIVED_AT_ONCE = 16  # times: an agent that never ends does not hold the thread
 MAX_ANSWER_BYTES = 16 << 10  # of one frame from the agent
+# A host may let SIGPIPE end it; writing to an agent that is gone must not. macOS has no such flag.
+NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 # The sockets of this process, so that a forked child can close its copies: while a child holds
-# one, the agent would not see that the parent is gone.
-_open: dict[int, socket.socket] = {}
+# one, the agent would not see that the parent is gone. No fork comes while one is being made.
+_open: set[socket.socket] = set()
+_opening = threading.Lock()
 
 
 class Stream:
@@ -62,8 +67,9 @@ class Stream:
         self._closing = False
         self._outgoing = deque([memoryview(hello)])
         self._inbox = bytearray()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        _open[id(self)] = self._socket
+        with _opening:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            _open.add(self._socket)
         try:
             self._socket.settimeout(0.0)
             self._socket.connect(str(path))
@@ -91,7 +97,7 @@ class Stream:
     def close(self) -> None:
         """End the connection. Safe twice."""
         self.broken = True
-        _open.pop(id(self), None)
+        _open.discard(self._socket)
         self._socket.close()
         self._outgoing.clear()
 
@@ -101,7 +107,7 @@ class Stream:
                 if self._greeted and not self._version:
                     return
                 waiting = self._outgoing[0]
-                sent = self._socket.send(waiting)
+                sent = self._socket.send(waiting, NO_SIGNAL)
                 if sent < len(waiting):
                     self._outgoing[0] = waiting[sent:]
                     continue
@@ -118,7 +124,9 @@ class Stream:
 
     def _receive(self) -> None:
         try:
-            while not self.broken:
+            for _ in range(RECEIVED_AT_ONCE):
+                if self.broken:
+                    return
                 came = self._socket.recv(RECEIVED_BYTES)
                 if not came:
                     self._break("the agent closed the connection")
@@ -150,7 +158,7 @@ class Stream:
         match body_of(kind, content):
             case Acknowledged(sequence):
                 self.acknowledged = max(self.acknowledged, sequence)
-            case Welcome(version):
+            case Welcome(version) if not self._version:
                 if not OLDEST_VERSION <= version <= NEWEST_VERSION:
                     raise BadFrame(f"the agent speaks version {version} of the frames")
                 self._version = version
@@ -166,9 +174,12 @@ class Stream:
 
 
 def _close_copies() -> None:
-    for copy in _open.values():
+    for copy in _open:
         copy.close()
     _open.clear()
+    _opening.release()
 
 
-os.register_at_fork(after_in_child=_close_copies)
+os.register_at_fork(
+    before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_close_copies
+)

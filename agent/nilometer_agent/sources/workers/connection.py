@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from enum import Enum, auto
 
 from nilometer.wire.frames import (
     HEAD_BYTES,
@@ -21,32 +22,37 @@ from nilometer.wire.frames import (
 )
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.intake import wrong
+from nilometer_agent.sources.workers.memory import FrameMemory
 
 READ_BYTES = 1 << 20  # of one connection, before the others have their turn
 MAX_REASON = 200  # characters of what a worker is told
 
 
+class Step(Enum):
+    """What a connection does now. It goes from `READING` to a need and back, and ends once."""
+
+    READING = auto()  # takes what comes
+    NEEDS_MEMORY = auto()  # a frame was announced for which there is no memory yet
+    NEEDS_ENGINE = auto()  # holds a batch for which the engine has no room yet
+    ENDING = auto()  # reads nothing more; closed when all that was taken is acknowledged
+
+
 class Connection:
     """A worker that speaks plain frames.
-
-    Its end has two steps: nothing more is read, and it is closed when everything that was read is
-    committed and acknowledged.
 
     Args:
         accepted: The connection; non-blocking. The peer has been checked.
         engine: Takes the batches.
-        reserve: Asks for bytes of memory for a frame; false where it has to wait.
-        acknowledged: Called from the engine's thread with this connection when there is
+        memory: Grants the bytes of a frame.
+        on_acknowledged: Called from the engine's thread with this connection when there is
             something to acknowledge.
         now: Monotonic seconds.
 
     Attributes:
         worker: Its name; empty before it said hello.
-        reserved: Bytes of memory that the frame under way holds.
-        waiting: Whether it waits for memory; `resume` goes on.
-        ending: Whether nothing more is read.
-        since: When the step under way began: connecting, a frame, or the end.
-        refused: Why it was refused; empty where it was not.
+        step: What it does now.
+        since: When the connection, a later frame that is under way, or the end began.
+        refused: What the worker was told when it was refused; None where it was not.
         gone: Whether the other side is gone, so that nothing can be sent.
     """
 
@@ -54,34 +60,40 @@ class Connection:
         self,
         accepted: socket.socket,
         engine: Engine,
-        reserve: Callable[[int], bool],
-        acknowledged: Callable[["Connection"], None],
+        memory: FrameMemory,
+        on_acknowledged: Callable[["Connection"], None],
         now: float,
     ) -> None:
         self.socket = accepted
         self.worker = b""
-        self.reserved = 0
-        self.waiting = self.ending = self.gone = False
+        self.step = Step.READING
         self.since = now
-        self.refused = ""
+        self.refused: Refused | None = None
+        self.gone = False
         self._engine = engine
-        self._reserve = reserve
-        self._on_acknowledged = acknowledged
-        self.acknowledge = self._acknowledge  # one object: the engine tells connections apart by it
+        self._memory = memory
+        self._on_acknowledged = on_acknowledged
+        self._acknowledge = self._note_committed  # one object: the engine knows connections by it
         self._head = bytearray(HEAD_BYTES)
-        self._buffer = memoryview(self._head)
-        self._at = 0
         self._in_body = False
-        self._last_received = 0
+        self._target = memoryview(self._head)  # where the next bytes go
+        self._filled = 0
+        self._held: Batch | None = None  # until the engine has room
+        self._last_taken = 0
         self._committed = 0  # written by the engine's thread
-        self._told = 0
+        self._acknowledged = 0
+        self._refusal_waits = False
         self._out = bytearray()
-        self._refusal: Refused | None = None  # not sent yet
 
     @property
     def between_frames(self) -> bool:
         """Whether no frame has begun."""
-        return not self._in_body and self._at == 0
+        return not self._in_body and self._filled == 0
+
+    @property
+    def has_needs(self) -> bool:
+        """Whether it waits for `resume`."""
+        return self.step is Step.NEEDS_MEMORY or self.step is Step.NEEDS_ENGINE
 
     @property
     def wants_to_write(self) -> bool:
@@ -91,8 +103,8 @@ class Connection:
     @property
     def over(self) -> bool:
         """Whether it can be closed."""
-        settled = self._told >= self._last_received
-        return self.gone or (self.ending and settled and not self._out)
+        all_said = self._acknowledged >= self._last_taken and not self._out
+        return self.gone or (self.step is Step.ENDING and all_said)
 
     def read(self, now: float) -> None:
         """Take what came, and hand whole batches to the engine; refuse what breaks the contract.
@@ -108,44 +120,32 @@ class Connection:
         except BadFrame as error:
             self.refuse(Why.CONTRACT, str(error), now)
 
-    def _read(self, now: float) -> None:
-        allowance = READ_BYTES
-        while allowance > 0 and not self.ending and not self.waiting:
-            try:
-                came = self.socket.recv_into(self._buffer[self._at :])
-            except BlockingIOError:
-                return
-            if not came:
-                self.end(now)
-                return
-            if self.between_frames:
-                self.since = now
-            allowance -= came
-            self._at += came
-            if self._at == len(self._buffer):
-                self._next(now)
-
     def resume(self, now: float) -> None:
-        """Ask again for the memory that it waits for."""
-        self.waiting = False
-        self.since = now
-        self._begin_body()
-
-    def end(self, now: float) -> None:
-        """Read nothing more; what was read is committed at once."""
-        if self.ending:
-            return
-        self.ending = True
-        self.since = now
-        if self._committed < self._last_received:
-            self._engine.offer(Arrival(None, self.acknowledge))
+        """Ask again for what it needs."""
+        if self.step is Step.NEEDS_MEMORY:
+            self._begin_body(now)
+        elif self._held is not None:
+            self._offer(self._held)
 
     def refuse(self, why: Why, reason: str, now: float) -> None:
         """Say why nothing more is taken, after what was taken is acknowledged."""
-        self.refused = reason[:MAX_REASON]
-        self._refusal = Refused(why, self.refused)
+        self.refused = Refused(why, reason[:MAX_REASON])
+        self._refusal_waits = True
         self.end(now)
         self.write()
+
+    def end(self, now: float) -> None:
+        """Read nothing more, and have committed what was taken."""
+        if self.step is Step.ENDING:
+            return
+        self.step = Step.ENDING
+        self.since = now
+        self._held = None  # not taken: the worker will send it again
+        self._begin_head()
+        self._memory.give_back(self)
+        if self._committed < self._last_taken:
+            # An engine that has no room for this commits soon without.
+            self._engine.offer_now(Arrival(None, self._acknowledge))
 
     def write(self) -> None:
         """Send what waits; acknowledgements are summed up while the worker does not read."""
@@ -161,50 +161,53 @@ class Connection:
             self.gone = True
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection and its memory back."""
         self.gone = True
+        self._memory.give_back(self)
         self.socket.close()
 
-    def _fill(self) -> bool:
-        """Whether there is more to say."""
-        committed = self._committed
-        if committed > self._told:
-            self._told = committed
-            self._out += frame_of(Acknowledged(committed))
-            return True
-        if self._refusal is not None and self._told >= self._last_received:
-            self._out += frame_of(self._refusal)
-            self._refusal = None
-            return True
-        return False
+    def _read(self, now: float) -> None:
+        allowance = READ_BYTES
+        while allowance > 0 and self.step is Step.READING:
+            try:
+                came = self.socket.recv_into(self._target[self._filled :])
+            except BlockingIOError:
+                return
+            if not came:
+                self.end(now)
+                return
+            if self.between_frames and self.worker:
+                self.since = now
+            allowance -= came
+            self._filled += came
+            if self._filled < len(self._target):
+                continue
+            if self._in_body:
+                self._end_body(now)
+            else:
+                self._begin_body(now)
 
-    def _acknowledge(self, sequence: int) -> None:
-        """Called from the engine's thread."""
-        if sequence > self._committed:
-            self._committed = sequence
-            self._on_acknowledged(self)
-
-    def _next(self, now: float) -> None:
-        """A head or a body is whole."""
-        if not self._in_body:
-            self._begin_body()
-            return
-        kind, content = self._head[LENGTH_BYTES], self._buffer
+    def _begin_head(self) -> None:
         self._in_body = False
-        self._buffer, self._at = memoryview(self._head), 0
-        try:
-            self._take(body_of(kind, content), now)
-        finally:
-            self.reserved = 0
+        self._target, self._filled = memoryview(self._head), 0
 
-    def _begin_body(self) -> None:
+    def _begin_body(self, now: float) -> None:
         size = length_in(self._head) - 1  # the kind is read already
-        if not self._reserve(size):
-            self.waiting = True
+        if not self._memory.take(self, size):
+            self.step = Step.NEEDS_MEMORY
             return
-        self.reserved = size
+        if self.step is Step.NEEDS_MEMORY:
+            self.step = Step.READING
+            self.since = now  # the wait was not the worker's
         self._in_body = True
-        self._buffer, self._at = memoryview(bytearray(size)), 0
+        self._target, self._filled = memoryview(bytearray(size)), 0
+
+    def _end_body(self, now: float) -> None:
+        kind, content = self._head[LENGTH_BYTES], self._target
+        self._begin_head()
+        self._take(body_of(kind, content), now)
+        if self._held is None:
+            self._memory.give_back(self)
 
     def _take(self, body: Body, now: float) -> None:
         match body:
@@ -214,19 +217,49 @@ class Connection:
                 reason = wrong(body)
                 if reason:
                     raise BadFrame(f"batch {body.sequence}: {reason}")
-                self._last_received = max(self._last_received, body.sequence)
-                self._engine.offer(Arrival(body, self.acknowledge))
+                self._offer(body)
             case Hello() if not self.worker:
-                self.worker = body.worker
-                version = common_version(body)
-                if version is None:
-                    spoken = f"versions {body.oldest} to {body.newest}"
-                    reason = (
-                        f"{spoken} of the frames are not spoken by this agent: update the older"
-                    )
-                    self.refuse(Why.VERSION, reason, now)
-                    return
-                self._out += frame_of(Welcome(version))
-                self.write()
+                self._greet(body, now)
             case _:
                 raise BadFrame(f"a {type(body).__name__.lower()} frame was not expected")
+
+    def _greet(self, hello: Hello, now: float) -> None:
+        self.worker = hello.worker
+        version = common_version(hello)
+        if version is None:
+            spoken = f"versions {hello.oldest} to {hello.newest}"
+            reason = f"{spoken} of the frames are not spoken by this agent: update the older"
+            self.refuse(Why.VERSION, reason, now)
+            return
+        self._out += frame_of(Welcome(version))
+        self.write()
+
+    def _offer(self, batch: Batch) -> None:
+        if not self._engine.offer_now(Arrival(batch, self._acknowledge)):
+            self._held = batch
+            self.step = Step.NEEDS_ENGINE
+            return
+        self._last_taken = max(self._last_taken, batch.sequence)
+        if self._held is not None:
+            self._held = None
+            self._memory.give_back(self)
+            self.step = Step.READING
+
+    def _fill(self) -> bool:
+        """Whether there is more to say."""
+        committed = self._committed
+        if committed > self._acknowledged:
+            self._acknowledged = committed
+            self._out += frame_of(Acknowledged(committed))
+            return True
+        if self._refusal_waits and self.refused is not None and committed >= self._last_taken:
+            self._refusal_waits = False
+            self._out += frame_of(self.refused)
+            return True
+        return False
+
+    def _note_committed(self, sequence: int) -> None:
+        """Called from the engine's thread."""
+        if sequence > self._committed:
+            self._committed = sequence
+            self._on_acknowledged(self)

@@ -12,29 +12,34 @@ from pathlib import Path
 
 from nilometer.handoff.peer import ForeignPeer, check_peer
 from nilometer.values.clock import Clock
+from nilometer.values.errors import ConfigError
 from nilometer.wire.frames import Refused, Why, frame_of
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.source import seconds_until
-from nilometer_agent.sources.workers.connection import Connection
+from nilometer_agent.sources.workers.connection import Connection, Step
+from nilometer_agent.sources.workers.memory import FrameMemory
 from nilometer_agent.sources.workers.registry import Workers
 
 MAX_WORKERS = 256  # of one agent
-MAX_FRAMES_BYTES = 16 << 20  # of all frames that are under way
 BACKLOG = 256
 ACCEPTED_AT_ONCE = 16
-TICK_SECONDS = 1.0
+TICK_SECONDS = 1.0  # between two looks at what takes too long
+POLL_SECONDS = 0.02  # between two looks while a connection has needs, or the agent ends
 HELLO_SECONDS = 5.0  # in which a worker must have said hello
 FRAME_SECONDS = 10.0  # in which a frame that has begun must be whole
 END_SECONDS = 60.0  # in which what an ended worker sent must be committed
 PAUSE_SECONDS = 1.0  # without accepting, where there are no descriptors
-TOLD_SECONDS = 60.0  # between two log lines of one kind
+TOLD_SECONDS = 60.0  # after which the same reason is logged again
 
 log = logging.getLogger("nilometer.agent")
 
 
 class FrameSocket:
     """Serves workers that speak plain frames. A `Source`.
+
+    Nothing in the loop blocks. A connection for which there is no memory, or no room in the engine,
+    is not read until there is; the others go on.
 
     Args:
         path: Of the socket; `check_free` says whether it may be taken.
@@ -64,34 +69,31 @@ class FrameSocket:
         self._clock = clock
         self._allowed_uids = frozenset(allowed_uids)
         self._listener: socket.socket | None = None
-        self._inode = 0
+        self._bound: tuple[int, int] | None = None
+        self._memory = FrameMemory()
         self._connections: set[Connection] = set()
-        self._acknowledged: deque[Connection] = deque()
-        self._told: dict[str, float] = {}
-        self._resume_at: float | None = None  # accepting is paused until then
+        self._in_need: dict[Connection, None] = {}  # in the order in which they came to be
+        self._acknowledged: deque[Connection] = deque()  # filled by the engine's thread
+        self._told: dict[str, float] = {}  # reason -> when it was logged
+        self._accept_again_at: float | None = None
+        self._expire_at = 0.0
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="nilometer-frames", daemon=True)
 
     def start(self) -> None:
-        """Bind the socket and take batches."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._path.unlink(missing_ok=True)
-        # Others may open it where some are allowed; each one's user id is checked before a byte.
-        previous = os.umask(0o111 if self._allowed_uids else 0o177)
-        try:
-            listener.bind(str(self._path))
-        finally:
-            os.umask(previous)
-        self._inode = self._path.stat().st_ino
-        listener.listen(BACKLOG)
-        listener.settimeout(0.0)
+        """Bind the socket and take batches.
+
+        Raises:
+            ConfigError: If the socket cannot be bound.
+        """
+        listener = self._listener = _listening(self._path, open_to_all=bool(self._allowed_uids))
+        self._bound = _identity(self._path)
         self._selector = selectors.DefaultSelector()
         self._wake_up, self._woken = socket.socketpair()
         for one in (self._wake_up, self._woken):
             one.settimeout(0.0)
         self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
-        self._listener = listener
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
@@ -101,6 +103,8 @@ class FrameSocket:
         self._stop_at = self._clock.monotonic() + seconds_until(deadline)
         self._wake()
         self._thread.join(seconds_until(deadline))
+
+    # The loop
 
     def _run(self) -> None:
         try:
@@ -128,13 +132,12 @@ class FrameSocket:
         return not self._connections or now >= self._stop_at
 
     def _turn(self) -> None:
-        wait = TICK_SECONDS if self._stop_at is None else 0.02
-        ready = self._selector.select(wait)
+        polls = self._in_need or self._stop_at is not None
+        ready = self._selector.select(POLL_SECONDS if polls else TICK_SECONDS)
         now = self._clock.monotonic()
-        listener = self._listener
         for key, events in ready:
-            if listener is not None and key.fileobj is listener:
-                self._accept(listener, now)
+            if key.fileobj is self._listener:
+                self._accept(self._listener, now)
             elif key.fileobj is self._woken:
                 with suppress(BlockingIOError):
                     self._woken.recv(4096)
@@ -145,8 +148,33 @@ class FrameSocket:
                 self._settle(connection)
         while self._acknowledged:
             self._settle(self._acknowledged.popleft())
-        self._resume(now)
-        self._expire(now)
+        for connection in list(self._in_need):
+            connection.resume(now)
+            self._settle(connection)
+        if now >= self._expire_at:
+            self._expire_at = now + TICK_SECONDS
+            self._expire(now)
+
+    def _expire(self, now: float) -> None:
+        """End what takes too long, and accept again after a pause."""
+        if self._accept_again_at is not None and now >= self._accept_again_at:
+            self._accept_again_at = None
+            if self._listener is not None:
+                self._selector.register(self._listener, selectors.EVENT_READ)
+        for connection in list(self._connections):
+            waited = now - connection.since
+            if connection.step is Step.ENDING:
+                if waited > END_SECONDS:
+                    self._close(connection)
+            elif connection.step is Step.READING:
+                if not connection.worker and waited > HELLO_SECONDS:
+                    self._refuse(connection, f"no hello in {HELLO_SECONDS:g} s", now)
+                elif not connection.between_frames and waited > FRAME_SECONDS:
+                    self._refuse(
+                        connection, f"a frame was not whole after {FRAME_SECONDS:g} s", now
+                    )
+
+    # One connection
 
     def _accept(self, listener: socket.socket, now: float) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
@@ -155,30 +183,30 @@ class FrameSocket:
             except BlockingIOError:
                 return
             except OSError as error:  # no descriptors are left
-                self._tell("workers wait: %s", str(error))
+                self._tell("workers wait", str(error))
                 self._selector.unregister(listener)
-                self._resume_at = now + PAUSE_SECONDS
+                self._accept_again_at = now + PAUSE_SECONDS
                 return
-            accepted.settimeout(0.0)
-            self._greet(accepted, now)
+            self._admit(accepted, now)
 
-    def _greet(self, accepted: socket.socket, now: float) -> None:
+    def _admit(self, accepted: socket.socket, now: float) -> None:
+        accepted.settimeout(0.0)
         try:
             check_peer(accepted, self._allowed_uids)
         except (ForeignPeer, OSError) as error:
             self._counters.add(Counter.WORKERS_REFUSED)
-            self._tell("worker refused: %s", str(error))
+            self._tell("worker refused", str(error))
             accepted.close()
             return
         if len(self._connections) >= MAX_WORKERS:
             reason = f"this agent serves {MAX_WORKERS} workers, which is the most that one can"
-            self._counters.add(Counter.WORKERS_REFUSED)
-            self._tell("worker refused: %s", reason)
+            refused = Refused(Why.FULL, reason)
+            self._note_refusal(refused)
             with suppress(OSError):
-                accepted.send(frame_of(Refused(Why.FULL, reason)))
+                accepted.send(frame_of(refused))
             accepted.close()
             return
-        connection = Connection(accepted, self._engine, self._reserve, self._on_acknowledged, now)
+        connection = Connection(accepted, self._engine, self._memory, self._on_acknowledged, now)
         self._connections.add(connection)
         self._workers.enter(connection)
         self._selector.register(accepted, selectors.EVENT_READ, connection)
@@ -186,43 +214,57 @@ class FrameSocket:
     def _read(self, connection: Connection, now: float) -> None:
         try:
             connection.read(now)
-            if connection.refused:
-                self._note_refusal(connection)
         except OSError as error:
             log.info(
                 "worker is gone", extra={"worker": connection.worker.hex(), "reason": str(error)}
             )
             connection.end(now)
             connection.gone = True
+        except Exception:
+            # The batch under way is not taken; a later one must not be acknowledged in its place.
+            log.exception("reading a worker failed", extra={"worker": connection.worker.hex()})
+            connection.end(now)
+        if connection.refused is not None:
+            self._note_refusal(connection.refused)
 
-    def _refuse(self, connection: Connection, why: Why, reason: str, now: float) -> None:
-        connection.refuse(why, reason, now)
-        self._note_refusal(connection)
+    def _refuse(self, connection: Connection, reason: str, now: float) -> None:
+        connection.refuse(Why.CONTRACT, reason, now)
+        self._note_refusal(Refused(Why.CONTRACT, reason))
+        self._settle(connection)
 
-    def _note_refusal(self, connection: Connection) -> None:
-        self._engine.refuse()
-        log.error(
-            "worker refused: %s",
-            connection.refused,
-            extra={"worker": connection.worker.hex(), "reason": connection.refused},
-        )
+    def _note_refusal(self, refused: Refused) -> None:
+        if refused.why == Why.CONTRACT:
+            self._engine.refuse()
+        else:
+            self._counters.add(Counter.WORKERS_REFUSED)
+        self._tell("worker refused", refused.reason)
 
     def _settle(self, connection: Connection) -> None:
-        """Send what waits, wait for what is due, or close."""
+        """Send what waits, then wait for what is due, or close."""
         if connection not in self._connections:
             return
         connection.write()
         if connection.over:
             self._close(connection)
             return
-        reads = 0 if connection.ending or connection.waiting else selectors.EVENT_READ
-        events = reads | (selectors.EVENT_WRITE if connection.wants_to_write else 0)
-        known = self._selector.get_map().get(connection.socket.fileno())
-        if known is None and events:
-            self._selector.register(connection.socket, events, connection)
-        elif known is not None and not events:
+        if connection.has_needs:
+            self._in_need.setdefault(connection)
+        else:
+            self._in_need.pop(connection, None)
+        self._watch(connection)
+
+    def _watch(self, connection: Connection) -> None:
+        """Let the selector tell what the connection waits for, and nothing else."""
+        events = selectors.EVENT_READ if connection.step is Step.READING else 0
+        if connection.wants_to_write:
+            events |= selectors.EVENT_WRITE
+        watched = self._selector.get_map().get(connection.socket)
+        if watched is None:
+            if events:
+                self._selector.register(connection.socket, events, connection)
+        elif not events:
             self._selector.unregister(connection.socket)
-        elif known is not None and known.events != events:
+        elif watched.events != events:
             self._selector.modify(connection.socket, events, connection)
 
     def _close(self, connection: Connection) -> None:
@@ -230,33 +272,8 @@ class FrameSocket:
             self._selector.unregister(connection.socket)
         connection.close()
         self._connections.discard(connection)
+        self._in_need.pop(connection, None)
         self._workers.leave(connection)
-
-    def _reserve(self, size: int) -> bool:
-        return sum(one.reserved for one in self._connections) + size <= MAX_FRAMES_BYTES
-
-    def _resume(self, now: float) -> None:
-        """Let those go on that wait for memory or for descriptors."""
-        for connection in [one for one in self._connections if one.waiting]:
-            connection.resume(now)
-            self._settle(connection)
-        if self._resume_at is not None and now >= self._resume_at and self._listener is not None:
-            self._resume_at = None
-            self._selector.register(self._listener, selectors.EVENT_READ)
-
-    def _expire(self, now: float) -> None:
-        for connection in list(self._connections):
-            waited = now - connection.since
-            if connection.ending:
-                if waited > END_SECONDS:
-                    self._close(connection)
-            elif not connection.worker and waited > HELLO_SECONDS:
-                self._refuse(connection, Why.CONTRACT, f"no hello in {HELLO_SECONDS:g} s", now)
-                self._settle(connection)
-            elif not connection.between_frames and waited > FRAME_SECONDS:
-                reason = f"a frame was not whole after {FRAME_SECONDS:g} s"
-                self._refuse(connection, Why.CONTRACT, reason, now)
-                self._settle(connection)
 
     def _on_acknowledged(self, connection: Connection) -> None:
         """Called from the engine's thread."""
@@ -273,13 +290,49 @@ class FrameSocket:
             return
         with suppress(KeyError, ValueError):
             self._selector.unregister(listener)
+        # While it is open no other file has its number: what has another is a successor's.
+        if _identity(self._path) == self._bound:
+            self._path.unlink(missing_ok=True)
         listener.close()
-        with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:  # and not a successor's
-                self._path.unlink()
 
     def _tell(self, what: str, reason: str) -> None:
         now = self._clock.monotonic()
-        if now - self._told.get(what, -TOLD_SECONDS) >= TOLD_SECONDS:
-            self._told[what] = now
-            log.warning(what, reason, extra={"reason": reason})
+        self._told = {one: at for one, at in self._told.items() if now - at < TOLD_SECONDS}
+        if reason not in self._told:
+            self._told[reason] = now
+            log.error("%s: %s", what, reason, extra={"reason": reason})
+
+
+def _listening(path: Path, *, open_to_all: bool) -> socket.socket:
+    """A socket at *path* that only this user may open.
+
+    Args:
+        path: Where it is bound.
+        open_to_all: Let other users open it: each one's user id is checked before a byte is read.
+
+    Raises:
+        ConfigError: If it cannot be bound.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        previous = os.umask(0o111 if open_to_all else 0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(previous)
+        listener.listen(BACKLOG)
+        listener.settimeout(0.0)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"socket = {str(path)!r}: {error}") from error
+    return listener
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from every other; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

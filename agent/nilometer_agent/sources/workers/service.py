@@ -102,7 +102,9 @@ class WorkerService(AgentServiceServicer):
         if not self._slots.acquire(blocking=False):
             reason = f"this agent serves {MAX_STREAMS} gRPC streams, which is the most that one can"
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
-        context.add_callback(self._slots.release)
+        if not context.add_callback(self._slots.release):  # the call is over already
+            self._slots.release()
+            return
         stream = Stream(self._engine)
         context.add_callback(stream.abandon)
         with self._workers.connected(stream):
