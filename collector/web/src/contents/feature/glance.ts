@@ -1,40 +1,29 @@
-import type * as api from "../../api";
+import type { Feature, Samples } from "../../api";
 import { leading } from "../../charts/categories";
 import * as format from "../../parts/format";
+import type { Glance } from "../content";
 
-export interface Glance {
-  what: string;
-  values: (number | null)[];
-  mark: number | null;
-  newest: string;
-}
-
-/** The one line that tells most about a summary of this type. */
-export function glanceOf({ samples, reference }: api.Samples): Glance {
-  const newest = samples.at(-1)!;
-  if (newest.service) {
-    return {
-      what: "requests/s",
-      values: samples.map((each) => each.service?.requests_per_second ?? null),
-      mark: null,
-      newest: format.number(newest.service.requests_per_second, 3),
-    };
-  }
-  if (samples.some((each) => each.feature?.quantiles["0.5"] !== undefined)) {
+/** The median of numbers; else the share of the most frequent value. */
+export function featureGlance(
+  features: readonly (Feature | null)[],
+  { reference }: Samples,
+): Glance {
+  const newest = features.at(-1);
+  if (features.some((each) => each?.quantiles["0.5"] !== undefined)) {
     return {
       what: "median",
-      values: samples.map((each) => each.feature?.quantiles["0.5"] ?? null),
+      values: features.map((each) => each?.quantiles["0.5"] ?? null),
       mark: reference?.feature?.quantiles["0.5"] ?? null,
-      newest: format.number(newest.feature?.quantiles["0.5"]),
+      newest: format.number(newest?.quantiles["0.5"]),
     };
   }
-  const [value = ""] = leading(samples.map((each) => each.feature?.top ?? []), 1);
-  const shareIn = (feature: api.Feature | null | undefined): number | null =>
+  const [value = ""] = leading(features.map((each) => each?.top ?? []), 1);
+  const shareIn = (feature: Feature | null | undefined): number | null =>
     feature ? (feature.top.find((each) => each.value === value)?.ratio ?? 0) : null;
   return {
     what: `share of ${value || "(empty)"}`,
-    values: samples.map((each) => shareIn(each.feature)),
-    mark: reference?.feature ? shareIn(reference.feature) : null,
-    newest: format.percent(shareIn(newest.feature)),
+    values: features.map(shareIn),
+    mark: shareIn(reference?.feature),
+    newest: format.percent(shareIn(newest)),
   };
 }
