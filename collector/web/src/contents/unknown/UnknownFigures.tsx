@@ -20,8 +20,8 @@ export function UnknownFigures({ extension }: { extension: Extension }) {
       <FigureTable class={styles.figures}>
         <caption class="hidden">Figures of the window</caption>
         <tbody>
-          {figures.slice(0, MOST_FIGURES).map((figure) => (
-            <tr key={figure.path.join(".")}>
+          {figures.slice(0, MOST_FIGURES).map((figure, i) => (
+            <tr key={i}>
               <th scope="row">{wordsOf(figure.path)}</th>
               <td class="right">{shown(figure)}</td>
             </tr>

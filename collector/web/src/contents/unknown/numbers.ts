@@ -31,12 +31,11 @@ export function numbersOf(contents: readonly (object | null)[]): Numbers[] {
 export function numberCharts(contents: readonly (object | null)[]): Chart[] {
   const groups = new Map<string, Numbers[]>();
   for (const numbers of numbersOf(contents)) {
-    const { path } = numbers;
-    const name = wordsOf(path.length > 1 ? path.slice(0, -1) : path);
-    groups.set(name, [...(groups.get(name) ?? []), numbers]);
+    const key = JSON.stringify(chartOf(numbers));
+    groups.set(key, [...(groups.get(key) ?? []), numbers]);
   }
-  return [...groups].slice(0, MOST_CHARTS).map(([title, group]) => ({
-    title,
+  return [...groups.values()].slice(0, MOST_CHARTS).map((group) => ({
+    title: wordsOf(chartOf(group[0]!)),
     lines: group.slice(0, LINE_LOOKS.length).map(({ path, values }, i) => ({
       name: format.named(path.at(-1)!),
       values,
@@ -47,6 +46,9 @@ export function numberCharts(contents: readonly (object | null)[]): Chart[] {
     fromZero: true,
   }));
 }
+
+/** The path of the chart that a number belongs to. */
+const chartOf = ({ path }: Numbers): readonly string[] => (path.length > 1 ? path.slice(0, -1) : path);
 
 /** A path in words. */
 export const wordsOf = (path: readonly string[]): string => path.map(format.named).join(", ");

@@ -3,9 +3,9 @@
 import type { Coverage } from "../../api";
 import * as format from "../../parts/format";
 import type { Chart, ContentKind } from "../content";
+import { unitOf } from "./figures";
 import { numberCharts, numbersOf } from "./numbers";
 import { NoFigures, UnknownFigures } from "./UnknownFigures";
-import { unitOf } from "./figures";
 
 export const unknownKind: ContentKind = {
   holds: (sample) => sample.extension != null,
