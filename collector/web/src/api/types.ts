@@ -5,19 +5,19 @@ export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
   statistic: string;
-  comparison: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
   threshold: number;
   low: number;
   high: number;
   reference: string;
-  comparator: string;
+  comparator: "" | "psi" | "ks";
   parameters?: Record<string, string | number>;
   minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
-  severity: string;
+  severity: "info" | "warning" | "critical";
 }
 
 /** The rules, by name. */
@@ -76,7 +76,7 @@ export interface Episode {
   alerter: string;
   comparator: string;
   threshold: number;
-  severity: string;
+  severity: "info" | "warning" | "critical";
   breached_since: number;
   opened: number;
   closed: number | null;
