@@ -8,6 +8,7 @@ are allowed are connected to. The reason of a failure never holds the URL.
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -82,7 +83,9 @@ async def _post(destination: Destination, content: Mapping[str, object], key: st
         reason = f"no answer within {TOTAL_SECONDS:g} s"
     except AddressRefused as error:
         reason = str(error)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except socket.gaierror:
+        reason = "its host has no address"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         reason = type(error).__name__
     return answer or Answer(outcome=Outcome.FAILED, reason=reason)
 

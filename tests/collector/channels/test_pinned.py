@@ -91,6 +91,26 @@ def test_plain_http_goes_to_loopback_addresses_only(monkeypatch: pytest.MonkeyPa
     assert answer.reason == "localhost is at 10.0.0.1: http goes to loopback addresses only"
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"https://{HOST}/s3cret", "its host has no address"),
+        ("https://xn--/s3cret", "IDNAError"),
+        ("https://\uff11\uff12\uff17.0.0.1/s3cret", "InvalidURL"),
+        ("https://\0/s3cret", "InvalidURL"),
+    ],
+)
+def test_a_host_that_is_none_is_a_failure_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, url: str, reason: str
+) -> None:
+    def unknown(host: object, *_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    answer = post(to(url), {"text": "x"}, "key")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, reason)
+
+
 def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.2)
     ended = threading.Event()
