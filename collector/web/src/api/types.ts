@@ -2,7 +2,7 @@
  * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
  *
  * Times are Unix seconds, UTC; windows are half-open; a number that does not exist is null. Errors
- * are RFC 9457 problem details.
+ * are RFC 9457 problem details. A query is at most 16384 bytes, a body 1048576.
  */
 
 /** A rule. See nilometer.alert.Alerter for meaning and bounds. */
@@ -10,19 +10,19 @@ export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
   statistic: string;
-  comparison: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
   threshold: number;
   low: number;
   high: number;
   reference: string;
-  comparator: string;
+  comparator: "" | "psi" | "ks";
   parameters?: Record<string, string | number>; // those without a field here
   minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
-  severity: string;
+  severity: "info" | "warning" | "critical";
 }
 
 /** The rules, by name. */
@@ -81,7 +81,7 @@ export interface Episode {
   alerter: string;
   comparator: string; // comparator or statistic
   threshold: number;
-  severity: string;
+  severity: "info" | "warning" | "critical";
   breached_since: number; // start of the first breach in a row
   opened: number; // end of the window that opened it
   closed: number | null;
