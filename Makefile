@@ -95,9 +95,9 @@ web-api: $(VENV)/.installed-check ## Generate the pages' types from the OpenAPI 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java
+quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java; the HTTP API at length
 	$(BIN)/python -m benchmarks accuracy
-	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality -rA
+	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality tests/collector/api/test_contract.py -rA
 
 faults: $(VENV)/.installed-test ## Kills, power loss, bad disks and wires for hours; a table with seeds
 	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)

@@ -8,6 +8,7 @@ from benchmarks import (
     cost_per_request,
     digest,
     durable,
+    holds,
     import_cost,
     latency,
     merge,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "table": table.main,
     "request": cost_per_request.main,
     "latency": latency.main,
+    "holds": holds.main,
 }
 
 

@@ -15,7 +15,7 @@ from benchmarks.pipeline import flat
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import Packer, batch_of
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
 
 ENTITY = "benched"
 HEADERS = ((b"host", b"model"), (b"content-type", b"application/json"))
@@ -44,8 +44,7 @@ def main(socket: str, batches: int, size: int) -> None:
     link = AgentLink(settings, secrets.token_bytes(16))
     made = packed(settings, size)
     waiting = [
-        CaptureBatch(entity=ENTITY, observations=made[at % DISTINCT], count=size)
-        for at in range(batches)
+        Batch(entity=ENTITY, observations=made[at % DISTINCT], count=size) for at in range(batches)
     ]
     link.tend()
     print("ready", flush=True)

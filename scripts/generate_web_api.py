@@ -2,25 +2,36 @@
 
 A collector is started on an empty database and asked for the document that it serves. The document
 uses a small part of JSON Schema, which `type_of` turns into TypeScript; any other part is an error.
+A field keeps the comment that it has in the collector's source, such as its unit.
 """
 
 import argparse
+import ast
 import contextlib
 import http.client
+import inspect
+import io
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+import textwrap
+import tokenize
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+import msgspec
+
 from nilometer_collector.testing import running
 
 TARGET = Path(__file__).resolve().parent.parent / "collector" / "web" / "src" / "api" / "types.ts"
-HEAD = (
-    "/** The answers of the HTTP API. Generated from its OpenAPI document by `make web-api`. */\n"
-)
+HEAD = """/**
+ * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
+ *
+ * {about}
+ */
+"""
 SIMPLE = {
     "string": "string",
     "number": "number",
@@ -30,6 +41,7 @@ SIMPLE = {
 }
 
 Schema: TypeAlias = Mapping[str, object]
+Comments: TypeAlias = Mapping[str, str]  # by name of the field
 
 
 def schema_at(value: object) -> Schema:
@@ -63,8 +75,13 @@ def type_of(schema: Schema) -> str:
     raise ValueError(f"no TypeScript type is known for {json.dumps(schema)}")
 
 
-def interface(name: str, schema: Schema) -> str:
-    """The interface of one schema, with its description.
+def field(name: str, kind: str, comment: str, indent: str = "  ") -> str:
+    """One line of an interface; *name* ends with a question mark where it may be left out."""
+    return f"{indent}{name}: {kind};{f' // {comment}' if comment else ''}"
+
+
+def interface(name: str, schema: Schema, comments: Comments) -> str:
+    """The interface of one schema, with its description and the *comments* of its fields.
 
     The collector sends every property that has a value or a default. A property that is neither
     required nor has a default may be left out.
@@ -74,11 +91,79 @@ def interface(name: str, schema: Schema) -> str:
     lines = []
     for key, value in schema_at(schema["properties"]).items():
         sent = key in always or "default" in schema_at(value)
-        lines.append(f"  {key}{'' if sent else '?'}: {type_of(schema_at(value))};")
+        name_in_type = key if sent else f"{key}?"
+        lines.append(field(name_in_type, type_of(schema_at(value)), comments.get(key, "")))
     description = str(schema["description"]).replace("``", "`")
     return "\n".join(
         (f"/** {description} */", f"export interface {interface_name(name)} {{", *lines, "}\n")
     )
+
+
+def reads(document: Schema) -> str:
+    """The interface that holds the query and the answer of every path that may be read."""
+    lines = [
+        "/** What may be read: the query parameters and the answer of each path. */",
+        "export interface Reads {",
+    ]
+    for path, operations in schema_at(document["paths"]).items():
+        operation = schema_at(operations).get("get")
+        if operation is not None:
+            lines += read(path, schema_at(operation))
+    return "\n".join((*lines, "}\n"))
+
+
+def read(path: str, operation: Schema) -> Iterator[str]:
+    """The lines of one path of `Reads`."""
+    parameters = operation["parameters"]
+    if not isinstance(parameters, list):
+        raise TypeError(f"expected parameters, got {parameters!r}")
+    yield f"  /** {operation['summary']} */"
+    yield f'  "{path}": {{'
+    if parameters:
+        yield "    query: {"
+        yield from (query_field(schema_at(parameter)) for parameter in parameters)
+        yield "    };"
+    else:
+        yield "    query: Record<string, never>;"
+    success = schema_at(schema_at(operation["responses"])["200"])
+    content = schema_at(schema_at(success["content"])["application/json"])
+    yield f"    answer: {type_of(schema_at(content['schema']))};"
+    yield "  };"
+
+
+def query_field(parameter: Schema) -> str:
+    """The line of one query parameter; one that may be left out may also be undefined."""
+    name, kind = str(parameter["name"]), type_of(schema_at(parameter["schema"]))
+    if kind.endswith("[]"):
+        kind = f"readonly {kind}"
+    if not parameter["required"]:
+        name, kind = f"{name}?", f"{kind} | undefined"
+    return field(name, kind, str(parameter["description"]), " " * 6)
+
+
+def structures(parent: type = msgspec.Struct) -> Iterator[type]:
+    """Every structure that the collector defines, and the view that extensions derive theirs from."""
+    for each in parent.__subclasses__():
+        if each.__module__.startswith(("nilometer_collector.", "nilometer.kinds")):
+            yield each
+        yield from structures(each)
+
+
+def field_comments(structure: type) -> Comments:
+    """The comments at the ends of the lines of the fields of *structure*, in its source."""
+    source = inspect.getsource(structure)
+    by_line = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    return {
+        node.target.id: by_line[node.lineno]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.lineno in by_line
+    }
 
 
 def answer_schemas(document: Schema) -> dict[str, Schema]:
@@ -125,8 +210,16 @@ def served_document() -> Schema:
 
 def types() -> str:
     """The whole file."""
-    schemas = answer_schemas(served_document())
-    return "\n".join((HEAD, *(interface(name, schema) for name, schema in schemas.items())))
+    document = served_document()
+    schemas = answer_schemas(document)
+    structure_named = {structure.__name__: structure for structure in structures()}
+    about = textwrap.wrap(str(schema_at(document["info"])["description"]), 96)
+    head = HEAD.format(about="\n * ".join(about))
+    interfaces = (
+        interface(name, schema, field_comments(structure_named[name]))
+        for name, schema in schemas.items()
+    )
+    return "\n".join((head, *interfaces, reads(document)))
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from typing import ParamSpec
 
 import nilometer
 from nilometer import kinds
+from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
+from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
@@ -29,12 +31,15 @@ from nilometer_agent.outbox.policy import WhenFull
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.optional import events_of, otlp_of, proxies_of
 from nilometer_agent.sources.source import Sources
-from nilometer_agent.sources.worker_socket import WorkerSocket, check_free
-from nilometer_agent.sources.workers import Streams, WorkerService
+from nilometer_agent.sources.workers.frame_socket import FrameSocket
+from nilometer_agent.sources.workers.grpc_socket import GrpcSocket, check_free
+from nilometer_agent.sources.workers.registry import Workers
+from nilometer_agent.sources.workers.service import WorkerService
 from nilometer_agent.uplink.dial import Dial
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
+DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
@@ -72,9 +77,11 @@ class Agent:
         # the sources to the engine, on to the outbox, and to the collector: upstream ends first.
         with ExitStack() as ends:
             home = settings.home
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_directory("directory", home, settings.allowed_uids)
+            check_private("directory", *(home / name for name in DATABASE_FILES))
             ends.callback(os.close, _locked(home / "agent.lock"))
             check_free(settings.socket_path)
+            check_free(frame_socket(settings.socket_path))
             self.buffer = self._buffer()
             ends.callback(self.buffer.close)
             self._dial: Dial | None = None
@@ -90,10 +97,12 @@ class Agent:
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
-            self.streams = Streams(self.clock)
+            self.workers = Workers(self.clock)
             self.sources = Sources()
             ends.callback(self.sources.stop)
-            self.sources.add(self._worker_socket())
+            # In this order a worker never finds gRPC alone, as it does at an agent that is older.
+            self.sources.add(self._frame_socket())
+            self.sources.add(self._grpc_socket())
             of_engine = (settings, self.engine, self.counters, self.clock)
             self.otlp_in = self.sources.add(otlp_of(*of_engine))
             self.events = self.sources.add(events_of(*of_engine))
@@ -158,11 +167,21 @@ class Agent:
             on_queued=self.shipper.wake,
         )
 
-    def _worker_socket(self) -> WorkerSocket:
-        service = WorkerService(
-            self.engine, self.streams, lambda entities: self.status(entities=entities)
+    def _frame_socket(self) -> FrameSocket:
+        return FrameSocket(
+            frame_socket(self.settings.socket_path),
+            self.engine,
+            self.workers,
+            self.counters,
+            self.clock,
+            self.settings.allowed_uids,
         )
-        return WorkerSocket(self.settings.socket_path, service, self.health.servicer)
+
+    def _grpc_socket(self) -> GrpcSocket:
+        service = WorkerService(
+            self.engine, self.workers, lambda entities: self.status(entities=entities)
+        )
+        return GrpcSocket(self.settings.socket_path, service, self.health.servicer)
 
     def start(self) -> None:
         """Start every part, downstream first.
@@ -184,7 +203,7 @@ class Agent:
         """Serve until `request_stop`, or until idle where that was asked for."""
         while not self._stop.wait(0.05):
             self.health.refresh()
-            idle = self.streams.idle_for(self.clock.monotonic())
+            idle = self.workers.idle_for(self.clock.monotonic())
             if self.settings.until_idle and idle > self.settings.idle_seconds:
                 log.info("no worker is left")
                 return
@@ -222,7 +241,7 @@ class Agent:
             epoch=self.buffer.epoch,
             counters=self.counters.snapshot(),
             gauges=self.gauges(),
-            workers=self.streams.workers(),
+            workers=self.workers.names(),
             data_directory=str(self.settings.home),
             collector=self.settings.collector,
             collector_state=self.shipper.state.value,
@@ -242,7 +261,7 @@ class Agent:
             **self.buffer.gauges(),
             "batches_uncommitted": self.engine.uncommitted,
             "events_waiting": self.events.waiting if self.events is not None else 0,
-            "workers": len(self.streams),
+            "workers": len(self.workers),
             "cpu_milliseconds": int(1000 * (used.ru_utime + used.ru_stime)),
             "resident_bytes": _resident_bytes(),
         }
@@ -276,7 +295,10 @@ def _both(first: Callable[P, None], second: Callable[P, None]) -> Callable[P, No
 
 
 def _locked(path: Path) -> int:
-    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        lock = open_private(path, os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise ConfigError(f"directory: {path}: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, default_directory
+from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, Uid, default_directory
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
 from nilometer.profiling.segments import Segments
@@ -27,7 +27,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     Attributes:
         directory: Of the socket and the outbox; made with mode 0700. One agent a directory.
-        socket: Path of the Unix socket; empty means ``agent.sock`` in the directory.
+        socket: Path of the Unix socket; empty means ``agent.sock`` in the directory. The socket for
+            plain frames is beside it, its name with ``.frames`` added.
+        allowed_uids: Users whose workers are served, beside this process's own and root.
         name: Stable name of this agent at the collector; empty means the host's.
         collector: ``host:port`` of the collector's gRPC; empty keeps everything here.
         window_seconds: Length of a window of event time; whole minutes, at most a day.
@@ -94,6 +96,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     directory: str = ""
     socket: str = ""
+    allowed_uids: tuple[Uid, ...] = ()
     name: str = ""
     collector: str = "127.0.0.1:7501"
     window_seconds: Annotated[int, Meta(ge=MINUTE, le=DAY, multiple_of=MINUTE)] = MINUTE

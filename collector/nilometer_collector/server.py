@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nilometer import kinds
 from nilometer.settings import secrets as secret_files
+from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS, serve_collector
@@ -254,8 +255,8 @@ def _lock(path: Path, resources: ExitStack) -> None:
     """Hold ``<database>.lock`` for as long as this process uses the database."""
     lock = path.with_name(path.name + ".lock")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        private_directory("database", lock.parent)
+        descriptor = open_private(lock, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise ConfigError(f"database = {str(path)!r}: {error.strerror}") from error
     resources.callback(os.close, descriptor)

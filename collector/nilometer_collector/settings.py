@@ -10,6 +10,7 @@ from nilometer.handoff.settings import default_directory
 from nilometer.settings.settings import Settings
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
+from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
 from nilometer_collector.alerting.rules import Rule, alerter_of
@@ -43,6 +44,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         http_key: Key of it, PEM.
         slack_webhook_url: Where openings and closings are posted in Slack's format; a secret;
             empty posts nothing. https, or http to a loopback host.
+        webhook_allow: Host names, addresses and CIDR ranges that a webhook may be at, beside public
+            addresses. A name may be at a private or a loopback address; link-local and metadata
+            addresses need a range.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
         shutdown_seconds: Longest time each server may drain.
@@ -69,6 +73,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     http_certificate: str = ""
     http_key: str = ""
     slack_webhook_url: str = ""
+    webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
@@ -83,8 +88,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         self._check_access()
         if "\0" in self.database:
             raise ConfigError(f"database = {self.database!r}: must be a path")
+        allowed = self.webhook.allowed
         if self.slack_webhook_url:
-            _check_webhook(self.slack_webhook_url)
+            _check_webhook(self.slack_webhook_url, allowed)
         if self.public_url:
             _check_public_url(self.public_url)
         named: set[tuple[str, str]] = set()
@@ -121,9 +127,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return Path(self.database) if self.database else default_directory() / DATABASE_NAME
 
     @property
-    def webhook(self) -> Secret:
+    def webhook(self) -> Destination:
         """Where notifications go."""
-        return Secret(self.slack_webhook_url)
+        allowed = Allowed.of("webhook_allow", self.webhook_allow)
+        return Destination(Secret(self.slack_webhook_url), allowed)
 
     def __repr__(self) -> str:
         webhook = shown_url(self.slack_webhook_url) if self.slack_webhook_url else ""
@@ -137,8 +144,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return [("", repr(self))]
 
 
-def _check_webhook(url: str) -> None:
-    """Refuse a webhook that would send alerts in the clear; never shows more than its host."""
+def _check_webhook(url: str, allowed: Allowed) -> None:
+    """Refuse a webhook in the clear or at a forbidden address; shows no more than its host."""
     key = f"slack_webhook_url = {shown_url(url)!r}"
     try:
         parts = urlsplit(url)
@@ -149,6 +156,10 @@ def _check_webhook(url: str) -> None:
         raise ConfigError(f"{key}: must be a URL of at most {MAX_URL_CHARACTERS} characters")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigError(f"{key}: must be https, or http to a loopback host")
+    if "@" in parts.netloc:
+        raise ConfigError(f"{key}: must not hold a user or a password")
+    if refusal := known_refusal(host, allowed):
+        raise ConfigError(f"{key}: {refusal}")
 
 
 def _check_public_url(url: str) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from nilometer.alert.conditions import CONDITIONS
 from nilometer.compare import COMPARATORS
-from nilometer.handoff.budget import Cost
 from nilometer.handoff.pack import batch_of
 from nilometer.kinds import CONTENT_KINDS, Kinds, register
 from nilometer.profile import CONTENTS
@@ -19,6 +18,7 @@ from nilometer.profiling.observation import Observation, unpack
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import DropReason
 from nilometer.wire.contents.registered import CODECS
+from nilometer.wire.frames import Cost
 
 T = TypeVar("T")
 
@@ -94,10 +94,6 @@ class MemoryOutlet:
     def tell(self, cost: Cost) -> None:
         """Keep *cost*."""
         self.cost.add(cost)
-
-    def cpu_seconds(self) -> float:
-        """There is no thread of its own."""
-        return 0.0
 
     def tend(self) -> None:
         """Nothing is due."""

@@ -22,12 +22,13 @@ from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
-from nilometer.wire.services import CHANNEL_OPTIONS, CaptureBatch
+from nilometer.wire.frames import Batch
+from nilometer.wire.services import CHANNEL_OPTIONS
 from nilometer_agent.health import DURABLE, SERVICE
 from nilometer_agent.outbox import failover
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_agent.sources.workers import CAPTURE
+from nilometer_agent.sources.workers.service import CAPTURE
 
 ROW = (
     *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 13, 2),
@@ -37,8 +38,8 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-def batch(count: int = 1) -> CaptureBatch:
-    return CaptureBatch(entity="tested", observations=pack([ROW] * count), count=count)
+def batch(count: int = 1) -> Batch:
+    return Batch(entity="tested", observations=pack([ROW] * count), count=count)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_worker_keeps_so_many_bytes_and_no_more(home: Path) -> None:
         link.send(batch(100), 100)
         sent += 100
         link.tend()
-    assert link._kept_bytes < (1 << 20) + batch(100).ByteSize() + 64
+    assert link._kept_bytes < (1 << 20) + len(batch(100).observations) + 256
     with running(home) as agent:
         tended(link, lambda: not link.unacknowledged, 10)
         assert link.has_room()
@@ -166,7 +167,7 @@ def test_the_end_of_a_worker_with_its_agent_hands_everything_on_within_two_secon
 
 def test_an_agent_that_hangs_holds_the_end_of_a_worker_up_for_two_seconds(home: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(home / "agent.sock"))
+        listener.bind(str(home / "agent.sock.frames"))
         listener.listen(64)
         middleware = busy_middleware(home)
         assert middleware._worker.settings.shutdown_seconds == 2.0

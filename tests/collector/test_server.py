@@ -86,14 +86,14 @@ def test_a_notification_survives_kill_9(database: Path) -> None:
     with listening_webhook() as away:
         url = away.url
     port = int(url.rpartition(":")[2].partition("/")[0])
-    variable = {f"{PREFIX}SLACK_WEBHOOK_URL": url}
-    with process(database, **variable) as (started, told):
+    variables = {f"{PREFIX}SLACK_WEBHOOK_URL": url, f"{PREFIX}WEBHOOK_ALLOW": "127.0.0.1"}
+    with process(database, **variables) as (started, told):
         sender, channel = sender_to(told["grpc"])
         sender.ship(an_evaluation(0.5, 1))
         started.kill()
         started.wait(10)
         channel.close()
-    with listening_webhook(port) as webhook, process(database, **variable):
+    with listening_webhook(port) as webhook, process(database, **variables):
         eventually(lambda: len(webhook.accepted) == 1)
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from nilometer.profile import FeatureProfile
 from nilometer.profiling.observation import pack
+from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes
-from nilometer.wire.services import CaptureBatch
 
 # 1975, a whole minute: so early that the last of millions of windows is over, whatever the year.
 START_NS = 157_766_400_000_000_000
@@ -43,7 +43,7 @@ def amount(k: int, j: int) -> float:
     return float((k * 7919 + j * 104_729) % 1_000_003)
 
 
-def batch(entity: str, k: int) -> CaptureBatch:
+def batch(entity: str, k: int) -> Batch:
     rows = []
     for j in range(observations(k)):
         body = json.dumps({"amount": amount(k, j)}).encode()
@@ -53,7 +53,7 @@ def batch(entity: str, k: int) -> CaptureBatch:
                 *(len(body), 2, "application/json", "", "application/json", "", body, b"{}", ""),
             )
         )
-    return CaptureBatch(entity=entity, observations=pack(rows), count=len(rows))
+    return Batch(entity=entity, observations=pack(rows), count=len(rows))
 
 
 @dataclass(slots=True)

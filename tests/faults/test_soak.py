@@ -15,9 +15,9 @@ from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
+from nilometer.wire.frames import Batch
 from nilometer.wire.services import (
     CHANNEL_OPTIONS,
-    CaptureBatch,
     FlushRequest,
     StatusRequest,
     agent_stub,
@@ -72,7 +72,7 @@ def soak(zygote: Zygote, directory: Path, *, observations: int) -> str:
     next_at = observations * WARM_RATIO
     for number in range(observations // BATCH):
         hour = number // BATCHES_A_WINDOW
-        message = CaptureBatch(
+        message = Batch(
             entity="soak",
             observations=packed[number % len(packed)],
             count=BATCH,

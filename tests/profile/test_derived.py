@@ -13,11 +13,12 @@ from nilometer.profile.derived import Derivation, Kind
 from nilometer.profile.derived.text import text_columns
 from nilometer.profile.derived.timestamps import timestamp_columns, unix_seconds
 from nilometer.profile.derived.vectors import Embedding, tensor_columns, vector_columns
+from nilometer.values.steps import finished
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
 def test_text_is_its_lengths_and_shares_as_each_text_alone_has_them(texts: list[str]) -> None:
-    columns = text_columns(texts)
+    columns = finished(text_columns(texts))
     for at, text in enumerate(texts):
         size = max(len(text), 1)
         expected = {

@@ -20,6 +20,7 @@ from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
 from nilometer.profiling.segments import ABSENT, MIXED, LabelSets, Segments
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import OVERFLOW_KEY, Labels
+from nilometer.values.steps import finished
 from nilometer.values.window import Window
 
 MINUTE = 60 * 10**9
@@ -120,9 +121,11 @@ def test_a_batch_of_one_kind_takes_the_short_way() -> None:
     profiling = Profiling("tested", BASE, MINUTE)
     batch = [observation({"a": at / 2}) for at in range(FEWEST_ALIKE)]
     arrays = [list(_tuple(one)) for one in batch]
-    assert profiling._observe_alike(arrays)
-    assert profiling._observe_alike([array[:15] for array in arrays])  # of an older worker
-    assert not profiling._observe_alike([*arrays, arrays[0][:15]])
+    assert finished(profiling._observe_alike(arrays))
+    assert finished(
+        profiling._observe_alike([array[:15] for array in arrays])
+    )  # of an older worker
+    assert not finished(profiling._observe_alike([*arrays, arrays[0][:15]]))
 
 
 def _tuple(one: Observation) -> tuple[Any, ...]:
@@ -140,7 +143,7 @@ def test_fields_of_another_type_never_take_the_short_way(field: str, value: Any)
     for every in (arrays, arrays[:1]):
         for array in every:
             array[at] = value
-        assert not Profiling("tested", BASE, MINUTE)._observe_alike(arrays)
+        assert not finished(Profiling("tested", BASE, MINUTE)._observe_alike(arrays))
 
 
 def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:

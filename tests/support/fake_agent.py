@@ -1,51 +1,112 @@
 """An agent that keeps what it is sent: unpacked observations, each (worker, sequence) once."""
 
+import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-import grpc
-
+from nilometer.handoff.settings import frame_socket
 from nilometer.profiling.observation import Observation, unpack
-from nilometer.wire.services import (
-    AgentServiceServicer,
-    CaptureAcknowledgement,
-    CaptureBatch,
-    serve_agent,
+from nilometer.wire.frames import (
+    HEAD_BYTES,
+    LENGTH_BYTES,
+    NEWEST_VERSION,
+    Acknowledged,
+    Batch,
+    Body,
+    Hello,
+    Welcome,
+    body_of,
+    frame_of,
+    length_in,
 )
 
 
-class FakeAgent(AgentServiceServicer):
+class FakeAgent:
+    """Acknowledges each batch at once, a thread for each worker."""
+
     def __init__(self, socket_path: Path) -> None:
         self.observations: list[Observation] = []
         self.dropped: Counter[str] = Counter()
         self.partials = 0  # observations in deltas of workers that profile themselves
         self.workers: dict[bytes, int] = {}  # worker -> observations
+        self.connections: list[socket.socket] = []
         self._seen: set[tuple[bytes, int]] = set()
         self._lock = threading.Lock()
-        self._server = grpc.server(ThreadPoolExecutor(32))
-        serve_agent(self, self._server)
-        self._server.add_insecure_port(f"unix:{socket_path}")
-        self._server.start()
         self.address = f"unix:{socket_path}"
-
-    def Capture(
-        self, request_iterator: Iterator[CaptureBatch], context: grpc.ServicerContext
-    ) -> Iterator[CaptureAcknowledgement]:
-        for batch in request_iterator:
-            with self._lock:
-                if (batch.worker, batch.sequence) not in self._seen:
-                    self._seen.add((batch.worker, batch.sequence))
-                    if batch.observations:
-                        self.observations += unpack(batch.observations)
-                    if batch.partials:
-                        self.partials += batch.count
-                    self.dropped.update(batch.dropped)
-                    before = self.workers.get(batch.worker, 0)
-                    self.workers[batch.worker] = before + batch.count
-            yield CaptureAcknowledgement(sequence=batch.sequence)
+        self.path = frame_socket(socket_path)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen(256)
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def stop(self) -> None:
-        self._server.stop(0).wait(2)
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(2)
+        self._listener.close()
+        for connection in self.connections:
+            close(connection)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            while (body := read_body(connection)) is not None:
+                if isinstance(body, Hello):
+                    connection.sendall(frame_of(Welcome(NEWEST_VERSION)))
+                elif isinstance(body, Batch):
+                    self._take(body)
+                    connection.sendall(frame_of(Acknowledged(body.sequence)))
+        except OSError:
+            pass
+        finally:
+            close(connection)
+
+    def _take(self, batch: Batch) -> None:
+        with self._lock:
+            if (batch.worker, batch.sequence) in self._seen:
+                return
+            self._seen.add((batch.worker, batch.sequence))
+            if batch.observations:
+                self.observations += unpack(batch.observations)
+            if batch.partials:
+                self.partials += batch.count
+            self.dropped.update(batch.dropped)
+            before = self.workers.get(batch.worker, 0)
+            self.workers[batch.worker] = before + batch.count
+
+
+def read_body(connection: socket.socket) -> Body | None:
+    """The next frame's body; None at the end."""
+    head = read_exactly(connection, HEAD_BYTES)
+    if head is None:
+        return None
+    content = read_exactly(connection, length_in(head) - 1)
+    return None if content is None else body_of(head[LENGTH_BYTES], content)
+
+
+def read_exactly(connection: socket.socket, size: int) -> bytes | None:
+    """So many bytes; None where the other side ends before."""
+    found = b""
+    while len(found) < size:
+        came = connection.recv(size - len(found))
+        if not came:
+            return None
+        found += came
+    return found
+
+
+def close(connection: socket.socket) -> None:
+    """Wake who reads, too."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

@@ -24,6 +24,7 @@ WORKER = "nilometer.handoff.worker"
 PACK = "nilometer.handoff.pack"
 OUTSIDE = "nilometer.handoff.outside"
 LINK = "nilometer.handoff.link"
+STREAM = "nilometer.handoff.stream"
 SINK = "nilometer.handoff.sink"
 GUARD = "nilometer.handoff.guard"
 VALUES = "nilometer.capture.values"
@@ -70,11 +71,16 @@ ON_THE_THREAD = {
     "batch handed on": (OUTSIDE, "OutsideOutlet.hand_on"),
     "batch made": (OUTSIDE, "batch_of"),
     "body redacted": (REDACT, "Redaction.redacted"),
-    "message made": (OUTSIDE, "CaptureBatch"),
+    "message made": (OUTSIDE, "Batch"),
     "batch sent": (LINK, "AgentLink.send"),
     "link tended": (LINK, "AgentLink.tend"),
-    "agent probed": (LINK, "answers"),
-    "stream opened": (LINK, "_Stream"),
+    "batch encoded": (LINK, "frame_of"),
+    "stream opened": (LINK, "Stream"),
+    "peer checked": (STREAM, "check_peer"),
+    "stream tended": (STREAM, "Stream.tend"),
+    "frame sent": (STREAM, "Stream._flush"),
+    "answers read": (STREAM, "Stream._receive"),
+    "answer read": (STREAM, "body_of"),
     "acknowledgements read": (LINK, "AgentLink._forget_until"),
 }
 POINTS = {**ON_THE_PATH, **ON_THE_THREAD}

@@ -1,22 +1,47 @@
-"""Committing: partial profiles are stored, then what they hold is acknowledged."""
+"""Committing: partial profiles are stored, then what they hold is acknowledged.
+
+A batch reaches `Committer.add` once all of its observations are in an open profile or counted as
+lost, and its acknowledgement is sent once that profile is stored. There is no other way to an
+acknowledgement.
+"""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from nilometer.profile import Coverage, Profile, SummarySample
+from nilometer.profile import Coverage, SummarySample
 from nilometer.values.entity import SERVICE
-from nilometer.values.reasons import DropReason
 from nilometer.wire.samples import samples_to_bytes
-from nilometer_agent.engine.accounts import seen
-from nilometer_agent.engine.receive import Receiver, Taken
+from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.receive import Acknowledge, Receiver
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Delta, WindowKey
 
 log = logging.getLogger("nilometer.agent")
 
-Acknowledge = Callable[[int], None]
 OnCommitted = Callable[[list[SummarySample], list[SummarySample]], None]
+
+
+@dataclass(slots=True)
+class _Held:
+    """What one commit stores, and whom it acknowledges.
+
+    Attributes:
+        taken: Partial profiles.
+        sequences: Newest sequence by worker.
+        waiting: Whom to tell, and what: the newest sequence of each connection.
+        batches: Number of batches in it.
+        coverages: Of what is stored: what becomes of the observations in it.
+        stored_at: Monotonic seconds.
+    """
+
+    taken: list[Taken] = field(default_factory=list)
+    sequences: dict[bytes, int] = field(default_factory=dict)
+    waiting: dict[int, tuple[Acknowledge, int]] = field(default_factory=dict)
+    batches: int = 0
+    coverages: list[Coverage] = field(default_factory=list)
+    stored_at: float = 0.0
 
 
 class Committer:
@@ -26,89 +51,124 @@ class Committer:
         buffer: Where everything durable goes.
         receiver: Holds what was received.
         counters: What is counted.
+        open_windows: Gets the time of the commit for each window that was added to.
         on_committed: Called with the samples of all that was committed: those decoded here, and
             those that workers made.
-
-    Attributes:
-        uncommitted: Batches that were received and are not committed.
     """
 
     def __init__(
-        self, buffer: Buffer, receiver: Receiver, counters: Counters, on_committed: OnCommitted
+        self,
+        buffer: Buffer,
+        receiver: Receiver,
+        counters: Counters,
+        open_windows: dict[WindowKey, float],
+        on_committed: OnCommitted,
     ) -> None:
+        self._open_windows = open_windows
         self._buffer = buffer
         self._receiver = receiver
         self._counters = counters
         self._on_committed = on_committed
         self._disarmed = 0  # profilers that were counted
-        self._taken: list[Taken] = []
         self._committed = buffer.worker_sequences()
-        self._pending: dict[bytes, int] = {}
-        self._to_acknowledge: dict[int, tuple[Acknowledge, int]] = {}
-        self.uncommitted = 0
+        self._held = _Held()
+        self._stored: _Held | None = None  # not acknowledged yet
 
-    def is_new(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> bool:
-        """Note a batch that came; false for one that came before, which counts once."""
+    @property
+    def uncommitted(self) -> int:
+        """Batches that were received and are not committed."""
+        return self._held.batches
+
+    def is_repeated(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> bool:
+        """Whether a batch came before; it counts once, and is acknowledged with its first copy."""
+        self._finish()
         if sequence <= self._committed.get(worker, 0):
-            self._counters.add(Counter.BATCHES_REPEATED)
             acknowledge(sequence)
+        elif sequence <= self._held.sequences.get(worker, 0):
+            self._held.waiting[id(acknowledge)] = (acknowledge, sequence)
+        else:
             return False
-        self._to_acknowledge[id(acknowledge)] = (acknowledge, sequence)
-        if sequence <= self._pending.get(worker, 0):
-            self._counters.add(Counter.BATCHES_REPEATED)
-            return False
-        self._pending[worker] = sequence
-        self.uncommitted += 1
+        self._counters.add(Counter.BATCHES_REPEATED)
         return True
 
-    def commit(self, open_windows: dict[WindowKey, float], now: float) -> None:
+    def add(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> None:
+        """Acknowledge a batch with the next commit: all of it is accounted for. Safe twice."""
+        held = self._held
+        held.waiting[id(acknowledge)] = (acknowledge, sequence)
+        if sequence > held.sequences.get(worker, 0):
+            held.sequences[worker] = sequence
+            held.batches += 1
+
+    def commit(self, now: float) -> None:
         """Store and acknowledge everything that was received.
 
+        When this raises - a full disk - what was taken waits for the next attempt, and nothing of
+        it is acknowledged.
+
         Args:
-            open_windows: Gets *now* for each window that was added to.
             now: Monotonic seconds.
         """
-        self._receiver.take_into(self._taken)
-        if self._taken or self._pending:
-            # When this raises - a full disk - what was taken waits here for the next attempt, and
-            # nothing of it is acknowledged.
-            deltas = self._deltas()
-            self._buffer.commit_deltas(deltas, self._pending)
-            self._counters.add(Counter.COMMITS)
+        self._finish()
+        held = self._held
+        self._receiver.take_into(held.taken)
         self._count_disarmed()
-        taken, self._taken = self._taken, []
-        self._committed.update(self._pending)
-        self._pending = {}
-        self.uncommitted = 0
+        if not held.taken and not held.sequences:
+            return
+        deltas = self._deltas(held)
+        samples = (sample for _, samples, _ in held.taken for sample in samples)
+        held.coverages = [one.coverage for one in samples if one.summary == SERVICE]
+        held.stored_at = now
+        store, fresh = self._buffer.commit_deltas, _Held()
+        # One statement: what is stored must not be stored again, whatever is raised after it.
+        _, self._stored, self._held = store(deltas, held.sequences), held, fresh
+        self._finish()
+
+    def _finish(self) -> None:
+        """Count and acknowledge what is stored; goes on where an error ended it."""
+        held = self._stored
+        if held is None:
+            return
+        self._committed.update(held.sequences)
+        for key, _, _ in held.taken:
+            self._open_windows[key] = held.stored_at
+        self._counters.cover(held.coverages, held)
+        if held.taken:
+            self._tell(held)
+        self._counters.add(Counter.COMMITS)
+        for acknowledge, sequence in held.waiting.values():
+            acknowledge(sequence)
+        self._stored = None
+
+    def _tell(self, held: _Held) -> None:
+        """Tell of what was committed; once, because the metrics of it cannot be taken back."""
         decoded: list[SummarySample] = []
         made_elsewhere: list[SummarySample] = []
-        for key, samples, decoded_here in taken:
-            open_windows[key] = now
-            for sample in samples:
-                self._count(sample)
+        for _, samples, decoded_here in held.taken:
             (decoded if decoded_here else made_elsewhere).extend(samples)
-        if taken:
+        held.taken = []
+        try:
             self._on_committed(decoded, made_elsewhere)
-        self._acknowledge()
+        except Exception:
+            log.exception("metrics of a commit are missing")
 
-    def _deltas(self) -> list[Delta]:
+    def _deltas(self, held: _Held) -> list[Delta]:
         """What was taken, as it is stored; what cannot be is booked as lost instead.
 
         A number that nothing can hold would otherwise hold up everybody's observations for ever.
         """
         deltas: list[Delta] = []
-        storable = []
-        for one in self._taken:
+        storable: list[Taken] = []
+        for one in held.taken:
             key, samples, _ = one
             try:
-                deltas.append(_delta(key, samples))
-                storable.append(one)
-            except (ValueError, OverflowError):
+                delta = _delta(key, samples)
+            except Exception:
                 log.exception("a profile cannot be stored", extra={"entity": key.entity})
-                lost = _lost(key, samples)
-                deltas.append(_delta(lost[0], lost[1]))
-                storable.append(lost)
-        self._taken = storable
+                one = lost(key, seen(samples))  # noqa: PLW2901  in its place
+                delta = _delta(one[0], one[1])
+            deltas.append(delta)
+            storable.append(one)
+        held.taken = storable
         return deltas
 
     def _count_disarmed(self) -> None:
@@ -116,32 +176,11 @@ class Committer:
         self._counters.add(Counter.PROFILERS_DISARMED, disarmed - self._disarmed)
         self._disarmed = disarmed
 
-    def _count(self, sample: SummarySample) -> None:
-        if sample.summary != SERVICE:
-            return
-        coverage = sample.coverage
-        self._counters.add(Counter.OBSERVATIONS, coverage.seen)
-        self._counters.add(Counter.PROFILED, coverage.profiled)
-        self._counters.add_reasons(Counter.UNDECODABLE, coverage.undecodable)
-        self._counters.add_reasons(Counter.DROPPED, coverage.dropped)
 
-    def _acknowledge(self) -> None:
-        waiting, self._to_acknowledge = self._to_acknowledge, {}
-        for acknowledge, sequence in waiting.values():
-            acknowledge(sequence)
-
-
-def _delta(key: WindowKey, samples: Sequence[SummarySample]) -> Delta:
+def _delta(key: WindowKey, samples: list[SummarySample]) -> Delta:
     """A partial profile as it is stored.
 
     Raises:
         ValueError: If it holds a number that no field has room for.
     """
     return Delta(key, samples_to_bytes(samples), seen(samples))
-
-
-def _lost(key: WindowKey, samples: Sequence[SummarySample]) -> Taken:
-    """In place of what cannot be stored: that so many observations were lost."""
-    profile = Profile(key.entity, key.labels, key.window)
-    profile.cover(Coverage(dropped={DropReason.INTERNAL_ERROR.value: seen(samples)}))
-    return key, profile.samples(), True

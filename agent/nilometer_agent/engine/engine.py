@@ -14,20 +14,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nilometer.values.clock import Clock
-from nilometer.wire.services import CaptureBatch
+from nilometer.values.reasons import DropReason
+from nilometer.wire.frames import Batch
 from nilometer_agent.engine.close import Closer, OnClosed
-from nilometer_agent.engine.commit import Acknowledge, Committer, OnCommitted
+from nilometer_agent.engine.commit import Committer, OnCommitted
 from nilometer_agent.engine.judge import Judge
-from nilometer_agent.engine.receive import UNREADABLE, OnCost, OnObserved, Receiver
+from nilometer_agent.engine.receive import (
+    UNREADABLE,
+    Acknowledge,
+    OnCost,
+    OnObserved,
+    Receipt,
+    Receiver,
+)
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-INBOX_BATCHES = 64  # of at most 1 MiB; when full, gRPC's flow control holds the workers
+INBOX_BATCHES = 64  # when full, the sockets are not read and the workers hold what they have
 MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
+RETRY_SECONDS = 0.05  # after a step that failed
 
 log = logging.getLogger("nilometer.agent")
 
@@ -36,7 +45,7 @@ log = logging.getLogger("nilometer.agent")
 class Arrival:
     """A batch and whom to tell when it is committed; without a batch: commit now."""
 
-    batch: CaptureBatch | None
+    batch: Batch | None
     acknowledge: Acknowledge
 
 
@@ -98,7 +107,12 @@ class Engine:
             on_closed=on_closed,
             on_queued=on_queued,
         )
-        self._committer = Committer(buffer, self._receiver, counters, on_committed)
+        self._committer = Committer(
+            buffer, self._receiver, counters, self._closer.open, on_committed
+        )
+        self._item: Arrival | _Flush | None = None  # not done
+        self._receipt: Receipt | None = None  # of a batch that is not accounted for yet
+        self._lost_as = DropReason.INTERNAL_ERROR
         self._beat = now = clock.monotonic()
         self._commit_at = now + settings.commit_seconds
         self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
@@ -115,6 +129,14 @@ class Engine:
     def offer(self, arrival: Arrival) -> None:
         """Take a batch; waits while the inbox is full."""
         self._inbox.put(arrival)
+
+    def offer_now(self, arrival: Arrival) -> bool:
+        """Take a batch if there is room in the inbox; whether there was."""
+        try:
+            self._inbox.put_nowait(arrival)
+        except queue.Full:
+            return False
+        return True
 
     def refuse(self) -> None:
         """Count a message that broke the contract: nothing of it was taken."""
@@ -145,38 +167,42 @@ class Engine:
     def _run(self) -> None:
         while True:
             self._beat = self._clock.monotonic()
-            item: Arrival | _Flush | None = None
             if (
                 self._committer.uncommitted > MAX_UNCOMMITTED_BATCHES
                 and not self._stopping.is_set()
             ):
                 # Nothing can be stored: the inbox fills, and flow control holds the workers.
                 self._stopping.wait(BLOCKED_SECONDS)
-            else:
+            elif self._item is None:
                 wait = max(self._commit_at - self._clock.monotonic(), 0.001)
                 with suppress(queue.Empty):
-                    item = self._inbox.get(timeout=wait)
+                    self._item = self._inbox.get(timeout=wait)
             try:
-                self._step(item)
+                self._step()
             except Exception:
+                # The item stays: a later batch must not acknowledge one that is not accounted for.
                 log.exception("an engine step failed")
-            if self._stopping.is_set() and self._inbox.empty():
+                self._stopping.wait(RETRY_SECONDS)
+            if self._stopping.is_set() and self._item is None and self._inbox.empty():
                 self._close_all()
                 return
 
-    def _step(self, item: Arrival | _Flush | None) -> None:
-        match item:
+    def _step(self) -> None:
+        """Do what the item asks for, then what is due."""
+        self._account()
+        match self._item:
             case Arrival(batch=None):
                 self._commit()
-            case Arrival(batch=batch) if batch is not None:
-                self._receive(batch, item.acknowledge)
-            case _Flush():
+            case Arrival(batch=batch) as arrival if batch is not None:
+                self._receive(batch, arrival.acknowledge)
+            case _Flush() as flush:
                 try:
-                    item.samples = self._close_all()
+                    flush.samples = self._close_all()
                 finally:
-                    item.done.set()
+                    flush.done.set()
             case _:
                 pass
+        self._item = None
         now = self._clock.monotonic()
         if now >= self._commit_at or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES:
             self._commit()
@@ -185,21 +211,39 @@ class Engine:
             # From here, not from before: a slow disk must leave time to receive in between.
             self._commit_at = self._clock.monotonic() + self._settings.commit_seconds
 
-    def _receive(self, batch: CaptureBatch, acknowledge: Acknowledge) -> None:
-        self._counters.add(Counter.BATCHES)
-        if not self._committer.is_new(batch.worker, batch.sequence, acknowledge):
+    def _receive(self, batch: Batch, acknowledge: Acknowledge) -> None:
+        if self._committer.is_repeated(batch.worker, batch.sequence, acknowledge):
+            self._counters.add(Counter.BATCHES)
             return
+        self._lost_as = DropReason.INTERNAL_ERROR
+        self._receipt = receipt = self._receiver.receipt(batch, acknowledge)
         try:
-            self._receiver.profile(batch)
+            self._receiver.profile(receipt)
         except UNREADABLE as error:
             # The same bytes would fail for ever: count the batch and go on.
+            self._lost_as = DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
             log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
+        self._account()
+
+    def _account(self) -> None:
+        """Let the batch under way be acknowledged: what is not in a profile of it is lost.
+
+        Where something was raised in the middle of it, the next step comes here first.
+        """
+        receipt = self._receipt
+        if receipt is None:
+            return
+        batch = receipt.batch
+        self._receiver.make_up(receipt, self._lost_as)
+        self._committer.add(batch.worker, batch.sequence, receipt.acknowledge)
+        self._counters.add(Counter.BATCHES)
+        self._item = self._receipt = None
 
     def _commit(self) -> None:
         now = self._clock.monotonic()
         self._commit_at = now + self._settings.commit_seconds
-        self._committer.commit(self._closer.open, now)
+        self._committer.commit(now)
 
     def _close_all(self) -> int:
         self._commit()

@@ -1,29 +1,31 @@
-"""What the worker socket takes: a batch that is within bounds, or the reason why not.
+"""What the worker sockets take: a batch that is within bounds, or the reason why not.
 
 A message is looked at before it is parsed, because two bytes of an empty sub-message become some
 eighty of memory; then its fields are, because one number that the outbox cannot store would keep
 everything that is committed with it from being stored, for ever.
 
-What breaks the contract ends its stream with INVALID_ARGUMENT and is not acknowledged. Observations
+What breaks the contract ends its connection with the reason and is not acknowledged. Observations
 inside of a batch are another matter: they are another program's data, and `Engine` books those that
 cannot be read as `malformed_batch`.
 """
 
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
-from nilometer.wire.lean import MAX_MESSAGES, is_lean
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.batches import batch_from_bytes
+from nilometer.wire.frames import (
+    MAX_COUNT,
+    MAX_LABELS,
+    MAX_SEQUENCE,
+    MAX_TIME_NS,
+    MAX_WORKER_BYTES,
+    Batch,
+)
+from nilometer.wire.lean import MAX_MESSAGES, are_lean_samples
 
-MAX_WORKER_BYTES = 64
-MAX_LABELS = 64
-MAX_SEQUENCE = (1 << 63) - 1  # what a column of the outbox holds
-MAX_TIME_NS = 1 << 62  # the year 2116
-MAX_LOST = 1 << 48  # observations in one batch: sums over a window stay far from 2 ** 63
+TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,17 @@ class Refusal:
     reason: str
 
 
-def taken(content: bytes) -> CaptureBatch | Refusal:
-    """The batch in *content*, or why it is not taken. Never raises."""
-    if not is_lean(content, CaptureBatch):
-        return Refusal(f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once")
+def taken(content: bytes) -> Batch | Refusal:
+    """The batch in the bytes of a ``CaptureBatch``, or why it is not taken. Never raises."""
     try:
-        batch = CaptureBatch.FromString(content)
-    except DecodeError as error:
-        return Refusal(f"not a CaptureBatch of nilometer.v1: {error}")
-    reason = _wrong(batch)
+        batch = batch_from_bytes(content)
+    except ValueError as error:
+        return Refusal(str(error))
+    reason = wrong(batch)
     return Refusal(f"batch {batch.sequence}: {reason}") if reason else batch
 
 
-def _wrong(batch: CaptureBatch) -> str:
+def wrong(batch: Batch) -> str:
     """What is wrong with a batch; empty where nothing is."""
     if not 1 <= len(batch.worker) <= MAX_WORKER_BYTES:
         return (
@@ -54,15 +54,17 @@ def _wrong(batch: CaptureBatch) -> str:
         )
     if not 1 <= batch.sequence <= MAX_SEQUENCE:
         return "sequence must count 1, 2, 3 ..., below 2 ** 63"
+    if batch.count > MAX_COUNT:
+        return f"count = {batch.count}: over {MAX_COUNT} observations"
     if batch.dropped_unix_nano > MAX_TIME_NS:
         return f"dropped_unix_nano = {batch.dropped_unix_nano}: must be Unix nanoseconds"
-    if sum(batch.dropped.values()) > MAX_LOST:
-        return f"dropped: over {MAX_LOST} observations"
+    if sum(batch.dropped.values()) > MAX_COUNT:
+        return f"dropped: over {MAX_COUNT} observations"
     if len(batch.labels) > MAX_LABELS:
         return f"{len(batch.labels)} labels: at most {MAX_LABELS}"
     try:
         entity_name(batch.entity)
-        Labels.of(dict(batch.labels))
+        Labels.of(batch.labels)
     except ConfigError as error:
         return str(error)
-    return ""
+    return "" if are_lean_samples(batch.partials) else TOO_MANY_MESSAGES

@@ -1,12 +1,13 @@
 """Receiving batches: observations are decoded and added to the open profiles."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import TypeAlias
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from nilometer.profile import FeatureSpec, SummarySample
+from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
@@ -17,10 +18,9 @@ from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
 from nilometer.values.window import Window
-from nilometer.wire.samples import sample_from_wire
-from nilometer.wire.services import CaptureBatch, CaptureCost
-from nilometer_agent.engine.accounts import seen
-from nilometer_agent.engine.intake import MAX_LOST, MAX_TIME_NS
+from nilometer.wire.frames import MAX_COUNT, MAX_TIME_NS, Batch, Cost
+from nilometer.wire.samples import sample_from_bytes
+from nilometer_agent.engine.accounts import Taken, lost, seen
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -33,10 +33,32 @@ UNREADABLE = (
     *(msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError, NilometerError),
 )
 
-# Samples of a window that are not committed yet, and whether they were decoded here.
-Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
+log = logging.getLogger("nilometer.agent")
+
+Acknowledge = Callable[[int], None]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
-OnCost = Callable[[str, Labels, bytes, CaptureCost], None]
+OnCost = Callable[[str, Labels, bytes, Cost], None]
+
+
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """A batch on its way into the profiles.
+
+    Attributes:
+        batch: What came.
+        acknowledge: Whom to tell when it is committed.
+        entity: Name of its entity, checked.
+        profiling: Where it goes.
+        expected: Observations that `profiling` accounts for once the batch is in, or lost.
+        event_ns: Event time that a loss is booked on.
+    """
+
+    batch: Batch
+    acknowledge: Acknowledge
+    entity: str
+    profiling: Profiling
+    expected: int
+    event_ns: int
 
 
 class Receiver:
@@ -72,7 +94,8 @@ class Receiver:
         guests = load(settings.profilers)
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
-        self._inside: dict[WindowKey, list[SummarySample]] = {}  # profiled in a worker
+        self._leaving: list[Profile] = []
+        self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -81,47 +104,67 @@ class Receiver:
         return len(self._guests.disarmed) if self._guests is not None else 0
 
     def take_into(self, taken: list[Taken]) -> None:
-        """Move everything that the profiles hold to *taken*."""
+        """Move everything that the profiles hold to *taken*, each at once: in one statement."""
         for profiling in self._profilings.values():
-            for profile in profiling.take():
-                key = WindowKey(profile.entity, profile.labels, profile.window)
-                taken.append((key, profile.samples(), True))
-        for key, samples in self._inside.items():
-            taken.append((key, samples, False))
-        self._inside = {}
+            profiling.take_into(self._leaving, self._clock.now_ns())
+        while self._leaving:
+            made = [_taken(self._leaving[-1])]
+            taken[len(taken) :], _ = made, self._leaving.pop()
+        by_window: dict[WindowKey, list[SummarySample]] = {}
+        for kept in self._inside.values():
+            for key, sample in kept:
+                by_window.setdefault(key, []).append(sample)
+        inside = [(key, samples, False) for key, samples in by_window.items()]
+        taken[len(taken) :], self._inside = inside, {}
 
-    def profile(self, batch: CaptureBatch) -> None:
-        """Add a batch to the open profiles.
+    def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
+        """Begin with a batch: what must be accounted for once it is profiled, or lost."""
+        entity = entity_name(batch.entity)
+        profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
+        expected = profiling.given + sum(batch.dropped.values()) + batch.count
+        event_ns = batch.dropped_unix_nano or self._clock.now_ns()
+        return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
+
+    def profile(self, receipt: Receipt) -> None:
+        """Add a batch to the open profiles. Whatever is raised, `make_up` accounts for the rest.
 
         Raises:
-            UNREADABLE: If it cannot be read; its observations are booked as lost.
+            UNREADABLE: If it cannot be read.
         """
-        entity = entity_name(batch.entity)
+        batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
         self._plans.see(entity)
-        profiling = self._profiling(entity, Labels.of(dict(batch.labels)), batch.event_time_field)
-        if batch.HasField("cost"):
+        if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
-            profiling.book_drops(dict(batch.dropped), batch.dropped_unix_nano)
-        try:
-            samples = [sample_from_wire(partial) for partial in batch.partials]
-            observed = profiling.observe_packed(batch.observations) if batch.observations else 0
-            if seen(samples) > MAX_LOST or any(
-                not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
-            ):
-                raise ValueError("partials of more observations, or of a time, that no row holds")
-        except UNREADABLE:
-            lost = {DropReason.MALFORMED_BATCH.value: batch.count}
-            profiling.book_drops(lost, batch.dropped_unix_nano or self._clock.now_ns())
-            raise
-        for sample in samples:
-            start = sample.window.start_ns
-            key = WindowKey(entity, sample.labels, Window.containing(start, self._window_ns))
-            self._inside.setdefault(key, []).append(sample)
-            self._watermark(entity, start)
+            profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
+        if batch.partials:
+            self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
+        observed = profiling.observe_packed(batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
+
+    def make_up(self, receipt: Receipt, reason: DropReason) -> None:
+        """Book what is missing of a batch as lost. Safe to call again."""
+        elsewhere = receipt.batch.count if receipt in self._inside else 0
+        receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
+
+    def _made_elsewhere(
+        self, entity: str, partials: Sequence[bytes]
+    ) -> list[tuple[WindowKey, SummarySample]]:
+        """Profiles that a worker made, by the window that they go into."""
+        samples = [sample_from_bytes(partial) for partial in partials]
+        if seen(samples) > MAX_COUNT or any(
+            not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
+        ):
+            raise ValueError("partials of more observations, or of a time, that no row holds")
+        found = []
+        for sample in samples:
+            start = sample.window.start_ns
+            window = Window.containing(start, self._window_ns)
+            found.append((WindowKey(entity, sample.labels, window), sample))
+            self._watermark(entity, start)
+        return found
 
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
         if (entity, labels) not in self._profilings and len(self._profilings) >= MAX_PROFILINGS:
@@ -151,3 +194,13 @@ class Receiver:
 
     def _watermark(self, entity: str, event_ns: int) -> None:
         self.watermarks[entity] = max(self.watermarks.get(entity, 0), event_ns)
+
+
+def _taken(profile: Profile) -> Taken:
+    """A profile as samples; where that fails, the account of what is lost."""
+    key = WindowKey(profile.entity, profile.labels, profile.window)
+    try:
+        return key, profile.samples(), True
+    except Exception:
+        log.exception("a profile cannot be finished", extra={"entity": key.entity})
+        return lost(key, profile.coverage.seen)

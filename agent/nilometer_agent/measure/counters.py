@@ -1,8 +1,11 @@
 """What the agent counts of itself; docs/telemetry.md says what moves each, a test holds both."""
 
+import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
+
+from nilometer.profile import Coverage
 
 MAX_REASONS = 64
 
@@ -18,6 +21,7 @@ class Counter(Enum):
     DROPPED = "dropped"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
+    WORKERS_REFUSED = "workers_refused"
     COMMITS = "commits"
     WINDOWS_CLOSED = "windows_closed"
     WINDOWS_LATE = "windows_late"
@@ -67,27 +71,48 @@ class Counters:
         self._lock = threading.Lock()
         self._values = dict.fromkeys(Counter, 0)
         self._reasons: dict[Counter, dict[str, int]] = {}
+        self._covered: object = None
 
     def add(self, counter: Counter, amount: int = 1) -> None:
         """Move one counter."""
         with self._lock:
             self._values[counter] += amount
 
+    def cover(self, coverages: Iterable[Coverage], once: object) -> None:
+        """Count observations by what became of them: all of them, or none where this raises.
+
+        Args:
+            coverages: Of the observations.
+            once: What they belong to; called again with the same, this does nothing.
+        """
+        if once is self._covered:
+            return
+        whole = functools.reduce(Coverage.merge, coverages, Coverage())
+        by_reason = {Counter.UNDECODABLE: whole.undecodable, Counter.DROPPED: whole.dropped}
+        with self._lock:
+            values, reasons = dict(self._values), dict(self._reasons)
+            values[Counter.OBSERVATIONS] += whole.seen
+            values[Counter.PROFILED] += whole.profiled
+            for counter, counts in by_reason.items():
+                values[counter] += sum(counts.values())
+                reasons[counter] = _bounded(reasons.get(counter, {}), counts)
+            self._values, self._reasons, self._covered = values, reasons, once
+
     def snapshot(self) -> dict[str, int]:
         """All of them, by name."""
         with self._lock:
             return {counter.value: value for counter, value in self._values.items()}
 
-    def add_reasons(self, counter: Counter, counts: Mapping[str, int]) -> None:
-        """Move *counter* by the sum of *counts*, and each reason by its own."""
-        with self._lock:
-            known = self._reasons.setdefault(counter, {})
-            for reason, count in counts.items():
-                self._values[counter] += count
-                if reason in known or len(known) < MAX_REASONS:
-                    known[reason] = known.get(reason, 0) + count
-
     def reasons(self, counter: Counter) -> dict[str, int]:
         """What moved *counter*, by reason; at most `MAX_REASONS`, for workers name them."""
         with self._lock:
             return dict(self._reasons.get(counter, {}))
+
+
+def _bounded(known: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
+    """Both, added; no new reason over `MAX_REASONS`."""
+    total = dict(known)
+    for reason, count in counts.items():
+        if reason in total or len(total) < MAX_REASONS:
+            total[reason] = total.get(reason, 0) + count
+    return total

@@ -14,7 +14,8 @@ from nilometer.profile.service import EMPTY
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
-from nilometer.wire.services import CaptureCost, EntityStatus
+from nilometer.wire.frames import Cost
+from nilometer.wire.services import EntityStatus
 from nilometer.wire.status import EntityState, Judged, entity_to_wire
 from nilometer_agent.measure.contents import series_of
 
@@ -44,7 +45,7 @@ class Entities:
         self._lock = threading.Lock()
         self._entities: dict[str, _Entity] = {}
 
-    def cost(self, entity: str, labels: Labels, worker: bytes, cost: CaptureCost) -> None:
+    def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
         """What observing cost a worker since it last told."""
         del labels
         with self._lock:
@@ -115,7 +116,7 @@ class _Entity:
         self._coverage = Coverage()
         self._cpu_seconds = self._exceeded = 0.0
         self._spent_on = 0
-        self._costs: dict[bytes, tuple[float, CaptureCost]] = {}
+        self._costs: dict[bytes, tuple[float, Cost]] = {}
         self._judged: dict[tuple[str, str, Labels], tuple[float, Judged]] = {}
 
     def add(self, service: ServiceProfile, coverage: Coverage) -> None:
@@ -126,7 +127,7 @@ class _Entity:
             if len(self._unmerged) >= UNMERGED:
                 self._merge()
 
-    def spend(self, worker: bytes, cost: CaptureCost, now: float) -> None:
+    def spend(self, worker: bytes, cost: Cost, now: float) -> None:
         self._cpu_seconds += cost.cpu_seconds
         self._exceeded += cost.exceeded_seconds
         self._spent_on += cost.requests

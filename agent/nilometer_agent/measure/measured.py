@@ -39,7 +39,7 @@ from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
-from nilometer.wire.services import CaptureCost
+from nilometer.wire.frames import Cost
 from nilometer_agent.measure.attributes import with_more
 from nilometer_agent.measure.contents import Committed, series_of
 from nilometer_agent.measure.peak import Peak
@@ -98,7 +98,7 @@ class Measured:
             if observation.in_flight:
                 peak.see(observation.in_flight, now)
 
-    def cost(self, entity: str, labels: Labels, worker: bytes, cost: CaptureCost) -> None:
+    def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
         """What observing cost a worker since it last told."""
         at = where(entity, labels)
         for metric, seconds in (

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from nilometer.settings.private import open_private
+
 
 class Place:
     """The path of an open database and its log. Without a path - in memory - nothing can move.
@@ -16,7 +18,7 @@ class Place:
         self._descriptor = -1
         self._files: list[tuple[int, int]] = []
         if path is not None:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
 
     def remember(self) -> None:
         """Take the files that are there now for those that are open."""

@@ -5,6 +5,8 @@ import os
 import resource
 from pathlib import Path
 
+from nilometer.settings.private import open_private
+
 LEAST_BYTES = 256 << 10  # a database that is smaller cannot work
 SHARE = 0.5  # of the free space, at most
 SCARCE_RATIO = 0.05  # of the disk: less is left to the others
@@ -67,7 +69,7 @@ class Ballast:
         try:
             if self._path.exists() or free_bytes(self._path.parent) < 2 * self._size:
                 return
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
             try:
                 os.posix_fallocate(descriptor, 0, self._size)
             finally:

@@ -1,6 +1,7 @@
 """Rules as they are written (TOML, JSON) <-> alerters."""
 
 import sys
+from typing import TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +17,8 @@ from nilometer_collector.limits.rules import check_alerter
 _LARGEST = sys.float_info.max  # JSON has no infinity
 # Parameters with a key of their own in a rule; the others are in its `parameters`.
 _NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "comparator")
+
+Whole: TypeAlias = int | float  # 2 and 2.0 are the same number in JSON
 
 
 class AlerterView(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +36,9 @@ class AlerterView(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     comparator: str = ""
     parameters: dict[str, str | float] | UnsetType = UNSET  # those without a field here
-    minimum_count: int = 100
-    windows_to_open: int = 1
-    windows_to_close: int = 1
+    minimum_count: Whole = 100
+    windows_to_open: Whole = 1
+    windows_to_close: Whole = 1
     severity: str = "warning"
 
 
@@ -60,9 +63,9 @@ def alerter_of(rule: AlerterView) -> Alerter:
             name=rule.name,
             summary=rule.summary,
             condition=condition,
-            minimum_count=rule.minimum_count,
-            windows_to_open=rule.windows_to_open,
-            windows_to_close=rule.windows_to_close,
+            minimum_count=_whole(rule, "minimum_count"),
+            windows_to_open=_whole(rule, "windows_to_open"),
+            windows_to_close=_whole(rule, "windows_to_close"),
             severity=severity,
         )
         check_alerter(alerter)
@@ -106,6 +109,13 @@ def _condition_of(rule: AlerterView) -> Condition:
     if unknown:
         raise ValueError(f"parameters: {rule.kind} has no {', '.join(sorted(unknown))}")
     return made
+
+
+def _whole(rule: AlerterView, key: str) -> int:
+    number: Whole = getattr(rule, key)
+    if isinstance(number, float) and not number.is_integer():
+        raise ConfigError(f"alerter {rule.name!r}: {key} = {number}: must be a whole number")
+    return int(number)
 
 
 def _written(value: str | float) -> str | float:

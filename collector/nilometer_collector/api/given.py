@@ -5,12 +5,11 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
 MAX_QUERY_BYTES = 16 << 10
-MAX_REPEATS = 64  # of a parameter that may be repeated
 
 V = TypeVar("V")
 

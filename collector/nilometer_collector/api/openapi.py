@@ -1,15 +1,30 @@
-"""The OpenAPI 3.1 document, made from the operations and the structures of their bodies."""
+"""The OpenAPI 3.1 document, made from the operations and the structures of their bodies.
+
+It says what is checked: types come from the structures, bounds and words from what the checks use.
+"""
 
 import http
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 import nilometer
+from nilometer_collector.alerting.rules import AlerterView, Rule
+from nilometer_collector.alerting.schema import SEVERITY, Schema, rule_schema
+from nilometer_collector.api.body import MAX_BODY_BYTES
+from nilometer_collector.api.given import MAX_QUERY_BYTES
 from nilometer_collector.api.operation import Operation
-from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
+from nilometer_collector.api.resources.episodes import EpisodeView
 
+# What the types of a structure do not say. Asked for with each document, so that what was registered
+# from outside is in it.
+_REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
+    AlerterView: rule_schema,
+    Rule: rule_schema,
+    EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
+}
 _REFERENCES = "#/components/schemas/{name}"
 
 
@@ -21,6 +36,9 @@ def document(operations: Iterable[Operation]) -> dict[str, object]:
         kinds += [kind for kind in (operation.answer, operation.body) if kind is not None]
     distinct = list(dict.fromkeys(kinds))
     schemas, components = msgspec.json.schema_components(distinct, ref_template=_REFERENCES)
+    for kind, refinement in _REFINEMENTS.items():
+        if kind.__name__ in components:
+            components[kind.__name__] = _refined(components[kind.__name__], refinement())
     schema_of = dict(zip(distinct, schemas, strict=True))
     paths: dict[str, dict[str, object]] = {}
     for operation in table:
@@ -33,12 +51,25 @@ def document(operations: Iterable[Operation]) -> dict[str, object]:
             "title": "nilometer collector",
             "version": nilometer.__version__,
             "description": "Times are Unix seconds, UTC; windows are half-open; a number that "
-            "does not exist is null. Errors are RFC 9457 problem details.",
+            "does not exist is null. Errors are RFC 9457 problem details. A query is at most "
+            f"{MAX_QUERY_BYTES} bytes, a body {MAX_BODY_BYTES}.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
         "components": {"schemas": dict(sorted(components.items()))},
     }
+
+
+def _refined(schema: Schema, more: Schema) -> Schema:
+    """*schema* with what *more* says, objects field by field; one type stands for alternatives."""
+    merged = {key: value for key, value in schema.items() if key != "anyOf" or "type" not in more}
+    for key, value in more.items():
+        known = merged.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            merged[key] = _refined(known, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -> dict[str, object]:
@@ -72,7 +103,7 @@ def _answer(about: str, media_type: str, schema: dict[str, object]) -> dict[str,
 def _parameter(parameter: Parameter[object]) -> dict[str, object]:
     schema: dict[str, object] = dict(parameter.schema)
     if parameter.repeated:
-        schema = {"type": "array", "items": schema}
+        schema = {"type": "array", "items": schema, "maxItems": MAX_REPEATS}
     return {
         "name": parameter.name,
         "in": "query",

@@ -9,9 +9,10 @@ from typing import ClassVar, Generic, TypeAlias, TypeVar
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import KEY, LabelFilter
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_BYTES
+from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
+MAX_REPEATS = 64  # of a parameter that may be repeated
 LAST_SECONDS = LAST_NS // NANOSECONDS
 
 V_co = TypeVar("V_co", covariant=True)
@@ -50,9 +51,14 @@ class Parameter(ABC, Generic[V_co]):
 
 
 class Text(Parameter[str | None]):
-    """A text of 1 to 256 bytes, or None."""
+    """A text of 1 to 256 characters, or None."""
 
-    schema: ClassVar[Schema] = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}
+    schema: ClassVar[Schema] = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_NAME_CHARACTERS,
+        "pattern": NO_CONTROL,
+    }
 
     def read(self, texts: Sequence[str]) -> str | None:
         """The text itself."""
@@ -60,7 +66,7 @@ class Text(Parameter[str | None]):
 
 
 class RequiredText(Parameter[str]):
-    """A text of 1 to 256 bytes that must be given."""
+    """A text of 1 to 256 characters that must be given."""
 
     schema: ClassVar[Schema] = Text.schema
     required = True
@@ -129,8 +135,7 @@ class LabelPairs(Parameter[LabelFilter]):
 
     schema: ClassVar[Schema] = {
         "type": "string",
-        "pattern": "^[a-z][a-z0-9_]{0,62}:",
-        "maxLength": 2 * MAX_NAME_BYTES,
+        "pattern": f"^{KEY.pattern}:{PRINTABLE}{{0,{MAX_NAME_CHARACTERS}}}$",
     }
     repeated = True
 
@@ -139,7 +144,7 @@ class LabelPairs(Parameter[LabelFilter]):
         pairs = []
         for text in texts:
             key, separator, value = text.partition(":")
-            if not separator or not KEY.fullmatch(key) or len(value) > MAX_NAME_BYTES:
+            if not separator or not KEY.fullmatch(key) or len(value) > MAX_NAME_CHARACTERS:
                 raise self.refused(f"{text[:64]!r} must be key:value")
             pairs.append((key, value))
         return LabelFilter.of(pairs)
@@ -150,8 +155,8 @@ ANY_ENTITY = Text("entity", "Name of the monitored entity; all where it is left 
 
 
 def _short(parameter: Parameter[object], text: str) -> str:
-    if not 0 < len(text.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
-        raise parameter.refused(f"must be 1 to {MAX_NAME_BYTES} bytes")
+    if not 0 < len(text) <= MAX_NAME_CHARACTERS:
+        raise parameter.refused(f"must be 1 to {MAX_NAME_CHARACTERS} characters")
     return text
 
 

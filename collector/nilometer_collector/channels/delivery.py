@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 
 from nilometer.values.clock import Clock
-from nilometer_collector.access.secret import Secret, shown_url
+from nilometer_collector.access.destinations import Destination
+from nilometer_collector.access.secret import shown_url
 from nilometer_collector.channels.slack import CHANNEL, message
 from nilometer_collector.channels.webhook import Answer, Outcome, Post, post
 from nilometer_collector.counters import Counter, Counters
@@ -28,7 +29,7 @@ class Courier:
 
     Args:
         store: Where notifications wait.
-        url: The webhook.
+        destination: The webhook, and where it may be.
         page_url: Where the pages are: asked at each delivery.
         clock: Wall time of the mark.
         counters: What is counted.
@@ -39,7 +40,7 @@ class Courier:
     def __init__(
         self,
         store: Store,
-        url: Secret,
+        destination: Destination,
         page_url: Callable[[], str],
         clock: Clock,
         counters: Counters,
@@ -48,7 +49,7 @@ class Courier:
         backoff_seconds: tuple[float, float] = BACKOFF_SECONDS,
     ) -> None:
         self._store = store
-        self._url = url
+        self._destination = destination
         self._page_url = page_url
         self._clock = clock
         self._counters = counters
@@ -62,7 +63,7 @@ class Courier:
 
     def start(self) -> None:
         """Begin with what waits from before."""
-        log.info("notifying", extra={"webhook": shown_url(self._url.reveal())})
+        log.info("notifying", extra={"webhook": shown_url(self._destination.url.reveal())})
         self._thread.start()
 
     def wake(self) -> None:
@@ -86,7 +87,7 @@ class Courier:
         if notice is None:
             return None
         content = message(notice, self._page_url())
-        answer = self._deliver(self._url, content, notice.key)
+        answer = self._deliver(self._destination, content, notice.key)
         now_ns = self._clock.now_ns()
         known = {"episode": notice.episode.id, "attempt": notice.attempts + 1}
         match answer.outcome:

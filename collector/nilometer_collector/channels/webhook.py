@@ -1,12 +1,14 @@
-"""One HTTP request to a webhook, bounded in time and in what is read of the answer.
+"""One HTTP request to a webhook, bounded in time. The status of the answer decides.
 
-No proxy of the environment, no redirect, `TOTAL_SECONDS` for everything, and at most
-`MAX_REPLY_BYTES` of the answer. What is said of a failure never holds the URL.
+`TOTAL_SECONDS` cover everything from the look-up of the name to the headers of the answer; its body
+is not read. No proxy of the environment is used, no redirect is followed, and only addresses that
+are allowed are connected to. The reason of a failure never holds the URL.
 """
 
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -14,10 +16,10 @@ from typing import TypeAlias
 
 import httpx
 
-from nilometer_collector.access.secret import Secret
+from nilometer_collector.access.destinations import Destination
+from nilometer_collector.channels.pinned import AddressRefused, PinnedTransport
 
 TOTAL_SECONDS = 5.0
-MAX_REPLY_BYTES = 64 << 10
 MAX_RETRY_AFTER_SECONDS = 600.0
 
 # It would log the whole URL of every request.
@@ -47,36 +49,45 @@ class Answer:
     wait_seconds: float = 0.0
 
 
-Post: TypeAlias = Callable[[Secret, Mapping[str, object], str], Answer]
+Post: TypeAlias = Callable[[Destination, Mapping[str, object], str], Answer]
 
 # The message itself is at fault: another one may pass, this one never will.
 _REFUSED = frozenset({400, 413, 415, 422})
 
 
-def post(url: Secret, content: Mapping[str, object], key: str) -> Answer:
-    """Post *content* as JSON to *url*; a repeat carries the same *key*. Never raises."""
-    try:
-        return asyncio.run(_post(url, content, key))
-    except TimeoutError:
-        return Answer(outcome=Outcome.FAILED, reason=f"no answer within {TOTAL_SECONDS:g} s")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return Answer(outcome=Outcome.FAILED, reason=type(error).__name__)
+def post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
+    """Post *content* as JSON to *destination*; a repeat carries the same *key*. Never raises."""
+    return asyncio.run(_post(destination, content, key))
 
 
-async def _post(url: Secret, content: Mapping[str, object], key: str) -> Answer:
+async def _post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
     body = json.dumps(content, allow_nan=False).encode()
     headers = {"content-type": "application/json", "idempotency-key": key}
-    async with (
-        asyncio.timeout(TOTAL_SECONDS),
-        httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TOTAL_SECONDS) as client,
-        client.stream("POST", url.reveal(), content=body, headers=headers) as response,
-    ):
-        read = 0
-        async for chunk in response.aiter_raw():
-            read += len(chunk)
-            if read > MAX_REPLY_BYTES:
-                break
-        return _answer(response)
+    answer: Answer | None = None  # once it is here, a close that fails changes nothing
+    reason = ""
+    try:
+        async with (
+            asyncio.timeout(TOTAL_SECONDS),
+            httpx.AsyncClient(
+                transport=PinnedTransport(destination.allowed),
+                trust_env=False,
+                follow_redirects=False,
+                timeout=TOTAL_SECONDS,
+            ) as client,
+            client.stream(
+                "POST", destination.url.reveal(), content=body, headers=headers
+            ) as response,
+        ):
+            answer = _answer(response)
+    except (TimeoutError, httpx.TimeoutException):
+        reason = f"no answer within {TOTAL_SECONDS:g} s"
+    except AddressRefused as error:
+        reason = str(error)
+    except socket.gaierror:
+        reason = "its host has no address"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        reason = type(error).__name__
+    return answer or Answer(outcome=Outcome.FAILED, reason=reason)
 
 
 def _answer(response: httpx.Response) -> Answer:

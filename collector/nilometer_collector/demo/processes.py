@@ -66,6 +66,7 @@ class Processes:
             [sys.executable, "-m", "nilometer_collector", *flags],
             {
                 "NILOMETER_COLLECTOR_SLACK_WEBHOOK_URL": slack_url,
+                "NILOMETER_COLLECTOR_WEBHOOK_ALLOW": "127.0.0.1",
                 "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
             },
         )

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
+from nilometer.wire.parse import parsed
 from nilometer.wire.services import GetPlanRequest, Reference, ShipRequest
 
 
@@ -36,12 +36,9 @@ class Intake(grpc.ServerInterceptor):
                     f"a request may hold {MAX_MESSAGES} messages: send fewer rows at once",
                 )
             try:
-                request = kind.FromString(content)
-            except DecodeError as error:
-                context.abort(
-                    grpc.StatusCode.INVALID_ARGUMENT,
-                    f"not a {kind.__name__} of nilometer.v1: {error}",
-                )
+                request = parsed(kind, content)
+            except ValueError as error:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             return answer(request, context)
 
         return grpc.unary_unary_rpc_method_handler(

@@ -10,9 +10,12 @@ from nilometer_collector.errors import Refused
 
 MAX_COUNT = 1 << 48  # of observations in one sample: sums over ten thousand stay int64
 MAX_NAME_BYTES = 256  # of a summary
+MAX_NAME_CHARACTERS = 256  # of a text that a reader of the API writes
 MAX_KINDS = 64  # outcomes, reasons, types: closed sets of ours, with room for newer agents
 LAST_NS = 1 << 62  # year 2116; window bounds fit int64 with room to add
 SPAN_OF_FLOAT64 = 1100  # binary orders of magnitude on each side of 1
+PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # what `has_control` takes, as JSON Schema writes it
+NO_CONTROL = f"^{PRINTABLE}*$"
 
 
 def has_control(text: str) -> bool:
@@ -26,6 +29,13 @@ def check_text(key: str, text: str, most_bytes: int) -> None:
         raise Refused(f"{key} is over {most_bytes} bytes")
     if has_control(text):
         raise Refused(f"{key} {text[:64]!r} holds a control character")
+
+
+def check_characters(key: str, text: str, most: int) -> None:
+    """Refuse a text of over *most* characters, which a schema can count, or with a control one."""
+    if len(text) > most:
+        raise Refused(f"{key} is over {most} characters")
+    check_text(key, text, 4 * most)
 
 
 def check_summary(name: str) -> None:

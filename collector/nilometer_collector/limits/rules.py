@@ -3,9 +3,9 @@
 from nilometer.alert import Alerter
 from nilometer.values.entity import entity_name
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_BYTES, check_text
+from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_CHARACTERS, check_characters
 
-MAX_RULE_NAME_BYTES = 128
+MAX_RULE_NAME_CHARACTERS = 128
 MAX_WINDOWS_IN_A_ROW = 10_000
 
 
@@ -17,11 +17,11 @@ def check_alerter(alerter: Alerter) -> None:
         ConfigError: If the entity's name is not allowed.
     """
     entity_name(alerter.entity)
-    check_text("name", alerter.name, MAX_RULE_NAME_BYTES)
-    check_text("summary", alerter.summary, MAX_NAME_BYTES)
+    check_characters("name", alerter.name, MAX_RULE_NAME_CHARACTERS)
+    check_characters("summary", alerter.summary, MAX_NAME_CHARACTERS)
     for key, value in alerter.condition.fields().items():
         if isinstance(value, str):
-            check_text(key, value, MAX_NAME_BYTES)
+            check_characters(key, value, MAX_NAME_CHARACTERS)
     if alerter.minimum_count > MAX_COUNT:
         raise Refused(f"minimum_count = {alerter.minimum_count}: must be at most {MAX_COUNT}")
     for key in ("windows_to_open", "windows_to_close"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlite_utils import Database as SchemaDatabase
 
+from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.schema import migrations
@@ -35,8 +36,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            private_directory("database", path.parent)
+            check_private("database", *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")))
+            os.close(open_private(path, os.O_RDWR | os.O_CREAT))
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

@@ -45,9 +45,17 @@ class NilometerMiddleware:
             server builds the middleware itself, its start fails with the same line.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, _steps_aside: bool = False, **options: Unpack[CaptureOptions]
-    ) -> None:
+    def __init__(self, app: ASGIApp, **options: Unpack[CaptureOptions]) -> None:
+        self._set_up(app, options, steps_aside=False)
+
+    @classmethod
+    def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
+        """One that nobody wrote: it retires when the application turns out to have its own."""
+        made = cls.__new__(cls)
+        made._set_up(app, {}, steps_aside=True)  # noqa: SLF001  of this class
+        return made
+
+    def _set_up(self, app: ASGIApp, options: CaptureOptions, *, steps_aside: bool) -> None:
         self.app = app
         self._refusal: str | None = None
         self._worker = Worker.idle()
@@ -61,7 +69,7 @@ class NilometerMiddleware:
             settings = None
         if settings is not None:
             self._worker = Worker(settings, Guard())
-            if _steps_aside:
+            if steps_aside:
                 _stepping_aside.append(self._worker)
             else:
                 for worker in _stepping_aside:
@@ -73,11 +81,6 @@ class NilometerMiddleware:
         self._wants_query = bool(settings and settings.query_parameters)
         self._wants_rest = self._wants_query or self._cap == 0
         self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
-
-    @classmethod
-    def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
-        """One that nobody wrote: it retires when the application turns out to have its own."""
-        return cls(app, _steps_aside=True)
 
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send

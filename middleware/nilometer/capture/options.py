@@ -22,6 +22,9 @@ class CaptureOptions(TypedDict, total=False):
     `unix:/path` is an agent that somebody else starts. Default: `"auto"`.
     """
 
+    allowed_uids: list[int] | tuple[int, ...]
+    """Users that may run the agent, beside this process's own and root."""
+
     profile_in: Literal["agent", "process"]
     """Where bodies are parsed: `agent`, or `process` where no raw byte may leave the process.
     Default: `"agent"`.

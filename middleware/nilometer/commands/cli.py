@@ -17,6 +17,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
+EXTRAS = {"grpc": "agent", "pyarrow": "batch"}  # module -> the extra that brings it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,10 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
-        # Every command is listed; what it needs beyond the library comes with its extra.
-        name = arguments.command
+        # Every command is listed; what it needs beyond the library comes with an extra.
+        command, module = arguments.command, error.name or ""
+        extra = EXTRAS.get(module.partition(".")[0], command)
         print(
-            f"nilometer: {name} needs {error.name}: pip install 'nilometer[{name}]'",
+            f"nilometer: {command} needs {module}: pip install 'nilometer[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_WRONG_USE

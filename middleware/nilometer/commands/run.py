@@ -127,7 +127,7 @@ def start_agent(settings: CaptureSettings) -> None:
     """
     if answers(settings.socket_path):
         return
-    spawner = AgentSpawner(settings.home)
+    spawner = AgentSpawner(settings.home, settings.allowed_uids)
     child = os.fork()
     if child:
         os.waitpid(child, 0)

@@ -52,13 +52,17 @@ class Side:
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
         """Every column that was seen or is *expected*; a cell that is absent is None."""
+        return {name: self.column(name) for name in self.names(expected)}
+
+    def names(self, expected: set[str]) -> list[str]:
+        """The name of every column that was seen or is *expected*."""
         names: dict[str, None] = dict.fromkeys(expected)
         for row in self._singles:
             if not names.keys() >= row.keys():
                 names.update(dict.fromkeys(row))
         for block in self._blocks:
             names.update(dict.fromkeys(block.columns))
-        return {name: self.column(name) for name in names}
+        return list(names)
 
     def column(self, name: str) -> Column:
         """One column, a cell a row; None where a row does not have it."""

@@ -17,10 +17,10 @@ without bodies and is counted.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, log2
 
 from nilometer.profiling.observation import LEAST_SHARE
+from nilometer.wire.frames import Cost
 
 MOST_HALVINGS = round(-log2(LEAST_SHARE))
 HALVINGS_AT_ONCE = 3
@@ -104,34 +104,6 @@ class Budget:
         if self._raised_at is not None:
             self._raised_at = None
             self.hold_seconds = min(self.hold_seconds * 2, LONGEST_HOLD_SECONDS)
-
-
-@dataclass(slots=True)
-class Cost:
-    """What observing cost a process over some time.
-
-    Attributes:
-        cpu_seconds: Processor time: of our threads, and our part of the requests.
-        requests: It was spent on.
-        exceeded_seconds: That a limit was exceeded.
-        p99_seconds: Added to a request at its 99th percentile, as far as the latest that were timed
-            tell; 0 where none was.
-        share: Of the observations that are held, at the end.
-    """
-
-    cpu_seconds: float = 0.0
-    requests: int = 0
-    exceeded_seconds: float = 0.0
-    p99_seconds: float = 0.0
-    share: float = 1.0
-
-    def add(self, later: "Cost") -> None:
-        """What it cost after that, too."""
-        self.cpu_seconds += later.cpu_seconds
-        self.requests += later.requests
-        self.exceeded_seconds += later.exceeded_seconds
-        self.p99_seconds = later.p99_seconds
-        self.share = later.share
 
 
 class Meter:

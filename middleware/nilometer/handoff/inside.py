@@ -1,38 +1,46 @@
 """Profiling in the process: no raw byte leaves it; finished deltas go to the agent.
 
-The thread works in slices under 0.3 ms and lets the interpreter go in between: a thread that held
-it for whole batches would double the server's p99.
+The thread works in slices and lets the interpreter go in between: a thread that held it for whole
+batches would double the server's p99. A step - some observations decoded, a column profiled, a
+sample encoded - is the least that a slice can be.
 
 Where no agent can be reached at all, the profiles stay in memory, newest windows first to be
 kept: `profiles` shows them.
 """
 
+import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from nilometer.handoff.budget import Cost
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import batch_of, with_spoilt
 from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.profile import FeatureSpec, SummarySample
+from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
-from nilometer.wire.samples import sample_to_wire
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
+from nilometer.wire.samples import sample_to_bytes_in_steps
 
-SLICE_SECONDS = 0.0003  # of interpreter time before it is let go
+SLICE_SECONDS = 0.00015  # of interpreter time before it is let go
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
-OBSERVED_AT_ONCE = 64  # observations: about as many as fit into a slice
+OBSERVED_AT_ONCE = 64  # observations: reading their inputs is one step, of about a slice
+MAX_WAITING = 2048  # observations that wait to be profiled: a column of them is one step
+MAX_WAITING_BYTES = 1 << 20  # of them
 DELTA_SECONDS = 1.0  # how often finished deltas are handed on
+MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own size
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
+MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # what else a frame holds has room beside it
 MAX_SAMPLES_IN_MEMORY = 10_000
+
+log = logging.getLogger("nilometer.capture")
 
 _memories: dict[str, deque[SummarySample]] = {}
 
@@ -40,15 +48,6 @@ _memories: dict[str, deque[SummarySample]] = {}
 def profiles(entity: str) -> list[SummarySample]:
     """Samples that stayed in this process's memory because no agent could be reached."""
     return list(_memories.get(entity, ()))
-
-
-def in_slices(steps: Iterable[None]) -> None:
-    """Run *steps*, letting the interpreter go after each slice."""
-    until = time.perf_counter() + SLICE_SECONDS
-    for _ in steps:
-        if time.perf_counter() >= until:
-            time.sleep(PAUSE_SECONDS)
-            until = time.perf_counter() + SLICE_SECONDS
 
 
 class InsideOutlet:
@@ -67,14 +66,18 @@ class InsideOutlet:
             event_time_field=settings.event_time_field,
             segments=Segments.of(settings.segments),
             guests=Runner(guests) if guests else None,
+            max_waiting=sys.maxsize,  # it is settled here, in steps
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
+        self._waiting_bytes = 0
+        self._slice_ends = 0.0
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
+        self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
-        in_slices(self._observing(kept))
+        self._in_slices(self._observing(kept))
         self._observations += len(kept)
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
@@ -88,45 +91,80 @@ class InsideOutlet:
         """Send *cost* with the next batch."""
         self._link.cost.add(cost)
 
-    def cpu_seconds(self) -> float:
-        """Of the link's threads."""
-        return self._link.cpu_seconds()
-
     def tend(self) -> None:
         """Hand on finished deltas and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
-            in_slices(self._profiling.settle_in_steps())
-            self._hand_on_deltas()
+            self._in_slices(self._handing_on())
         if self._link.can_reach_agent:
             self._link.tend()
 
     def finish(self, deadline: float) -> int:
         """Hand on the last deltas and wait for their acknowledgement."""
-        self._hand_on_deltas()
+        self._in_slices(self._handing_on())
         return self._link.finish(deadline) if self._link.can_reach_agent else 0
+
+    def _in_slices(self, steps: Iterable[None]) -> None:
+        """Run *steps*, letting the interpreter go after each slice."""
+        for _ in steps:
+            if time.perf_counter() >= self._slice_ends:
+                time.sleep(PAUSE_SECONDS)
+                self._slice_ends = time.perf_counter() + SLICE_SECONDS
 
     def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
         for start in range(0, len(packed), OBSERVED_AT_ONCE):
-            self._profiling.observe_packed(batch_of(packed[start : start + OBSERVED_AT_ONCE]))
+            some = batch_of(packed[start : start + OBSERVED_AT_ONCE])
             yield
+            yield from self._profiling.observe_packed_in_steps(some)
+            yield
+            self._waiting_bytes += len(some)
+            waiting = self._profiling.waiting
+            if waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+                yield from self._settling()
 
-    def _hand_on_deltas(self) -> None:
-        observations, self._observations = self._observations, 0
+    def _settling(self) -> Iterator[None]:
+        self._waiting_bytes = 0
+        yield from self._profiling.settle_in_steps()
+
+    def _handing_on(self) -> Iterator[None]:
+        """Hand on what came since the last time: to the agent, or to memory where there is none."""
+        yield from self._settling()
         for profile in self._profiling.take():
-            samples = profile.samples()
-            if not self._link.can_reach_agent:
-                memory = _memories.setdefault(
-                    self._settings.entity, deque(maxlen=MAX_SAMPLES_IN_MEMORY)
-                )
-                memory.extend(samples)
+            if self._link.can_reach_agent:
+                yield from self._sending(profile)
                 continue
-            partials = [sample_to_wire(sample) for sample in samples]
-            batch = CaptureBatch(
-                entity=self._settings.entity, partials=partials, count=observations
+            memory = _memories.setdefault(
+                self._settings.entity, deque(maxlen=MAX_SAMPLES_IN_MEMORY)
             )
-            self._link.send(batch, observations)
-            observations = 0
+            for sample in profile.samples_in_steps():
+                if sample is not None:
+                    memory.append(sample)
+                yield
+
+    def _sending(self, profile: Profile) -> Iterator[None]:
+        partials: list[bytes] = []
+        size = 0
+        for sample in profile.samples_in_steps():
+            yield
+            if sample is None:
+                continue
+            partial = yield from sample_to_bytes_in_steps(sample)
+            if len(partial) > MAX_PARTIAL_BYTES:
+                log.error("profile too large to hand on", extra={"summary": sample.summary})
+                continue
+            if size + len(partial) > MAX_BATCH_BYTES and partials:
+                self._send(partials)
+                partials, size = [], 0
+            partials.append(partial)
+            size += len(partial)
+            yield
+        if partials:
+            self._send(partials)
+
+    def _send(self, partials: list[bytes]) -> None:
+        observations, self._observations = self._observations, 0
+        batch = Batch(entity=self._settings.entity, partials=partials, count=observations)
+        self._link.send(batch, observations)
 
     def _spec_of(self, summary: str) -> FeatureSpec:
         patterns = self._settings.readable_categories

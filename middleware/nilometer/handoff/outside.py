@@ -3,13 +3,12 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from nilometer.handoff.budget import Cost
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import batch_of, with_spoilt
 from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.values.reasons import DropReason
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch, Cost
 
 
 class OutsideOutlet:
@@ -24,7 +23,7 @@ class OutsideOutlet:
         """Send one batch."""
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         lost = with_spoilt(dropped, len(batch) - len(kept))
-        message = CaptureBatch(
+        message = Batch(
             entity=self._settings.entity,
             labels=self._settings.labels,
             event_time_field=self._settings.event_time_field,
@@ -44,10 +43,6 @@ class OutsideOutlet:
     def tell(self, cost: Cost) -> None:
         """Send *cost* with the next batch."""
         self._link.cost.add(cost)
-
-    def cpu_seconds(self) -> float:
-        """Of the link's threads."""
-        return self._link.cpu_seconds()
 
     def tend(self) -> None:
         """Keep the link open."""

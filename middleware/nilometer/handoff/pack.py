@@ -271,7 +271,7 @@ def batch_of(packed: Sequence[bytes]) -> bytes:
     """Observations as one MessagePack array of at most 65,535."""
     count = len(packed)
     head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
-    return head + b"".join(packed)
+    return b"".join((head, *packed))
 
 
 def with_spoilt(dropped: Mapping[DropReason, int], spoilt: int) -> dict[str, int]:

@@ -15,10 +15,12 @@ from nilometer.values.labels import Labels
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
-MAX_SOCKET_PATH = 100  # bytes; the kernel takes 107
+FRAMES_SUFFIX = ".frames"  # of the socket for plain frames, beside the one for gRPC
+MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel takes 107
 AUTO = "auto"
 
 Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
+Uid: TypeAlias = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
 
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -37,6 +39,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         labels: Labels on every sample: where the server runs, its version, its region.
         agent: ``auto`` finds the agent of this user's directory and starts one where none
             answers; ``unix:/path`` is an agent that somebody else starts.
+        allowed_uids: Users that may run the agent, beside this process's own and root.
         profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
             leave the process.
         directory: Directory of the socket and, for an agent started from here, its data.
@@ -80,6 +83,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     entity: str
     labels: dict[str, str] = field(default_factory=dict)
     agent: str = AUTO
+    allowed_uids: tuple[Uid, ...] = ()
     profile_in: Literal["agent", "process"] = "agent"
     directory: str = ""
     max_body_bytes: Bytes = 256 << 10
@@ -145,6 +149,11 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         if self.agent == AUTO:
             return self.home / SOCKET_NAME
         return Path(self.agent.removeprefix("unix:"))
+
+
+def frame_socket(socket_path: Path) -> Path:
+    """The agent's socket for plain frames, beside the one for gRPC."""
+    return socket_path.with_name(socket_path.name + FRAMES_SUFFIX)
 
 
 def default_directory(environment: Mapping[str, str] | None = None) -> Path:

@@ -1,5 +1,8 @@
 """The bounded queue between the path of a request and the background thread."""
 
+from bisect import bisect_right
+from itertools import accumulate
+
 ITEM_BYTES = 64  # what packed bytes weigh besides themselves
 
 
@@ -38,9 +41,10 @@ class Sink:
     def take(self, most: int, most_bytes: int) -> list[bytes]:
         """Up to *most* observations of together about *most_bytes*, oldest first."""
         taken = self._items[:most]
-        size = sum(map(len, taken))
-        while size > most_bytes and len(taken) > 1:
-            size -= len(taken.pop())
-        del self._items[: len(taken)]
-        self._taken_bytes += size + ITEM_BYTES * len(taken)
+        sizes = list(accumulate(map(len, taken)))
+        if not sizes:
+            return taken
+        count = bisect_right(sizes, most_bytes) or 1
+        del taken[count:], self._items[:count]
+        self._taken_bytes += sizes[count - 1] + ITEM_BYTES * count
         return taken

@@ -12,8 +12,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
+from nilometer.settings.private import open_private, private_directory
 from nilometer.values.errors import ConfigError
 from nilometer.values.variables import RUN
 
@@ -39,18 +41,20 @@ class AgentSpawner:
 
     Args:
         home: Directory of the socket and the agent's data; made with mode 0700.
+        allowed_uids: Users, beside this one and root, who may own it.
 
     Raises:
         ConfigError: If the agent's packages are not installed.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, allowed_uids: Collection[int] = ()) -> None:
         missing = [name for name in NEEDED if not _installed(name)]
         if missing:
             raise ConfigError(
                 f"the agent needs {', '.join(missing)}: pip install 'nilometer[agent]'"
             )
         self._home = home
+        self._allowed_uids = allowed_uids
         self._child: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._give_up_at = 0.0
@@ -61,7 +65,12 @@ class AgentSpawner:
         return self._child is not None and self._child.poll() is None
 
     def tend(self) -> None:
-        """Start an agent if nobody is doing so; call again until the socket answers."""
+        """Start an agent if nobody is doing so; call again until the socket answers.
+
+        Raises:
+            ConfigError: If the directory cannot be made, or is not to be trusted.
+            OSError: If a file in it cannot be opened, or is not ours.
+        """
         if self._child is not None:
             if self._child.poll() is None and time.monotonic() < self._give_up_at:
                 return
@@ -70,9 +79,9 @@ class AgentSpawner:
             self._release()
         if not self._take():
             return
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "nilometer_agent", "--directory", str(self._home)]
-        with (self._home / "agent.log").open("ab") as output:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        with os.fdopen(open_private(self._home / "agent.log", flags), "ab") as output:
             self._child = subprocess.Popen(
                 [*command, "--until-idle"],
                 stdin=subprocess.DEVNULL,
@@ -87,8 +96,8 @@ class AgentSpawner:
     def _take(self) -> bool:
         if self._lock is not None:
             return True
-        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._home / "spawn.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        private_directory("directory", self._home, self._allowed_uids)
+        lock = open_private(self._home / "spawn.lock", os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

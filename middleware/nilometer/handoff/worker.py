@@ -19,15 +19,16 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nilometer.handoff import noted
-from nilometer.handoff.budget import Budget, Cost, Meter
+from nilometer.handoff.budget import Budget, Meter
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Packer
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.handoff.sink import Sink
 from nilometer.values.reasons import DropReason
+from nilometer.wire.frames import Cost
 
 MAX_BATCH = 256  # observations
-MAX_BATCH_BYTES = 1 << 20  # of bodies; one observation may exceed it by its own size
+MAX_BATCH_BYTES = 128 << 10  # one observation may exceed it by its own size
 WISHED_BATCH = 128  # observations: small bursts keep the server's p99
 SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
 LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
@@ -55,10 +56,6 @@ class Outlet(Protocol):
 
     def tell(self, cost: Cost) -> None:
         """Hand on what observing has cost, with the next batch."""
-        ...
-
-    def cpu_seconds(self) -> float:
-        """Processor time of the threads of its own, so far."""
         ...
 
     def finish(self, deadline: float) -> int:
@@ -233,11 +230,7 @@ class Worker:
             now = time.monotonic()
             meter, sink = self.meter, self.sink
             self.due = self.due or meter.wants_time(now)
-            cost = meter.measure(
-                now,
-                lambda: time.thread_time() + outlet.cpu_seconds(),
-                self._taken + len(sink) + sink.refused,
-            )
+            cost = meter.measure(now, time.thread_time, self._taken + len(sink) + sink.refused)
             if cost is not None:
                 self.share = cost.share
                 outlet.tell(cost)
@@ -255,7 +248,7 @@ class Worker:
 
     def _step(self, outlet: Outlet) -> int:
         """Move what is there, one batch at a time; returns how many observations it moved."""
-        took = 0
+        took = batches = 0
         try:
             while outlet.has_room():
                 batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
@@ -268,10 +261,13 @@ class Worker:
                     break
                 outlet.hand_on(batch, lost)
                 took += len(batch)
+                batches += 1
                 self._taken += len(batch)
                 if not len(self.sink):
                     break
                 time.sleep(BETWEEN_BATCHES)
+            if batches > 1:
+                time.sleep(BETWEEN_BATCHES)  # what is acknowledged is freed: a hold of its own
             outlet.tend()
         except Exception:
             log.exception("a capture step failed", extra={"entity": self.settings.entity})
@@ -300,7 +296,6 @@ def _import_outlet(settings: CaptureSettings) -> None:
     """
     try:
         importlib.import_module("nilometer.handoff.link")
-        importlib.import_module("grpc._channel")  # grpc would import it with the first channel
         inside = settings.profile_in == "process"
         importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'outside'}")
     except Exception as error:  # the thread will meet it again, and say so

@@ -19,6 +19,7 @@ from nilometer.sketch.codec import scaled_counts
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.hashing import Hashes, hash_strings
+from nilometer.values.steps import Steps, parts_of
 
 DICTIONARY_NAMES = 20  # of a reference that have a count of their own
 DICTIONARY_HASHES = 4096  # further names of a reference that are told from unseen ones
@@ -218,25 +219,30 @@ class CategoryRecorder:
         self._known = frozenset(names)
         self._hashes, self._codes = _lookup(names, dictionary.hashes if dictionary else ())
 
-    def observe(self, counted: Mapping[str, int]) -> None:
-        """Add names that are counted already."""
+    def observe(self, counted: Mapping[str, int]) -> Steps[None]:
+        """Add names that are counted already, in steps."""
         waiting = self._waiting
         for name, count in counted.items():
             waiting[name] = waiting.get(name, 0) + count
         if len(waiting) > MAX_WAITING:
-            self._fold()
+            yield from self._fold()
 
-    def profile(self) -> CategoryProfile:
-        """Everything observed so far."""
-        self._fold()
+    def profile(self) -> Steps[CategoryProfile]:
+        """Everything observed so far, in steps."""
+        yield from self._fold()
         return self._profile
 
-    def _fold(self) -> None:
+    def _fold(self) -> Steps[None]:
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             names = list(waiting)
+            hashes = []
+            for part in parts_of(names):
+                hashes.append(hash_strings(part))
+                yield
             counts = np.fromiter(waiting.values(), dtype=np.int64, count=len(names))
-            self.observe_hashed(hash_strings(names), counts, names.__getitem__)
+            self.observe_hashed(np.concatenate(hashes), counts, names.__getitem__)
+            yield
 
     def observe_hashed(
         self, hashes: Hashes, counts: NDArray[np.int64], name_of: Callable[[int], str]

@@ -17,6 +17,7 @@ from nilometer.sketch.binned import BinnedCounts
 from nilometer.sketch.exponential import ExponentialHistogram, MagnitudeTally
 from nilometer.sketch.moments import Moments
 from nilometer.sketch.tdigest import BUFFER, DESCRIBED, TDigest
+from nilometer.values.steps import Steps
 
 Floats = NDArray[np.float64]
 
@@ -179,12 +180,12 @@ class NumericRecorder:
         self._buffer: Floats | None = None
         self._pending = 0
 
-    def observe(self, numbers: Floats) -> None:
-        """Add *numbers*, shape (n,), any float64."""
+    def observe(self, numbers: Floats) -> Steps[None]:
+        """Add *numbers*, shape (n,), any float64, in steps."""
         start = 0
         while start < numbers.size:
             if self._pending == 0 and numbers.size - start >= BUFFER:
-                self._take(np.sort(numbers[start : start + BUFFER]))
+                yield from self._take(np.sort(numbers[start : start + BUFFER]))
                 start += BUFFER
                 continue
             if self._buffer is None:
@@ -194,22 +195,23 @@ class NumericRecorder:
             self._pending += part.size
             start += part.size
             if self._pending == BUFFER:
-                self._empty()
+                yield from self._empty()
 
-    def profile(self) -> NumericProfile:
-        """Everything observed so far."""
-        self._empty()
+    def profile(self) -> Steps[NumericProfile]:
+        """Everything observed so far, in steps."""
+        yield from self._empty()
         if self._profile.count:
             self._profile.histogram = self._tally.histogram()
         return self._profile
 
-    def _empty(self) -> None:
+    def _empty(self) -> Steps[None]:
         if self._pending and self._buffer is not None:
             ordered = np.sort(self._buffer[: self._pending])
             self._pending = 0
-            self._take(ordered)
+            yield
+            yield from self._take(ordered)
 
-    def _take(self, ordered: Floats) -> None:
+    def _take(self, ordered: Floats) -> Steps[None]:
         """Count *ordered* numbers: -inf first, then finite ones, +inf, NaN last."""
         into = self._profile
         if not (np.isfinite(ordered[-1]) and np.isfinite(ordered[0])):
@@ -229,8 +231,11 @@ class NumericRecorder:
         if up_to_zero > below_zero:
             ordered[below_zero:up_to_zero] = 0.0  # -0.0 and 0.0 are one value
         into.moments = into.moments.merge(Moments.of(ordered))
+        yield
         into.digest.observe_sorted(ordered)
+        yield
         self._tally.observe_sorted(ordered)
+        yield
         if self._bounds is not None:
             bounds = self._bounds
             counts = BinnedCounts.of_sorted(ordered, bounds.edges)

@@ -1,6 +1,6 @@
 """The profile of one monitored entity, label set and window: features, service, coverage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from nilometer.profile.content import Content
@@ -68,22 +68,24 @@ class Profile:
 
     def samples(self) -> list[SummarySample]:
         """One sample a summary, ordered by name; the service first."""
-        contents: list[tuple[str, Content]] = []
+        return [sample for sample in self.samples_in_steps() if sample is not None]
+
+    def samples_in_steps(self) -> Iterator[SummarySample | None]:
+        """The same, made one by one, and None between the steps of making one."""
         if self.service is not None or self.coverage.seen:
-            contents.append((SERVICE, self.service or ServiceProfile()))
-        contents.extend(
-            (name, recorder.profile()) for name, recorder in sorted(self.features.items())
+            yield self._sample(SERVICE, self.service or ServiceProfile())
+        for name, recorder in sorted(self.features.items()):
+            yield self._sample(name, (yield from recorder.profile_in_steps()))
+        for name, scores in sorted(self.scores.items()):
+            yield self._sample(name, scores)
+
+    def _sample(self, name: str, content: Content) -> SummarySample:
+        return SummarySample(
+            entity=self.entity,
+            summary=name,
+            labels=self.labels,
+            window=self.window,
+            coverage=self.coverage,
+            content=content,
+            sample=self.sample,
         )
-        contents.extend(sorted(self.scores.items()))
-        return [
-            SummarySample(
-                entity=self.entity,
-                summary=name,
-                labels=self.labels,
-                window=self.window,
-                coverage=self.coverage,
-                content=content,
-                sample=self.sample,
-            )
-            for name, content in contents
-        ]

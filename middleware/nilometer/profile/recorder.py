@@ -19,6 +19,9 @@ from nilometer.profile.feature import BOOLEAN, NUMBER, STRING, Cell, FeatureProf
 from nilometer.profile.numeric import NumericRecorder
 from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.hashing import hash_numbers
+from nilometer.values.steps import Steps, finished, parts_of
+
+MIXED_AT_ONCE = 128  # cells of any type that one step takes
 
 
 class FeatureRecorder:
@@ -40,13 +43,17 @@ class FeatureRecorder:
 
     def profile(self) -> FeatureProfile:
         """Everything observed so far; the recorder is not used again."""
+        return finished(self.profile_in_steps())
+
+    def profile_in_steps(self) -> Steps[FeatureProfile]:
+        """The same, in steps."""
         profile = FeatureProfile(
             missing=self._missing, types=self._types, expected=self._spec.expected
         )
         if self._numbers is not None:
-            profile.numbers = self._numbers.profile()
+            profile.numbers = yield from self._numbers.profile()
         if self._categories is not None:
-            profile.categories = self._categories.profile()
+            profile.categories = yield from self._categories.profile()
             profile.null_like = self._categories.null_like
         profile.distinct = self._distinct
         return profile
@@ -56,9 +63,13 @@ class FeatureRecorder:
 
         An array of floats or integers, shape (n,), is taken as it is.
         """
+        finished(self.observe_in_steps(cells))
+
+    def observe_in_steps(self, cells: Sequence[Cell] | NDArray[np.generic]) -> Steps[None]:
+        """The same, in steps."""
         if isinstance(cells, np.ndarray):
             if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
-                self.observe_numbers(cells.astype(np.float64, copy=False))
+                yield from self._observe_numbers(cells.astype(np.float64, copy=False))
                 return
             if cells.ndim > 1:
                 self.observe_others("list", len(cells))
@@ -67,32 +78,41 @@ class FeatureRecorder:
         kinds = set(map(type, cells))
         if kinds <= _PLAIN_NUMBERS:
             try:
-                self.observe_numbers(np.array(cells, dtype=np.float64))
+                numbers = np.array(cells, dtype=np.float64)
             except OverflowError:  # an integer beyond float64
                 pass
             else:
+                yield from self._observe_numbers(numbers)
                 return
         elif kinds == {str}:
-            self.observe_categories(Counter(cells))  # type: ignore[arg-type]  # all are strings
+            for part in parts_of(cells):  # type: ignore[arg-type]  # all are strings
+                yield from self._observe_categories(Counter(part), STRING)
+                yield
             return
-        self._observe_mixed(cells)
+        yield from self._observe_mixed(cells)
 
     def observe_numbers(self, numbers: NDArray[np.float64]) -> None:
         """Add *numbers*, shape (n,), any float64."""
+        finished(self._observe_numbers(numbers))
+
+    def _observe_numbers(self, numbers: NDArray[np.float64]) -> Steps[None]:
         if numbers.size == 0:
             return
         self._add_type(NUMBER, int(numbers.size))
         if self._numbers is None:
             self._numbers = NumericRecorder(self._spec.bounds)
-        self._numbers.observe(numbers)
+        yield from self._numbers.observe(numbers)
         if self._spec.distinct_numbers:
             self._counting().observe_hashes(hash_numbers(numbers[np.isfinite(numbers)]))
 
     def observe_categories(self, counted: Mapping[str, int], kind: str = STRING) -> None:
         """Add strings (or booleans by name) that are counted already."""
+        finished(self._observe_categories(counted, kind))
+
+    def _observe_categories(self, counted: Mapping[str, int], kind: str) -> Steps[None]:
         if counted:
             self._add_type(kind, sum(counted.values()))
-            self._names().observe(counted)
+            yield from self._names().observe(counted)
 
     def observe_hashed(
         self,
@@ -120,12 +140,14 @@ class FeatureRecorder:
         if cells:
             self._add_type(kind, cells)
 
-    def _observe_mixed(self, cells: Sequence[Cell]) -> None:
+    def _observe_mixed(self, cells: Sequence[Cell]) -> Steps[None]:
         numbers: list[float] = []
         strings: list[str] = []
         booleans: list[str] = []
         others: Counter[str] = Counter()
-        for cell in cells:
+        for at, cell in enumerate(cells, 1):
+            if not at % MIXED_AT_ONCE:
+                yield
             match _scalar(cell):
                 case None:
                     self._missing += 1
@@ -137,9 +159,11 @@ class FeatureRecorder:
                     strings.append(text)
                 case other:
                     others[_other(other)] += 1
-        self.observe_numbers(np.array(numbers, dtype=np.float64))
-        self.observe_categories(Counter(strings))
-        self.observe_categories(Counter(booleans), BOOLEAN)
+        yield from self._observe_numbers(np.array(numbers, dtype=np.float64))
+        for part in parts_of(strings):
+            yield from self._observe_categories(Counter(part), STRING)
+            yield
+        yield from self._observe_categories(Counter(booleans), BOOLEAN)
         for kind, count in others.items():
             self._add_type(kind, count)
 

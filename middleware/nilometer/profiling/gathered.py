@@ -9,9 +9,11 @@ import numpy as np
 from nilometer.decode import Side
 from nilometer.profile import ServiceProfile, Streams
 from nilometer.profile.feature import Cell
+from nilometer.profile.service import magnitudes
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
+from nilometer.values.steps import Steps
 
 _STREAM_ENDS = frozenset(end.value for end in StreamEnd)
 
@@ -36,6 +38,11 @@ class Gathered:
     chunk_gaps: list[bytes] = field(default_factory=list)
     chunks: int = 0
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
+
+    @property
+    def accounted(self) -> int:
+        """Observations that it stands for."""
+        return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
     def hand_over(self, values: bytes) -> None:
         """Add what the model's own code gave: a value or a list of them by name."""
@@ -77,16 +84,25 @@ class Gathered:
             self.chunk_gaps.append(observation.chunk_gaps)
             self.chunks += observation.chunks
 
-    def service(self) -> ServiceProfile:
-        """The profile of the requests."""
-        return ServiceProfile.of(
-            outcomes=self.outcomes,
-            statuses=self.statuses,
-            latencies=self.latencies,
-            request_sizes=self.request_sizes,
-            response_sizes=self.response_sizes,
+    def service(self) -> Steps[ServiceProfile]:
+        """The profile of the requests, in steps."""
+        latency = magnitudes(self.latencies)
+        yield
+        request_bytes = magnitudes(self.request_sizes)
+        yield
+        response_bytes = magnitudes(self.response_sizes)
+        yield
+        return ServiceProfile(
+            outcomes=dict(self.outcomes),
+            statuses=dict(self.statuses),
+            latency=latency,
+            latency_sum=float(sum(self.latencies)),
+            request_bytes=request_bytes,
+            request_bytes_sum=sum(self.request_sizes),
+            response_bytes=response_bytes,
+            response_bytes_sum=sum(self.response_sizes),
             in_flight_max=self.in_flight_max,
-            streams=self._streams() if self.stream_ends else None,
+            streams=self._streams() if self.stream_ends else Streams(),
         )
 
     def _streams(self) -> Streams:

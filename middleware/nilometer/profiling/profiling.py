@@ -4,31 +4,24 @@ Observations of one entity go, by event time, into profiles that hold what came 
 `take`: deltas, which add up to the window wherever they are merged.
 """
 
-import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.columns import Column
 from nilometer.decode.exchange import plain_json
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.profile import (
-    Coverage,
-    FeatureSpec,
-    Profile,
-    SpecOf,
-)
-from nilometer.profile.derived import Derivation
+from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
+from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import event_time_ns
-from nilometer.profiling.gathered import Gathered, side_of
+from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import (
     ARRIVAL,
     IN_FLIGHT,
@@ -50,23 +43,20 @@ from nilometer.profiling.observation import (
     readable,
     unpack,
 )
-from nilometer.profiling.scores import observe_scores
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
 from nilometer.profiling.sides import BODYLESS, decode_sides
 from nilometer.profiling.user_profilers import Runner
-from nilometer.values.entity import SCORES_SUFFIX, Role, summary_name
+from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, Outcome, StreamEnd
+from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
-MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
-
 _OK_STATUS = range(100, 400)
-_Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
 
 
 class Profiling:
@@ -85,6 +75,10 @@ class Profiling:
         seed: Of the sampling; None for one of its own.
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
+        max_waiting: Observations that are profiled at once.
+
+    Attributes:
+        waiting: Observations that are decoded and not profiled.
     """
 
     def __init__(
@@ -101,25 +95,22 @@ class Profiling:
         seed: int | None = None,
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self.entity = entity
         self.labels = labels
         self.window_ns = window_ns
-        self.spec_of = spec_of
         self.event_time_field = event_time_field
         self.segments = segments or Segments()
         self.sample = sample
-        self.expected: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
-        self.features_over_limit = 0  # columns that were left out
         self.event_times_unread = 0  # named times that could not be read: arrival was taken
         self.latest_ns = 0  # newest event time seen: the watermark
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
-        self._deltas: dict[_Key, Profile] = {}
-        self._gathered: dict[_Key, Gathered] = {}
-        self._waiting = 0  # observations in `_gathered`
-        self._derivation = Derivation(reductions)
-        self._guests = guests
+        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions)
+        self._gathered: dict[Key, Gathered] = {}
+        self.waiting = 0
+        self._max_waiting = max_waiting
         self._request_shapes = Shapes(KEYS[Role.INPUT])
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
         # Chance, not every n-th: traffic has periods, too.
@@ -135,9 +126,14 @@ class Profiling:
             msgspec.DecodeError: If the bytes are not such a batch, or none of it can be read;
                 nothing was observed then.
         """
+        return finished(self.observe_packed_in_steps(packed))
+
+    def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
+        """The same, in steps: for who shares an interpreter."""
         arrays = raw_arrays(packed)
+        yield
         parts = by_share(arrays)
-        if len(parts) == 1 and self._observe_alike(arrays):
+        if len(parts) == 1 and (yield from self._observe_alike(arrays)):
             return len(arrays)
         try:
             observations = unpack(packed)
@@ -147,39 +143,43 @@ class Profiling:
                 raise
             lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
             self.book_drops(lost, observations[-1].arrival_ns)
-            self.observe(observations)
-            return len(arrays)
+            parts = [arrays]
         if len(parts) == 1:
-            self.observe(observations)
+            yield from self._observe(observations)
             return len(arrays)
         for part in parts:
-            if not self._observe_alike(part):
-                self.observe(msgspec.convert(part, list[Observation]))
+            if not (yield from self._observe_alike(part)):
+                yield from self._observe(msgspec.convert(part, list[Observation]))
         return len(arrays)
 
     def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
         """Decode observations of this process, each in the order of `Observation`."""
         for part in by_share(arrays):
-            if not self._observe_alike(part):
+            if not finished(self._observe_alike(part)):
                 self.observe([Observation(*array) for array in part])
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Decode; columns wait until there are enough of them to be profiled at once."""
+        finished(self._observe(observations))
+
+    def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
+        self._deltas.given += len(observations)
         for observation in observations:
             self._gather(observation)
-        if self._waiting >= MAX_WAITING:
-            self.settle()
+            yield
+        if self.waiting >= self._max_waiting:
+            yield from self.settle_in_steps()
 
     def settle(self) -> None:
         """Profile what waits."""
-        for _ in self.settle_in_steps():
-            pass
+        finished(self.settle_in_steps())
 
-    def settle_in_steps(self) -> Iterator[None]:
-        """The same, pausing after each column: for who shares an interpreter."""
-        gathered, self._gathered, self._waiting = self._gathered, {}, 0
-        for key, part in gathered.items():
-            yield from self._profile(key, part)
+    def settle_in_steps(self) -> Steps[None]:
+        """The same, in steps."""
+        self.waiting = 0
+        while self._gathered:  # one by one: an error costs no more than the part it happens in
+            key = next(iter(self._gathered))
+            yield from self._deltas.add(key, self._gathered.pop(key))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were lost before they came here."""
@@ -187,33 +187,67 @@ class Profiling:
         counts = Counter[str]()
         for reason, lost in dropped.items():
             counts[reason if reason in known else DropReason.INTERNAL_ERROR.value] += lost
+        self._deltas.given += counts.total()
+        self._drop(counts, event_ns)
+
+    @property
+    def given(self) -> int:
+        """Observations that came since the last `take`."""
+        return self._deltas.given
+
+    def make_up(self, expected: int, reason: DropReason, event_ns: int) -> None:
+        """Book as lost what is missing, after an error in the middle of anything.
+
+        Args:
+            expected: What must be accounted for: `given` before the call that raised, and what
+                the call was given.
+            reason: Of the loss.
+            event_ns: Event time it is booked on.
+        """
+        waiting = sum(part.accounted for part in self._gathered.values())
+        missing = expected - waiting - self._deltas.accounted
+        if missing > 0:
+            self._drop({reason.value: missing}, event_ns)
+        self._deltas.given = max(expected, waiting + self._deltas.accounted)
+
+    def _drop(self, dropped: Mapping[str, int], event_ns: int) -> None:
         window = Window.containing(event_ns, self.window_ns)
-        delta = self._delta((window, self.labels, self.sample))
-        delta.cover(Coverage(dropped=dict(counts)))
+        key = (window, self.labels, self.sample)
+        self._deltas.cover(key, Coverage(dropped=dict(dropped)))
 
     def take(self) -> list[Profile]:
         """What came since the last call, by window and labels; it is the caller's now."""
+        taken: list[Profile] = []
+        self.take_into(taken, self.latest_ns)
+        return taken
+
+    def take_into(self, taken: list[Profile], event_ns: int) -> None:
+        """The same, moved to *taken* at once.
+
+        Args:
+            taken: Gets the deltas.
+            event_ns: Event time of what an error has lost.
+        """
         self.settle()
-        order = sorted(self._deltas, key=lambda key: (key[0], key[1].pairs, key[2]))
-        taken = [self._deltas[key] for key in order]
-        self._deltas = {}
+        self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
         # Windows that are long past will hardly come again: their label sets start anew.
         newest = max(self._label_sets, default=None)
         if newest is not None and len(self._label_sets) > MAX_OPEN_WINDOWS:
             kept = sorted(self._label_sets)[-MAX_OPEN_WINDOWS:]
             self._label_sets = {window: self._label_sets[window] for window in kept}
-        return taken
+        self._deltas.take_into(taken)
 
-    def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> bool:
+    def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> Steps[bool]:
         """Read observations of one kind at once; False where they are not, and nothing changed."""
         if len(arrays) < FEWEST_ALIKE:
             return False
         if self.event_time_field or self.segments.rules or self.sample < 1.0:
             return False
         columns = alike_columns(arrays)
-        return columns is not None and self._gather_alike(columns, len(arrays))
+        yield
+        return columns is not None and (yield from self._gather_alike(columns, len(arrays)))
 
-    def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> bool:
+    def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> Steps[bool]:
         outcome, status, method, event_time, stream_end, values, *rest = (
             columns[at][0] for at in SAME
         )
@@ -234,12 +268,15 @@ class Profiling:
         inputs = outputs = None
         if not left_out:
             inputs = self._request_shapes.read(columns[REQUEST])
+            yield
             outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
+            yield
             if inputs is None or outputs is None:
                 return False
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, share)
-        self._waiting += count
+        self._deltas.given += count
+        self.waiting += count
         if inputs is None or outputs is None:
             part.sampled_out += count
         else:
@@ -252,8 +289,8 @@ class Profiling:
         part.request_sizes += columns[REQUEST_SIZE]
         part.response_sizes += columns[RESPONSE_SIZE]
         part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
-        if self._waiting >= MAX_WAITING:
-            self.settle()
+        if self.waiting >= self._max_waiting:
+            yield from self.settle_in_steps()
         return True
 
     def _gather(self, observation: Observation) -> None:
@@ -270,7 +307,7 @@ class Profiling:
         window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
-        self._waiting += 1
+        self.waiting += 1
         part.serve(observation, told_end)
         if not sampled:
             part.sampled_out += 1
@@ -318,83 +355,3 @@ class Profiling:
             self.event_times_unread += 1
             return observation.arrival_ns
         return event_ns
-
-    def _profile(self, key: _Key, part: Gathered) -> Iterator[None]:
-        profile = self._delta(key)
-        batch: dict[str, Column] = {}
-        for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
-            if not side.rows:
-                continue
-            columns = side.columns(self.expected[role])
-            columns.pop(self.event_time_field, None)
-            for name, cells in columns.items():
-                if self._admits(role, name):
-                    batch[summary_name(role, name)] = cells
-        for name, cells in part.handed_over.items():
-            role, field_name = side_of(name)
-            if self._admits(role, field_name, required=False):
-                batch.setdefault(summary_name(role, field_name), cells)
-        for summary, cells in batch.items():
-            profile.feature(summary, self.spec_of).observe(cells)
-            yield
-            yield from self._derive(profile, key[0], summary, cells)
-        if self._guests is not None and batch:
-            self._run_guests(key, batch)
-            yield
-        profile.observe_service(part.service())
-        profile.cover(
-            Coverage(
-                profiled=part.profiled,
-                sampled_out=part.sampled_out,
-                undecodable=dict(part.undecodable),
-            )
-        )
-
-    def _derive(
-        self, profile: Profile, window: Window, summary: str, cells: Column
-    ) -> Iterator[None]:
-        spec = self.spec_of(summary)
-        if spec.score is not None:
-            observe_scores(profile.score(f"{summary}{SCORES_SUFFIX}", spec.score), cells)
-            yield
-        found = self._derivation.columns(
-            summary,
-            cells,
-            expected=spec.expected,
-            embedding=spec.embedding,
-            now_ns=window.start_ns,
-        )
-        for derived, column in found.items():
-            profile.feature(derived, self._open_spec).observe(column)
-            yield
-
-    def _run_guests(self, key: _Key, batch: Mapping[str, Column]) -> None:
-        window, labels, sample = key
-        for values in self._guests.run(batch) if self._guests is not None else ():
-            own = labels
-            if len(values.labels):
-                own = Labels.of({**labels.as_dict(), **values.labels.as_dict()})
-            profile = self._delta((window, own, sample))
-            for summary, column in values.columns.items():
-                profile.feature(summary, self._open_spec).observe(column)
-
-    def _open_spec(self, summary: str) -> FeatureSpec:
-        """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
-        return dataclasses.replace(self.spec_of(summary), readable=True)
-
-    def _admits(self, role: Role, name: str, *, required: bool = True) -> bool:
-        known = self.expected[role]
-        if name in known or (not required and len(known) < MAX_FEATURES and len(name) <= 128):
-            return True
-        if len(known) >= MAX_FEATURES or len(name) > 128:
-            self.features_over_limit += 1
-            return False
-        known.add(name)
-        return True
-
-    def _delta(self, key: _Key) -> Profile:
-        profile = self._deltas.get(key)
-        if profile is None:
-            window, labels, sample = key
-            profile = self._deltas[key] = Profile(self.entity, labels, window, sample=sample)
-        return profile

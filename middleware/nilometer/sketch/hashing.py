@@ -62,15 +62,15 @@ def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes
     starts, lengths = offsets[:-1], np.diff(offsets)
     with np.errstate(over="ignore"):
         state = lengths.astype(np.uint64) * _K
-        longest = int(lengths.max(initial=0))
+        active = np.flatnonzero(lengths <= MAX_VECTOR_BYTES)  # the others are digested below
+        longest = int(lengths[active].max(initial=0))
         if longest:
             padded = np.empty(len(packed) + 8, dtype=np.uint8)
             padded[:-8] = np.frombuffer(packed, dtype=np.uint8)
             padded[-8:] = 0
             # A word may begin at any byte: a view with a stride of one byte.
             words = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
-            active = np.arange(starts.size)
-            for at in range(0, min(longest, MAX_VECTOR_BYTES), 8):
+            for at in range(0, longest, 8):
                 active = active[lengths[active] > at]
                 left = np.minimum(lengths[active] - at, 8).astype(np.uint64)
                 word = words[starts[active] + at]

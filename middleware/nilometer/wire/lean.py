@@ -4,11 +4,13 @@ Two bytes of an empty sub-message become some eighty of memory, so a bound on by
 little.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
+
+from nilometer.v1.summary_pb2 import SummarySample
 
 MAX_MESSAGES = 100_000  # inside of one: about 8 MiB once they are parsed
 UNCOUNTED_BYTES = 64 << 10  # a message of so few bytes cannot hold that many
@@ -26,17 +28,32 @@ def is_lean(content: bytes, kind: type[Message], uncounted: int = UNCOUNTED_BYTE
 
     Content of at most *uncounted* bytes is not counted. Never raises.
     """
-    if len(content) <= uncounted:
+    return len(content) <= uncounted or _messages(content, kind, MAX_MESSAGES) <= MAX_MESSAGES
+
+
+def are_lean_samples(samples: Sequence[bytes]) -> bool:
+    """The same of all encoded ``SummarySample`` messages together, each of them counted."""
+    if sum(map(len, samples)) <= UNCOUNTED_BYTES:
         return True
+    found = 0
+    for sample in samples:
+        found += 1 + _messages(sample, SummarySample, MAX_MESSAGES - found)
+        if found > MAX_MESSAGES:
+            return False
+    return True
+
+
+def _messages(content: bytes, kind: type[Message], most: int) -> int:
+    """Messages inside of an encoded *kind*, at any depth; counts no further than one over *most*."""
     found = 0
     waiting: list[_Part] = [(0, len(content), kind.DESCRIPTOR)]
     while waiting:
         for part in _messages_in(content, *waiting.pop()):
             found += 1
-            if found > MAX_MESSAGES:
-                return False
+            if found > most:
+                return found
             waiting.append(part)
-    return True
+    return found
 
 
 def _messages_in(content: bytes, at: int, end: int, kind: Any) -> Iterator[_Part]:

@@ -16,4 +16,4 @@ def parsed(kind: type[M], packed: bytes) -> M:
     try:
         return kind.FromString(packed)
     except DecodeError as error:
-        raise ValueError(f"not a {kind.DESCRIPTOR.name}: {error}") from error
+        raise ValueError(f"not a {kind.DESCRIPTOR.name} of nilometer.v1: {error}") from error

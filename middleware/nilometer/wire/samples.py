@@ -6,12 +6,13 @@ from nilometer.profile.summary import SummarySample
 from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.labels import Labels
+from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf, no_edges
 from nilometer.wire.contents.registered import codec_for, codec_of
 from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
 from nilometer.wire.parse import parsed
-from nilometer.wire.sketches.tdigest import digests_to_wire
+from nilometer.wire.sketches.tdigest import digest_to_wire, digests_to_wire
 
 _NO_DIGEST = TDigest()
 
@@ -64,7 +65,17 @@ def sample_from_wire(
 
 def sample_to_bytes(sample: SummarySample) -> bytes:
     """Deterministic bytes of a sample."""
-    return sample_to_wire(sample).SerializeToString(deterministic=True)
+    return finished(sample_to_bytes_in_steps(sample))
+
+
+def sample_to_bytes_in_steps(sample: SummarySample) -> Steps[bytes]:
+    """The same, in steps."""
+    digests = codec_of(sample.content).digests
+    digest = None
+    if digests is not None:
+        digest = digest_to_wire(digests.of(sample.content))
+        yield
+    return sample_to_wire(sample, digest).SerializeToString(deterministic=True)
 
 
 def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySample:

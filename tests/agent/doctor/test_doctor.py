@@ -20,7 +20,7 @@ from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.values.reasons import DropReason, UndecodableReason
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
 from nilometer_agent.doctor.checks.coverage import DROPPED, UNDECODABLE
 from nilometer_agent.doctor.doctor import CHECKS, examine
 from nilometer_agent.doctor.finding import Finding, Level
@@ -68,7 +68,7 @@ def told(home: Path, collector: str = "", **more: Any) -> AgentSettings:
 
 
 @contextmanager
-def worker(home: Path, *batches: CaptureBatch) -> Iterator[AgentLink]:
+def worker(home: Path, *batches: Batch) -> Iterator[AgentLink]:
     """A worker that stays, and whose *batches* are committed."""
     agent = f"unix:{home / 'agent.sock'}"
     link = AgentLink(CaptureSettings(entity="tested", agent=agent), b"w" * 16)
@@ -86,8 +86,8 @@ def worker(home: Path, *batches: CaptureBatch) -> Iterator[AgentLink]:
         link.finish(time.monotonic() + 5.0)
 
 
-def batch(count: int = 1, **more: Any) -> CaptureBatch:
-    return CaptureBatch(entity="tested", observations=pack([ROW] * count), count=count, **more)
+def batch(count: int = 1, **more: Any) -> Batch:
+    return Batch(entity="tested", observations=pack([ROW] * count), count=count, **more)
 
 
 def said(
@@ -149,9 +149,10 @@ def test_a_socket_that_nobody_listens_on(home: Path) -> None:
     assert (found.remedy, found.level) == ("start it: `nilometer agent`", Level.BROKEN)
 
 
-def test_a_socket_that_was_removed_under_a_running_agent(home: Path) -> None:
+@pytest.mark.parametrize("name", ["agent.sock", "agent.sock.frames"])
+def test_a_socket_that_was_removed_under_a_running_agent(home: Path, name: str) -> None:
     with running(told(home)):
-        (home / "agent.sock").unlink()
+        (home / name).unlink()
         assert "an agent holds" in texts(said(told(home), "socket"))
 
 
@@ -173,7 +174,7 @@ def test_losses_are_told_by_reason_with_their_remedies(home: Path) -> None:
     lost = batch(dropped={"queue_full": 4})
     nothing = list(ROW)
     nothing[8] = nothing[10] = "application/x-unheard-of"
-    odd = CaptureBatch(entity="tested", observations=pack([tuple(nothing)] * 2), count=2)
+    odd = Batch(entity="tested", observations=pack([tuple(nothing)] * 2), count=2)
     with running(told(home)) as agent, worker(home, lost, odd):
         eventually(lambda: agent.status().counters["observations"] == 7)
         found = said(told(home), "coverage")

@@ -9,8 +9,8 @@ import pytest
 
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock, eventually
+from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes
-from nilometer.wire.services import CaptureBatch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
@@ -19,16 +19,14 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 
-def batch(sequence: int, amount: float = 1.0, *, observations: bytes | None = None) -> CaptureBatch:
+def batch(sequence: int, amount: float = 1.0, *, observations: bytes | None = None) -> Batch:
     one = (
         *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 15, 2),
         *("application/json", "", "application/json", ""),
         *(b'{"amount": %f}' % amount, b"{}", ""),
     )
     packed = pack([one]) if observations is None else observations
-    return CaptureBatch(
-        worker=b"w", sequence=sequence, entity="tested", observations=packed, count=1
-    )
+    return Batch(worker=b"w", sequence=sequence, entity="tested", observations=packed, count=1)
 
 
 class FailingBuffer(Buffer):
@@ -60,11 +58,13 @@ class Rig:
             SteppedClock(),
         )
 
-    def give(self, one: CaptureBatch) -> None:
-        self.engine._step(Arrival(one, self.acknowledged.append))
+    def give(self, one: Batch) -> None:
+        self.engine._item = Arrival(one, self.acknowledged.append)
+        self.engine._step()
 
     def commit(self) -> None:
-        self.engine._step(Arrival(None, lambda _: None))
+        self.engine._item = Arrival(None, lambda _: None)
+        self.engine._step()
 
     def stored(self) -> int:
         self.engine._close_all()

@@ -7,7 +7,7 @@ from nilometer.alert import Verdict
 from nilometer.profile.service import magnitudes
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
-from nilometer.wire.services import CaptureCost
+from nilometer.wire.frames import Cost
 from nilometer_agent.measure.entities import Entities
 from nilometer_collector.testing import (
     ENTITY,
@@ -44,14 +44,14 @@ def test_label_sets_windows_and_workers_add_up(entities: Entities) -> None:
 def test_a_worker_that_tells_nothing_any_more_counts_no_more(
     entities: Entities, clock: SteppedClock
 ) -> None:
-    dear = CaptureCost(cpu_seconds=2.0, requests=10, p99_seconds=3e-4, share=0.25)
+    dear = Cost(cpu_seconds=2.0, requests=10, p99_seconds=3e-4, share=0.25)
     entities.cost(ENTITY, Labels(), b"dear", dear)
     clock.step(module.COST_SECONDS - 1)
     entities.cost(
         ENTITY,
         Labels(),
         b"cheap",
-        CaptureCost(cpu_seconds=1.0, requests=5, p99_seconds=1e-4, share=1),
+        Cost(cpu_seconds=1.0, requests=5, p99_seconds=1e-4, share=1),
     )
     (both,) = entities.states()
     assert (both.added_p99_seconds, both.share) == (3e-4, 0.25)

@@ -13,7 +13,7 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox import space
@@ -91,7 +91,15 @@ def test_files_and_directory_are_the_owners_whatever_the_umask(
         os.umask(before)
     assert home.stat().st_mode & 0o777 == 0o700
     assert found == dict.fromkeys(
-        ("agent.lock", "agent.sock", "agent.db", "agent.db-wal", "agent.ballast"), 0o600
+        (
+            "agent.lock",
+            "agent.sock",
+            "agent.sock.frames",
+            "agent.db",
+            "agent.db-wal",
+            "agent.ballast",
+        ),
+        0o600,
     )
 
 
@@ -159,7 +167,7 @@ def test_what_many_workers_send_is_one_transaction(tmp_path: Path) -> None:
     acknowledged: list[int] = []
     before = buffer._ledger.database.commits
     for number in range(200):
-        one = CaptureBatch(
+        one = Batch(
             worker=number.to_bytes(16, "big"),
             sequence=1,
             entity="tested",
@@ -167,10 +175,11 @@ def test_what_many_workers_send_is_one_transaction(tmp_path: Path) -> None:
             count=1,
         )
         # A step commits when half a second has passed, and not before.
-        engine._step(Arrival(one, acknowledged.append))
+        engine._item = Arrival(one, acknowledged.append)
+        engine._step()
     assert (acknowledged, buffer._ledger.database.commits) == ([], before)
     clock.step(0.6)
-    engine._step(None)
+    engine._step()
     assert len(acknowledged) == 200
     assert buffer._ledger.database.commits == before + 1
     buffer.close()

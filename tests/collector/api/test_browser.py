@@ -1,13 +1,16 @@
 """The pages in a real Chromium, as somebody sees them who has a token, and who has none."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Route, sync_playwright
 
+from nilometer_collector.alerting.rules import AlerterView
 from nilometer_collector.testing import ENTITY, Running, feature_sample, running
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -80,3 +83,34 @@ def test_the_pages_show_what_was_shipped(served: Running, page: Page) -> None:
     served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
     page.goto(served.collector.http_url + "/")
     page.get_by_text(ENTITY).first.wait_for(timeout=10_000)
+
+
+def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page) -> None:
+    def from_outside(route: Route) -> None:
+        answer = route.fetch().json()
+        for sample in answer["samples"]:
+            sample |= {
+                "feature": None,
+                "extension": {"kind": "hits", "content": {"hit_ratio": 0.75}},
+            }
+        route.fulfill(json=answer)
+
+    served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
+    page.route("**/api/v1/samples?*", from_outside)
+    rule = AlerterView(
+        entity=ENTITY,
+        name="hits",
+        summary="*",
+        kind="MOST",
+        statistic="hit_ratio",
+        parameters={"values_allowed": 7.0},
+    )
+    rules = {"alerters": [msgspec.to_builtins(rule)]}
+    page.route("**/api/v1/alerters?*", lambda route: route.fulfill(json=rules))
+    page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}/summary/input.amount")
+    panel = page.get_by_role("region", name=re.compile("^Window"))
+    panel.get_by_text("hits").wait_for(timeout=10_000)
+    assert "hit ratio\t75.0 %" in panel.inner_text()
+    assert page.get_by_role("img", name="hit ratio over 1 windows").is_visible()
+    words = page.get_by_role("cell", name="MOST, statistic = hit_ratio, values_allowed = 7")
+    assert words.is_visible()

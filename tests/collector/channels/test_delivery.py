@@ -12,6 +12,7 @@ import pytest
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
+from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.channels import CHANNEL, Courier, Outcome, message, post
 from nilometer_collector.channels.webhook import Answer
@@ -21,6 +22,12 @@ from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import Webhook, a_rule, an_evaluation, listening_webhook, running
 
 SECRET = "s3cret"
+LOOPBACK = "127.0.0.0/8"
+
+
+def to(url: str) -> Destination:
+    """*url*, which may be at a loopback address."""
+    return Destination(Secret(url), Allowed.of("webhook_allow", [LOOPBACK]))
 
 
 def judge(store: Store, values: list[float], **more: Any) -> None:
@@ -35,7 +42,7 @@ def judge(store: Store, values: list[float], **more: Any) -> None:
 def courier(store: Store, url: str, **more: Any) -> Courier:
     return Courier(
         store,
-        Secret(url),
+        to(url),
         lambda: "https://nilometer.example",
         SteppedClock(),
         Counters(),
@@ -48,7 +55,8 @@ def test_each_opening_and_closing_is_posted_once_and_in_order(
     database: Path, webhook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with running(database, slack_webhook_url=webhook.url, public_url="https://n.example/") as it:
+    told: dict[str, Any] = {"slack_webhook_url": webhook.url, "webhook_allow": [LOOPBACK]}
+    with running(database, public_url="https://n.example/", **told) as it:
         sender = it.sender()
         sender.ship(*(an_evaluation(value, n) for n, value in enumerate([0.1, 0.5, 0.6, 0.1])))
         eventually(lambda: len(webhook.accepted) == 2)
@@ -114,15 +122,15 @@ def test_what_was_not_delivered_is_delivered_after_a_restart(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
-        with running(database, slack_webhook_url=nobody) as first:
+        with running(database, slack_webhook_url=nobody, webhook_allow=[LOOPBACK]) as first:
             first.sender().ship(an_evaluation(0.5, 1))
             failed = Counter.NOTIFICATIONS_FAILED
             eventually(lambda: first.collector.counters.read()[failed] >= 1)
-    with running(database, slack_webhook_url=webhook.url) as second:
+    with running(database, slack_webhook_url=webhook.url, webhook_allow=[LOOPBACK]) as second:
         eventually(lambda: len(webhook.accepted) == 1)
         delivered = Counter.NOTIFICATIONS_DELIVERED
         eventually(lambda: second.collector.counters.read()[delivered] == 1)
-    with running(database, slack_webhook_url=webhook.url) as third:
+    with running(database, slack_webhook_url=webhook.url, webhook_allow=[LOOPBACK]) as third:
         third.sender().send([])
     assert len(webhook.posted) == 1
 
@@ -142,7 +150,7 @@ def test_a_message_that_is_refused_for_its_content_does_not_block_the_next(
 def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> None:
     judge(store, [0.5])
 
-    def busy(url: Secret, content: dict[str, Any], key: str) -> Answer:
+    def busy(destination: Destination, content: dict[str, Any], key: str) -> Answer:
         return Answer(outcome=Outcome.FAILED, reason="status 429", wait_seconds=600.0)
 
     assert courier(store, "https://x.example", deliver=busy).deliver_oldest() == 600.0
@@ -151,14 +159,37 @@ def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> Non
 def test_a_redirect_is_not_followed(webhook: Webhook) -> None:
     with listening_webhook() as elsewhere:
         webhook.statuses, webhook.headers = [307], {"location": elsewhere.url}
-        answer = post(Secret(webhook.url), {"text": "x"}, "key")
+        answer = post(to(webhook.url), {"text": "x"}, "key")
         assert (answer.outcome, answer.reason) == (Outcome.FAILED, "status 307")
         assert elsewhere.posted == []
 
 
 def test_a_long_reply_is_not_read_to_its_end(webhook: Webhook) -> None:
     webhook.body = b"x" * (32 << 20)
-    assert post(Secret(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
+    assert post(to(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "DELIVERED"), (503, "FAILED")])
+def test_the_status_decides_while_the_body_has_no_end(status: int, outcome: str) -> None:
+    taken = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                taken.append(connection.recv(65536))
+                head = f"HTTP/1.1 {status} x\r\ntransfer-encoding: chunked\r\n\r\n"
+                connection.sendall(head.encode())
+                while True:
+                    connection.sendall(b"1\r\nx\r\n")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"
+        assert post(to(url), {"text": "x"}, "key").outcome is Outcome[outcome]
+        thread.join(10)
+        assert not thread.is_alive()  # its connection was closed
+    assert len(taken) == 1
 
 
 def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +207,7 @@ def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.Monkey
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"
-        answer = post(Secret(url), {"text": "x"}, "key")
+        answer = post(to(url), {"text": "x"}, "key")
         ended.set()
         thread.join()
     assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no answer within 0.3 s")
@@ -188,7 +219,7 @@ def test_a_proxy_of_the_environment_is_not_asked(
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert post(Secret(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
+    assert post(to(webhook.url), {"text": "x"}, "key").outcome is Outcome.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -218,4 +249,4 @@ def test_settings_and_secrets_do_not_show_the_webhook() -> None:
     shown = f"{settings!r} {settings} {settings.webhook!r} {settings.webhook}"
     assert SECRET not in shown
     assert "https://hooks.slack.com/..." in shown
-    assert settings.webhook.reveal().endswith(SECRET)
+    assert settings.webhook.url.reveal().endswith(SECRET)

@@ -6,40 +6,48 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from nilometer.handoff.settings import frame_socket
 from nilometer.handoff.spawn import answers
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.patient import Patient
 
 
 def socket(patient: Patient) -> Iterator[Finding]:
-    """Whether somebody listens on the socket."""
+    """Whether somebody listens on the socket, and on the one for plain frames beside it."""
     path = patient.settings.socket_path
+    for one in (path, frame_socket(path)):
+        wrong = _wrong(one, patient.settings.home)
+        if wrong is not None:
+            yield wrong
+            return
+    yield Finding("socket", Level.OK, str(path))
+
+
+def _wrong(path: Path, home: Path) -> Finding | None:
+    """What is wrong with the socket at *path* of an agent with the data directory *home*."""
+    text, remedy = "", ""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        if _is_locked(patient.settings.home / "agent.lock"):
-            text = f"{path} is not there, but an agent holds {patient.settings.home}"
-            remedy = "it listens elsewhere, or somebody removed its socket: restart it"
+        if _is_locked(home / "agent.lock"):
+            text = f"{path} is not there, but an agent holds {home}"
+            remedy = "it listens elsewhere, is older than this, or somebody removed it: restart it"
         else:
             text = f"{path} is not there: no agent runs here"
             remedy = "start one: `nilometer agent`, or `nilometer run --entity NAME -- COMMAND`"
-        yield Finding("socket", Level.BROKEN, text, remedy)
-        return
     except OSError as error:
-        remedy = "run as the user of the agent"
-        yield Finding("socket", Level.BROKEN, f"{path}: {error.strerror}", remedy)
-        return
-    if not stat.S_ISSOCK(mode):
-        remedy = f"remove {path} and restart the agent"
-        yield Finding("socket", Level.BROKEN, f"{path} is not a socket", remedy)
-        return
-    if not answers(path):
-        locked = _is_locked(patient.settings.home / "agent.lock")
-        who = "an agent holds the directory and does not" if locked else "nobody does"
-        remedy = "restart it: it is stopped or hangs" if locked else "start it: `nilometer agent`"
-        yield Finding("socket", Level.BROKEN, f"{path}: {who} listen on it", remedy)
-        return
-    yield Finding("socket", Level.OK, str(path))
+        text, remedy = f"{path}: {error.strerror}", "run as the user of the agent"
+    else:
+        if not stat.S_ISSOCK(mode):
+            text, remedy = f"{path} is not a socket", f"remove {path} and restart the agent"
+        elif not answers(path):
+            locked = _is_locked(home / "agent.lock")
+            who = "an agent holds the directory and does not" if locked else "nobody does"
+            text = f"{path}: {who} listen on it"
+            remedy = (
+                "restart it: it is stopped or hangs" if locked else "start it: `nilometer agent`"
+            )
+    return Finding("socket", Level.BROKEN, text, remedy) if text else None
 
 
 def _is_locked(path: Path) -> bool:

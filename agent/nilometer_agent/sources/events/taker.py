@@ -35,8 +35,8 @@ from nilometer.values.errors import ConfigError, Undecodable
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, Outcome
 from nilometer.values.window import Window
-from nilometer.wire.samples import sample_to_wire
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import sample_to_bytes
 from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
@@ -304,20 +304,19 @@ class Taker:
             self._ready_bytes = 0
         for (entity, labels), packed in ready.items():
             for part in _parts(packed):
-                batch = CaptureBatch(observations=batch_of(part), count=len(part))
-                self._send(entity, labels, batch)
+                batch = Batch(entity=entity, observations=batch_of(part), count=len(part))
+                self._send(labels, batch)
         for sample in truth:
-            partial = CaptureBatch(partials=[sample_to_wire(sample)])
-            self._send(sample.entity, sample.labels, partial)
+            partial = Batch(entity=sample.entity, partials=[sample_to_bytes(sample)])
+            self._send(sample.labels, partial)
 
-    def _send(self, entity: str, labels: Labels, batch: CaptureBatch) -> None:
+    def _send(self, labels: Labels, batch: Batch) -> None:
         """Hand on a batch; one that the engine does not take is booked as lost with the next."""
-        key = (entity, labels)
+        key = (batch.entity, labels)
         self._sequence += 1
         batch.worker = self._worker
         batch.sequence = self._sequence
-        batch.entity = entity
-        batch.labels.update(labels.as_dict())
+        batch.labels = labels.as_dict()
         lost = self._lost.pop(key, 0)
         if lost:
             batch.dropped[DropReason.INTERNAL_ERROR.value] = lost

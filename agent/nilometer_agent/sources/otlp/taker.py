@@ -34,8 +34,8 @@ from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SERVICE
 from nilometer.values.window import Window
-from nilometer.wire.samples import sample_to_wire
-from nilometer.wire.services import CaptureBatch
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import sample_to_bytes
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.otlp.cumulative import CumulativeSeries, SeriesKey
@@ -233,11 +233,11 @@ class OtlpTaker:
             done = threading.Event()
             with self._lock:
                 self._sequence += 1
-                batch = CaptureBatch(
+                batch = Batch(
                     worker=self._worker,
                     sequence=self._sequence,
                     entity=where.entity,
-                    partials=[sample_to_wire(sample)],
+                    partials=[sample_to_bytes(sample)],
                     labels=where.labels.as_dict(),
                 )
                 self._engine.offer(Arrival(batch, lambda _, done=done: done.set()))  # type: ignore[misc]

@@ -4,20 +4,7 @@
  * Times are Unix seconds in UTC, windows are half-open, ratios are 0 to 1.
  */
 
-import type {
-  Alerter,
-  Alerters,
-  Entities,
-  Entity,
-  Episode,
-  Episodes,
-  Problem,
-  Reference,
-  References,
-  Samples,
-  Summaries,
-  Summary,
-} from "./types";
+import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary } from "./types";
 
 /** What the collector, or the way to it, said instead of an answer. Status 0: it was not reached. */
 export class ApiProblem extends Error {
@@ -30,33 +17,29 @@ export class ApiProblem extends Error {
   }
 }
 
-export interface SamplesQuestion {
-  entity: string;
-  summary: string;
-  start?: number | undefined;
-  end?: number | undefined;
-  step?: number | undefined;
-  reference?: string | undefined;
-  labels?: readonly string[] | undefined; // "key:value"
-}
-
-type Parameters = Record<string, string | number | readonly string[] | undefined>;
+type Path = keyof Reads;
+export type Query<P extends Path> = Reads[P]["query"];
+export type SamplesQuestion = Query<"/api/v1/samples">;
 
 /** The address of a request, relative to the page so that a path prefix is kept. */
-export function address(path: string, parameters: Parameters = {}): string {
-  const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(parameters)) {
+export function address<P extends Path>(path: P, query: Query<P>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
     if (value === undefined || value === "") continue;
-    for (const each of Array.isArray(value) ? value : [value]) query.append(key, String(each));
+    for (const each of Array.isArray(value) ? value : [value]) parameters.append(key, String(each));
   }
-  const text = query.toString();
-  return `api/v1/${path}${text ? `?${text}` : ""}`;
+  const text = parameters.toString();
+  return `${path.slice(1)}${text ? `?${text}` : ""}`;
 }
 
-async function get<T>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<T> {
+async function get<P extends Path>(
+  path: P,
+  query: Query<P>,
+  signal?: AbortSignal,
+): Promise<Reads[P]["answer"]> {
   let response: Response;
   try {
-    response = await fetch(address(path, parameters), {
+    response = await fetch(address(path, query), {
       headers: { accept: "application/json" },
       ...(signal ? { signal } : {}),
     });
@@ -66,7 +49,7 @@ async function get<T>(path: string, parameters: Parameters, signal?: AbortSignal
   }
   if (response.ok) {
     try {
-      return (await response.json()) as T;
+      return (await response.json()) as Reads[P]["answer"];
     } catch {
       throw new ApiProblem(response.status, "The answer is not JSON", `from ${path}`);
     }
@@ -84,21 +67,16 @@ async function get<T>(path: string, parameters: Parameters, signal?: AbortSignal
 }
 
 export const entities = async (signal?: AbortSignal): Promise<Entity[]> =>
-  (await get<Entities>("entities", {}, signal)).entities;
+  (await get("/api/v1/entities", {}, signal)).entities;
 
 export const summaries = async (entity: string, signal?: AbortSignal): Promise<Summary[]> =>
-  (await get<Summaries>("summaries", { entity }, signal)).summaries;
+  (await get("/api/v1/summaries", { entity }, signal)).summaries;
 
-export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> => {
-  const { labels, ...rest } = question;
-  return get<Samples>("samples", { ...rest, label: labels }, signal);
-};
-
-export const references = async (entity: string, signal?: AbortSignal): Promise<Reference[]> =>
-  (await get<References>("references", { entity }, signal)).references;
+export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
+  get("/api/v1/samples", question, signal);
 
 export const alerters = async (entity: string, signal?: AbortSignal): Promise<Alerter[]> =>
-  (await get<Alerters>("alerters", { entity }, signal)).alerters;
+  (await get("/api/v1/alerters", { entity }, signal)).alerters;
 
 export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
-  (await get<Episodes>("episodes", { entity }, signal)).episodes;
+  (await get("/api/v1/episodes", { entity }, signal)).episodes;

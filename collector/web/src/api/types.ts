@@ -1,29 +1,34 @@
-/** The answers of the HTTP API. Generated from its OpenAPI document by `make web-api`. */
+/**
+ * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
+ *
+ * Times are Unix seconds, UTC; windows are half-open; a number that does not exist is null. Errors
+ * are RFC 9457 problem details. A query is at most 16384 bytes, a body 1048576.
+ */
 
 /** A rule. See nilometer.alert.Alerter for meaning and bounds. */
 export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
   statistic: string;
-  comparison: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
   threshold: number;
   low: number;
   high: number;
   reference: string;
-  comparator: string;
-  parameters?: Record<string, string | number>;
+  comparator: "" | "psi" | "ks";
+  parameters?: Record<string, string | number>; // those without a field here
   minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
-  severity: string;
+  severity: "info" | "warning" | "critical";
 }
 
 /** The rules, by name. */
 export interface Alerters {
   alerters: Alerter[];
-  unread?: UnreadRule[];
+  unread?: UnreadRule[]; // where there are some
 }
 
 /** That the process answers. */
@@ -59,11 +64,11 @@ export interface Entities {
 /** A monitored entity and how it is. */
 export interface Entity {
   name: string;
-  health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
+  health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED"; // ALERTING while an episode is open; LEARNING with data but no alerter
   summaries: number;
-  observations: number;
+  observations: number; // requests seen over all windows
   first_seen: number | null;
-  last_seen: number | null;
+  last_seen: number | null; // end of the newest window
   open_episodes: number;
   references: string[];
 }
@@ -75,18 +80,18 @@ export interface Episode {
   summary: string;
   labels: Record<string, string>;
   alerter: string;
-  comparator: string;
+  comparator: string; // comparator or statistic
   threshold: number;
-  severity: string;
-  breached_since: number;
-  opened: number;
+  severity: "info" | "warning" | "critical";
+  breached_since: number; // start of the first breach in a row
+  opened: number; // end of the window that opened it
   closed: number | null;
-  value: number;
+  value: number; // the largest so far
   reference: string;
   reference_digest: string;
   evidence: string;
   history: Transition[];
-  unread?: string;
+  unread?: string; // why its rule cannot be read here, where so
 }
 
 /** Episodes, newest first; at most 1,000. */
@@ -96,37 +101,37 @@ export interface Episodes {
 
 /** A content of a type from outside. */
 export interface Extension {
-  kind: string;
-  content: Content;
+  kind: string; // of the content type
+  content: Content; // as the type shows itself
 }
 
 /** A distribution of one feature in one window, or of a reference. */
 export interface Feature {
-  count: number;
+  count: number; // finite numbers and categories
   missing: number;
   missing_ratio: number | null;
   non_finite: number;
-  null_like: number;
+  null_like: number; // strings such as "n/a"
   types: Record<string, number>;
-  type_errors: Record<string, number>;
+  type_errors: Record<string, number>; // cells of another type than expected, by their type
   zero: number;
   negative: number;
-  below_reference: number;
+  below_reference: number; // below the smallest of the reference
   above_reference: number;
-  unseen: number | null;
+  unseen: number | null; // categories the reference never had; null without a reference
   mean: number | null;
   standard_deviation: number | null;
   minimum: number | null;
   maximum: number | null;
-  quantiles: Record<string, number>;
-  histogram: Histogram | null;
+  quantiles: Record<string, number>; // "0.01" ... "0.99"; empty without numbers
+  histogram: Histogram | null; // on the reference's edges where there are any
   distinct: number | null;
-  top: Category[];
+  top: Category[]; // at most 20
 }
 
 /** Counts between edges, in the unit of the feature: `len(edges) == len(counts) + 1`. */
 export interface Histogram {
-  edges: (number | null)[];
+  edges: (number | null)[]; // an infinite edge is null
   counts: number[];
 }
 
@@ -168,10 +173,10 @@ export interface Sample {
   feature: Feature | null;
   service: Service | null;
   scores: Scores | null;
-  psi: number | null;
-  ks: number | null;
-  extension?: Extension;
-  distances?: Record<string, number | null>;
+  psi: number | null; // debiased, nats, against the reference asked for
+  ks: number | null; // 0 .. 1
+  extension?: Extension; // of a type from outside
+  distances?: Record<string, number | null>; // by other comparators
 }
 
 /** A series, oldest window first, beside its reference. */
@@ -184,11 +189,11 @@ export interface Samples {
 
 /** Probabilities of one output in one window. */
 export interface Scores {
-  count: number;
+  count: number; // inside [0, 1]
   mean: number | null;
-  predicted: Record<string, number>;
-  histogram: Histogram;
-  outside: number;
+  predicted: Record<string, number>; // by predicted class
+  histogram: Histogram; // on the union edges and the decision thresholds
+  outside: number; // below 0 or above 1
   not_a_number: number;
 }
 
@@ -199,10 +204,10 @@ export interface Service {
   error_ratio: number | null;
   outcomes: Record<string, number>;
   statuses: Record<string, number>;
-  latency_quantiles_seconds: Record<string, number>;
+  latency_quantiles_seconds: Record<string, number>; // "0.5", "0.9", "0.99"
   latency_mean_seconds: number | null;
-  in_flight_max: number;
-  stream_ends: Record<string, number>;
+  in_flight_max: number; // of one process
+  stream_ends: Record<string, number>; // answers in pieces, by how they ended
   first_byte_quantiles_seconds: Record<string, number>;
   chunk_gap_quantiles_seconds: Record<string, number>;
 }
@@ -221,12 +226,12 @@ export interface Summary {
   health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
   observations: number;
   last_seen: number | null;
-  labels: Record<string, string[]>;
+  labels: Record<string, string[]>; // every key with its values, sorted
 }
 
 /** An opening or a closing of an episode. */
 export interface Transition {
-  at: number;
+  at: number; // end of the window that caused it
   status: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
   value: number;
   evidence: string;
@@ -238,5 +243,66 @@ export interface UnreadRule {
   name: string;
   summary: string;
   kind: string;
-  reason: string;
+  reason: string; // what is not known
+}
+
+/** What may be read: the query parameters and the answer of each path. */
+export interface Reads {
+  /** Everything that is watched, and how it is. */
+  "/api/v1/entities": {
+    query: Record<string, never>;
+    answer: Entities;
+  };
+  /** The summaries of an entity. */
+  "/api/v1/summaries": {
+    query: {
+      entity: string; // Name of the monitored entity.
+    };
+    answer: Summaries;
+  };
+  /** One summary over time, merged over all samples that match, and its reference. */
+  "/api/v1/samples": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: string; // Name of the summary, such as input.amount.
+      start?: number | undefined; // Unix seconds: windows that end after it.
+      end?: number | undefined; // Unix seconds: windows that start before it.
+      label?: readonly string[] | undefined; // key:value. Values of one key are alternatives; all keys must match.
+      step?: number | undefined; // Seconds of the aligned windows to merge into; shorter windows only.
+      reference?: string | undefined; // Name of the reference to compare with.
+    };
+    answer: Samples;
+  };
+  /** The current references. */
+  "/api/v1/references": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
+    };
+    answer: References;
+  };
+  /** The rules. */
+  "/api/v1/alerters": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
+    };
+    answer: Alerters;
+  };
+  /** Episodes with their history. */
+  "/api/v1/episodes": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
+      open?: boolean | undefined; // true: open episodes only; false: closed ones only.
+    };
+    answer: Episodes;
+  };
+  /** Whether the process answers. */
+  "/healthz": {
+    query: Record<string, never>;
+    answer: Alive;
+  };
+  /** Whether rows could be stored now. */
+  "/readyz": {
+    query: Record<string, never>;
+    answer: Ready;
+  };
 }

@@ -9,10 +9,10 @@ export interface Pair {
 }
 
 /**
- * Shares of categories side by side, largest first by the greater of the two.
+ * Shares of categories side by side, largest first by the greater of the two; at most *limit*.
  *
- * What lies outside both lists is one last row: the lists hold at most 20 values each, so a value
- * that only one side lists may be rare, not absent, on the other.
+ * A share is null where a side does not list the value. A side lists at most 20 values, so that
+ * value may be rare there, not absent.
  */
 export function pairs(
   current: readonly Category[],
@@ -28,6 +28,18 @@ export function pairs(
   }
   const greater = (row: Pair): number => Math.max(row.current ?? 0, row.reference ?? 0);
   return [...rows.values()].sort((a, b) => greater(b) - greater(a)).slice(0, limit);
+}
+
+/** Counts as categories, each with its share of *total*. */
+export function listed(
+  counts: Record<string, number>,
+  total = Object.values(counts).reduce((sum, each) => sum + each, 0),
+): Category[] {
+  return Object.entries(counts).map(([value, count]) => ({
+    value,
+    count,
+    ratio: count / Math.max(1, total),
+  }));
 }
 
 /** The categories with the largest total over all windows, largest first. */

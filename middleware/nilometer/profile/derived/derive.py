@@ -16,6 +16,7 @@ from nilometer.profile.derived.vectors import (
     vector_columns,
 )
 from nilometer.profile.profiler import Column
+from nilometer.values.steps import Steps, finished
 
 LOOKED_AT = 64  # cells of a column that tell what it holds
 
@@ -78,12 +79,28 @@ class Derivation:
         now_ns: int = 0,
     ) -> dict[str, Column]:
         """Columns beside *cells*, by their summary names; none for plain ones."""
+        return finished(
+            self.columns_in_steps(
+                summary, cells, expected=expected, embedding=embedding, now_ns=now_ns
+            )
+        )
+
+    def columns_in_steps(
+        self,
+        summary: str,
+        cells: Column,
+        *,
+        expected: str = "",
+        embedding: Embedding | None = None,
+        now_ns: int = 0,
+    ) -> Steps[dict[str, Column]]:
+        """The same, in steps."""
         found: Mapping[str, Column] = {}
         match self.kind(summary, cells, expected):
             case Kind.PLAIN:
                 pass
             case Kind.TEXT:
-                found = text_columns([cell for cell in cells if isinstance(cell, str)])
+                found = yield from text_columns([cell for cell in cells if isinstance(cell, str)])
             case Kind.TIMESTAMP:
                 found = timestamp_columns(list(cells), now_ns)
             case Kind.VECTOR | Kind.TENSOR:

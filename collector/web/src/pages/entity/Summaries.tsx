@@ -3,11 +3,11 @@
 import { useEffect, useState } from "preact/hooks";
 import type * as api from "../../api";
 import { Sparkline } from "../../charts/Sparkline";
+import { kindOf } from "../../contents/registered";
 import * as format from "../../parts/format";
 import { ListTable } from "../../parts/ListTable";
 import { StatusMark } from "../../parts/StatusMark";
 import { summaryLink } from "../../router";
-import { glanceOf } from "./glance";
 import { recent } from "./recent";
 import { useSeen } from "./seen";
 import styles from "./Summaries.module.css";
@@ -65,7 +65,7 @@ function Row({ summary, reference }: { summary: api.Summary; reference: string |
     });
     return () => stop.abort();
   }, [seen, lastSeen, observations, reference]);
-  const glance = series && series.samples.length ? glanceOf(series) : null;
+  const glance = series?.samples.length ? kindOf(series.samples).glance(series) : null;
   return (
     <tr ref={ref}>
       <th scope="row">

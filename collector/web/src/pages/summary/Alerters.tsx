@@ -1,4 +1,5 @@
 import type { Alerter } from "../../api";
+import { conditionOf } from "../../conditions/registered";
 import { Empty } from "../../parts/Empty";
 import * as format from "../../parts/format";
 import { ListTable } from "../../parts/ListTable";
@@ -22,7 +23,7 @@ export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
             {alerters.map((alerter) => (
               <tr key={alerter.name}>
                 <th scope="row">{alerter.name}</th>
-                <td data-name="opens when">{rule(alerter)}</td>
+                <td data-name="opens when">{conditionOf(alerter.kind).words(alerter)}</td>
                 <td data-name="needs">
                   {format.count(alerter.minimum_count)} observations,{" "}
                   {alerter.windows_to_open === 1 ? "1 window" : `${alerter.windows_to_open} windows in a row`}
@@ -37,21 +38,4 @@ export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
       )}
     </section>
   );
-}
-
-function rule(alerter: Alerter): string {
-  const { kind, comparator, statistic } = alerter;
-  const show = (value: number): string => format.measured(comparator || statistic, value);
-  switch (kind) {
-    case "REFERENCE":
-      return `${format.named(comparator)} against ${alerter.reference} > ${show(alerter.threshold)}`;
-    case "FIXED":
-      return `${format.named(statistic)} ${alerter.comparison} ${show(alerter.threshold)}`;
-    case "RANGE":
-      return `${format.named(statistic)} outside ${show(alerter.low)} to ${show(alerter.high)}`;
-    default: {
-      const parameters = Object.entries(alerter.parameters ?? {});
-      return [kind, ...parameters.map(([key, value]) => `${key} = ${value}`)].join(", ");
-    }
-  }
 }

@@ -4,9 +4,9 @@ import { useMemo } from "preact/hooks";
 import type { Alerter } from "../../api";
 import type { Shade, Windows } from "../../charts/timeline";
 import { TimeChart } from "../../charts/TimeChart";
+import { kindOf } from "../../contents/registered";
 import { FigureTable } from "../../parts/FigureTable";
 import * as format from "../../parts/format";
-import { chartsOf } from "./chartsof";
 import { limitsOf } from "./limits";
 import type { Series } from "./series";
 import styles from "./OverTime.module.css";
@@ -30,7 +30,7 @@ export function OverTime({ series, alerters, shades, selected, onSelect }: Prope
     }),
     [samples],
   );
-  const charts = useMemo(() => chartsOf(series), [series]);
+  const charts = useMemo(() => kindOf(samples).charts(series), [series]);
   const limits = useMemo(() => limitsOf(alerters, reference?.name), [alerters, reference]);
   const rows = samples.map((sample, i) => ({ sample, i })).slice(-TABLE_ROWS).reverse();
   return (

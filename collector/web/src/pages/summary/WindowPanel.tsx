@@ -1,11 +1,9 @@
 /** The selected window, in full. */
 
 import type { Coverage } from "../../api";
-import { Empty } from "../../parts/Empty";
+import { kindOf } from "../../contents/registered";
 import * as format from "../../parts/format";
-import { FeatureFigures } from "./FeatureFigures";
 import type { Series } from "./series";
-import { ServiceFigures } from "./ServiceFigures";
 import styles from "./WindowPanel.module.css";
 
 export function WindowPanel({
@@ -49,27 +47,7 @@ export function WindowPanel({
           onInput={(event) => onSelect(Number(event.currentTarget.value))}
         />
       </div>
-      {sample.service ? (
-        <ServiceFigures service={sample.service} />
-      ) : sample.feature ? (
-        <FeatureFigures
-          sample={sample}
-          feature={sample.feature}
-          reference={reference?.feature ?? null}
-          referenceName={reference?.name ?? null}
-        />
-      ) : sample.scores ? (
-        <p>
-          {sample.scores.count} probabilities, mean {sample.scores.mean?.toPrecision(3) ?? "–"}.
-          Predicted:{" "}
-          {Object.entries(sample.scores.predicted)
-            .map(([name, count]) => `${name} ${count}`)
-            .join(", ")}
-          . {sample.scores.outside} outside 0 to 1, {sample.scores.not_a_number} no numbers.
-        </p>
-      ) : (
-        <Empty>Nothing was profiled in this window.</Empty>
-      )}
+      {kindOf([sample]).figures(sample, reference)}
       <CoverageLine coverage={sample.coverage} />
     </section>
   );

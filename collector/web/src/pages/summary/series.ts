@@ -74,7 +74,7 @@ async function loadRange(
   const unit = merged ?? length;
   const start = Math.floor((lastSeen - span) / unit) * unit;
   const answer = await api.samples(
-    { entity: entity.name, summary, start, step: merged, reference, labels },
+    { entity: entity.name, summary, start, step: merged, reference, label: labels },
     signal,
   );
   return { ...answer, range, asked: question.range, step: merged };

@@ -1,4 +1,4 @@
-"""The Unix socket of the workers: where batches, status requests and health checks arrive."""
+"""The Unix socket for gRPC: batches, status requests and health checks."""
 
 import os
 import socket
@@ -12,14 +12,14 @@ from grpc_health.v1 import health, health_pb2_grpc
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS, serve_agent
 from nilometer_agent.sources.source import seconds_until
-from nilometer_agent.sources.workers import MAX_STREAMS, Bounds, WorkerService
+from nilometer_agent.sources.workers.service import MAX_STREAMS, Bounds, WorkerService
 
-GRACE_SECONDS = 0.5  # for calls under way; a worker keeps what was not acknowledged until then
-OTHER_CALLS = 16  # status, flush and health, beside the workers' streams
+GRACE_SECONDS = 0.5  # for calls under way; a client keeps what was not acknowledged until then
+OTHER_CALLS = 16  # status, flush and health, beside streams of batches
 
 
-class WorkerSocket:
-    """Serves workers on a Unix socket that only this user may open. A `Source`.
+class GrpcSocket:
+    """Serves gRPC on a Unix socket that only this user may open. A `Source`.
 
     Args:
         path: Of the socket; `check_free` says whether it may be taken.
@@ -27,7 +27,7 @@ class WorkerSocket:
         health: Answers health checks.
     """
 
-    name = "workers"
+    name = "grpc"
     stop_seconds = 2.0
 
     def __init__(self, path: Path, service: WorkerService, health: health.HealthServicer) -> None:

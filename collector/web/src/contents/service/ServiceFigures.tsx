@@ -1,16 +1,13 @@
-import type { Category, Service } from "../../api";
+import type { Service } from "../../api";
 import { Bars } from "../../charts/Bars";
-import { pairs } from "../../charts/categories";
+import { listed, pairs } from "../../charts/categories";
 import { FigureTable } from "../../parts/FigureTable";
 import * as format from "../../parts/format";
-import { KeyFigure, KeyFigures } from "./KeyFigures";
+import { KeyFigure, KeyFigures } from "../KeyFigures";
 import styles from "./ServiceFigures.module.css";
 
 /** The requests of one window: how many, how fast, and with which outcome. */
 export function ServiceFigures({ service }: { service: Service }) {
-  const total = Math.max(1, service.requests);
-  const listed = (counts: Record<string, number>): Category[] =>
-    Object.entries(counts).map(([value, count]) => ({ value, count, ratio: count / total }));
   const quantiles = Object.entries(service.latency_quantiles_seconds).sort(
     ([a], [b]) => Number(b) - Number(a),
   );
@@ -37,11 +34,11 @@ export function ServiceFigures({ service }: { service: Service }) {
         </tbody>
       </FigureTable>
       <h3 class={styles.heading}>Statuses</h3>
-      <Bars rows={pairs(listed(service.statuses), null)} reference={null} />
+      <Bars rows={pairs(listed(service.statuses, service.requests), null)} reference={null} />
       {Object.keys(service.outcomes).length > 0 && (
         <>
           <h3 class={styles.heading}>Outcomes</h3>
-          <Bars rows={pairs(listed(service.outcomes), null)} reference={null} />
+          <Bars rows={pairs(listed(service.outcomes, service.requests), null)} reference={null} />
         </>
       )}
     </>

@@ -1,19 +1,17 @@
-"""The worker socket: streams of batches in, acknowledgements out."""
+"""The agent's gRPC service: batches of clients that do not speak plain frames, status, flush."""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
-from nilometer.values.clock import Clock
+from nilometer.wire.frames import Batch
 from nilometer.wire.services import (
     AgentServiceServicer,
     CaptureAcknowledgement,
-    CaptureBatch,
     FlushReply,
     FlushRequest,
     StatusReply,
@@ -21,8 +19,9 @@ from nilometer.wire.services import (
 )
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.sources.workers.registry import Workers
 
-MAX_STREAMS = 64  # workers of one pod
+MAX_STREAMS = 64  # of gRPC: each takes two threads
 FLUSH_SECONDS = 60.0
 CAPTURE = "/nilometer.v1.AgentService/Capture"
 
@@ -40,7 +39,7 @@ class Stream:
         self.worker = b""
         self.refused = ""
 
-    def read(self, batches: Iterator[CaptureBatch | Refusal]) -> None:
+    def read(self, batches: Iterator[Batch | Refusal]) -> None:
         """Take batches until the worker closes its side, is gone, or breaks the contract."""
         acknowledge = self._answers.put
         try:
@@ -79,73 +78,36 @@ class Stream:
         self._answers.put(None)
 
 
-class Streams:
-    """The workers that are connected. Any thread may call.
-
-    Args:
-        clock: Monotonic time.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._streams: set[Stream] = set()
-        self._lock = threading.Lock()
-        self._idle_since = clock.monotonic()
-        self._had_workers = False
-
-    def __len__(self) -> int:
-        return len(self._streams)
-
-    @contextmanager
-    def connected(self, stream: Stream) -> Iterator[None]:
-        """Count *stream* while it lasts."""
-        with self._lock:
-            self._streams.add(stream)
-            self._had_workers = True
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._streams.discard(stream)
-                self._idle_since = self._clock.monotonic()
-
-    def workers(self) -> list[str]:
-        """Their names, in order."""
-        with self._lock:
-            return sorted(stream.worker.hex() for stream in self._streams)
-
-    def idle_for(self, now: float) -> float:
-        """Seconds without a worker at *now*, monotonic."""
-        with self._lock:
-            if self._streams:
-                return 0.0
-            # Before the first worker has come, it is given the time a slow server takes.
-            return now - self._idle_since if self._had_workers else (now - self._idle_since) / 6
-
-
 class WorkerService(AgentServiceServicer):
     """Hands batches to the engine and its acknowledgements back.
 
     Args:
         engine: Takes the batches.
-        streams: Counts the workers.
+        workers: Counts the connections.
         status: What the agent holds and has done; with entities where they are asked for.
     """
 
     def __init__(
-        self, engine: Engine, streams: Streams, status: Callable[[bool], StatusReply]
+        self, engine: Engine, workers: Workers, status: Callable[[bool], StatusReply]
     ) -> None:
         self._engine = engine
-        self._streams = streams
+        self._workers = workers
+        self._slots = threading.BoundedSemaphore(MAX_STREAMS)
         self._status = status
 
     def Capture(  # noqa: N802  the contract's name
-        self, request_iterator: Iterator[CaptureBatch | Refusal], context: grpc.ServicerContext
+        self, request_iterator: Iterator[Batch | Refusal], context: grpc.ServicerContext
     ) -> Iterator[CaptureAcknowledgement]:
         """Take a worker's batches, and acknowledge what is committed."""
+        if not self._slots.acquire(blocking=False):
+            reason = f"this agent serves {MAX_STREAMS} gRPC streams, which is the most that one can"
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+        if not context.add_callback(self._slots.release):  # the call is over already
+            self._slots.release()
+            return
         stream = Stream(self._engine)
         context.add_callback(stream.abandon)
-        with self._streams.connected(stream):
+        with self._workers.connected(stream):
             threading.Thread(
                 target=stream.read, args=(request_iterator,), name="nilometer-read", daemon=True
             ).start()

@@ -4,7 +4,7 @@ import { pairs } from "../../charts/categories";
 import { Distribution } from "../../charts/Distribution";
 import * as format from "../../parts/format";
 import { Figures } from "./Figures";
-import { KeyFigure, KeyFigures } from "./KeyFigures";
+import { KeyFigure, KeyFigures } from "../KeyFigures";
 
 /** A feature in one window: its distances, its distribution and every figure. */
 export function FeatureFigures({

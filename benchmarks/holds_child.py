@@ -1,0 +1,287 @@
+"""Serve a real workload through the middleware and record how long its thread has the interpreter.
+
+Usage: python -m benchmarks.holds_child MODE BODY SECONDS [probe]
+
+MODE is ``agent``, ``process`` or ``bare``, BODY a name in `BODIES`. Prints one JSON object.
+
+A hold begins when the capture thread comes back from a wait - a sleep or the lock it is woken by -
+and ends at its next wait. Its length is the thread's own processor time (`time.thread_time_ns`), so
+that neighbours on this machine do not count. The calls in which the thread lets go of the
+interpreter are replaced from here; the product knows nothing of it. Calls of a socket let go, too,
+but a call that never blocks is back before another thread has woken up: their own time is left out,
+and the hold goes on behind them.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.in_process import WORKER
+
+BURST_SECONDS = 0.005
+REQUESTS_A_SECOND = 2000
+FIRST_USE_SECONDS = 2.5  # imports, the connection, the shape of the bodies, two deltas
+EXAMPLES = 2000  # different bodies
+PROBE_SECONDS = 50e-6
+TEXT_BYTES = 8 << 10
+NOISE_STEPS = 2000
+NOISE_LOOPS = 4000  # of the piece of work that shows the noise: about 100 us
+
+numbers = np.random.default_rng(4)
+
+
+def ten_numbers() -> dict[str, object]:
+    return {f"feature_{at}": round(value, 4) for at, value in enumerate(numbers.normal(size=10))}
+
+
+def with_text() -> dict[str, object]:
+    words = " ".join(f"word{number}" for number in numbers.integers(0, 10_000, TEXT_BYTES // 9))
+    row = ten_numbers()
+    room = TEXT_BYTES - len(json.dumps(row)) - 12
+    return row | {"text": words[:room].ljust(room, ".")}
+
+
+BODIES: dict[str, Callable[[], dict[str, object]]] = {"10 numbers": ten_numbers, "8 KiB": with_text}
+
+
+class Holds:
+    """Processor time of one thread between its waits, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.ended: list[int] = []
+        self.calls = 0  # of sockets
+        self.thread = -1
+        self._since = 0
+        self._spent = 0
+
+    def watch(self, thread: int) -> None:
+        self.thread = thread
+
+    def lets_go(self) -> None:
+        self._spent += time.thread_time_ns() - self._since
+
+    def has_again(self) -> None:
+        self._since = time.thread_time_ns()
+
+    def wait(self, call: Callable[[], Any]) -> Any:
+        """Run *call*, in which any thread may wait; the watched one's hold ends here."""
+        if threading.get_ident() != self.thread:
+            return call()
+        self.lets_go()
+        self.ended.append(self._spent)
+        self._spent = 0
+        try:
+            return call()
+        finally:
+            self.has_again()
+
+
+holds = Holds()
+
+
+class WatchedLock:
+    """What the capture thread is woken by."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.release, self.locked = self._lock.release, self._lock.locked
+
+    def acquire(self, timeout: float) -> bool:
+        return bool(holds.wait(lambda: self._lock.acquire(timeout=timeout)))
+
+
+def _watched(name: str) -> Callable[..., Any]:
+    call = getattr(socket.socket, name)
+
+    def watched(*arguments: Any) -> Any:
+        if threading.get_ident() != holds.thread:
+            return call(*arguments)
+        holds.calls += 1
+        holds.lets_go()
+        try:
+            return call(*arguments)
+        finally:
+            holds.has_again()
+
+    return watched
+
+
+class WatchedSocket(socket.socket):
+    """A socket whose calls let go of the interpreter."""
+
+    send, recv, connect, shutdown = map(_watched, ("send", "recv", "connect", "shutdown"))
+
+
+def replace_calls() -> None:
+    from nilometer.handoff import worker
+
+    sleep = time.sleep
+    time.sleep = lambda seconds: holds.wait(lambda: sleep(seconds))
+    vars(worker)["_held_lock"] = WatchedLock
+    socket.socket = WatchedSocket  # type: ignore[misc]
+
+
+class Counted:
+    """Batches and observations that were handed on."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.observations = 0
+
+    def count(self, outlet: type[Any]) -> None:
+        hand_on = outlet.hand_on
+
+        def counting(own: Any, batch: list[bytes], dropped: Any) -> None:
+            self.batches += bool(batch)
+            self.observations += len(batch)
+            hand_on(own, batch, dropped)
+
+        outlet.hand_on = counting
+
+
+def application(mode: str) -> Any:
+    answer = [
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json")],
+        },
+        {"type": "http.response.body", "body": b'{"score": 0.25}'},
+    ]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope
+        await receive()
+        for message in answer:
+            await send(message)
+
+    if mode == "bare":
+        return app
+    from nilometer import NilometerMiddleware
+
+    return NilometerMiddleware(
+        app, entity="benchmark", profile_in="process" if mode == "process" else "agent"
+    )
+
+
+async def serve(app: Any, bodies: list[bytes], seconds: float) -> None:
+    """Requests at an even rate, in bursts."""
+
+    async def send(_: Any) -> None:
+        return
+
+    def receiving(body: bytes) -> Callable[[], Awaitable[Any]]:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return receive
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    begin = time.monotonic()
+    sent = 0
+    while (elapsed := time.monotonic() - begin) < seconds:
+        while sent < elapsed * REQUESTS_A_SECOND:
+            body = bytes(memoryview(bodies[sent % len(bodies)]))
+            await app(dict(scope), receiving(body), send)
+            sent += 1
+        await asyncio.sleep(BURST_SECONDS)
+
+
+def switches() -> int:
+    """Voluntary switches of every thread but the main one."""
+    main = str(os.getpid())
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        if task.name != main:
+            status = (task / "status").read_text()
+            found += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
+
+
+def threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def probe(late: list[float], stopped: threading.Event) -> None:
+    """Ask for the interpreter again and again: how late it came, in microseconds."""
+    while not stopped.is_set():
+        before = time.perf_counter()
+        time.sleep(PROBE_SECONDS)
+        late.append((time.perf_counter() - before - PROBE_SECONDS) * 1e6)
+
+
+def noise() -> list[float]:
+    """Processor time of one piece of work, again and again, in microseconds: it should not vary."""
+    found = []
+    for _ in range(NOISE_STEPS):
+        time.sleep(0.0005)
+        before = time.thread_time_ns()
+        sum(range(NOISE_LOOPS))
+        found.append((time.thread_time_ns() - before) / 1000)
+    return found
+
+
+def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
+    bodies = [json.dumps(BODIES[body]()).encode() for _ in range(EXAMPLES)]
+    before = threads()  # of libraries that a model server has anyhow: numpy's BLAS
+    counted = Counted()
+    if mode != "bare":
+        replace_calls()
+        from nilometer.handoff.inside import InsideOutlet
+        from nilometer.handoff.outside import OutsideOutlet
+
+        for outlet in (InsideOutlet, OutsideOutlet):
+            counted.count(outlet)
+    app = application(mode)
+    asyncio.run(serve(app, bodies, 0.01))
+    ours = [thread for thread in threading.enumerate() if thread.name == WORKER]
+    holds.thread = ours[0].ident or -1 if ours else -1
+    asyncio.run(serve(app, bodies, FIRST_USE_SECONDS))
+    first = max(holds.ended, default=0)
+    clock = time.pthread_getcpuclockid(holds.thread) if ours else time.CLOCK_MONOTONIC
+    late: list[float] = []
+    stopped = threading.Event()
+    if probing:
+        threading.Thread(target=probe, args=(late, stopped), daemon=True).start()
+    holds.ended.clear()
+    counted.batches = counted.observations = holds.calls = 0
+    own, cpu = switches(), time.clock_gettime_ns(clock)
+    asyncio.run(serve(app, bodies, seconds))
+    spent, own = time.clock_gettime_ns(clock) - cpu, switches() - own
+    stopped.set()
+    print(
+        json.dumps(
+            {
+                "holds_us": [one / 1000 for one in holds.ended],
+                "first_us": first / 1000,
+                "batches": counted.batches,
+                "observations": counted.observations,
+                "cpu_us": spent / 1000,
+                "calls": holds.calls,
+                "switches": own,
+                "threads": 1 + threads() - before - probing,
+                "late_us": late,
+                "noise_us": noise(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), probing=sys.argv[4:] == ["probe"])

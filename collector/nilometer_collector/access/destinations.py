@@ -1,0 +1,172 @@
+"""Where the collector may connect to: public addresses, and those that a setting allows.
+
+A host name says nothing about where it leads, and it may lead elsewhere a moment later. So the
+addresses behind a name are checked when a connection is opened, and the connection goes to one that
+was checked.
+"""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.secret import Secret
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
+# Where clouds hand out credentials, beside 169.254.169.254: Azure, Oracle, Alibaba, AWS, Google.
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        (
+            "168.63.129.16",
+            "192.0.0.192",
+            "100.100.100.200",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+        ),
+    )
+)
+
+
+class Reach(Enum):
+    """Who is behind an address."""
+
+    PUBLIC = "public"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"  # of a site or a carrier, and what is no unicast address of the Internet
+    LINK_LOCAL = "link-local"
+    METADATA = "metadata"
+    RESERVED = "reserved"  # unspecified or multicast
+
+
+def reach_of(address: IPAddress) -> Reach:
+    """The reach of *address*; an IPv4 address inside an IPv6 one counts as itself."""
+    meant = _meant(address)
+    if meant in _METADATA:
+        return Reach.METADATA
+    if meant.is_loopback:
+        return Reach.LOOPBACK
+    if meant.is_link_local:
+        return Reach.LINK_LOCAL
+    if meant.is_unspecified or meant.is_multicast:
+        return Reach.RESERVED
+    return Reach.PUBLIC if _is_public(meant) else Reach.PRIVATE
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be connected to beside public addresses.
+
+    Attributes:
+        names: Hosts that may be at loopback and private addresses.
+        networks: Ranges in which every address is allowed, whatever its reach.
+    """
+
+    names: frozenset[str] = frozenset()
+    networks: tuple[IPNetwork, ...] = ()
+
+    @classmethod
+    def of(cls, key: str, entries: Iterable[str]) -> "Allowed":
+        """What the *entries* of the setting *key* allow.
+
+        Raises:
+            ConfigError: If an entry is neither a host name nor a range; names *key*.
+        """
+        names, networks = set(), []
+        for entry in entries:
+            try:
+                networks.append(ipaddress.ip_network(entry))
+            except ValueError as error:
+                name = _plain(entry)
+                if not _HOST.fullmatch(name):
+                    raise ConfigError(
+                        f"{key} = {entry[:128]!r}: must be a host name, an address or a range such "
+                        "as 10.0.0.0/8"
+                    ) from error
+                names.add(name)
+        return cls(frozenset(names), tuple(networks))
+
+    def refusal(self, host: str, address: IPAddress) -> str:
+        """Why no connection to *host* may go to *address*; empty where it may."""
+        reach, meant = reach_of(address), _meant(address)
+        if reach is Reach.PUBLIC or any(meant in network for network in self.networks):
+            return ""
+        by_name = reach in {Reach.LOOPBACK, Reach.PRIVATE}
+        if by_name and _plain(host) in self.names:
+            return ""
+        remedy = "name the host or its range" if by_name else "name its range"
+        return f"{host} is at {address}, a {reach.value} address: {remedy} in webhook_allow to allow it"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where notifications go; false where nobody is told.
+
+    Attributes:
+        url: The webhook.
+        allowed: What its host may be at.
+    """
+
+    url: Secret
+    allowed: Allowed = Allowed()
+
+    def __bool__(self) -> bool:
+        return bool(self.url)
+
+
+def addresses_of(host: str, *, numeric: bool = False) -> list[IPAddress]:
+    """The addresses of *host*, the preferred one first; blocks while names are looked up.
+
+    Args:
+        host: Name or literal address in ASCII; every notation that the system's resolver reads,
+            such as 127.1 and 0x7f000001.
+        numeric: Whether a name is an error, so that nothing is looked up.
+
+    Raises:
+        OSError: If there are none.
+    """
+    flags = socket.AI_NUMERICHOST if numeric else 0
+    found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM, flags=flags)
+    return list(dict.fromkeys(ipaddress.ip_address(place[0]) for *_, place in found))
+
+
+def known_refusal(host: str, allowed: Allowed) -> str:
+    """Why *host* is refused wherever it is looked up; empty where that is not known without."""
+    name = _plain(host)
+    if name == "localhost" or name.endswith(".localhost"):
+        return allowed.refusal(host, ipaddress.ip_address("127.0.0.1"))
+    with suppress(OSError, UnicodeError):
+        for address in addresses_of(host.partition("%")[0], numeric=True):  # without its zone
+            if refusal := allowed.refusal(host, address):
+                return refusal
+    return ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
+def _meant(address: IPAddress) -> IPAddress:
+    """The IPv4 address that an IPv6 *address* stands for, else *address*."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address
+
+
+def _is_public(address: IPAddress) -> bool:
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global
+    tunnel = address.sixtofour or address.teredo
+    return address in _GLOBAL_UNICAST and address.is_global and tunnel is None

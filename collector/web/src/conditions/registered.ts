@@ -1,0 +1,19 @@
+/** The kinds of conditions that the pages know. A new kind is added here and nowhere else. */
+
+import type { Condition } from "./condition";
+import { fixed } from "./fixed";
+import { range } from "./range";
+import { reference } from "./reference";
+import { unknownCondition } from "./unknown";
+
+export const CONDITIONS: ReadonlyMap<string, Condition> = new Map([
+  ["REFERENCE", reference],
+  ["FIXED", fixed],
+  ["RANGE", range],
+]);
+
+/** The condition of this kind; one from outside shows its parameters. */
+export const conditionOf = (
+  kind: string,
+  conditions: ReadonlyMap<string, Condition> = CONDITIONS,
+): Condition => conditions.get(kind) ?? unknownCondition;

@@ -1,0 +1,30 @@
+/** The figures of a content that the pages know nothing of but its fields. */
+
+export type Value = string | number | boolean | null;
+
+export interface Figure {
+  path: readonly string[]; // names of the fields that lead to it
+  value: Value;
+}
+
+const LONGEST = 120; // characters of a list
+
+/** Every field that holds one value, and those of nested objects; a list is one text. */
+export function figuresOf(content: object, path: readonly string[] = []): Figure[] {
+  return Object.entries(content).flatMap(([key, value]: [string, unknown]): Figure[] => {
+    const here = [...path, key];
+    if (Array.isArray(value)) return [{ path: here, value: shortened(JSON.stringify(value)) }];
+    if (typeof value === "object" && value !== null) return figuresOf(value, here);
+    return [{ path: here, value: isValue(value) ? value : null }];
+  });
+}
+
+/** The field whose name tells the unit, such as `wait_seconds`; the innermost where none does. */
+export const unitOf = (path: readonly string[]): string =>
+  path.findLast((each) => /_(ratio|seconds)$/.test(each)) ?? path.at(-1)!;
+
+const isValue = (value: unknown): value is Value =>
+  value === null || ["string", "number", "boolean"].includes(typeof value);
+
+const shortened = (text: string): string =>
+  text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;

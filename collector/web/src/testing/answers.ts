@@ -1,0 +1,44 @@
+/** Answers of the API for tests. */
+
+import type { Alerter, Sample, Samples } from "../api";
+
+/** A window of a minute without content, with *changes*. */
+export const sampleOf = (changes: Partial<Sample>): Sample => ({
+  window_start: 0,
+  window_end: 60,
+  coverage: { seen: 10, profiled: 8, sampled_out: 2, dropped: {}, undecodable: {} },
+  feature: null,
+  service: null,
+  scores: null,
+  psi: null,
+  ks: null,
+  ...changes,
+});
+
+/** The series of *samples*, without a reference. */
+export const seriesOf = (...samples: Sample[]): Samples => ({
+  entity: "fraud",
+  summary: "output.label",
+  samples,
+  reference: null,
+});
+
+/** An alerter whose condition has only its *kind*, with *changes*. */
+export const alerterOf = (kind: string, changes: Partial<Alerter> = {}): Alerter => ({
+  entity: "fraud",
+  name: "some",
+  summary: "*",
+  kind,
+  statistic: "",
+  comparison: "",
+  threshold: 0,
+  low: 0,
+  high: 0,
+  reference: "",
+  comparator: "",
+  minimum_count: 100,
+  windows_to_open: 1,
+  windows_to_close: 1,
+  severity: "warning",
+  ...changes,
+});

@@ -1,0 +1,110 @@
+"""Directories and files of ours, whoever else may write beside them.
+
+A directory is trusted by its owner. A file in it is opened without following a link, must be ours or
+root's, and gets its mode whatever the umask says: another user may have put something at its name.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Collection
+from pathlib import Path
+
+from nilometer.values.errors import ConfigError
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+ROOT = 0
+
+
+def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) -> None:
+    """Make *path* and its parents for this user only; check it where it is there already.
+
+    A directory of root may be writable by everybody: a volume of a pod is. One of this user's own
+    may only with the sticky bit, which keeps others from replacing what is in it.
+
+    Args:
+        key: Name of the setting, for the error.
+        path: The directory.
+        allowed_uids: Users, beside this one and root, who may own it.
+
+    Raises:
+        ConfigError: If it cannot be made, is no directory, or is not to be trusted.
+    """
+    try:
+        _make(path)
+        found = path.stat()
+    except OSError as error:
+        raise ConfigError(f"{key} = {str(path)!r}: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"{key} = {str(path)!r}: is not a directory")
+    if found.st_uid not in {os.geteuid(), ROOT, *allowed_uids}:
+        raise ConfigError(
+            f"{key} = {str(path)!r}: belongs to uid {found.st_uid}; it must belong to uid "
+            f"{os.geteuid()}, to root, or to one of allowed_uids"
+        )
+    open_to_all = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+    if open_to_all and found.st_uid != ROOT:
+        raise ConfigError(
+            f"{key} = {str(path)!r}: every user may write there; run chmod o-w {path}"
+        )
+
+
+def open_private(path: Path, flags: int) -> int:
+    """A descriptor of a regular file that is ours; made with mode 0600 where *flags* say so.
+
+    Raises:
+        OSError: If it cannot be opened, is a link, or belongs to another user than this one or root.
+    """
+    # O_NONBLOCK: a pipe at this name must not hold us up.
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, FILE_MODE)
+    try:
+        _claim(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _claim(descriptor: int, path: Path) -> None:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), ROOT}:
+        raise PermissionError(errno.EPERM, "not a file of this user", str(path))
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) != FILE_MODE:
+        os.fchmod(descriptor, FILE_MODE)
+
+
+def check_private(key: str, *paths: Path) -> None:
+    """Check files that a library will open by name.
+
+    Args:
+        key: Name of the setting, for the error.
+        paths: Need not be there.
+
+    Raises:
+        ConfigError: If one is no regular file, or belongs to another user than this one or root.
+    """
+    for path in paths:
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"{key}: {path}: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), ROOT}:
+            raise ConfigError(
+                f"{key}: {path} is a link, no file, or another user's: remove it, or choose another "
+                "directory"
+            )
+
+
+def _make(path: Path) -> None:
+    if path.is_dir():
+        return
+    if path.parent != path:
+        _make(path.parent)
+    try:
+        path.mkdir(DIRECTORY_MODE)
+    except FileExistsError:  # another process was faster, or it is a file: the check will tell
+        return

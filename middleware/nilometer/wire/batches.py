@@ -1,0 +1,39 @@
+"""``CaptureBatch``, the protobuf form of a batch, as gRPC clients send it."""
+
+from nilometer.v1.agent_pb2 import CaptureBatch
+from nilometer.wire.frames import Batch, Cost
+from nilometer.wire.lean import MAX_MESSAGES, is_lean
+from nilometer.wire.parse import parsed
+
+
+def batch_from_bytes(content: bytes) -> Batch:
+    """The batch in an encoded ``CaptureBatch``.
+
+    Raises:
+        ValueError: If the bytes are not one, or hold more messages than `MAX_MESSAGES`.
+    """
+    if not is_lean(content, CaptureBatch):
+        raise ValueError(f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once")
+    message = parsed(CaptureBatch, content)
+    cost = message.cost
+    return Batch(
+        worker=message.worker,
+        sequence=message.sequence,
+        entity=message.entity,
+        count=message.count,
+        labels=dict(message.labels),
+        event_time_field=message.event_time_field,
+        dropped=dict(message.dropped),
+        dropped_unix_nano=message.dropped_unix_nano,
+        cost=Cost(
+            cpu_seconds=cost.cpu_seconds,
+            requests=cost.requests,
+            exceeded_seconds=cost.exceeded_seconds,
+            p99_seconds=cost.p99_seconds,
+            share=cost.share,
+        )
+        if message.HasField("cost")
+        else None,
+        partials=[partial.SerializeToString() for partial in message.partials],
+        observations=message.observations,
+    )

@@ -1,0 +1,184 @@
+"""A webhook's addresses are checked when it is connected to, and the connection goes to those."""
+
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from nilometer_collector.access.destinations import Allowed, Destination
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.channels import Outcome, post
+from nilometer_collector.testing import Webhook, listening_webhook
+
+HOST = "hooks.example"
+
+
+class Names:
+    """A resolver: each look-up of a name takes its next list of addresses."""
+
+    def __init__(self, **answers: list[list[str]]) -> None:
+        self.answers = {name.replace("_", "."): lists for name, lists in answers.items()}
+        self.lookups: list[str] = []
+        self._real = socket.getaddrinfo
+
+    def __call__(self, host: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in self.answers:
+            return self._real(host, *arguments, **options)
+        self.lookups.append(name)
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, 1, 6, "", (address, 0))
+            for address in self.answers[name].pop(0)
+        ]
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, **answers: list[list[str]]) -> Names:
+    names = Names(**answers)
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    return names
+
+
+def to(url: str, *allowed: str) -> Destination:
+    return Destination(Secret(url), Allowed.of("webhook_allow", allowed))
+
+
+def at(host: str, webhook: Webhook) -> str:
+    return webhook.url.replace("127.0.0.1", host)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["10.0.0.1"], ["169.254.169.254"], ["::ffff:127.0.0.1"], ["1.1.1.1", "::1"]],
+)
+def test_a_name_that_leads_inside_is_refused_with_the_reason(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    resolving(monkeypatch, hooks_example=[addresses])
+    answer = post(to(at(HOST, webhook).replace("http:", "https:")), {"text": "x"}, "key")
+    assert answer.outcome is Outcome.FAILED
+    assert answer.reason.startswith(f"{HOST} is at {ipaddress.ip_address(addresses[-1])}, a ")
+    assert "webhook_allow" in answer.reason
+    assert "s3cret" not in answer.reason
+    assert webhook.posted == []
+
+
+def test_the_address_that_was_checked_is_connected_to(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = resolving(monkeypatch, hooks_example=[["127.0.0.1"], ["169.254.169.254"]])
+    answer = post(to(at(HOST, webhook), HOST), {"text": "x"}, "key")
+    assert answer.outcome is Outcome.DELIVERED
+    assert names.lookups == [HOST]
+
+
+def test_an_address_that_takes_no_connection_gives_way_to_the_next(
+    webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving(monkeypatch, hooks_example=[["127.0.0.9", "127.0.0.1"]])
+    answer = post(to(at(HOST, webhook), HOST), {"text": "x"}, "key")
+    assert answer.outcome is Outcome.DELIVERED
+
+
+def test_plain_http_goes_to_loopback_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving(monkeypatch, localhost=[["10.0.0.1"]])
+    answer = post(to("http://localhost/s3cret", "10.0.0.0/8"), {"text": "x"}, "key")
+    assert answer.reason == "localhost is at 10.0.0.1: http goes to loopback addresses only"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"https://{HOST}/s3cret", "its host has no address"),
+        ("https://xn--/s3cret", "IDNAError"),
+        ("https://\uff11\uff12\uff17.0.0.1/s3cret", "InvalidURL"),
+        ("https://\0/s3cret", "InvalidURL"),
+    ],
+)
+def test_a_host_that_is_none_is_a_failure_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, url: str, reason: str
+) -> None:
+    def unknown(host: object, *_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    answer = post(to(url), {"text": "x"}, "key")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, reason)
+
+
+def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.2)
+    ended = threading.Event()
+    real = socket.getaddrinfo
+
+    def hang(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host == HOST.encode():
+            ended.wait(30)
+        return real("127.0.0.1", *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    answer = post(to(f"https://{HOST}/"), {"text": "x"}, "key")
+    ended.set()
+    assert answer.reason == "no answer within 0.2 s"
+
+
+@pytest.fixture
+def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, list[Any]]]:
+    """A port that takes TLS for `HOST` alone, and what each connection said: its SNI, its head."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST).configure_cert(context)
+    said: list[Any] = []
+    context.sni_callback = lambda _, name, __: said.append(name)
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = server.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(plain, server_side=True) as connection:
+                    head = b""
+                    while not head.endswith(b"}"):
+                        head += connection.recv(4096)
+                    said.append(head.decode())
+                    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            except OSError:
+                continue
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], said
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def test_tls_and_the_host_header_keep_the_name(
+    secure: tuple[int, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, said = secure
+    resolving(monkeypatch, hooks_example=[["127.0.0.1"]], other_example=[["127.0.0.1"]])
+    answer = post(to(f"https://{HOST}:{port}/x", HOST), {"text": "x"}, "key")
+    assert answer.outcome is Outcome.DELIVERED
+    sni, head = said
+    assert sni == HOST
+    assert f"host: {HOST}:{port}\r\n" in head.lower()
+    other = post(to(f"https://other.example:{port}/x", "other.example"), {"text": "x"}, "key")
+    assert (other.outcome, other.reason) == (Outcome.FAILED, "ConnectError")
+
+
+def test_a_redirect_inside_is_not_followed(webhook: Webhook) -> None:
+    with listening_webhook() as inside:
+        webhook.statuses, webhook.headers = [302], {"location": inside.url}
+        answer = post(to(webhook.url, "127.0.0.1"), {"text": "x"}, "key")
+        assert answer.reason == "status 302"
+        assert inside.posted == []
