@@ -115,6 +115,11 @@ class Worker:
             raise RuntimeError("this worker's settings were refused")
         return self._settings
 
+    @property
+    def runs(self) -> bool:
+        """Whether this process has its thread."""
+        return self._thread is not None and self._owner == os.getpid()
+
     def revive(self) -> bool:
         """Begin to observe, in a new process or after a rest; false where that cannot be."""
         try:
@@ -157,7 +162,7 @@ class Worker:
     def stop(self) -> None:
         """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
         thread = self._thread
-        if thread is None or self._owner != os.getpid():
+        if thread is None or not self.runs:
             return
         self.live = False
         self._stopping = True
