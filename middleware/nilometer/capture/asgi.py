@@ -9,7 +9,6 @@ when the application has returned.
 # What the path needs is set in one guarded block, and nothing goes on where that failed.
 
 import asyncio
-import logging
 import os
 from random import random
 from time import perf_counter, time_ns
@@ -27,9 +26,8 @@ from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import Outcome
-
-log = logging.getLogger("nilometer.capture")
 
 
 class NilometerMiddleware:
@@ -58,8 +56,8 @@ class NilometerMiddleware:
         except ConfigError as error:
             if _steps_aside or not _serving():
                 raise
-            self._refusal = f"nilometer: the settings are refused: {error}"
-            log.error(self._refusal)  # noqa: TRY400  the reason is in the line
+            self._refusal = f"nilometer: {error}"
+            LimitedLog().warning(f"nothing is observed, a setting is wrong: {error}")
             settings = None
         if settings is not None:
             self._worker = Worker(settings, Guard())
@@ -95,7 +93,8 @@ class NilometerMiddleware:
         if (
             scope["type"] != "http"
             or not (worker.live or worker.revive())
-            or (path := scope.get("path")) in self._excluded  # now: routers may write to the scope
+            or (path := scope.get("path", ""))
+            in self._excluded  # now: routers may write to the scope
         ):
             return await self._unobserved(scope, receive, send)
         if worker.due:

@@ -2,7 +2,7 @@
 
 import sys
 from array import array
-from collections.abc import Awaitable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -323,7 +323,7 @@ _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 _NO_RESPONSE = Outcome.NO_RESPONSE.value
 
 # Refuses whatever is no list, and runs no code of a class that somebody made of one.
-_copy_of_list = list.copy
+_copy_of_list: Callable[[Any], list[Any]] = list.copy
 
 # Bodies that the server reads itself: their bytes never pass here.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
