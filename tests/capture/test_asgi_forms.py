@@ -193,7 +193,7 @@ def test_a_scope_in_any_form_is_read_and_left_to_the_application(
 
 
 def test_request_bodies_may_be_any_bytes() -> None:
-    incoming = [
+    incoming: list[Message] = [
         {"type": "http.request", "body": bytearray(ROW[:5]), "more_body": 1},
         UserDict({"type": "http.request", "body": memoryview(ROW)[5:9], "more_body": True}),
         {"type": "http.request", "more_body": True},

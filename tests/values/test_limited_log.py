@@ -2,7 +2,6 @@ import logging
 
 import pytest
 
-from nilometer.values import limited_log
 from nilometer.values.limited_log import MAX_KINDS, LimitedLog
 
 
@@ -10,7 +9,7 @@ def test_a_line_of_one_kind_is_written_once_a_minute(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(limited_log.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("nilometer.values.limited_log.time.monotonic", lambda: now[0])
     lines = LimitedLog()
     for now[0] in (0.0, 1.0, 59.9, 60.0, 61.0):
         lines.warning("the queue is full: raise max_queue_bytes")

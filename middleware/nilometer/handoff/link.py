@@ -49,6 +49,7 @@ class AgentLink:
         self._failures = 0
         self._retry_at = 0.0
         self._heard_at = 0.0  # when the agent last acknowledged something, or had nothing to
+        self._ending = False
         self._log = LimitedLog()
         self._path = frame_socket(settings.socket_path)
         self._spawner: AgentSpawner | None = None
@@ -122,6 +123,7 @@ class AgentLink:
 
         An agent that is down is not waited for; one that was just started from here is.
         """
+        self._ending = True
         self.tend()
         closing: Stream | None = None
         refused = False
@@ -171,7 +173,7 @@ class AgentLink:
             self._wait()
         if stream.refused is not None:
             self._tell(f"the agent at {at} refused this process: {stream.reason}")
-        else:
+        elif self._kept or not self._ending:  # it closes what was half closed
             why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
             self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
 
@@ -206,7 +208,7 @@ def _why(error: OSError, settings: CaptureSettings) -> str:
     """Why nobody was reached, and what to do."""
     at, directory = settings.socket_path, settings.socket_path.parent
     if isinstance(error, ForeignPeer):
-        return f"the agent at {at} is not trusted: {error}"
+        return f"the agent at {at} is not trusted: {error}: add that uid to allowed_uids if it is yours"
     none = f"no agent is reachable at {at}"
     if error.errno == errno.EACCES:
         return (
