@@ -249,6 +249,14 @@ def test_inside_a_running_server_the_start_fails_with_the_same_line() -> None:
     assert "entity = 'no spaces'" in sent[0]["message"]
 
 
+def test_a_middleware_that_nobody_wrote_leaves_the_start_of_a_server_alone() -> None:
+    async def start() -> None:
+        with pytest.raises(ConfigError):  # `nilometer run` then serves the application itself
+            NilometerMiddleware.stepping_aside(echo)
+
+    asyncio.run(start())
+
+
 def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,11 +90,11 @@ class NilometerMiddleware:
         lines do.
         """
         worker = self._worker
+        # Path and headers are read now: routers may write to the scope.
         if (
             scope["type"] != "http"
             or not (worker.live or worker.revive())
-            or (path := scope.get("path", ""))
-            in self._excluded  # now: routers may write to the scope
+            or (path := scope.get("path", "")) in self._excluded
         ):
             return await self._unobserved(scope, receive, send)
         if worker.due:
