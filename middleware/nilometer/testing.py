@@ -81,6 +81,7 @@ class MemoryOutlet:
     dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
     room: bool = True
     cost: Cost = dataclasses.field(default_factory=Cost)
+    trouble: str = ""
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""

@@ -249,6 +249,14 @@ def test_inside_a_running_server_the_start_fails_with_the_same_line() -> None:
     assert "entity = 'no spaces'" in sent[0]["message"]
 
 
+def test_a_middleware_that_nobody_wrote_leaves_the_start_of_a_server_alone() -> None:
+    async def start() -> None:
+        with pytest.raises(ConfigError):  # `nilometer run` then serves the application itself
+            NilometerMiddleware.stepping_aside(echo)
+
+    asyncio.run(start())
+
+
 def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -263,7 +271,9 @@ def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
         assert sent[1]["body"] == ROW
     assert watched.middleware._worker.guard.tripped
     assert watched.middleware._worker.guard.faults == 20
-    assert len(caplog.records) == 1  # one line a minute
+    fault, pause = (record.message for record in caplog.records)  # one line a minute of each kind
+    assert "requests are not affected: ValueError('broken')" in fault
+    assert "nothing is observed for 60 s: 20 faults within a minute" in pause
 
 
 def test_what_a_fault_or_a_spoilt_message_costs_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,8 +130,8 @@ def test_a_worker_starts_no_agent_on_a_planted_link(tmp_path: Path, name: str) -
     home.mkdir(0o700)
     (home / name).symlink_to(victim)
     spawner = AgentSpawner(home)
-    with pytest.raises(OSError, match="symbolic link"):
-        spawner.tend()
+    spawner.tend()
+    assert "symbolic link" in spawner.trouble
     assert not spawner.starting
     assert victim.read_text() == "precious"
 

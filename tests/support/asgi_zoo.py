@@ -1,8 +1,14 @@
 """Small ASGI applications and a recorder of what a server would see of them."""
 
 import asyncio
-from collections.abc import Iterable
+from array import array
+from collections import UserDict
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +36,23 @@ def request_of(*chunks: bytes) -> list[Message]:
     ]
 
 
+def as_served(message: Message) -> dict[str, Any]:
+    """What a server reads of *message*: headers once, in order, as bytes."""
+    served = dict(message)
+    headers = served.get("headers")
+    if headers is not None and not is_usual(headers):
+        served["headers"] = [(bytes(name), bytes(value)) for name, value in headers]
+    if isinstance(served.get("body"), bytearray | memoryview):
+        served["body"] = bytes(served["body"])
+    return served
+
+
+def is_usual(headers: Any) -> bool:
+    return isinstance(headers, list) and all(
+        type(pair) is tuple and all(type(part) is bytes for part in pair) for pair in headers
+    )
+
+
 async def exchange(
     app: ASGIApp, scope: Scope, incoming: Iterable[Message]
 ) -> tuple[list[Message], BaseException | None]:
@@ -41,7 +64,7 @@ async def exchange(
         return waiting.pop(0) if waiting else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
-        sent.append(dict(message))
+        sent.append(as_served(message))
 
     try:
         await app(scope, receive, send)
@@ -63,7 +86,7 @@ async def trace(
         return message
 
     async def send(message: Message) -> None:
-        passed.append(("send", dict(message)))
+        passed.append(("send", as_served(message)))
 
     try:
         await app(scope, receive, send)
@@ -216,6 +239,164 @@ async def cannot_receive(scope: Scope, receive: Receive, send: Send) -> None:
     raise OSError((await receive())["no such key"])
 
 
+def answering(headers: Any, *bodies: Any) -> ASGIApp:
+    """An application that answers with what *headers* makes, and a message for each of *bodies*."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": headers()})
+        for body in bodies[:-1]:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": bodies[-1]})
+
+    return app
+
+
+MORE_HEADERS = [(b"set-cookie", b"a=b"), *JSON_HEADERS, (b"x-last", b"1")]
+ANSWER = b'{"score": 1}'
+
+
+class Headers:
+    """Iterable as often as one likes, and nothing else."""
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(MORE_HEADERS)
+
+
+class ReadOnce:
+    """Looks iterable, and is so once."""
+
+    def __init__(self) -> None:
+        self._pairs = iter(MORE_HEADERS)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._pairs
+
+
+def broken_headers() -> Iterator[tuple[bytes, bytes]]:
+    yield MORE_HEADERS[0]
+    raise LookupError("no more headers")
+
+
+class Answer(dict[str, Any]):
+    """A message of a class of the framework's own."""
+
+
+def answering_with(start: Any, *messages: Any) -> ASGIApp:
+    """An application that sends these messages as they are."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(start)
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def more_body_of(more: Any, last: Any) -> ASGIApp:
+    """An application whose `more_body` is no truth value."""
+    return answering_with(
+        {"type": "http.response.start", "status": 200, "headers": JSON_HEADERS},
+        {"type": "http.response.body", "body": ANSWER[:5], "more_body": more},
+        {"type": "http.response.body", "body": ANSWER[5:], "more_body": last},
+    )
+
+
+START: dict[str, Any] = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": MORE_HEADERS,
+}
+BODY: dict[str, Any] = {"type": "http.response.body", "body": ANSWER}
+
+
+async def reuses_its_messages(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    headers = [list(pair) for pair in MORE_HEADERS]
+    chunk = bytearray(ANSWER[:5])
+    message: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": headers}
+    await send(message)
+    headers.clear()
+    message.clear()
+    message.update(type="http.response.body", body=chunk, more_body=True)
+    await send(message)
+    chunk[:] = ANSWER[5:]
+    message["more_body"] = False
+    await send(message)
+    message.clear()
+    chunk.clear()
+
+
+async def with_made_headers(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send(Answer(START, headers=(pair for pair in MORE_HEADERS)))
+    await send(Answer(BODY))
+
+
+async def returns_a_value(scope: Scope, receive: Receive, send: Send) -> Any:
+    await echo(scope, receive, send)
+    return "done"
+
+
+async def files_and_bodies(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.zerocopysend", "file": 7, "more_body": True})
+    await send({"type": "http.response.body", "body": ANSWER})
+
+
+async def trailers_from_a_generator(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({**START, "trailers": True})
+    await send(BODY)
+    await send({"type": "http.response.trailers", "headers": (pair for pair in MORE_HEADERS)})
+
+
+# Forms that the specification allows and hardly anybody uses; each answers with `ANSWER`, as JSON.
+UNUSUAL: dict[str, ASGIApp] = {
+    "headers_of_a_generator": answering(lambda: (pair for pair in MORE_HEADERS), ANSWER),
+    "headers_of_a_map": answering(lambda: map(list, MORE_HEADERS), ANSWER),
+    "headers_of_an_iterator": answering(lambda: iter(MORE_HEADERS), ANSWER),
+    "headers_of_a_view": answering(lambda: dict(MORE_HEADERS).items(), ANSWER),
+    "headers_of_a_tuple_of_lists": answering(lambda: tuple(map(list, MORE_HEADERS)), ANSWER),
+    "headers_of_an_iterable": answering(Headers, ANSWER),
+    "headers_of_an_iterable_once": answering(ReadOnce, ANSWER),
+    "headers_of_generators": answering(lambda: (iter(pair) for pair in MORE_HEADERS), ANSWER),
+    "headers_of_bytearrays": answering(
+        lambda: [(bytearray(name), bytearray(value)) for name, value in MORE_HEADERS], ANSWER
+    ),
+    "headers_of_memoryviews": answering(
+        lambda: [(memoryview(name), memoryview(value)) for name, value in MORE_HEADERS], ANSWER
+    ),
+    "headers_in_capitals": answering(
+        lambda: [(name.title(), value) for name, value in MORE_HEADERS], ANSWER
+    ),
+    "bodies_of_bytearrays": answering(
+        lambda: MORE_HEADERS, bytearray(ANSWER[:5]), bytearray(ANSWER[5:])
+    ),
+    "bodies_of_memoryviews": answering(
+        lambda: MORE_HEADERS, memoryview(ANSWER[:4]), memoryview(ANSWER)[4:]
+    ),
+    "body_of_wide_items": answering(lambda: MORE_HEADERS, memoryview(array("I", ANSWER))),
+    "body_read_backwards": answering(
+        lambda: MORE_HEADERS, memoryview(ANSWER[:4:-1])[::-1][:0], memoryview(ANSWER[::-1])[::-1]
+    ),
+    "messages_of_a_mapping": answering_with(MappingProxyType(START), MappingProxyType(BODY)),
+    "messages_of_a_user_dict": answering_with(UserDict(START), UserDict(BODY)),
+    "messages_of_a_subclass": answering_with(Answer(START), Answer(BODY)),
+    "subclass_with_a_generator": with_made_headers,
+    "more_body_is_a_number": more_body_of(1, 0),
+    "more_body_is_text": more_body_of("yes", ""),
+    "more_body_is_none": more_body_of([0], None),
+    "more_body_is_numpys": more_body_of(np.True_, np.False_),
+    "status_of_an_enumeration": answering_with({**START, "status": HTTPStatus.OK}, BODY),
+    "status_of_numpy": answering_with({**START, "status": np.int64(200)}, BODY),
+    "reuses_its_messages": reuses_its_messages,
+    "trailers_from_a_generator": trailers_from_a_generator,
+}
+
+
 ZOO: dict[str, ASGIApp] = {
     app.__name__: app
     for app in (
@@ -239,5 +420,11 @@ ZOO: dict[str, ASGIApp] = {
         empty,
         dribbles,
         cannot_receive,
+        returns_a_value,
+        files_and_bodies,
     )
-}
+} | UNUSUAL
+ZOO["headers_that_raise"] = answering(broken_headers, ANSWER)
+ZOO["headers_of_pairs_read_once"] = answering(lambda: [iter(pair) for pair in MORE_HEADERS], ANSWER)
+ZOO["start_without_status"] = answering_with({"type": "http.response.start"}, BODY)
+ZOO["message_without_type"] = answering_with({}, {"type": ["http.response.start"]})

@@ -16,7 +16,9 @@ from nilometer.wire.frames import (
     Batch,
     Body,
     Hello,
+    Refused,
     Welcome,
+    Why,
     body_of,
     frame_of,
     length_in,
@@ -26,8 +28,9 @@ from nilometer.wire.frames import (
 class FakeAgent:
     """Acknowledges each batch at once, a thread for each worker."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, refuses: str = "") -> None:
         self.observations: list[Observation] = []
+        self._refuses = refuses  # why every worker is refused; empty where none is
         self.dropped: Counter[str] = Counter()
         self.partials = 0  # observations in deltas of workers that profile themselves
         self.workers: dict[bytes, int] = {}  # worker -> observations
@@ -61,6 +64,9 @@ class FakeAgent:
     def _serve(self, connection: socket.socket) -> None:
         try:
             while (body := read_body(connection)) is not None:
+                if isinstance(body, Hello) and self._refuses:
+                    connection.sendall(frame_of(Refused(Why.FULL, self._refuses)))
+                    return
                 if isinstance(body, Hello):
                     connection.sendall(frame_of(Welcome(NEWEST_VERSION)))
                 elif isinstance(body, Batch):

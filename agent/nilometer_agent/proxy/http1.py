@@ -275,7 +275,7 @@ class Http1:
         passing = turn.passing
         if passing is None:
             return
-        if passing.unfinished is not False:  # it had no body
+        if not passing.finished:  # it had no body
             passing.end()
         if turn.whole:
             self._offer(passing)
@@ -315,7 +315,7 @@ class Http1:
         if whole and isinstance(self._answer, UntilClose) and self._turns:
             passing = self._turns[0].passing
             if passing is not None:
-                passing.unfinished = False
+                passing.finished = True
         turns, late = [*self._turns], [*self._late]
         self._turns.clear()
         self._late.clear()
@@ -351,7 +351,7 @@ class Http1:
         try:
             worker.in_flight -= 1
             outcome = _outcome(passing)
-            whole = passing.unfinished is False
+            whole = bool(passing.finished)
             ended_at = passing.latest if whole else perf_counter()
             head = passing.head or _NO_HEAD
             path, query = path_and_query(head.target)
@@ -382,7 +382,7 @@ class Http1:
 
 def _outcome(passing: Passing) -> str:
     """How an exchange ended: a server that broke off has raised."""
-    if passing.unfinished is False:
+    if passing.finished:
         return outcome_of(passing)
     if passing.passed.left:
         return _CLIENT_LEFT

@@ -35,7 +35,7 @@ class Passing(Exchange):
         self.status = 0
         self.response_headers = ()
         self.request = self.response = b""
-        self.unfinished = self.noted = None
+        self.finished = self.noted = None
         self.more = self.passed = More()
         self.arrival_ns = time_ns()
         self.latest = self.started = perf_counter()
@@ -71,4 +71,4 @@ class Passing(Exchange):
     def end(self) -> None:
         """The answer is over."""
         self.latest = perf_counter()
-        self.unfinished = False
+        self.finished = True

@@ -9,25 +9,25 @@ when the application has returned.
 # What the path needs is set in one guarded block, and nothing goes on where that failed.
 
 import asyncio
-import logging
 import os
 from random import random
 from time import perf_counter, time_ns
 from typing import Unpack
 
 from nilometer.capture.exchange import Exchange, outcome_of
+from nilometer.capture.headers import lasting_headers
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
 from nilometer.handoff.guard import Guard
+from nilometer.handoff.pack import Headers
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import Outcome
-
-log = logging.getLogger("nilometer.capture")
 
 
 class NilometerMiddleware:
@@ -62,10 +62,10 @@ class NilometerMiddleware:
         try:
             settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         except ConfigError as error:
-            if not _serving():
+            if steps_aside or not _serving():
                 raise
             self._refusal = f"nilometer: {error}"
-            log.error("settings refused", extra={"reason": str(error)})  # noqa: TRY400
+            LimitedLog().warning(f"nothing is observed, a setting is wrong: {error}")
             settings = None
         if settings is not None:
             self._worker = Worker(settings, Guard())
@@ -79,28 +79,29 @@ class NilometerMiddleware:
         self._cap = settings.body_cap if settings else 0
         self._stall_seconds = settings.stall_seconds if settings else 0.0
         self._wants_query = bool(settings and settings.query_parameters)
-        self._wants_rest = self._wants_query or self._cap == 0
         self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
+        self._wants_more = self._wants_query or self._cap == 0 or bool(self._id_header)
 
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one scope through the application; note what passes, offer one observation.
 
+        Returns what the application returned, which should be None: servers check.
+
         Long, and made of locals: this is the path of every request, and a call costs what ten
         lines do.
         """
         worker = self._worker
+        # Path and headers are read now: routers may write to the scope.
         if (
             scope["type"] != "http"
             or not (worker.live or worker.revive())
-            or scope.get("path") in self._excluded
+            or (path := scope.get("path", "")) in self._excluded
         ):
-            await self._unobserved(scope, receive, send)
-            return
+            return await self._unobserved(scope, receive, send)
         if worker.due:
-            await self._timed(scope, receive, send)
-            return
+            return await self._timed(scope, receive, send)
         try:
             exchange = Exchange()
             exchange.app_receive = receive
@@ -108,16 +109,21 @@ class NilometerMiddleware:
             exchange.worker = worker
             exchange.cap = self._cap
             exchange.share = share = worker.share
-            if share < 1.0 and random() >= share:  # noqa: S311  no secret
-                exchange.cap, exchange.share = 0, -share
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
-            exchange.unfinished = exchange.more = exchange.noted = None
-            path = scope["path"]  # now: routers may write to the scope
-            if self._id_header:
-                name, new_id = self._returned_id(scope)
-                exchange.with_more().new_id = (name, bytes(new_id))
+            exchange.finished = exchange.more = exchange.noted = None
+            headers = scope["headers"]
+            if type(headers) is not list and type(headers) is not tuple:
+                headers = lasting_headers(scope)
+            if share < 1.0:
+                exchange.with_more()
+                if random() >= share:  # noqa: S311  no secret
+                    exchange.cap, exchange.share = 0, -share
+            if self._wants_more:
+                more = exchange.with_more()
+                if self._id_header:
+                    more.new_id = self._returned_id(headers)
             if worker.notes:
                 current.set(exchange)
             arrival_ns = time_ns()
@@ -129,10 +135,9 @@ class NilometerMiddleware:
             worker.note(error, lost=1)
             exchange = None
         if exchange is None:
-            await self.app(scope, receive, send)
-            return
+            return await self.app(scope, receive, send)
         try:
-            await self.app(scope, app_receive, app_send)
+            return await self.app(scope, app_receive, app_send)
         except BaseException as error:
             raised = error
             raise
@@ -142,7 +147,7 @@ class NilometerMiddleware:
                 if raised is not None:
                     outcome = ended_by(raised, exchange)
                     raised = None  # a cycle of this frame and the exception's traceback
-                if exchange.unfinished is False:
+                if exchange.finished:
                     latency = exchange.latest - started
                     if not outcome:
                         outcome = _OK if exchange.status < 400 else outcome_of(exchange)
@@ -150,12 +155,7 @@ class NilometerMiddleware:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
                 request, response, rest = exchange.request, exchange.response, None
-                if (
-                    exchange.more is not None
-                    or exchange.noted is not None
-                    or self._wants_rest
-                    or share < 1.0
-                ):
+                if exchange.more is not None or exchange.noted is not None:
                     query = scope.get("query_string") if self._wants_query else None
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
@@ -169,7 +169,7 @@ class NilometerMiddleware:
                     outcome,
                     scope["method"],
                     path,
-                    scope["headers"],
+                    headers,
                     exchange.response_headers,
                     request,
                     response,
@@ -195,46 +195,57 @@ class NilometerMiddleware:
             worker.note(error)
             own_receive, own_send, watch = receive, send, None
         try:
-            await middleware(scope, own_receive, own_send)
+            return await middleware(scope, own_receive, own_send)
         finally:
             if watch is not None:
                 watch.stop()
                 worker.meter.note(watch.seconds)
 
-    def _returned_id(self, scope: Scope) -> tuple[bytes, bytes]:
+    def _returned_id(self, headers: Headers) -> tuple[bytes, bytes]:
         """The header to add to the answer: the request's own id, or a new one."""
         name = self._id_header
-        for key, value in scope["headers"]:
+        for key, value in headers:
             if key == name:
-                return name, value
+                return name, bytes(value)
         return name, os.urandom(16).hex().encode()
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Scopes that are no HTTP request; `lifespan` tells when to begin and to end."""
         if scope["type"] != "lifespan":
-            await self.app(scope, receive, send)
-            return
+            return await self.app(scope, receive, send)
         if self._refusal is not None:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": self._refusal})
-            return
+            return None
+        told = False
 
         async def stopping_send(message: Message) -> None:
+            nonlocal told
             # Before the server hears of it: it may end the process at once.
             if message["type"] in _SHUT_DOWN:
+                told = True
                 await self._stop()
             await send(message)
 
         try:
-            await self.app(scope, receive, stopping_send)
+            return await self.app(scope, receive, stopping_send)
         finally:
-            await self._stop()
+            # Never again once the server has heard: it expects the application to be over, and
+            # cancels it where it still runs.
+            if not told:
+                await self._stop()
 
     async def _stop(self) -> None:
+        worker = self._worker
         try:
-            await asyncio.to_thread(self._worker.stop)
+            if not worker.runs:
+                return
+            if _serving():
+                await asyncio.to_thread(worker.stop)
+            else:  # trio, say: its loop has nothing to serve any more
+                worker.stop()
         except Exception as error:  # the end of the host is not ours to disturb
-            self._worker.note(error)
+            worker.note(error)
 
 
 _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
@@ -247,7 +258,7 @@ def ended_by(error: BaseException, exchange: Exchange) -> str:
     What is raised after a complete answer - by a background task, or by a server that ends - does
     not change it, unless the answer said so itself.
     """
-    if exchange.unfinished is False and exchange.status < 500:
+    if exchange.finished and exchange.status < 500:
         return outcome_of(exchange)
     if (
         isinstance(error, asyncio.CancelledError)

@@ -2,10 +2,11 @@
 
 import sys
 from array import array
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
+from nilometer.capture.headers import PassingHeaders, with_id
 from nilometer.capture.types import Message, Receive, Send
 from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Body, Headers, Rest, Streamed
@@ -29,7 +30,7 @@ class Exchange:
         response_headers: As they were when they were sent.
         request: What is held of the request's body; None over the cap.
         response: The same of the answer's.
-        unfinished: Whether more of the answer's body will come; None before its first message.
+        finished: Whether the answer's body is complete; None before its first message.
         latest: Monotonic seconds of the latest body message.
         more: Of what is not one body under the cap in each direction; else None.
         noted: What the model handed over.
@@ -41,6 +42,7 @@ class Exchange:
         "app_receive",
         "app_send",
         "cap",
+        "finished",
         "latest",
         "more",
         "noted",
@@ -49,7 +51,6 @@ class Exchange:
         "response_headers",
         "share",
         "status",
-        "unfinished",
         "worker",
     )
     app_receive: Receive
@@ -60,7 +61,7 @@ class Exchange:
     response_headers: Headers
     request: Body
     response: Body
-    unfinished: bool | None
+    finished: bool | None
     latest: float
     more: "More | None"
     noted: Noted | None
@@ -77,7 +78,7 @@ class Exchange:
                         self.request = body
                     else:
                         self._note_request(body)
-            elif self.unfinished is not False and message["type"] == "http.disconnect":
+            elif not self.finished and message["type"] == "http.disconnect":
                 self.with_more().left = True
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
@@ -88,34 +89,63 @@ class Exchange:
         try:
             if message["type"] == "http.response.body":
                 body = message.get("body")
-                if self.unfinished is None and type(body) is bytes and len(body) <= self.cap:
-                    self.unfinished = message.get("more_body", False)
+                if self.finished is None and type(body) is bytes and len(body) <= self.cap:
+                    self.finished = not message.get("more_body", False)
                     self.response = body
                     self.latest = perf_counter()
-                elif self.unfinished is not False:
+                elif not self.finished:
                     self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
                 if not self.status:
-                    self.status = message["status"]
                     # A copy: an outer middleware may compress, and write so into the same list.
-                    self.response_headers = tuple(message.get("headers", ()))
+                    self.response_headers = _copy_of_list(message.get("headers"))
+                    self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
                         message = {**message, "headers": [*self._with_id(self.more.new_id)]}
-            elif message["type"] in _WHOLE_BODY and self.unfinished is not False:
+            elif message["type"] in _WHOLE_BODY and not self.finished:
                 self.latest = now = perf_counter()
                 more = self.with_more()
                 more.first = more.first or now
                 self.response = None
-                self.unfinished = bool(message.get("more_body", False))
+                self.finished = not message.get("more_body", False)
         except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
+            message = self._noted_otherwise(message, error)
         return self.app_send(message)
+
+    def _noted_otherwise(self, message: Message, error: Exception) -> Message:
+        """The message to pass on in place of *message*, which raised *error* when it was noted."""
+        try:
+            starts = message["type"] == "http.response.start" and not self.status
+            if starts and not isinstance(message.get("headers"), list):
+                return self._note_start(message)
+            self.worker.note(error)
+        except Exception as second:  # monitoring must never fail a prediction
+            self.worker.note(second)
+        return message
+
+    def _note_start(self, message: Message) -> Message:
+        """The message to pass on in place of an answer's start whose headers are no list.
+
+        A collection may be read twice. Any other iterable is read by the server alone: it gets
+        `PassingHeaders` in its place.
+        """
+        self.status = message["status"]
+        headers = message.get("headers")
+        new_id = self.more.new_id if self.more is not None else None
+        if isinstance(headers, Collection) or headers is None:
+            self.response_headers = tuple(headers or ())
+            if new_id is not None:
+                message = {**message, "headers": [*self._with_id(new_id)]}
+            return message
+        if not isinstance(headers, Iterable):
+            return message
+        passing = PassingHeaders(headers, self, new_id)
+        once = isinstance(headers, Iterator)
+        return {**message, "headers": iter(passing) if once else passing}
 
     def _with_id(self, new_id: tuple[bytes, bytes]) -> Headers:
         """The answer's headers with the id that was asked for, unless the application set it."""
-        headers = self.response_headers
-        if not any(name.lower() == new_id[0] for name, _ in headers):
-            self.response_headers = headers = (*headers, new_id)
+        self.response_headers = headers = with_id(self.response_headers, new_id)
         return headers
 
     def with_more(self) -> "More":
@@ -129,7 +159,7 @@ class Exchange:
         """A chunk of the request that is not a whole body of plain bytes under the cap."""
         more = self.with_more()
         before = more.request_size or len(self.request or b"")
-        more.request_size = before + len(body)
+        more.request_size = before + size_of(body)
         over = more.request_size > self.cap
         self.request = None if over else joined(self.request, body, before)
 
@@ -137,7 +167,8 @@ class Exchange:
         """A body message that is not a whole answer of plain bytes under the cap."""
         now = perf_counter()
         more = self.with_more()
-        if body:
+        size = 0 if body is None else size_of(body)
+        if size:
             before = more.response_size or len(self.response or b"")
             if before:
                 stream = more.stream
@@ -147,12 +178,12 @@ class Exchange:
                 stream.note(now - self.latest)
             else:
                 more.first = now
-            more.response_size = before + len(body)
+            more.response_size = before + size
             over = more.response_size > self.cap
             self.response = None if over else joined(self.response, body, before)
-        if body or not unfinished:
+        if size or not unfinished:
             self.latest = now
-        self.unfinished = bool(unfinished)
+        self.finished = not unfinished
 
     def rest(
         self, outcome: str, started: float, ended_at: float, stall_seconds: float, query: Any
@@ -242,11 +273,20 @@ def stream_end(
         ended_at: Monotonic seconds.
         stall_seconds: A stream that was silent for so long before it broke off had stalled.
     """
-    if exchange.unfinished is False:
+    if exchange.finished:
         return StreamEnd.COMPLETED
     if ended_at - exchange.latest >= stall_seconds:
         return StreamEnd.STALLED
     return StreamEnd.CLIENT_LEFT if outcome == _CLIENT_LEFT else StreamEnd.ERROR
+
+
+def size_of(body: Any) -> int:
+    """Bytes of a chunk: `bytes`, or any object that shows its memory.
+
+    Raises:
+        TypeError: If *body* is no such object.
+    """
+    return len(body) if type(body) is bytes else memoryview(body).nbytes
 
 
 def joined(held: Body, body: Any, before: int) -> Body:
@@ -255,20 +295,21 @@ def joined(held: Body, body: Any, before: int) -> Body:
     One chunk is kept as it is; several are copied into one buffer, so that a million chunks of a
     byte weigh a million bytes. What is no `bytes` is copied: it may change under us.
     """
-    if not before:
-        return bytes(body)
     if held is None:
         return None
+    chunk = body if type(body) is bytes else bytes(body)
+    if not before:
+        return chunk
     if type(held) is not bytearray:
         held = bytearray(held)
-    held += body
+    held += chunk
     return held
 
 
 def outcome_of(exchange: Exchange) -> str:
     """How a request ended that raised nothing."""
     status = exchange.status
-    if exchange.unfinished is False:
+    if exchange.finished:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
     left = exchange.more is not None and exchange.more.left
     return _CLIENT_LEFT if left or status else _NO_RESPONSE
@@ -280,6 +321,9 @@ _CLIENT_ERROR = Outcome.CLIENT_ERROR.value
 _FAILED = Outcome.SERVER_ERROR.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 _NO_RESPONSE = Outcome.NO_RESPONSE.value
+
+# Refuses whatever is no list, and runs no code of a class that somebody made of one.
+_copy_of_list: Callable[[Any], list[Any]] = list.copy
 
 # Bodies that the server reads itself: their bytes never pass here.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})

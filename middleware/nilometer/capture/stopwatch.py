@@ -83,7 +83,7 @@ class Stopwatch:
 
             stop()
             try:
-                await app(scope, receive_going, send_going)
+                return await app(scope, receive_going, send_going)
             finally:
                 go()
 

@@ -1,14 +1,13 @@
 """One guard at the edge: faults of ours are counted, logged once a minute, and disarm us."""
 
-import logging
 import time
+
+from nilometer.values.limited_log import LimitedLog
 
 FAULTS_TO_TRIP = 20
 WITHIN_SECONDS = 60.0
 FIRST_REST_SECONDS = 60.0
 LONGEST_REST_SECONDS = 3600.0
-
-log = logging.getLogger("nilometer.capture")
 
 
 class Guard:
@@ -17,14 +16,14 @@ class Guard:
     20 faults in 60 seconds trip it; it re-arms after a minute, then two, four ... up to an hour.
     """
 
-    __slots__ = ("_first", "_logged", "_recent", "_rest", "faults", "lost", "until")
+    __slots__ = ("_first", "_log", "_recent", "_rest", "faults", "lost", "until")
 
     def __init__(self) -> None:
         self.faults = 0
         self.lost = 0  # observations that a fault cost
         self._recent = 0
         self._first = 0.0
-        self._logged = -WITHIN_SECONDS
+        self._log = LimitedLog()
         self.until = 0.0  # monotonic seconds; 0 while it never tripped
         self._rest = FIRST_REST_SECONDS
 
@@ -42,12 +41,14 @@ class Guard:
             if now - self._first > WITHIN_SECONDS:
                 self._first, self._recent = now, 0
             self._recent += 1
+            self._log.fault("a fault in nilometer, requests are not affected", error)
             if self._recent >= FAULTS_TO_TRIP:
                 self.until = now + self._rest
+                self._log.warning(
+                    f"nothing is observed for {self._rest:g} s: {FAULTS_TO_TRIP} faults within a "
+                    "minute: see the traceback before this line"
+                )
                 self._rest = min(self._rest * 2, LONGEST_REST_SECONDS)
                 self._recent = 0
-            if now - self._logged >= WITHIN_SECONDS:
-                self._logged = now
-                log.error("a fault of ours", exc_info=error, extra={"faults": self.faults})
         except Exception:
             self.faults += 1

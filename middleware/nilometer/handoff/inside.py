@@ -8,7 +8,6 @@ Where no agent can be reached at all, the profiles stay in memory, newest window
 kept: `profiles` shows them.
 """
 
-import logging
 import sys
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.labels import Labels
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
 from nilometer.wire.samples import sample_to_bytes_in_steps
@@ -39,8 +39,6 @@ MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own s
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
 MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # what else a frame holds has room beside it
 MAX_SAMPLES_IN_MEMORY = 10_000
-
-log = logging.getLogger("nilometer.capture")
 
 _memories: dict[str, deque[SummarySample]] = {}
 
@@ -72,6 +70,7 @@ class InsideOutlet:
         self._observations = 0
         self._waiting_bytes = 0
         self._slice_ends = 0.0
+        self._log = LimitedLog()
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, letting the interpreter go after each slice."""
@@ -82,6 +81,11 @@ class InsideOutlet:
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
             self._profiling.book_drops(lost, time.time_ns())
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing reaches the agent; empty where nothing hinders it."""
+        return self._link.trouble
 
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
@@ -102,7 +106,9 @@ class InsideOutlet:
     def finish(self, deadline: float) -> int:
         """Hand on the last deltas and wait for their acknowledgement."""
         self._in_slices(self._handing_on())
-        return self._link.finish(deadline) if self._link.can_reach_agent else 0
+        if not self._link.can_reach_agent:
+            return self._observations  # their profiles end with the process
+        return self._link.finish(deadline)
 
     def _in_slices(self, steps: Iterable[None]) -> None:
         """Run *steps*, letting the interpreter go after each slice."""
@@ -150,7 +156,10 @@ class InsideOutlet:
                 continue
             partial = yield from sample_to_bytes_in_steps(sample)
             if len(partial) > MAX_PARTIAL_BYTES:
-                log.error("profile too large to hand on", extra={"summary": sample.summary})
+                self._log.warning(
+                    f"profile of {sample.summary} dropped: {len(partial)} bytes, at most "
+                    f"{MAX_PARTIAL_BYTES} can be handed on: exclude the feature"
+                )
                 continue
             if size + len(partial) > MAX_BATCH_BYTES and partials:
                 self._send(partials)

@@ -1,24 +1,25 @@
 """The way to the agent: batches out, acknowledgements in, everything unacknowledged kept."""
 
 import errno
-import logging
+import os
 import time
 from collections import deque
-from pathlib import Path
 
+from nilometer.handoff.peer import ForeignPeer
 from nilometer.handoff.settings import AUTO, CaptureSettings, frame_socket
 from nilometer.handoff.spawn import AgentSpawner, answers
 from nilometer.handoff.stream import Stream
 from nilometer.values.errors import ConfigError
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import BadFrame, Batch, Cost, frame_of
 
 FINISH_POLL_SECONDS = 0.005
 STALL_SECONDS = 10.0  # without an answer to what was sent: the agent hangs, or the link does
 RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last one repeats
-TOLD_SECONDS = 60.0  # after which the same reason is logged again
 
-log = logging.getLogger("nilometer.capture")
+# What connecting to a socket raises where no agent runs.
+_NOBODY = {errno.ENOENT, errno.ECONNREFUSED}
 
 
 class AgentLink:
@@ -31,6 +32,7 @@ class AgentLink:
     Attributes:
         reconnects: Connections that were lost.
         cost: What observing cost since the last batch; goes with the next one.
+        trouble: Why the agent was not reached, and what to do; empty while it is.
     """
 
     def __init__(self, settings: CaptureSettings, worker: bytes) -> None:
@@ -38,6 +40,7 @@ class AgentLink:
         self.worker = worker
         self.reconnects = 0
         self.cost = Cost()
+        self.trouble = ""
         self._told_cost = Cost()  # what `cost` is once all of it is told
         self._stream: Stream | None = None
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
@@ -46,14 +49,15 @@ class AgentLink:
         self._failures = 0
         self._retry_at = 0.0
         self._heard_at = 0.0  # when the agent last acknowledged something, or had nothing to
-        self._told: dict[str, float] = {}  # reason -> when it was logged
+        self._ending = False
+        self._log = LimitedLog()
         self._path = frame_socket(settings.socket_path)
         self._spawner: AgentSpawner | None = None
         if settings.agent == AUTO:
             try:
                 self._spawner = AgentSpawner(settings.home, settings.allowed_uids)
             except ConfigError as error:
-                log.warning("no agent can be started", extra={"reason": str(error)})
+                self._tell(f"no agent can be started: {error}")
 
     @property
     def can_reach_agent(self) -> bool:
@@ -119,6 +123,7 @@ class AgentLink:
 
         An agent that is down is not waited for; one that was just started from here is.
         """
+        self._ending = True
         self.tend()
         closing: Stream | None = None
         refused = False
@@ -147,25 +152,20 @@ class AgentLink:
         except OSError as error:
             self._wait()
             if error.errno == errno.ENOENT and answers(self.settings.socket_path):
-                reason = f"{self._path} is missing: the agent is older than this middleware"
-                self._tell("agent cannot be reached", f"{reason}; update the agent")
-            elif self._spawner is not None:
-                self._start_agent(self._spawner)
+                self._tell(_older(self.settings))
+            elif self._spawner is None or error.errno not in _NOBODY:
+                self._tell(_why(error, self.settings))
             else:
-                self._tell("agent cannot be reached", _why(error, self._path))
+                self._spawner.tend()
+                self.trouble = self._spawner.trouble or _why(error, self.settings)
             return False
         self._heard_at = time.monotonic()
         for _, frame, _ in self._kept:
             stream.send(frame)
         return True
 
-    def _start_agent(self, spawner: AgentSpawner) -> None:
-        try:
-            spawner.tend()
-        except (ConfigError, OSError) as error:
-            self._tell("agent cannot be started", str(error))
-
     def _let_go(self, stream: Stream) -> None:
+        at = self.settings.socket_path
         stream.close()
         self._stream = None
         self.reconnects += 1
@@ -174,9 +174,10 @@ class AgentLink:
         else:  # one that listens and takes nothing is not asked at once
             self._wait()
         if stream.refused is not None:
-            self._tell("agent refused this worker", stream.reason)
-        else:
-            self._tell("agent is gone", stream.reason or f"no answer for {STALL_SECONDS:g} s")
+            self._tell(f"the agent at {at} refused this process: {stream.reason}")
+        elif self._kept or not self._ending:  # it closes what was half closed
+            why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
+            self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
 
     def _wait(self) -> None:
         """Before the next attempt."""
@@ -184,20 +185,15 @@ class AgentLink:
         self._retry_at = time.monotonic() + wait
         self._failures += 1
 
-    def _tell(self, what: str, reason: str) -> None:
-        now = time.monotonic()
-        self._told = {one: at for one, at in self._told.items() if now - at < TOLD_SECONDS}
-        if reason in self._told:
-            return
-        self._told[reason] = now
-        log.warning(
-            "%s: %s", what, reason, extra={"unacknowledged": self.unacknowledged, "reason": reason}
-        )
+    def _tell(self, trouble: str) -> None:
+        self.trouble = trouble
+        self._log.warning(trouble)
 
     def _forget_until(self, sequence: int) -> None:
         while self._kept and self._kept[0][0] <= sequence:
             _, frame, _ = self._kept.popleft()
             self._kept_bytes -= len(frame)
+            self.trouble = ""
             self._heard_at = time.monotonic()
 
 
@@ -210,8 +206,25 @@ def _without_content(batch: Batch) -> Batch:
     return batch
 
 
-def _why(error: OSError, path: Path) -> str:
+def _older(settings: CaptureSettings) -> str:
+    """There is an agent, and it takes no frames."""
+    at = settings.socket_path
+    return f"no agent is reachable at {at}: the one there is older than this middleware: update the agent"
+
+
+def _why(error: OSError, settings: CaptureSettings) -> str:
     """Why nobody was reached, and what to do."""
-    if error.errno in {errno.ENOENT, errno.ECONNREFUSED}:
-        return f"no agent listens at {path}: is it running, and is its directory shared?"
-    return f"{path}: {error}"
+    at, directory = settings.socket_path, settings.socket_path.parent
+    if isinstance(error, ForeignPeer):
+        return f"the agent at {at} is not trusted: {error}: add that uid to allowed_uids if it is yours"
+    none = f"no agent is reachable at {at}"
+    if error.errno == errno.EACCES:
+        return (
+            f"{none}: uid {os.geteuid()} has no permission: let it into {directory}, or run the "
+            "agent as the same user"
+        )
+    if error.errno not in _NOBODY:
+        return f"{none}: {error}"
+    if not directory.exists():
+        return f"{none}: there is no such directory: share the agent's with this process"
+    return f"{none}: nothing listens there: start `nilometer agent --socket {at}`"

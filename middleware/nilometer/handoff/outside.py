@@ -36,6 +36,11 @@ class OutsideOutlet:
             message.dropped_unix_nano = time.time_ns()
         self._link.send(message, len(batch))
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing reaches the agent; empty where nothing hinders it."""
+        return self._link.trouble
+
     def has_room(self) -> bool:
         """Whether the link keeps another batch."""
         return self._link.has_room()

@@ -7,6 +7,8 @@ name are picked here; no other header, and no query parameter that is not named,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
 from nilometer.handoff.noted import Noted, encoded, valid_labels
@@ -97,6 +99,9 @@ class Packer:
     ) -> bytes:
         """One MessagePack array.
 
+        Types that are not the usual ones - a `bytearray` in a header, an integer of numpy as the
+        status - fail the first attempt; the second one makes them usual.
+
         Args:
             arrival_ns: Unix nanoseconds.
             latency: Seconds until the answer was passed on, or the end without one.
@@ -112,61 +117,70 @@ class Packer:
             rest: Of what was not one plain body in each direction; None says that sizes are those
                 of the bodies, and that the answer came at once.
         """
-        texts, wanted = self._texts, self._of_requests
-        request_type = request_encoding = response_type = response_encoding = ""
-        asked = returned = None
-        for name, value in request_headers:
-            if name in wanted:
-                if name == _TYPE:
-                    request_type = texts[value]
-                elif name == _ENCODING:
-                    request_encoding = texts[value]
-                elif asked is None:
-                    asked = {name: value}
-                else:
-                    asked[name] = value
-        wanted = self._of_responses
-        for name, value in response_headers:
-            if name in wanted:
-                if name == _TYPE:
-                    response_type = texts[value]
-                elif name == _ENCODING:
-                    response_encoding = texts[value]
-                elif returned is None:
-                    returned = {name: value}
-                else:
-                    returned[name] = value
-        if not response_type and response_headers:
-            # Some applications write header names in capitals.
-            lower = {name.lower(): value for name, value in response_headers}
-            response_type = texts[lower.get(_TYPE, b"")]
-            response_encoding = texts[lower.get(_ENCODING, b"")]
-            returned = {name: lower[name] for name in self._returned if name in lower}
-        if rest is None and asked is None and not returned:
-            first_byte, chunks = (latency, 1) if response else (0.0, 0)
+        try:
+            texts, wanted = self._texts, self._of_requests
+            request_type = request_encoding = response_type = response_encoding = ""
+            asked = returned = None
+            for name, value in request_headers:
+                if name in wanted:
+                    if name == _TYPE:
+                        request_type = texts[value]
+                    elif name == _ENCODING:
+                        request_encoding = texts[value]
+                    elif asked is None:
+                        asked = {name: value}
+                    else:
+                        asked[name] = value
+            wanted = self._of_responses
+            for name, value in response_headers:
+                if name in wanted:
+                    if name == _TYPE:
+                        response_type = texts[value]
+                    elif name == _ENCODING:
+                        response_encoding = texts[value]
+                    elif returned is None:
+                        returned = {name: value}
+                    else:
+                        returned[name] = value
+            if not response_type and response_headers:
+                # Some applications write header names in capitals.
+                lower = {name.lower(): value for name, value in response_headers}
+                response_type = texts[lower.get(_TYPE, b"")]
+                response_encoding = texts[lower.get(_ENCODING, b"")]
+                returned = {name: lower[name] for name in self._returned if name in lower}
+            if rest is None and asked is None and not returned:
+                first_byte, chunks = (latency, 1) if response else (0.0, 0)
+                return pack(
+                    (
+                        arrival_ns, latency, status, outcome, method, path,
+                        len(request), len(response),  # type: ignore[arg-type]  # they are there
+                        request_type, request_encoding, response_type, response_encoding,
+                        request, response, "", in_flight, first_byte, chunks,
+                    )
+                )  # fmt: skip
+            if rest is None:
+                rest = Rest(
+                    len(request or b""), len(response or b""), latency if response else 0.0,
+                    None, None, None,
+                )  # fmt: skip
+            event_time, more = self._more(asked or {}, returned or {}, rest)
+            chunks = rest.streamed.chunks if rest.streamed is not None else int(rest.first_byte > 0)
             return pack(
                 (
                     arrival_ns, latency, status, outcome, method, path,
-                    len(request), len(response),  # type: ignore[arg-type]  # they are there
+                    rest.request_size, rest.response_size,
                     request_type, request_encoding, response_type, response_encoding,
-                    request, response, "", in_flight, first_byte, chunks,
+                    request, response, event_time, in_flight, rest.first_byte, chunks, *more,
                 )
             )  # fmt: skip
-        if rest is None:
-            rest = Rest(
-                len(request or b""), len(response or b""), latency if response else 0.0,
-                None, None, None,
+        except (TypeError, ValueError, AttributeError):
+            if type(request_headers) is _PlainHeaders:
+                raise  # not because of the types
+            return self.pack(
+                arrival_ns, latency, index(status), outcome, str.__str__(method), str.__str__(path),
+                _PlainHeaders(request_headers), _PlainHeaders(response_headers),
+                request, response, in_flight, rest,
             )  # fmt: skip
-        event_time, more = self._more(asked or {}, returned or {}, rest)
-        chunks = rest.streamed.chunks if rest.streamed is not None else int(rest.first_byte > 0)
-        return pack(
-            (
-                arrival_ns, latency, status, outcome, method, path,
-                rest.request_size, rest.response_size,
-                request_type, request_encoding, response_type, response_encoding,
-                request, response, event_time, in_flight, rest.first_byte, chunks, *more,
-            )
-        )  # fmt: skip
 
     def _more(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
@@ -255,6 +269,16 @@ class Packer:
         if "*" in self._query:
             return text
         return "&".join(pair for pair in text.split("&") if pair.partition("=")[0] in self._query)
+
+
+class _PlainHeaders(list[tuple[bytes, bytes]]):
+    """Headers as pairs of `bytes`; what cannot be read as one is left out."""
+
+    def __init__(self, headers: Iterable[Any]) -> None:
+        for pair in headers:
+            with suppress(TypeError, ValueError):
+                name, value = pair
+                self.append((bytes(memoryview(name)), bytes(memoryview(value))))
 
 
 class _Texts(dict[bytes, str]):

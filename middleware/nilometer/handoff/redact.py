@@ -6,7 +6,6 @@ content type is then `WITHHELD`, so that it counts as undecodable.
 """
 
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -16,8 +15,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from nilometer.values.errors import ConfigError
-
-log = logging.getLogger("nilometer.capture")
+from nilometer.values.limited_log import LimitedLog
 
 REDACTED = "[redacted]"
 WITHHELD = "application/vnd.nilometer.withheld"
@@ -69,6 +67,7 @@ class Redaction:
     def __init__(self, fields: tuple[str, ...], values: tuple[Pattern, ...]) -> None:
         self._fields = fields
         self._values = values
+        self._log = LimitedLog()
 
     @classmethod
     def of(cls, fields: Sequence[str], values: Sequence[str]) -> "Redaction | None":
@@ -82,7 +81,10 @@ class Redaction:
             try:
                 kept.append(msgspec.msgpack.encode(self.redacted(msgspec.msgpack.decode(one))))
             except Exception as error:  # what cannot be redacted must not be handed on
-                log.warning("observation not redacted", extra={"reason": repr(error)})
+                self._log.warning(
+                    "an observation was dropped: it could not be redacted "
+                    f"({type(error).__name__}): check redact_fields and redact_values"
+                )
         return kept
 
     def redacted(self, array: Sequence[Any]) -> list[Any]:

@@ -128,9 +128,10 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         if self.agent != AUTO and not self.agent.startswith("unix:/"):
             raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
+            name = "directory" if self.agent == AUTO else "agent"
             raise ConfigError(
-                f"directory = {str(self.socket_path.parent)!r}: the socket's path must be at most "
-                f"{MAX_SOCKET_PATH} bytes"
+                f"{name} = {self.directory if self.agent == AUTO else self.agent!r}: the path of the "
+                f"socket must be at most {MAX_SOCKET_PATH} bytes: choose a shorter one"
             )
 
     @property

@@ -6,7 +6,6 @@ session of its own; the others wait for the socket. The agent ends when its last
 
 import fcntl
 import importlib.util
-import logging
 import os
 import socket
 import subprocess
@@ -17,12 +16,11 @@ from pathlib import Path
 
 from nilometer.settings.private import open_private, private_directory
 from nilometer.values.errors import ConfigError
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.variables import RUN
 
 START_SECONDS = 10.0  # after which a child that does not answer is given up
 NEEDED = ("nilometer_agent", "sqlite_utils", "opentelemetry.sdk", "grpc_health")
-
-log = logging.getLogger("nilometer.capture")
 
 
 def answers(path: Path) -> bool:
@@ -43,6 +41,9 @@ class AgentSpawner:
         home: Directory of the socket and the agent's data; made with mode 0700.
         allowed_uids: Users, beside this one and root, who may own it.
 
+    Attributes:
+        trouble: Why no agent could be started, and what to do; empty where nothing hindered it.
+
     Raises:
         ConfigError: If the agent's packages are not installed.
     """
@@ -53,8 +54,10 @@ class AgentSpawner:
             raise ConfigError(
                 f"the agent needs {', '.join(missing)}: pip install 'nilometer[agent]'"
             )
+        self.trouble = ""
         self._home = home
         self._allowed_uids = allowed_uids
+        self._log = LimitedLog()
         self._child: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._give_up_at = 0.0
@@ -65,16 +68,22 @@ class AgentSpawner:
         return self._child is not None and self._child.poll() is None
 
     def tend(self) -> None:
-        """Start an agent if nobody is doing so; call again until the socket answers.
+        """Start an agent if nobody is doing so; call again until the socket answers."""
+        try:
+            self._tend()
+        except ConfigError as error:
+            self._tell(f"no agent can be started: {error}")
+        except OSError as error:
+            self._tell(
+                f"no agent can be started in {self._home}: {error.strerror or error}: let uid "
+                f"{os.geteuid()} write there, or set `directory`"
+            )
 
-        Raises:
-            ConfigError: If the directory cannot be made, or is not to be trusted.
-            OSError: If a file in it cannot be opened, or is not ours.
-        """
+    def _tend(self) -> None:
         if self._child is not None:
             if self._child.poll() is None and time.monotonic() < self._give_up_at:
                 return
-            log.warning("agent did not start", extra={"log": str(self._home / "agent.log")})
+            self._tell(f"the agent did not start: see {self._home / 'agent.log'}")
             self._child = None
             self._release()
         if not self._take():
@@ -92,6 +101,10 @@ class AgentSpawner:
                 cwd="/",
             )
         self._give_up_at = time.monotonic() + START_SECONDS
+
+    def _tell(self, trouble: str) -> None:
+        self.trouble = trouble
+        self._log.warning(trouble)
 
     def _take(self) -> bool:
         if self._lock is not None:

@@ -8,7 +8,6 @@ small batches, keeps what the agent has not acknowledged, and sends it again aft
 
 import atexit
 import importlib
-import logging
 import os
 import secrets
 import threading
@@ -24,6 +23,7 @@ from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Packer
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.handoff.sink import Sink
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Cost
 
@@ -36,11 +36,14 @@ IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy o
 CLOSING_SECONDS = 0.1  # of the time to stop in, left for the stream to be closed; at most a half
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
-log = logging.getLogger("nilometer.capture")
-
 
 class Outlet(Protocol):
     """Where batches of packed observations go. Used by one thread."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing reaches the agent, and what to do; empty where nothing hinders it."""
+        ...
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Take *batch* and book observations that were lost before it."""
@@ -87,6 +90,7 @@ class Worker:
         self.share = 1.0
         self.meter = _meter(settings)
         self.outlet: Outlet | None = None
+        self._log = LimitedLog()
         self._settings = settings
         self._booked: Counter[DropReason] = Counter()
         self._owner = 0
@@ -114,6 +118,11 @@ class Worker:
         if self._settings is None:
             raise RuntimeError("this worker's settings were refused")
         return self._settings
+
+    @property
+    def runs(self) -> bool:
+        """Whether this process has its thread."""
+        return self._thread is not None and self._owner == os.getpid()
 
     def revive(self) -> bool:
         """Begin to observe, in a new process or after a rest; false where that cannot be."""
@@ -157,7 +166,7 @@ class Worker:
     def stop(self) -> None:
         """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
         thread = self._thread
-        if thread is None or self._owner != os.getpid():
+        if thread is None or not self.runs:
             return
         self.live = False
         self._stopping = True
@@ -195,8 +204,8 @@ class Worker:
         wake = self._wake
         try:
             outlet = self.outlet = open_outlet(self.settings)
-        except Exception:
-            log.exception("capture is off in this process", extra={"entity": self.settings.entity})
+        except Exception as error:
+            self._log.fault("nothing is observed in this process", error)
             self.retire()
             return
         longest = self.settings.flush_seconds
@@ -218,11 +227,21 @@ class Worker:
             pass
         try:
             left = outlet.finish(deadline) + len(self.sink)
-        except Exception:
-            log.exception("the last step failed", extra={"entity": self.settings.entity})
+        except Exception as error:
+            self._log.fault("observations were lost at the end of the process", error)
             return
-        if left:
-            log.warning("observations lost at the end of the process", extra={"observations": left})
+        self._tell_lost(left, outlet.trouble)
+
+    def _tell_lost(self, left: int, trouble: str) -> None:
+        """The count at the end: *left* observations were not handed on because of *trouble*."""
+        lost, why = left + self.sink.refused, trouble
+        if left and not trouble:
+            seconds = self.settings.shutdown_seconds
+            why = f"no acknowledgement within {seconds:g} s: raise shutdown_seconds"
+        elif not left:
+            why = "the queue was full: raise max_queue_bytes"
+        if lost:
+            self._log.warning(f"{lost} observations of {self.settings.entity} were lost: {why}")
 
     def _measure(self, outlet: Outlet) -> None:
         """Say what observing costs, and keep it within its budget."""
@@ -234,8 +253,8 @@ class Worker:
             if cost is not None:
                 self.share = cost.share
                 outlet.tell(cost)
-        except Exception:
-            log.exception("the cost is not known", extra={"entity": self.settings.entity})
+        except Exception as error:
+            self._log.fault("what observing costs is not known", error)
 
     def _lost(self) -> Counter[DropReason]:
         """Observations this process has lost so far."""
@@ -269,8 +288,8 @@ class Worker:
             if batches > 1:
                 time.sleep(BETWEEN_BATCHES)  # what is acknowledged is freed: a hold of its own
             outlet.tend()
-        except Exception:
-            log.exception("a capture step failed", extra={"entity": self.settings.entity})
+        except Exception as error:
+            self._log.fault("observations could not be handed on", error)
         return took
 
 
@@ -298,8 +317,8 @@ def _import_outlet(settings: CaptureSettings) -> None:
         importlib.import_module("nilometer.handoff.link")
         inside = settings.profile_in == "process"
         importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'outside'}")
-    except Exception as error:  # the thread will meet it again, and say so
-        log.debug("import failed", extra={"reason": str(error)})
+    except Exception:  # noqa: S110  the thread will meet it again, and say so
+        pass
 
 
 def _meter(settings: CaptureSettings | None) -> Meter:

@@ -81,6 +81,8 @@ class Runner:
         del self._armed[profiler.name]
         self.disarmed[profiler.name] = fault
         log.error(
-            "profiler disarmed",
+            "nilometer: profiler %s is off in this process: %s: mend it and restart",
+            profiler.name,
+            why,
             extra={"profiler": profiler.name, "fault": fault.value, "reason": why},
         )

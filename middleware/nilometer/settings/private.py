@@ -35,7 +35,10 @@ def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) 
         _make(path)
         found = path.stat()
     except OSError as error:
-        raise ConfigError(f"{key} = {str(path)!r}: {error.strerror}") from error
+        raise ConfigError(
+            f"{key} = {str(path)!r}: {error.strerror}: let uid {os.geteuid()} write there, or set "
+            f"`{key}`"
+        ) from error
     if not stat.S_ISDIR(found.st_mode):
         raise ConfigError(f"{key} = {str(path)!r}: is not a directory")
     if found.st_uid not in {os.geteuid(), ROOT, *allowed_uids}:

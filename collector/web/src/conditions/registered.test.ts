@@ -49,8 +49,11 @@ test("a condition that is added to the registry has its own words", () => {
   expect(conditionOf("MOST", new Map([...CONDITIONS, ["MOST", most]]))).toBe(most);
 });
 
+const GENERATED = "/src/api/types.ts"; // what the collector's document says
+
 test("only the registry knows the kinds by name", () => {
   const named = new RegExp([...CONDITIONS.keys()].map((kind) => `"${kind}"`).join("|"));
   const naming = Object.entries(SOURCES).filter(([, text]) => named.test(text));
-  expect(naming.map(([path]) => path)).toEqual(["/src/conditions/registered.ts"]);
+  const byHand = naming.map(([path]) => path).filter((path) => path !== GENERATED);
+  expect(byHand).toEqual(["/src/conditions/registered.ts"]);
 });

@@ -23,12 +23,13 @@ export const seriesOf = (...samples: Sample[]): Samples => ({
   reference: null,
 });
 
-/** An alerter whose condition has only its *kind*, with *changes*. */
+/** An alerter whose condition has only its *kind*, with *changes*. A collector with kinds from
+ * outside names further ones in its document than the shipped types do. */
 export const alerterOf = (kind: string, changes: Partial<Alerter> = {}): Alerter => ({
   entity: "fraud",
   name: "some",
   summary: "*",
-  kind,
+  kind: kind as Alerter["kind"],
   statistic: "",
   comparison: "",
   threshold: 0,

@@ -1,19 +1,19 @@
 """Puts an interceptor into every gRPC server that a process makes."""
 
 import inspect
-import logging
 from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
 from typing import TypeAlias, TypeVar
 
 from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
+from nilometer.values.limited_log import LimitedLog
 
 R = TypeVar("R")
 
 Interceptor: TypeAlias = CaptureInterceptor | AioCaptureInterceptor
 
-log = logging.getLogger("nilometer.capture")
+_log = LimitedLog()
 
 
 def wrap_servers(module: ModuleType) -> None:
@@ -41,7 +41,7 @@ def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callab
                 bound.arguments["interceptors"] = [_shared(kind), *own]
             arguments, named = bound.args, bound.kwargs
         except Exception as error:  # the server must start as without us
-            log.error("not observed", extra={"reason": str(error)})  # noqa: TRY400
+            _log.warning(f"a gRPC server is not observed: {error}: mend the setting and restart")
         return make(*arguments, **named)
 
     return made
