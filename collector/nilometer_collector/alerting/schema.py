@@ -54,7 +54,7 @@ def rule_schema() -> Schema:
 
 
 def _of_kind(kind: str) -> Schema:
-    """The fields that *kind* asks for, and no parameter that it does not have.
+    """The fields that *kind* asks for, and no further parameter: all of its have keys of their own.
 
     Of a kind from outside, its class alone knows them.
     """
@@ -62,7 +62,7 @@ def _of_kind(kind: str) -> Schema:
     if example is None:
         return {"properties": {"kind": {"const": kind}}}
     asked = _asked_by(example)
-    parameters = {"propertyNames": {"enum": list(example.fields())}}
+    parameters = {"maxProperties": 0}
     return {
         "properties": {"kind": {"const": kind}, **asked, "parameters": parameters},
         "required": list(asked),
