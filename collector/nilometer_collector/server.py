@@ -7,41 +7,34 @@ import signal
 import socket
 import ssl
 import threading
-from concurrent import futures
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-import grpc
 import uvicorn
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nilometer.settings import secrets as secret_files
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
-from nilometer.wire.services import SERVER_OPTIONS, serve_collector
 from nilometer_collector.access.addresses import Address, parse_address
-from nilometer_collector.access.principals import Access, ServerFiles
+from nilometer_collector.access.rights import Gate
+from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.rules import alerter_of
 from nilometer_collector.api import make_app
 from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.ingest.intake import Intake
+from nilometer_collector.ingest.serving import GrpcServer
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports
 
-GRPC_THREADS = 8
-MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
-MAX_CONNECTION_MS = 3_600_000  # of an agent: a certificate that is no longer valid ends with it
 MAX_CONNECTIONS = 256  # of HTTP, at once
 START_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 5
 ORIGIN = "file"  # of a rule that stands in the settings
-SERVICE_NAME = "nilometer.v1.CollectorService"
 
 log = logging.getLogger("nilometer.collector")
 
@@ -125,41 +118,23 @@ class Collector:
             self._courier.wake()
 
     def _serve_grpc(self, store: Store) -> None:
-        server = grpc.server(
-            futures.ThreadPoolExecutor(GRPC_THREADS, thread_name_prefix="nilometer-grpc"),
-            options=(*SERVER_OPTIONS, ("grpc.max_connection_age_ms", MAX_CONNECTION_MS)),
-            maximum_concurrent_rpcs=MAX_CALLS,
-            interceptors=[Intake()],
-        )
-        state = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(state, server)
-        ingest = Ingest(
-            store, self._clock, self.counters, self._wake, Access(self.settings.principals)
-        )
-        serve_collector(ingest, server)
-        asked = self._grpc_address
         told = self.settings
-        try:
-            secret_files.warn(log, (told.grpc_key, told.http_key))
-            if told.grpc_certificate:
-                files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
-                port = server.add_secure_port(str(asked), files.credentials())
-            else:
-                port = server.add_insecure_port(str(asked))
-        except RuntimeError:
-            port = 0
-        if not port:
-            raise ConfigError(f"grpc_address = {str(asked)!r}: cannot be bound")
-        self._grpc_address = Address(asked.host, port)
+        secret_files.warn(log, (told.grpc_key, told.http_key))
+        credentials = None
+        if told.grpc_certificate:
+            files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
+            credentials = files.credentials()
+        ingest = Ingest(store, self._clock, self.counters, self._wake)
+        server = GrpcServer(
+            self._grpc_address,
+            credentials,
+            Gate(told.principals),
+            ingest.methods,
+            told.shutdown_seconds,
+        )
+        self._resources.callback(server.stop)
         server.start()
-
-        def drain() -> None:
-            state.enter_graceful_shutdown()
-            server.stop(self.settings.shutdown_seconds).wait()
-
-        self._resources.callback(drain)
-        for name in ("", SERVICE_NAME):
-            state.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._grpc_address = server.address
 
     def _serve_http(self, store: Store) -> None:
         listener = _listen(self._http_address)

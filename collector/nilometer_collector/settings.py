@@ -34,10 +34,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         grpc_key: Key of it, PEM.
         grpc_client_ca: Who may have signed the certificates of agents, PEM; with it every
             connection must have one.
-        principals: Who may ship, and the names of agents that are theirs; none trusts everybody
-            on this machine. Tokens stand here as their SHA-256.
-        http_address: API and pages; loopback only, unless a principal has ``http`` and there is
-            TLS. Port 0 takes a free one, for both.
+        principals: Who may ship, read and write, for which agents and entities; none trusts
+            everybody on this machine. Tokens are given as their SHA-256. See docs/access.md.
+        http_address: API and pages; loopback only, unless a principal has ``read`` or ``write``
+            and there is TLS. Port 0 takes a free one, for both.
         http_certificate: Certificate of the HTTP server with its chain, PEM; empty serves without
             TLS. Read at the start.
         http_key: Key of it, PEM.
@@ -110,7 +110,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             parse_address("grpc_address", self.grpc_address)
         else:
             require_loopback("grpc_address", self.grpc_address)
-        if self.http_certificate and any(p.http != "none" for p in self.principals):
+        if self.http_certificate and any(p.uses_http for p in self.principals):
             parse_address("http_address", self.http_address)
         else:
             require_loopback("http_address", self.http_address)

@@ -50,7 +50,7 @@ def require_loopback(key: str, text: str) -> Address:
     if not is_loopback(address.host):
         raise ConfigError(
             f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because nobody is "
-            "asked who they are; set principals and a certificate (for HTTP, one with http = 'read' "
-            "or 'write')"
+            "asked who they are; set principals and a certificate (for HTTP, one with read or "
+            "write)"
         )
     return address

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nilometer.values.clock import Clock
+from nilometer_collector.access.rights import Access
+from nilometer_collector.api.door import access_of
 from nilometer_collector.api.given import Given
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.counters import Counters
@@ -55,6 +57,7 @@ class Call:
     request: Request
     given: Given
     context: Context
+    access: Access  # to entities that no parameter names: of a body, of a list
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | None]]
@@ -84,8 +87,15 @@ class Operation:
     errors: tuple[int, ...] = (422,)
 
     async def respond(self, request: Request, context: Context) -> Response:
-        """Check the parameters, call the handler, encode its answer."""
-        call = Call(request, Given(request, self.parameters), context)
+        """Check the parameters and the entity they name, call the handler, encode its answer.
+
+        Raises:
+            Forbidden: If the caller may not name this entity.
+        """
+        given, access = Given(request, self.parameters), access_of(request)
+        named = [given.value(one) for one in self.parameters if one.name == "entity"]
+        access.require(entity for entity in named if isinstance(entity, str))
+        call = Call(request, given, context, access)
         answer = await self.handler(call)
         headers = {"cache-control": "no-store"}
         if self.answer is None:

@@ -18,7 +18,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.wire.services import GetPlanRequest, ShipRequest
 from nilometer_agent.credentials import Credentials
 from nilometer_agent.uplink.dial import Dial, Reach
-from nilometer_collector.access.principals import DUPLICATE_SECONDS, MAX_AGENTS, Processes
+from nilometer_collector.access.processes import DUPLICATE_SECONDS, MAX_AGENTS, Processes
 from nilometer_collector.counters import Counter
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running

@@ -15,7 +15,8 @@ from nilometer.commands.cli import main
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
-from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES, SESSION_SECONDS
+from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES
+from nilometer_collector.api.sessions import SESSION_SECONDS
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
 
@@ -30,8 +31,8 @@ def digests(token: str) -> list[str]:
 
 
 PRINCIPALS = [
-    {"name": "viewer", "token_sha256": digests(READER), "http": "read"},
-    {"name": "on-call", "token_sha256": digests(WRITER), "http": "write"},
+    {"name": "viewer", "token_sha256": digests(READER), "read": ["*"]},
+    {"name": "on-call", "token_sha256": digests(WRITER), "agents": [], "http": "write"},
     {"name": "pod", "token_sha256": digests(AGENT)},
 ]
 
@@ -79,7 +80,7 @@ def test_a_stranger_is_told_401_at_every_path(guarded: Running, headers: dict[st
 def test_a_reader_reads_and_a_writer_changes(guarded: Running) -> None:
     assert guarded.http.get(LIST, headers=bearer(READER)).status_code == 200
     refused = guarded.http.put(RULES, json={}, headers=bearer(READER))
-    assert (refused.status_code, "may read only" in refused.text) == (403, True)
+    assert (refused.status_code, "may not write" in refused.text) == (403, True)
     # 422: it got as far as the rule.
     assert guarded.http.put(RULES, json={}, headers=bearer(WRITER)).status_code in {400, 422}
 
@@ -107,10 +108,21 @@ def test_a_wrong_token_gets_the_form_again_and_no_cookie(guarded: Running, token
 
 
 def test_another_site_can_neither_log_in_nor_change_anything(guarded: Running) -> None:
-    foreign = ({"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"})
+    own = guarded.collector.http_url
+    foreign = (
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": own},
+        {"sec-fetch-site": "same-origin", "origin": "http://evil.example"},
+        {"origin": "http://evil.example"},
+        {"origin": own.replace("http:", "https:")},
+        {"origin": own.rpartition(":")[0]},
+        {"origin": f"{own}.evil.example"},
+    )
     for headers in foreign:
         assert log_in(guarded, WRITER, **headers).status_code == 403
-    assert log_in(guarded, WRITER, origin=guarded.collector.http_url).status_code == 303
+    assert guarded.http.post("/login", data={"token": WRITER}).status_code == 403
+    assert log_in(guarded, WRITER, origin="null").status_code == 403
+    assert log_in(guarded, WRITER, origin=own).status_code == 303
     for headers in (*foreign, {"origin": "null"}, {}):
         assert guarded.http.put(RULES, json={}, headers=headers).status_code == 403
     assert guarded.http.put(RULES, json={}, headers=OURS).status_code in {400, 422}
@@ -128,8 +140,11 @@ def test_a_session_ends_with_its_time_with_a_log_out_and_with_the_process(
     clock.step(1)
     assert guarded.http.get(LIST).status_code == 401
     log_in(guarded, READER)
+    cookie = {"cookie": f"{COOKIE}={guarded.http.cookies[COOKIE]}"}
     assert guarded.http.post("/logout", headers=OURS).status_code == 303
     assert guarded.http.get(LIST).status_code == 401
+    # A copy of the cookie is worth nothing either.
+    assert guarded.http.get(LIST, headers=cookie).status_code == 401
 
 
 def test_a_form_that_is_too_long_is_not_read(guarded: Running) -> None:

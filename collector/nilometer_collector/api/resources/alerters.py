@@ -21,13 +21,20 @@ class Alerters(msgspec.Struct, frozen=True, kw_only=True):
 async def list_alerters(call: Call) -> Alerters:
     """The rules of all or one entity."""
     alerts, entity = call.context.store.alerts, call.given.value(ANY_ENTITY)
-    found = await call.context.ask(lambda: [rule_of(one) for one in alerts.rules(entity)])
+    found = await call.context.ask(
+        lambda: [rule_of(one) for one in alerts.rules(entity) if call.access.may(one.entity)]
+    )
     return Alerters(alerters=found)
 
 
 async def put_alerter(call: Call) -> AlerterView:
-    """Create the rule, or replace the one of its entity and name."""
+    """Create the rule, or replace the one of its entity and name.
+
+    Raises:
+        Forbidden: If the caller may not change rules of this entity.
+    """
     alerter = alerter_of(await read_json(call.request, Rule))
+    call.access.require((alerter.entity,))
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
