@@ -1,8 +1,8 @@
 """Addresses the collector listens on, and which of them stay on this machine."""
 
-import ipaddress
 from typing import NamedTuple
 
+from nilometer.settings.loopback import is_loopback_address
 from nilometer.values.errors import ConfigError
 
 
@@ -32,12 +32,7 @@ def parse_address(key: str, text: str) -> Address:
 
 def is_loopback(host: str) -> bool:
     """Whether *host* can only mean this machine: a literal address or ``localhost``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost" or is_loopback_address(host)
 
 
 def require_loopback(key: str, text: str) -> Address:
