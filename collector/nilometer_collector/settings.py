@@ -45,6 +45,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             empty posts nothing. https, or http to a loopback host.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
+        peers_by_address: Whether the addresses of peers tell them apart: then one address has at
+            most a quarter of the HTTP connections, and of the gRPC calls. Leave it off where peers
+            come through one gateway.
         shutdown_seconds: Longest time each server may drain.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
             ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
@@ -70,6 +73,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     http_key: str = ""
     slack_webhook_url: str = ""
     public_url: str = ""
+    peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
     otlp_endpoint: str = ""

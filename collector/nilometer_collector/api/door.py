@@ -7,6 +7,7 @@ every session. A log-in, and a change that comes by cookie, must come from a pag
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +27,7 @@ from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 ACCESS = "nilometer.access"  # key of the scope: what the request may do
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
+MAX_REQUESTS = 64  # of one principal at once
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORM = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>nilometer: log in</title>
@@ -66,6 +68,7 @@ class Door:
         self._principals = {one.name: one for one in principals if one.uses_http}
         self._gate = Gate(self._principals.values())
         self._sessions = Sessions(clock)
+        self._held: Counter[str] = Counter()
         self._secure = secure
         self._public_origin = _origin(public_url)
 
@@ -79,7 +82,19 @@ class Door:
             await self.app(scope, receive, send)
             return
         answer = await self._answer(Request(scope, receive))
-        await (answer or self.app)(scope, receive, send)
+        if answer is not None or ACCESS not in scope:
+            await (answer or self.app)(scope, receive, send)
+            return
+        name = scope[ACCESS].principal.name if scope[ACCESS].principal else ""
+        if name and self._held[name] >= MAX_REQUESTS:
+            answer = problem(429, "too many requests of one principal", {"retry-after": "1"})
+            await answer(scope, receive, send)
+            return
+        self._held[name] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._held[name] -= 1
 
     async def _answer(self, request: Request) -> Response | None:
         """What to say in place of the application; None lets the request through."""

@@ -22,6 +22,7 @@ from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
 THREADS = 8  # that read the store at once
+PROBE_THREADS = 1  # of its own, so that slow questions do not hold a probe up
 
 T = TypeVar("T")
 
@@ -44,10 +45,15 @@ class Context:
     counters: Counters
     wake: Callable[[], None]
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
 
     async def ask(self, question: Callable[[], T]) -> T:
         """The answer of a blocking *question*, which runs on one of `THREADS` threads."""
         return await to_thread.run_sync(question, limiter=self.limiter)
+
+    async def probe(self, question: Callable[[], T]) -> T:
+        """As `ask`, on a thread that only probes use."""
+        return await to_thread.run_sync(question, limiter=self.probes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Receives gRPC calls: who calls is asked before a message is read, and nobody is waited for long.
 
 A call runs on an event loop, so that one that sends its headers and no message holds no thread.
-Its principal comes from its headers or its certificate. Then its message is waited for, at most
-`MESSAGE_SECONDS`, parsed within bounds, and answered on a thread.
+Its principal comes from its headers or its certificate. Then its message is waited for, parsed and
+answered on a thread, all within `Bounds`.
 """
 
 import asyncio
@@ -18,9 +18,8 @@ from google.protobuf.message import DecodeError, Message
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
 from nilometer_collector.access.table import GRPC
+from nilometer_collector.ingest.bounds import Bounds, Caller
 from nilometer_collector.ingest.method import CallRefused, Method
-
-MESSAGE_SECONDS = 5.0  # from the headers of a call to its message
 
 log = logging.getLogger("nilometer.collector")
 
@@ -34,6 +33,7 @@ class Reception(grpc.GenericRpcHandler):
 
     Args:
         gate: Who may call.
+        bounds: How many calls at once.
         methods: By full name.
         probes: Methods of the health service, by full name, each with the message that it takes.
         threads: Where methods are answered.
@@ -42,11 +42,13 @@ class Reception(grpc.GenericRpcHandler):
     def __init__(
         self,
         gate: Gate,
+        bounds: Bounds,
         methods: Mapping[str, Method[Any]],
         probes: Mapping[str, tuple[type[Message], Health]],
         threads: Executor,
     ) -> None:
         self._gate = gate
+        self._bounds = bounds
         self._methods = methods
         self._probes = probes
         self._threads = threads
@@ -77,9 +79,12 @@ class Reception(grpc.GenericRpcHandler):
     ) -> bytes:
         try:
             access = self._enter(name, context)
-            content = await _message(requests)
+            caller = _caller(access, context)
+            async with self._bounds.waiting(caller):
+                content = await _message(requests)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, _answer, method, access, content)
+            with self._bounds.answering(caller):
+                return await loop.run_in_executor(self._threads, _answer, method, access, content)
         except Forbidden as error:
             log.warning("call refused", extra={"reason": str(error), "method": name})
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
@@ -91,13 +96,15 @@ class Reception(grpc.GenericRpcHandler):
         self, name: str, kind: type[Message], answer: Health, requests: Requests, context: Context
     ) -> None:
         try:
-            self._enter(name, context)
-            request = _parsed(kind, await _message(requests))
+            caller = _caller(self._enter(name, context), context)
+            async with self._bounds.waiting(caller):
+                request = _parsed(kind, await _message(requests))
+            async with self._bounds.watching(caller):
+                reply = await answer(request, _Encoding(context))
+                if reply is not None:
+                    await context.write(reply.SerializeToString())
         except CallRefused as error:
             await context.abort(error.code, error.why)
-        reply = await answer(request, _Encoding(context))
-        if reply is not None:
-            await context.write(reply.SerializeToString())
 
     def _enter(self, name: str, context: Context) -> Access:
         """What the call may do, by its headers and its certificate alone."""
@@ -128,15 +135,8 @@ class _Encoding:
 
 async def _message(requests: Requests) -> bytes:
     """The message of a call."""
-    try:
-        async with asyncio.timeout(MESSAGE_SECONDS):
-            async for content in requests:
-                return content
-    except TimeoutError as error:
-        raise CallRefused(
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            f"no message came within {MESSAGE_SECONDS:g} seconds",
-        ) from error
+    async for content in requests:
+        return content
     raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
 
 
@@ -162,6 +162,11 @@ def _parsed(kind: type[Message], content: bytes) -> Message:
         raise CallRefused(
             grpc.StatusCode.INVALID_ARGUMENT, f"not a {kind.__name__} of nilometer.v1: {error}"
         ) from error
+
+
+def _caller(access: Access, context: Context) -> Caller:
+    principal = access.principal.name if access.principal else ""
+    return Caller(principal, context.peer().rpartition(":")[0])
 
 
 def _certificate_names(context: Mapping[str, Any]) -> frozenset[str]:

@@ -15,13 +15,22 @@ from nilometer.values.errors import ConfigError
 from nilometer.wire.services import SERVER_OPTIONS
 from nilometer_collector.access.addresses import Address
 from nilometer_collector.access.rights import Gate
+from nilometer_collector.ingest.bounds import Bounds
 from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.ingest.reception import Reception
 
 THREADS = 8  # that parse and store
-MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
-MAX_CONNECTION_MS = 3_600_000  # of an agent: a certificate that is no longer valid ends with it
+OPTIONS = (
+    *SERVER_OPTIONS,
+    ("grpc.max_connection_age_ms", 3_600_000),  # a certificate that is no longer valid ends with it
+    ("grpc.max_connection_age_grace_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent asks for its plan more often
+    ("grpc.server_handshake_timeout_ms", 2000),  # of TCP, TLS and HTTP/2
+    ("grpc.max_concurrent_streams", 32),  # of one connection
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
 HEALTH_NAME = "grpc.health.v1.Health"
 START_SECONDS = 10.0
 
@@ -37,6 +46,8 @@ class GrpcServer:
         gate: Who may call.
         methods: By full name.
         shutdown_seconds: Longest time it may drain.
+        connections: How many at once.
+        by_address: Whether the addresses of peers tell them apart.
     """
 
     def __init__(
@@ -46,12 +57,17 @@ class GrpcServer:
         gate: Gate,
         methods: Mapping[str, Method[Any]],
         shutdown_seconds: float,
+        *,
+        connections: int,
+        by_address: bool,
     ) -> None:
         self.address = address
         self._credentials = credentials
         self._gate = gate
         self._methods = methods
         self._shutdown_seconds = shutdown_seconds
+        self._connections = connections
+        self._bounds = Bounds(by_address=by_address)
         self._started = threading.Event()
         self._failure: BaseException | None = None
         self._loop = asyncio.new_event_loop()
@@ -90,8 +106,7 @@ class GrpcServer:
 
     async def _serve(self) -> None:
         server = grpc.aio.server(
-            options=(*SERVER_OPTIONS, ("grpc.max_connection_age_ms", MAX_CONNECTION_MS)),
-            maximum_concurrent_rpcs=MAX_CALLS,
+            options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", self._connections))
         )
         state = health.aio.HealthServicer()
         probes: dict[str, Any] = {
@@ -100,7 +115,7 @@ class GrpcServer:
         }
         asked = str(self.address)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="nilometer-grpc") as threads:
-            reception = Reception(self._gate, self._methods, probes, threads)
+            reception = Reception(self._gate, self._bounds, self._methods, probes, threads)
             server.add_generic_rpc_handlers((reception,))
             if self._credentials is None:
                 port = server.add_insecure_port(asked)
