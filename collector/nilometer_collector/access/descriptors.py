@@ -6,7 +6,7 @@ from typing import NamedTuple
 RESERVED = 64  # for the store, logs, exports and webhooks
 WANTED = 65_536  # soft limit, where the hard one allows it
 MAX_HTTP = 256
-MAX_GRPC = 4096
+MAX_GRPC = 2048  # a TLS connection takes some 50 KB
 
 
 class Shares(NamedTuple):

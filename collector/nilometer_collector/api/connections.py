@@ -22,6 +22,8 @@ CLOSE_SECONDS = 2.0  # for the other side of a TLS connection to say goodbye
 SWEEP_SECONDS = 0.25
 BACK_OFF_SECONDS = 0.1  # after an accept that failed
 LOG_SECONDS = 60.0  # between two lines about accepts that fail
+CLOSE_TURNS = 4  # of the event loop, in which a connection that was ended closes
+FULL_SECONDS = 0.01  # between two looks, while every connection has a request to be answered
 BACKLOG = 2048  # connections that the kernel holds for us
 
 log = logging.getLogger("nilometer.collector")
@@ -68,9 +70,11 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _tell(self) -> None:
-        """Say that it is the server's turn, if a whole request is there and not yet answered."""
+        """Say that it is the server's turn, if a whole request is there and its answer is taken."""
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.more_body and not cycle.response_complete:
+        if cycle is None or self.flow.write_paused:
+            return
+        if not cycle.more_body and not cycle.response_complete:
             self._listener.serve(self._raw)
 
 
@@ -138,6 +142,7 @@ class Listener:
     async def _accept(self, server: uvicorn.Server) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            await self._make_room()
             try:
                 raw, _ = await loop.sock_accept(self._listening)
             except OSError as error:
@@ -145,12 +150,19 @@ class Listener:
                 self._tell(error)
                 await asyncio.sleep(BACK_OFF_SECONDS)
                 continue
-            if len(self._open) >= self._most and not self._waiting.end_longest():
-                raw.close()  # every connection has a request that is being answered
-                continue
             self._open.add(raw)
             self.wait_for(raw)
             self._run(self._connect(server, raw))
+
+    async def _make_room(self) -> None:
+        """Return when there is a place; until then the kernel holds new connections."""
+        while len(self._open) >= self._most:
+            self._waiting.end_longest()
+            for _ in range(CLOSE_TURNS):
+                await asyncio.sleep(0)
+                if len(self._open) < self._most:
+                    return
+            await asyncio.sleep(FULL_SECONDS)
 
     async def _connect(self, server: uvicorn.Server, raw: socket.socket) -> None:
         loop, config = asyncio.get_running_loop(), server.config

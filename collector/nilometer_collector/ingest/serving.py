@@ -26,7 +26,7 @@ OPTIONS = (
     ("grpc.max_connection_age_ms", 3_600_000),  # a certificate that is no longer valid ends with it
     ("grpc.max_connection_age_grace_ms", 10_000),
     ("grpc.max_connection_idle_ms", 30_000),  # an agent asks for its plan more often
-    ("grpc.server_handshake_timeout_ms", 2000),  # of TCP, TLS and HTTP/2
+    ("grpc.server_handshake_timeout_ms", 1000),  # of TLS and HTTP/2: see docs/access.md
     ("grpc.max_concurrent_streams", 32),  # of one connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
