@@ -27,6 +27,7 @@ from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 ACCESS = "nilometer.access"  # key of the scope: what the request may do
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
+LOG_SECONDS = 60.0  # between two lines about log-ins that are refused
 MAX_REQUESTS = 64  # of one principal at once
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORM = """<!doctype html>
@@ -50,7 +51,7 @@ class Door:
         app: What is guarded.
         principals: Who may. Where none has a token that opens anything here, everybody is let in:
             the address is a loopback one then.
-        clock: Wall time, for the end of a session.
+        clock: Time, for the end of a session and the log.
         secure: Whether the server speaks TLS, so that the cookie is for TLS only.
         public_url: Of the pages, where a proxy that ends TLS stands before them.
     """
@@ -69,6 +70,9 @@ class Door:
         self._gate = Gate(self._principals.values())
         self._sessions = Sessions(clock)
         self._held: Counter[str] = Counter()
+        self._clock = clock
+        self._refused = 0
+        self._refused_at: float | None = None
         self._secure = secure
         self._public_origin = _origin(public_url)
 
@@ -152,7 +156,7 @@ class Door:
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         principal = self._gate.known(given.strip())
         if principal is None:
-            log.warning("log-in refused", extra={"peer": getattr(request.client, "host", "")})
+            self._tell_refused(getattr(request.client, "host", ""))
             return _form(401)
         self._sessions.end(_cookie(request.headers))
         entered = RedirectResponse("/", 303, {"cache-control": "no-store"})
@@ -165,6 +169,14 @@ class Door:
             secure=self._secure,
         )
         return entered
+
+    def _tell_refused(self, peer: str) -> None:
+        """Log a log-in that was refused, at most once a minute: anybody can make one."""
+        self._refused += 1
+        now = self._clock.monotonic()
+        if self._refused_at is None or now - self._refused_at >= LOG_SECONDS:
+            log.warning("log-in refused", extra={"peer": peer, "since_start": self._refused})
+            self._refused_at = now
 
     def _from_our_page(self, request: Request) -> bool:
         """Whether a browser says that a page of this collector sent this.

@@ -3,8 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 
@@ -99,7 +100,7 @@ class Bounds:
         now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds) as place:
-                places.begin(place, now, lambda: place.reschedule(now), self._groups(caller))
+                places.begin(place, now, partial(_end, place, now), self._groups(caller))
                 try:
                     yield
                 finally:
@@ -114,3 +115,8 @@ class Bounds:
         principal = (("principal", caller.principal),) if caller.principal else ()
         address = (("address", caller.address),) if self._by_address else ()
         return principal + address
+
+
+def _end(place: asyncio.Timeout, now: float) -> None:
+    with suppress(RuntimeError):  # its time has just run out by itself
+        place.reschedule(now)

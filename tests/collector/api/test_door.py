@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import ssl
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import trustme
 
 from nilometer.commands.cli import main
 from nilometer.settings.settings import checked
-from nilometer.testing import SteppedClock
+from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
-from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES
+from nilometer_collector.api import door
+from nilometer_collector.api.door import COOKIE, LOG_SECONDS, MAX_FORM_BYTES
 from nilometer_collector.api.sessions import SESSION_SECONDS
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
@@ -145,6 +148,44 @@ def test_a_session_ends_with_its_time_with_a_log_out_and_with_the_process(
     assert guarded.http.get(LIST).status_code == 401
     # A copy of the cookie is worth nothing either.
     assert guarded.http.get(LIST, headers=cookie).status_code == 401
+
+
+def test_log_ins_that_are_refused_do_not_fill_the_log(
+    guarded: Running, clock: SteppedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        for _ in range(50):
+            assert log_in(guarded, "wrong").status_code == 401
+        clock.step(LOG_SECONDS)
+    said = [one for one in caplog.records if one.message == "log-in refused"]
+    assert [one.__dict__["since_start"] for one in said] == [1, 51]
+
+
+def test_one_principal_has_so_many_requests_at_once(
+    guarded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MAX_REQUESTS", 1)
+    started = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield b"{"
+        started.wait(10.0)
+        yield b"}"
+
+    def put() -> httpx.Response:
+        headers = {**bearer(WRITER), "content-type": "application/json"}
+        return httpx.put(
+            guarded.collector.http_url + RULES, content=body(), headers=headers, trust_env=False
+        )
+
+    with ThreadPoolExecutor(1) as threads:
+        held = threads.submit(put)
+        eventually(lambda: guarded.http.get(LIST, headers=bearer(WRITER)).status_code == 429)
+        assert guarded.http.get(LIST, headers=bearer(READER)).status_code == 200
+        assert guarded.http.get("/healthz").status_code == 200
+        started.set()
+        assert held.result().status_code in {400, 422}
+    assert guarded.http.get(LIST, headers=bearer(WRITER)).status_code == 200
 
 
 def test_a_form_that_is_too_long_is_not_read(guarded: Running) -> None:
