@@ -225,6 +225,7 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
 ) -> None:
     with running(database) as served, ExitStack() as undone:
         undone.enter_context(silent_sockets(served.collector.http_url, HEADERS, 20))
+        served.http.get("/healthz").raise_for_status()  # accepted after all of them
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         client = undone.enter_context(socket.socket())

@@ -146,9 +146,9 @@ class Listener:
             try:
                 raw, _ = await loop.sock_accept(self._listening)
             except OSError as error:
-                self._waiting.end_longest()
                 self._tell(error)
-                await asyncio.sleep(BACK_OFF_SECONDS)
+                await asyncio.sleep(BACK_OFF_SECONDS)  # who has sent a request is served meanwhile
+                self._waiting.end_longest()
                 continue
             self._open.add(raw)
             self.wait_for(raw)
