@@ -10,10 +10,11 @@ from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, Uid, defaul
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
 from nilometer.profiling.segments import Segments
+from nilometer.settings.credentials import Credentials
+from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
-from nilometer_agent.credentials import SYSTEM, Credentials
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
@@ -43,7 +44,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             are read again when they change.
         tls_key: Key of it, PEM.
         tls_server_name: Name in the collector's certificate, where it is not the address's.
-        token_file: File with this agent's token; only with ``tls_ca``, or to loopback.
+        token_file: File with this agent's token; only with ``tls_ca``, or to a loopback address.
         max_outbox_bytes: Cap of the file that holds what waits for the collector, and never more
             than half of what the disk has free.
         max_memory_bytes: Cap for what is held in memory while the disk cannot be used.
@@ -160,16 +161,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the collector's"
             )
-        host = self.collector.rpartition(":")[0].strip("[]")
-        here = host in {"", "localhost", "::1"} or host.startswith("127.")
-        if self.token_file and not self.tls_ca and not here:
-            raise ConfigError(
-                f"token_file = {self.token_file!r}: needs tls_ca; a token is not sent in the clear"
-            )
-        for name in ("tls_ca", "tls_certificate", "tls_key", "token_file"):
-            path = getattr(self, name)
-            if path and not (name == "tls_ca" and path == SYSTEM) and not Path(path).is_file():
-                raise ConfigError(f"{name} = {path!r}: there is no such file")
+        credentials = self.credentials
+        if self.collector:
+            credentials.require_privacy(host_of(self.collector), secure=bool(self.tls_ca))
+        credentials.require_files()
 
     @property
     def credentials(self) -> Credentials:

@@ -5,45 +5,35 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import threading
-from concurrent import futures
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
-
-import grpc
-import uvicorn
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from nilometer import kinds
 from nilometer.settings import secrets as secret_files
 from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
-from nilometer.wire.services import SERVER_OPTIONS, serve_collector
 from nilometer_collector.access.addresses import Address, parse_address
-from nilometer_collector.access.principals import Access, ServerFiles
+from nilometer_collector.access.descriptors import raise_limit, shares
+from nilometer_collector.access.rights import Gate
+from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.rules import alerter_of
 from nilometer_collector.api import make_app
+from nilometer_collector.api.connections import Listener
+from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.ingest.intake import Intake
+from nilometer_collector.ingest.serving import GrpcServer
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports
 
-GRPC_THREADS = 8
-MAX_CALLS = 64  # at once; more are answered RESOURCE_EXHAUSTED, and come again
-MAX_CONNECTION_MS = 3_600_000  # of an agent: a certificate that is no longer valid ends with it
-MAX_CONNECTIONS = 256  # of HTTP, at once
-START_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 5
 ORIGIN = "file"  # of a rule that stands in the settings
-SERVICE_NAME = "nilometer.v1.CollectorService"
 
 log = logging.getLogger("nilometer.collector")
 
@@ -129,46 +119,30 @@ class Collector:
             self._courier.wake()
 
     def _serve_grpc(self, store: Store) -> None:
-        server = grpc.server(
-            futures.ThreadPoolExecutor(GRPC_THREADS, thread_name_prefix="nilometer-grpc"),
-            options=(*SERVER_OPTIONS, ("grpc.max_connection_age_ms", MAX_CONNECTION_MS)),
-            maximum_concurrent_rpcs=MAX_CALLS,
-            interceptors=[Intake()],
-        )
-        state = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(state, server)
-        ingest = Ingest(
-            store, self._clock, self.counters, self._wake, Access(self.settings.principals)
-        )
-        serve_collector(ingest, server)
-        asked = self._grpc_address
         told = self.settings
-        try:
-            secret_files.warn(log, (told.grpc_key, told.http_key))
-            if told.grpc_certificate:
-                files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
-                port = server.add_secure_port(str(asked), files.credentials())
-            else:
-                port = server.add_insecure_port(str(asked))
-        except RuntimeError:
-            port = 0
-        if not port:
-            raise ConfigError(f"grpc_address = {str(asked)!r}: cannot be bound")
-        self._grpc_address = Address(asked.host, port)
+        secret_files.warn(log, (told.grpc_key, told.http_key))
+        credentials = None
+        if told.grpc_certificate:
+            files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
+            credentials = files.credentials()
+        ingest = Ingest(store, self._clock, self.counters, self._wake)
+        server = GrpcServer(
+            self._grpc_address,
+            credentials,
+            Gate(told.principals),
+            ingest.methods,
+            told.shutdown_seconds,
+            connections=shares().grpc,
+            by_address=told.peers_by_address,
+        )
+        self._resources.callback(server.stop)
         server.start()
-
-        def drain() -> None:
-            state.enter_graceful_shutdown()
-            server.stop(self.settings.shutdown_seconds).wait()
-
-        self._resources.callback(drain)
-        for name in ("", SERVICE_NAME):
-            state.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._grpc_address = server.address
 
     def _serve_http(self, store: Store) -> None:
-        listener = _listen(self._http_address)
-        self._resources.callback(listener.close)
-        self._http_address = Address(self._http_address.host, listener.getsockname()[1])
+        listening = _bound(self._http_address)
+        self._resources.callback(listening.close)
+        self._http_address = Address(self._http_address.host, listening.getsockname()[1])
         app = make_app(
             store,
             Query(store, self._clock),
@@ -179,47 +153,17 @@ class Collector:
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),
         )
-        config = uvicorn.Config(
+        server = HttpServer(
             app,
-            ssl_certfile=self.settings.http_certificate or None,
-            ssl_keyfile=self.settings.http_key or None,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=max(1, round(self.settings.shutdown_seconds)),
+            listening,
+            Listener(listening, shares().http, by_address=self.settings.peers_by_address),
+            certificate=self.settings.http_certificate,
+            key=self.settings.http_key,
+            shutdown_seconds=self.settings.shutdown_seconds,
+            ended=self.ended.set,
         )
-        try:
-            config.load()
-        except OSError as error:  # of TLS, too: ssl.SSLError is one
-            raise ConfigError(f"http_certificate and http_key: {error}") from error
-        if config.ssl is not None:
-            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-        server = uvicorn.Server(config)
-
-        def serve() -> None:
-            try:
-                server.run(sockets=[listener])
-            except Exception:
-                log.exception("the HTTP server failed")
-            finally:
-                self.ended.set()
-
-        thread = threading.Thread(target=serve, name="nilometer-http", daemon=True)
-
-        def drain() -> None:
-            server.should_exit = True
-            thread.join(self.settings.shutdown_seconds + 2.0)
-
-        thread.start()
-        self._resources.callback(drain)
-        _wait_until_started(server, thread)
+        self._resources.callback(server.stop)
+        server.start()
 
 
 def run(settings: CollectorSettings, output: TextIO) -> int:
@@ -228,6 +172,7 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
     Raises:
         ConfigError: If it cannot start.
     """
+    raise_limit()
     collector = Collector(settings)
     asked = threading.Event()
 
@@ -266,7 +211,7 @@ def _lock(path: Path, resources: ExitStack) -> None:
         raise ConfigError(f"database = {str(path)!r}: another collector uses it") from error
 
 
-def _listen(address: Address) -> socket.socket:
+def _bound(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
     try:
@@ -278,13 +223,3 @@ def _listen(address: Address) -> socket.socket:
             f"http_address = {str(address)!r}: cannot be bound: {error.strerror}"
         ) from error
     return listener
-
-
-def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
-    clock = SystemClock()
-    until = clock.monotonic() + START_SECONDS
-    while not server.started:
-        with suppress(RuntimeError):
-            thread.join(0.01)
-        if not thread.is_alive() or clock.monotonic() > until:
-            raise ConfigError("http_address: the HTTP server did not start; the log says more")

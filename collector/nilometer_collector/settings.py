@@ -35,10 +35,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         grpc_key: Key of it, PEM.
         grpc_client_ca: Who may have signed the certificates of agents, PEM; with it every
             connection must have one.
-        principals: Who may ship, and the names of agents that are theirs; none trusts everybody
-            on this machine. Tokens stand here as their SHA-256.
-        http_address: API and pages; loopback only, unless a principal has ``http`` and there is
-            TLS. Port 0 takes a free one, for both.
+        principals: Who may ship, read and write, for which agents and entities; none trusts
+            everybody on this machine. Tokens are given as their SHA-256. See docs/access.md.
+        http_address: API and pages; loopback only, unless a principal has ``read`` or ``write``
+            and there is TLS. Port 0 takes a free one, for both.
         http_certificate: Certificate of the HTTP server with its chain, PEM; empty serves without
             TLS. Read at the start.
         http_key: Key of it, PEM.
@@ -49,6 +49,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             addresses need a range.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
+        peers_by_address: Whether the addresses of peers tell them apart: then one address has at
+            most a quarter of the HTTP connections, and of the gRPC calls. Leave it off where peers
+            come through one gateway.
         shutdown_seconds: Longest time each server may drain.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
             ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
@@ -75,6 +78,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     slack_webhook_url: str = ""
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
+    peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
     otlp_endpoint: str = ""
@@ -116,7 +120,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             parse_address("grpc_address", self.grpc_address)
         else:
             require_loopback("grpc_address", self.grpc_address)
-        if self.http_certificate and any(p.http != "none" for p in self.principals):
+        if self.http_certificate and any(p.uses_http for p in self.principals):
             parse_address("http_address", self.http_address)
         else:
             require_loopback("http_address", self.http_address)

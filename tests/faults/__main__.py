@@ -18,6 +18,7 @@ from faults import (
     test_damage,
     test_errno,
     test_full,
+    test_held,
     test_outage,
     test_power,
     test_soak,
@@ -80,6 +81,11 @@ def soak(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_soak.soak(zygote, directory, observations=int(10_000_000 * scale))
 
 
+def holding(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    del seed, scale
+    return test_held.matrix(directory)
+
+
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     count = int(5000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
@@ -104,6 +110,7 @@ FORMS: dict[str, Form] = {
     "soak": Form(
         "10 M observations: 0.5 MiB a million at most; agent 150 MiB, host +32 MiB at most", soak
     ),
+    "held": Form("10,000 peers that hold a collector: agent and probes served in 2 s", holding),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

@@ -10,15 +10,16 @@ import socket
 import ssl
 from collections.abc import Sequence
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 import nilometer
 from nilometer.settings import secrets as secret_files
-from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
-from nilometer_agent.credentials import SYSTEM, Credentials
+from nilometer.settings.credentials import SYSTEM, Credentials
+from nilometer.values.errors import ConfigError
+from nilometer.wire.channel import call_metadata, open_channel
+from nilometer.wire.services import collector_stub
 
 PROBE_SECONDS = 3.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -128,28 +129,14 @@ class Dial:
             self.close()
             self._stamp = stamp
             secret_files.warn(log, (self._credentials.token, self._credentials.key))
-            bearer = self._credentials.bearer()
-            self._metadata = (
-                ("nilometer-version", nilometer.__version__),
-                *((("authorization", f"Bearer {bearer}"),) if bearer else ()),
-            )
-            self._channel = self._open()
+            try:
+                shown = call_metadata(self.address, self._credentials)
+            except ConfigError as error:  # localhost means another machine by now
+                raise PermissionError(str(error)) from error
+            self._metadata = (("nilometer-version", nilometer.__version__), *shown)
+            self._channel = open_channel(self.address, self._credentials)
             self._stub = collector_stub(self._channel)
         return self._stub
-
-    def _open(self) -> grpc.Channel:
-        told = self._credentials
-        if not told.ca:
-            return grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
-        secure = grpc.ssl_channel_credentials(
-            None if told.ca == SYSTEM else Path(told.ca).read_bytes(),
-            Path(told.key or told.certificate).read_bytes() if told.certificate else None,
-            Path(told.certificate).read_bytes() if told.certificate else None,
-        )
-        options = list[tuple[str, Any]](CHANNEL_OPTIONS)
-        if told.server_name:
-            options.append(("grpc.ssl_target_name_override", told.server_name))
-        return grpc.secure_channel(self.address, secure, options=options)
 
 
 def _reason(error: ssl.SSLError) -> str:

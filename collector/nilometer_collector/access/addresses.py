@@ -1,8 +1,8 @@
 """Addresses the collector listens on, and which of them stay on this machine."""
 
-import ipaddress
 from typing import NamedTuple
 
+from nilometer.settings.loopback import is_loopback_address
 from nilometer.values.errors import ConfigError
 
 
@@ -32,12 +32,7 @@ def parse_address(key: str, text: str) -> Address:
 
 def is_loopback(host: str) -> bool:
     """Whether *host* can only mean this machine: a literal address or ``localhost``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost" or is_loopback_address(host)
 
 
 def require_loopback(key: str, text: str) -> Address:
@@ -50,7 +45,7 @@ def require_loopback(key: str, text: str) -> Address:
     if not is_loopback(address.host):
         raise ConfigError(
             f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because nobody is "
-            "asked who they are; set principals and a certificate (for HTTP, one with http = 'read' "
-            "or 'write')"
+            "asked who they are; set principals and a certificate (for HTTP, one with read or "
+            "write)"
         )
     return address

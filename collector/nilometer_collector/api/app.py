@@ -99,7 +99,9 @@ def make_app(
         routes=routes,
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
-            Middleware(Door, principals=principals, clock=clock, secure=secure),
+            Middleware(
+                Door, principals=principals, clock=clock, secure=secure, public_url=public_url
+            ),
         ],
         exception_handlers={
             HTTPException: on_http_error,

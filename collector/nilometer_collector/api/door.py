@@ -1,17 +1,13 @@
 """Who may read and change what the HTTP server has: pure ASGI, around the API and the pages.
 
 A program comes with ``Authorization: Bearer``. A browser posts the token once to ``/login`` and
-gets a cookie that no script can read and no other site can send; the cookie is signed with a key of
-this process, so a restart, which is also how a token is taken back, ends every session. A change
-that comes by cookie must also come from a page of ours.
+gets a cookie that no script can read and no other site can send. The cookie names a session that
+this process knows: a log-out ends it, and a restart, which is also how a token is taken back, ends
+every session. A log-in, and a change that comes by cookie, must come from a page of this collector.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import logging
-import secrets
+from collections import Counter
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -21,16 +17,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer_collector.access.principals import HttpAccess, Principal, principal_of
+from nilometer.values.clock import Clock
+from nilometer_collector.access.principals import Principal
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
+from nilometer_collector.access.table import Need, http_methods, http_need
 from nilometer_collector.api.problems import problem
+from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
+ACCESS = "nilometer.access"  # key of the scope: what the request may do
 COOKIE = "nilometer_session"
-SESSION_SECONDS = 12 * 3600
 MAX_FORM_BYTES = 4096
-OPEN = {"/healthz"}  # says that the process answers, and nothing else
+LOG_SECONDS = 60.0  # between two lines about log-ins that are refused
+MAX_REQUESTS = 64  # of one principal at once
 SAFE = {"GET", "HEAD", "OPTIONS"}
-KEY_BYTES = 32
 FORM = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>nilometer: log in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
@@ -46,32 +45,60 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Door:
-    """Lets in whose token a principal's is, as far as its ``http`` goes.
+    """Lets in whose token a principal's is, as far as its rights go.
 
     Args:
         app: What is guarded.
-        principals: Who may. Where none has an ``http`` of its own, everybody is let in: the address
-            is a loopback one then.
-        clock: Wall time, for the end of a session.
+        principals: Who may. Where none has a token that opens anything here, everybody is let in:
+            the address is a loopback one then.
+        clock: Time, for the end of a session and the log.
         secure: Whether the server speaks TLS, so that the cookie is for TLS only.
+        public_url: Of the pages, where a proxy that ends TLS stands before them.
     """
 
     def __init__(
-        self, app: ASGIApp, principals: Sequence[Principal], clock: Clock, *, secure: bool
+        self,
+        app: ASGIApp,
+        principals: Sequence[Principal],
+        clock: Clock,
+        *,
+        secure: bool,
+        public_url: str = "",
     ) -> None:
         self.app = app
-        self._principals = {one.name: one for one in principals if one.http != "none"}
+        self._principals = {one.name: one for one in principals if one.uses_http}
+        self._gate = Gate(self._principals.values())
+        self._sessions = Sessions(clock)
+        self._held: Counter[str] = Counter()
         self._clock = clock
+        self._refused = 0
+        self._refused_at: float | None = None
         self._secure = secure
-        self._key = secrets.token_bytes(KEY_BYTES)
+        self._public_origin = _origin(public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or say what is missing."""
-        if scope["type"] != "http" or not self._principals or scope["path"] in OPEN:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self._gate.is_open:
+            scope[ACCESS] = Access(None, Need.NOTHING)
             await self.app(scope, receive, send)
             return
         answer = await self._answer(Request(scope, receive))
-        await (answer or self.app)(scope, receive, send)
+        if answer is not None or ACCESS not in scope:
+            await (answer or self.app)(scope, receive, send)
+            return
+        name = scope[ACCESS].principal.name if scope[ACCESS].principal else ""
+        if name and self._held[name] >= MAX_REQUESTS:
+            answer = problem(429, "too many requests of one principal", {"retry-after": "1"})
+            await answer(scope, receive, send)
+            return
+        self._held[name] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._held[name] -= 1
 
     async def _answer(self, request: Request) -> Response | None:
         """What to say in place of the application; None lets the request through."""
@@ -80,30 +107,43 @@ class Door:
             return _form(200)
         if path == "/login" and method == "POST":
             return await self._log_in(request)
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        by_cookie = not scheme
-        allowed: HttpAccess = "none"
-        if by_cookie:
-            allowed = self._of_session(request.headers)
-        elif scheme.lower() == "bearer":
-            principal = principal_of(tuple(self._principals.values()), token.strip())
-            allowed = principal.http if principal else "none"
-        if allowed == "none":
+        by_cookie = "authorization" not in request.headers
+        principal = self._by_cookie(request) if by_cookie else self._by_token(request)
+        need = http_need(method, path)
+        try:
+            access = self._gate.enter(
+                need or (Need.READ if method in SAFE else Need.WRITE), principal
+            )
+        except Stranger:
             return _stranger(request)
-        if method in SAFE:
-            return None
-        if by_cookie and not _from_our_page(request.headers):
+        except Forbidden as error:
+            return problem(403, str(error))
+        if by_cookie and method not in SAFE and not self._from_our_page(request):
             return problem(403, "a change by cookie must come from a page of this collector")
-        if path == "/logout" and method == "POST":
-            gone = RedirectResponse("/login", 303)
-            gone.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._secure)
-            return gone
-        if allowed != "write":
-            return problem(403, "this token may read only: its principal needs http = 'write'")
+        if need is None:
+            allowed = [*(http_methods(path) or ("GET",)), "HEAD"]
+            return problem(405, f"{method} is not allowed here", {"allow": ", ".join(allowed)})
+        if path == "/logout":
+            return self._log_out(request)
+        request.scope[ACCESS] = access
         return None
 
+    def _by_token(self, request: Request) -> Principal | None:
+        scheme, _, token = request.headers["authorization"].partition(" ")
+        return self._gate.known(token.strip()) if scheme.lower() == "bearer" else None
+
+    def _by_cookie(self, request: Request) -> Principal | None:
+        name = self._sessions.principal(_cookie(request.headers))
+        return None if name is None else self._principals[name]
+
+    def _log_out(self, request: Request) -> Response:
+        self._sessions.end(_cookie(request.headers))
+        gone = RedirectResponse("/login", 303)
+        gone.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._secure)
+        return gone
+
     async def _log_in(self, request: Request) -> Response:
-        if not _from_our_page(request.headers):
+        if not self._from_our_page(request):
             return problem(403, "log in from the page of this collector")
         body = bytearray()
         try:
@@ -114,14 +154,15 @@ class Door:
         except ClientDisconnect:
             return problem(400, "the form was cut off")
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-        principal = principal_of(tuple(self._principals.values()), given.strip())
+        principal = self._gate.known(given.strip())
         if principal is None:
-            log.warning("log-in refused", extra={"peer": getattr(request.client, "host", "")})
+            self._tell_refused(getattr(request.client, "host", ""))
             return _form(401)
+        self._sessions.end(_cookie(request.headers))
         entered = RedirectResponse("/", 303, {"cache-control": "no-store"})
         entered.set_cookie(
             COOKIE,
-            self._session(principal.name),
+            self._sessions.begin(principal.name),
             max_age=SESSION_SECONDS,
             httponly=True,
             samesite="strict",
@@ -129,26 +170,51 @@ class Door:
         )
         return entered
 
-    def _session(self, name: str) -> str:
-        ends = self._clock.now_ns() // NANOSECONDS + SESSION_SECONDS
-        content = f"{ends} {name}".encode()
-        signed = hmac.digest(self._key, content, hashlib.sha256) + content
-        return base64.urlsafe_b64encode(signed).decode().rstrip("=")
+    def _tell_refused(self, peer: str) -> None:
+        """Log a log-in that was refused, at most once a minute: anybody can make one."""
+        self._refused += 1
+        now = self._clock.monotonic()
+        if self._refused_at is None or now - self._refused_at >= LOG_SECONDS:
+            log.warning("log-in refused", extra={"peer": peer, "since_start": self._refused})
+            self._refused_at = now
 
-    def _of_session(self, headers: Headers) -> HttpAccess:
-        try:
-            crumb = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-            text = crumb.value if crumb else ""
-            signed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        except (CookieError, binascii.Error, ValueError):
-            return "none"
-        digest, content = signed[:KEY_BYTES], signed[KEY_BYTES:]
-        if not hmac.compare_digest(digest, hmac.digest(self._key, content, hashlib.sha256)):
-            return "none"
-        ends, _, name = content.decode().partition(" ")
-        if int(ends) <= self._clock.now_ns() // NANOSECONDS:
-            return "none"
-        return self._principals[name].http
+    def _from_our_page(self, request: Request) -> bool:
+        """Whether a browser says that a page of this collector sent this.
+
+        Each of ``Sec-Fetch-Site`` and ``Origin`` must say so where it is sent, and one must be.
+        """
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        if site is None and origin is None:
+            return False
+        scheme = "https" if self._secure else "http"
+        ours = {_origin(f"{scheme}://{request.headers.get('host', '')}"), self._public_origin}
+        fine = origin is None or (_origin(origin) != "" and _origin(origin) in ours)
+        return fine and site in {None, "same-origin"}
+
+
+def access_of(request: Request) -> Access:
+    """What the door found that *request* may do."""
+    access: Access = request.scope[ACCESS]
+    return access
+
+
+def _cookie(headers: Headers) -> str:
+    """The secret of a session that a browser sent, or empty."""
+    try:
+        crumb = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return crumb.value if crumb else ""
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of *url*, with the scheme's own port; empty for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
 
 
 def _stranger(request: Request) -> Response:
@@ -158,15 +224,6 @@ def _stranger(request: Request) -> Response:
     return problem(
         401, "send the token of a principal as a bearer token", {"www-authenticate": "Bearer"}
     )
-
-
-def _from_our_page(headers: Headers) -> bool:
-    """Whether a browser says that one of our own pages sent this."""
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site == "same-origin"
-    origin = urlsplit(headers.get("origin", "")).netloc
-    return bool(origin) and origin.lower() == headers.get("host", "").lower()
 
 
 def _form(status: int) -> Response:

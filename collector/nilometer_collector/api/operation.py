@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nilometer.values.clock import Clock
+from nilometer_collector.access.rights import Access
+from nilometer_collector.api.door import access_of
 from nilometer_collector.api.given import Given
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.counters import Counters
@@ -20,6 +22,7 @@ from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
 THREADS = 8  # that read the store at once
+PROBE_THREADS = 1  # of its own, so that slow questions do not hold a probe up
 
 T = TypeVar("T")
 
@@ -42,10 +45,15 @@ class Context:
     counters: Counters
     wake: Callable[[], None]
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
 
     async def ask(self, question: Callable[[], T]) -> T:
         """The answer of a blocking *question*, which runs on one of `THREADS` threads."""
         return await to_thread.run_sync(question, limiter=self.limiter)
+
+    async def probe(self, question: Callable[[], T]) -> T:
+        """As `ask`, on a thread that only probes use."""
+        return await to_thread.run_sync(question, limiter=self.probes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Call:
     request: Request
     given: Given
     context: Context
+    access: Access  # to entities that no parameter names: of a body, of a list
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | None]]
@@ -84,8 +93,15 @@ class Operation:
     errors: tuple[int, ...] = (422,)
 
     async def respond(self, request: Request, context: Context) -> Response:
-        """Check the parameters, call the handler, encode its answer."""
-        call = Call(request, Given(request, self.parameters), context)
+        """Check the parameters and the entity they name, call the handler, encode its answer.
+
+        Raises:
+            Forbidden: If the caller may not name this entity.
+        """
+        given, access = Given(request, self.parameters), access_of(request)
+        named = [given.value(one) for one in self.parameters if one.name == "entity"]
+        access.require(entity for entity in named if isinstance(entity, str))
+        call = Call(request, given, context, access)
         answer = await self.handler(call)
         headers = {"cache-control": "no-store"}
         if self.answer is None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
+from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.errors import StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
@@ -67,6 +68,8 @@ async def on_error(request: Request, error: Exception) -> Response:
     match error:
         case ApiError():
             return problem(error.status, error.detail)
+        case Forbidden():
+            return problem(403, str(error))
         case Unknown():
             return problem(404, str(error))
         case TooMuch() | ConfigError():
@@ -84,4 +87,4 @@ async def on_bug(request: Request, error: Exception) -> Response:
     return problem(500, "a fault of the collector; its log says more")
 
 
-EXPECTED = (ApiError, Unknown, TooMuch, ConfigError, StoreUnavailable)
+EXPECTED = (ApiError, Forbidden, Unknown, TooMuch, ConfigError, StoreUnavailable)

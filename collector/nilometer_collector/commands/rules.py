@@ -5,6 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nilometer.commands.credentials import (
+    add_credential_options,
+    credentials_of,
+    require_private_url,
+    tls_context,
+)
+from nilometer.settings.credentials import Credentials
 from nilometer.values.errors import ConfigError, NilometerError
 
 if TYPE_CHECKING:
@@ -28,15 +35,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     source.add_argument(
         "--collector", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}"
     )
-    parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="the token that the collector asks for"
-    )
-    parser.add_argument(
-        "--tls-ca",
-        type=Path,
-        metavar="FILE",
-        help="who signed its certificate; default: the system's",
-    )
+    add_credential_options(parser)
     parser.add_argument("--entity", help="only rules of this entity")
     parser.add_argument(
         "--window-seconds", type=int, default=60, help="length of the agents' windows; default 60"
@@ -57,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.config:
         written = _of_file(arguments.config)
     else:
-        written = _of_collector(arguments.collector, arguments.token_file, arguments.tls_ca)
+        written = _of_collector(arguments.collector, credentials_of(arguments))
     chosen = [one for one in written if arguments.entity in {None, one.entity}]
     made = rules(chosen, arguments.window_seconds)
     yaml.safe_dump(made, sys.stdout, sort_keys=False, width=100, allow_unicode=True)
@@ -73,35 +72,25 @@ def _of_file(file: Path) -> "list[Alerter]":
     return [alerter_of(rule) for rule in settings.alerters]
 
 
-def _of_collector(url: str, token_file: Path | None, tls_ca: Path | None) -> "list[Alerter]":
-    import ssl
-    from urllib.parse import urlsplit
-
+def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
     import httpx
     import msgspec
 
-    from nilometer_collector.access.addresses import is_loopback
     from nilometer_collector.alerting.rules import alerter_of
     from nilometer_collector.api.resources.alerters import Alerters
 
-    headers = {}
+    require_private_url(url, credentials)
     try:
-        if token_file:
-            headers["authorization"] = f"Bearer {token_file.read_text('ascii').strip()}"
-        trusted = ssl.create_default_context(cafile=tls_ca)
+        token = credentials.bearer()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--token-file or --tls-ca cannot be read: {error}") from error
-    parts = urlsplit(url)
-    if headers and parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-        raise ConfigError("a token is not sent without TLS, but to loopback: use https")
-
+        raise ConfigError(f"token_file cannot be read: {error}") from error
     try:
         answer = httpx.get(
             url.rstrip("/") + "/api/v1/alerters",
-            headers=headers,
+            headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
-            verify=trusted,
+            verify=tls_context(credentials),
         )
         answer.raise_for_status()
         found = msgspec.json.decode(answer.content, type=Alerters)

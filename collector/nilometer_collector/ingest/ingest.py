@@ -8,8 +8,8 @@ the first characters of a name.
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 
@@ -20,7 +20,6 @@ from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
-    CollectorServiceServicer,
     GetPlanRequest,
     Plan,
     PutReferenceReply,
@@ -28,9 +27,11 @@ from nilometer.wire.services import (
     ShipReply,
     ShipRequest,
 )
-from nilometer_collector.access.principals import Access, Processes
+from nilometer.wire.services import Reference as WireReference
+from nilometer_collector.access.processes import Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
+from nilometer_collector.ingest.method import CallRefused, Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
 from nilometer_collector.limits.rows import (
@@ -46,19 +47,19 @@ MAX_ENTITIES = 1000  # of one plan
 MAX_SEQUENCE = (1 << 63) - 1  # what SQLite keeps
 MAX_REASON_CHARACTERS = 300
 EPOCH_BYTES = 16
+SERVICE_NAME = "nilometer.v1.CollectorService"
 
 log = logging.getLogger("nilometer.collector")
 
 
-class Ingest(CollectorServiceServicer):
-    """The collector's gRPC service. Any thread may call.
+class Ingest:
+    """The collector's gRPC methods. Any thread may call; each raises `CallRefused`.
 
     Args:
         store: Where rows go.
         clock: Wall time of arrival.
         counters: What became of the rows.
         wake: Called when a notification was queued.
-        access: Who may.
     """
 
     def __init__(
@@ -67,9 +68,7 @@ class Ingest(CollectorServiceServicer):
         clock: Clock,
         counters: Counters,
         wake: Callable[[], None],
-        access: Access,
     ) -> None:
-        self._access = access
         self._processes = Processes(clock)
         self._processes_lock = threading.Lock()
         self._store = store
@@ -77,12 +76,33 @@ class Ingest(CollectorServiceServicer):
         self._counters = counters
         self._wake = wake
 
-    def Ship(  # noqa: N802  the name is the protocol's
-        self, request: ShipRequest, context: grpc.ServicerContext
-    ) -> ShipReply:
+    @property
+    def methods(self) -> Mapping[str, Method[Any]]:
+        """All of them, by full name."""
+        return {
+            f"/{SERVICE_NAME}/Ship": Method(
+                kind=ShipRequest,
+                answer=self.ship,
+                agent=lambda request: request.agent,
+                entities=_entities_of_rows,
+            ),
+            f"/{SERVICE_NAME}/GetPlan": Method(
+                kind=GetPlanRequest,
+                answer=self.plan,
+                agent=lambda request: request.agent,
+                entities=lambda request: request.entities,
+            ),
+            f"/{SERVICE_NAME}/PutReference": Method(
+                kind=WireReference,
+                answer=self.put_reference,
+                agent=None,
+                entities=lambda request: (request.entity,),
+            ),
+        }
+
+    def ship(self, request: ShipRequest) -> ShipReply:
         """Store what is new, answer what is rejected."""
-        _check_sender(request, context)
-        self._access.require(context, request.agent)
+        _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
         arrivals = []
         for row in request.rows:
@@ -103,7 +123,7 @@ class Ingest(CollectorServiceServicer):
             shipped = self._store.ship(shipment, self._clock.now_ns())
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
-            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+            raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
@@ -133,14 +153,11 @@ class Ingest(CollectorServiceServicer):
             )
         return duplicate
 
-    def GetPlan(  # noqa: N802  as above
-        self, request: GetPlanRequest, context: grpc.ServicerContext
-    ) -> Plan:
+    def plan(self, request: GetPlanRequest) -> Plan:
         """References and rules of the entities asked for, or that nothing changed."""
-        self._access.require(context, request.agent)
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
-            context.abort(
+            raise CallRefused(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"
             )
         try:
@@ -154,30 +171,27 @@ class Ingest(CollectorServiceServicer):
                 alerters += self._store.alerts.rules(entity)
             names_key = self._store.names_key
         except StoreUnavailable as error:
-            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+            raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         plan = plan_to_wire(references, alerters, names_key)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = time.time_ns()
         return plan
 
-    def PutReference(  # noqa: N802  as above
-        self, request: Any, context: grpc.ServicerContext
-    ) -> PutReferenceReply:
+    def put_reference(self, request: WireReference) -> PutReferenceReply:
         """Keep a version of a reference and make it the current one of its name."""
-        self._access.require(context)
         try:
             reference = with_digest(reference_from_wire(request))
             check_reference(reference)
         except (NilometerError, ValueError, ArithmeticError) as error:
-            _fail(context, grpc.StatusCode.INVALID_ARGUMENT, error)
+            raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         except Exception as error:
             log.exception("a reference could not be read")
-            _fail(context, grpc.StatusCode.INVALID_ARGUMENT, error)
+            raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         try:
             self._store.references.put(reference, self._clock.now_ns())
         except StoreUnavailable as error:
-            _fail(context, grpc.StatusCode.UNAVAILABLE, error)
+            raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
             "reference",
             extra={
@@ -189,7 +203,15 @@ class Ingest(CollectorServiceServicer):
         return PutReferenceReply(digest=reference.digest)
 
 
-def _check_sender(request: ShipRequest, context: grpc.ServicerContext) -> None:
+def _entities_of_rows(request: ShipRequest) -> set[str]:
+    """The entities of all rows; a row without a content that is known has none."""
+    found = {row.sample.entity for row in request.rows if row.HasField("sample")}
+    return found | {
+        row.evaluation.alerter.entity for row in request.rows if row.HasField("evaluation")
+    }
+
+
+def _check_sender(request: ShipRequest) -> None:
     why = ""
     if not 0 < len(request.agent.encode()) <= MAX_NAME_BYTES or has_control(request.agent):
         why = f"agent must be 1 to {MAX_NAME_BYTES} bytes without control characters"
@@ -200,7 +222,7 @@ def _check_sender(request: ShipRequest, context: grpc.ServicerContext) -> None:
     elif len(request.rows) > MAX_ROWS:
         why = f"{len(request.rows)} rows are more than {MAX_ROWS}"
     if why:
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, why)
 
 
 def _sequence(row: Row) -> int:
@@ -233,6 +255,5 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
 
 
-def _fail(context: grpc.ServicerContext, code: grpc.StatusCode, error: Exception) -> NoReturn:
-    context.abort(code, _reason(error))
-    raise AssertionError("abort raises")
+def _refused(code: grpc.StatusCode, error: Exception) -> CallRefused:
+    return CallRefused(code, _reason(error))

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nilometer.commands.credentials import add_credential_options, credentials_of
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -30,6 +32,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--collector", default=COLLECTOR, metavar="HOST:PORT", help=f"default {COLLECTOR}"
     )
+    add_credential_options(parser)
     parser.add_argument(
         "--profilers", nargs="*", default=[], metavar="MODULE", help="that register profilers"
     )
@@ -40,15 +43,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.profile import profile_of
     from nilometer.batch.read import read_table
+    from nilometer.batch.register import put_reference
     from nilometer.batch.report import as_json, feature_table
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
 
+    credentials = credentials_of(arguments)
     profilers = load(arguments.profilers)
     entity, table = entity_name(arguments.entity), read_table(arguments.table)
     reference = None
     if arguments.as_reference:
-        reference = _register(arguments, entity, table, profilers)
+        reference = _reference(arguments, entity, table, profilers)
+        put_reference(reference, arguments.collector, credentials)
     profiles = profile_of(table, profilers=profilers)
     if arguments.json:
         print(json.dumps(as_json(entity, table.num_rows, profiles)))
@@ -60,17 +66,16 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _register(
+def _reference(
     arguments: argparse.Namespace,
     entity: str,
     table: "pyarrow.Table",
     profilers: "tuple[Profiler, ...]",
 ) -> "Reference":
-    """Make a reference of *table* and send it to the collector."""
+    """A reference of *table*."""
     from nilometer.batch.reference import reference_of
-    from nilometer.batch.register import put_reference
 
-    reference = reference_of(
+    return reference_of(
         table,
         entity=entity,
         name=arguments.as_reference,
@@ -78,5 +83,3 @@ def _register(
         created_ns=time.time_ns(),
         profilers=profilers,
     )
-    put_reference(reference, arguments.collector)
-    return reference

@@ -12,13 +12,13 @@ import grpc
 import pytest
 import trustme
 
+from nilometer.settings.credentials import Credentials
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import GetPlanRequest, ShipRequest
-from nilometer_agent.credentials import Credentials
 from nilometer_agent.uplink.dial import Dial, Reach
-from nilometer_collector.access.principals import DUPLICATE_SECONDS, MAX_AGENTS, Processes
+from nilometer_collector.access.processes import DUPLICATE_SECONDS, MAX_AGENTS, Processes
 from nilometer_collector.counters import Counter
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running

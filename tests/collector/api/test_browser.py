@@ -23,7 +23,7 @@ PRINCIPALS = [
     {
         "name": "viewer",
         "token_sha256": [hashlib.sha256(TOKEN.encode()).hexdigest()],
-        "http": "read",
+        "read": ["*"],
     },
     {"name": "pod", "token_sha256": [hashlib.sha256(b"of the pod").hexdigest()]},
 ]

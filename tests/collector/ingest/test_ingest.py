@@ -26,8 +26,8 @@ from nilometer_collector.api.resources.samples import coverage_view
 from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.ingest import ingest
+from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.limits.bounds import MAX_COUNT
-from nilometer_collector.server import SERVICE_NAME
 from nilometer_collector.store import SampleRow
 from nilometer_collector.testing import (
     ENTITY,

@@ -36,15 +36,21 @@ async def list_alerters(call: Call) -> Alerters:
     found, unread = await call.context.ask(
         lambda: (alerts.rules(entity), alerts.unread_rules(entity))
     )
+    may = call.access.may
     return Alerters(
-        alerters=[rule_of(one) for one in found],
-        unread=[_unread_rule(*one) for one in unread] or msgspec.UNSET,
+        alerters=[rule_of(one) for one in found if may(one.entity)],
+        unread=[_unread_rule(*one) for one in unread if may(one[0].entity)] or msgspec.UNSET,
     )
 
 
 async def put_alerter(call: Call) -> AlerterView:
-    """Create the rule, or replace the one of its entity and name."""
+    """Create the rule, or replace the one of its entity and name.
+
+    Raises:
+        Forbidden: If the caller may not change rules of this entity.
+    """
     alerter = alerter_of(await read_json(call.request, Rule))
+    call.access.require((alerter.entity,))
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()

@@ -43,10 +43,11 @@ def entity_view(entity: EntityRecord) -> EntityView:
 
 async def list_entities(call: Call) -> Entities:
     """Every entity."""
-    query = call.context.query
-    return Entities(
-        entities=await call.context.ask(lambda: [entity_view(one) for one in query.entities()])
+    query, access = call.context.query, call.access
+    found = await call.context.ask(
+        lambda: [entity_view(one) for one in query.entities() if access.may(one.name)]
     )
+    return Entities(entities=found)
 
 
 OPERATIONS = (

@@ -9,6 +9,7 @@ from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
 from nilometer_collector.store import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.alerts import MOST_EPISODES
 
 OPEN = Flag("open", "true: open episodes only; false: closed ones only.")
 
@@ -77,12 +78,21 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
 
 async def list_episodes(call: Call) -> Episodes:
     """The episodes of all or one entity."""
-    alerts = call.context.store.alerts
-    entity, is_open = call.given.value(ANY_ENTITY), call.given.value(OPEN)
-    found = await call.context.ask(
-        lambda: [episode_view(one) for one in alerts.episodes(entity, is_open=is_open)]
-    )
+    found = await call.context.ask(lambda: [episode_view(one) for one in _visible(call)])
     return Episodes(episodes=found)
+
+
+def _visible(call: Call) -> list[EpisodeRecord]:
+    """The newest episodes of the entities that the caller may read."""
+    alerts, access = call.context.store.alerts, call.access
+    entity, is_open = call.given.value(ANY_ENTITY), call.given.value(OPEN)
+    if entity is not None or access.is_unlimited:
+        return alerts.episodes(entity, is_open=is_open)
+    found: list[EpisodeRecord] = []
+    for name in filter(access.may, alerts.entities()):
+        found += alerts.episodes(name, is_open=is_open)
+    found.sort(key=lambda one: (one.opened_ns, one.id), reverse=True)
+    return found[:MOST_EPISODES]
 
 
 def _transition_view(transition: TransitionRecord) -> TransitionView:

@@ -29,7 +29,7 @@ async def read_readiness(call: Call) -> Ready:
     Raises:
         StoreUnavailable: If it does not.
     """
-    await call.context.ask(call.context.store.check_writable)
+    await call.context.probe(call.context.store.check_writable)
     counts = {counter.value: count for counter, count in call.context.counters.read().items()}
     return Ready(ready=True, counters=counts)
 

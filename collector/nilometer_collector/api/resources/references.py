@@ -46,7 +46,10 @@ def reference_view(
 async def list_references(call: Call) -> References:
     """The references of all or one entity."""
     stored, entity = call.context.store.references, call.given.value(ANY_ENTITY)
-    found = await call.context.ask(lambda: [reference_view(one) for one in stored.records(entity)])
+    access = call.access
+    found = await call.context.ask(
+        lambda: [reference_view(one) for one in stored.records(entity) if access.may(one.entity)]
+    )
     return References(references=found)
 
 

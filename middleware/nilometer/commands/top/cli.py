@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nilometer.commands.credentials import add_credential_options, credentials_of
 from nilometer.values.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "NILOMETER_AGENT or the agent's own settings name, else that of this user",
     )
     parser.add_argument("--collector", default="", metavar="URL", help="of its HTTP API")
-    parser.add_argument(
-        "--token-file", default="", metavar="FILE", help="with a token for the collector"
-    )
-    parser.add_argument(
-        "--tls-ca", default="", metavar="FILE", help="certificates for the collector's, PEM"
-    )
+    add_credential_options(parser)
     parser.add_argument(
         "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="default 1"
     )
@@ -88,6 +84,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
     state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
     tell = _Told()
+    if arguments.token_file and not arguments.collector:
+        raise ConfigError("token_file: is for a collector, and none is named")
+    credentials = credentials_of(arguments)
     agents = [agent_address(one) for one in arguments.agent]
     if not agents:
         here = _default_socket()
@@ -96,16 +95,13 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.collector:
         collector = CollectorSource(
             arguments.collector,
-            token_file=arguments.token_file,
-            ca=arguments.tls_ca,
+            credentials=credentials,
             seconds=arguments.interval,
             windows=True,
             told=tell,
         )
     else:
         collector = None
-    if arguments.token_file and collector is None:
-        raise ConfigError("token_file: is for a collector, and none is named")
     sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, tell)
     sources.start()
     try:

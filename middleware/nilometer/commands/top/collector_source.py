@@ -8,11 +8,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from nilometer.commands.credentials import require_private_url, tls_context
 from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
-from nilometer.values.errors import ConfigError
+from nilometer.settings.credentials import Credentials
 
 COLLECTOR_SECONDS = 5.0  # for an answer, and between questions
 WINDOW_SECONDS = 3600.0  # how far back a newest window is looked for
@@ -93,43 +93,30 @@ class CollectorSource:
 
     Args:
         url: ``http://host:port``.
-        token_file: With a bearer token, read anew for each question; empty shows none.
-        ca: Certificates that may have signed the collector's, PEM; empty takes the machine's.
+        credentials: Who asks; the token is read anew for each question.
         seconds: Between questions.
         windows: Whether to ask for the newest window of each entity too.
         told: Called after each answer, and each that did not come.
 
     Raises:
-        ConfigError: If *url* is no URL, or a file cannot be read.
+        ConfigError: If *url* is no URL or would give the token away, or a file cannot be read.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        token_file: str,
-        ca: str,
+        credentials: Credentials,
         seconds: float,
         windows: bool,
         told: Callable[[], None],
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(f"collector = {url!r}: must be http:// or https://, host and port")
-        here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if token_file and parts.scheme == "http" and not here:
-            raise ConfigError("token_file: needs https; a token is not sent in the clear")
-        if parts.username or parts.password:
-            raise ConfigError("collector: put the token into a file, not into the URL")
-        for name, path in (("token_file", token_file), ("tls_ca", ca)):
-            if path and not Path(path).is_file():
-                raise ConfigError(f"{name} = {path!r}: there is no such file")
+        require_private_url(url, credentials)
         self._url = url.rstrip("/")
-        self._token_file = token_file
-        context = ssl.create_default_context(cafile=ca or None)
+        self._credentials = credentials
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),  # a proxy of the environment is not for the pod's own
-            urllib.request.HTTPSHandler(context=context),
+            urllib.request.HTTPSHandler(context=tls_context(credentials)),
             _NoRedirect(),
         )
         self._seconds = max(seconds, COLLECTOR_SECONDS)
@@ -201,8 +188,8 @@ class CollectorSource:
             f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(query)}",
             headers={"accept": "application/json"},
         )
-        if self._token_file:
-            token = Path(self._token_file).read_text("utf-8").strip()
+        if token := self._credentials.bearer():
+            require_private_url(self._url, self._credentials)
             request.add_header("authorization", f"Bearer {token}")
         with self._opener.open(request, timeout=COLLECTOR_SECONDS) as answer:
             body = answer.read(MAX_ANSWER + 1)

@@ -1,0 +1,53 @@
+"""Notices two agents that ship under one name."""
+
+from collections import OrderedDict
+
+from nilometer.values.clock import Clock
+
+DUPLICATE_SECONDS = 60.0  # after which a name that only one process uses is fine again
+MAX_AGENTS = 10_000  # whose processes are remembered
+MAX_PROCESSES = 8  # of one name
+
+
+class Processes:
+    """Notices two processes that ship under one name: a copied volume, or a copied setting.
+
+    A process that another one has replaced never comes back; where it does, both live. Not
+    thread-safe.
+
+    Args:
+        clock: Monotonic time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._current: OrderedDict[str, bytes] = OrderedDict()
+        self._replaced: dict[str, list[bytes]] = {}
+        self._duplicate_at: dict[str, float] = {}
+
+    def see(self, agent: str, instance: bytes) -> tuple[bool, bool]:
+        """A call came; whether the name is used twice now, and whether that is news."""
+        if not agent or not instance:
+            return False, False
+        now = self._clock.monotonic()
+        current = self._current.get(agent)
+        news = False
+        if current is not None and instance != current:
+            before = self._replaced.setdefault(agent, [])
+            if instance in before:
+                before.remove(instance)
+                news = agent not in self._duplicate_at
+                self._duplicate_at[agent] = now
+            before.append(current)
+            del before[:-MAX_PROCESSES]
+        self._current[agent] = instance
+        self._current.move_to_end(agent)
+        if len(self._current) > MAX_AGENTS:
+            gone, _ = self._current.popitem(last=False)
+            self._replaced.pop(gone, None)
+            self._duplicate_at.pop(gone, None)
+        at = self._duplicate_at.get(agent)
+        if at is not None and now - at > DUPLICATE_SECONDS:
+            del self._duplicate_at[agent]
+            at = None
+        return at is not None, news

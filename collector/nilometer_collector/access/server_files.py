@@ -1,0 +1,65 @@
+"""The certificate, key and client CA of the gRPC server, read again when they change."""
+
+import logging
+from pathlib import Path
+
+import grpc
+
+from nilometer.values.errors import ConfigError
+
+log = logging.getLogger("nilometer.collector")
+
+
+class ServerFiles:
+    """Certificate, key and client CA of the server, read again when one of them changes.
+
+    Args:
+        certificate: PEM, with its chain.
+        key: PEM.
+        client_ca: PEM of who may have signed clients' certificates; empty asks for none.
+    """
+
+    def __init__(self, certificate: str, key: str, client_ca: str) -> None:
+        self._paths = [Path(path) for path in (certificate, key, client_ca) if path]
+        self._asks = bool(client_ca)
+        self._stamp = self._stamps()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """What a port is opened with: connections after a change see the new files.
+
+        Raises:
+            ConfigError: If a file cannot be read.
+        """
+        try:
+            first = self._read()
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {error.strerror}") from error
+        return grpc.dynamic_ssl_server_credentials(
+            first,
+            self._newer,  # type: ignore[arg-type]  # None says that nothing changed
+            require_client_authentication=self._asks,
+        )
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        certificate, key, *ca = [path.read_bytes() for path in self._paths]
+        return grpc.ssl_server_certificate_configuration(
+            [(key, certificate)], root_certificates=ca[0] if ca else None
+        )
+
+    def _stamps(self) -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in self._paths if path.exists()]
+        return [(there.st_ino, there.st_mtime_ns, there.st_size) for there in found]
+
+    def _newer(self) -> grpc.ServerCertificateConfiguration | None:
+        """What is new since the last connection, or None. Called by gRPC at each connection."""
+        try:
+            stamp = self._stamps()
+            if stamp == self._stamp:
+                return None
+            configuration = self._read()
+        except OSError as error:  # in the middle of a rotation: the old ones still stand
+            log.warning("certificates not read", extra={"reason": str(error)})
+            return None
+        self._stamp = stamp
+        log.info("certificates rotated")
+        return configuration

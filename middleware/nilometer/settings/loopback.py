@@ -1,0 +1,35 @@
+"""Which hosts can only mean this machine."""
+
+import ipaddress
+import re
+import socket
+
+_ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:/,]+)):\d{1,5}", re.ASCII)
+_FOUR = ipaddress.ip_network("127.0.0.0/8")
+_SIX = ipaddress.ip_address("::1")
+
+
+def is_loopback_address(host: str) -> bool:
+    """Whether *host* is an address of 127.0.0.0/8, or ::1. No name is."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address in _FOUR if address.version == 4 else address == _SIX
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether *host* is a loopback address, or ``localhost`` where that resolves to such only."""
+    if host.lower() != "localhost":
+        return is_loopback_address(host)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return bool(found) and all(is_loopback_address(str(where[0])) for *_, where in found)
+
+
+def host_of(address: str) -> str:
+    """The host of ``host:port`` or ``[v6]:port``; empty for anything else, such as a gRPC URI."""
+    match = _ADDRESS.fullmatch(address)
+    return (match["six"] or match["host"]) if match else ""
