@@ -14,15 +14,30 @@ from nilometer.testing import eventually
 # Serves requests, hands them on, and tells what is in the process while it is still at work.
 SERVED = """
 import asyncio, json, pathlib, sys, threading, time
-sys.path.insert(0, {tests!r})
 import nilometer
-from support.asgi_zoo import echo, exchange, request_of, scope_of
+
+# No helper of the tests: what it imports would be in the process, too.
+SCOPE = dict(
+    type="http", method="POST", path="/predict", query_string=b"",
+    headers=[(b"content-type", b"application/json")],
+)
+
+async def echo(scope, receive, send):
+    body = (await receive())["body"]
+    await send(dict(type="http.response.start", status=200, headers=SCOPE["headers"]))
+    await send(dict(type="http.response.body", body=body))
+
+async def receive():
+    return dict(type="http.request", body=b'{{"amount": 1}}', more_body=False)
+
+async def send(message):
+    pass
 
 app = nilometer.NilometerMiddleware(echo, entity="tested", agent={agent!r})
 
 async def serve():
     for _ in range(20):
-        await exchange(app, scope_of(), request_of(b'{{"amount": 1}}'))
+        await app(dict(SCOPE), receive, send)
 
 asyncio.run(serve())
 worker = app._worker
@@ -52,8 +67,7 @@ def agent(tmp_path: Path) -> Iterator[FakeAgent]:
 def test_a_served_process_has_one_thread_of_ours_and_neither_grpc_nor_protobuf(
     agent: FakeAgent,
 ) -> None:
-    tests = str(Path(__file__).parents[1])
-    script = SERVED.format(tests=tests, agent=agent.address)
+    script = SERVED.format(agent=agent.address)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )

@@ -134,7 +134,7 @@ def test_a_command_whose_extra_is_missing_says_which(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    for name in [name for name in sys.modules if name.startswith("nilometer_collector.server")]:
+    for name in [name for name in sys.modules if name.startswith("nilometer_collector.")]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["collector"]) == 2
     assert "pip install 'nilometer[collector]'" in capsys.readouterr().err
