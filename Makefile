@@ -107,4 +107,4 @@ format: $(VENV)/.installed-check ## Apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(PROTO_VENV) .venv-peers $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PROTO_VENV) .venv-node .venv-peers $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
