@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock
+.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock coverage
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,8 @@ lint: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/check_shape.py
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
 
 types: $(VENV)/.installed-check
 	$(BIN)/mypy --python-version 3.11
@@ -104,7 +106,18 @@ web-api: $(VENV)/.installed-check ## Generate the pages' types from the OpenAPI 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java
+coverage: $(VENV)/.installed-check $(STATIC)/index.html ## Lines and branches that no test reaches
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term $(ARGS)
+
+# Drawn once per run, because `?=` would draw again at each use.
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
+
+quality: $(VENV)/.installed-bench ## Accuracy of the sketches; properties on random examples, with their seed
+	@echo 'hypothesis seed: $(SEED), repeat with make quality SEED=$(SEED)'
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m hypothesis --timeout 600 \
+		--hypothesis-profile=random --hypothesis-seed=$(SEED) $(ARGS)
 	$(BIN)/python -m benchmarks accuracy
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality -rA
 

@@ -7,7 +7,6 @@ the first characters of a name.
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -158,7 +157,7 @@ class Ingest(CollectorServiceServicer):
         plan = plan_to_wire(references, alerters, names_key)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
-        plan.now_unix_nano = time.time_ns()
+        plan.now_unix_nano = self._clock.now_ns()
         return plan
 
     def PutReference(  # noqa: N802  as above
