@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection
+.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock coverage
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,10 +22,19 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-# One stamp an extra, so that a changed pyproject installs again and nothing else does.
-$(VENV)/.installed-%: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+# One stamp an extra, so that a changed pyproject or lock installs again and nothing else does.
+$(VENV)/.installed-%: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
+
+LOCK_VENV := .venv-lock
+
+lock: ## Renew constraints.txt, the versions that the targets install
+	$(PYTHON) -m venv $(LOCK_VENV)
+	$(LOCK_VENV)/bin/python -m pip install --quiet uv
+	$(LOCK_VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
+		--output-file constraints.txt
 
 # The pages: built with the machine's Node where there is one, else with Node from a Python wheel.
 $(STATIC)/index.html: $(VENV)/.made $(shell find $(WEB) -type f -not -path '*/node_modules/*' 2>/dev/null)
@@ -53,6 +62,8 @@ lint: $(VENV)/.installed-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python scripts/check_shape.py
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
 
 types: $(VENV)/.installed-check
 	$(BIN)/mypy --python-version 3.11
@@ -95,7 +106,18 @@ web-api: $(VENV)/.installed-check ## Generate the pages' types from the OpenAPI 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-quality: $(VENV)/.installed-bench ## Accuracy of the sketches against exact answers, and Java; the HTTP API at length
+coverage: $(VENV)/.installed-check $(STATIC)/index.html ## Lines and branches that no test reaches
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term $(ARGS)
+
+# Drawn once per run, because `?=` would draw again at each use.
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
+
+quality: $(VENV)/.installed-bench ## Accuracy of the sketches, random examples with their seed, the HTTP API at length
+	@echo 'hypothesis seed: $(SEED), repeat with make quality SEED=$(SEED)'
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m hypothesis --timeout 600 \
+		--hypothesis-profile=random --hypothesis-seed=$(SEED) $(ARGS)
 	$(BIN)/python -m benchmarks accuracy
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality tests/collector/api/test_contract.py -rA
 
@@ -107,4 +129,4 @@ format: $(VENV)/.installed-check ## Apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) $(PROTO_VENV) .venv-peers $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PROTO_VENV) .venv-node $(LOCK_VENV) .venv-peers $(STATIC) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

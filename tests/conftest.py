@@ -1,8 +1,10 @@
 """Settings that hold for every test."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -11,6 +13,14 @@ settings.register_profile(
     derandomize=True,
     max_examples=100,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# `make quality` draws new examples each time and prints the seed.
+settings.register_profile(
+    "random",
+    settings.get_profile("tests"),
+    derandomize=False,
+    max_examples=500,
+    print_blob=True,
 )
 settings.load_profile("tests")
 
@@ -24,3 +34,13 @@ def own_state_directory(
     for name in list(os.environ):
         if name.startswith("NILOMETER_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_an_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A blocking call of the library or the agent on an event loop raises BlockingError."""
+    if request.node.get_closest_marker("may_block"):
+        yield
+        return
+    with blockbuster_ctx(["nilometer", "nilometer_agent"]):
+        yield

@@ -14,6 +14,7 @@ FROM python:${PYTHON}-slim AS build
 WORKDIR /source
 RUN python -m venv --without-pip /opt/nilometer
 COPY pyproject.toml README.md LICENSE ./
+COPY scripts scripts
 COPY middleware middleware
 COPY agent agent
 COPY collector/nilometer_collector collector/nilometer_collector

@@ -319,6 +319,7 @@ def test_what_is_left_out_is_counted_with_its_sizes_and_without_its_bodies() -> 
     }
 
 
+@pytest.mark.may_block
 @pytest.mark.usefixtures("no_thread")
 def test_without_a_budget_the_wire_is_as_it_was() -> None:
     middleware = NilometerMiddleware(answering(), entity="tested")
@@ -327,6 +328,7 @@ def test_without_a_budget_the_wire_is_as_it_was() -> None:
     assert len(pack([observation])) > 0
 
 
+@pytest.mark.may_block
 @pytest.mark.usefixtures("no_thread")
 def test_a_timed_request_is_served_alike_and_the_application_is_no_time_of_ours(
     monkeypatch: pytest.MonkeyPatch,
@@ -391,6 +393,7 @@ def test_the_watch_goes_in_our_code_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert watch.seconds == 4.0
 
 
+@pytest.mark.may_block
 @pytest.mark.usefixtures("no_thread")
 @pytest.mark.parametrize("point", ["Stopwatch", "random"])
 def test_a_fault_of_the_budget_is_no_fault_of_the_request(

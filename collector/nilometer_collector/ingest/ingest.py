@@ -7,7 +7,6 @@ the first characters of a name.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -175,7 +174,7 @@ class Ingest:
         plan = plan_to_wire(references, alerters, names_key)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
-        plan.now_unix_nano = time.time_ns()
+        plan.now_unix_nano = self._clock.now_ns()
         return plan
 
     def put_reference(self, request: WireReference) -> PutReferenceReply:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
 from nilometer.alert.conditions import UnknownCondition
+from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import Change, change, heard_since_ns, worst
@@ -39,7 +40,7 @@ class Alerts:
     def __init__(self, database: Database, channel: str) -> None:
         self._database = database
         self._channel = channel
-        self._unread = UnreadLog()
+        self._unread = UnreadLog(SystemClock().monotonic)
 
     # Rules
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 EVERY_SECONDS = 60.0
@@ -17,7 +16,7 @@ class UnreadLog:
         monotonic: Time in seconds that never goes back.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}

@@ -34,6 +34,12 @@ DEFAULT_COMPRESSION = 100.0
 class TDigest:
     """A sketch of one numeric feature that answers quantile and rank queries.
 
+    >>> digest = TDigest.of(range(1, 101)).merge(TDigest.of(range(101, 201)))
+    >>> digest.count
+    200
+    >>> digest.quantile([0.0, 1.0])
+    array([  1., 200.])
+
     Args:
         compression: delta of the paper, dimensionless, at least 20: ``1.25 * compression + 1``
             centroids are kept at most, 126 at 100, and where many observations share values up to

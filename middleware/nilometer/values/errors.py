@@ -4,7 +4,6 @@
     ├── ConfigError            caught at start-up, before any request is served
     ├── IncompatibleSketches   two sketches cannot be merged
     ├── Undecodable            bytes that no decoder takes; carries a reason of a closed set
-    ├── CorruptRow             a stored row fails its checksum
     └── ShipError
         ├── CollectorUnavailable   transient: keep the rows and try again
         └── BatchRejected          permanent: the same rows will fail again
@@ -35,14 +34,6 @@ class Undecodable(NilometerError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"body is undecodable: {reason}")
         self.reason = reason
-
-
-class CorruptRow(NilometerError):
-    """A stored row does not match its checksum; sending it would invent numbers."""
-
-    def __init__(self, sequence: int) -> None:
-        super().__init__(f"row {sequence} fails its checksum")
-        self.sequence = sequence
 
 
 class ShipError(NilometerError):

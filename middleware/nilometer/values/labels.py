@@ -15,6 +15,12 @@ OVERFLOW_KEY = "nilometer_overflow"
 class Labels:
     """An immutable, hashable label set, sorted by key.
 
+    >>> labels = Labels.of({"region": "eu"}, model_version="3")
+    >>> str(labels)
+    'model_version=3,region=eu'
+    >>> labels == Labels.of(region="eu", model_version="3")
+    True
+
     Raises:
         ConfigError: For a key outside ``[a-z][a-z0-9_]{0,62}`` or a value over 256 bytes.
     """

@@ -9,6 +9,11 @@ from nilometer.values.errors import ConfigError
 class Window:
     """``[start_ns, end_ns)`` of Unix time, UTC: half-open, so no observation is counted twice.
 
+    >>> Window.containing(95, 60)
+    Window(start_ns=60, end_ns=120)
+    >>> Window(0, 60_000_000_000).seconds
+    60.0
+
     Raises:
         ConfigError: If the window is empty.
     """

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside Python: as root on Debian. Continuous integration runs it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# program:package
+needed=(chromium:chromium promtool:prometheus cc:gcc openssl:openssl strace:strace git:git)
+missing=()
+for pair in "${needed[@]}"; do
+    command -v "${pair%%:*}" > /dev/null || missing+=("${pair##*:}")
+done
+if ((${#missing[@]})); then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+# The version that tests/e2e/test_kustomize.py builds too, into the same folder.
+if [[ ! -x .e2e/kustomize ]] && ! command -v kustomize > /dev/null; then
+    mkdir -p .e2e
+    version=$(sed -nE 's/^KUSTOMIZE = "(.*)"$/\1/p' tests/e2e/test_kustomize.py)
+    GOBIN="$PWD/.e2e" go install "$version"
+fi
