@@ -123,6 +123,15 @@ class AgentLink:
 
         An agent that is down is not waited for; one that was just started from here is.
         """
+        try:
+            self._finish(deadline)
+        finally:
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
+        return self.unacknowledged
+
+    def _finish(self, deadline: float) -> None:
         self._ending = True
         self.tend()
         closing: Stream | None = None
@@ -140,10 +149,6 @@ class AgentLink:
             elif refused or not self._connect():  # just after a fork a connection may break at once
                 break
             time.sleep(FINISH_POLL_SECONDS)
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-        return self.unacknowledged
 
     def _connect(self) -> bool:
         """Whether there is a connection now, on which everything that is kept is sent again."""
