@@ -8,7 +8,10 @@ down from a collector that refuses this agent.
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -47,27 +50,25 @@ class Dial:
     def __init__(self, address: str, credentials: Credentials) -> None:
         self.address = address
         self._credentials = credentials
-        self._stamp: tuple[object, ...] | None = None
-        self._channel: grpc.Channel | None = None
-        self._stub: Any = None
-        self._metadata: Sequence[tuple[str, str]] = ()
+        self._lock = threading.Lock()
+        self._open: _Open | None = None
 
     def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
         """As the service's; raises `grpc.RpcError`, or `OSError` for a file that is missing."""
-        stub = self._dialled()
-        return stub.Ship(request, timeout=timeout, metadata=self._metadata)
+        with self._dialled() as there:
+            return there.stub.Ship(request, timeout=timeout, metadata=there.metadata)
 
     def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
         """As the service's; raises as `Ship`."""
-        stub = self._dialled()
-        return stub.GetPlan(request, timeout=timeout, metadata=self._metadata)
+        with self._dialled() as there:
+            return there.stub.GetPlan(request, timeout=timeout, metadata=there.metadata)
 
     def close(self) -> None:
-        """Let the channel go. Safe twice."""
-        channel, self._channel, self._stub = self._channel, None, None
-        self._stamp = None
-        if channel is not None:
-            channel.close()
+        """Let the channel go, and end the calls on it. Safe twice."""
+        with self._lock:
+            there, self._open = self._open, None
+        if there is not None:
+            there.channel.close()
 
     def probe(self) -> tuple[Reach, str]:
         """What stands at the address, and why it does not answer us."""
@@ -121,22 +122,59 @@ class Dial:
                 return Reach.DOWN, "closed without a word"
         return Reach.TLS, "the collector wants TLS; set tls_ca"
 
-    def _dialled(self) -> Any:
-        stamp = self._credentials.stamp()
-        if self._stub is None or stamp != self._stamp:
-            if self._stamp is not None:
-                log.info("credentials changed")
-            self.close()
-            self._stamp = stamp
-            secret_files.warn(log, (self._credentials.token, self._credentials.key))
-            try:
-                shown = call_metadata(self.address, self._credentials)
-            except ConfigError as error:  # localhost means another machine by now
-                raise PermissionError(str(error)) from error
-            self._metadata = (("nilometer-version", nilometer.__version__), *shown)
-            self._channel = open_channel(self.address, self._credentials)
-            self._stub = collector_stub(self._channel)
-        return self._stub
+    @contextmanager
+    def _dialled(self) -> Iterator["_Open"]:
+        """The channel of today's credentials; it is not closed while a call is on it."""
+        with self._lock:
+            stamp = self._credentials.stamp()
+            there, old = self._open, self._open
+            if there is None or there.stamp != stamp:
+                if old is not None:
+                    log.info("credentials changed")
+                there = self._open = self._opened(stamp)
+                self._close_unused(old)
+            there.calls += 1
+        try:
+            yield there
+        finally:
+            with self._lock:
+                there.calls -= 1
+                if there is not self._open:
+                    self._close_unused(there)
+
+    def _opened(self, stamp: tuple[object, ...]) -> "_Open":
+        secret_files.warn(log, (self._credentials.token, self._credentials.key))
+        try:
+            shown = call_metadata(self.address, self._credentials)
+        except ConfigError as error:  # localhost means another machine by now
+            raise PermissionError(str(error)) from error
+        channel = open_channel(self.address, self._credentials)
+        metadata = (("nilometer-version", nilometer.__version__), *shown)
+        return _Open(stamp, channel, collector_stub(channel), metadata)
+
+    @staticmethod
+    def _close_unused(there: "_Open | None") -> None:
+        if there is not None and not there.calls:
+            there.channel.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A channel and what calls on it show.
+
+    Attributes:
+        stamp: State of the credentials' files that it was opened with.
+        channel: The connection.
+        stub: The collector's methods.
+        metadata: Of each call.
+        calls: Calls that are under way.
+    """
+
+    stamp: tuple[object, ...]
+    channel: grpc.Channel
+    stub: Any
+    metadata: Sequence[tuple[str, str]]
+    calls: int = 0
 
 
 def _reason(error: ssl.SSLError) -> str:
