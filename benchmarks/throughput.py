@@ -1,6 +1,6 @@
 """Requests that one core of the agent receives, decodes, profiles and commits, beside an HTTP sink.
 
-Workers' batches come on their gRPC streams over the Unix socket, as many as it takes to keep the
+Workers' batches come as plain frames over the Unix socket, as many as it takes to keep the
 agent busy, and count when they are acknowledged, which is when their profile is committed. The agent
 and the sink have one core each time; what is judged is their CPU time, which neighbours of a shared
 machine do not change as much as the clock on the wall. The sink has no commit, and the same decoding
@@ -215,8 +215,8 @@ def main() -> int:
     ways: dict[str, list[float]] = {
         name: []
         for name in (
-            f"gRPC stream, batches of {SIZE}, committed",
-            f"gRPC stream, batches of {SMALLER}, committed",
+            f"plain frames, batches of {SIZE}, committed",
+            f"plain frames, batches of {SMALLER}, committed",
             "the first with metrics at a port",
             "inference logger's two CloudEvents, HTTP",
             "one CloudEvent, the least that can be",
