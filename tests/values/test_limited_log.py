@@ -2,7 +2,8 @@ import logging
 
 import pytest
 
-from nilometer.values.limited_log import MAX_KINDS, LimitedLog
+from nilometer.values.limited_log import LimitedLog
+from nilometer.values.once import MAX_KINDS
 
 
 def test_a_line_of_one_kind_is_written_once_a_minute(
@@ -47,5 +48,5 @@ def test_kinds_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     lines = LimitedLog()
     for number in range(3 * MAX_KINDS):
         lines.warning(f"line {number}")
-    assert len(lines._written) <= MAX_KINDS
+    assert len(lines._once._said) <= MAX_KINDS
     assert len(caplog.records) == 3 * MAX_KINDS

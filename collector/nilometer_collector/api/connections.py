@@ -15,13 +15,13 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from nilometer.values.once import OnceAMinute
 from nilometer_collector.access.waiting import Waiting
 
 TURN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0  # for the other side of a TLS connection to say goodbye
 SWEEP_SECONDS = 0.25
 BACK_OFF_SECONDS = 0.1  # after an accept that failed
-LOG_SECONDS = 60.0  # between two lines about accepts that fail
 CLOSE_TURNS = 4  # of the event loop, in which a connection that was ended closes
 FULL_SECONDS = 0.01  # between two looks, while every connection has a request to be answered
 BACKLOG = 2048  # connections that the kernel holds for us
@@ -94,7 +94,7 @@ class Listener:
         self._waiting: Waiting[socket.socket] = Waiting(most, max(1, most // 4), TURN_SECONDS)
         self._open: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._logged_at = -LOG_SECONDS
+        self._once = OnceAMinute()
 
     def start(self, server: uvicorn.Server) -> None:
         """Accept for *server*, from now on."""
@@ -192,9 +192,7 @@ class Listener:
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _tell(self, error: OSError) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._logged_at >= LOG_SECONDS:
-            self._logged_at = now
+        if self._once.due(asyncio.get_running_loop().time()):
             log.error(
                 "HTTP connections cannot be accepted; the longest silent one was closed: raise the "
                 "limit of open files",

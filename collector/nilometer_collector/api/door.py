@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nilometer.values.clock import Clock
+from nilometer.values.once import OnceAMinute
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
 from nilometer_collector.access.table import Need, http_methods, http_need
@@ -27,7 +28,6 @@ from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 ACCESS = "nilometer.access"  # key of the scope: what the request may do
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
-LOG_SECONDS = 60.0  # between two lines about log-ins that are refused
 MAX_REQUESTS = 64  # of one principal at once
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORM = """<!doctype html>
@@ -72,7 +72,7 @@ class Door:
         self._held: Counter[str] = Counter()
         self._clock = clock
         self._refused = 0
-        self._refused_at: float | None = None
+        self._once = OnceAMinute()
         self._secure = secure
         self._public_origin = _origin(public_url)
 
@@ -173,10 +173,8 @@ class Door:
     def _tell_refused(self, peer: str) -> None:
         """Log a log-in that was refused, at most once a minute: anybody can make one."""
         self._refused += 1
-        now = self._clock.monotonic()
-        if self._refused_at is None or now - self._refused_at >= LOG_SECONDS:
+        if self._once.due(self._clock.monotonic()):
             log.warning("log-in refused", extra={"peer": peer, "since_start": self._refused})
-            self._refused_at = now
 
     def _from_our_page(self, request: Request) -> bool:
         """Whether a browser says that a page of this collector sent this.

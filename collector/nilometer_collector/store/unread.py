@@ -1,10 +1,9 @@
 """Stored rules that this collector cannot read, in the log: one line a minute for each kind."""
 
 import logging
-import threading
 from collections.abc import Callable
 
-EVERY_SECONDS = 60.0
+from nilometer.values.once import OnceAMinute
 
 log = logging.getLogger("nilometer.collector")
 
@@ -18,17 +17,12 @@ class UnreadLog:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._next: dict[str, float] = {}
+        self._once = OnceAMinute()
 
     def note(self, kind: str, alerter: str, why: str) -> None:
         """Log that *alerter* is left out, and *why*."""
-        now = self._monotonic()
-        with self._lock:
-            if now < self._next.get(kind, now):
-                return
-            self._next[kind] = now + EVERY_SECONDS
-        log.warning(
-            "a stored rule is left out: install what registers its kind, or delete the rule",
-            extra={"kind": kind, "alerter": alerter, "reason": why},
-        )
+        if self._once.due(self._monotonic(), kind):
+            log.warning(
+                "a stored rule is left out: install what registers its kind, or delete the rule",
+                extra={"kind": kind, "alerter": alerter, "reason": why},
+            )

@@ -8,8 +8,7 @@ begins with ``nilometer:`` and says in its message what happened, why, and what 
 import logging
 import time
 
-SECONDS = 60.0  # after which a line of the same kind is written again
-MAX_KINDS = 64  # that are remembered
+from nilometer.values.once import OnceAMinute
 
 _log = logging.getLogger("nilometer.capture")
 
@@ -17,10 +16,10 @@ _log = logging.getLogger("nilometer.capture")
 class LimitedLog:
     """Writes to the logger ``nilometer.capture``. Any thread may use it; never raises."""
 
-    __slots__ = ("_written",)
+    __slots__ = ("_once",)
 
     def __init__(self) -> None:
-        self._written: dict[str, float] = {}  # kind -> monotonic seconds
+        self._once = OnceAMinute()
 
     def warning(self, message: str, kind: str = "") -> None:
         """Write what somebody can change.
@@ -42,12 +41,8 @@ class LimitedLog:
 
     def _write(self, level: int, message: str, kind: str, error: BaseException | None) -> None:
         try:
-            now = time.monotonic()
-            if now - self._written.get(kind, -SECONDS) < SECONDS:
+            if not self._once.due(time.monotonic(), kind):
                 return
-            if len(self._written) >= MAX_KINDS:
-                self._written.clear()
-            self._written[kind] = now
             if error is not None:
                 message = f"{message}: {error!r}: please report it with this traceback"
             _log.log(level, "nilometer: %s", message, exc_info=error)

@@ -18,8 +18,9 @@ from nilometer.commands.cli import main
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
+from nilometer.values.once import SECONDS
 from nilometer_collector.api import door
-from nilometer_collector.api.door import COOKIE, LOG_SECONDS, MAX_FORM_BYTES
+from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES
 from nilometer_collector.api.sessions import SESSION_SECONDS
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
@@ -157,7 +158,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
     for _ in range(2):
         for _ in range(50):
             assert log_in(guarded, "wrong").status_code == 401
-        clock.step(LOG_SECONDS)
+        clock.step(SECONDS)
     said = [one for one in caplog.records if one.message == "log-in refused"]
     assert [one.__dict__["since_start"] for one in said] == [1, 51]
 

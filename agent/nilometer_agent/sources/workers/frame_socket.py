@@ -13,6 +13,7 @@ from pathlib import Path
 from nilometer.handoff.peer import ForeignPeer, check_peer
 from nilometer.values.clock import Clock
 from nilometer.values.errors import ConfigError
+from nilometer.values.once import OnceAMinute
 from nilometer.wire.frames import Refused, Why, frame_of
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.measure.counters import Counter, Counters
@@ -30,7 +31,6 @@ HELLO_SECONDS = 5.0  # in which a worker must have said hello
 FRAME_SECONDS = 10.0  # in which a frame that has begun must be whole
 END_SECONDS = 60.0  # in which what an ended worker sent must be committed
 PAUSE_SECONDS = 1.0  # without accepting, where there are no descriptors
-TOLD_SECONDS = 60.0  # after which the same reason is logged again
 
 log = logging.getLogger("nilometer.agent")
 
@@ -74,7 +74,7 @@ class FrameSocket:
         self._connections: set[Connection] = set()
         self._in_need: dict[Connection, None] = {}  # in the order in which they came to be
         self._acknowledged: deque[Connection] = deque()  # filled by the engine's thread
-        self._told: dict[str, float] = {}  # reason -> when it was logged
+        self._once = OnceAMinute()  # for each reason
         self._accept_again_at: float | None = None
         self._expire_at = 0.0
         self._stop_at: float | None = None
@@ -296,10 +296,7 @@ class FrameSocket:
         listener.close()
 
     def _tell(self, what: str, reason: str) -> None:
-        now = self._clock.monotonic()
-        self._told = {one: at for one, at in self._told.items() if now - at < TOLD_SECONDS}
-        if reason not in self._told:
-            self._told[reason] = now
+        if self._once.due(self._clock.monotonic(), reason):
             log.error("%s: %s", what, reason, extra={"reason": reason})
 
 
