@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
-from nilometer.wire.batches import batch_from_bytes
+from nilometer.wire.batches import TOO_MANY_MESSAGES, batch_from_bytes
 from nilometer.wire.frames import (
     MAX_COUNT,
     MAX_LABELS,
@@ -23,9 +23,7 @@ from nilometer.wire.frames import (
     MAX_WORKER_BYTES,
     Batch,
 )
-from nilometer.wire.lean import MAX_MESSAGES, are_lean_samples
-
-TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once"
+from nilometer.wire.lean import are_lean_samples
 
 
 @dataclass(frozen=True, slots=True)

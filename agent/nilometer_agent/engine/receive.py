@@ -51,6 +51,7 @@ class Receipt:
         profiling: Where it goes.
         expected: Observations that `profiling` accounts for once the batch is in, or lost.
         event_ns: Event time that a loss is booked on.
+        whole: Whether all of the batch went in: nothing is missing then.
     """
 
     batch: Batch
@@ -59,6 +60,7 @@ class Receipt:
     profiling: Profiling
     expected: int
     event_ns: int
+    whole: bool = False
 
 
 class Receiver:
@@ -143,9 +145,15 @@ class Receiver:
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
+        receipt.whole = True
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
-        """Book what is missing of a batch as lost. Safe to call again."""
+        """Book what is missing of a batch as lost. Safe to call again.
+
+        To find it, all open profiles of the entity are summed up.
+        """
+        if receipt.whole:
+            return
         elsewhere = receipt.batch.count if receipt in self._inside else 0
         receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
 

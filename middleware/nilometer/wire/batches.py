@@ -5,6 +5,8 @@ from nilometer.wire.frames import Batch, Cost
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
 from nilometer.wire.parse import parsed
 
+TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once"
+
 
 def batch_from_bytes(content: bytes) -> Batch:
     """The batch in an encoded ``CaptureBatch``.
@@ -13,7 +15,7 @@ def batch_from_bytes(content: bytes) -> Batch:
         ValueError: If the bytes are not one, or hold more messages than `MAX_MESSAGES`.
     """
     if not is_lean(content, CaptureBatch):
-        raise ValueError(f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once")
+        raise ValueError(TOO_MANY_MESSAGES)
     message = parsed(CaptureBatch, content)
     cost = message.cost
     return Batch(

@@ -108,6 +108,20 @@ def test_a_batch_that_comes_again_counts_once(rig: Rig) -> None:
     assert rig.counters.snapshot()["batches_repeated"] == 2
 
 
+def test_a_batch_that_went_in_is_not_made_up_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def summed_up(*_: object) -> None:
+        raise AssertionError("profiles are summed up for a batch that is whole")
+
+    monkeypatch.setattr("nilometer.profiling.profiling.Profiling.make_up", summed_up)
+    lies = batch(1)
+    lies.count = 5
+    rig.give(lies)
+    monkeypatch.undo()
+    rig.commit()
+    assert rig.acknowledged == [1]
+    assert rig.stored() == 1
+
+
 def test_a_batch_that_cannot_be_unpacked_is_acknowledged_and_booked(rig: Rig) -> None:
     rig.give(batch(1, observations=b"garbage"))
     rig.give(batch(2))
