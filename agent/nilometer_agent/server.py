@@ -129,6 +129,7 @@ class Agent:
             self._dial,
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+            disclosure=settings.disclosure,
             agent=settings.agent_name,
             instance=self._instance,
         )

@@ -15,6 +15,7 @@ from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
@@ -50,12 +51,15 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         max_memory_bytes: Cap for what is held in memory while the disk cannot be used.
         when_full: ``drop_oldest`` drops the rows that wait longest, counted; ``refuse`` keeps
             them, acknowledges nothing new, and lets the workers count what they lose.
-        readable_categories: Patterns of summaries whose category names may be stored; names that
-            a reference published are readable anyway, all others become pseudonyms.
+        privacy: What may be told of single values: ``open``, ``pod`` or ``strict``; see
+            docs/privacy.md. A collector may ask for a stricter level, never for a laxer one.
+        readable_categories: Patterns of summaries whose category names may be stored, in ``pod``;
+            names that a reference published are readable anyway, all others become pseudonyms.
         names_key: Secret of the pseudonyms; empty takes the collector's. Without either, names
             that nobody published are not kept.
-        suppress_below: Pseudonyms that stand for fewer observations of a window are left out of
-            its sample; totals keep them.
+        suppress_below: Fewest observations that a number or a pseudonym that is told may stand
+            for; totals keep the others. 0 takes what ``privacy`` says: 5 for pseudonyms in ``pod``,
+            20 for all in ``strict``, else 1. ``strict`` has 20 at least.
         segments: Labels from fields, such as ``{region = "input.region"}``; their values are
             published. Each observation has one label set, so label sets add up to the whole.
         schemas: Fields by entity, such as ``{scorer = {"input.amount" = "number"}}``; a question
@@ -113,9 +117,10 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     max_memory_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 16 << 20
     when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
+    privacy: PrivacyName = "pod"
     readable_categories: tuple[str, ...] = ()
     names_key: str = ""
-    suppress_below: Annotated[int, Meta(ge=1)] = 5
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     segments: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, dict[str, str]] = field(default_factory=dict)
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
@@ -176,6 +181,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             token=self.token_file,
             server_name=self.tls_server_name,
         )
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """What may be told of single values."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property
     def home(self) -> Path:

@@ -125,7 +125,7 @@ class Collector:
         if told.grpc_certificate:
             files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
             credentials = files.credentials()
-        ingest = Ingest(store, self._clock, self.counters, self._wake)
+        ingest = Ingest(store, self._clock, self.counters, self._wake, told.disclosure)
         server = GrpcServer(
             self._grpc_address,
             credentials,

@@ -9,6 +9,7 @@ from msgspec import Meta
 from nilometer.handoff.settings import default_directory
 from nilometer.settings.settings import Settings
 from nilometer.values.errors import ConfigError
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
 from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
 from nilometer_collector.access.principals import Principal, check_principals
@@ -49,6 +50,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             addresses need a range.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
+        privacy: The laxest level that agents may have, ``open``, ``pod`` or ``strict``: each tightens
+            its own by it, and loosens none. See docs/privacy.md.
+        suppress_below: Fewest observations that a number or a pseudonym of any agent may stand for;
+            0 leaves it to the agents.
         peers_by_address: Whether the addresses of peers tell them apart: then one address has at
             most a quarter of the HTTP connections, and of the gRPC calls. Leave it off where peers
             come through one gateway.
@@ -78,6 +83,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     slack_webhook_url: str = ""
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
+    privacy: PrivacyName = "open"
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
@@ -124,6 +131,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             parse_address("http_address", self.http_address)
         else:
             require_loopback("http_address", self.http_address)
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """The most that agents may tell of single values."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property
     def database_path(self) -> Path:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nilometer.values.clock import Clock
+from nilometer.values.entity import SCORES_SUFFIX
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch
 from nilometer_agent.engine.close import Closer, OnClosed
@@ -27,6 +28,7 @@ from nilometer_agent.engine.receive import (
     Receipt,
     Receiver,
 )
+from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
@@ -37,6 +39,12 @@ MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 RETRY_SECONDS = 0.05  # after a step that failed
+
+# Where numbers are told in groups only, a commit waits for more of them, so that groups are narrow
+# and few cells stay under the limit; not longer than OTLP in waits for its acknowledgement.
+GATHER_SECONDS = 4.0
+GATHERED = 2000  # observations that are enough
+GATHERED_BYTES = 4 << 20  # of batches: a quarter of what a worker holds by default
 
 log = logging.getLogger("nilometer.agent")
 
@@ -55,6 +63,29 @@ class _Flush:
 
     done: threading.Event = field(default_factory=threading.Event)
     samples: int = 0
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What came since the last commit.
+
+    Attributes:
+        observations: Decoded here or by workers.
+        packed_bytes: That workers hold until they are acknowledged.
+    """
+
+    observations: int = 0
+    packed_bytes: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """Add what *batch* holds."""
+        self.observations += batch.count
+        self.packed_bytes += len(batch.observations) + sum(map(len, batch.partials))
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there is company enough, or workers hold as much as they should."""
+        return self.observations >= GATHERED or self.packed_bytes >= GATHERED_BYTES
 
 
 class Engine:
@@ -91,6 +122,7 @@ class Engine:
         on_queued: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._plans = plans
         self._buffer = buffer
         self._counters = counters
         self._clock = clock
@@ -100,7 +132,7 @@ class Engine:
         self._closer = Closer(
             settings,
             buffer,
-            Judge(buffer, plans, counters, settings.suppress_below),
+            Judge(buffer, plans, counters),
             self._receiver.watermarks,
             counters,
             clock,
@@ -108,11 +140,17 @@ class Engine:
             on_queued=on_queued,
         )
         self._committer = Committer(
-            buffer, self._receiver, counters, self._closer.open, on_committed
+            buffer,
+            self._receiver,
+            Suppression(plans, [f"{output}{SCORES_SUFFIX}" for output in settings.scores]),
+            counters,
+            self._closer.open,
+            on_committed,
         )
         self._item: Arrival | _Flush | None = None  # not done
         self._receipt: Receipt | None = None  # of a batch that is not accounted for yet
         self._lost_as = DropReason.INTERNAL_ERROR
+        self._gathered = _Gathered()
         self._beat = now = clock.monotonic()
         self._commit_at = now + settings.commit_seconds
         self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
@@ -204,12 +242,25 @@ class Engine:
                 pass
         self._item = None
         now = self._clock.monotonic()
-        if now >= self._commit_at or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES:
+        if self._is_commit_due(now):
             self._commit()
             self._closer.close_due(now)
             self._buffer.tend()
             # From here, not from before: a slow disk must leave time to receive in between.
-            self._commit_at = self._clock.monotonic() + self._settings.commit_seconds
+            self._commit_at = self._clock.monotonic() + self._commit_seconds
+
+    @property
+    def _commit_seconds(self) -> float:
+        """Longest wait for a commit: longer where numbers need company to be told."""
+        told = self._settings.commit_seconds
+        return max(told, GATHER_SECONDS) if self._plans.rules.disclosure.coarsens else told
+
+    def _is_commit_due(self, now: float) -> bool:
+        return (
+            now >= self._commit_at
+            or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
+            or (self._plans.rules.disclosure.coarsens and self._gathered.is_enough)
+        )
 
     def _receive(self, batch: Batch, acknowledge: Acknowledge) -> None:
         if self._committer.is_repeated(batch.worker, batch.sequence, acknowledge):
@@ -238,11 +289,13 @@ class Engine:
         self._receiver.make_up(receipt, self._lost_as)
         self._committer.add(batch.worker, batch.sequence, receipt.acknowledge)
         self._counters.add(Counter.BATCHES)
+        self._gathered.add(batch)
         self._item = self._receipt = None
 
     def _commit(self) -> None:
         now = self._clock.monotonic()
-        self._commit_at = now + self._settings.commit_seconds
+        self._commit_at = now + self._commit_seconds
+        self._gathered = _Gathered()
         self._committer.commit(now)
 
     def _close_all(self) -> int:

@@ -8,6 +8,7 @@ from nilometer.profile import SummarySample
 from nilometer.wire.alerts import evaluation_to_bytes
 from nilometer.wire.samples import sample_to_bytes, samples_from_bytes
 from nilometer_agent.engine.accounts import seen
+from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
@@ -33,16 +34,12 @@ class Judge:
         buffer: Holds the partial profiles.
         plans: References and alerters.
         counters: What is counted.
-        suppress_below: Pseudonyms of fewer observations are left out.
     """
 
-    def __init__(
-        self, buffer: Buffer, plans: PlanKeeper, counters: Counters, suppress_below: int
-    ) -> None:
+    def __init__(self, buffer: Buffer, plans: PlanKeeper, counters: Counters) -> None:
         self._buffer = buffer
         self._plans = plans
         self._counters = counters
-        self._suppress_below = suppress_below
 
     def judge(self, key: WindowKey) -> Judged | None:
         """Merge a window's partial profiles and apply the alerters; None where there are none."""
@@ -57,6 +54,8 @@ class Judge:
             [samples_from_bytes(payload, rules.edges_of(key.entity)) for _, payload in partials],
             key,
         )
+        if rules.disclosure.coarsens:  # what was stored before it was asked for, too
+            samples = [coarsened(sample, rules) for sample in samples]
         evaluations: list[Evaluation] = []
         late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
         if not late:
@@ -64,7 +63,7 @@ class Judge:
             changes = schema.sample(samples) if schema is not None else None
             samples += [changes] if changes is not None else []
             evaluations = evaluate_all(rules, samples)
-        fewest = self._suppress_below
+        fewest = rules.disclosure.fewest_of_a_pseudonym
         rows = [
             NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
             for sample in samples

@@ -12,6 +12,7 @@ from nilometer.profile import FeatureSpec, Reference
 from nilometer.profile.schema import Schema
 from nilometer.sketch.binned import edges_id
 from nilometer.values.errors import NilometerError
+from nilometer.values.privacy import BY_DEFAULT, Disclosure
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.services import GetPlanRequest, Plan
@@ -29,6 +30,9 @@ class Rules:
     Args:
         references: Of all entities.
         alerters: Of all entities.
+        names_key: Of pseudonyms.
+        declared: Schemas by entity.
+        disclosure: What may be told of single values.
     """
 
     def __init__(
@@ -37,8 +41,10 @@ class Rules:
         alerters: list[Alerter],
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
+        disclosure: Disclosure = BY_DEFAULT,
     ) -> None:
-        self._names_key = names_key
+        self.names_key = names_key
+        self.disclosure = disclosure
         self._references: dict[str, dict[str, Reference]] = {}
         for reference in references:
             self._references.setdefault(reference.entity, {})[reference.name] = reference
@@ -59,6 +65,18 @@ class Rules:
             return declared
         newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
         return None if newest is None else Schema.of_reference(newest)
+
+    def knows(self, entity: str, summary: str) -> bool:
+        """Whether the name of *summary* is public: declared, or a reference's."""
+        declared = self._declared.get(entity)
+        if declared is not None and summary in declared.fields:
+            return True
+        return any(summary in one.columns for one in self.references(entity).values())
+
+    def published(self, entity: str, summary: str) -> tuple[str, ...]:
+        """Category names of *summary* that its newest reference publishes."""
+        dictionary = self.spec(entity, summary, ()).dictionary
+        return () if dictionary is None else dictionary.names
 
     def edges_of(self, entity: str) -> EdgesOf:
         """Edges of the references of *entity*, by their name."""
@@ -82,13 +100,14 @@ class Rules:
         return spec
 
     def _make_spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
-        shown = any(fnmatchcase(summary, pattern) for pattern in readable)
+        patterns = self.disclosure.patterns(readable)
+        shown = any(fnmatchcase(summary, pattern) for pattern in patterns)
         newest = sorted(self.references(entity).values(), key=lambda r: r.created_ns, reverse=True)
         for reference in newest:
-            spec = reference.spec(summary, readable=shown, key=self._names_key)
+            spec = reference.spec(summary, readable=shown, key=self.names_key)
             if spec is not None:
                 return spec
-        return FeatureSpec(readable=shown, key=self._names_key)
+        return FeatureSpec(readable=shown, key=self.names_key)
 
 
 class PlanKeeper:
@@ -99,6 +118,7 @@ class PlanKeeper:
         stub: Of the collector; None without one.
         names_key: Of pseudonyms; empty takes the collector's.
         declared: Schemas by entity that stand before a reference's.
+        disclosure: What the agent's own settings allow to be told; a plan may tighten it.
         agent: Stable name of this agent, and *instance*, 16 random bytes of this process: the
             collector notices two processes of one name even when they have nothing to ship.
     """
@@ -110,6 +130,7 @@ class PlanKeeper:
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
         *,
+        disclosure: Disclosure = BY_DEFAULT,
         agent: str = "",
         instance: bytes = b"",
     ) -> None:
@@ -120,7 +141,8 @@ class PlanKeeper:
         self._version = ""
         self.entities: set[str] = set()
         self._names_key = names_key
-        self.rules = Rules([], [], names_key, self._declared)
+        self._disclosure = disclosure
+        self.rules = Rules([], [], names_key, self._declared, disclosure)
         self.wanted = threading.Event()  # set when an entity was seen for the first time
         stored = buffer.plan()
         if stored is not None:
@@ -163,7 +185,8 @@ class PlanKeeper:
             told = {"entity": entity, "alerter": name, "reason": reason}
             log.warning("an alerter is left out: this agent cannot read it", extra=told)
         key = self._names_key or plan.names_key
-        self.rules = Rules(content.references, content.alerters, key, self._declared)
+        disclosure = self._disclosure.tightened(content.disclosure)
+        self.rules = Rules(content.references, content.alerters, key, self._declared, disclosure)
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}
         return True

@@ -15,6 +15,7 @@ import grpc
 from nilometer.profile import Reference
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
+from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.samples import sample_from_wire
@@ -59,6 +60,7 @@ class Ingest:
         clock: Wall time of arrival.
         counters: What became of the rows.
         wake: Called when a notification was queued.
+        disclosure: The most that agents may tell of single values; each tightens its own by it.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Ingest:
         clock: Clock,
         counters: Counters,
         wake: Callable[[], None],
+        disclosure: Disclosure = LAXEST,
     ) -> None:
         self._processes = Processes(clock)
         self._processes_lock = threading.Lock()
@@ -74,6 +77,7 @@ class Ingest:
         self._clock = clock
         self._counters = counters
         self._wake = wake
+        self._disclosure = disclosure
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
@@ -171,7 +175,7 @@ class Ingest:
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        plan = plan_to_wire(references, alerters, names_key)
+        plan = plan_to_wire(references, alerters, names_key, self._disclosure)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()

@@ -77,4 +77,5 @@ def _check_window(window: Window) -> None:
 def _check_coverage(coverage: Coverage) -> None:
     check_kinds("dropped", coverage.dropped)
     check_kinds("undecodable", coverage.undecodable)
-    check_counts("coverage", (coverage.seen, coverage.profiled, coverage.sampled_out))
+    counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
+    check_counts("coverage", counts)

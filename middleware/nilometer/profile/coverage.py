@@ -24,12 +24,15 @@ class Coverage:
         sampled_out: Left out on purpose, with their weight carried by others.
         dropped: Lost, by `DropReason`.
         undecodable: Without columns, by `UndecodableReason`.
+        suppressed: Cells, not observations, of summaries whose name is not told because too few
+            cells had it; on the summary `service`.
     """
 
     profiled: int = 0
     sampled_out: int = 0
     dropped: Counts = field(default_factory=dict)
     undecodable: Counts = field(default_factory=dict)
+    suppressed: int = 0
 
     @property
     def seen(self) -> int:
@@ -44,4 +47,5 @@ class Coverage:
             sampled_out=self.sampled_out + other.sampled_out,
             dropped=added(self.dropped, other.dropped),
             undecodable=added(self.undecodable, other.undecodable),
+            suppressed=self.suppressed + other.suppressed,
         )

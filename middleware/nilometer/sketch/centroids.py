@@ -82,6 +82,43 @@ def _celled(means: Floats, weights: Floats, atoms: Bools, compression: float) ->
     return np.where(alone, means[starts], sums), kept, alone & atoms[starts]
 
 
+def grouped(means: Floats, weights: Floats, atoms: Bools, fewest: int) -> Centroids:
+    """Centroids, each of shape (k,), as groups of at least *fewest* observations.
+
+    A value that *fewest* observations share stays an atom. All others are joined with their
+    neighbours among the others, never with an atom: whoever subtracted the atom from a group that
+    holds it would know what is left. Where fewer than *fewest* observations are no such atom, they
+    are left out, and the weights add up to less.
+    """
+    shared = atoms & (weights >= fewest)
+    rest = np.flatnonzero(~shared)
+    if not rest.size:
+        return means, weights, atoms
+    up_to = np.cumsum(weights[rest])
+    if up_to[-1] < fewest:
+        return means[shared], weights[shared], atoms[shared]
+    starts, before = [0], 0.0
+    for at, passed in enumerate(up_to.tolist(), 1):
+        if passed - before >= fewest and up_to[-1] - passed >= fewest:
+            starts.append(at)
+            before = passed
+    first = np.array(starts, dtype=np.intp)
+    sizes = np.add.reduceat(weights[rest], first)
+    # Shares before sums: numbers near the end of float64 would overflow.
+    share = weights[rest] / np.repeat(sizes, _sizes(first, rest.size))
+    last = np.append(first[1:], rest.size) - 1
+    middles = np.clip(
+        np.add.reduceat(means[rest] * share, first), means[rest][first], means[rest][last]
+    )
+    every = np.concatenate([means[shared], middles])
+    order = np.argsort(every, kind="stable")
+    return (
+        every[order],
+        np.concatenate([weights[shared], sizes])[order],
+        np.concatenate([atoms[shared], np.zeros(sizes.size, dtype=np.bool_)])[order],
+    )
+
+
 def _beside_atoms(
     weights: Floats, atoms: Bools, after: Floats, starts: NDArray[np.intp], compression: float
 ) -> NDArray[np.intp]:

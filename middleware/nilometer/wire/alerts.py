@@ -21,6 +21,7 @@ from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST, MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
@@ -197,13 +198,19 @@ def evaluation_to_bytes(evaluation: Evaluation) -> bytes:
 
 
 def plan_to_wire(
-    references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+    references: list[Reference],
+    alerters: list[Alerter],
+    names_key: bytes = b"",
+    disclosure: Disclosure = LAXEST,
 ) -> collector_pb2.Plan:
-    """References, alerters and the key of pseudonyms under the hash of their content."""
+    """References, alerters, the key of pseudonyms and the most that may be told, under their hash."""
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
         names_key=names_key,
+        # What asks for nothing is left out: the version of a plan stays what it was.
+        privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
+        suppress_below=disclosure.suppress_below,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -217,11 +224,13 @@ class PlanContent(NamedTuple):
         references: Of the entities asked for.
         alerters: Those that can be read here.
         unread: Why each other alerter cannot, by entity and name.
+        disclosure: The most that the collector lets its agents tell.
     """
 
     references: list[Reference]
     alerters: list[Alerter]
     unread: dict[tuple[str, str], str]
+    disclosure: Disclosure
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
@@ -230,7 +239,13 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
     Raises:
         ValueError: If a reference contradicts itself.
     """
-    content = PlanContent([reference_from_wire(one) for one in message.references], [], {})
+    privacy = Privacy.named(message.privacy) if message.privacy else Privacy.OPEN
+    content = PlanContent(
+        [reference_from_wire(one) for one in message.references],
+        [],
+        {},
+        Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
+    )
     for rule in message.alerters:
         try:
             content.alerters.append(alerter_from_wire(rule))

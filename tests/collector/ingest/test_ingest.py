@@ -18,6 +18,7 @@ from nilometer.batch.register import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
@@ -247,9 +248,10 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     served.put_rule({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=5)
-    references, alerters, _ = plan_from_wire(plan)
+    references, alerters, _, disclosure = plan_from_wire(plan)
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
     assert alerters == [a_rule()]
+    assert disclosure == LAXEST
     again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5)
     assert again.unchanged
     assert not again.references

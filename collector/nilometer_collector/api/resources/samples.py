@@ -40,6 +40,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     sampled_out: int
     dropped: dict[str, int]
     undecodable: dict[str, int]
+    suppressed: int  # cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,7 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         sampled_out=coverage.sampled_out,
         dropped=dict(sorted(coverage.dropped.items())),
         undecodable=dict(sorted(coverage.undecodable.items())),
+        suppressed=coverage.suppressed,
     )
 
 

@@ -54,6 +54,7 @@ export interface Coverage {
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  suppressed: number; // cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 }
 
 /** Everything that is watched, by name. */
@@ -112,6 +113,7 @@ export interface Feature {
   missing_ratio: number | null;
   non_finite: number;
   null_like: number; // strings such as "n/a"
+  suppressed: number; // numbers that are in `types` alone: too few to be told (docs/privacy.md)
   types: Record<string, number>;
   type_errors: Record<string, number>; // cells of another type than expected, by their type
   zero: number;

@@ -55,7 +55,7 @@ export function WindowPanel({
 
 /** How much of the traffic the figures speak for. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
-  const { seen, profiled, sampled_out, dropped, undecodable } = coverage;
+  const { seen, profiled, sampled_out, dropped, undecodable, suppressed } = coverage;
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -64,6 +64,7 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...(sampled_out ? [`${format.count(sampled_out)} sampled out`] : []),
     ...reasons(dropped, "dropped"),
     ...reasons(undecodable, "undecodable"),
+    ...(suppressed ? [`${format.count(suppressed)} cells suppressed`] : []),
   ];
   return (
     <p class={styles.coverage}>
