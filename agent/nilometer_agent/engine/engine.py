@@ -152,7 +152,7 @@ class Engine:
         self._lost_as = DropReason.INTERNAL_ERROR
         self._gathered = _Gathered()
         self._beat = now = clock.monotonic()
-        self._commit_at = now + settings.commit_seconds
+        self._commit_at = now + self._commit_seconds
         self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
 
     def start(self) -> None:
@@ -250,10 +250,14 @@ class Engine:
             self._commit_at = self._clock.monotonic() + self._commit_seconds
 
     @property
+    def _gather_seconds(self) -> float:
+        """Longest wait for company, where numbers need it to be told; else 0."""
+        return GATHER_SECONDS if self._plans.rules.disclosure.coarsens else 0.0
+
+    @property
     def _commit_seconds(self) -> float:
-        """Longest wait for a commit: longer where numbers need company to be told."""
-        told = self._settings.commit_seconds
-        return max(told, GATHER_SECONDS) if self._plans.rules.disclosure.coarsens else told
+        """Longest wait for a commit."""
+        return max(self._settings.commit_seconds, self._gather_seconds)
 
     def _is_commit_due(self, now: float) -> bool:
         return (
@@ -289,6 +293,9 @@ class Engine:
         self._receiver.make_up(receipt, self._lost_as)
         self._committer.add(batch.worker, batch.sequence, receipt.acknowledge)
         self._counters.add(Counter.BATCHES)
+        if not self._gathered.observations:
+            # The first of them waits for company as long as any.
+            self._commit_at = max(self._commit_at, self._clock.monotonic() + self._gather_seconds)
         self._gathered.add(batch)
         self._item = self._receipt = None
 

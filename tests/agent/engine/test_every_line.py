@@ -20,6 +20,7 @@ from nilometer.profile import Profile
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import BY_DEFAULT, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
@@ -110,13 +111,13 @@ KINDS: dict[str, Callable[[], Batch]] = {
 class Rig:
     """An engine whose steps are called, not run."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, disclosure: Disclosure) -> None:
         self.buffer = Buffer(directory / "agent.db", max_bytes=64 << 20)
         self.counters = Counters()
         self.engine = Engine(
             AgentSettings(collector=""),
             self.buffer,
-            PlanKeeper(self.buffer, None),
+            PlanKeeper(self.buffer, None, disclosure=disclosure),
             self.counters,
             SteppedClock(),
         )
@@ -165,9 +166,9 @@ class Rig:
         return sum(s.coverage.seen for s in samples if s.summary == "service")
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    one = Rig(tmp_path)
+@pytest.fixture(params=[BY_DEFAULT, Disclosure(Privacy.STRICT)], ids=["pod", "strict"])
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    one = Rig(tmp_path, request.param)
     yield one
     one.buffer.close()
 

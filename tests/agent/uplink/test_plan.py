@@ -4,12 +4,13 @@ import pytest
 from support.outside import MOST, OUTSIDE
 
 from nilometer.testing import registered
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.dial import Reach
-from nilometer_agent.uplink.plan import PlanKeeper
+from nilometer_agent.uplink.plan import PlanKeeper, Rules
 from nilometer_collector.testing import ENTITY, a_reference, a_rule
 
 
@@ -63,3 +64,50 @@ def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     (first, second) = (record for record in caplog.records if "left out" in record.message)
     assert first.__dict__["alerter"] == second.__dict__["alerter"] == "most"
     assert "values_allowed" in second.__dict__["reason"]
+
+
+@pytest.mark.parametrize("own", Privacy)
+@pytest.mark.parametrize("asked_for", Privacy)
+def test_a_collector_tightens_what_is_told_and_loosens_nothing(
+    tmp_path: Path, own: Privacy, asked_for: Privacy
+) -> None:
+    """Nor does it after a restart, while the collector is away."""
+    buffer = Buffer(tmp_path / "agent.db")
+    plan = plan_to_wire([], [], b"", Disclosure(asked_for, 7))
+    plans = PlanKeeper(buffer, OnePlan(plan), disclosure=Disclosure(own, 3))
+    plans.see(ENTITY)
+    assert plans.rules.disclosure == Disclosure(own, 3)
+    assert plans.refresh()
+    expected = Disclosure(own, 3).tightened(Disclosure(asked_for, 7))
+    assert plans.rules.disclosure == expected
+    kept = PlanKeeper(buffer, None, disclosure=Disclosure(own, 3))
+    assert kept.rules.disclosure == expected
+    buffer.close()
+
+
+def test_a_level_that_the_agent_does_not_know_means_the_strictest(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    plan = plan_to_wire([], [])
+    assert (plan.privacy, plan.suppress_below) == ("", 0)  # as from a collector of before
+    plan.privacy, plan.suppress_below = "sealed", 1 << 63
+    plans = PlanKeeper(buffer, OnePlan(plan))
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.rules.disclosure == Disclosure(Privacy.STRICT, MAX_SUPPRESS_BELOW)
+    buffer.close()
+
+
+def test_which_names_are_readable_at_which_level(tmp_path: Path) -> None:
+    allowed = ("input.country",)
+    for privacy, readable in (
+        (Privacy.OPEN, {"input.country", "input.city"}),
+        (Privacy.POD, {"input.country"}),
+        (Privacy.STRICT, set()),
+    ):
+        rules = Rules([], [], disclosure=Disclosure(privacy))
+        found = {
+            summary
+            for summary in ("input.country", "input.city")
+            if rules.spec("e", summary, allowed).readable
+        }
+        assert found == readable
