@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import urllib.request
@@ -185,8 +186,16 @@ def check_totals(collector: Running) -> None:
     assert bool(coverage["suppressed"]) == (not rare & named)
 
 
-def searched(home: Path, level: Level, place: Place, asked_for: Level) -> Search:
-    """All of it under one level: traffic, both disks, every way out, every answer."""
+def searched(
+    home: Path,
+    caplog: pytest.LogCaptureFixture,
+    level: Level,
+    *,
+    place: Place = "agent",
+    asked_for: Level = "open",
+) -> Search:
+    """All of it under one level: traffic, both disks, every way out, every answer, the log."""
+    caplog.set_level(logging.DEBUG, "nilometer")
     search = Search(CANARIES)
     receiver = GrpcReceiver()
     metrics = f"127.0.0.1:{free_port()}"
@@ -237,8 +246,10 @@ def searched(home: Path, level: Level, place: Place, asked_for: Level) -> Search
         search.directory("agent's disk, ended", agent_home)
         search.packed("wire", bytes(tap.there))
     search.directory("collector's disk", home / "collector")
+    for record in caplog.records:
+        search.text("log", str(record.__dict__).encode())
     assert min(search.searched.values()) > 500
-    assert len(search.searched) == 9
+    assert len(search.searched) == 10
     return search
 
 
@@ -258,16 +269,18 @@ EXPORTED = {"otlp", "prometheus", "status"}
     [("strict", "open", "agent"), ("strict", "open", "process"), ("open", "strict", "agent")],
 )
 def test_strict_tells_no_canary_anywhere(
-    home: Path, level: Level, asked_for: Level, place: Place
+    home: Path, caplog: pytest.LogCaptureFixture, level: Level, asked_for: Level, place: Place
 ) -> None:
     """Whether the agent's own settings say so or the collector asks for it."""
-    search = searched(home, level, place, asked_for)
+    search = searched(home, caplog, level, place=place, asked_for=asked_for)
     assert {where: hits for where, hits in search.found.items() if hits} == {}
 
 
 @pytest.mark.parametrize("level", ["open", "pod"])
-def test_the_other_levels_tell_what_is_documented(home: Path, level: Level) -> None:
-    search = searched(home, level, "agent", "open")
+def test_the_other_levels_tell_what_is_documented(
+    home: Path, caplog: pytest.LogCaptureFixture, level: Level
+) -> None:
+    search = searched(home, caplog, level)
     names = {"key", "category"} if level == "open" else {"key"}
     documented = names | {name for name, canary in CANARIES.items() if isinstance(canary, float)}
     for where in STORED:
@@ -275,4 +288,5 @@ def test_the_other_levels_tell_what_is_documented(home: Path, level: Level) -> N
     for where in EXPORTED:
         assert "largest" in search.found[where], where  # the value that an alerter judged
         assert search.found[where] <= documented, where
+    assert not search.found["log"]
     assert NEVER.isdisjoint(set().union(*search.found.values()))

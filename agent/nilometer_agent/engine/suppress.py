@@ -87,15 +87,20 @@ class Suppression:
         """One sample a summary of all *parts*, as it may be told; *cells* grow."""
         hidden = 0
         found: list[SummarySample] = []
-        service: SummarySample | None = None
         for summary, samples in parts.items():
-            merged = SummarySample.merge_all(samples, key.window, key.labels)
             if summary == SERVICE:
-                service = merged
-            elif self._is_named(rules, merged, cells):
-                found.append(coarsened(merged, rules))
-            else:
-                hidden += merged.content.cells
+                continue
+            try:
+                merged = SummarySample.merge_all(samples, key.window, key.labels)
+                named = self._is_named(rules, merged, cells)
+                found += [coarsened(merged, rules)] if named else []
+            except Exception:  # contents of different kinds, or a type from outside
+                named = False
+                log.exception("a summary cannot be told in groups", extra={"entity": key.entity})
+            if not named:
+                hidden += sum(sample.content.cells for sample in samples)
+        requests = parts.get(SERVICE)
+        service = SummarySample.merge_all(requests, key.window, key.labels) if requests else None
         if hidden:
             service = service or _empty_service(key)
             coverage = dataclasses.replace(

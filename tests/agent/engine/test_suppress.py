@@ -214,19 +214,60 @@ def test_names_of_too_many_summaries_are_not_told(
     assert told[0].coverage.suppressed == 25
 
 
-def test_a_profile_that_cannot_be_told_in_groups_is_booked_as_lost(
+SERVED = SummarySample(
+    entity="tested",
+    summary="service",
+    labels=Labels(),
+    window=WINDOW,
+    coverage=Coverage(profiled=7),
+    content=ServiceProfile(),
+)
+
+
+def test_a_summary_of_two_kinds_costs_no_other(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker's profiles are another program's bytes."""
+    mixed = [sample("input.a", [1.0] * 25), dataclasses.replace(SERVED, summary="input.a")]
+    other = sample("input.b", [1.0] * 25)
+    ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
+    assert [one.summary for one in told] == ["service", "input.b"]
+    assert told[0].coverage == Coverage(profiled=7, suppressed=25)
+    assert cells == {("tested", "input.b"): 25}
+    assert "cannot be told in groups" in caplog.text
+
+
+def test_requests_of_two_kinds_are_booked_as_lost(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service = SummarySample(
-        entity="tested", summary="service", labels=Labels(), window=WINDOW,
-        coverage=Coverage(profiled=7), content=ServiceProfile(),
-    )  # fmt: skip
-    mixed = [service, sample("input.a", [1.0]), dataclasses.replace(service, summary="input.a")]
-    taken, cells = Suppression(rig.plans).told([(KEY, mixed, True)])
-    ((key, (told,), _),) = taken
+    mixed = [SERVED, sample("service", [1.0]), sample("input.a", [1.0] * 25)]
+    ((key, (told,), _),), cells = Suppression(rig.plans).told([(KEY, mixed, True)])
     assert (key, told.coverage) == (KEY, Coverage(dropped={"internal_error": 7}))
     assert not cells
     assert "cannot be told in groups" in caplog.text
+
+
+class Few:
+    """A content type from outside, of 25 cells."""
+
+    kind = "few"
+    cells = 25
+
+    def __init__(self, fewest: int = 0) -> None:
+        self.fewest = fewest
+
+    @classmethod
+    def merge_all(cls, contents: object) -> "Few":
+        return cls()
+
+    def suppressed(self, fewest: int) -> "Few":
+        return Few(fewest)
+
+
+def test_a_type_from_outside_is_suppressed_by_its_own_law(rig: Rig) -> None:
+    content: Any = Few()
+    one = dataclasses.replace(SERVED, summary="input.few", content=content)
+    ((_, (told,), _),), _ = Suppression(rig.plans).told([(KEY, [one], True)])
+    suppressed: Any = told.content
+    assert suppressed.fewest == 20
 
 
 def test_without_a_limit_nothing_is_touched(tmp_path: Path) -> None:
