@@ -128,6 +128,16 @@ def test_the_smallest_and_the_largest_are_told_by_their_mean() -> None:
     assert found == pytest.approx(shares, abs=0.002)
 
 
+@pytest.mark.parametrize(("numbers", "tolerance"), [(400, 0.03), (2000, 0.01)])
+def test_quantiles_of_parts_are_as_true_as_documented(numbers: int, tolerance: float) -> None:
+    values = np.random.default_rng(1).lognormal(size=(15, numbers))
+    digest = TDigest.merge_all(TDigest.of(part).coarsened(FEWEST) for part in values)
+    ordered = np.sort(values.ravel())
+    shares = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
+    found = np.searchsorted(ordered, digest.quantile(shares)) / ordered.size
+    assert found == pytest.approx(shares, abs=tolerance)
+
+
 def test_numbers_near_the_end_of_float64_stay_finite() -> None:
     digest = TDigest.of([1.7e308] * 10 + [1.6e308] * 15).coarsened(FEWEST)
     assert digest.count == 25
