@@ -2,9 +2,13 @@
 
 Most servers get the same fields in every request. Once a run of bodies had one shape, a strict
 structure of that shape is made: JSON goes straight to floats, strings and booleans, without
-a dictionary a body, and numbers to one matrix. The structure refuses unknown and absent fields
+a dictionary a body, and numbers to arrays. The structure refuses unknown and absent fields
 and other types, so that the first body which is different sends its batch the general way;
 the shape is then forgotten, and learned again after a while.
+
+Floats go to an array by way of MessagePack, which writes each as a mark and eight bytes: structures
+of floats all have one size there, and numpy reads a column by its stride. That is a third of what
+it costs to ask each object for its floats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from nilometer.decode import registry
 from nilometer.decode.columns import VALUE, Block, Column, Side
@@ -30,6 +35,9 @@ LONGEST_PAUSE = 64  # batches until a shape that keeps changing is looked for ag
 _PROMPTS = frozenset({"prompt", "input", "messages"})
 
 _json = msgspec.json.Decoder().decode
+_encode = msgspec.msgpack.Encoder().encode
+_MARK = 1  # byte before the eight of a float
+_FLOAT = np.dtype(">f8")
 
 
 class Shapes:
@@ -132,7 +140,6 @@ class _Rows:
 
     def __init__(self, names: tuple[str, ...], fields: Sequence[type]) -> None:
         self._names = names
-        self._numeric = set(fields) == {float}
         self._fields = fields
         renamed = {f"f{at}": name for at, name in enumerate(names)}
         structure = msgspec.defstruct(
@@ -143,20 +150,44 @@ class _Rows:
             gc=False,
         )
         self._decode = msgspec.json.Decoder(structure).decode
+        self._packed = _packed(names) if set(fields) == {float} else None
 
     def read(self, bodies: Sequence[bytes | None]) -> Block:
-        rows = map(msgspec.structs.astuple, map(self._decode, bodies))  # type: ignore[arg-type]  # None raises
-        if self._numeric:
-            cells = np.fromiter(
-                chain.from_iterable(rows), np.float64, len(bodies) * len(self._names)
-            )
-            matrix = cells.reshape(len(bodies), len(self._names))
-            return Block(len(bodies), dict(zip(self._names, matrix.T, strict=True)))
-        mixed: dict[str, Column] = dict(zip(self._names, zip(*rows, strict=True), strict=True))
+        rows = list(map(self._decode, bodies))  # type: ignore[arg-type]  # None raises
+        columns: dict[str, Column]
+        if self._packed is not None:
+            cells = _unpacked(_encode(rows), self._packed, len(rows))
+            columns = {name: cells[name].astype(np.float64) for name in self._packed.names or ()}
+            return Block(len(rows), dict(zip(self._names, columns.values(), strict=True)))
+        cells_by_name = zip(*map(msgspec.structs.astuple, rows), strict=True)
+        columns = dict(zip(self._names, cells_by_name, strict=True))
         for name, kind in zip(self._names, self._fields, strict=True):
             if kind is float:
-                mixed[name] = np.array(mixed[name], np.float64)
-        return Block(len(bodies), mixed)
+                columns[name] = np.array(columns[name], np.float64)
+        return Block(len(rows), columns)
+
+
+def _packed(names: Sequence[str]) -> "np.dtype[np.void]":
+    """How MessagePack has a structure of floats: a map of *names*, which never change their size."""
+    ends = np.cumsum([len(_encode(name)) + _MARK + _FLOAT.itemsize for name in names])
+    ends += len(_encode(dict.fromkeys(names, 0.0))) - int(ends[-1])  # what a map begins with
+    return np.dtype(
+        {
+            "names": [f"f{at}" for at in range(len(names))],
+            "formats": [_FLOAT] * len(names),
+            "offsets": [int(end) - _FLOAT.itemsize for end in ends],
+            "itemsize": int(ends[-1]),
+        }
+    )
+
+
+def _unpacked(encoded: bytes, item: "np.dtype[Any]", count: int) -> NDArray[Any]:
+    """The *count* items at the end of *encoded*, a list of them, shape (count,).
+
+    Raises:
+        ValueError: If they are not there.
+    """
+    return np.frombuffer(encoded, item, count, len(encoded) - count * item.itemsize)
 
 
 class _Scalars:
