@@ -12,7 +12,6 @@ it costs to ask each object for its floats.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -36,8 +35,8 @@ _PROMPTS = frozenset({"prompt", "input", "messages"})
 
 _json = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
-_MARK = 1  # byte before the eight of a float
-_FLOAT = np.dtype(">f8")
+# A float as MessagePack has it: a mark, and eight bytes.
+_FLOAT = np.dtype({"names": ["float"], "formats": [">f8"], "offsets": [1], "itemsize": 9})
 
 
 class Shapes:
@@ -156,9 +155,12 @@ class _Rows:
         rows = list(map(self._decode, bodies))  # type: ignore[arg-type]  # None raises
         columns: dict[str, Column]
         if self._packed is not None:
-            cells = _unpacked(_encode(rows), self._packed, len(rows))
-            columns = {name: cells[name].astype(np.float64) for name in self._packed.names or ()}
-            return Block(len(rows), dict(zip(self._names, columns.values(), strict=True)))
+            cells = _unpacked(rows, self._packed)
+            columns = {
+                name: cells[field]["float"].astype(np.float64)
+                for name, field in zip(self._names, self._packed.names or (), strict=True)
+            }
+            return Block(len(rows), columns)
         cells_by_name = zip(*map(msgspec.structs.astuple, rows), strict=True)
         columns = dict(zip(self._names, cells_by_name, strict=True))
         for name, kind in zip(self._names, self._fields, strict=True):
@@ -168,26 +170,37 @@ class _Rows:
 
 
 def _packed(names: Sequence[str]) -> "np.dtype[np.void]":
-    """How MessagePack has a structure of floats: a map of *names*, which never change their size."""
-    ends = np.cumsum([len(_encode(name)) + _MARK + _FLOAT.itemsize for name in names])
-    ends += len(_encode(dict.fromkeys(names, 0.0))) - int(ends[-1])  # what a map begins with
+    """How MessagePack has a structure of floats: a map of *names*, which all have their size."""
+    size = len(_encode(dict.fromkeys(names, 0.0)))
+    lengths = [len(_encode(name)) + _FLOAT.itemsize for name in names]
+    ends = size - sum(lengths) + np.cumsum(lengths)  # behind what a map begins with
     return np.dtype(
         {
             "names": [f"f{at}" for at in range(len(names))],
             "formats": [_FLOAT] * len(names),
-            "offsets": [int(end) - _FLOAT.itemsize for end in ends],
-            "itemsize": int(ends[-1]),
+            "offsets": (ends - _FLOAT.itemsize).tolist(),
+            "itemsize": size,
         }
     )
 
 
-def _unpacked(encoded: bytes, item: "np.dtype[Any]", count: int) -> NDArray[Any]:
-    """The *count* items at the end of *encoded*, a list of them, shape (count,).
+def _packed_list(length: int) -> "np.dtype[np.void]":
+    """How MessagePack has a list of *length* floats: the field ``floats``."""
+    size = len(_encode([0.0] * length))
+    return np.dtype(
+        {
+            "names": ["floats"],
+            "formats": [(_FLOAT, (length,))],
+            "offsets": [size - length * _FLOAT.itemsize],
+            "itemsize": size,
+        }
+    )
 
-    Raises:
-        ValueError: If they are not there.
-    """
-    return np.frombuffer(encoded, item, count, len(encoded) - count * item.itemsize)
+
+def _unpacked(items: Sequence[Any], packed: "np.dtype[np.void]") -> "NDArray[np.void]":
+    """*items*, each *packed* so, shape (n,)."""
+    encoded = _encode(items)
+    return np.frombuffer(encoded, packed, len(items), len(encoded) - len(items) * packed.itemsize)
 
 
 class _Scalars:
@@ -239,7 +252,8 @@ class _Tensors:
                 raise ValueError("another shape")
             if rows * len(names) != width or columns.keys() & set(names):
                 raise ValueError("the shape is not that of the data")
-            cells = chain.from_iterable(tensors[at].data for tensors in messages)
-            matrix = np.fromiter(cells, np.float64, len(bodies) * width).reshape(-1, len(names))
+            packed = _packed_list(width)
+            cells = _unpacked([tensors[at].data for tensors in messages], packed)["floats"]["float"]
+            matrix = cells.astype(np.float64).reshape(-1, len(names))
             columns.update(zip(names, matrix.T, strict=True))
         return Block(len(bodies) * rows, columns)
