@@ -7,12 +7,12 @@ Observations of one entity go, by event time, into profiles that hold what came 
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.exchange import plain_json
+from nilometer.decode.columns import Block
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import Coverage, Profile, SpecOf
@@ -22,33 +22,14 @@ from nilometer.profile.profile import default_spec
 from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import event_time_ns
 from nilometer.profiling.gathered import Gathered
-from nilometer.profiling.layout import (
-    ARRIVAL,
-    IN_FLIGHT,
-    LATENCY,
-    REQUEST,
-    REQUEST_SIZE,
-    RESPONSE,
-    RESPONSE_SIZE,
-    SAME,
-    alike_columns,
-    by_share,
-    is_share,
-    storable,
-    usable_share,
-)
-from nilometer.profiling.observation import (
-    Observation,
-    raw_arrays,
-    readable,
-    unpack,
-)
+from nilometer.profiling.layout import Kind, Layout, Part, by_kind, usable_share
+from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import BODYLESS, decode_sides
+from nilometer.profiling.sides import decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd
+from nilometer.values.reasons import DropReason, StreamEnd
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
@@ -56,7 +37,21 @@ MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap onl
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
-_OK_STATUS = range(100, 400)
+
+class _Alike(NamedTuple):
+    """Observations of one kind, read at once.
+
+    Attributes:
+        kind: Of all of them.
+        window: Of all of them.
+        latest_ns: Newest event time.
+        blocks: Inputs and outputs; None where they were left out.
+    """
+
+    kind: Kind
+    window: Window
+    latest_ns: int
+    blocks: tuple[Block, Block] | None
 
 
 class Profiling:
@@ -111,6 +106,7 @@ class Profiling:
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
         self._max_waiting = max_waiting
+        self._layout = Layout()
         self._request_shapes = Shapes(KEYS[Role.INPUT])
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
         # Chance, not every n-th: traffic has periods, too.
@@ -130,39 +126,40 @@ class Profiling:
 
     def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
         """The same, in steps: for who shares an interpreter."""
-        arrays = raw_arrays(packed)
+        at_once = self._reads_at_once
+        parts = self._layout.read(packed, FEWEST_ALIKE) if at_once else None
         yield
-        parts = by_share(arrays)
-        if len(parts) == 1 and (yield from self._observe_alike(arrays)):
-            return len(arrays)
+        if parts is not None and (yield from self._observe_parts(parts)):
+            return sum(len(rows) for _, rows in parts)
+        lost = 0
         try:
             observations = unpack(packed)
         except msgspec.ValidationError:
+            arrays = raw_arrays(packed)
             observations = readable(arrays)
             if not observations:
                 raise
-            lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
-            self.book_drops(lost, observations[-1].arrival_ns)
-            parts = [arrays]
-        if len(parts) == 1:
-            yield from self._observe(observations)
-            return len(arrays)
-        for part in parts:
-            if not (yield from self._observe_alike(part)):
-                yield from self._observe(msgspec.convert(part, list[Observation]))
-        return len(arrays)
-
-    def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
-        """Decode observations of this process, each in the order of `Observation`."""
-        for part in by_share(arrays):
-            if not finished(self._observe_alike(part)):
-                self.observe([Observation(*array) for array in part])
+            lost = len(arrays) - len(observations)
+            self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
+        yield
+        yield from self._observe(observations)
+        if at_once and observations and not lost:
+            self._layout.learn(packed, observations)
+        return len(observations) + lost
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Decode; columns wait until there are enough of them to be profiled at once."""
         finished(self._observe(observations))
 
     def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
+        if self._reads_at_once:
+            parts = by_kind(observations, FEWEST_ALIKE)
+            yield
+            if (yield from self._observe_parts(parts)):
+                return
+        yield from self._observe_each(observations)
+
+    def _observe_each(self, observations: Sequence[Observation]) -> Steps[None]:
         self._deltas.given += len(observations)
         for observation in observations:
             self._gather(observation)
@@ -237,61 +234,64 @@ class Profiling:
             self._label_sets = {window: self._label_sets[window] for window in kept}
         self._deltas.take_into(taken)
 
-    def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> Steps[bool]:
-        """Read observations of one kind at once; False where they are not, and nothing changed."""
-        if len(arrays) < FEWEST_ALIKE:
-            return False
-        if self.event_time_field or self.segments.rules or self.sample < 1.0:
-            return False
-        columns = alike_columns(arrays)
-        yield
-        return columns is not None and (yield from self._gather_alike(columns, len(arrays)))
+    @property
+    def _reads_at_once(self) -> bool:
+        """Whether observations of one kind may be read at once: none is looked at for itself."""
+        return not (self.event_time_field or self.segments.rules or self.sample < 1.0)
 
-    def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> Steps[bool]:
-        outcome, status, method, event_time, stream_end, values, *rest = (
-            columns[at][0] for at in SAME
-        )
-        share, left_out, values_only, *types = rest
-        if {*map(type, types), type(method)} != {str} or type(status) is not int:
-            return False
-        if (values_only and not left_out) or not is_share(share, left_out):
-            return False
-        if event_time or stream_end or values or outcome != Outcome.OK.value:
-            return False
-        if method in BODYLESS or not plain_json(*types) or status not in _OK_STATUS:
-            return False
-        arrivals = columns[ARRIVAL]
+    def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
+        """Read what is of a kind at once; False where that cannot be, and nothing changed."""
+        found: list[_Alike | None] = []
+        for kind, rows in parts:
+            alike = None if kind is None else (yield from self._read(kind, rows))
+            if kind is not None and alike is None:
+                return False
+            found.append(alike)
+        for (_, rows), alike in zip(parts, found, strict=True):
+            if alike is None:
+                yield from self._observe_each(rows)
+            else:
+                yield from self._gather_alike(alike, rows)
+        return True
+
+    def _read(self, kind: Kind, rows: Sequence[Observation]) -> Steps["_Alike | None"]:
+        """What *rows*, all of *kind*, hold; None where they are not of one window, or of one shape."""
+        arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self.window_ns)
         latest = max(arrivals)
-        if latest >= window.end_ns or not storable(columns):
-            return False
-        inputs = outputs = None
-        if not left_out:
-            inputs = self._request_shapes.read(columns[REQUEST])
-            yield
-            outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
-            yield
-            if inputs is None or outputs is None:
-                return False
+        if latest >= window.end_ns:
+            return None
+        if kind.left_out:
+            return _Alike(kind, window, latest, None)
+        inputs = self._request_shapes.read([row.request_body for row in rows])
+        yield
+        if inputs is None:
+            return None
+        outputs = self._response_shapes.read([row.response_body for row in rows])
+        yield
+        return None if outputs is None else _Alike(kind, window, latest, (inputs, outputs))
+
+    def _gather_alike(self, alike: "_Alike", rows: Sequence[Observation]) -> Steps[None]:
+        kind, window, latest, blocks = alike
+        count = len(rows)
         self.latest_ns = max(self.latest_ns, latest)
-        part = self._part(window, self.labels, share)
+        part = self._part(window, self.labels, kind.share)
         self._deltas.given += count
         self.waiting += count
-        if inputs is None or outputs is None:
+        if blocks is None:
             part.sampled_out += count
         else:
-            part.inputs.add_block(inputs)
-            part.outputs.add_block(outputs)
+            part.inputs.add_block(blocks[0])
+            part.outputs.add_block(blocks[1])
             part.profiled += count
-        part.outcomes[outcome] += count
-        part.statuses[str(status)] += count
-        part.latencies += columns[LATENCY]
-        part.request_sizes += columns[REQUEST_SIZE]
-        part.response_sizes += columns[RESPONSE_SIZE]
-        part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
+        part.outcomes[kind.outcome] += count
+        part.statuses[str(kind.status)] += count
+        part.latencies += [row.latency for row in rows]
+        part.request_sizes += [row.request_size for row in rows]
+        part.response_sizes += [row.response_size for row in rows]
+        part.in_flight_max = max(part.in_flight_max, *[row.in_flight for row in rows])
         if self.waiting >= self._max_waiting:
             yield from self.settle_in_steps()
-        return True
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
