@@ -213,7 +213,7 @@ class Agent:
         while not self._stop.is_set():
             try:
                 answered = self.plans.refresh()
-            except Exception:  # without this thread the agent would keep its rules for ever
+            except Exception:  # without this thread the agent would keep its first plan for ever
                 answered = True  # and asks again when the next plan is due
                 log.exception("plan not refreshed")
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)

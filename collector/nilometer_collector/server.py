@@ -20,7 +20,7 @@ from nilometer_collector.access.addresses import Address, parse_address
 from nilometer_collector.access.descriptors import raise_limit, shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
-from nilometer_collector.alerting.rules import alerter_of
+from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import make_app
 from nilometer_collector.api.connections import Listener
 from nilometer_collector.api.serving import HttpServer
@@ -33,7 +33,7 @@ from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports
 
-ORIGIN = "file"  # of a rule that stands in the settings
+ORIGIN = "file"  # origin of alerters that the settings define
 
 log = logging.getLogger("nilometer.collector")
 
@@ -95,7 +95,7 @@ class Collector:
         webhook = self.settings.webhook
         store = Store(path, CHANNEL if webhook else "")
         self._resources.callback(store.close)
-        alerters = [alerter_of(rule) for rule in self.settings.alerters]
+        alerters = [alerter_of(definition) for definition in self.settings.alerters]
         store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
         if webhook:
             self._courier = Courier(

@@ -69,7 +69,7 @@ def make_app(
     """The API and the pages over *store*.
 
     Args:
-        store: Where rules are kept.
+        store: Store of alerters, references and episodes.
         query: What answers questions.
         clock: Wall time.
         counters: Shown at /readyz.

@@ -32,7 +32,7 @@ class Context:
     """What all operations read and change.
 
     Attributes:
-        store: Where rules, references and episodes are kept.
+        store: Store of alerters, references and episodes.
         query: What answers questions about samples.
         clock: Wall time.
         counters: Shown at /readyz.

@@ -41,7 +41,7 @@ class Query:
         self._edges = ReferenceEdges(store.references)
 
     def entities(self) -> list[EntityRecord]:
-        """Everything that has data, a reference, a rule or an episode, by name."""
+        """List every entity that has data, a reference, an alerter or an episode, by name."""
         series: dict[str, list[SeriesRecord]] = {}
         for one in self._store.samples.series():
             series.setdefault(one.entity, []).append(one)

@@ -1,4 +1,4 @@
-"""Alerters: rules over the summaries of a monitored entity."""
+"""Alerters: conditions on the summaries of a monitored entity."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from nilometer.values.errors import ConfigError
 
 
 class Severity(Enum):
-    """How much it matters to the one who is woken."""
+    """How urgent an alert is for its receiver."""
 
     INFO = "info"
     WARNING = "warning"
@@ -19,20 +19,21 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerter:
-    """One rule.
+    """A condition on summaries, and when it opens and closes an episode.
 
     Attributes:
         entity: Name of the monitored entity.
-        name: Unique within the entity.
-        summary: A glob over summary names, such as ``input.*``.
-        condition: What a window is held against.
-        minimum_count: Fewer observations in a window are not judged; >= 1.
-        windows_to_open: Consecutive breaches that open an episode; >= 1.
-        windows_to_close: Consecutive windows without a breach that close it; >= 1.
-        severity: How much it matters.
+        name: Name of the alerter, unique within the entity.
+        summary: Glob over summary names, such as ``input.*``.
+        condition: Condition that judges each window.
+        minimum_count: Smallest number of observations for which a window is judged; >= 1.
+        windows_to_open: Number of consecutive breaches that open an episode; >= 1.
+        windows_to_close: Number of consecutive windows without a breach that close it; >= 1.
+        severity: Urgency for the receiver of a notification.
 
     Raises:
-        ConfigError: If a value is not allowed; the message names key, value and what is.
+        ConfigError: If a value is not allowed; the message names the key, the value and
+            what is allowed.
     """
 
     entity: str
@@ -63,5 +64,5 @@ class Alerter:
         return None
 
     def watches(self, summary: str) -> bool:
-        """Whether the rule applies to *summary*."""
+        """Return whether the alerter applies to *summary*."""
         return fnmatchcase(summary, self.summary)

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from starlette.routing import Route
-from support.problems import RULE
+from support.problems import ALERTER
 
 from nilometer.batch.register import put_reference
 from nilometer.settings.settings import checked
@@ -31,7 +31,7 @@ from nilometer_collector.testing import (
     ENTITY,
     Running,
     a_reference,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     running,
@@ -82,10 +82,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for entity in (ENTITY, OTHER):
             reference = a_reference({"input.amount": amounts(200)}, entity=entity)
             put_reference(reference, served.collector.grpc_target)
-            served.put_rule({**RULE, "entity": entity}).raise_for_status()
+            served.put_alerter({**ALERTER, "entity": entity}).raise_for_status()
             served.sender().ship(feature_sample(amounts(50), entity=entity))
         served.sender("second").ship(an_evaluation(0.5, 1))
-        served.sender("third").ship(an_evaluation(0.5, 1, rule=a_rule(entity=OTHER)))
+        served.sender("third").ship(an_evaluation(0.5, 1, alerter=an_alerter(entity=OTHER)))
     with running(database, SteppedClock(), principals=PRINCIPALS) as served:
         yield served
 
@@ -169,7 +169,7 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         method,
         path.replace("{path:path}", "nowhere.js"),
         params=parameters if path.startswith("/api/") and method != "PUT" else None,
-        json={**RULE, "entity": entity} if method == "PUT" else None,
+        json={**ALERTER, "entity": entity} if method == "PUT" else None,
         headers={"authorization": f"Bearer {token(name)}"} if name else {},
     )
 

@@ -1,4 +1,4 @@
-"""All conditions by kind; a new kind is one file and one entry here, or in an extension's `Kinds`."""
+"""All conditions by kind. A new kind is one file, and one entry here or in an extension's `Kinds`."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
@@ -13,11 +13,11 @@ CONDITIONS: dict[str, type[RegisteredCondition]] = {
 
 
 def condition_of(kind: str, fields: Fields) -> Condition:
-    """The condition of *kind* with the parameters *fields*.
+    """Return the condition of *kind* with the parameters *fields*.
 
     Raises:
-        ValueError: If no condition of *kind* is registered, or a parameter is missing or has no
-            meaning, whatever the condition itself raises then.
+        ValueError: If no condition of *kind* is registered, or a parameter is missing or not
+            allowed, whatever the condition itself raises.
     """
     condition = CONDITIONS.get(kind)
     if condition is None:
