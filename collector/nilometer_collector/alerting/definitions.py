@@ -54,8 +54,8 @@ def alerter_of(definition: AlerterView) -> Alerter:
             what is allowed.
     """
     try:
-        condition = _condition_of(definition)
         severity = Severity(definition.severity)
+        condition = _condition_of(definition)
     except ValueError as error:
         raise ConfigError(f"alerter {definition.name!r}: {error}") from error
     try:

@@ -16,6 +16,7 @@ from nilometer_collector.api.given import MAX_QUERY_BYTES
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
+from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.episodes import EpisodeView
 
 # What the types of a structure do not say. Asked for with each document, so that what was registered
@@ -23,6 +24,7 @@ from nilometer_collector.api.resources.episodes import EpisodeView
 _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     AlerterView: alerter_schema,
     AlerterDefinition: alerter_schema,
+    PutAlerter: alerter_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

@@ -13,6 +13,7 @@ from nilometer.commands.credentials import (
 )
 from nilometer.settings.credentials import Credentials
 from nilometer.values.errors import ConfigError, NilometerError
+from nilometer.values.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from nilometer.alert import Alerter
@@ -58,6 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         written = _of_collector(arguments.collector, credentials_of(arguments))
     chosen = [one for one in written if arguments.entity in {None, one.entity}]
+    if arguments.entity and not chosen:
+        entities = sorted({one.entity for one in written})
+        print(
+            f"nilometer: entity = {arguments.entity!r}: has no alerter"
+            f"{did_you_mean(arguments.entity, entities)} (there are alerters of "
+            f"{', '.join(entities) or 'no entity'})",
+            file=sys.stderr,
+        )
     made = rules(chosen, arguments.window_seconds)
     yaml.safe_dump(made, sys.stdout, sort_keys=False, width=100, allow_unicode=True)
     return 0

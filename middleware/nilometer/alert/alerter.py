@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from nilometer.alert.conditions.condition import Condition, WrongField
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import not_one_of
 
 
 class Severity(Enum):
@@ -15,6 +16,10 @@ class Severity(Enum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Severity":
+        raise ValueError(not_one_of("severity", value, (one.value for one in cls)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

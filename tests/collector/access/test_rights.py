@@ -174,6 +174,17 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     )
 
 
+def test_a_warning_about_an_alerter_tells_nothing_to_who_may_not_read(guarded: Running) -> None:
+    body = {**ALERTER, "name": "misspelt", "reference": "trainig"}
+    told = {}
+    for name in ("writer", "old-writer"):
+        headers = {"authorization": f"Bearer {token(name)}"}
+        answer = guarded.http.put("/api/v1/alerters", json=body, headers=headers)
+        told[name] = answer.raise_for_status().json()["warnings"]
+    assert told["writer"] == []
+    assert "'training'" in told["old-writer"][0]
+
+
 def is_refused(answer: httpx.Response) -> bool:
     return answer.status_code in {401, 403}
 

@@ -43,7 +43,7 @@ def test_the_others_are_listed_and_it_is_named(
     assert [
         (alerter["name"], alerter["kind"], alerter["reason"]) for alerter in answer["unread"]
     ] == [
-        ("largest", "REFERENCE", "'largest' is not a valid Comparator"),
+        ("largest", "REFERENCE", "comparator = 'largest': must be one of 'psi', 'ks'"),
         ("most", "MOST", "alerter 'most' has the unknown kind MOST"),
     ]
     logged = [record for record in caplog.records if "stored alerter ignored" in record.message]

@@ -3,6 +3,8 @@
 import msgspec
 
 from nilometer.alert import Alerter
+from nilometer_collector.access.rights import Access
+from nilometer_collector.access.table import Need
 from nilometer_collector.alerting.definitions import (
     AlerterDefinition,
     AlerterView,
@@ -13,6 +15,7 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.missing import missing_names
 
 ORIGIN = "api"  # origin of alerters that were created over HTTP
 NAME = RequiredText("name", "Name of the alerter.")
@@ -26,6 +29,12 @@ class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     kind: str
     reason: str  # why it cannot be read
+
+
+class PutAlerter(AlerterView, frozen=True, kw_only=True):
+    """The stored alerter, and what may be a mistake in it."""
+
+    warnings: list[str]  # names in it that do not exist yet, with the nearest that does
 
 
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +59,7 @@ async def list_alerters(call: Call) -> Alerters:
     )
 
 
-async def put_alerter(call: Call) -> AlerterView:
+async def put_alerter(call: Call) -> PutAlerter:
     """Create the alerter, or replace the alerter of this entity and name.
 
     Raises:
@@ -61,7 +70,11 @@ async def put_alerter(call: Call) -> AlerterView:
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    return alerter_view(alerter)
+    may_read = Access(call.access.principal, Need.READ).may  # a warning tells what is stored
+    warnings = []
+    if may_read(alerter.entity):
+        warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
+    return PutAlerter(**msgspec.structs.asdict(alerter_view(alerter)), warnings=warnings)
 
 
 async def delete_alerter(call: Call) -> None:
@@ -103,7 +116,7 @@ OPERATIONS = (
         name="putAlerter",
         about="Create or replace the alerter of this entity and name.",
         handler=put_alerter,
-        answer=AlerterView,
+        answer=PutAlerter,
         body=AlerterDefinition,
         errors=(400, 413, 415, 422),
     ),

@@ -143,6 +143,27 @@ export interface Problem {
   detail: string;
 }
 
+/** The stored alerter, and what may be a mistake in it. */
+export interface PutAlerter {
+  entity: string;
+  name: string;
+  summary: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
+  statistic: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
+  threshold: number;
+  low: number;
+  high: number;
+  reference: string;
+  comparator: "" | "psi" | "ks";
+  parameters?: Record<string, string | number>;
+  minimum_count: number;
+  windows_to_open: number;
+  windows_to_close: number;
+  severity: "info" | "warning" | "critical";
+  warnings: string[]; // names in it that do not exist yet, with the nearest that does
+}
+
 /** That the store takes rows, and what the collector has counted since its start. */
 export interface Ready {
   ready: boolean;

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from nilometer.alert.conditions.condition import Fields, WrongField
 from nilometer.alert.conditions.statistics import OfStatistic
+from nilometer.values.nearest import not_one_of
 
 
 class ThresholdSide(Enum):
@@ -16,6 +17,10 @@ class ThresholdSide(Enum):
     AT_LEAST = ">="
     BELOW = "<"
     AT_MOST = "<="
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ThresholdSide":
+        raise ValueError(not_one_of("comparison", value, (one.value for one in cls)))
 
     @property
     def is_below(self) -> bool:

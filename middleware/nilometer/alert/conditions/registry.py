@@ -4,6 +4,7 @@ from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
 from nilometer.alert.conditions.fixed import Fixed
 from nilometer.alert.conditions.range import Range
+from nilometer.values.nearest import not_one_of
 
 CONDITIONS: dict[str, type[RegisteredCondition]] = {
     Fixed.kind: Fixed,
@@ -21,7 +22,7 @@ def condition_of(kind: str, fields: Fields) -> Condition:
     """
     condition = CONDITIONS.get(kind)
     if condition is None:
-        raise ValueError(f"kind = {kind!r}: must be one of {', '.join(CONDITIONS)}")
+        raise ValueError(not_one_of("kind", kind, CONDITIONS))
     try:
         return condition.of_fields(fields)
     except KeyError as error:

@@ -10,6 +10,7 @@ from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS, statistic_
 from nilometer.profile.content import Content
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
+from nilometer.values.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,10 @@ class OfStatistic:
         """Return the field `statistic` if no statistic has its name."""
         if self.statistic in STATISTICS:
             return None
-        return WrongField("statistic", self.statistic, f"one of {', '.join(STATISTICS)}")
+        words = ", ".join(STATISTICS)
+        return WrongField(
+            "statistic", self.statistic, f"one of {words}{did_you_mean(self.statistic, STATISTICS)}"
+        )
 
     def observations(self, content: Content) -> int:
         """Return the cells for a ratio of cells, otherwise the values."""
