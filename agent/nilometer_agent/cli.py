@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings

@@ -10,7 +10,7 @@ import pytest
 from nilometer import ConfigError, kinds
 from nilometer.alert import Verdict, evaluate
 from nilometer.alert.conditions import CONDITIONS
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import COMPARATORS
 from nilometer.export.telemetry import Metric
 from nilometer.profile import CONTENTS, Coverage, SummarySample

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
-from nilometer_collector.api.door import access_of
+from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.given import Given
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.counters import Counters

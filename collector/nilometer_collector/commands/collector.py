@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.exchange import plain_json
+from nilometer.decode.body import plain_json
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import Coverage, Profile, SpecOf

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2
 from starlette.routing import Route
 from support.problems import ALERTER
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError

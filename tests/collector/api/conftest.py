@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.problems import ALERTER
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import SteppedClock, amounts
 from nilometer_collector.testing import (
     Running,

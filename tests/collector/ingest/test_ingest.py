@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels

@@ -9,7 +9,7 @@ import pytest
 from support.problems import ALERTER, is_problem
 
 from nilometer.alert import Alerter
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer_collector.query.missing import missing_names
 from nilometer_collector.store import Store
 from nilometer_collector.testing import (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts

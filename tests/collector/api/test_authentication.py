@@ -19,8 +19,8 @@ from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
 from nilometer.values.once import SECONDS
-from nilometer_collector.api import door
-from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES
+from nilometer_collector.api import authentication
+from nilometer_collector.api.authentication import COOKIE, MAX_FORM_BYTES
 from nilometer_collector.api.sessions import SESSION_SECONDS
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
@@ -166,7 +166,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
 def test_one_principal_has_so_many_requests_at_once(
     guarded: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(authentication, "MAX_REQUESTS", 1)
     sent, released = threading.Event(), threading.Event()
 
     def body() -> Iterator[bytes]:
