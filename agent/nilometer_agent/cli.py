@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_agent.server import run as serve
 
     log_to_stderr()
+    warn_of_unread_variables()
     options = {**given(arguments), "until_idle": arguments.until_idle}
     serve(load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=options))
     return 0

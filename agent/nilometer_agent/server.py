@@ -211,10 +211,12 @@ class Agent:
 
     def _plan(self) -> None:
         """Keep the plan fresh, in a thread of its own: a collector may take its time."""
+        if self._dial is not None:
+            self._dial.warn_if_silent()
         while not self._stop.is_set():
             try:
                 answered = self.plans.refresh()
-            except Exception:  # without this thread the agent would keep its rules for ever
+            except Exception:  # without this thread the agent would keep its first plan for ever
                 answered = True  # and asks again when the next plan is due
                 log.exception("plan not refreshed")
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
@@ -299,7 +301,10 @@ def _locked(path: Path) -> int:
     try:
         lock = open_private(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
-        raise ConfigError(f"directory: {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"directory = {str(path.parent)!r}: {path.name}: {error.strerror}: let uid "
+            f"{os.geteuid()} write there, or set `directory`"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -15,6 +15,7 @@ from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import not_one_of
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
@@ -151,9 +152,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             entity_name(self.events_entity)
         self._check_credentials()
         check_all(self.proxy)
-        unknown = set(self.reductions) - set(REDUCTIONS)
-        if unknown:
-            raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")
+        for word in self.reductions:
+            if word not in REDUCTIONS:
+                raise ConfigError(not_one_of("reductions", word, REDUCTIONS))
         for fields in self.schemas.values():
             Schema.declared(fields)
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:

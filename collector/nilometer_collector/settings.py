@@ -14,7 +14,7 @@ from nilometer_collector.access.addresses import is_loopback, parse_address, req
 from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
-from nilometer_collector.alerting.rules import Rule, alerter_of
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.limits.bounds import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
@@ -67,8 +67,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: How often metrics are exported.
         otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
-        alerters: Rules. Those of the file replace those of the file before; rules that were put
-            over HTTP stay.
+        alerters: Alerters that this file defines. They replace those of the previous file; alerters
+            created over HTTP stay.
     """
 
     database: str = ""
@@ -93,7 +93,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_temporality: Literal["", "cumulative", "delta"] = ""
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
     otlp_use_proxy: bool = False
-    alerters: tuple[Rule, ...] = ()
+    alerters: tuple[AlerterDefinition, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_access()
@@ -105,11 +105,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         if self.public_url:
             _check_public_url(self.public_url)
         named: set[tuple[str, str]] = set()
-        for rule in self.alerters:
-            alerter_of(rule)
-            if (rule.entity, rule.name) in named:
-                raise ConfigError(f"alerters: {rule.entity} has two of the name {rule.name!r}")
-            named.add((rule.entity, rule.name))
+        for definition in self.alerters:
+            alerter_of(definition)
+            key = (definition.entity, definition.name)
+            if key in named:
+                raise ConfigError(f"alerters: {key[0]} has two of the name {key[1]!r}")
+            named.add(key)
 
     def _check_access(self) -> None:
         check_principals(self.principals)

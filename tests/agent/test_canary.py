@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from nilometer.batch.register import put_reference
 from support.asgi_zoo import echo, exchange, request_of, scope_of
 from support.canaries import Canary, Search
 from support.otlp_receiver import GrpcReceiver
 
 from nilometer import NilometerMiddleware
 from nilometer.batch.reference import reference_of
-from nilometer.batch.register import put_reference
 from nilometer.testing import amounts, eventually
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings

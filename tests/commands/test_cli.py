@@ -100,7 +100,7 @@ def test_a_collector_that_is_away_is_exit_code_1(
     assert "no collector answers at 127.0.0.1:1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "rules"])
+@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "alerters"])
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "nilometer", command, "--help"],

@@ -17,7 +17,7 @@ from typing import Any
 from faults import oracle
 from faults.zygote import shim
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.testing import SteppedClock

@@ -160,7 +160,7 @@ def test_an_old_reference_is_read() -> None:
     assert reference.digest == "08fad957925b5c20"
 
 
-def test_old_rules_are_read() -> None:
+def test_old_alerters_are_read() -> None:
     fixed = alerts.alerter_from_bytes(golden("alerter_fixed"))
     assert (fixed.entity, fixed.name, fixed.summary) == ("fraud-scorer", "slow", "service")
     assert fixed.condition == Fixed(
@@ -174,7 +174,7 @@ def test_old_rules_are_read() -> None:
     assert drift.condition == AgainstReference(reference="training", comparator=KS, threshold=0.25)
 
 
-def test_rules_are_written_as_before() -> None:
+def test_alerters_are_written_as_before() -> None:
     """A range has no side and threshold any more; the others keep every byte."""
     for name in ("alerter_fixed", "alerter_reference"):
         assert alerts.alerter_to_bytes(alerts.alerter_from_bytes(golden(name))) == golden(name)

@@ -270,7 +270,7 @@ def test_a_contradictory_message_is_refused_or_of_use(
         severity=st.sampled_from(["info", "fatal", ""]),
     )
 )
-def test_an_alerter_message_is_a_rule_or_refused(message: alert_pb2.Alerter) -> None:
+def test_an_alerter_message_is_an_alerter_or_refused(message: alert_pb2.Alerter) -> None:
     found = read(alerts.alerter_from_wire, message)
     if found is not None:
         assert alerts.alerter_from_bytes(alerts.alerter_to_bytes(found)) == found

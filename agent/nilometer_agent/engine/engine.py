@@ -252,7 +252,7 @@ class Engine:
     @property
     def _gather_seconds(self) -> float:
         """Longest wait for company, where numbers need it to be told; else 0."""
-        return GATHER_SECONDS if self._plans.rules.disclosure.coarsens else 0.0
+        return GATHER_SECONDS if self._plans.active.disclosure.coarsens else 0.0
 
     @property
     def _commit_seconds(self) -> float:
@@ -263,7 +263,7 @@ class Engine:
         return (
             now >= self._commit_at
             or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
-            or (self._plans.rules.disclosure.coarsens and self._gathered.is_enough)
+            or (self._plans.active.disclosure.coarsens and self._gathered.is_enough)
         )
 
     def _receive(self, batch: Batch, acknowledge: Acknowledge) -> None:

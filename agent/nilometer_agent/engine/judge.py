@@ -12,7 +12,7 @@ from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
-from nilometer_agent.uplink.plan import PlanKeeper, Rules
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
 log = logging.getLogger("nilometer.agent")
 
@@ -49,21 +49,21 @@ class Judge:
             log.error("partial profiles are damaged", extra={"rows": corrupt})
         if not partials:
             return None
-        rules = self._plans.rules
+        plan = self._plans.active
         samples = merged(
-            [samples_from_bytes(payload, rules.edges_of(key.entity)) for _, payload in partials],
+            [samples_from_bytes(payload, plan.edges_of(key.entity)) for _, payload in partials],
             key,
         )
-        if rules.disclosure.coarsens:  # what was stored before it was asked for, too
-            samples = [coarsened(sample, rules) for sample in samples]
+        if plan.disclosure.coarsens:  # what was stored before it was asked for, too
+            samples = [coarsened(sample, plan) for sample in samples]
         evaluations: list[Evaluation] = []
         late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
         if not late:
-            schema = rules.schema(key.entity)
+            schema = plan.schema(key.entity)
             changes = schema.sample(samples) if schema is not None else None
             samples += [changes] if changes is not None else []
-            evaluations = evaluate_all(rules, samples)
-        fewest = rules.disclosure.fewest_of_a_pseudonym
+            evaluations = evaluate_all(plan, samples)
+        fewest = plan.disclosure.fewest_of_a_pseudonym
         rows = [
             NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
             for sample in samples
@@ -85,12 +85,12 @@ def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySamp
     ]
 
 
-def evaluate_all(rules: Rules, samples: list[SummarySample]) -> list[Evaluation]:
+def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
     """Every alerter on every sample that it watches; one that fails holds up no window."""
     found = []
     for sample in samples:
-        references = rules.references(sample.entity)
-        for alerter in rules.alerters(sample.entity, sample.summary):
+        references = plan.references(sample.entity)
+        for alerter in plan.alerters(sample.entity, sample.summary):
             try:
                 found.append(evaluate(alerter, sample, references))
             except Exception:  # a condition or a comparator may be code of others

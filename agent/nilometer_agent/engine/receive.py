@@ -194,7 +194,7 @@ class Receiver:
         return profiling
 
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
-        spec = self._plans.rules.spec(entity, summary, self._settings.readable_categories)
+        spec = self._plans.active.spec(entity, summary, self._settings.readable_categories)
         thresholds = self._settings.scores.get(summary)
         if thresholds is not None and thresholds != spec.score:
             spec = dataclasses.replace(spec, score=tuple(sorted(set(thresholds))))

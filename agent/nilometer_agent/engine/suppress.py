@@ -25,7 +25,7 @@ from nilometer.values.entity import SERVICE
 from nilometer.values.privacy import Privacy
 from nilometer_agent.engine.accounts import Taken, lost, seen
 from nilometer_agent.outbox.rows import WindowKey
-from nilometer_agent.uplink.plan import PlanKeeper, Rules
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
 MAX_UNNAMED = 10_000  # summaries whose cells are counted; the names of further ones are not told
 
@@ -57,8 +57,8 @@ class Suppression:
         Changes nothing, so that it can be called again after an error: who stores the first keeps
         the second in `cells`.
         """
-        rules = self._plans.rules
-        if not rules.disclosure.coarsens:
+        plan = self._plans.active
+        if not plan.disclosure.coarsens:
             return received, self.cells
         places: dict[tuple[WindowKey, bool, float], dict[str, list[SummarySample]]] = {}
         for key, samples, decoded_here in received:
@@ -70,7 +70,7 @@ class Suppression:
         for (key, decoded_here, _), parts in places.items():
             before = dict(cells)
             try:
-                found.append((key, self._samples(rules, key, parts, cells), decoded_here))
+                found.append((key, self._samples(plan, key, parts, cells), decoded_here))
             except Exception:
                 log.exception("a profile cannot be told in groups", extra={"entity": key.entity})
                 found.append(lost(key, sum(map(seen, parts.values()))))
@@ -79,7 +79,7 @@ class Suppression:
 
     def _samples(
         self,
-        rules: Rules,
+        plan: ActivePlan,
         key: WindowKey,
         parts: Mapping[str, list[SummarySample]],
         cells: dict[tuple[str, str], int],
@@ -92,8 +92,8 @@ class Suppression:
                 continue
             try:
                 merged = SummarySample.merge_all(samples, key.window, key.labels)
-                named = self._is_named(rules, merged, cells)
-                found += [coarsened(merged, rules)] if named else []
+                named = self._is_named(plan, merged, cells)
+                found += [coarsened(merged, plan)] if named else []
             except Exception:  # contents of different kinds, or a type from outside
                 named = False
                 log.exception("a summary cannot be told in groups", extra={"entity": key.entity})
@@ -110,10 +110,10 @@ class Suppression:
         return found if service is None else [service, *found]
 
     def _is_named(
-        self, rules: Rules, sample: SummarySample, cells: dict[tuple[str, str], int]
+        self, plan: ActivePlan, sample: SummarySample, cells: dict[tuple[str, str], int]
     ) -> bool:
         entity, summary = sample.entity, sample.summary
-        if summary in self._published or rules.knows(entity, summary):
+        if summary in self._published or plan.knows(entity, summary):
             return True
         content = sample.content
         present = content.cells
@@ -123,18 +123,18 @@ class Suppression:
         if had is None and len(cells) >= MAX_UNNAMED:
             return False
         cells[entity, summary] = passed = (had or 0) + present
-        return passed >= rules.disclosure.fewest_values
+        return passed >= plan.disclosure.fewest_values
 
 
-def coarsened(sample: SummarySample, rules: Rules) -> SummarySample:
+def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
     """*sample* with numbers in groups and, where the level asks for it, with pseudonyms only."""
-    fewest = rules.disclosure.fewest_values
+    fewest = plan.disclosure.fewest_values
     match sample.content:
         case FeatureProfile() as feature:
             content = feature.coarsened(fewest)
-            if rules.disclosure.privacy is Privacy.STRICT:
-                published = rules.published(sample.entity, sample.summary)
-                content = content.masked(published, rules.names_key)
+            if plan.disclosure.privacy is Privacy.STRICT:
+                published = plan.published(sample.entity, sample.summary)
+                content = content.masked(published, plan.names_key)
             return dataclasses.replace(sample, content=content)
         case ScoreProfile() as scores:
             return dataclasses.replace(sample, content=scores.coarsened(fewest))

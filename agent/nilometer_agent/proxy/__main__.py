@@ -6,7 +6,7 @@ import sys
 
 import msgspec
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.serve import Door
 from nilometer_agent.proxy.settings import ProxySettings

@@ -157,7 +157,7 @@ class Ingest:
         return duplicate
 
     def plan(self, request: GetPlanRequest) -> Plan:
-        """References and rules of the entities asked for, or that nothing changed."""
+        """References and alerters of the entities asked for, or that nothing changed."""
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
@@ -171,7 +171,7 @@ class Ingest:
                     continue
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
-                alerters += self._store.alerts.rules(entity)
+                alerters += self._store.alerts.alerters(entity)
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error

@@ -10,6 +10,7 @@ from nilometer.values.entity import entity_name
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Refused
+from nilometer_collector.limits.alerters import check_alerter
 from nilometer_collector.limits.bounds import (
     LAST_NS,
     MAX_NAME_BYTES,
@@ -20,7 +21,6 @@ from nilometer_collector.limits.bounds import (
     check_text,
 )
 from nilometer_collector.limits.contents import check_content
-from nilometer_collector.limits.rules import check_alerter
 
 MAX_ROW_BYTES = 256 << 10  # a sample is 1 to 8 KiB
 MAX_EVIDENCE_CHARACTERS = 1000

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, cast, get_typ
 import msgspec
 from msgspec import Meta
 
-from nilometer.decode.exchange import plain_json
+from nilometer.decode.body import plain_json
 from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
 from nilometer.profiling.sides import BODYLESS
 from nilometer.values.reasons import Outcome

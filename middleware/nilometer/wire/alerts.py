@@ -83,7 +83,7 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
 
     Raises:
         ValueError: If an enumeration has an unknown value, or a parameter is missing or too long.
-        ConfigError: If a rule is not allowed.
+        ConfigError: If a field of an alerter is not allowed.
     """
     kind = _kind_of(message)
     if kind not in CONDITIONS:
@@ -154,7 +154,7 @@ def alerter_from_bytes(packed: bytes) -> Alerter:
 
 
 def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
-    """Field by field, the rule included."""
+    """Convert an evaluation with its alerter, field by field."""
     return pb.Evaluation(
         alerter=alerter_to_wire(evaluation.alerter),
         summary=evaluation.summary,
@@ -174,7 +174,7 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
 
     Raises:
         ValueError: If an enumeration has an unknown value.
-        ConfigError: If its rule, labels or window are not allowed.
+        ConfigError: If its alerter, labels or window are not allowed.
     """
     verdict = _FROM_VERDICT.get(message.verdict)
     if verdict is None:
@@ -246,9 +246,9 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
         {},
         Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
     )
-    for rule in message.alerters:
+    for alerter in message.alerters:
         try:
-            content.alerters.append(alerter_from_wire(rule))
+            content.alerters.append(alerter_from_wire(alerter))
         except (ValueError, ConfigError) as error:
-            content.unread[rule.entity, rule.name] = str(error)
+            content.unread[alerter.entity, alerter.name] = str(error)
     return content

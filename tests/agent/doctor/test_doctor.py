@@ -271,7 +271,7 @@ def test_a_key_that_others_can_read(home: Path) -> None:
 
 
 def test_a_look_that_fails_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(patient: object) -> Iterator[Finding]:
+    def fails(examined: object) -> Iterator[Finding]:
         raise RuntimeError("no idea")
         yield
 

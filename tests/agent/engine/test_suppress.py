@@ -280,11 +280,11 @@ def test_without_a_limit_nothing_is_touched(tmp_path: Path) -> None:
 
 
 def test_what_was_stored_before_a_level_was_asked_for_is_told_in_groups(rig: Rig) -> None:
-    rig.plans.rules.disclosure = Disclosure()
+    rig.plans.active.disclosure = Disclosure()
     rig.give(*({"amount": float(number)} for number in range(30)), {"amount": 555.25})
     rig.step(None)
     assert feature(rig.partials(), "input.amount").numbers.digest.max == 555.25
-    rig.plans.rules.disclosure = STRICT
+    rig.plans.active.disclosure = STRICT
     amount = feature(rig.rows(), "input.amount")
     assert amount.numbers.count == 31
     assert amount.numbers.digest.max < 50

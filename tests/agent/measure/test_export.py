@@ -761,7 +761,7 @@ def test_a_wrong_standard_variable_is_told_and_left_out(
     out = Out(receiver.url, otlp_protocol="")
     out.exports.committed([], delta([1.0]))
     assert out.send()
-    assert caplog.text.count("OTLP setting unknown") == 2
+    assert caplog.text.count("environment variable ignored") == 2
     out.exports.stop(1.0)
 
 

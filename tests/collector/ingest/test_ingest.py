@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
@@ -35,7 +35,7 @@ from nilometer_collector.testing import (
     Running,
     a_reference,
     a_row,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     service_sample,
@@ -129,10 +129,10 @@ BAD: dict[str, Row] = {
     ),
     "no verdict": _reading(lambda row: setattr(row.evaluation, "verdict", 0)),
     "no kind": _reading(lambda row: setattr(row.evaluation.alerter, "kind", 0)),
-    "rule": _reading(lambda row: setattr(row.evaluation.alerter, "threshold", -1.0)),
+    "alerter": _reading(lambda row: setattr(row.evaluation.alerter, "threshold", -1.0)),
     "severity": _reading(lambda row: setattr(row.evaluation.alerter, "severity", "panic")),
     "value": _reading(lambda row: setattr(row.evaluation, "value", math.nan)),
-    "rule name": _reading(lambda row: setattr(row.evaluation.alerter, "name", "a\nb")),
+    "alerter name": _reading(lambda row: setattr(row.evaluation.alerter, "name", "a\nb")),
     "evidence": _reading(lambda row: setattr(row.evaluation, "evidence", "x" * 5000)),
 }
 
@@ -245,12 +245,12 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     other = dataclasses.replace(reference, entity="other")
     put_reference(other, served.collector.grpc_target)
     body = {"entity": ENTITY, "name": "drift", "summary": "input.*", "kind": "REFERENCE"}
-    served.put_rule({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
+    served.put_alerter({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=5)
     references, alerters, _, disclosure = plan_from_wire(plan)
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
-    assert alerters == [a_rule()]
+    assert alerters == [an_alerter()]
     assert disclosure == LAXEST
     again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5)
     assert again.unchanged

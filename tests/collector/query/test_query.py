@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
@@ -16,7 +16,7 @@ from nilometer_collector.testing import (
     Running,
     a_reference,
     a_row,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     minute,
@@ -234,12 +234,12 @@ def test_silence_is_counted_from_arrival_so_that_a_replay_is_not_silent(
     assert health(served) == "LEARNING"
 
 
-def test_an_entity_with_only_a_rule_or_a_reference_is_listed(
+def test_an_entity_with_only_an_alerter_or_a_reference_is_listed(
     served: Running, reference: Reference
 ) -> None:
-    from nilometer_collector.alerting.rules import rule_of
+    from nilometer_collector.alerting.definitions import alerter_view
 
-    served.put_rule(rule_of(a_rule(entity="ruled"))).raise_for_status()
+    served.put_alerter(alerter_view(an_alerter(entity="ruled"))).raise_for_status()
     put_reference(reference, served.collector.grpc_target)
     entities = served.get("entities")["entities"]
     assert [(e["name"], e["health"], e["references"]) for e in entities] == [

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from nilometer.values.reasons import DropReason, UndecodableReason
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 # What to do about each reason; a test holds that none is missing.
 DROPPED: Mapping[DropReason, str] = {
@@ -38,9 +38,9 @@ EXPECTED = {
 }
 
 
-def coverage(patient: Patient) -> Iterator[Finding]:
+def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
     """How many observations have columns, and why others have none."""
-    status = patient.status
+    status = examined.status
     if status is None:
         return
     seen = status.counters["observations"]

@@ -1,4 +1,4 @@
-"""Recorded traffic: HAR files, and manifests with a file a body.
+"""Files of recorded traffic: HAR files, and manifests with a file for each body.
 
 A manifest is a JSON object with ``exchanges``, each with ``request`` and ``response``; headers are
 lists of name and value, bodies files beside the manifest or one folder up. One with ``servers``

@@ -1,4 +1,4 @@
-"""Room on the disk: how much the outbox may take, and a ballast to throw off when there is none."""
+"""Disk space: how much of it the outbox may use, and a reserve to release when it is full."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What would be seen in recorded traffic: per exchange the outcome, the identity and the columns."""
+"""Recorded traffic, decoded: the outcome, the identity and the columns of each exchange."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nilometer.commands.recorded import Exchange, Message
+from nilometer.commands.traffic_files import Exchange, Message
 from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.decode.identity import prediction_id

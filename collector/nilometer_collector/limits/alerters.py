@@ -1,23 +1,23 @@
-"""What a rule must be before it is stored."""
+"""Checks of an alerter before it is stored."""
 
 from nilometer.alert import Alerter
 from nilometer.values.entity import entity_name
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_CHARACTERS, check_characters
 
-MAX_RULE_NAME_CHARACTERS = 128
+MAX_ALERTER_NAME_CHARACTERS = 128
 MAX_WINDOWS_IN_A_ROW = 10_000
 
 
 def check_alerter(alerter: Alerter) -> None:
-    """Refuse *alerter* if a text or number of it is out of bounds.
+    """Check that every text and number of *alerter* is within bounds.
 
     Raises:
-        Refused: With the reason.
-        ConfigError: If the entity's name is not allowed.
+        Refused: If a text is too long or a number too large; the message gives the reason.
+        ConfigError: If the name of the entity is not allowed.
     """
     entity_name(alerter.entity)
-    check_characters("name", alerter.name, MAX_RULE_NAME_CHARACTERS)
+    check_characters("name", alerter.name, MAX_ALERTER_NAME_CHARACTERS)
     check_characters("summary", alerter.summary, MAX_NAME_CHARACTERS)
     for key, value in alerter.condition.fields().items():
         if isinstance(value, str):

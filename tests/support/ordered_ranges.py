@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: the one thing about a rule that JSON Schema cannot say."""
+"""Hooks of schemathesis: the one thing about an alerter that JSON Schema cannot say."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import schemathesis
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Leave out rules whose ``low`` is above their ``high``, which are refused for that alone."""
+    """Leave out alerters whose ``low`` is above their ``high``, which are refused for that alone."""
     del context
     body = case.body
     if not isinstance(body, Mapping) or body.get("kind") != "RANGE":

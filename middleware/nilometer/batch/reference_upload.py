@@ -1,4 +1,4 @@
-"""Registering references at the collector."""
+"""Upload of references to the collector."""
 
 import grpc
 

@@ -1,4 +1,4 @@
-"""Log lines for a human and for a machine: a fixed phrase, then ``key=value``."""
+"""The log on standard error: a fixed phrase for a human, then ``key=value`` for a machine."""
 
 import logging
 
@@ -6,10 +6,10 @@ _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "t
 
 
 class KeyedFormatter(logging.Formatter):
-    """Writes what a call gave as ``extra`` after the phrase, control characters escaped."""
+    """Formats a record with its ``extra`` values after the phrase, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback if there is one."""
+        """Return one line, and the traceback if there is one."""
         line, separator, rest = super().format(record).partition("\n")
         known = record.__dict__.items()
         keys = [f"{key}={_shown(value)}" for key, value in known if key not in _OWN]
@@ -17,7 +17,7 @@ class KeyedFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Everything from INFO on; an HTTP client's lines, which hold whole URLs, only from WARNING."""
+    """Log records from INFO to standard error; those of an HTTP client, with whole URLs, from WARNING."""
     output = logging.StreamHandler()
     output.setFormatter(KeyedFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[output])

@@ -1,4 +1,4 @@
-"""A stored rule whose condition, comparator or statistic is not registered any more harms no other."""
+"""A stored alerter whose condition, comparator or statistic is not registered any more harms no other."""
 
 import logging
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from nilometer.wire.alerts import (
     stored_alerter_from_bytes,
 )
 from nilometer.wire.services import GetPlanRequest
-from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.alerting.definitions import alerter_view
 from nilometer_collector.store.unread import UnreadLog
-from nilometer_collector.testing import ENTITY, Running, a_rule, an_evaluation, running
+from nilometer_collector.testing import ENTITY, Running, an_alerter, an_evaluation, running
 
 
 @pytest.fixture
 def lost(tmp_path: Path) -> Iterator[Running]:
-    """A collector that kept rules and an episode of kinds that it does not know any more."""
+    """A collector that kept alerters and an episode of kinds that it does not know any more."""
     with registered(OUTSIDE), running(tmp_path / "collector.db") as served:
-        for alerter in (MOST, LARGEST, a_rule()):
-            served.put_rule(rule_of(alerter)).raise_for_status()
-        assert not served.sender().ship(an_evaluation(3.0, 1, rule=MOST)).rejected
+        for alerter in (MOST, LARGEST, an_alerter()):
+            served.put_alerter(alerter_view(alerter)).raise_for_status()
+        assert not served.sender().ship(an_evaluation(3.0, 1, alerter=MOST)).rejected
     with running(tmp_path / "collector.db") as served:
         yield served
 
@@ -39,18 +39,20 @@ def test_the_others_are_listed_and_it_is_named(
     with caplog.at_level(logging.WARNING):
         answer = lost.get("alerters")
         lost.get("alerters", entity=ENTITY)
-    assert [rule["name"] for rule in answer["alerters"]] == ["drift"]
-    assert [(rule["name"], rule["kind"], rule["reason"]) for rule in answer["unread"]] == [
-        ("largest", "REFERENCE", "'largest' is not a valid Comparator"),
+    assert [alerter["name"] for alerter in answer["alerters"]] == ["drift"]
+    assert [
+        (alerter["name"], alerter["kind"], alerter["reason"]) for alerter in answer["unread"]
+    ] == [
+        ("largest", "REFERENCE", "comparator = 'largest': must be one of 'psi', 'ks'"),
         ("most", "MOST", "alerter 'most' has the unknown kind MOST"),
     ]
-    logged = [record for record in caplog.records if "a stored rule is left out" in record.message]
+    logged = [record for record in caplog.records if "stored alerter ignored" in record.message]
     assert [record.__dict__["kind"] for record in logged] == ["REFERENCE", "MOST"]
 
 
-def test_nothing_is_said_of_unread_rules_where_there_are_none(tmp_path: Path) -> None:
+def test_the_list_has_no_key_unread_where_every_alerter_can_be_read(tmp_path: Path) -> None:
     with running(tmp_path / "collector.db") as served:
-        served.put_rule(rule_of(a_rule())).raise_for_status()
+        served.put_alerter(alerter_view(an_alerter())).raise_for_status()
         assert list(served.get("alerters")) == ["alerters"]
 
 
@@ -61,24 +63,28 @@ def test_its_episodes_stay_to_be_seen(lost: Running) -> None:
     assert episode["history"]
 
 
-def test_agents_get_the_other_rules(lost: Running) -> None:
+def test_agents_get_the_other_alerters(lost: Running) -> None:
     plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=5)
-    assert plan_from_wire(plan).alerters == [a_rule()]
+    assert plan_from_wire(plan).alerters == [an_alerter()]
 
 
-def test_it_is_no_rule_of_prometheus(lost: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["rules", "--collector", lost.collector.http_url]) == 0
+def test_an_unread_alerter_is_no_prometheus_rule(
+    lost: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["alerters", "--collector", lost.collector.http_url]) == 0
     written = capsys.readouterr()
     assert "NilometerDrift" in written.out
     assert "NilometerMost" not in written.out
-    told = f"nilometer rules: {ENTITY} most is left out: alerter 'most' has the unknown kind MOST"
+    told = (
+        f"nilometer alerters: {ENTITY} most is left out: alerter 'most' has the unknown kind MOST"
+    )
     assert told in written.err.splitlines()
 
 
 def test_it_can_be_removed(lost: Running) -> None:
     name = {"entity": ENTITY, "name": "most"}
     assert lost.http.delete("/api/v1/alerters", params=name).status_code == 204
-    assert [rule["name"] for rule in lost.get("alerters")["unread"]] == ["largest"]
+    assert [alerter["name"] for alerter in lost.get("alerters")["unread"]] == ["largest"]
 
 
 @pytest.mark.parametrize("alerter", [MOST, LARGEST], ids=["condition", "comparator"])

@@ -1,4 +1,4 @@
-"""One side of an exchange to columns: by its content type and a look at its first bytes.
+"""Decodes a body to columns, by its content type and its first bytes.
 
 Never is every decoder tried on every body: the content type names one reading, and where a body
 is not what it says - clients forget content types, servers declare event streams that are none -

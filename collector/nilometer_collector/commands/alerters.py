@@ -1,4 +1,4 @@
-"""`nilometer rules`: alerters as a file of Prometheus rules."""
+"""`nilometer alerters`: print alerters as Prometheus rules."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from nilometer.commands.credentials import (
 )
 from nilometer.settings.credentials import Credentials
 from nilometer.values.errors import ConfigError, NilometerError
+from nilometer.values.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from nilometer.alert import Alerter
@@ -22,13 +23,13 @@ TIMEOUT_SECONDS = 10.0
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `nilometer rules`."""
+    """Register `nilometer alerters`."""
     parser = subparsers.add_parser(
-        "rules",
-        help="write alerters as Prometheus rules",
-        description="Print recording and alerting rules for Prometheus, made of the alerters of a "
-        "collector's settings file, or of a running collector. Writes to standard output only; "
-        "connects to the collector where no file is given.",
+        "alerters",
+        help="print alerters as Prometheus rules",
+        description="Print recording and alerting rules for Prometheus, made from the alerters of a "
+        "collector's settings file or of a running collector. Connects to the collector "
+        "unless --config names a file. Writes to standard output only.",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--config", type=Path, metavar="FILE", help="the collector's settings")
@@ -36,7 +37,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--collector", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}"
     )
     add_credential_options(parser)
-    parser.add_argument("--entity", help="only rules of this entity")
+    parser.add_argument("--entity", help="only alerters of this entity")
     parser.add_argument(
         "--window-seconds", type=int, default=60, help="length of the agents' windows; default 60"
     )
@@ -44,7 +45,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the file."""
+    """Print the rules."""
     import yaml
 
     from nilometer import kinds
@@ -58,6 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         written = _of_collector(arguments.collector, credentials_of(arguments))
     chosen = [one for one in written if arguments.entity in {None, one.entity}]
+    if arguments.entity and not chosen:
+        entities = sorted({one.entity for one in written})
+        print(
+            f"nilometer: entity = {arguments.entity!r}: has no alerter"
+            f"{did_you_mean(arguments.entity, entities)} (there are alerters of "
+            f"{', '.join(entities) or 'no entity'})",
+            file=sys.stderr,
+        )
     made = rules(chosen, arguments.window_seconds)
     yaml.safe_dump(made, sys.stdout, sort_keys=False, width=100, allow_unicode=True)
     return 0
@@ -65,18 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_file(file: Path) -> "list[Alerter]":
     from nilometer.settings.settings import load
-    from nilometer_collector.alerting.rules import alerter_of
+    from nilometer_collector.alerting.definitions import alerter_of
     from nilometer_collector.settings import PREFIX, CollectorSettings
 
     settings = load(CollectorSettings, prefix=PREFIX, file=file)
-    return [alerter_of(rule) for rule in settings.alerters]
+    return [alerter_of(definition) for definition in settings.alerters]
 
 
 def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
     import httpx
     import msgspec
 
-    from nilometer_collector.alerting.rules import alerter_of
+    from nilometer_collector.alerting.definitions import alerter_of
     from nilometer_collector.api.resources.alerters import Alerters
 
     require_private_url(url, credentials)
@@ -96,9 +105,9 @@ def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
         found = msgspec.json.decode(answer.content, type=Alerters)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
         raise NilometerError(f"no collector answers at {url}: {error}") from error
-    for rule in found.unread or ():
+    for unread in found.unread or ():
         print(
-            f"nilometer rules: {rule.entity} {rule.name} is left out: {rule.reason}",
+            f"nilometer alerters: {unread.entity} {unread.name} is left out: {unread.reason}",
             file=sys.stderr,
         )
     return [alerter_of(view) for view in found.alerters]

@@ -19,14 +19,14 @@ from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
 from nilometer.values.once import SECONDS
-from nilometer_collector.api import door
-from nilometer_collector.api.door import COOKIE, MAX_FORM_BYTES
+from nilometer_collector.api import authentication
+from nilometer_collector.api.authentication import COOKIE, MAX_FORM_BYTES
 from nilometer_collector.api.sessions import SESSION_SECONDS
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
 
 READER, WRITER, AGENT = "canary-reader", "canary-writer", "canary-agent"
-LIST, RULES = "/api/v1/entities", "/api/v1/alerters"
+LIST, ALERTERS = "/api/v1/entities", "/api/v1/alerters"
 PAGE = {"accept": "text/html,*/*"}
 OURS = {"sec-fetch-site": "same-origin"}
 
@@ -76,7 +76,7 @@ def log_in(served: Running, token: str, **headers: str) -> httpx.Response:
 )
 def test_a_stranger_is_told_401_at_every_path(guarded: Running, headers: dict[str, str]) -> None:
     raw = {name.encode(): value.encode() for name, value in headers.items()}
-    for path in (LIST, RULES, "/openapi.json", "/readyz", "/", "/nowhere"):
+    for path in (LIST, ALERTERS, "/openapi.json", "/readyz", "/", "/nowhere"):
         answer = guarded.http.get(path, headers=raw)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer"), path
     assert guarded.http.get("/healthz", headers=raw).status_code == 200
@@ -84,10 +84,10 @@ def test_a_stranger_is_told_401_at_every_path(guarded: Running, headers: dict[st
 
 def test_a_reader_reads_and_a_writer_changes(guarded: Running) -> None:
     assert guarded.http.get(LIST, headers=bearer(READER)).status_code == 200
-    refused = guarded.http.put(RULES, json={}, headers=bearer(READER))
+    refused = guarded.http.put(ALERTERS, json={}, headers=bearer(READER))
     assert (refused.status_code, "may not write" in refused.text) == (403, True)
-    # 422: it got as far as the rule.
-    assert guarded.http.put(RULES, json={}, headers=bearer(WRITER)).status_code in {400, 422}
+    # 422: it got as far as the alerter.
+    assert guarded.http.put(ALERTERS, json={}, headers=bearer(WRITER)).status_code in {400, 422}
 
 
 def test_a_browser_is_sent_to_the_form_and_comes_back_with_a_cookie(guarded: Running) -> None:
@@ -103,7 +103,7 @@ def test_a_browser_is_sent_to_the_form_and_comes_back_with_a_cookie(guarded: Run
     assert READER not in cookie
     assert guarded.http.get("/", headers=PAGE).status_code == 200
     assert guarded.http.get(LIST).status_code == 200
-    assert guarded.http.put(RULES, json={}, headers=OURS).status_code == 403
+    assert guarded.http.put(ALERTERS, json={}, headers=OURS).status_code == 403
 
 
 @pytest.mark.parametrize("token", ["wrong", "", AGENT])
@@ -129,8 +129,8 @@ def test_another_site_can_neither_log_in_nor_change_anything(guarded: Running) -
     assert log_in(guarded, WRITER, origin="null").status_code == 403
     assert log_in(guarded, WRITER, origin=own).status_code == 303
     for headers in (*foreign, {"origin": "null"}, {}):
-        assert guarded.http.put(RULES, json={}, headers=headers).status_code == 403
-    assert guarded.http.put(RULES, json={}, headers=OURS).status_code in {400, 422}
+        assert guarded.http.put(ALERTERS, json={}, headers=headers).status_code == 403
+    assert guarded.http.put(ALERTERS, json={}, headers=OURS).status_code in {400, 422}
 
 
 def test_a_session_ends_with_its_time_with_a_log_out_and_with_the_process(
@@ -166,7 +166,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
 def test_one_principal_has_so_many_requests_at_once(
     guarded: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MAX_REQUESTS", 1)
+    monkeypatch.setattr(authentication, "MAX_REQUESTS", 1)
     sent, released = threading.Event(), threading.Event()
 
     def body() -> Iterator[bytes]:
@@ -178,7 +178,7 @@ def test_one_principal_has_so_many_requests_at_once(
     def put() -> httpx.Response:
         headers = {**bearer(WRITER), "content-type": "application/json"}
         return httpx.put(
-            guarded.collector.http_url + RULES, content=body(), headers=headers, trust_env=False
+            guarded.collector.http_url + ALERTERS, content=body(), headers=headers, trust_env=False
         )
 
     with ThreadPoolExecutor(1) as threads:
@@ -233,9 +233,9 @@ def test_every_address_is_served_with_a_token_over_tls(
             entered = client.post("/login", data={"token": READER}, headers=OURS)
             assert "secure" in entered.headers["set-cookie"].lower()
         files = ["--token-file", str(tmp_path / "token"), "--tls-ca", str(tmp_path / "ca")]
-        assert main(["rules", "--collector", url, *files]) == 0
+        assert main(["alerters", "--collector", url, *files]) == 0
         assert "groups" in capsys.readouterr().out
-        assert main(["rules", "--collector", url, *files[2:]]) != 0
+        assert main(["alerters", "--collector", url, *files[2:]]) != 0
 
 
 def test_without_tls_or_without_a_reader_only_loopback_is_served() -> None:

@@ -1,4 +1,4 @@
-"""Who may read and change what the HTTP server has: pure ASGI, around the API and the pages.
+"""Authentication and rights of HTTP requests: an ASGI middleware around the API and the pages.
 
 A program comes with ``Authorization: Bearer``. A browser posts the token once to ``/login`` and
 gets a cookie that no script can read and no other site can send. The cookie names a session that
@@ -44,16 +44,16 @@ FORM_HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 log = logging.getLogger("nilometer.collector")
 
 
-class Door:
-    """Lets in whose token a principal's is, as far as its rights go.
+class Authentication:
+    """ASGI middleware that admits requests by token or session, within the rights of the principal.
 
     Args:
-        app: What is guarded.
-        principals: Who may. Where none has a token that opens anything here, everybody is let in:
-            the address is a loopback one then.
-        clock: Time, for the end of a session and the log.
+        app: Application that is protected.
+        principals: Principals that may be admitted. Where none has a token with a right to HTTP,
+            every request is admitted: the address is a loopback one then.
+        clock: Clock for the end of sessions and for the log.
         secure: Whether the server speaks TLS, so that the cookie is for TLS only.
-        public_url: Of the pages, where a proxy that ends TLS stands before them.
+        public_url: URL of the pages, where a proxy in front of them terminates TLS.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Door:
 
 
 def access_of(request: Request) -> Access:
-    """What the door found that *request* may do."""
+    """Return what the middleware found that *request* may do."""
     access: Access = request.scope[ACCESS]
     return access
 

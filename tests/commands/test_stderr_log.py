@@ -2,7 +2,7 @@
 
 import logging
 
-from nilometer.commands.json_log import KeyedFormatter
+from nilometer.commands.stderr_log import KeyedFormatter
 
 
 def line(message: str, **extra: object) -> str:
