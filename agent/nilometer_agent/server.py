@@ -21,6 +21,7 @@ from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
+from nilometer_agent.engine.in_work import FILE, InWork
 from nilometer_agent.health import Health
 from nilometer_agent.measure.contents import log_missing_series
 from nilometer_agent.measure.counters import Counter, Counters
@@ -94,6 +95,8 @@ class Agent:
             ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
             self.shipper = self._shipper()
             ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
+            ends.callback(self._in_work.close)
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
@@ -165,6 +168,7 @@ class Agent:
             on_committed=_both(self.entities.committed, self.exports.committed),
             on_closed=_both(self.entities.closed, self.exports.closed),
             on_queued=self.shipper.wake,
+            in_work=self._in_work,
         )
 
     def _frame_socket(self) -> FrameSocket:
