@@ -116,7 +116,7 @@ def suspicious_agent(directory: str, counts: str, notes: str) -> None:
     """An agent with a decoder that ends it; soon tired of an observation that takes long."""
     os.environ[poison.NOTES] = notes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    receive.sample_from_bytes = poison.read_sample
+    vars(receive)["sample_from_bytes"] = poison.read_sample
     trial.CPU_SECONDS = 1
     trial.MAX_GROWTH_BYTES = 128 << 20
     agent(
