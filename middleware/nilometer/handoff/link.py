@@ -226,8 +226,8 @@ class AgentLink:
         self._refusals = 0
         self._heard_at = time.monotonic()
         self._tell(
-            f"{observations} observations dropped: the agent at {self.settings.socket_path} refused "
-            f"their batch: {reason}: install one version in both, and check entity and labels"
+            f"observations dropped: the agent at {self.settings.socket_path} refused their batch: "
+            f"{reason}: install one version in both, and check entity and labels"
         )
         if sequence in self._accounts:
             self._accounts.discard(sequence)

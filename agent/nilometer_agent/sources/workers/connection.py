@@ -239,12 +239,13 @@ class Connection:
 
     def _refuse_batch(self, sequence: int, reason: str) -> None:
         """Say why a batch is not taken. Its worker drops it; all others are taken as ever."""
-        if len(self._out) > MAX_UNREAD_BYTES:
-            raise BadFrame("refusals are sent for and not read")
-        refused = Refused(Why.CONTRACT, f"batch {sequence}: {reason}"[:MAX_REASON], sequence)
+        refused = Refused(Why.CONTRACT, reason[:MAX_REASON], sequence)
         self.refused_batches.append(refused)
-        # Before it is acknowledged with a later one.
-        self._out += frame_of(refused)
+        self._out += frame_of(refused)  # before a later batch is acknowledged, and this one with it
+        if len(self._out) > MAX_UNREAD_BYTES:
+            self.write()
+        if len(self._out) > MAX_UNREAD_BYTES:
+            raise BadFrame("the worker does not read what is refused")
 
     def _greet(self, hello: Hello, now: float) -> None:
         self.worker = hello.worker
