@@ -73,7 +73,7 @@ class InWork:
             return
         self._suspects = _suspects_in(found, committed)
         self._first = len(self._suspects)  # slot of the first batch that is no suspect
-        self._write(0, self._slots() + bytes(len(found)))
+        self._write(0, self._slots().ljust(len(found), b"\0"))
         if self._suspects:
             log.warning(
                 "the agent before ended with %d batches in work: each is taken alone when it comes "
