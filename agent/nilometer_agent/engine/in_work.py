@@ -71,14 +71,14 @@ class InWork:
         except OSError as error:
             self._give_up(error)
             return
-        self._suspects = _suspects_in(found, committed)
+        self._suspects, ended_with = _suspects_in(found, committed)
         self._first = len(self._suspects)  # slot of the first batch that is no suspect
         self._write(0, self._slots().ljust(len(found), b"\0"))
-        if self._suspects:
+        if ended_with:
             log.warning(
-                "the agent before ended with %d batches in work: each is taken alone when it comes "
-                "again",
-                len(self._suspects),
+                "the agent before ended with batches in work, %d of them: each is taken alone when it "
+                "comes again",
+                ended_with,
             )
 
     def suspect(self, worker: bytes, sequence: int) -> Suspect | None:
@@ -147,8 +147,8 @@ def _filled(worker: bytes) -> bytes:
     return worker.ljust(MAX_WORKER_BYTES, b"\0")
 
 
-def _suspects_in(content: bytes, committed: Mapping[bytes, int]) -> dict[_Key, Suspect]:
-    """The suspects in a file: those that were in work at the end first, `MAX_SUSPECTS` at most."""
+def _suspects_in(content: bytes, committed: Mapping[bytes, int]) -> tuple[dict[_Key, Suspect], int]:
+    """The suspects in a file, and how many of them were in work at the end: these come first."""
     known = {_filled(worker): sequence for worker, sequence in committed.items()}
     ends: dict[_Key, int] = {}
     in_work: set[_Key] = set()
@@ -164,4 +164,4 @@ def _suspects_in(content: bytes, committed: Mapping[bytes, int]) -> dict[_Key, S
         (alone,) = in_work
         ends[alone] = min(ends[alone] + 1, MAX_ENDS)
     order = sorted(ends, key=lambda key: key not in in_work)[:MAX_SUSPECTS]
-    return {key: Suspect(at, ends[key]) for at, key in enumerate(order)}
+    return {key: Suspect(at, ends[key]) for at, key in enumerate(order)}, len(in_work)

@@ -9,9 +9,12 @@ An end tells what caused it only if somebody saw it. That is why the agent does 
 ends: it cannot tell a kill from outside from one by the kernel. It sees how its children end, how
 much memory they took and how much time. What ends the agent from outside ends the trial with it and
 leaves no verdict. What may have ended a child from outside - a single SIGKILL - is no verdict either.
+And nothing is poison where a child does not survive a harmless observation: a library that bears no
+fork, or a machine without memory, would end every child.
 """
 
 import ctypes
+import faulthandler
 import gc
 import logging
 import mmap
@@ -31,7 +34,7 @@ from typing import NamedTuple, NoReturn
 
 from msgspec.structs import replace
 
-from nilometer.profiling.observation import parts_of
+from nilometer.profiling.observation import pack, parts_of
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import samples_to_bytes
 from nilometer_agent.engine.accounts import Taken
@@ -50,6 +53,9 @@ FAULTS = frozenset(
         *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),
         *(signal.SIGTRAP, signal.SIGSYS, signal.SIGXCPU),
     )
+)
+_HARMLESS = pack(
+    [(1, 0.0, 200, "ok", "POST", "", 2, 2, *2 * ("application/json", ""), b"{}", b"{}", "")]
 )
 WHOLE = -1  # in place of an index: the batch ended a child before it was taken apart
 _DONE, _NOT_BEGUN = -2, -3
@@ -99,18 +105,27 @@ class Trial:
         self._receiver.receipt(batch, lambda _: None)  # what it locks must be done before a fork
         found: list[int] = []
         first, last = WHOLE, sys.maxsize
+        children_live = False
         while True:
             how, at = self._end(batch, first, last)
             if how is not How.BY_ITSELF:
                 return found
             again = self._end(batch, at, at + 1)
             if again.how is How.BY_ITSELF:
+                children_live = children_live or self._survives_a_harmless_one(batch)
+                if not children_live:
+                    log.error("a batch cannot be tried: every child ends: nothing of it is dropped")
+                    return found
                 found.append(at)
                 if at == WHOLE:
                     return found
             elif again.how is How.UNKNOWN:
                 return found
             first = at + 1
+
+    def _survives_a_harmless_one(self, batch: Batch) -> bool:
+        harmless = replace(batch, observations=_HARMLESS, partials=(), count=1)
+        return self._end(harmless, WHOLE, sys.maxsize).how is How.DONE
 
     def _end(self, batch: Batch, first: int, last: int) -> Ending:
         """How a child ends that profiles the units from *first*, until before *last*."""
@@ -244,6 +259,7 @@ def _be_a_child() -> None:
     """Leave no trace: no log, no core, no finaliser, no life after the parent's."""
     gc.disable()
     logging.disable(logging.CRITICAL)
+    faulthandler.disable()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         with suppress(OSError):  # the kernel ends this one before the model server
