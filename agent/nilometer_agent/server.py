@@ -7,9 +7,8 @@ import resource
 import secrets
 import signal
 import threading
-import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ParamSpec
 
@@ -43,8 +42,8 @@ from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
-LOCK_SECONDS = 1.0  # a child of an agent that was killed has it for a moment longer
-LOCK_POLL_SECONDS = 0.02
+LOCK_ATTEMPTS = 50  # a child of an agent that was killed has it for a moment longer
+LOCK_WAIT_SECONDS = 0.02  # after each
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
@@ -306,19 +305,15 @@ def _locked(path: Path) -> int:
         lock = open_private(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
         raise ConfigError(f"directory: {path}: {error.strerror}") from error
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
+    for _ in range(LOCK_ATTEMPTS):
+        with suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if time.monotonic() < deadline:
-                time.sleep(LOCK_POLL_SECONDS)
-                continue
-            os.close(lock)
-            raise ConfigError(
-                f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
-            ) from error
-        return lock
+            return lock
+        threading.Event().wait(LOCK_WAIT_SECONDS)
+    os.close(lock)
+    raise ConfigError(
+        f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+    )
 
 
 def _resident_bytes() -> int:

@@ -1,6 +1,7 @@
 """A batch that ends the agent: one observation is dropped, and a kill from outside drops nothing."""
 
 import json
+import logging
 import os
 import random
 import signal
@@ -160,6 +161,7 @@ def _stored(status: StatusReply) -> int:
 def poison(zygote: Zygote, directory: Path, *, seed: int, kills: int) -> str:
     """Each way to end a process, at each place of a batch; then kills that are no poison."""
     draw = random.Random(seed)
+    logging.getLogger("nilometer.capture").setLevel(logging.CRITICAL)  # of agents that are gone
     print(
         "\n| way | batch | at | agent ended | dropped | lost beside it |\n|---|---|---|---|---|---|"
     )

@@ -24,7 +24,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -216,7 +215,8 @@ class Trial:
             os._exit(0)
 
     def _work_at(self, at: int) -> None:
-        _limit(resource.RLIMIT_CPU, int(time.process_time()) + CPU_SECONDS)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + CPU_SECONDS)
         self._note(at)
 
     def _profile(self, unit: Batch) -> None:
