@@ -1,6 +1,7 @@
 """`nilometer agent`: the sidecar from the command line."""
 
 import argparse
+import os
 from pathlib import Path
 
 from nilometer.commands.stderr_log import log_to_stderr
@@ -56,6 +57,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
+    # The children of a trial call no gRPC; it would stop its threads at each fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from nilometer_agent.server import run as serve
 
     log_to_stderr()

@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ParamSpec
 
@@ -21,6 +21,7 @@ from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
+from nilometer_agent.engine.in_work import FILE, InWork
 from nilometer_agent.health import Health
 from nilometer_agent.measure.contents import log_missing_series
 from nilometer_agent.measure.counters import Counter, Counters
@@ -41,6 +42,8 @@ from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
+LOCK_ATTEMPTS = 50  # a child of an agent that was killed has it for a moment longer
+LOCK_WAIT_SECONDS = 0.02  # after each
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
@@ -94,6 +97,8 @@ class Agent:
             ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
             self.shipper = self._shipper()
             ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
+            ends.callback(self._in_work.close)
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
@@ -166,6 +171,7 @@ class Agent:
             on_committed=_both(self.entities.committed, self.exports.committed),
             on_closed=_both(self.entities.closed, self.exports.closed),
             on_queued=self.shipper.wake,
+            in_work=self._in_work,
         )
 
     def _frame_socket(self) -> FrameSocket:
@@ -305,14 +311,15 @@ def _locked(path: Path) -> int:
             f"directory = {str(path.parent)!r}: {path.name}: {error.strerror}: let uid "
             f"{os.geteuid()} write there, or set `directory`"
         ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise ConfigError(
-            f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
-        ) from error
-    return lock
+    for _ in range(LOCK_ATTEMPTS):
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        threading.Event().wait(LOCK_WAIT_SECONDS)
+    os.close(lock)
+    raise ConfigError(
+        f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+    )
 
 
 def _resident_bytes() -> int:

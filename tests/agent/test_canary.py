@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from nilometer.batch.register import put_reference
 from support.asgi_zoo import echo, exchange, request_of, scope_of
 from support.canaries import Canary, Search
 from support.otlp_receiver import GrpcReceiver
 
 from nilometer import NilometerMiddleware
 from nilometer.batch.reference import reference_of
+from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import amounts, eventually
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -140,7 +140,7 @@ def ready_reference(collector: Running) -> None:
         "entity": ENTITY, "name": "most", "summary": "input.amount", "kind": "FIXED",
         "statistic": "max", "comparison": ">", "threshold": 10.0, "minimum_count": 1,
     }  # fmt: skip
-    collector.put_rule(rule).raise_for_status()
+    collector.put_alerter(rule).raise_for_status()
 
 
 def answers(collector: Running) -> Iterator[bytes]:
@@ -214,7 +214,7 @@ def searched(
         agent.plans.see(ENTITY)
         agent.start()
         try:
-            eventually(lambda: agent.plans.rules.alerters(ENTITY, "input.amount"))
+            eventually(lambda: agent.plans.active.alerters(ENTITY, "input.amount"))
             middleware = NilometerMiddleware(
                 echo, entity=ENTITY, agent=f"unix:{agent_home / 'agent.sock'}", profile_in=place,
                 readable_categories=["*"], query_parameters=[],

@@ -20,6 +20,7 @@ from faults import (
     test_full,
     test_held,
     test_outage,
+    test_poison,
     test_power,
     test_soak,
     test_storm,
@@ -86,6 +87,10 @@ def holding(_: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_held.matrix(directory)
 
 
+def poison(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    return test_poison.poison(zygote, directory, seed=seed, kills=int(500 * scale))
+
+
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     count = int(5000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
@@ -111,6 +116,7 @@ FORMS: dict[str, Form] = {
         "10 M observations: 0.5 MiB a million at most; agent 150 MiB, host +32 MiB at most", soak
     ),
     "held": Form("10,000 peers that hold a collector: agent and probes served in 2 s", holding),
+    "poison": Form("6 ways to end an agent: 1 dropped, 0 beside it, 3 ends; 500 kills: 0", poison),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

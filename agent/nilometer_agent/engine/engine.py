@@ -19,7 +19,9 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch
 from nilometer_agent.engine.close import Closer, OnClosed
 from nilometer_agent.engine.commit import Committer, OnCommitted
+from nilometer_agent.engine.in_work import InWork, Suspect
 from nilometer_agent.engine.judge import Judge
+from nilometer_agent.engine.poison import without_poison
 from nilometer_agent.engine.receive import (
     UNREADABLE,
     Acknowledge,
@@ -29,6 +31,7 @@ from nilometer_agent.engine.receive import (
     Receiver,
 )
 from nilometer_agent.engine.suppress import Suppression
+from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
@@ -39,6 +42,7 @@ MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 RETRY_SECONDS = 0.05  # after a step that failed
+ENDS_BEFORE_TRIAL = 2  # of agents that had nothing but one batch in work
 
 # Where numbers are told in groups only, a commit waits for more of them, so that groups are narrow
 # and few cells stay under the limit; not longer than OTLP in waits for its acknowledgement.
@@ -105,6 +109,7 @@ class Engine:
             those that workers made; must not raise.
         on_closed: Called with the samples and evaluations of a closed window; must not raise.
         on_queued: Called when the outbox has new rows.
+        in_work: What the agent before ended with, and this one has in work; None names nothing.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class Engine:
         on_committed: OnCommitted = lambda *_: None,
         on_closed: OnClosed = lambda _, __: None,
         on_queued: Callable[[], None] = lambda: None,
+        in_work: InWork | None = None,
     ) -> None:
         self._settings = settings
         self._plans = plans
@@ -147,6 +153,8 @@ class Engine:
             self._closer.open,
             on_committed,
         )
+        self._in_work = in_work or InWork(None, {})
+        self._trial = Trial(self._receiver, self._stopping, self._note_alive)
         self._item: Arrival | _Flush | None = None  # not done
         self._receipt: Receipt | None = None  # of a batch that is not accounted for yet
         self._lost_as = DropReason.INTERNAL_ERROR
@@ -202,9 +210,12 @@ class Engine:
         """Whether its thread is alive and has gone round within `HUNG_SECONDS`."""
         return self._thread.is_alive() and self._clock.monotonic() - self._beat < HUNG_SECONDS
 
+    def _note_alive(self) -> None:
+        self._beat = self._clock.monotonic()
+
     def _run(self) -> None:
         while True:
-            self._beat = self._clock.monotonic()
+            self._note_alive()
             if (
                 self._committer.uncommitted > MAX_UNCOMMITTED_BATCHES
                 and not self._stopping.is_set()
@@ -217,7 +228,7 @@ class Engine:
                     self._item = self._inbox.get(timeout=wait)
             try:
                 self._step()
-            except Exception:
+            except BaseException:  # a decoder may raise SystemExit: without this thread all stands
                 # The item stays: a later batch must not acknowledge one that is not accounted for.
                 log.exception("an engine step failed")
                 self._stopping.wait(RETRY_SECONDS)
@@ -270,10 +281,31 @@ class Engine:
         if self._committer.is_repeated(batch.worker, batch.sequence, acknowledge):
             self._counters.add(Counter.BATCHES)
             return
+        suspect = self._in_work.suspect(batch.worker, batch.sequence)
+        if suspect is not None:
+            self._receive_alone(batch, acknowledge, suspect)
+            return
+        self._in_work.begin(batch.worker, batch.sequence)
+        self._profile(batch, acknowledge)
+
+    def _receive_alone(self, batch: Batch, acknowledge: Acknowledge, suspect: Suspect) -> None:
+        """Receive a batch that was in work when an agent ended, with nothing else in work.
+
+        Where that has ended agents before, what ends them is dropped, and nothing else is.
+        """
+        self._commit()
+        self._in_work.begin_alone(suspect, batch.worker, batch.sequence)
+        ended_agents = suspect.ends >= ENDS_BEFORE_TRIAL
+        if ended_agents:
+            batch = without_poison(batch, self._trial.poison(batch), self._clock.now_ns())
+        self._profile(batch, acknowledge, apart=ended_agents)
+        self._commit()
+
+    def _profile(self, batch: Batch, acknowledge: Acknowledge, *, apart: bool = False) -> None:
         self._lost_as = DropReason.INTERNAL_ERROR
         self._receipt = receipt = self._receiver.receipt(batch, acknowledge)
         try:
-            self._receiver.profile(receipt)
+            self._receiver.profile(receipt, apart=apart)
         except UNREADABLE as error:
             # The same bytes would fail for ever: count the batch and go on.
             self._lost_as = DropReason.MALFORMED_BATCH
@@ -304,6 +336,7 @@ class Engine:
         self._commit_at = now + self._commit_seconds
         self._gathered = _Gathered()
         self._committer.commit(now)
+        self._in_work.clear()
 
     def _close_all(self) -> int:
         self._commit()

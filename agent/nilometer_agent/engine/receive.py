@@ -9,6 +9,7 @@ import msgspec
 
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profiling.observation import parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -122,26 +123,31 @@ class Receiver:
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
         """Begin with a batch: what must be accounted for once it is profiled, or lost."""
         entity = entity_name(batch.entity)
+        self._plans.see(entity)
         profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
         expected = profiling.given + sum(batch.dropped.values()) + batch.count
         event_ns = batch.dropped_unix_nano or self._clock.now_ns()
         return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
 
-    def profile(self, receipt: Receipt) -> None:
+    def profile(self, receipt: Receipt, *, apart: bool = False) -> None:
         """Add a batch to the open profiles. Whatever is raised, `make_up` accounts for the rest.
+
+        Args:
+            receipt: Of the batch.
+            apart: Whether each observation is profiled by itself, as one that came alone.
 
         Raises:
             UNREADABLE: If it cannot be read.
         """
         batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
-        self._plans.see(entity)
         if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         if batch.partials:
             self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
-        observed = profiling.observe_packed(batch.observations) if batch.observations else 0
+        observe = _observe_apart if apart else Profiling.observe_packed
+        observed = observe(profiling, batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
@@ -202,6 +208,25 @@ class Receiver:
 
     def _watermark(self, entity: str, event_ns: int) -> None:
         self.watermarks[entity] = max(self.watermarks.get(entity, 0), event_ns)
+
+
+def _observe_apart(profiling: Profiling, packed: bytes) -> int:
+    """Profile each observation of a batch by itself; returns the observations.
+
+    Raises:
+        UNREADABLE: If one cannot be read, after the others are profiled.
+    """
+    unread: Exception | None = None
+    parts = parts_of(packed)
+    for part in parts:
+        try:
+            profiling.observe_packed(part)
+        except UNREADABLE as error:
+            unread = error
+        profiling.settle()
+    if unread is not None:
+        raise unread
+    return len(parts)
 
 
 def _taken(profile: Profile) -> Taken:

@@ -23,6 +23,7 @@ from nilometer.profile.profiler import load
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
+from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
@@ -149,7 +150,7 @@ class InsideOutlet:
 
     def _sending(self, profile: Profile) -> Iterator[None]:
         partials: list[bytes] = []
-        size = 0
+        size = seen = lost = 0
         for sample in profile.samples_in_steps():
             yield
             if sample is None:
@@ -162,18 +163,22 @@ class InsideOutlet:
                 )
                 continue
             if size + len(partial) > MAX_BATCH_BYTES and partials:
-                self._send(partials)
-                partials, size = [], 0
+                self._send(partials, seen, lost)
+                partials, size, seen, lost = [], 0, 0, 0
             partials.append(partial)
             size += len(partial)
+            if sample.summary == SERVICE:
+                seen += sample.coverage.seen
+                lost += sum(sample.coverage.dropped.values())
             yield
         if partials:
-            self._send(partials)
+            self._send(partials, seen, lost)
 
-    def _send(self, partials: list[bytes]) -> None:
-        observations, self._observations = self._observations, 0
-        batch = Batch(entity=self._settings.entity, partials=partials, count=observations)
-        self._link.send(batch, observations)
+    def _send(self, partials: list[bytes], seen: int, lost: int) -> None:
+        """Send a batch that accounts for *seen* observations, of which *lost* never came here."""
+        self._observations = 0
+        batch = Batch(entity=self._settings.entity, partials=partials, count=seen)
+        self._link.send(batch, seen - lost)
 
     def _spec_of(self, summary: str) -> FeatureSpec:
         patterns = self._settings.readable_categories

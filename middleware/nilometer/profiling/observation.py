@@ -98,6 +98,15 @@ def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
     return found
 
 
+def parts_of(packed: bytes) -> list[bytes]:
+    """Each observation of a batch as a batch of its own.
+
+    Raises:
+        msgspec.DecodeError: If the bytes are not a batch.
+    """
+    return [pack([array]) for array in raw_arrays(packed)]
+
+
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above
 raw_arrays = msgspec.msgpack.Decoder(list[list[Any]]).decode  # of one batch, unchecked inside
 _decoder = msgspec.msgpack.Decoder(list[Observation])

@@ -39,6 +39,8 @@ class DropReason(Enum):
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
     TOO_LARGE = "batch_too_large"  # over what the agent takes in one message
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
+    REFUSED = "refused"  # the agent refused the batch: it is against the contract
+    POISON = "poison"  # it ends the process that profiles it, alone and twice
     INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
 
 

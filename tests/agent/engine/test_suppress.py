@@ -61,7 +61,7 @@ class Rig:
         )
         self._sequence = 0
 
-    def give(self, *rows: dict[str, object], count: int | None = None) -> None:
+    def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
         self._sequence += 1
         packed = pack([observation(row) for row in rows])
         self.step(

@@ -12,6 +12,10 @@ DROPPED: Mapping[DropReason, str] = {
     "from the start, give it more CPU, or raise max_queue_bytes of the middleware",
     DropReason.TOO_LARGE: "lower max_body_bytes of the middleware, or log fewer values a request",
     DropReason.MALFORMED_BATCH: "bring server and agent to one version of nilometer",
+    DropReason.REFUSED: "the agent's log says what is against the contract: bring server and agent "
+    "to one version of nilometer, and check the middleware's labels",
+    DropReason.POISON: "the agent's log has its size and shape: a profiler or decoder of yours, or a "
+    "library, ends the process; please report it",
     DropReason.INTERNAL_ERROR: "a fault of nilometer: its log has it; please report it",
 }
 UNDECODABLE: Mapping[UndecodableReason, str] = {
