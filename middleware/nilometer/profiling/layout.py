@@ -1,9 +1,9 @@
-"""Observations of one kind: what is read at once, and a structure that reads it.
+"""Observations of one kind: what they have in common, and a decoder that reads no other.
 
-Most servers send observations of one kind: one status, one method, one pair of content types. Once a
-batch was of one kind, a structure is made that allows no other, so that the next batches are decoded
-and checked in one pass of C. The first batch that has another observation is read the general way, and
-its kinds are told apart; the structure is forgotten, and made again after a while.
+Most servers send observations of one kind: one status, one method, one pair of content types. After a
+batch of one kind, `Layout` makes a structure that allows no other kind, so that later batches are decoded
+and checked in one pass of C. The first batch with another observation is decoded the general way, and
+`by_kind` tells its kinds apart. The structure is then forgotten, and made again after a while.
 """
 
 from collections import Counter
