@@ -158,7 +158,7 @@ class Collector:
             app,
             listening,
             Listener(
-                listening,
+                (listening,),
                 log,
                 shares().http,
                 connections.TURN_SECONDS,

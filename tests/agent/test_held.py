@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from support.holding import half_open_calls, silent_sockets
 
 from nilometer.serving import calls
-from nilometer.testing import eventually
+from nilometer.testing import SteppedClock, eventually
 from nilometer.wire.services import CHANNEL_OPTIONS
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -209,7 +209,7 @@ def test_a_sender_of_a_byte_now_and_then_is_ended(monkeypatch: pytest.MonkeyPatc
 def test_large_bodies_that_stop_coming_make_room_for_one_that_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_door, "MIN_BODY_MEMORY", 1 << 20)
+    monkeypatch.setattr(http_door, "BODY_MEMORY", 1 << 20)
     door = door_of(lambda post: Reply(202, str(len(post.body)).encode()))
     half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000)
     with silent_sockets(f"{HOST}:{door.port}", half, 8):
@@ -224,17 +224,21 @@ def test_large_bodies_that_stop_coming_make_room_for_one_that_comes(
 
 def test_a_body_that_has_come_is_not_ended_for_another() -> None:
     ended: list[str] = []
+    clock = SteppedClock()
 
     def end(sender: str) -> None:
         ended.append(sender)
         memory.release(sender)
 
-    memory: BodyMemory[str] = BodyMemory(10, end)
-    memory.take("whole", 6)
+    memory: BodyMemory[str] = BodyMemory(100, 10, end, clock)
+    for sender in ("whole", "coming", "silent"):
+        memory.take(sender, 33)
     memory.is_whole("whole")
-    memory.take("coming", 3)
-    memory.take("next", 4)  # needs what `coming` holds, and gets it when that one has ended
-    assert ended == ["coming"]
+    clock.step(1.0)
+    memory.came("coming")
+    memory.take("next", 33)  # needs what `silent` holds, and gets it when that one has ended
+    assert ended == ["silent"]
+    assert memory.held == 99
 
 
 def is_closed(one: socket.socket) -> bool:

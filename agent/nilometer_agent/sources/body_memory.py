@@ -1,78 +1,70 @@
-"""Memory for the bodies of requests: bounded by what has come, not by what a sender announces."""
+"""Memory for the bodies of HTTP requests, which no sender that stops in the middle of one can hold."""
 
 import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-PATIENCE_SECONDS = 0.1  # without room, after which a sender is ended
+from nilometer.values.clock import Clock
+from nilometer_agent.sources.workers.memory import FrameMemory
+
+PATIENCE_SECONDS = 0.1  # with a sender that sends nothing, while others wait for memory
 
 K = TypeVar("K", bound=Hashable)
 
 
 class BodyMemory(Generic[K]):
-    """Counts the bytes that requests hold. Any thread may use it.
+    """Grants each request the bytes of its body. Any thread may use it.
 
-    Where no room is left, whoever needs some waits for requests to be answered. When none is, one sender
-    is ended: the one that has sent nothing for longest, or, where all of them wait for room, the first.
+    Large bodies are granted in the order in which they came, and small ones never wait for them. While
+    one waits, every sender is ended that has sent nothing for `PATIENCE_SECONDS`.
 
     Args:
-        most: Bytes at once.
+        most: Bytes at once, of which large bodies have three quarters, and at least one body.
+        largest: Bytes of the largest body.
         end: Ends a sender, which gives its memory back then; must not block.
+        clock: Monotonic time.
     """
 
-    def __init__(self, most: int, end: Callable[[K], None]) -> None:
-        self._most = most
+    def __init__(self, most: int, largest: int, end: Callable[[K], None], clock: Clock) -> None:
+        large = max(most * 3 // 4, largest)
+        self._memory = FrameMemory(max(most, large + most // 4), large)
         self._end = end
+        self._clock = clock
         self._changed = threading.Condition()
-        self._held: dict[K, int] = {}
-        self._read: dict[K, None] = {}  # who is read from, the longest silent one first
-        self._want: dict[K, None] = {}  # who waits for room, first come first
-        self._ended: set[K] = set()  # whose memory comes back soon
-        self._granted = 0  # pieces, so that a wait tells whether any was
-        self.bytes = 0  # that all requests hold
+        self._silent_since: dict[K, float] = {}  # of senders whose body is coming
+
+    @property
+    def held(self) -> int:
+        """Bytes that are granted now."""
+        return self._memory.held
 
     def take(self, sender: K, size: int) -> None:
-        """Take *size* bytes for the next piece of a body; wait until there is room.
-
-        Raises:
-            ConnectionAbortedError: If *sender* was ended meanwhile.
-        """
+        """Wait until *sender* may hold a body of *size* bytes."""
         with self._changed:
-            self._read.pop(sender, None)
-            self._want[sender] = None
-            while self.bytes + size > self._most and sender not in self._ended:
-                granted = self._granted
-                if not self._changed.wait(PATIENCE_SECONDS) and granted == self._granted:
-                    self._make_room(sender)
-            del self._want[sender]
-            if sender in self._ended:
-                raise ConnectionAbortedError("others needed the memory of this body")
-            self._granted += 1
-            self._held[sender] = self._held.get(sender, 0) + size
-            self.bytes += size
-            self._read[sender] = None
+            while not self._memory.take(sender, size):
+                self._changed.wait(PATIENCE_SECONDS)
+                self._end_silent()
+            self._silent_since[sender] = self._clock.monotonic()
+
+    def came(self, sender: K) -> None:
+        """Some of the body has come."""
+        with self._changed:
+            self._silent_since[sender] = self._clock.monotonic()
 
     def is_whole(self, sender: K) -> None:
         """The body has come: its sender is not ended any more."""
         with self._changed:
-            self._read.pop(sender, None)
+            self._silent_since.pop(sender, None)
 
     def release(self, sender: K) -> None:
         """Give back what *sender* holds. Safe twice, and where it holds nothing."""
         with self._changed:
-            self._read.pop(sender, None)
-            self._ended.discard(sender)
-            self.bytes -= self._held.pop(sender, 0)
+            self._silent_since.pop(sender, None)
+            self._memory.give_back(sender)
             self._changed.notify_all()
 
-    def _make_room(self, sender: K) -> None:
-        """End one sender whose body is not whole, where that helps."""
-        if self._ended:
-            return
-        silent = next(iter(self._read), None)
-        if silent is None and self._held.keys() <= self._want.keys():
-            silent = next((one for one in self._want if one != sender and one in self._held), None)
-        if silent is not None:
-            self._ended.add(silent)
-            self._end(silent)
-            self._changed.notify_all()
+    def _end_silent(self) -> None:
+        before = self._clock.monotonic() - PATIENCE_SECONDS
+        for sender in [one for one, since in self._silent_since.items() if since <= before]:
+            del self._silent_since[sender]
+            self._end(sender)

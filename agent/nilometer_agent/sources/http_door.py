@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from nilometer.export.exports import host_and_port
 from nilometer.serving.threads import ThreadedServer, TimedHandler
+from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_agent.sources.body_memory import BodyMemory
 from nilometer_agent.sources.source import seconds_until
 
 THREADS = 4  # requests that are unpacked and taken at once
 MAX_CONNECTIONS = 64
-MIN_BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more where one body may be larger
+BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more where one body may be larger
 IDLE_SECONDS = 10.0  # between two bytes of a sender
 TURN_SECONDS = 30.0  # for a request to come whole, and for its answer to be taken
 GRACE_SECONDS = 0.5  # for requests under way when the door closes
@@ -96,7 +97,7 @@ class Door:
             raise ConfigError(f"{key} = {address!r}: cannot be bound: {error.strerror}") from error
         server = self._server
         server.take, server.refused, server.max_body_bytes = take, refused, max_body_bytes
-        server.memory = BodyMemory(max(MIN_BODY_MEMORY, max_body_bytes), server.end)
+        server.memory = BodyMemory(BODY_MEMORY, max_body_bytes, server.end, SystemClock())
         server.slots = threading.BoundedSemaphore(THREADS)
         server.closing = False
 
@@ -185,11 +186,12 @@ class _Handler(TimedHandler):
         if left > limit:
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
+        self.server.memory.take(self.connection, left)
         body = io.BytesIO()  # gives its content without a copy
         while left:
             size = min(left, PIECE_BYTES)
-            self.server.memory.take(self.connection, size)
             left -= body.write(piece := self.rfile.read(size))
+            self.server.memory.came(self.connection)
             if len(piece) < size:
                 self.close_connection = True
                 return Reply(400, b"the body ended early\n")

@@ -36,14 +36,14 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """The answer is written: the next request is the peer's turn."""
-        self._listener.wait_for(self._raw, self.transport)
+        self._listener.wait_for(self._raw, self.transport.abort)
         super().on_response_complete()
         self._tell()
 
     def pause_writing(self) -> None:
         """The peer does not take the answer."""
         super().pause_writing()
-        self._listener.wait_for(self._raw, self.transport)
+        self._listener.wait_for(self._raw, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The peer has taken some of the answer."""

@@ -17,7 +17,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-EXTRAS = {"grpc": "agent", "pyarrow": "batch"}  # module -> the extra that brings it
+EXTRAS = {"profile": "batch", "top": "agent", "doctor": "agent"}  # of commands not named like it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
         # Every command is listed; what it needs beyond the library comes with an extra.
-        command, module = arguments.command, error.name or ""
-        extra = EXTRAS.get(module.partition(".")[0], command)
+        command = arguments.command
+        extra = EXTRAS.get(command, command)
         print(
-            f"nilometer: {command} needs {module}: pip install 'nilometer[{extra}]'",
+            f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_WRONG_USE

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 
 from nilometer.serving.waiting import Waiting
 from nilometer.values.once import OnceAMinute
@@ -26,7 +27,7 @@ class Listener:
     """Accepts connections on one event loop.
 
     Args:
-        listening: A bound socket.
+        listening: Bound sockets.
         log: Where accepts that fail are told.
         most: Connections at once.
         turn_seconds: Longest turn of a peer.
@@ -37,7 +38,7 @@ class Listener:
 
     def __init__(
         self,
-        listening: socket.socket,
+        listening: Sequence[socket.socket],
         log: logging.Logger,
         most: int,
         turn_seconds: float,
@@ -52,6 +53,7 @@ class Listener:
         self._refuse = refuse
         self._waiting: Waiting[socket.socket] = Waiting(most, max(1, most // 4), turn_seconds)
         self._open: set[socket.socket] = set()
+        self._ending: set[socket.socket] = set()  # ended by us, and still open
         self._tasks: set[asyncio.Task[None]] = set()
         self._once = OnceAMinute()
 
@@ -61,9 +63,10 @@ class Listener:
         Args:
             connect: Makes a transport of an accepted connection. `forget` is called when that is over.
         """
-        self._listening.settimeout(0)
-        self._listening.listen(BACKLOG)
-        self._run(self._accept(connect))
+        for listening in self._listening:
+            listening.settimeout(0)
+            listening.listen(BACKLOG)
+            self._run(self._accept(listening, connect))
         self._run(self._sweep())
 
     def stop(self) -> None:
@@ -71,20 +74,26 @@ class Listener:
         for task in self._tasks:
             task.cancel()
 
-    def wait_for(self, raw: socket.socket, transport: asyncio.Transport | None = None) -> None:
-        """It is the peer's turn from now on."""
-        if raw not in self._open:
+    def wait_for(self, raw: socket.socket, end: Callable[[], None] | None = None) -> None:
+        """It is the peer's turn from now on.
+
+        Args:
+            raw: The connection.
+            end: Ends what serves it; None where nothing does yet.
+        """
+        if raw not in self._open or raw in self._ending:
             return
 
-        def end() -> None:
-            if transport is not None:
-                transport.abort()
+        def end_now() -> None:
+            self._ending.add(raw)
+            if end is not None:
+                end()
                 return
             with suppress(OSError):  # it has gone by itself
                 raw.shutdown(socket.SHUT_RDWR)
 
         now = asyncio.get_running_loop().time()
-        self._waiting.begin(raw, now, end, self._groups(raw))
+        self._waiting.begin(raw, now, end_now, self._groups(raw))
 
     def serve(self, raw: socket.socket) -> None:
         """It is the server's turn from now on."""
@@ -94,36 +103,47 @@ class Listener:
         """The connection is gone."""
         self._waiting.over(raw)
         self._open.discard(raw)
+        self._ending.discard(raw)
 
     def _groups(self, raw: socket.socket) -> tuple[str, ...]:
-        if not self._by_address:
+        if not self._by_address or raw.family == socket.AF_UNIX:
             return ()
         with suppress(OSError):
             return (str(raw.getpeername()[0]),)
         return ()
 
-    async def _accept(self, connect: Callable[[socket.socket], Awaitable[object]]) -> None:
+    async def _accept(
+        self, listening: socket.socket, connect: Callable[[socket.socket], Awaitable[object]]
+    ) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            has_room = await self._make_room()
+            if self._refuse is None:
+                await self._make_room()
             try:
-                raw, _ = await loop.sock_accept(self._listening)
+                raw, _ = await loop.sock_accept(listening)
             except OSError as error:
                 self._tell(error)
                 await asyncio.sleep(BACK_OFF_SECONDS)  # who has sent a request is served meanwhile
                 self._waiting.end_longest()
                 continue
-            if not has_room and len(self._open) >= self._most and self._refuse is not None:
+            try:
+                has_room = self._refuse is None or await self._make_room()
+            except asyncio.CancelledError:
+                raw.close()
+                raise
+            if self._refuse is not None and not has_room:
                 self._refuse(raw)
                 continue
             self._open.add(raw)
             self.wait_for(raw)
-            self._run(self._connect(connect, raw))
+            connecting = self._run(self._connect(connect, raw))
+            connecting.add_done_callback(partial(self._drop_if_cancelled, raw))
 
     async def _make_room(self) -> bool:
         """Return when there is a place; false where there is none and connections are refused."""
         while len(self._open) >= self._most:
-            if not self._waiting.end_longest() and self._refuse is not None:
+            ended = self._waiting.end_longest()
+            if self._refuse is not None and not ended and not self._ending:
                 return False
             for _ in range(CLOSE_TURNS):
                 await asyncio.sleep(0)
@@ -137,9 +157,16 @@ class Listener:
     ) -> None:
         try:
             await connect(raw)
-        except (OSError, ssl.SSLError, asyncio.CancelledError):  # of the peer's making, or the end
-            self.forget(raw)
-            raw.close()
+        except (OSError, ssl.SSLError):  # of the peer's making
+            self._drop(raw)
+
+    def _drop_if_cancelled(self, raw: socket.socket, connecting: asyncio.Task[None]) -> None:
+        if connecting.cancelled():  # perhaps before it began
+            self._drop(raw)
+
+    def _drop(self, raw: socket.socket) -> None:
+        self.forget(raw)
+        raw.close()
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -156,7 +183,8 @@ class Listener:
                 extra={"reason": str(error), "open": len(self._open)},
             )
 
-    def _run(self, work: Coroutine[object, object, None]) -> None:
+    def _run(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
