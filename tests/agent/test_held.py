@@ -29,7 +29,7 @@ from nilometer_agent.sources.http_door import Door, Post, Reply
 from nilometer_agent.sources.otlp.grpc_door import METRICS
 
 SERVED_SECONDS = 2.0
-SOCKETS = 300
+SOCKETS = 100  # more than a door has places
 HOST = "127.0.0.1"
 POST_HEAD = b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 HELD: dict[str, bytes] = {
@@ -177,6 +177,7 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
     with ExitStack() as undone:
         undone.callback(door.stop, time.monotonic() + 5)
         undone.enter_context(silent_sockets(f"{HOST}:{door.port}", b"P", 20))
+        eventually(lambda: len(door._server._open) == 20)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         client = undone.enter_context(socket.socket())

@@ -28,7 +28,6 @@ IDLE_SECONDS = 10.0  # between two bytes of a sender
 TURN_SECONDS = 30.0  # for a request to come whole, and for its answer to be taken
 GRACE_SECONDS = 0.5  # for requests under way when the door closes
 AGAIN_SECONDS = "1"  # after which a sender shall try again
-PIECE_BYTES = 64 << 10  # of a body that is read at once
 TEXT = "text/plain"
 
 log = logging.getLogger("nilometer.agent")
@@ -189,12 +188,12 @@ class _Handler(TimedHandler):
         self.server.memory.take(self.connection, left)
         body = io.BytesIO()  # gives its content without a copy
         while left:
-            size = min(left, PIECE_BYTES)
-            left -= body.write(piece := self.rfile.read(size))
-            self.server.memory.came(self.connection)
-            if len(piece) < size:
+            piece = self.receive(left)
+            if not piece:
                 self.close_connection = True
                 return Reply(400, b"the body ended early\n")
+            left -= body.write(piece)
+            self.server.memory.came(self.connection)
         self.server.memory.is_whole(self.connection)
         return body.getvalue()
 

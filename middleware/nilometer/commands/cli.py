@@ -17,7 +17,8 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-EXTRAS = {"profile": "batch", "top": "agent", "doctor": "agent"}  # of commands not named like it
+# Of the commands that are not named like the extra that brings what they need.
+EXTRAS = {"profile": "batch", "top": "agent", "doctor": "agent", "rules": "collector"}
 
 
 def main(argv: list[str] | None = None) -> int:

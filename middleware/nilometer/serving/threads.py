@@ -1,17 +1,22 @@
-"""An HTTP server that no peer can hold, each connection on a thread of its own.
+"""An HTTP server that no peer can hold: heads are read on one thread, requests served on others.
 
 A connection is either the peer's turn - a request that is not complete, an answer that is not taken, a
 pause between requests - or the server's. A peer's turn is bounded, and where all places are taken, the
-peer whose turn is longest makes room: a probe of the kubelet is answered whoever else is there.
+peer whose turn is longest makes room: a probe of the kubelet is answered whoever else is there. A peer
+that has not sent the head of a request costs no thread.
 """
 
+import io
 import logging
+import re
 import selectors
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -20,10 +25,30 @@ from nilometer.values.once import OnceAMinute
 
 POLL_SECONDS = 0.1
 BACKLOG = 1024  # connections that the kernel holds for us
+ACCEPTED_AT_ONCE = 64
 BACK_OFF_SECONDS = 0.1  # after an accept that failed
 ROOM_SECONDS = 0.01  # between two looks, while every connection has a request to be answered
+MAX_HEAD_BYTES = 64 << 10
+PIECE_BYTES = 64 << 10  # that are read at once
+
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 log = logging.getLogger("nilometer.serving")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose head has come.
+
+    Attributes:
+        connection: The peer's.
+        head: Up to the empty line.
+        rest: What came after it.
+    """
+
+    connection: socket.socket
+    head: bytes
+    rest: bytes
 
 
 class ThreadedServer:
@@ -32,7 +57,7 @@ class ThreadedServer:
     Args:
         name: Name of the accepting thread and of the server in the log.
         address: Host and port; port 0 takes a free one.
-        handler: Serves a connection; a `TimedHandler`.
+        handler: Serves a request; a `TimedHandler`.
         connections: Connections at once.
         turn_seconds: Longest turn of a peer.
         by_address: Whether the addresses of peers tell them apart: then one has a quarter at most.
@@ -45,7 +70,7 @@ class ThreadedServer:
         self,
         name: str,
         address: tuple[str, int],
-        handler: "Callable[[socket.socket, Any, Any], TimedHandler]",
+        handler: "Callable[[Request, Any, Any], TimedHandler]",
         *,
         connections: int,
         turn_seconds: float,
@@ -61,7 +86,6 @@ class ThreadedServer:
             backlog=BACKLOG,
             dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
         )
-        self._listening.settimeout(0.0)
         self.port = int(self._listening.getsockname()[1])
         self._lock = threading.Lock()
         self._waiting: Waiting[socket.socket] = Waiting(
@@ -69,7 +93,12 @@ class ThreadedServer:
         )
         self._open: dict[socket.socket, tuple[str, ...]] = {}  # with what each counts for
         self._ended: set[socket.socket] = set()  # ended by us, and not closed yet
-        self._freed = threading.Event()
+        self._heads: dict[socket.socket, bytes] = {}  # of the connections that are read here
+        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with what came after
+        self._wake_up, self._woken = socket.socketpair()
+        for one in (self._listening, self._wake_up, self._woken):
+            one.settimeout(0.0)
+        self._selector = selectors.DefaultSelector()
         self._stopping = threading.Event()
         self._once = OnceAMinute()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -79,12 +108,16 @@ class ThreadedServer:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Accept no more; requests under way go on. Safe before `start`, and twice."""
+        """Accept no more, and close idle connections; requests under way go on.
+
+        Safe before `start`, and twice.
+        """
         self._stopping.set()
-        self._freed.set()
         if self._thread.is_alive():
+            self._wake()
             self._thread.join(timeout)
-        self._listening.close()
+        else:
+            self._end_all()
 
     def wait_for(self, connection: socket.socket) -> None:
         """It is the peer's turn from now on."""
@@ -117,23 +150,50 @@ class ThreadedServer:
         with suppress(OSError):  # it has gone by itself
             connection.shutdown(socket.SHUT_RDWR)
 
-    # The accepting thread.
+    def _wake(self) -> None:
+        with suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+            self._wake_up.send(b"\0")
+
+    # The thread that accepts connections and reads heads.
 
     def _run(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listening, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        accepts = False
+        try:
             while not self._stopping.is_set():
-                with self._lock:
-                    self._waiting.expire(time.monotonic())
-                if not self._has_room():
-                    self._freed.wait(ROOM_SECONDS)
-                elif selector.select(POLL_SECONDS):
-                    self._accept()
+                has_room = self._has_room()
+                if has_room and not accepts:
+                    self._selector.register(self._listening, selectors.EVENT_READ)
+                elif accepts and not has_room:
+                    self._selector.unregister(self._listening)
+                accepts = has_room
+                self._turn(POLL_SECONDS if has_room else ROOM_SECONDS)
+        finally:
+            self._end_all()
+
+    def _turn(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj is self._listening:
+                self._accept()
+            elif key.fileobj is self._woken:
+                with suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            else:
+                self._read(key.data)
+        while self._answered:
+            connection, rest = self._answered.popleft()
+            connection.settimeout(0.0)
+            self.wait_for(connection)
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+            self._heads[connection] = b""
+            if rest:
+                self._add(connection, rest)
+        with self._lock:
+            self._waiting.expire(time.monotonic())
 
     def _has_room(self) -> bool:
         """Whether there is a place; until there is, the kernel holds new connections."""
         with self._lock:
-            self._freed.clear()
             if len(self._open) < self._most:
                 return True
             if not self._ended:
@@ -141,24 +201,56 @@ class ThreadedServer:
             return False
 
     def _accept(self) -> None:
+        for _ in range(min(ACCEPTED_AT_ONCE, self._most - len(self._open))):
+            try:
+                connection, address = self._listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._back_off(error)
+                return
+            connection.settimeout(0.0)
+            with self._lock:
+                self._open[connection] = (str(address[0]),) if self._by_address else ()
+                self._wait_for(connection)
+            self._heads[connection] = b""
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+
+    def _read(self, connection: socket.socket) -> None:
         try:
-            connection, address = self._listening.accept()
-        except BlockingIOError:  # it has gone again
+            came = connection.recv(PIECE_BYTES)
+        except BlockingIOError:
             return
-        except OSError as error:
-            self._back_off(error)
+        except OSError:
+            came = b""
+        if came:
+            self._add(connection, came)
+        else:
+            self._forget(connection)
+            self._close(connection)
+
+    def _add(self, connection: socket.socket, came: bytes) -> None:
+        head = self._heads[connection] = self._heads[connection] + came
+        end = _END_OF_HEAD.search(head)
+        if end is None and len(head) <= MAX_HEAD_BYTES:
             return
+        self._forget(connection)
+        if end is None:
+            self._close(connection)
+            return
+        request = Request(connection, head[: end.end()], head[end.end() :])
         connection.settimeout(None)
-        with self._lock:
-            self._open[connection] = (str(address[0]),) if self._by_address else ()
-            self._wait_for(connection)
         try:
             threading.Thread(
-                target=self._serve, args=(connection, address), name=self._name, daemon=True
+                target=self._serve, args=(request,), name=self._name, daemon=True
             ).start()
         except RuntimeError as error:  # the system gives no thread
             self._close(connection)
             self._back_off(error)
+
+    def _forget(self, connection: socket.socket) -> None:
+        del self._heads[connection]
+        self._selector.unregister(connection)
 
     def _back_off(self, error: Exception) -> None:
         if self._once.due(time.monotonic()):
@@ -173,14 +265,28 @@ class ThreadedServer:
             self._waiting.end_longest()
         self._stopping.wait(BACK_OFF_SECONDS)
 
-    def _serve(self, connection: socket.socket, address: Any) -> None:
+    def _end_all(self) -> None:
+        for connection in [*self._heads, *(one for one, _ in self._answered)]:
+            self._close(connection)
+        for one in (self._listening, self._wake_up, self._woken):
+            one.close()
+        self._selector.close()
+
+    # A thread for each request.
+
+    def _serve(self, request: Request) -> None:
+        connection, stays = request.connection, False
         try:
-            self._handler(connection, address, self)
+            handler = self._handler(request, connection.getpeername(), self)
+            stays = not handler.close_connection
         except OSError:  # the peer went away, or was ended
             log.debug("%s: a connection ended early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
-        finally:
+        if stays and not self._stopping.is_set():
+            self._answered.append((connection, request.rest))
+            self._wake()
+        else:
             self._close(connection)
 
     def _close(self, connection: socket.socket) -> None:
@@ -191,20 +297,37 @@ class ThreadedServer:
             self._waiting.over(connection)
             self._open.pop(connection, None)
             self._ended.discard(connection)
-        self._freed.set()
+        self._wake()
 
 
 class TimedHandler(BaseHTTPRequestHandler):
-    """Serves a connection, and tells its `ThreadedServer` whose turn it is."""
+    """Answers one request, and tells its `ThreadedServer` whose turn it is."""
 
     server_version = "nilometer"
     sys_version = ""
     server: ThreadedServer  # type: ignore[assignment]  # http.server asks nothing of it
+    request: Request
 
-    def handle_one_request(self) -> None:
-        """Wait for a request and answer it."""
-        self.server.wait_for(self.connection)
-        super().handle_one_request()
+    def setup(self) -> None:
+        """Read from what has come."""
+        self.connection = self.request.connection
+        self.connection.settimeout(self.timeout)
+        self.rfile = io.BytesIO(self.request.head)
+        self.wfile = self.connection.makefile("wb")
+
+    def handle(self) -> None:
+        """Answer the request."""
+        self.close_connection = True
+        self.handle_one_request()
+
+    def receive(self, most: int) -> bytes:
+        """Some bytes of the body, *most* at most; none where the peer sends no more."""
+        self.wfile.flush()  # "100 Continue", where it is waited for
+        rest = self.request.rest
+        if rest:
+            self.request.rest = rest[most:]
+            return rest[:most]
+        return self.connection.recv(min(most, PIECE_BYTES))
 
     def request_is_whole(self) -> None:
         """Say that the request has been read: it is the server's turn."""
@@ -226,6 +349,7 @@ class TimedHandler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
         """Probes and requests are not news."""
