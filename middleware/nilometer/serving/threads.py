@@ -70,7 +70,7 @@ class ThreadedServer:
         self,
         name: str,
         address: tuple[str, int],
-        handler: "Callable[[Request, Any, Any], TimedHandler]",
+        handler: "Callable[[Any, Any, Any], TimedHandler]",
         *,
         connections: int,
         turn_seconds: float,
@@ -327,7 +327,8 @@ class TimedHandler(BaseHTTPRequestHandler):
         if rest:
             self.request.rest = rest[most:]
             return rest[:most]
-        return self.connection.recv(min(most, PIECE_BYTES))
+        came: bytes = self.connection.recv(min(most, PIECE_BYTES))
+        return came
 
     def request_is_whole(self) -> None:
         """Say that the request has been read: it is the server's turn."""

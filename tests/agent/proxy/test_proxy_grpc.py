@@ -347,7 +347,8 @@ def test_a_call_that_waits_for_its_answer_is_not_ended_for_another() -> None:
     for method in (f"{SERVICE}/ModelInfer", "grpc.health.v1.Health/Check"):
         with proxied(port, protocol="grpc", max_connections=2) as proxy:
             caller = Caller(proxy.port)
-            answer = caller.channel.unary_unary(f"/{method}").future(b"a", timeout=10.0)
+            call: Any = caller.channel.unary_unary(f"/{method}")
+            answer = call.future(b"a", timeout=10.0)
             assert asked.wait(5)
             with silent_sockets(f"{HOST}:{proxy.port}", PREFACE, 20):
                 go_on.set()
