@@ -16,6 +16,7 @@ import nilometer
 from nilometer import kinds
 from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
+from nilometer.serving.descriptors import raise_limit
 from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
@@ -282,6 +283,7 @@ def run(settings: AgentSettings) -> None:
     Raises:
         ConfigError: If another agent has the directory or the socket, or a source cannot start.
     """
+    raise_limit()
     os.umask(0o077)  # what is stored is for this user only
     agent = Agent(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -96,6 +96,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         events_join_seconds: How long a request waits for its response, or the other way round.
         proxy: Proxies in front of servers that cannot take the middleware, each a table of its own;
             see the next section. In a variable, a list in JSON.
+        peers_by_address: Whether the addresses of peers tell them apart: then one address has at
+            most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off where
+            peers come through one gateway.
         until_idle: End when the last worker has left: for an agent that a worker started.
         idle_seconds: How long after the last worker.
     """
@@ -143,6 +146,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     events_entity: str = ""
     events_join_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
     proxy: tuple[ProxySettings, ...] = ()
+    peers_by_address: bool = False
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 

@@ -12,22 +12,23 @@ from types import FrameType
 from typing import TextIO
 
 from nilometer import kinds
+from nilometer.serving.descriptors import raise_limit
+from nilometer.serving.listener import Listener
 from nilometer.settings import secrets as secret_files
 from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import Address, parse_address
-from nilometer_collector.access.descriptors import raise_limit, shares
+from nilometer_collector.access.descriptors import shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.definitions import alerter_of
-from nilometer_collector.api import make_app
-from nilometer_collector.api.connections import Listener
+from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.ingest.serving import GrpcServer
+from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.query.missing import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
@@ -131,7 +132,7 @@ class Collector:
             files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
             credentials = files.credentials()
         ingest = Ingest(store, self._clock, self.counters, self._wake, told.disclosure)
-        server = GrpcServer(
+        server = CollectorServer(
             self._grpc_address,
             credentials,
             Gate(told.principals),
@@ -140,7 +141,7 @@ class Collector:
             connections=shares().grpc,
             by_address=told.peers_by_address,
         )
-        self._resources.callback(server.stop)
+        self._resources.callback(server.stop, told.shutdown_seconds + 2.0)
         server.start()
         self._grpc_address = server.address
 
@@ -161,7 +162,13 @@ class Collector:
         server = HttpServer(
             app,
             listening,
-            Listener(listening, shares().http, by_address=self.settings.peers_by_address),
+            Listener(
+                (listening,),
+                log,
+                shares().http,
+                connections.TURN_SECONDS,
+                by_address=self.settings.peers_by_address,
+            ),
             certificate=self.settings.http_certificate,
             key=self.settings.http_key,
             shutdown_seconds=self.settings.shutdown_seconds,

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from nilometer.profile import Reference
+from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
@@ -31,7 +32,7 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.processes import Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
-from nilometer_collector.ingest.method import CallRefused, Method
+from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
 from nilometer_collector.limits.rows import (

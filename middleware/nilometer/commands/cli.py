@@ -18,8 +18,14 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-EXTRAS = {"grpc": "agent", "pyarrow": "batch"}  # module -> the extra that brings it
-EXTRAS_OF_COMMANDS = {"alerters": "collector", "doctor": "agent", "top": "agent", "config": "agent"}
+# Of the commands that are not named like the extra that brings what they need.
+EXTRAS = {
+    "alerters": "collector",
+    "config": "agent",
+    "doctor": "agent",
+    "profile": "batch",
+    "top": "agent",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,9 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         command, module = arguments.command, error.name or ""
         if module.startswith("nilometer"):
             raise  # a mistake of ours: no extra brings it
-        extra = EXTRAS.get(module.partition(".")[0], EXTRAS_OF_COMMANDS.get(command, command))
+        extra = EXTRAS.get(command, command)
         print(
-            f"nilometer: {command} needs {module}: pip install 'nilometer[{extra}]'",
+            f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_WRONG_USE

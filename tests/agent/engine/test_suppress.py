@@ -1,7 +1,7 @@
 """What an agent stores where numbers are told in groups, and when it acknowledges it."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.holding import silent_sockets
 from support.proxied import (
     HOST,
     SECONDS,
@@ -578,13 +579,64 @@ def test_a_slow_body_is_the_servers_business() -> None:
         assert read_all(connection)[0].endswith(b"ok")
 
 
-def test_clients_over_the_limit_are_told_so() -> None:
-    with raw_server(_wait) as server, proxied(server.port, max_connections=1) as proxy:
-        with client(proxy.port) as first:
-            first.sendall(b"GET")
-            with client(proxy.port) as second:
-                assert read_all(second)[0].startswith(b"HTTP/1.1 503 ")
+def test_clients_over_the_limit_are_told_so_while_every_place_has_a_request_under_way() -> None:
+    over = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        over.wait(SECONDS)
+
+    with (
+        raw_server(handle) as server,
+        proxied(server.port, max_connections=1) as proxy,
+        client(proxy.port) as first,
+    ):
+        first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: server.connections == 1)
+        with client(proxy.port) as second:
+            assert read_all(second)[0].startswith(b"HTTP/1.1 503 ")
         assert proxy.door.refused == 1
+        over.set()
+
+
+HELD = {
+    "nothing": b"",
+    "part of a head": b"POST / HTTP/1.1\r\nHost: ",
+    "part of a body": POST + b"Content-Length: 3\r\n\r\na",
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_clients_that_say_nothing_more_make_room(held: str) -> None:
+    with (
+        raw_server(answers(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\nok")) as server,
+        proxied(server.port, max_connections=10) as proxy,
+        silent_sockets(f"{HOST}:{proxy.port}", HELD[held], 100),
+    ):
+        for _ in range(3):
+            with client(proxy.port) as connection:
+                connection.sendall(POST + b"Content-Length: 1\r\n\r\na")
+                assert read_until(connection, b"ok").endswith(b"ok")
+        assert proxy.door.refused == 0
+
+
+def test_a_client_that_waits_for_its_answer_is_not_ended_for_another() -> None:
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        go_on.wait(SECONDS)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\nok")
+
+    go_on = threading.Event()
+    with (
+        raw_server(handle) as server,
+        proxied(server.port, max_connections=2) as proxy,
+        client(proxy.port) as patient,
+    ):
+        patient.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: server.connections == 1)
+        with silent_sockets(f"{HOST}:{proxy.port}", b"G", 20):
+            go_on.set()
+            assert read_until(patient, b"ok").endswith(b"ok")
 
 
 def test_a_hundred_megabytes_pass_and_little_is_held() -> None:

@@ -1,13 +1,9 @@
 """Who is waited for: at most so many, for at most so long, and the longest goes first."""
 
-import resource
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer_collector.access import descriptors
-from nilometer_collector.access.waiting import Waiting
+from nilometer.serving.waiting import Waiting
 
 MOST, MOST_OF_GROUP = 6, 3
 
@@ -76,34 +72,3 @@ def test_no_bound_is_ever_broken(steps: list[tuple[int, bool, str]]) -> None:
             members = [key for key in held if groups[key] == name]
             assert len(members) <= MOST_OF_GROUP
             assert members == list(peers.waiting._groups.get(name, ()))
-
-
-@pytest.mark.parametrize(
-    ("limit", "http", "grpc"),
-    [(64, 16, 32), (1024, 240, 480), (20_000, 256, 2048), (resource.RLIM_INFINITY, 256, 2048)],
-)
-def test_the_servers_share_what_may_be_opened(
-    monkeypatch: pytest.MonkeyPatch, limit: int, http: int, grpc: int
-) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
-    assert descriptors.shares() == (http, grpc)
-
-
-@pytest.mark.parametrize(
-    ("soft", "hard", "wanted"),
-    [
-        (1024, 4096, 4096),
-        (1024, 1 << 20, 65_536),
-        (1024, resource.RLIM_INFINITY, 65_536),
-        (4096, 4096, None),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None),
-    ],
-)
-def test_the_own_limit_is_raised_as_far_as_it_may_be(
-    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, wanted: int | None
-) -> None:
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, both: told.append(both))
-    descriptors.raise_limit()
-    assert told == ([] if wanted is None else [(wanted, hard)])

@@ -1,4 +1,7 @@
-"""How many gRPC calls are waited for and answered at once: of all, of a principal, of an address."""
+"""How many gRPC calls are waited for and answered at once: of all, of a principal, of an address.
+
+A call runs on an event loop, so that one that sends its headers and no message holds no thread.
+"""
 
 import asyncio
 from collections import Counter
@@ -6,11 +9,12 @@ from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
 
 import grpc
+import grpc.aio
 
-from nilometer_collector.access.waiting import Waiting
-from nilometer_collector.ingest.method import CallRefused
+from nilometer.serving.waiting import Waiting
 
 MESSAGE_SECONDS = 5.0  # from the headers of a call to its message
 MAX_WAITING = 1024  # calls whose message has not come
@@ -18,6 +22,22 @@ MAX_WAITING_OF_ONE = 64  # of one principal, or of one address
 MAX_CALLS = 64  # whose message is held and answered; more come again
 MAX_CALLS_OF_ONE = 32
 MAX_WATCHES = 64  # streams of the health service
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Requests: TypeAlias = AsyncIterator[bytes]
+
+
+class CallRefused(Exception):
+    """A call that ends with a status.
+
+    Args:
+        code: The status.
+        why: What is wrong, for the caller; no value of a payload beyond the start of a name.
+    """
+
+    def __init__(self, code: grpc.StatusCode, why: str) -> None:
+        super().__init__(why)
+        self.code, self.why = code, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +135,22 @@ class Bounds:
         principal = (("principal", caller.principal),) if caller.principal else ()
         address = (("address", caller.address),) if self._by_address else ()
         return principal + address
+
+
+async def message_of(requests: Requests) -> bytes:
+    """The message of a call.
+
+    Raises:
+        CallRefused: If it ended without one.
+    """
+    async for content in requests:
+        return content
+    raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
+
+
+def caller_of(principal: str, context: Context) -> Caller:
+    """Whom a call counts for, where *principal* makes it."""
+    return Caller(principal, context.peer().rpartition(":")[0])
 
 
 def _end(place: asyncio.Timeout, now: float) -> None:
