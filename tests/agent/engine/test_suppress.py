@@ -63,7 +63,7 @@ class Rig:
 
     def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
         self._sequence += 1
-        packed = pack([observation(row) for row in rows])
+        packed = pack([observation(dict(row)) for row in rows])
         self.step(
             Batch(
                 worker=b"w",
