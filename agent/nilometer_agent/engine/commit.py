@@ -70,6 +70,7 @@ class Committer:
         self._counters = counters
         self._on_committed = on_committed
         self._disarmed = 0  # profilers that were counted
+        self._over_limit = 0  # columns that were counted
         self._committed = buffer.worker_sequences()
         self._held = _Held()
         self._stored: _Held | None = None  # not acknowledged yet
@@ -112,6 +113,7 @@ class Committer:
         held = self._held
         self._receiver.take_into(held.taken)
         self._count_disarmed()
+        self._count_over_limit()
         if not held.taken and not held.sequences:
             return
         deltas = self._deltas(held)
@@ -170,6 +172,11 @@ class Committer:
             storable.append(one)
         held.taken = storable
         return deltas
+
+    def _count_over_limit(self) -> None:
+        over_limit = self._receiver.columns_over_limit
+        self._counters.add(Counter.COLUMNS_OVER_LIMIT, over_limit - self._over_limit)
+        self._over_limit = over_limit
 
     def _count_disarmed(self) -> None:
         disarmed = self._receiver.disarmed

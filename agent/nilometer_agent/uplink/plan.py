@@ -46,6 +46,7 @@ class Rules:
         for alerter in alerters:
             self._alerters.setdefault(alerter.entity, []).append(alerter)
         self._declared = declared or {}
+        self._summaries: dict[str, frozenset[str]] = {}
         self._specs: dict[tuple[str, str], FeatureSpec] = {}
 
     def references(self, entity: str) -> Mapping[str, Reference]:
@@ -59,6 +60,16 @@ class Rules:
             return declared
         newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
         return None if newest is None else Schema.of_reference(newest)
+
+    def declared(self, entity: str) -> frozenset[str]:
+        """Summaries of *entity* that its declared schema or one of its references has."""
+        found = self._summaries.get(entity)
+        if found is None:
+            schema = self._declared.get(entity)
+            columns = (reference.columns for reference in self.references(entity).values())
+            found = frozenset(schema.fields if schema else ()).union(*columns)
+            self._summaries[entity] = found
+        return found
 
     def edges_of(self, entity: str) -> EdgesOf:
         """Edges of the references of *entity*, by their name."""

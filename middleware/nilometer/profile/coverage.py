@@ -24,12 +24,14 @@ class Coverage:
         sampled_out: Left out on purpose, with their weight carried by others.
         dropped: Lost, by `DropReason`.
         undecodable: Without columns, by `UndecodableReason`.
+        unnamed: Cells, not observations, of columns whose names have no place, by type.
     """
 
     profiled: int = 0
     sampled_out: int = 0
     dropped: Counts = field(default_factory=dict)
     undecodable: Counts = field(default_factory=dict)
+    unnamed: Counts = field(default_factory=dict)
 
     @property
     def seen(self) -> int:
@@ -44,4 +46,5 @@ class Coverage:
             sampled_out=self.sampled_out + other.sampled_out,
             dropped=added(self.dropped, other.dropped),
             undecodable=added(self.undecodable, other.undecodable),
+            unnamed=added(self.unnamed, other.unnamed),
         )

@@ -19,6 +19,7 @@ from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
+from nilometer.profiling.admission import Names
 from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import event_time_ns
 from nilometer.profiling.gathered import Gathered
@@ -76,6 +77,8 @@ class Profiling:
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         max_waiting: Observations that are profiled at once.
+        names: The entity's names that have a place, shared with its other label sets; None for
+            names of its own.
 
     Attributes:
         waiting: Observations that are decoded and not profiled.
@@ -96,6 +99,7 @@ class Profiling:
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
+        names: Names | None = None,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -107,7 +111,8 @@ class Profiling:
         self.latest_ns = 0  # newest event time seen: the watermark
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
-        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions)
+        self._names = names or Names()
+        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions, self._names)
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
         self._max_waiting = max_waiting
@@ -265,23 +270,17 @@ class Profiling:
         latest = max(arrivals)
         if latest >= window.end_ns or not storable(columns):
             return False
-        inputs = outputs = None
-        if not left_out:
-            inputs = self._request_shapes.read(columns[REQUEST])
-            yield
-            outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
-            yield
-            if inputs is None or outputs is None:
-                return False
+        sides = None if left_out else (yield from self._read_alike(columns))
+        if sides is None and not left_out:
+            return False
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, share)
         self._deltas.given += count
         self.waiting += count
-        if inputs is None or outputs is None:
+        if sides is None:
             part.sampled_out += count
         else:
-            part.inputs.add_block(inputs)
-            part.outputs.add_block(outputs)
+            self._add_sides(part, sides)
             part.profiled += count
         part.outcomes[outcome] += count
         part.statuses[str(status)] += count
@@ -292,6 +291,19 @@ class Profiling:
         if self.waiting >= self._max_waiting:
             yield from self.settle_in_steps()
         return True
+
+    def _read_alike(self, columns: Sequence[Sequence[Any]]) -> Steps[dict[Role, Side] | None]:
+        """Both sides of observations that are alike; None where they must be read one by one."""
+        inputs = self._request_shapes.read(columns[REQUEST])
+        yield
+        outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
+        yield
+        if inputs is None or outputs is None:
+            return None
+        sides = {Role.INPUT: Side(), Role.OUTPUT: Side()}
+        sides[Role.INPUT].add_block(inputs)
+        sides[Role.OUTPUT].add_block(outputs)
+        return sides if self._names.settles_at_once(sides) else None
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
@@ -312,14 +324,20 @@ class Profiling:
         if not sampled:
             part.sampled_out += 1
             return
-        part.inputs.extend(inputs)
-        part.outputs.extend(outputs)
+        self._add_sides(part, {Role.INPUT: inputs, Role.OUTPUT: outputs})
         if observation.values:
-            part.hand_over(observation.values)
+            part.hand_over(observation.values, self._names)
         if reason is None:
             part.profiled += 1
         else:
             part.undecodable[reason] += 1
+
+    def _add_sides(self, part: Gathered, sides: Mapping[Role, Side]) -> None:
+        """Add the columns of a request, or of requests that are alike, whose names have a place."""
+        for role, side in sides.items():
+            part.unnamed += self._names.sift(role, side, self.event_time_field)
+        part.inputs.extend(sides[Role.INPUT])
+        part.outputs.extend(sides[Role.OUTPUT])
 
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from nilometer.profiling.admission import MAX_FEATURES
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.patient import Patient
@@ -30,6 +31,10 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     "them out",
     UndecodableReason.DECODER_FAILED: "your decoder raised: the agent's log names it",
 }
+DECLARE = (
+    "names that look like values, or that few requests had, are no features: declare those that are "
+    "in schemas of the agent, or publish a reference (docs/decoding.md)"
+)
 # What is fine for these reasons is not told as a finding.
 EXPECTED = {
     UndecodableReason.FAILED_REQUEST.value,
@@ -58,3 +63,17 @@ def coverage(patient: Patient) -> Iterator[Finding]:
             how = Level.OK if name in EXPECTED else level
             text = f"{count:,} {what}: {name}"
             yield Finding("coverage", how, text, known.get(name, "see docs/telemetry.md"))
+    yield from _unnamed(status.unnamed, status.counters["columns_over_limit"])
+
+
+def _unnamed(cells: Mapping[str, int], over_limit: int) -> Iterator[Finding]:
+    """Cells whose names are no features, and whether that is for want of places."""
+    if over_limit:
+        text = (
+            f"{over_limit:,} columns of requests refused: an entity has {MAX_FEATURES:,} features"
+        )
+        yield Finding("coverage", Level.WARNING, text, DECLARE)
+    if cells:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(cells.items()))
+        text = f"{sum(cells.values()):,} cells unnamed: {kinds}"
+        yield Finding("coverage", Level.WARNING, text, DECLARE)
