@@ -8,7 +8,7 @@ while the entity has few, and after that when `admit_after` requests have had it
 cells are counted as unnamed, by type. A name that looks like a value never has a place of its own.
 
 An object in which names keep appearing that nobody saw before is a map: its size is a feature.
-Names in it that come back stay features; the others give up their places.
+Those of the new names that come back stay features; the others give up their places.
 """
 
 from collections import Counter
@@ -25,8 +25,9 @@ ADMIT_AFTER = 5  # requests that must have had a later name
 MAX_FEATURES = 1000  # of one role of an entity, declared ones not counted
 MAX_CANDIDATES = 8192  # names that wait for a place: about 100 bytes each, a hash and a count
 MAX_WATCHED = 256  # objects of which it is known how often they had new keys
-CHANGING = 32  # requests with new keys from which an object is a map
-WITHIN = 4 * CHANGING  # requests in which so many must come: later, it is a new start
+CHANGING = 8  # requests with new keys from which an object in a body is a map
+CHANGING_BODY = 32  # the same of the body itself, whose optional fields come one by one
+WITHIN = 4  # requests for each of them: with fewer new keys, an object is none
 QUIET = 1024  # requests without a new key after which a map is an object again
 REVIEWED = 256  # requests in which a name must appear to keep its place when places are short
 
@@ -90,7 +91,8 @@ class Names:
         admit_after: Requests that must have had a name, at least 1.
 
     Attributes:
-        known: Names that have a place, by role. To be read only.
+        known: Names that have a place, by role, and the request that gave it to them. To be read
+            only.
         over_limit: Columns of requests that have no place only because `MAX_FEATURES` others have
             one.
         dropped: How often names lost their places: who holds a copy of `known` looks at it.
@@ -101,7 +103,7 @@ class Names:
         declared: Callable[[], frozenset[str]] = nothing_declared,
         admit_after: int = ADMIT_AFTER,
     ) -> None:
-        self.known: dict[Role, set[str]] = {role: set() for role in _ROLES}
+        self.known: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}
         self.over_limit = 0
         self.dropped = 0
         self._declared = declared
@@ -109,6 +111,7 @@ class Names:
         self._candidates = Candidates()
         self._full: set[str] = set()  # names that earned a place when there was none
         self._requests = 0
+        self._crowded_at = 0  # the request after which names had to earn their place
         self._changes: dict[tuple[Role, str], list[int]] = {}  # the requests that brought new keys
         self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # newest change
@@ -127,7 +130,7 @@ class Names:
             The cells that were taken out, by type.
         """
         self._requests += role is Role.INPUT
-        unknown = side.unknown(self.known[role])
+        unknown = side.unknown(self.known[role].keys())
         if self._maps[role]:
             self._measure_maps(role, side)
         if self._review_left:
@@ -135,14 +138,17 @@ class Names:
         if not unknown:
             return Counter()
         refused = self.meet(role, [name for name in unknown if name != ignored])
-        return self._taken_out(role, side, refused) if refused else Counter()
+        unnamed = Counter[str]()
+        for cells in side.remove(refused) if refused else ():
+            unnamed += count_types(cells)
+        return unnamed
 
     def settles_at_once(self, sides: Mapping[Role, Side]) -> bool:
         """Whether no name of *sides* has to wait: each has a place now, or never."""
         new = [
             (role, name)
             for role, side in sides.items()
-            for name in side.unknown(self.known[role])
+            for name in side.unknown(self.known[role].keys())
             if _fits(name) and not self._is_declared(role, name)
         ]
         if not new:
@@ -167,22 +173,16 @@ class Names:
         for parent in changed:
             self._change(role, parent)
         self._forget_quiet_maps(role)
-        return refused
-
-    def _taken_out(self, role: Role, side: Side, refused: set[str]) -> Counter[str]:
-        counted = Counter[str]()
-        for cells in side.remove(refused):
-            counted += count_types(cells)
         if self._full:
-            full = {name for name in refused if summary_name(role, name) in self._full}
-            self.over_limit += len(full)
-        return counted
+            self.over_limit += sum(summary_name(role, name) in self._full for name in refused)
+        return refused
 
     def _earns(self, role: Role, name: str, parent: str, changed: set[str]) -> bool:
         summary = summary_name(role, name)
         if parent not in self._maps[role] and self._count() < AT_ONCE:
             changed.add(parent)
-            return len(self.known[role]) < MAX_FEATURES
+            self._crowded_at = self._requests
+            return True
         requests = self._candidates.count(summary)
         if requests == 1:
             changed.add(parent)
@@ -192,11 +192,15 @@ class Names:
             return True
         if len(self._full) < MAX_FEATURES:
             self._full.add(summary)
-        self._begin_review(self.known)
+        for one in _ROLES:
+            self._begin_review(one, self._newer_than(self._crowded_at, one))
         return False
 
+    def _newer_than(self, request: int, role: Role) -> set[str]:
+        return {name for name, since in self.known[role].items() if since > request}
+
     def _admit(self, role: Role, name: str) -> None:
-        self.known[role].add(name)
+        self.known[role][name] = self._requests
         self._prefixes[role].update(_parents(name))
         self._full.discard(summary_name(role, name))
         self._candidates.forget(summary_name(role, name))
@@ -217,19 +221,19 @@ class Names:
         if parent in self._maps[role]:
             self._maps[role][parent] = self._requests
             return
-        changes = [*self._changes.pop((role, parent), ()), self._requests][-CHANGING:]
+        enough = CHANGING if parent else CHANGING_BODY
+        changes = [*self._changes.pop((role, parent), ()), self._requests][-enough:]
         if len(self._changes) >= MAX_WATCHED:
             del self._changes[next(iter(self._changes))]
         self._changes[role, parent] = changes
-        often = len(changes) == CHANGING and self._requests - changes[0] < WITHIN
+        often = len(changes) == enough and self._requests - changes[0] < WITHIN * enough
         if often and len(self._maps[role]) < MAX_WATCHED:
             del self._changes[role, parent]
             self._maps[role][parent] = self._requests
-            self.known[role].add(_size_of(parent))
+            self.known[role].setdefault(_size_of(parent), self._requests)
             inside = f"{parent}." if parent else ""
-            self._begin_review(
-                {role: {name for name in self.known[role] if name.startswith(inside)}}
-            )
+            new = self._newer_than(changes[0] - 1, role)
+            self._begin_review(role, {name for name in new if name.startswith(inside)})
 
     def _forget_quiet_maps(self, role: Role) -> None:
         maps = self._maps[role]
@@ -241,13 +245,11 @@ class Names:
         for parent in self._maps[role]:
             side.measure(parent, _size_of(parent))
 
-    def _begin_review(self, names: Mapping[Role, AbstractSet[str]]) -> None:
+    def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
         """Watch which of *names* come in the next requests; the others lose their places then."""
-        if self._review_left:
-            return
-        self._review_left = REVIEWED
-        for role, watched in names.items():
-            self._unseen[role] = set(watched)
+        if names and not self._unseen[role]:
+            self._unseen[role] = set(names)
+            self._review_left = REVIEWED
 
     def _review(self, role: Role, side: Side) -> None:
         unseen = self._unseen[role]
@@ -265,7 +267,8 @@ class Names:
     def _drop(self, role: Role, names: AbstractSet[str]) -> None:
         """Take the places of *names* away, but for those that are declared."""
         lost = {name for name in names if not self._is_declared(role, name)}
-        self.known[role] -= lost
+        for name in lost:
+            self.known[role].pop(name, None)
         self.dropped += len(lost)
         self._prefixes[role] = {one for name in self.known[role] for one in _parents(name)}
 

@@ -97,7 +97,7 @@ class Deltas:
         if self._names_dropped != self._names.dropped:
             self._names_dropped = self._names.dropped
             for role, known in self._names.known.items():
-                self._expected[role] &= known
+                self._expected[role] &= known.keys()
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
                 continue
