@@ -8,7 +8,7 @@ while the entity has few, and after that when `admit_after` requests have had it
 cells are counted as unnamed, by type. A name that looks like a value never has a place of its own.
 
 An object in which names keep appearing that nobody saw before is a map: its size is a feature.
-Those of the new names that come back stay features; the others give up their places.
+New names in it that do not come back give up their places.
 """
 
 from collections import Counter
@@ -70,10 +70,13 @@ class Candidates:
         self._once[key] = None
         return 1
 
-    def forget(self, name: str) -> None:
-        """Drop what is known of *name*."""
-        self._once.pop(hash(name), None)
-        self._again.pop(hash(name), None)
+    def forget(self, name: str) -> bool:
+        """Drop what is known of *name*; whether that was anything."""
+        key = hash(name)
+        held = key in self._once or key in self._again
+        self._once.pop(key, None)
+        self._again.pop(key, None)
+        return held
 
 
 def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
@@ -115,6 +118,7 @@ class Names:
         self._changes: dict[tuple[Role, str], list[int]] = {}  # the requests that brought new keys
         self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # newest change
+        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # had by one request
         self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._review_left = 0
 
@@ -131,6 +135,8 @@ class Names:
         """
         self._requests += role is Role.INPUT
         unknown = side.unknown(self.known[role].keys())
+        if self._once[role]:
+            side.take_names_from(self._once[role])
         if self._maps[role]:
             self._measure_maps(role, side)
         if self._review_left:
@@ -202,8 +208,9 @@ class Names:
     def _admit(self, role: Role, name: str) -> None:
         self.known[role][name] = self._requests
         self._prefixes[role].update(_parents(name))
+        if self._admit_after > 1 and not self._candidates.forget(summary_name(role, name)):
+            self._once[role].add(name)
         self._full.discard(summary_name(role, name))
-        self._candidates.forget(summary_name(role, name))
 
     def _is_declared(self, role: Role, name: str) -> bool:
         return summary_name(role, name) in self._declared()
@@ -232,7 +239,10 @@ class Names:
             self._maps[role][parent] = self._requests
             self.known[role].setdefault(_size_of(parent), self._requests)
             inside = f"{parent}." if parent else ""
-            new = self._newer_than(changes[0] - 1, role)
+            if parent:  # a flood of keys in the body itself must not take the model's names away
+                once = {name for name in self._once[role] if name.startswith(inside)}
+                self._drop(role, once)
+            new = self._newer_than(changes[0], role)
             self._begin_review(role, {name for name in new if name.startswith(inside)})
 
     def _forget_quiet_maps(self, role: Role) -> None:
@@ -269,6 +279,7 @@ class Names:
         lost = {name for name in names if not self._is_declared(role, name)}
         for name in lost:
             self.known[role].pop(name, None)
+        self._once[role] -= lost
         self.dropped += len(lost)
         self._prefixes[role] = {one for name in self.known[role] for one in _parents(name)}
 

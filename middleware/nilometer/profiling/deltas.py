@@ -105,7 +105,8 @@ class Deltas:
             yield
             for name in names:
                 if name != self._event_time_field:
-                    self._expected[role].add(name)
+                    if name in self._names.known[role]:
+                        self._expected[role].add(name)
                     batch[summary_name(role, name)] = side.column(name)
                     yield
         for name, cells in part.handed_over.items():

@@ -54,7 +54,7 @@ _WHOLE = re.compile(
 _ANYWHERE = re.compile(
     "|".join(
         (
-            r"[\w.+'-]+@(?:[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}|localhost)\b",  # mail address
+            r"[^\s@]@(?:[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}|localhost)\b",  # mail address
             r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])",  # UUID
             r"(?<![0-9a-z])(?:0x)?[0-9a-f]{16,}(?![0-9a-z])",
             r"(?<![0-9a-z])[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5,}(?![0-9a-z])",  # MAC, fingerprint
