@@ -1,5 +1,7 @@
 import base64
 import datetime as dt
+import hashlib
+import random
 import string
 import uuid
 
@@ -10,125 +12,24 @@ from hypothesis import strategies as st
 from nilometer.values.redacted import REDACTED
 from nilometer.values.value_like import MAX_NAME, is_place, looks_like_value, may_name
 
-NAMES = [
-    "x",
-    "y",
-    "a1",
-    "t0",
-    "e1",
-    "1e",
-    "0x",
-    "id",
-    "_id",
-    "@timestamp",
-    "@type",
-    "income",
-    "income12",
-    "feature_0",
-    "feature_127",
-    "V14",
-    "pm2_5",
-    "p50",
-    "p99.9",
-    "sha256_ok",
-    "is_fraud",
-    "2nd_degree",
-    "1st",
-    "3d_angle",
-    "10_day_avg",
-    "7d_avg",
-    "24h",
-    "lag_1",
-    "lag-12",
-    "top-5",
-    "5xx",
-    "404_errors",
-    "age18to24",
-    "18-24",
-    ">50k",
-    "<=50K",
-    ">=10y",
-    "Größe",
-    "年齢",
-    "возраст",
-    "température",
-    "prix_€",
-    "přidaná_hodnota_za_poslední_rok",
-    "ndcg@10",
-    "precision@5",
-    "map@0.5",
-    "recall@k",
-    "jan",
-    "may",
-    "march",
-    "monday",
-    "time",
-    "date",
-    "q1",
-    "Q1",
-    "H2O",
-    "CO2",
-    "utf8",
-    "x86_64",
-    "X_train_0",
-    "sepal.length",
-    "petal_width_cm",
-    "hours-per-week",
-    "native-country",
-    "capital.gain",
-    "deadbeef",
-    "cafe",
-    "face",
-    "facade",
-    "be",
-    "ad",
-    "ipv4",
-    "mac_address",
-    "uuid",
-    "email",
-    "phone",
-    "a:b:c",
-    "time:start",
-    "nan_count",
-    "inf",
-    "inf_norm",
-    "null",
-    "true",
-    "C1orf112",
-    "BRCA1",
-    "chr1",
-    "rs123456",
-    "ENSG00000139618",
-    "PAY_0",
-    "BILL_AMT1",
-    "EXT_SOURCE_3",
-    "SK_ID_CURR",
-    "TotalBsmtSF",
-    "1stFlrSF",
-    "3SsnPorch",
-    "GarageYrBlt",
-    "2023_sales",
-    "sales_2023",
-    "word2vec_17",
-    "node4vec",
-    "embedding_127",
-    "std_dev_of_x1x2x3",
-    "num_of_open_credit_lines_last_12_months",
-    "averageDaysBetweenTransactionsLast90Days",
-    "DEBTINC_RATIO_ADJUSTED_FOR_INFLATION_2019",
-    "Kraftfahrzeughaftpflichtversicherung",
-    "isMarriedFilingSeparatelyOrHeadOfHousehold",
-    "HTTPResponseTimeP99Milliseconds",
-    "NUMBEROFTIMES90DAYSLATE",
-    "RevolvingUtilizationOfUnsecuredLines",
-    "NumberOfTime30-59DaysPastDueNotWorse",
-    "NumberOfTimes90DaysLate",
-    "mean_absolute_percentage_error",
-    "feature_x1_y2_z3_lag_12_24_36",
-    "cnt_txn_24h_mcc_5411_vs_30d_avg",
-    "Donaudampfschifffahrtsgesellschaftskapitaen",
-    "wskaznik_zadluzenia_gospodarstwa",
-] + ["Unnamed: 0", "mean radius", "worst concave points", "Wind speed (m/s)", "Jan de Vries"]
+WORDS = """
+x y a1 t0 e1 1e 0x id _id @timestamp @type income income12 feature_0 feature_127 V14 pm2_5 p50 p99.9
+sha256_ok is_fraud 2nd_degree 1st 3d_angle 10_day_avg 7d_avg 24h lag_1 lag-12 top-5 5xx 404_errors
+age18to24 18-24 >50k <=50K >=10y Größe 年齢 возраст température prix_€ přidaná_hodnota_za_poslední_rok
+ndcg@10 precision@5 map@0.5 recall@k jan may march monday time date q1 Q1 H2O CO2 utf8 x86_64 X_train_0
+sepal.length petal_width_cm hours-per-week native-country capital.gain deadbeef cafe face facade be ad
+ipv4 mac_address uuid email phone a:b:c time:start nan_count inf inf_norm null true C1orf112 BRCA1 chr1
+rs123456 ENSG00000139618 PAY_0 BILL_AMT1 EXT_SOURCE_3 SK_ID_CURR TotalBsmtSF 1stFlrSF 3SsnPorch
+GarageYrBlt 2023_sales sales_2023 word2vec_17 node4vec embedding_127 std_dev_of_x1x2x3
+num_of_open_credit_lines_last_12_months averageDaysBetweenTransactionsLast90Days
+DEBTINC_RATIO_ADJUSTED_FOR_INFLATION_2019 Kraftfahrzeughaftpflichtversicherung
+isMarriedFilingSeparatelyOrHeadOfHousehold HTTPResponseTimeP99Milliseconds NUMBEROFTIMES90DAYSLATE
+RevolvingUtilizationOfUnsecuredLines NumberOfTime30-59DaysPastDueNotWorse NumberOfTimes90DaysLate
+mean_absolute_percentage_error feature_x1_y2_z3_lag_12_24_36 cnt_txn_24h_mcc_5411_vs_30d_avg
+Donaudampfschifffahrtsgesellschaftskapitaen wskaznik_zadluzenia_gospodarstwa
+"""
+PHRASES = ["Unnamed: 0", "mean radius", "worst concave points", "Wind speed (m/s)", "Jan de Vries"]
+NAMES = [*WORDS.split(), *PHRASES]
 
 VALUES = [
     *(
@@ -214,7 +115,7 @@ def test_every_number_is_a_value(number: float) -> None:
     assert looks_like_value(str(number))
 
 
-@given(st.datetimes(dt.datetime(1900, 1, 1), timezones=st.none() | st.just(dt.UTC)))
+@given(st.integers(-(2**31), 2**32).map(lambda second: dt.datetime.fromtimestamp(second, dt.UTC)))
 def test_every_time_is_a_value_however_it_is_written(time: dt.datetime) -> None:
     for text in (time.isoformat(), time.isoformat(" "), time.date().isoformat(), time.ctime()):
         assert looks_like_value(text)
@@ -255,8 +156,6 @@ def test_sixteen_hexadecimal_digits_are_a_value(digits: str) -> None:
     "alphabet", [string.ascii_letters + string.digits + "-_", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"]
 )
 def test_nearly_every_random_token_of_24_characters_is_a_value(alphabet: str) -> None:
-    import random
-
     chance = random.Random(7)
     tokens = ["".join(chance.choices(alphabet, k=24)) for _ in range(1000)]
     assert sum(map(looks_like_value, tokens)) >= 980
@@ -264,8 +163,6 @@ def test_nearly_every_random_token_of_24_characters_is_a_value(alphabet: str) ->
 
 @given(st.binary(min_size=64, max_size=64))
 def test_base64_of_random_bytes_is_a_value(seed: bytes) -> None:
-    import hashlib
-
     token = base64.urlsafe_b64encode(hashlib.sha512(seed).digest()).decode()
     assert looks_like_value(token)
 
