@@ -63,11 +63,11 @@ def coverage(patient: Patient) -> Iterator[Finding]:
             how = Level.OK if name in EXPECTED else level
             text = f"{count:,} {what}: {name}"
             yield Finding("coverage", how, text, known.get(name, "see docs/telemetry.md"))
-    yield from _unnamed(status.unnamed, status.counters["columns_over_limit"])
+    yield from _unnamed(status.unnamed, status.counters["columns_over_limit"], seen)
 
 
-def _unnamed(cells: Mapping[str, int], over_limit: int) -> Iterator[Finding]:
-    """Cells whose names are no features, and whether that is for want of places."""
+def _unnamed(cells: Mapping[str, int], over_limit: int, seen: int) -> Iterator[Finding]:
+    """Cells whose names are no features: more than observations are hardly those of new names."""
     if over_limit:
         text = (
             f"{over_limit:,} columns of requests refused: an entity has {MAX_FEATURES:,} features"
@@ -75,5 +75,6 @@ def _unnamed(cells: Mapping[str, int], over_limit: int) -> Iterator[Finding]:
         yield Finding("coverage", Level.WARNING, text, DECLARE)
     if cells:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(cells.items()))
-        text = f"{sum(cells.values()):,} cells unnamed: {kinds}"
-        yield Finding("coverage", Level.WARNING, text, DECLARE)
+        total = sum(cells.values())
+        level = Level.WARNING if total > seen else Level.OK
+        yield Finding("coverage", level, f"{total:,} cells unnamed: {kinds}", DECLARE)
