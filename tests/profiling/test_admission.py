@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.decode import Side
+from nilometer.handoff.inside import InsideOutlet
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureProfile
 from nilometer.profiling.admission import (
     ADMIT_AFTER,
@@ -146,9 +150,8 @@ def test_places_that_are_full_are_not_full_for_good() -> None:
             names.sift(Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 500)}))
     assert len(names.known[Role.INPUT]) == MAX_FEATURES
     for _ in range(REVIEWED + 2 * ADMIT_AFTER):
-        unnamed = names.sift(Role.INPUT, side({"late": 1, "own_0": 1}))
+        names.sift(Role.INPUT, side({"late": 1, "own_0": 1}))
         names.sift(Role.OUTPUT, Side())
-    assert not unnamed
     assert {"late", "own_0"} <= names.known[Role.INPUT].keys()
     assert len(names.known[Role.INPUT]) < 2 * AT_ONCE
 
@@ -313,8 +316,26 @@ def test_every_cell_is_in_a_feature_or_unnamed(
             if not isinstance(cell, list)
         ]
         profiled.observe([observation({"inputs": tensors} if tensors else {"none": None})])
-        sent = [cell for row in rows for cell in row.values() if not isinstance(cell, list)]
+    sent = [cell for row in rows for cell in row.values() if not isinstance(cell, list)]
     taken = Taken(profiled)
-    present = sum(cell is not None for cell in (sent if rows else []))
+    present = sum(cell is not None for cell in sent)
     inputs = sum(count for name, count in taken.cells.items() if name.startswith("input."))
     assert inputs + taken.unnamed.total() - taken.unnamed["missing"] == present
+
+
+def test_profiles_that_are_made_in_the_process_admit_names_too(tmp_path: Path) -> None:
+    settings = CaptureSettings(
+        entity="tested",
+        profile_in="process",
+        agent=f"unix:{tmp_path}/none",
+        features=("input.own",),
+        admit_after=3,
+    )
+    outlet = InsideOutlet(settings, AgentLink(settings, b"w" * 16))
+    junk = {f"k{at}": 1 for at in range(2 * AT_ONCE)}
+    for row in ({**junk, "jo@example.com": 1}, {"own": 1, "late": 1}, {"late": 1}, {"late": 1}):
+        outlet.hand_on([msgspec.msgpack.encode(observation(row))], {})
+    taken = Taken(outlet._profiling)
+    assert (taken.cells["input.own"], taken.cells["input.late"]) == (1, 1)
+    # Half of the invented keys, two of `late`, two answers; the address made a map of one key.
+    assert taken.unnamed == {"number": AT_ONCE + 2 + 2, "object": 1}

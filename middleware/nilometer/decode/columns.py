@@ -50,14 +50,19 @@ class Side:
 
     def unknown(self, known: AbstractSet[str]) -> list[str]:
         """The names of columns that are not *known*, in the order of the body."""
-        found: dict[str, None] = {}
+        strange: list[Mapping[str, object]] = []
         for row in self._singles:
             if not row.keys() <= known:
-                found.update((name, None) for name in row if name not in known)
-        for block in self._blocks:
-            if block.rows and not block.columns.keys() <= known:
-                found.update((name, None) for name in block.columns if name not in known)
-        return list(found)
+                strange.append(row)  # noqa: PERF401  # most often there is none
+        if self._blocks:
+            strange += [
+                block.columns
+                for block in self._blocks
+                if block.rows and not block.columns.keys() <= known
+            ]
+        if not strange:
+            return []
+        return list(dict.fromkeys(name for row in strange for name in row if name not in known))
 
     def remove(self, names: AbstractSet[str]) -> list[Column]:
         """Take the columns of *names* out; returns their cells, without those that are absent."""

@@ -6,10 +6,12 @@ A bare value is one cell.
 from collections.abc import Sequence
 
 from nilometer.decode.columns import VALUE, Row
-from nilometer.decode.naming import flat, flat_table, keyed_rows
+from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+
+_OBJECTS = {dict}
 
 
 def rows_of(value: Cell) -> Sequence[Row]:
@@ -19,6 +21,8 @@ def rows_of(value: Cell) -> Sequence[Row]:
         Undecodable: If it is a list that is not of objects, or of scalars.
     """
     if isinstance(value, dict):
+        if not names_nothing(value) and set(map(type, value.values())) != _OBJECTS:
+            return [flat(value)]  # what most bodies are
         rows = keyed_rows(value)
         return [flat(value)] if rows is None else flat_table(rows)
     if isinstance(value, list):

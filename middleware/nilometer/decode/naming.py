@@ -6,6 +6,8 @@ row ids, and the object is rows. An integer is a place where it counts columns.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
 from nilometer.profile.feature import Cell
@@ -13,12 +15,14 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.value_like import is_place, looks_like_value
 
+_REMEMBERED = 64  # shapes of objects: those of real traffic are few
+_WIDEST_REMEMBERED = 256  # keys of them
 MAX_DEPTH = 4  # of nested objects that become dotted names; what is deeper stays one cell
 _NUMBERS = frozenset({int, float})
 _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
 
 
-def names_nothing(keys: Collection[str], *, in_table: bool = False) -> set[str]:
+def names_nothing(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
     """Those of *keys*, of one object, that look like values.
 
     Args:
@@ -26,9 +30,16 @@ def names_nothing(keys: Collection[str], *, in_table: bool = False) -> set[str]:
         in_table: Whether every row of a table has these keys: then each integer below 1000 is a
             place. Else integers are places where they count from 0 or 1 on.
     """
-    found = {key for key in keys if looks_like_value(key)}
+    if len(keys) > _WIDEST_REMEMBERED:
+        return _names_nothing.__wrapped__(tuple(keys), in_table)
+    return _names_nothing(tuple(keys), in_table)
+
+
+@lru_cache(_REMEMBERED)
+def _names_nothing(keys: tuple[str, ...], in_table: bool) -> frozenset[str]:  # noqa: FBT001  # of a cache
+    found = frozenset(key for key in keys if looks_like_value(key))
     if found:
-        places = set(filter(is_place, found))
+        places = frozenset(filter(is_place, found))
         if in_table or _counts(places):
             found -= places
     return found
@@ -69,7 +80,8 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
     """
     nothing = names_nothing(row, in_table=in_table)
     if not nothing and dict not in set(map(type, row.values())):
-        _check_width(row)
+        if len(row) > MAX_COLUMNS:
+            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         return row  # what most bodies are
     columns: dict[str, Cell] = {}
     _flatten(row, nothing, "", 1, columns)
@@ -77,7 +89,11 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
 
 
 def _flatten(
-    row: Mapping[str, Cell], nothing: set[str], prefix: str, depth: int, columns: dict[str, Cell]
+    row: Mapping[str, Cell],
+    nothing: AbstractSet[str],
+    prefix: str,
+    depth: int,
+    columns: dict[str, Cell],
 ) -> None:
     for key, cell in row.items():
         if key in nothing:
@@ -86,14 +102,10 @@ def _flatten(
             _flatten(cell, names_nothing(cell), f"{prefix}{key}.", depth + 1, columns)
         else:
             columns[f"{prefix}{key}"] = cell
-        _check_width(columns)
+        if len(columns) > MAX_COLUMNS:
+            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     if nothing:
         columns.setdefault(prefix[:-1] or VALUE, {key: row[key] for key in nothing})
-
-
-def _check_width(columns: Row) -> None:
-    if len(columns) > MAX_COLUMNS:
-        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
 
 
 def flat_table(rows: Sequence[Cell]) -> list[Row]:

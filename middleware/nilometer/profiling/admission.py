@@ -31,6 +31,7 @@ WITHIN = 4  # requests for each of them: with fewer new keys, an object is none
 QUIET = 1024  # requests without a new key after which a map is an object again
 REVIEWED = 256  # requests in which a name must appear to keep its place when places are short
 
+_NOTHING: Mapping[str, int] = {}
 _ROLES = (Role.INPUT, Role.OUTPUT)
 
 
@@ -121,8 +122,9 @@ class Names:
         self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # had by one request
         self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._review_left = 0
+        self._is_watching = True  # whether names that are known are looked at, too
 
-    def sift(self, role: Role, side: Side, ignored: str = "") -> Counter[str]:
+    def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
         """Count one request, and take out of *side* the columns whose names have no place.
 
         Args:
@@ -131,19 +133,27 @@ class Names:
             ignored: A name that is neither counted nor taken out.
 
         Returns:
-            The cells that were taken out, by type.
+            The cells that were taken out, by type; to be read only.
         """
-        self._requests += role is Role.INPUT
+        if role is Role.INPUT:
+            self._requests += 1
         unknown = side.unknown(self.known[role].keys())
+        if not unknown and not self._is_watching:
+            return _NOTHING  # what most requests are
+        unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
+        self._is_watching = (
+            bool(self._review_left) or any(self._once.values()) or any(self._maps.values())
+        )
+        return unnamed
+
+    def _sifted(self, role: Role, side: Side, unknown: list[str]) -> Mapping[str, int]:
         if self._once[role]:
             side.take_names_from(self._once[role])
         if self._maps[role]:
             self._measure_maps(role, side)
         if self._review_left:
             self._review(role, side)
-        if not unknown:
-            return Counter()
-        refused = self.meet(role, [name for name in unknown if name != ignored])
+        refused = self.meet(role, unknown) if unknown else set()
         unnamed = Counter[str]()
         for cells in side.remove(refused) if refused else ():
             unnamed += count_types(cells)

@@ -280,7 +280,7 @@ class Profiling:
         if sides is None:
             part.sampled_out += count
         else:
-            self._add_sides(part, sides)
+            self._add_sides(part, sides[Role.INPUT], sides[Role.OUTPUT])
             part.profiled += count
         part.outcomes[outcome] += count
         part.statuses[str(status)] += count
@@ -324,7 +324,7 @@ class Profiling:
         if not sampled:
             part.sampled_out += 1
             return
-        self._add_sides(part, {Role.INPUT: inputs, Role.OUTPUT: outputs})
+        self._add_sides(part, inputs, outputs)
         if observation.values:
             part.hand_over(observation.values, self._names)
         if reason is None:
@@ -332,12 +332,14 @@ class Profiling:
         else:
             part.undecodable[reason] += 1
 
-    def _add_sides(self, part: Gathered, sides: Mapping[Role, Side]) -> None:
+    def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
         """Add the columns of a request, or of requests that are alike, whose names have a place."""
-        for role, side in sides.items():
-            part.unnamed += self._names.sift(role, side, self.event_time_field)
-        part.inputs.extend(sides[Role.INPUT])
-        part.outputs.extend(sides[Role.OUTPUT])
+        for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
+            unnamed = self._names.sift(role, side, self.event_time_field)
+            if unnamed:
+                part.unnamed.update(unnamed)
+        part.inputs.extend(inputs)
+        part.outputs.extend(outputs)
 
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side
