@@ -50,10 +50,9 @@ class Side:
 
     def unknown(self, known: AbstractSet[str]) -> list[str]:
         """The names of columns that are not *known*, in the order of the body."""
-        strange: list[Mapping[str, object]] = []
-        for row in self._singles:
-            if not row.keys() <= known:
-                strange.append(row)  # noqa: PERF401  # most often there is none
+        strange: list[Mapping[str, object]] = [
+            row for row in self._singles if not row.keys() <= known
+        ]
         if self._blocks:
             strange += [
                 block.columns

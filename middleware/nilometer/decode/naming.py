@@ -30,19 +30,18 @@ def names_nothing(keys: Collection[str], *, in_table: bool = False) -> frozenset
         in_table: Whether every row of a table has these keys: then each integer below 1000 is a
             place. Else integers are places where they count from 0 or 1 on.
     """
-    if len(keys) > _WIDEST_REMEMBERED:
-        return _names_nothing.__wrapped__(tuple(keys), in_table)
-    return _names_nothing(tuple(keys), in_table)
-
-
-@lru_cache(_REMEMBERED)
-def _names_nothing(keys: tuple[str, ...], in_table: bool) -> frozenset[str]:  # noqa: FBT001  # of a cache
-    found = frozenset(key for key in keys if looks_like_value(key))
+    wide = len(keys) > _WIDEST_REMEMBERED
+    found = _values_among.__wrapped__(tuple(keys)) if wide else _values_among(tuple(keys))
     if found:
         places = frozenset(filter(is_place, found))
         if in_table or _counts(places):
             found -= places
     return found
+
+
+@lru_cache(_REMEMBERED)
+def _values_among(keys: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(looks_like_value, keys))
 
 
 def _counts(places: Collection[str]) -> bool:

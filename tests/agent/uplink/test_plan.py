@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from support.outside import MOST, OUTSIDE
 
+from nilometer.profile.schema import Schema
 from nilometer.testing import registered
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
@@ -63,3 +64,16 @@ def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     (first, second) = (record for record in caplog.records if "left out" in record.message)
     assert first.__dict__["alerter"] == second.__dict__["alerter"] == "most"
     assert "values_allowed" in second.__dict__["reason"]
+
+
+def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_path: Path) -> None:
+    reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
+    buffer = Buffer(tmp_path / "agent.db")
+    declared = {ENTITY: Schema.declared({"input.country": "string"})}
+    plans = PlanKeeper(buffer, OnePlan(plan_to_wire([reference], [])), declared=declared)
+    assert plans.rules.declared(ENTITY) == {"input.country"}
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.rules.declared(ENTITY) == {"input.country", "input.amount"}
+    assert plans.rules.declared("another") == frozenset()
+    buffer.close()
