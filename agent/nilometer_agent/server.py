@@ -260,6 +260,7 @@ class Agent:
             uptime_seconds=self.clock.monotonic() - self._started,
             dropped=self.counters.reasons(Counter.DROPPED),
             undecodable=self.counters.reasons(Counter.UNDECODABLE),
+            unnamed=self.counters.reasons(Counter.UNNAMED_CELLS),
             entities=self.entities.to_wire() if entities else (),
             instance=self._instance,
         )

@@ -65,6 +65,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             published. Each observation has one label set, so label sets add up to the whole.
         schemas: Fields by entity, such as ``{scorer = {"input.amount" = "number"}}``; a question
             mark makes one optional. Without, a schema is that of the newest reference.
+        admit_after: Requests that must have had a name before it is a feature, where the entity has
+            64 features already and neither its reference nor its schema has the name. The cells
+            of earlier requests are counted as unnamed.
         max_label_sets: Label sets of an entity in one window; what comes after is one more, with
             the label ``nilometer_overflow``.
         sample: Share of observations whose bodies are decoded and profiled; all requests are
@@ -127,6 +130,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     segments: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, dict[str, str]] = field(default_factory=dict)
+    admit_after: Annotated[int, Meta(ge=1, le=1000)] = 5
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)

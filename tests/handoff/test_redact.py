@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.handoff.redact import REDACTED, WITHHELD, Redaction
+from nilometer.handoff.redact import WITHHELD, Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.profiling import Profiling
 from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
+from nilometer.values.redacted import REDACTED
 
 JSON = "application/json"
 CARD = "4111 1111 1111 1111"
@@ -122,6 +125,52 @@ def test_what_cannot_be_told_apart_is_withheld_whole(
 ) -> None:
     observation = redacted(body, fields=("ssn",), media=media, encoding=encoding)
     assert (observation.request_body, observation.request_type) == (b"", WITHHELD)
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"ada@example.org": 1}, {REDACTED: 1}),
+        (
+            {"ada@example.org": {"age": 41}, "bo@example.org": {"age": 23}, "c@example.org": 1},
+            {REDACTED: {"age": 41}, f"{REDACTED} 2": {"age": 23}, f"{REDACTED} 3": 1},
+        ),
+        ({"of ada@example.org": {"bo@example.org": [1]}}, {f"of {REDACTED}": {REDACTED: [1]}}),
+        (
+            {"dataframe_split": {"columns": ["ada@example.org"], "data": [[1]]}},
+            {"dataframe_split": {"columns": [REDACTED], "data": [[1]]}},
+        ),
+        (
+            {"inputs": [{"name": "ada@example.org", "data": [1]}]},
+            {"inputs": [{"name": REDACTED, "data": [1]}]},
+        ),
+    ],
+)
+def test_keys_and_names_of_columns_are_redacted_as_values_are(body: Any, left: Any) -> None:
+    observation = redacted(body, values=("email",))
+    assert json.loads(observation.request_body or b"") == left
+
+
+def test_names_of_fields_of_forms_and_headers_of_tables_are_redacted() -> None:
+    form = redacted(
+        b"ada%40example.org=1&age=2", values=("email",), media="application/x-www-form-urlencoded"
+    )
+    assert form.request_body == b"[redacted]=1&age=2"
+    table = redacted(b"age,ada@example.org\n1,2\n", values=("email",), media="text/csv")
+    assert table.request_body == b"age,[redacted]\n1,2\n"
+    part = b'--x\r\nContent-Disposition: form-data; name="ada@example.org"\r\n\r\n1\r\n--x--\r\n'
+    parts = redacted(part, values=("email",), media="multipart/form-data; boundary=x")
+    assert parts.request_body == part.replace(b"ada@example.org", REDACTED.encode())
+
+
+def test_what_is_redacted_in_a_key_names_no_feature() -> None:
+    observation = redacted(
+        {"ada@example.org": {"age": 41}, "bo@x.org": {"age": 2}}, values=("email",)
+    )
+    profiling = Profiling("tested", Labels(), 60 * 10**9)
+    profiling.observe([observation])
+    (profile,) = profiling.take()
+    assert [name for name in profile.features if name.startswith("input.")] == ["input.age"]
 
 
 def test_forms_lines_and_events_are_told_apart() -> None:

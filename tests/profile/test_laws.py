@@ -77,7 +77,8 @@ def coverage_of(observed: list[Coverage]) -> Coverage:
 
 
 def read_coverage(c: Coverage) -> Any:
-    return c.seen, c.profiled, c.sampled_out, sorted_items(c.dropped), sorted_items(c.undecodable)
+    reasons = (c.dropped, c.undecodable, c.unnamed)
+    return c.seen, c.profiled, c.sampled_out, *map(sorted_items, reasons)
 
 
 # Numbers whose powers do not overflow; test_feature has every float.

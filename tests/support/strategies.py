@@ -105,6 +105,7 @@ coverages = st.builds(
     sampled_out=st.integers(0, MAX_COUNT),
     dropped=st.dictionaries(st.sampled_from([r.value for r in DropReason]), _counts),
     undecodable=st.dictionaries(st.sampled_from([r.value for r in UndecodableReason]), _counts),
+    unnamed=st.dictionaries(st.sampled_from(["number", "string", "missing", "list"]), _counts),
     suppressed=st.integers(0, MAX_COUNT),
 )
 requests = st.lists(

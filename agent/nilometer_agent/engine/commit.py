@@ -76,6 +76,7 @@ class Committer:
         self._counters = counters
         self._on_committed = on_committed
         self._disarmed = 0  # profilers that were counted
+        self._over_limit = 0  # columns that were counted
         self._committed = buffer.worker_sequences()
         self._held = _Held()
         self._stored: _Held | None = None  # not acknowledged yet
@@ -121,6 +122,7 @@ class Committer:
         # One statement: what is told must not be told again, whatever is raised after it.
         held.taken[len(held.taken) :], held.received, self._suppression.cells = told, [], cells
         self._count_disarmed()
+        self._count_over_limit()
         if not held.taken and not held.sequences:
             return
         deltas = self._deltas(held)
@@ -179,6 +181,11 @@ class Committer:
             storable.append(one)
         held.taken = storable
         return deltas
+
+    def _count_over_limit(self) -> None:
+        over_limit = self._receiver.columns_over_limit
+        self._counters.add(Counter.COLUMNS_OVER_LIMIT, over_limit - self._over_limit)
+        self._over_limit = over_limit
 
     def _count_disarmed(self) -> None:
         disarmed = self._receiver.disarmed

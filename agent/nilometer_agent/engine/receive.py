@@ -9,6 +9,7 @@ import msgspec
 
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
@@ -97,6 +98,7 @@ class Receiver:
         guests = load(settings.profilers)
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
+        self._names: dict[str, Names] = {}  # by entity
         self._leaving: list[Profile] = []
         self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
         self.watermarks: dict[str, int] = {}
@@ -105,6 +107,11 @@ class Receiver:
     def disarmed(self) -> int:
         """Profilers of the user that are called no more."""
         return len(self._guests.disarmed) if self._guests is not None else 0
+
+    @property
+    def columns_over_limit(self) -> int:
+        """Columns of requests that an entity has no place for."""
+        return sum(names.over_limit for names in self._names.values())
 
     def take_into(self, taken: list[Taken]) -> None:
         """Move everything that the profiles hold to *taken*, each at once: in one statement."""
@@ -195,9 +202,18 @@ class Receiver:
                 sample=self._settings.sample,
                 guests=self._guests,
                 reductions=self._settings.reductions,
+                names=self._names_of(entity),
             )
         profiling.event_time_field = event_time_field
         return profiling
+
+    def _names_of(self, entity: str) -> Names:
+        names = self._names.get(entity)
+        if names is None:
+            names = self._names[entity] = Names(
+                lambda: self._plans.active.declared(entity), self._settings.admit_after
+            )
+        return names
 
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
         spec = self._plans.active.spec(entity, summary, self._settings.readable_categories)

@@ -113,7 +113,7 @@ class Suppression:
         self, plan: ActivePlan, sample: SummarySample, cells: dict[tuple[str, str], int]
     ) -> bool:
         entity, summary = sample.entity, sample.summary
-        if summary in self._published or plan.knows(entity, summary):
+        if summary in self._published or summary in plan.declared(entity):
             return True
         content = sample.content
         present = content.cells

@@ -27,6 +27,7 @@ from nilometer.export.telemetry import (
     RESPONSE_SIZE,
     SCORE_VALUE,
     SUMMARY,
+    UNNAMED_CELLS,
 )
 from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
@@ -113,6 +114,8 @@ def _add_service(
     for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
         for reason, count in counts.items():
             to.series.add(OBSERVATIONS, with_more(at, {FATE: fate, REASON: reason}), count)
+    for kind, count in coverage.unnamed.items():
+        to.series.add(UNNAMED_CELLS, with_more(at, {FATE: kind}), count)
 
 
 def _add_requests(

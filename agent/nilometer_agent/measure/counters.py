@@ -19,6 +19,8 @@ class Counter(Enum):
     PROFILED = "profiled"
     UNDECODABLE = "undecodable"
     DROPPED = "dropped"
+    UNNAMED_CELLS = "unnamed_cells"
+    COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
     WORKERS_REFUSED = "workers_refused"
@@ -88,7 +90,11 @@ class Counters:
         if once is self._covered:
             return
         whole = functools.reduce(Coverage.merge, coverages, Coverage())
-        by_reason = {Counter.UNDECODABLE: whole.undecodable, Counter.DROPPED: whole.dropped}
+        by_reason = {
+            Counter.UNDECODABLE: whole.undecodable,
+            Counter.DROPPED: whole.dropped,
+            Counter.UNNAMED_CELLS: whole.unnamed,
+        }
         with self._lock:
             values, reasons = dict(self._values), dict(self._reasons)
             values[Counter.OBSERVATIONS] += whole.seen

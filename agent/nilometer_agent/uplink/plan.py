@@ -54,6 +54,7 @@ class ActivePlan:
         for alerter in alerters:
             self._alerters.setdefault(alerter.entity, []).append(alerter)
         self._declared = declared or {}
+        self._summaries: dict[str, frozenset[str]] = {}
         self._specs: dict[tuple[str, str], FeatureSpec] = {}
 
     def references(self, entity: str) -> Mapping[str, Reference]:
@@ -68,12 +69,15 @@ class ActivePlan:
         newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
         return None if newest is None else Schema.of_reference(newest)
 
-    def knows(self, entity: str, summary: str) -> bool:
-        """Whether the name of *summary* is public: declared, or a reference's."""
-        declared = self._declared.get(entity)
-        if declared is not None and summary in declared.fields:
-            return True
-        return any(summary in one.columns for one in self.references(entity).values())
+    def declared(self, entity: str) -> frozenset[str]:
+        """Summaries of *entity* that its declared schema or one of its references has."""
+        found = self._summaries.get(entity)
+        if found is None:
+            schema = self._declared.get(entity)
+            columns = (reference.columns for reference in self.references(entity).values())
+            found = frozenset(schema.fields if schema else ()).union(*columns)
+            self._summaries[entity] = found
+        return found
 
     def published(self, entity: str, summary: str) -> tuple[str, ...]:
         """Category names of *summary* that its newest reference publishes."""

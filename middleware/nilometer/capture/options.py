@@ -116,6 +116,17 @@ class CaptureOptions(TypedDict, total=False):
     process; an agent has a setting of its own. Their values are published.
     """
 
+    features: list[str] | tuple[str, ...]
+    """Summaries that are features from their first request on, such as `input.amount`, where
+    profiles are made in the process; an agent takes those of its schemas and of references.
+    """
+
+    admit_after: int
+    """Requests that must have had another name before it is a feature, where the entity has 64
+    features already and profiles are made in the process; the cells of earlier requests are counted
+    as unnamed. Default: `5`.
+    """
+
     profilers: list[str] | tuple[str, ...]
     """Modules that register profilers, where profiles are made in the process."""
 

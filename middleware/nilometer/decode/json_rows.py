@@ -1,11 +1,17 @@
-"""Free JSON: an object is a row, a list of objects is rows, a bare value is one cell."""
+"""Free JSON: an object is a row, or rows where row ids are its keys; a list of objects is rows.
+
+A bare value is one cell.
+"""
 
 from collections.abc import Sequence
 
-from nilometer.decode.columns import VALUE, Row, flat
+from nilometer.decode.columns import VALUE, Row
+from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+
+_OBJECTS = {dict}
 
 
 def rows_of(value: Cell) -> Sequence[Row]:
@@ -15,11 +21,14 @@ def rows_of(value: Cell) -> Sequence[Row]:
         Undecodable: If it is a list that is not of objects, or of scalars.
     """
     if isinstance(value, dict):
-        return [flat(value)]
+        if not names_nothing(value) and set(map(type, value.values())) != _OBJECTS:
+            return [flat(value)]  # what most bodies are
+        rows = keyed_rows(value)
+        return [flat(value)] if rows is None else flat_table(rows)
     if isinstance(value, list):
         kinds = set(map(type, value))
         if kinds == {dict}:
-            return [flat(item) for item in value]
+            return flat_table(value)
         if not kinds & {dict, list}:
             return [{VALUE: item} for item in value]
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)

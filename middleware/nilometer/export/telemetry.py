@@ -164,6 +164,13 @@ OBSERVATIONS = Metric(
     about="Coverage: what became of every observation that was seen, and why.",
     attributes=(ENTITY, FATE, REASON),
 )
+UNNAMED_CELLS = Metric(
+    name="nilometer.unnamed.cells",
+    instrument=Instrument.COUNTER,
+    unit="{cell}",
+    about="Cells of columns whose names have no place among the features, by what they were.",
+    attributes=(ENTITY, FATE),
+)
 FEATURE_VALUE = Metric(
     name="nilometer.feature.value",
     instrument=Instrument.HISTOGRAM,
@@ -344,6 +351,7 @@ METRICS: tuple[Metric, ...] = (
     GEN_AI_TOKENS,
     REQUESTS,
     OBSERVATIONS,
+    UNNAMED_CELLS,
     FEATURE_VALUE,
     SCORE_VALUE,
     FEATURE_QUANTILE,

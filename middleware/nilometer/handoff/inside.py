@@ -20,6 +20,7 @@ from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profiling.admission import Names
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -57,6 +58,7 @@ class InsideOutlet:
         self._link = link
         guests = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        declared = frozenset(settings.features)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -66,6 +68,7 @@ class InsideOutlet:
             segments=Segments.of(settings.segments),
             guests=Runner(guests) if guests else None,
             max_waiting=sys.maxsize,  # it is settled here, in steps
+            names=Names(lambda: declared, settings.admit_after),
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0

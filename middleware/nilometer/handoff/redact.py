@@ -1,4 +1,4 @@
-"""Redaction before anything is handed on: fields by name, text by pattern.
+"""Redaction before anything is handed on: fields by name, text by pattern, in names as in values.
 
 A body whose parts cannot be told apart - compressed, binary, or not what it says - is withheld whole
 where a rule asks for redaction: a rule that cannot be applied must not let anything through. Its
@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
@@ -16,8 +17,8 @@ import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
+from nilometer.values.redacted import REDACTED
 
-REDACTED = "[redacted]"
 WITHHELD = "application/vnd.nilometer.withheld"
 MAX_DEPTH = 64
 LEAST_DIGITS = 10**6  # a shorter whole number names nobody
@@ -167,14 +168,22 @@ class Redaction:
             ]
         if isinstance(value, dict):
             value = self._without_columns(value, role)
-            return {
-                key: self._value(one, f"{path}.{key}" if path else key, role, depth + 1)
-                for key, one in value.items()
-                if not self._names(key, f"{path}.{key}" if path else key, role)
-            }
+            kept: dict[str, Any] = {}
+            for key, one in value.items():
+                whole = f"{path}.{key}" if path else key
+                if not self._names(key, whole, role):
+                    kept[self._key(key, kept)] = self._value(one, whole, role, depth + 1)
+            return kept
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LEAST_DIGITS:
             return value if self._text(str(value)) == str(value) else REDACTED
         return value
+
+    def _key(self, key: str, taken: Mapping[str, Any]) -> str:
+        """*key* redacted; keys that become one are numbered, so that none is lost."""
+        clean = self._text(key)
+        if clean == key or clean not in taken:
+            return clean
+        return next(f"{clean} {number}" for number in count(2) if f"{clean} {number}" not in taken)
 
     def _is_named_tensor(self, value: dict[str, Any], role: str) -> bool:
         """Whether *value* is a tensor of the Open Inference Protocol that a rule names."""
@@ -218,9 +227,9 @@ class Redaction:
             name, separator, value = pair.partition("=")
             name = unquote_plus(name)
             if not self._names(name, name, role):
-                plain = unquote_plus(value)
-                clean = self._text(plain)
-                kept.append(pair if clean == plain else f"{name}{separator}{clean}")
+                plain = (name, unquote_plus(value))
+                clean = (self._text(name), self._text(plain[1]))
+                kept.append(pair if clean == plain else separator.join(clean))
         return "&".join(kept)
 
     def _text(self, text: str) -> str:

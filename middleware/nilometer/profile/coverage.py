@@ -24,6 +24,7 @@ class Coverage:
         sampled_out: Left out on purpose, with their weight carried by others.
         dropped: Lost, by `DropReason`.
         undecodable: Without columns, by `UndecodableReason`.
+        unnamed: Cells, not observations, of columns whose names have no place, by type.
         suppressed: Cells, not observations, of summaries whose name is not told because too few
             cells had it; on the summary `service`.
     """
@@ -32,6 +33,7 @@ class Coverage:
     sampled_out: int = 0
     dropped: Counts = field(default_factory=dict)
     undecodable: Counts = field(default_factory=dict)
+    unnamed: Counts = field(default_factory=dict)
     suppressed: int = 0
 
     @property
@@ -47,5 +49,6 @@ class Coverage:
             sampled_out=self.sampled_out + other.sampled_out,
             dropped=added(self.dropped, other.dropped),
             undecodable=added(self.undecodable, other.undecodable),
+            unnamed=added(self.unnamed, other.unnamed),
             suppressed=self.suppressed + other.suppressed,
         )

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
+from nilometer.profiling.admission import Names
 from nilometer.profiling.gathered import Gathered, side_of
 from nilometer.profiling.scores import observe_scores
 from nilometer.profiling.user_profilers import Runner
@@ -14,8 +15,6 @@ from nilometer.values.entity import SCORES_SUFFIX, Role, summary_name
 from nilometer.values.labels import Labels
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
-
-MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 
 Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
 
@@ -29,9 +28,9 @@ class Deltas:
         event_time_field: Input column that holds the event time, and is not profiled.
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
+        names: The entity's names that have a place.
 
     Attributes:
-        features_over_limit: Columns that were left out.
         given: Observations that came since the deltas were last taken. Once all of them are
             profiled, so many are accounted for; fewer are where something was raised in between.
     """
@@ -43,14 +42,16 @@ class Deltas:
         event_time_field: str,
         guests: Runner | None,
         reductions: Sequence[str],
+        names: Names,
     ) -> None:
-        self.features_over_limit = 0
         self.given = 0
         self._entity = entity
         self._spec_of = spec_of
         self._event_time_field = event_time_field
         self._guests = guests
         self._derivation = Derivation(reductions)
+        self._names = names
+        self._names_dropped = names.dropped
         self._expected: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
         self._open: dict[Key, Profile] = {}
 
@@ -86,25 +87,31 @@ class Deltas:
                 profiled=part.profiled,
                 sampled_out=part.sampled_out,
                 undecodable=dict(part.undecodable),
+                unnamed=dict(part.unnamed),
             )
         )
         yield
 
     def _columns(self, part: Gathered) -> Steps[dict[str, Column]]:
         batch: dict[str, Column] = {}
+        if self._names_dropped != self._names.dropped:
+            self._names_dropped = self._names.dropped
+            for role, known in self._names.known.items():
+                self._expected[role] &= known.keys()
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
                 continue
             names = side.names(self._expected[role])
             yield
             for name in names:
-                if name != self._event_time_field and self._admits(role, name):
+                if name != self._event_time_field:
+                    if name in self._names.known[role]:
+                        self._expected[role].add(name)
                     batch[summary_name(role, name)] = side.column(name)
                     yield
         for name, cells in part.handed_over.items():
             role, field_name = side_of(name)
-            if self._admits(role, field_name, required=False):
-                batch.setdefault(summary_name(role, field_name), cells)
+            batch.setdefault(summary_name(role, field_name), cells)
         return batch
 
     def _derive(self, profile: Profile, window: Window, summary: str, cells: Column) -> Steps[None]:
@@ -137,16 +144,6 @@ class Deltas:
     def _open_spec(self, summary: str) -> FeatureSpec:
         """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
         return dataclasses.replace(self._spec_of(summary), readable=True)
-
-    def _admits(self, role: Role, name: str, *, required: bool = True) -> bool:
-        known = self._expected[role]
-        if name in known or (not required and len(known) < MAX_FEATURES and len(name) <= 128):
-            return True
-        if len(known) >= MAX_FEATURES or len(name) > 128:
-            self.features_over_limit += 1
-            return False
-        known.add(name)
-        return True
 
     def _delta(self, key: Key) -> Profile:
         profile = self._open.get(key)

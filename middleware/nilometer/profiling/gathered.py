@@ -1,6 +1,7 @@
 """Observations of one window and label set that wait to be profiled at once."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,7 +10,9 @@ import numpy as np
 from nilometer.decode import Side
 from nilometer.profile import ServiceProfile, Streams
 from nilometer.profile.feature import Cell
+from nilometer.profile.recorder import count_types
 from nilometer.profile.service import magnitudes
+from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
@@ -38,28 +41,21 @@ class Gathered:
     chunk_gaps: list[bytes] = field(default_factory=list)
     chunks: int = 0
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
+    unnamed: Counter[str] = field(default_factory=Counter)
 
     @property
     def accounted(self) -> int:
         """Observations that it stands for."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
-    def hand_over(self, values: bytes) -> None:
+    def hand_over(self, values: bytes, names: Names) -> None:
         """Add what the model's own code gave: a value or a list of them by name."""
-        try:
-            found = msgspec.msgpack.decode(values)
-        except msgspec.DecodeError:
-            return
-        for name, value in found.items() if isinstance(found, dict) else ():
-            if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
-                for key, cell in value.items():
-                    self._add(f"{name}.{key}", cell)
+        for name, cells in _handed_over(values):
+            role, field_name = side_of(name)
+            if field_name in names.known[role] or not names.meet(role, [field_name]):
+                self.handed_over.setdefault(name, []).extend(cells)
             else:
-                self._add(str(name), value)
-
-    def _add(self, name: str, value: Cell) -> None:
-        cells = value if isinstance(value, list) else [value]
-        self.handed_over.setdefault(name, []).extend(cells)
+                self.unnamed += count_types(cells)
 
     def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
         """Add the request itself, whatever its bodies hold.
@@ -114,6 +110,23 @@ class Gathered:
             gaps=gaps[np.isfinite(gaps) & (gaps >= 0)],
             chunks=self.chunks,
         )
+
+
+def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
+    """Names and cells of MessagePack *values*."""
+    try:
+        found = msgspec.msgpack.decode(values)
+    except msgspec.DecodeError:
+        return
+    for name, value in found.items() if isinstance(found, dict) else ():
+        # What `nilometer.observe` took is columns by role.
+        columns = (
+            {f"{name}.{key}": one for key, one in value.items()}
+            if isinstance(value, dict)
+            else {str(name): value}
+        )
+        for column, cells in columns.items():
+            yield column, cells if isinstance(cells, list) else [cells]
 
 
 def side_of(name: str) -> tuple[Role, str]:

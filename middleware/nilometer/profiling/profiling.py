@@ -12,13 +12,13 @@ from typing import NamedTuple
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.columns import Block
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
+from nilometer.profiling.admission import Names
 from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import event_time_ns
 from nilometer.profiling.gathered import Gathered
@@ -45,13 +45,13 @@ class _Alike(NamedTuple):
         kind: Of all of them.
         window: Of all of them.
         latest_ns: Newest event time.
-        blocks: Inputs and outputs; None where they were left out.
+        sides: Inputs and outputs; None where they were left out.
     """
 
     kind: Kind
     window: Window
     latest_ns: int
-    blocks: tuple[Block, Block] | None
+    sides: Mapping[Role, Side] | None
 
 
 class Profiling:
@@ -71,6 +71,8 @@ class Profiling:
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         max_waiting: Observations that are profiled at once.
+        names: The entity's names that have a place, shared with its other label sets; None for
+            names of its own.
 
     Attributes:
         waiting: Observations that are decoded and not profiled.
@@ -91,6 +93,7 @@ class Profiling:
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
+        names: Names | None = None,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -102,7 +105,8 @@ class Profiling:
         self.latest_ns = 0  # newest event time seen: the watermark
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
-        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions)
+        self._names = names or Names()
+        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions, self._names)
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
         self._max_waiting = max_waiting
@@ -247,6 +251,8 @@ class Profiling:
             if kind is not None and alike is None:
                 return False
             found.append(alike)
+        if not self._names.settle_at_once(one.sides for one in found if one and one.sides):
+            return False
         for (_, rows), alike in zip(parts, found, strict=True):
             if alike is None:
                 yield from self._observe_each(rows)
@@ -269,20 +275,24 @@ class Profiling:
             return None
         outputs = self._response_shapes.read([row.response_body for row in rows])
         yield
-        return None if outputs is None else _Alike(kind, window, latest, (inputs, outputs))
+        if outputs is None:
+            return None
+        sides = {Role.INPUT: Side(), Role.OUTPUT: Side()}
+        sides[Role.INPUT].add_block(inputs)
+        sides[Role.OUTPUT].add_block(outputs)
+        return _Alike(kind, window, latest, sides)
 
     def _gather_alike(self, alike: "_Alike", rows: Sequence[Observation]) -> Steps[None]:
-        kind, window, latest, blocks = alike
+        kind, window, latest, sides = alike
         count = len(rows)
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, kind.share)
         self._deltas.given += count
         self.waiting += count
-        if blocks is None:
+        if sides is None:
             part.sampled_out += count
         else:
-            part.inputs.add_block(blocks[0])
-            part.outputs.add_block(blocks[1])
+            self._add_sides(part, sides[Role.INPUT], sides[Role.OUTPUT])
             part.profiled += count
         part.outcomes[kind.outcome] += count
         part.statuses[str(kind.status)] += count
@@ -312,14 +322,22 @@ class Profiling:
         if not sampled:
             part.sampled_out += 1
             return
-        part.inputs.extend(inputs)
-        part.outputs.extend(outputs)
+        self._add_sides(part, inputs, outputs)
         if observation.values:
-            part.hand_over(observation.values)
+            part.hand_over(observation.values, self._names)
         if reason is None:
             part.profiled += 1
         else:
             part.undecodable[reason] += 1
+
+    def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
+        """Add the columns of a request, or of requests that are alike, whose names have a place."""
+        for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
+            unnamed = self._names.sift(role, side, self.event_time_field)
+            if unnamed:
+                part.unnamed.update(unnamed)
+        part.inputs.extend(inputs)
+        part.outputs.extend(outputs)
 
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side

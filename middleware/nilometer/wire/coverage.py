@@ -13,6 +13,7 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
         # An empty map costs as much to hand over as a full one.
         dropped=coverage.dropped or None,
         undecodable=coverage.undecodable or None,
+        unnamed=coverage.unnamed or None,
         suppressed=coverage.suppressed,
     )
 
@@ -28,6 +29,7 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
         sampled_out=message.sampled_out,
         dropped=dict(message.dropped),
         undecodable=dict(message.undecodable),
+        unnamed=dict(message.unnamed),
         suppressed=message.suppressed,
     )
     if coverage.seen != message.seen:

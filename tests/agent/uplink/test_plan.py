@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from support.outside import MOST, OUTSIDE
 
+from nilometer.profile.schema import Schema
 from nilometer.testing import registered
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.wire.alerts import plan_to_wire
@@ -111,3 +112,16 @@ def test_which_names_are_readable_at_which_level(tmp_path: Path) -> None:
             if rules.spec("e", summary, allowed).readable
         }
         assert found == readable
+
+
+def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_path: Path) -> None:
+    reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
+    buffer = Buffer(tmp_path / "agent.db")
+    declared = {ENTITY: Schema.declared({"input.country": "string"})}
+    plans = PlanKeeper(buffer, OnePlan(plan_to_wire([reference], [])), declared=declared)
+    assert plans.active.declared(ENTITY) == {"input.country"}
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.active.declared(ENTITY) == {"input.country", "input.amount"}
+    assert plans.active.declared("another") == frozenset()
+    buffer.close()

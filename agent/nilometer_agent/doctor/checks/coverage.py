@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from nilometer.profiling.admission import MAX_FEATURES
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
@@ -34,6 +35,10 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     "them out",
     UndecodableReason.DECODER_FAILED: "your decoder raised: the agent's log names it",
 }
+DECLARE = (
+    "names that look like values, or that few requests had, are no features: declare those that are "
+    "in schemas of the agent, or publish a reference (docs/decoding.md)"
+)
 # What is fine for these reasons is not told as a finding.
 EXPECTED = {
     UndecodableReason.FAILED_REQUEST.value,
@@ -62,3 +67,18 @@ def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
             how = Level.OK if name in EXPECTED else level
             text = f"{count:,} {what}: {name}"
             yield Finding("coverage", how, text, known.get(name, "see docs/telemetry.md"))
+    yield from _unnamed(status.unnamed, status.counters["columns_over_limit"], seen)
+
+
+def _unnamed(cells: Mapping[str, int], over_limit: int, seen: int) -> Iterator[Finding]:
+    """Cells whose names are no features: more than observations are hardly those of new names."""
+    if over_limit:
+        text = (
+            f"{over_limit:,} columns of requests refused: an entity has {MAX_FEATURES:,} features"
+        )
+        yield Finding("coverage", Level.WARNING, text, DECLARE)
+    if cells:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(cells.items()))
+        total = sum(cells.values())
+        level = Level.WARNING if total > seen else Level.OK
+        yield Finding("coverage", level, f"{total:,} cells unnamed: {kinds}", DECLARE)

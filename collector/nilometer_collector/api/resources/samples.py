@@ -33,13 +33,17 @@ REFERENCE = Text("reference", "Name of the reference to compare with.")
 
 
 class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
-    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable)."""
+    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+    unnamed counts cells of columns whose names have no place, by type.
+    """
 
     seen: int
     profiled: int
     sampled_out: int
     dropped: dict[str, int]
     undecodable: dict[str, int]
+    unnamed: dict[str, int]
     suppressed: int  # cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 
 
@@ -75,6 +79,7 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         sampled_out=coverage.sampled_out,
         dropped=dict(sorted(coverage.dropped.items())),
         undecodable=dict(sorted(coverage.undecodable.items())),
+        unnamed=dict(sorted(coverage.unnamed.items())),
         suppressed=coverage.suppressed,
     )
 

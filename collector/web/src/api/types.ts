@@ -47,13 +47,16 @@ export interface Category {
 export interface Content {
 }
 
-/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable). */
+/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+unnamed counts cells of columns whose names have no place, by type. */
 export interface Coverage {
   seen: number;
   profiled: number;
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  unnamed: Record<string, number>;
   suppressed: number; // cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 }
 

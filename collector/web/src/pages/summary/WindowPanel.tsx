@@ -55,7 +55,8 @@ export function WindowPanel({
 
 /** How much of the traffic the figures speak for. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
-  const { seen, profiled, sampled_out, dropped, undecodable, suppressed } = coverage;
+  const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
+  const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -71,6 +72,7 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
+      {unnamedCells ? ` ${format.count(unnamedCells)} cells have no name.` : ""}
     </p>
   );
 }
