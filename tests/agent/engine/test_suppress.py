@@ -1,7 +1,7 @@
 """What an agent stores where numbers are told in groups, and when it acknowledges it."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Rig:
         )
         self._sequence = 0
 
-    def give(self, *rows: dict[str, object], count: int | None = None) -> None:
+    def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
         self._sequence += 1
         packed = pack([observation(row) for row in rows])
         self.step(
@@ -94,7 +94,7 @@ class Rig:
         return {sample.summary: sample for sample in samples}
 
 
-def observation(row: dict[str, object]) -> tuple[Any, ...]:
+def observation(row: Mapping[str, object]) -> tuple[Any, ...]:
     return (
         *(START_NS, 0.01, 200, "ok", "POST", "/predict", 15, 2),
         *("application/json", "", "application/json", "", msgspec.json.encode(row), b"{}", ""),
