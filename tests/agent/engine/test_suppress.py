@@ -94,7 +94,7 @@ class Rig:
         return {sample.summary: sample for sample in samples}
 
 
-def observation(row: dict[str, object]) -> tuple[Any, ...]:
+def observation(row: Mapping[str, object]) -> tuple[Any, ...]:
     return (
         *(START_NS, 0.01, 200, "ok", "POST", "/predict", 15, 2),
         *("application/json", "", "application/json", "", msgspec.json.encode(row), b"{}", ""),
