@@ -28,10 +28,12 @@ from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_to_bytes
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
 
+pytestmark = pytest.mark.timeout(300)
+
 START_NS = 1_700_000_000 * 10**9
 MOST_ENDS = 3
 KILLS = 2  # of an agent at one observation, before it tries it in a child
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 240.0  # only for a test that would never end: machines may be slow
 
 
 def batch(count: int, ways: dict[int, str]) -> Batch:
