@@ -77,4 +77,6 @@ def _check_window(window: Window) -> None:
 def _check_coverage(coverage: Coverage) -> None:
     check_kinds("dropped", coverage.dropped)
     check_kinds("undecodable", coverage.undecodable)
+    check_kinds("lost_inputs", coverage.lost_inputs)
+    check_kinds("lost_outputs", coverage.lost_outputs)
     check_counts("coverage", (coverage.seen, coverage.profiled, coverage.sampled_out))

@@ -1,6 +1,7 @@
 """Observations of one window and label set that wait to be profiled at once."""
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,6 +12,7 @@ from nilometer.profile import ServiceProfile, Streams
 from nilometer.profile.feature import Cell
 from nilometer.profile.service import magnitudes
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.steps import Steps
@@ -27,6 +29,8 @@ class Gathered:
     outcomes: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     undecodable: Counter[str] = field(default_factory=Counter)
+    lost_inputs: Counter[str] = field(default_factory=Counter)
+    lost_outputs: Counter[str] = field(default_factory=Counter)
     profiled: int = 0
     sampled_out: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -44,22 +48,45 @@ class Gathered:
         """Observations that it stands for."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
-    def hand_over(self, values: bytes) -> None:
-        """Add what the model's own code gave: a value or a list of them by name."""
+    def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
+        """Book an observation whose bodies were decoded.
+
+        Args:
+            decoded: What was found in the bodies.
+            handed_over: Sides that `hand_over` was given: their columns are not lost.
+        """
+        if decoded.undecodable:
+            self.undecodable[decoded.undecodable] += 1
+            return
+        self.profiled += 1
+        if decoded.lost_input and Role.INPUT not in handed_over:
+            self.lost_inputs[decoded.lost_input] += 1
+        if decoded.lost_output and Role.OUTPUT not in handed_over:
+            self.lost_outputs[decoded.lost_output] += 1
+
+    def hand_over(self, values: bytes) -> AbstractSet[Role]:
+        """Add what the model's own code gave: a value or a list of them by name.
+
+        Returns:
+            The sides that the names belong to.
+        """
         try:
             found = msgspec.msgpack.decode(values)
         except msgspec.DecodeError:
-            return
+            return frozenset()
+        roles: set[Role] = set()
         for name, value in found.items() if isinstance(found, dict) else ():
             if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
                 for key, cell in value.items():
-                    self._add(f"{name}.{key}", cell)
+                    roles.add(self._add(f"{name}.{key}", cell))
             else:
-                self._add(str(name), value)
+                roles.add(self._add(str(name), value))
+        return roles
 
-    def _add(self, name: str, value: Cell) -> None:
+    def _add(self, name: str, value: Cell) -> Role:
         cells = value if isinstance(value, list) else [value]
         self.handed_over.setdefault(name, []).extend(cells)
+        return side_of(name)[0]
 
     def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
         """Add the request itself, whatever its bodies hold.

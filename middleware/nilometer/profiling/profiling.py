@@ -44,11 +44,11 @@ from nilometer.profiling.observation import (
     unpack,
 )
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import BODYLESS, decode_sides
+from nilometer.profiling.sides import BODYLESS, Decoded, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd
+from nilometer.values.reasons import DropReason, Outcome
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
@@ -297,29 +297,23 @@ class Profiling:
         inputs, outputs = Side(), Side()
         held = not observation.left_out
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
-        reason: str | None = None
-        value: Cell = None
-        told_end: StreamEnd | None = None
+        decoded = Decoded()
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            reason, value, told_end = decode_sides(observation, inputs, outputs)
-        event_ns = self._event_time(observation, value)
+            decoded = decode_sides(observation, inputs, outputs)
+        event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
         self.waiting += 1
-        part.serve(observation, told_end)
+        part.serve(observation, decoded.stream_end)
         if not sampled:
             part.sampled_out += 1
             return
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
-        if observation.values:
-            part.hand_over(observation.values)
-        if reason is None:
-            part.profiled += 1
-        else:
-            part.undecodable[reason] += 1
+        handed_over = part.hand_over(observation.values) if observation.values else frozenset()
+        part.cover(decoded, handed_over)
 
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side

@@ -47,13 +47,18 @@ export interface Category {
 export interface Content {
 }
 
-/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable). */
+/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+Of those profiled, lost_inputs and lost_outputs count requests and answers that gave no columns, or
+not all of them, by reason. */
 export interface Coverage {
   seen: number;
   profiled: number;
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  lost_inputs: Record<string, number>;
+  lost_outputs: Record<string, number>;
 }
 
 /** Everything that is watched, by name. */

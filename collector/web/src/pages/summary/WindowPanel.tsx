@@ -55,7 +55,7 @@ export function WindowPanel({
 
 /** How much of the traffic the figures speak for. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
-  const { seen, profiled, sampled_out, dropped, undecodable } = coverage;
+  const { seen, profiled, sampled_out, dropped, undecodable, lost_inputs, lost_outputs } = coverage;
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -65,11 +65,13 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...reasons(dropped, "dropped"),
     ...reasons(undecodable, "undecodable"),
   ];
+  const sides = [...reasons(lost_inputs, "inputs lost"), ...reasons(lost_outputs, "outputs lost")];
   return (
     <p class={styles.coverage}>
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
+      {sides.length ? ` Of those profiled: ${sides.join(", ")}.` : ""}
     </p>
   );
 }
