@@ -35,6 +35,7 @@ NUMBERS = (
     (IN_FLIGHT, int, MOST_COUNT),
 )
 SHARE, LEFT_OUT = PLACE["share"], PLACE["left_out"]
+ENDS = PLACE["response_ends"]
 OLDEST_FIELDS = PLACE["event_time"]  # what the first workers sent
 DEFAULTS = [None] * (len(PLACE) - len(Observation.__struct_defaults__))
 DEFAULTS += Observation.__struct_defaults__
@@ -57,7 +58,7 @@ def by_share(arrays: Sequence[Sequence[Any]]) -> list[Sequence[Sequence[Any]]]:
     parts: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
     try:
         for array in arrays:
-            parts.setdefault(tuple(array[SHARE:]), []).append(array)
+            parts.setdefault(tuple(array[SHARE:ENDS]), []).append(array)
     except TypeError:  # a list or a map: no such field
         return [arrays]
     return list(parts.values())
