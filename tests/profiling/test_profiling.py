@@ -16,6 +16,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profiling.layout import by_share
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
 from nilometer.profiling.segments import ABSENT, MIXED, LabelSets, Segments
@@ -189,6 +190,59 @@ def test_a_side_that_is_lost_is_counted(
         assert (sample.coverage.seen, sample.coverage.profiled) == (count, count)
         assert sample.coverage.lost_inputs == ({inputs: count} if inputs else {})
         assert sample.coverage.lost_outputs == ({outputs: count} if outputs else {})
+
+
+def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
+    chunk = '{"object": "chat.completion.chunk", "model": "m", "choices": [%s], "usage": %s}'
+    first = chunk % ('{"index": 0, "delta": {"content": "a"}}', "null")
+    last = chunk % ("", '{"prompt_tokens": 3, "completion_tokens": 5000}')
+    told = {
+        "response_body": None,
+        "response_type": "text/event-stream",
+        "response_ends": (f"data: {first}\n\nda".encode(), f"}}\n\ndata: {last}\n\n".encode()),
+        "response_size": 10**6,
+        "stream_end": "completed",
+    }
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe_packed(packed([observation({"a": 1.0}, **told)] * 3))
+    found = samples(profiling)
+    assert found["service", BASE].coverage == Coverage(profiled=3, lost_outputs={"partial": 3})
+    tokens = feature(found["output.output_tokens", BASE])
+    assert (tokens.numbers.digest.min, tokens.numbers.digest.max) == (5000, 5000)
+    assert feature(found["output.characters", BASE]).missing == 3
+
+
+def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
+    """It knows no field behind `values_only`: it counts the answer as over the cap, as ever."""
+
+    class Yesterday(msgspec.Struct, array_like=True):
+        arrival_ns: int
+        rest: int = 0
+
+    fields = _tuple(observation({"a": 1.0}, response_body=None, response_ends=(b"data:", b"x")))
+    assert fields[-1] == (b"data:", b"x")
+    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[-1:])]))
+    assert read_by.rest == 2
+    assert fields[Observation.__struct_fields__.index("response_body")] is None
+
+
+def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:-1]] * 3
+    profiling.observe_packed(pack(yesterday))
+    coverage = samples(profiling)["service", BASE].coverage
+    assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})
+
+
+def test_streams_of_one_share_stay_one_batch() -> None:
+    """Ends differ from one answer to the next: they tell no shares apart."""
+    arrays = [
+        _tuple(observation({}, response_body=None, response_ends=(b"a", b"%d" % at)))
+        for at in range(9)
+    ]
+    assert len(by_share(arrays)) == 1
+    decoded = msgspec.msgpack.decode(pack(arrays))
+    assert len(by_share(decoded)) == 1
 
 
 def test_an_observation_without_columns_loses_no_side_beside() -> None:

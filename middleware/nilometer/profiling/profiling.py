@@ -44,7 +44,7 @@ from nilometer.profiling.observation import (
     unpack,
 )
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import BODYLESS, Decoded, decode_sides
+from nilometer.profiling.sides import BODYLESS, NOT_DECODED, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
@@ -297,7 +297,7 @@ class Profiling:
         inputs, outputs = Side(), Side()
         held = not observation.left_out
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
-        decoded = Decoded()
+        decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
             decoded = decode_sides(observation, inputs, outputs)
         event_ns = self._event_time(observation, decoded.request)

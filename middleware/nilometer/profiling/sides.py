@@ -32,6 +32,9 @@ class Decoded(NamedTuple):
     stream_end: StreamEnd | None = None
 
 
+NOT_DECODED = Decoded()
+
+
 def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decoded:
     """Fill both sides."""
     if observation.outcome not in _PREDICTED:
@@ -56,7 +59,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             lost_input = error.reason
     told_end: StreamEnd | None = None
     try:
-        told_end = decode_exchange(
+        facts = decode_exchange(
             observation.response_body,
             observation.response_type,
             observation.response_encoding,
@@ -64,7 +67,10 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             outputs,
             method=observation.method,
             path=observation.path,
-        ).stream_end
+            ends=observation.response_ends,
+        )
+        told_end = facts.stream_end
+        lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
     except Undecodable as error:
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
