@@ -22,6 +22,7 @@ from nilometer.export.telemetry import (
     FEATURE_QUANTILE,
     FEATURE_VALUE,
     LABEL_PREFIX,
+    LOST_SIDES,
     MAX_SERIES,
     MEMORY,
     METRICS,
@@ -34,6 +35,7 @@ from nilometer.export.telemetry import (
     QUANTILE,
     REQUEST_DURATION,
     REQUESTS,
+    SIDE,
     STATUS,
     SUMMARY,
     Exporter,
@@ -157,6 +159,7 @@ ROWS: tuple[tuple[str, tuple[tuple[str, str, tuple[Target, ...]], ...]], ...] = 
                 ),
             ),
             ("Coverage", "short", ((rate(OBSERVATIONS, FATE), legend(FATE)),)),
+            ("Lost sides", "short", ((rate(LOST_SIDES, SIDE), legend(SIDE)),)),
         ),
     ),
     (

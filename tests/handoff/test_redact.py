@@ -243,3 +243,55 @@ def test_no_secret_comes_through_whatever_the_shape(tree: Any) -> None:
 def test_a_rule_that_is_none_stops_the_start(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CaptureSettings(entity="e", **options)
+
+
+def ends_redacted(
+    start: bytes, end: bytes, media: str = "text/event-stream", encoding: str = ""
+) -> Observation:
+    rules = Redaction.of(("ssn",), ("email",))
+    assert rules is not None
+    one = Observation(
+        *(1, 0.5, 200, "ok", "POST", "/p", 1, 1, JSON, "", media, encoding, b"{}", None),
+        labels={},
+        response_ends=(start, end),
+    )
+    (packed,) = rules.redacted_all([msgspec.msgpack.encode(one)])
+    return msgspec.msgpack.decode(packed, type=Observation)
+
+
+@pytest.mark.parametrize(
+    ("media", "line"),
+    [
+        ("text/event-stream", b'data: {"n": %d, "ssn": "123", "to": "a@b.org"}\n\n'),
+        ("application/x-ndjson", b'{"n": %d, "ssn": "123", "to": "a@b.org"}\n'),
+        ("application/x-jsonlines", b'{"n": %d, "ssn": "123", "to": "a@b.org"}\n'),
+    ],
+)
+def test_both_ends_of_a_stream_are_redacted_wherever_the_gap_cuts(media: str, line: bytes) -> None:
+    text = b"".join(line % number for number in range(4))
+    for begins in range(0, len(text), 3):
+        for ends in range(begins, len(text), 5):
+            one = ends_redacted(text[:begins], text[ends:], media)
+            assert one.response_ends is not None
+            for part in one.response_ends:
+                for secret in (b"ssn", b"123", b"a@b.org", b"@b", b"a@"):
+                    assert secret not in part
+    both = ends_redacted(text, text, media).response_ends
+    assert both is not None
+    assert b'"n": 3' in both[1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "encoding"),
+    [
+        (b"data: plain text\n\n", b"\n\n", ""),
+        (b"\n\n", b"\n\ndata: plain text\n\n", ""),
+        (b"\x1f\x8b\n", b"\n", "gzip"),
+        (b"\xff\n", b"\n", ""),
+    ],
+)
+def test_ends_that_cannot_be_told_apart_are_withheld_both(
+    start: bytes, end: bytes, encoding: str
+) -> None:
+    one = ends_redacted(start, end, encoding=encoding)
+    assert (one.response_ends, one.response_body, one.response_type) == (None, None, WITHHELD)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.profile import (
+    Coverage,
     FeatureProfile,
     FeatureSpec,
     ScoreProfile,
@@ -94,6 +95,9 @@ oddities = st.sampled_from(
         {"outcome": "server_error", "status": 500},
         {"request_body": None},
         {"request_body": b"{"},
+        {"response_body": None},
+        {"response_body": b"{"},
+        {"response_type": "image/png"},
         {"method": "GET", "request_body": b""},
         {"arrival_ns": START + MINUTE},
         {"request_encoding": "gzip"},
@@ -238,6 +242,104 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
     assert service(found["service", BASE]).count == 40
     with pytest.raises(msgspec.ValidationError):
         profiling.observe_packed(pack(spoilt))
+
+
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+@pytest.mark.parametrize(
+    ("lost", "inputs", "outputs"),
+    [
+        ({}, "", ""),
+        ({"response_body": None}, "", "too_large"),
+        ({"response_type": "image/png"}, "", "unknown_content_type"),
+        ({"response_body": b"{"}, "", "malformed"),
+        ({"response_body": b'[{"a": 1}, 2]'}, "", "wrong_shape"),
+        ({"response_encoding": "unheard-of"}, "", "encoded"),
+        ({"response_body": b""}, "", "empty"),
+        ({"request_body": None}, "too_large", ""),
+        ({"request_body": b"{"}, "malformed", ""),
+        ({"method": "GET", "request_body": b""}, "", ""),  # asks for nothing: nothing is lost
+    ],
+)  # fmt: skip
+def test_a_side_that_is_lost_is_counted(
+    lost: dict[str, Any], inputs: str, outputs: str, count: int
+) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe_packed(packed([observation({"a": 1.0}, **lost)] * count))
+    for sample in samples(profiling).values():
+        assert (sample.coverage.seen, sample.coverage.profiled) == (count, count)
+        assert sample.coverage.lost_inputs == ({inputs: count} if inputs else {})
+        assert sample.coverage.lost_outputs == ({outputs: count} if outputs else {})
+
+
+def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
+    chunk = '{"object": "chat.completion.chunk", "model": "m", "choices": [%s], "usage": %s}'
+    first = chunk % ('{"index": 0, "delta": {"content": "a"}}', "null")
+    last = chunk % ("", '{"prompt_tokens": 3, "completion_tokens": 5000}')
+    told = {
+        "response_body": None,
+        "response_type": "text/event-stream",
+        "response_ends": (f"data: {first}\n\nda".encode(), f"}}\n\ndata: {last}\n\n".encode()),
+        "response_size": 10**6,
+        "stream_end": "completed",
+    }
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe_packed(packed([observation({"a": 1.0}, **told)] * 3))
+    found = samples(profiling)
+    assert found["service", BASE].coverage == Coverage(profiled=3, lost_outputs={"partial": 3})
+    tokens = feature(found["output.output_tokens", BASE])
+    assert (tokens.numbers.digest.min, tokens.numbers.digest.max) == (5000, 5000)
+    assert feature(found["output.characters", BASE]).missing == 3
+
+
+def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
+    """It knows no field behind `values_only`: it counts the answer as over the cap, as ever."""
+
+    class Yesterday(msgspec.Struct, array_like=True):
+        arrival_ns: int
+        rest: int = 0
+
+    fields = _tuple(observation({"a": 1.0}, response_body=None, response_ends=(b"data:", b"x")))
+    assert fields[-1] == (b"data:", b"x")
+    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[-1:])]))
+    assert read_by.rest == 2
+    assert fields[Observation.__struct_fields__.index("response_body")] is None
+
+
+def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:-1]] * 3
+    profiling.observe_packed(pack(yesterday))
+    coverage = samples(profiling)["service", BASE].coverage
+    assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})
+
+
+def test_an_observation_without_columns_loses_no_side_beside() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe([observation({}, request_body=b"{", response_body=None)])
+    (sample,) = samples(profiling).values()
+    assert sample.coverage == Coverage(undecodable={"malformed": 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [({"score": 0.5}, {}), ({"output.score": [0.5]}, {}), ({"output": {"score": 0.5}}, {}),
+     ({"input.b": 2.0}, {"too_large": 1}), ({}, {"too_large": 1})],
+)  # fmt: skip
+def test_what_the_model_hands_over_is_not_lost(
+    values: dict[str, Any], lost: dict[str, int]
+) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    handed = msgspec.msgpack.encode(values)
+    profiling.observe([observation({"a": 1.0}, response_body=None, values=handed)])
+    assert samples(profiling)["input.a", BASE].coverage.lost_outputs == lost
+
+
+def test_sampled_out_observations_lose_no_side() -> None:
+    profiling = Profiling("tested", BASE, MINUTE, sample=0.5, seed=7)
+    profiling.observe([observation({"a": 1}, response_body=None) for _ in range(200)])
+    coverage = samples(profiling)["service", BASE].coverage
+    assert 0 < coverage.profiled < 200
+    assert coverage.lost_outputs == {"too_large": coverage.profiled}
 
 
 def test_a_window_that_ends_in_mid_batch_splits_it() -> None:

@@ -397,6 +397,14 @@ def test_coverage_that_does_not_add_up_is_refused() -> None:
         coverage_from_wire(message)
 
 
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_more_lost_sides_than_were_profiled_are_refused(side: str) -> None:
+    message = summary_pb2.Coverage(seen=3, profiled=2, sampled_out=1)
+    getattr(message, f"lost_{side}").update({"too_large": 2, "malformed": 1})
+    with pytest.raises(ValueError, match=f"{side} of 3 are lost, of 2 profiled"):
+        coverage_from_wire(message)
+
+
 def test_a_sample_without_content_is_refused() -> None:
     message = summary_pb2.SummarySample(
         entity="e", summary="input.a", window_start_unix_nano=0, window_end_unix_nano=1

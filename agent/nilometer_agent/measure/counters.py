@@ -18,6 +18,8 @@ class Counter(Enum):
     OBSERVATIONS = "observations"
     PROFILED = "profiled"
     UNDECODABLE = "undecodable"
+    INPUTS_LOST = "inputs_lost"
+    OUTPUTS_LOST = "outputs_lost"
     DROPPED = "dropped"
     UNNAMED_CELLS = "unnamed_cells"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
@@ -93,6 +95,8 @@ class Counters:
         by_reason = {
             Counter.UNDECODABLE: whole.undecodable,
             Counter.DROPPED: whole.dropped,
+            Counter.INPUTS_LOST: whole.lost_inputs,
+            Counter.OUTPUTS_LOST: whole.lost_outputs,
             Counter.UNNAMED_CELLS: whole.unnamed,
         }
         with self._lock:

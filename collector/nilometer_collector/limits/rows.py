@@ -77,6 +77,8 @@ def _check_window(window: Window) -> None:
 def _check_coverage(coverage: Coverage) -> None:
     check_kinds("dropped", coverage.dropped)
     check_kinds("undecodable", coverage.undecodable)
+    check_kinds("lost_inputs", coverage.lost_inputs)
+    check_kinds("lost_outputs", coverage.lost_outputs)
     check_kinds("unnamed", coverage.unnamed)
     counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
     check_counts("coverage", counts)

@@ -34,7 +34,9 @@ class CaptureOptions(TypedDict, total=False):
     """Directory of the socket and, for an agent started from here, its data."""
 
     max_body_bytes: int
-    """Cap for each body; over it only sizes are kept. Default: `262144`."""
+    """Cap for each body; over it only sizes are kept, and of a stream of events or lines its start
+    and its end. Default: `262144`.
+    """
 
     max_queue_bytes: int
     """Cap for what waits for the background thread. Default: `16777216`."""

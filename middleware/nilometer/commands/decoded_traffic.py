@@ -50,6 +50,7 @@ class SeenSide:
             "input_tokens": facts.input_tokens,
             "output_tokens": facts.output_tokens,
             "stream_end": end,
+            "partial": facts.partial or None,
         }
         return {
             "protocol": facts.protocol.value,

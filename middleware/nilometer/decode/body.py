@@ -8,7 +8,7 @@ protocol is recognised by is in `nilometer.decode.registry`.
 
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.columns import Side
-from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, is_plain
+from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
 from nilometer.decode.media import is_json, media_type
@@ -18,6 +18,7 @@ from nilometer.decode.protocol import Body
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+from nilometer.values.streams import Ends, is_streamed
 
 
 def decode_exchange(
@@ -31,6 +32,7 @@ def decode_exchange(
     path: str = "",
     query: str = "",
     header_length: str = "",
+    ends: tuple[bytes, bytes] | None = None,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
     """Add the columns of *body* to *side*.
@@ -46,6 +48,7 @@ def decode_exchange(
         path: Of the request, where it is known: it tells dialects apart.
         query: Of the URL; read where a request has no body.
         header_length: ``Inference-Header-Content-Length``, where it is known.
+        ends: Start and end of a stream over the capture cap; read where *body* is None.
         max_decoded_bytes: Cap of the body after its content encoding.
 
     Returns:
@@ -56,7 +59,11 @@ def decode_exchange(
     """
     if path and asks_nothing(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    body = _whole(body, content_encoding, max_decoded_bytes)
+    known = _known(body, ends, content_type, content_encoding, max_decoded_bytes)
+    if isinstance(known, Ends):
+        start, end = known
+        return _of_ends(Body(start, content_type, role, path, header_length), end, side)
+    body = known
     if not body and query and role is Role.INPUT:
         return form.decode(query, Protocol.QUERY, side)
     if not body:
@@ -83,10 +90,40 @@ def plain_json(
     )
 
 
-def _whole(body: bytes | None, content_encoding: str, limit: int) -> bytes:
+def _known(
+    body: bytes | None,
+    ends: tuple[bytes, bytes] | None,
+    content_type: str,
+    content_encoding: str,
+    limit: int,
+) -> bytes | Ends:
+    """The body without its content encoding; of a stream over a cap its start and its end."""
     if body is None:
-        raise Undecodable(UndecodableReason.TOO_LARGE.value)
-    return body if is_plain(content_encoding) else decoded(body, content_encoding, limit)
+        if ends is None:
+            raise Undecodable(UndecodableReason.TOO_LARGE.value)
+        if is_plain(content_encoding):
+            return Ends(*ends)
+        return decoded_ends(ends[0], content_encoding, limit, cut_off=True)
+    if is_plain(content_encoding):
+        return body
+    try:
+        return decoded(body, content_encoding, limit)
+    except Undecodable as error:
+        if error.reason != UndecodableReason.TOO_LARGE.value or not is_streamed(content_type):
+            raise
+    return decoded_ends(body, content_encoding, limit)
+
+
+def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
+    """A stream of which the content of *start* and *end* are known."""
+    media = media_type(start.content_type)
+    declared = registry.TABLE.declared.get(media)
+    begun = [one for one in registry.TABLE.recognised if one.begins and one.begins(start.content)]
+    whole_only = any(one.takes(media, start.path) for one in custom.registered)
+    for one in () if whole_only else (*begun, declared):
+        if one is not None and one.decode_ends is not None:
+            return one.decode_ends(start, end, side)
+    raise Undecodable(UndecodableReason.TOO_LARGE.value)
 
 
 def _json(

@@ -15,12 +15,15 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from nilometer.profiling.observation import Observation
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.redacted import REDACTED
+from nilometer.values.streams import EVENT_STREAM, NDJSON, Ends
 
 WITHHELD = "application/vnd.nilometer.withheld"
 MAX_DEPTH = 64
+ENDS = Observation.__struct_fields__.index("response_ends")
 LEAST_DIGITS = 10**6  # a shorter whole number names nobody
 
 # Kinds that have a name. Borders keep them from biting into longer words and numbers.
@@ -96,6 +99,8 @@ class Redaction:
         fields[10], fields[11], fields[13] = self._body(
             fields[13], fields[10], fields[11], "output."
         )
+        if len(fields) > ENDS and fields[ENDS]:
+            self._redact_ends(fields)
         if len(fields) > 25:
             fields[20] = self._text(fields[20])
             fields[23] = {
@@ -108,6 +113,18 @@ class Redaction:
                 fields[24] = msgspec.msgpack.encode(self._value(values, "", "", 0))
             fields[25] = self._pairs(fields[25], "")
         return fields
+
+    def _redact_ends(self, fields: list[Any]) -> None:
+        """Redact both ends of a stream, without the lines that its gap cut."""
+        declared, encoding = fields[10], fields[11]
+        ends = []
+        for part in Ends(*fields[ENDS]).whole_lines():
+            fields[10], fields[11], clean = self._body(part, declared, encoding, "output.")
+            if fields[10] == WITHHELD:
+                fields[ENDS] = None
+                return
+            ends.append(clean)
+        fields[ENDS] = ends
 
     def _body(
         self, body: bytes | None, declared: str, encoding: str, role: str
@@ -127,10 +144,10 @@ class Redaction:
         text = body.decode("utf-8")  # a ValueError where it is binary
         if media == "application/x-www-form-urlencoded":
             return self._pairs(text, role).encode()
-        if media in {"application/x-ndjson", "application/jsonl", "application/json-lines"}:
+        if media in NDJSON:
             lines = [self._json(line, role) if line.strip() else line for line in text.split("\n")]
             return "\n".join(lines).encode()
-        if media == "text/event-stream":
+        if media == EVENT_STREAM:
             return "\n".join(self._event_line(line, role) for line in text.split("\n")).encode()
         try:
             return self._json(text, role).encode()

@@ -43,7 +43,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
             leave the process.
         directory: Directory of the socket and, for an agent started from here, its data.
-        max_body_bytes: Cap for each body; over it only sizes are kept.
+        max_body_bytes: Cap for each body; over it only sizes are kept, and of a stream of events or
+            lines its start and its end.
         max_queue_bytes: Cap for what waits for the background thread.
         max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
         flush_seconds: Longest wait of an observation before it is handed on.

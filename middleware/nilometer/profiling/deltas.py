@@ -87,6 +87,8 @@ class Deltas:
                 profiled=part.profiled,
                 sampled_out=part.sampled_out,
                 undecodable=dict(part.undecodable),
+                lost_inputs=dict(part.lost_inputs),
+                lost_outputs=dict(part.lost_outputs),
                 unnamed=dict(part.unnamed),
             )
         )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +15,7 @@ from nilometer.profile.recorder import count_types
 from nilometer.profile.service import magnitudes
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.steps import Steps
@@ -30,6 +32,8 @@ class Gathered:
     outcomes: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     undecodable: Counter[str] = field(default_factory=Counter)
+    lost_inputs: Counter[str] = field(default_factory=Counter)
+    lost_outputs: Counter[str] = field(default_factory=Counter)
     profiled: int = 0
     sampled_out: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -48,14 +52,37 @@ class Gathered:
         """Observations that it stands for."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
-    def hand_over(self, values: bytes, names: Names) -> None:
-        """Add what the model's own code gave: a value or a list of them by name."""
+    def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
+        """Book an observation whose bodies were decoded.
+
+        Args:
+            decoded: What was found in the bodies.
+            handed_over: Sides that `hand_over` was given: their columns are not lost.
+        """
+        if decoded.undecodable:
+            self.undecodable[decoded.undecodable] += 1
+            return
+        self.profiled += 1
+        if decoded.lost_input and Role.INPUT not in handed_over:
+            self.lost_inputs[decoded.lost_input] += 1
+        if decoded.lost_output and Role.OUTPUT not in handed_over:
+            self.lost_outputs[decoded.lost_output] += 1
+
+    def hand_over(self, values: bytes, names: Names) -> AbstractSet[Role]:
+        """Add what the model's own code gave: a value or a list of them by name.
+
+        Returns:
+            The sides that the names belong to.
+        """
+        roles: set[Role] = set()
         for name, cells in _handed_over(values):
             role, field_name = side_of(name)
+            roles.add(role)
             if field_name in names.known[role] or not names.meet(role, [field_name]):
                 self.handed_over.setdefault(name, []).extend(cells)
             else:
                 self.unnamed += count_types(cells)
+        return roles
 
     def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
         """Add the request itself, whatever its bodies hold.

@@ -56,6 +56,8 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         share: Of the observations whose bodies are held, as it was when this one began, above 0 to 1.
         left_out: Whether this one's were not, to keep the overhead budget; it is counted all the same.
         values_only: Whether bodies are never held, and `values` is all there is.
+        response_ends: Of a streamed answer over the cap its start and its end, without the bytes
+            between: as many as `response_size` is longer than both. Else None.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -87,6 +89,7 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     share: float = 1.0
     left_out: bool = False
     values_only: bool = False
+    response_ends: tuple[bytes, bytes] | None = None
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

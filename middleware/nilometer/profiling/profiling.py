@@ -25,11 +25,11 @@ from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Kind, Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import decode_sides
+from nilometer.profiling.sides import NOT_DECODED, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, StreamEnd
+from nilometer.values.reasons import DropReason
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
@@ -307,28 +307,23 @@ class Profiling:
         inputs, outputs = Side(), Side()
         held = not observation.left_out
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
-        reason: str | None = None
-        value: Cell = None
-        told_end: StreamEnd | None = None
+        decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            reason, value, told_end = decode_sides(observation, inputs, outputs)
-        event_ns = self._event_time(observation, value)
+            decoded = decode_sides(observation, inputs, outputs)
+        event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
         self.waiting += 1
-        part.serve(observation, told_end)
+        part.serve(observation, decoded.stream_end)
         if not sampled:
             part.sampled_out += 1
             return
         self._add_sides(part, inputs, outputs)
-        if observation.values:
-            part.hand_over(observation.values, self._names)
-        if reason is None:
-            part.profiled += 1
-        else:
-            part.undecodable[reason] += 1
+        values = observation.values
+        handed_over = part.hand_over(values, self._names) if values else frozenset()
+        part.cover(decoded, handed_over)
 
     def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
         """Add the columns of a request, or of requests that are alike, whose names have a place."""

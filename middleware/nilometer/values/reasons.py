@@ -45,7 +45,7 @@ class DropReason(Enum):
 
 
 class UndecodableReason(Enum):
-    """Why the bodies of an observation gave no columns; its service profile stands all the same."""
+    """Why a side of an observation, or both, gave no columns; its service profile stands."""
 
     EMPTY = "empty"  # there is no body
     MALFORMED = "malformed"  # not what its content type says
@@ -56,3 +56,4 @@ class UndecodableReason(Enum):
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
     NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was asked for
     DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table
+    PARTIAL = "partial"  # of one side: a stream over the cap; its middle is lost, its ends are read

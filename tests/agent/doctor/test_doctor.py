@@ -203,6 +203,24 @@ def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -
         assert {one.remedy for one in found} == {DECLARE}
 
 
+def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:
+    long, odd = list(ROW), list(ROW)
+    long[13], odd[10] = None, "image/png"
+    bodies = Batch(entity="tested", observations=pack([tuple(long)] * 3 + [tuple(odd)]), count=4)
+    with running(told(home)) as agent, worker(home, bodies):
+        eventually(lambda: agent.status().counters["observations"] == 4)
+        assert dict(agent.status().lost_outputs) == {"too_large": 3, "unknown_content_type": 1}
+        assert not agent.status().lost_inputs
+        counters = agent.status().counters
+        assert (counters["outputs_lost"], counters["inputs_lost"]) == (4, 0)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("3 profiled, outputs lost: too_large", Level.WARNING),
+            ("1 profiled, outputs lost: unknown_content_type", Level.WARNING),
+        ]
+        assert found[0].remedy == UNDECODABLE[UndecodableReason.TOO_LARGE]
+
+
 def test_accounts_that_do_not_add_up(home: Path) -> None:
     with running(told(home)) as agent:
         agent.counters.add(Counter.OBSERVATIONS, 2)

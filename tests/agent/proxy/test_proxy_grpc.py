@@ -303,6 +303,23 @@ def test_messages_over_the_cap_pass_and_are_not_kept(backend: Backend) -> None:
         assert (one.request_size, one.request_body, one.response_body) == (1200, None, None)
 
 
+def test_a_stream_over_the_cap_keeps_its_first_and_its_last_messages(backend: Backend) -> None:
+    messages = [b"%03d" % number * 30 for number in range(200)]
+    with proxied(backend.port, protocol="grpc", max_body_bytes=2048) as proxy:
+        answers, *_ = Caller(proxy.port).both_ways([*messages, b"x" * 4096, *messages])
+        assert len(answers) == 401
+        (one,) = observed(proxy, 1)
+        assert one.request_body is None
+        assert one.response_body is None
+        assert one.response_type == FRAMED.decode()
+        assert one.response_size == 400 * 90 + 4096
+        assert one.response_ends is not None
+        start, end = (part[5 : 5 + 90] for part in one.response_ends)
+        assert start == messages[0][::-1]
+        assert one.response_ends[1].endswith(messages[-1][::-1])
+        assert end in {message[::-1] for message in messages[-20:]}
+
+
 def test_a_thousand_calls_at_once(proxy: Proxied) -> None:
     caller = Caller(proxy.port)
     method = caller.of("unary_unary", "ModelInfer")

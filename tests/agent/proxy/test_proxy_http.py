@@ -252,6 +252,23 @@ def test_a_stream_is_observed_chunk_by_chunk() -> None:
     assert len(one.chunk_gaps) == 2 * 4
 
 
+@pytest.mark.parametrize("length", [True, False], ids=["sized", "chunked"])
+def test_a_stream_over_the_cap_keeps_its_start_and_its_end(*, length: bool) -> None:
+    events = [b"data: event %04d\n\n" % number for number in range(600)]
+    stream = b"".join(events)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    if length:
+        parts = [head + b"Content-Length: %d\r\n\r\n" % len(stream), stream[:5000], stream[5000:]]
+    else:
+        sent = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+        parts = [head + b"Transfer-Encoding: chunked\r\n\r\n", sent, b"0\r\n\r\n"]
+    bare, seen, proxy = both(answers(*parts), ask(WHOLE), max_body_bytes=1024)
+    assert seen == bare
+    (one,) = proxy.observed()
+    assert (one.response_body, one.response_size) == (None, len(stream))
+    assert one.response_ends == (stream[:512], stream[-512:])
+
+
 def test_a_large_answer_with_a_length_is_no_stream() -> None:
     size = 1 << 20
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size

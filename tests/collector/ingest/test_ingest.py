@@ -104,6 +104,10 @@ BAD: dict[str, Row] = {
     "late window": _changed(lambda row: setattr(row.sample, "window_end_unix_nano", 2**64 - 1)),
     "long window": _changed(lambda row: setattr(row.sample, "window_start_unix_nano", 1)),
     "coverage": _changed(lambda row: setattr(row.sample.coverage, "seen", 99)),
+    "lost inputs": _changed(
+        lambda row: row.sample.coverage.lost_inputs.update({"empty": MAX_COUNT + 1})
+    ),
+    "lost outputs": _changed(lambda row: row.sample.coverage.lost_outputs.update({"a\0b": 0})),
     "types": _changed(_wide),
     "count": _changed(lambda row: setattr(row.sample.feature, "missing", MAX_COUNT + 1)),
     "mean": _changed(lambda row: setattr(row.sample.feature.numeric.moments, "mean", math.nan)),

@@ -1,6 +1,7 @@
 """Merged on read equals measured at once; health says how an entity is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -180,6 +181,22 @@ def test_a_service_shows_its_requests(served: Running) -> None:
     assert service["latency_quantiles_seconds"]["0.99"] == pytest.approx(1.0, rel=0.02)
     assert service["latency_mean_seconds"] == pytest.approx(0.19)
     assert sample["coverage"]["undecodable"] == {"failed_request": 5}
+
+
+def test_lost_sides_are_shown_by_reason_and_merged_over_windows(served: Running) -> None:
+    sender = served.sender()
+    for window in range(2):
+        sample = service_sample([0.1] * 9, window=minute(window))
+        lost = replace(
+            sample.coverage, lost_inputs={"malformed": 1}, lost_outputs={"too_large": 2 + window}
+        )
+        sender.ship(replace(sample, coverage=lost))
+    service = {"entity": ENTITY, "summary": "service"}
+    shown = [one["coverage"] for one in served.get("samples", **service)["samples"]]
+    assert [one["lost_outputs"] for one in shown] == [{"too_large": 2}, {"too_large": 3}]
+    (merged,) = served.get("samples", **service, step=3600)["samples"]
+    assert merged["coverage"]["lost_inputs"] == {"malformed": 2}
+    assert merged["coverage"]["lost_outputs"] == {"too_large": 5}
 
 
 def test_types_of_data_are_told_from_their_weight(served: Running) -> None:

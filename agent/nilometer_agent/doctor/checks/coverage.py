@@ -34,6 +34,8 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     UndecodableReason.NOT_INFERENCE: "questions for metadata: name their paths in exclude to leave "
     "them out",
     UndecodableReason.DECODER_FAILED: "your decoder raised: the agent's log names it",
+    UndecodableReason.PARTIAL: "long streams are read at both ends: raise max_body_bytes of the "
+    "middleware for what lies between",
 }
 DECLARE = (
     "names that look like values, or that few requests had, are no features: declare those that are "
@@ -61,6 +63,8 @@ def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
     for counts, remedies, level, what in (
         (status.dropped, DROPPED, Level.BROKEN, "lost"),
         (status.undecodable, UNDECODABLE, Level.WARNING, "without columns"),
+        (status.lost_inputs, UNDECODABLE, Level.WARNING, "profiled, inputs lost"),
+        (status.lost_outputs, UNDECODABLE, Level.WARNING, "profiled, outputs lost"),
     ):
         known = {reason.value: remedy for reason, remedy in remedies.items()}
         for name, count in sorted(counts.items(), key=lambda one: -one[1]):

@@ -49,13 +49,16 @@ export interface Content {
 
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
-unnamed counts cells of columns whose names have no place, by type. */
+Of those profiled, lost_inputs and lost_outputs count requests and answers that gave no columns, or
+not all of them, by reason. unnamed counts cells of columns whose names have no place, by type. */
 export interface Coverage {
   seen: number;
   profiled: number;
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  lost_inputs: Record<string, number>;
+  lost_outputs: Record<string, number>;
   unnamed: Record<string, number>;
   suppressed: number; // cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 }

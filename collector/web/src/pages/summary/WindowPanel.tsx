@@ -56,6 +56,7 @@ export function WindowPanel({
 /** How much of the traffic the figures speak for. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
   const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
+  const { lost_inputs, lost_outputs } = coverage;
   const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
@@ -67,11 +68,13 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...reasons(undecodable, "undecodable"),
     ...(suppressed ? [`${format.count(suppressed)} cells suppressed`] : []),
   ];
+  const sides = [...reasons(lost_inputs, "inputs lost"), ...reasons(lost_outputs, "outputs lost")];
   return (
     <p class={styles.coverage}>
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
+      {sides.length ? ` Of those profiled: ${sides.join(", ")}.` : ""}
       {unnamedCells ? ` ${format.count(unnamedCells)} cells have no name.` : ""}
     </p>
   );
