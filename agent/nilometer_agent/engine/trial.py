@@ -146,15 +146,17 @@ class Trial:
         room = _growth_bytes()
         try:
             child = _fork()
-        except OSError as error:
-            log.warning("a suspect batch cannot be tried: %s", error.strerror)
-            return Ending(How.UNKNOWN, first)
-        if child == 0:
-            self._be_tried(batch, first, last, parent)
-        try:
+            if child == 0:
+                self._be_tried(batch, first, last, parent)
             return self._watch(child, room)
         except ChildProcessError:  # somebody else in this process waits for children, too
             return Ending(How.UNKNOWN, self._at)
+        except OSError as error:
+            log.warning("a suspect batch cannot be tried: %s", error.strerror)
+            return Ending(How.UNKNOWN, first)
+        finally:
+            if os.getpid() != parent:  # whatever is raised: a child never goes on as an agent
+                os._exit(0)
 
     # In the parent
 
