@@ -1,4 +1,4 @@
-"""What names, texts, counts and histograms must be before they are stored, whatever holds them."""
+"""Bounds of names, texts, counts and histograms, in whatever is stored."""
 
 import math
 import unicodedata
@@ -19,12 +19,12 @@ NO_CONTROL = f"^{PRINTABLE}*$"
 
 
 def has_control(text: str) -> bool:
-    """Whether *text* holds a control character, NUL among them, or half a character."""
+    """Return whether *text* holds a control character, such as NUL, or a lone surrogate."""
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
-    """Refuse a text of over *most_bytes*, or with a control character."""
+    """Refuse a text of more than *most_bytes*, or with a control character."""
     if len(text.encode("utf-8", "replace")) > most_bytes:
         raise Refused(f"{key} is over {most_bytes} bytes")
     if has_control(text):
@@ -32,14 +32,14 @@ def check_text(key: str, text: str, most_bytes: int) -> None:
 
 
 def check_characters(key: str, text: str, most: int) -> None:
-    """Refuse a text of over *most* characters, which a schema can count, or with a control one."""
+    """Refuse a text of more than *most* characters, or with a control character."""
     if len(text) > most:
         raise Refused(f"{key} is over {most} characters")
     check_text(key, text, 4 * most)
 
 
 def check_summary(name: str) -> None:
-    """Refuse a summary's name that no role starts, or that is not fit to be shown."""
+    """Refuse the name of a summary that begins with no role, or that cannot be shown."""
     if name not in {SERVICE, SCHEMA} and role_of(name) is None:
         raise Refused(
             f"summary {name[:64]!r} must be 'service' or start with a role such as input."
@@ -54,7 +54,7 @@ def check_counts(what: str, counts: Iterable[int]) -> None:
 
 
 def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
-    """Refuse over *most* counts by name, and names or counts out of bounds."""
+    """Refuse more than *most* counts by name, and names or counts out of bounds."""
     if len(counts) > most:
         raise Refused(f"{what}: {len(counts)} kinds are more than {most}")
     for kind in counts:
@@ -69,7 +69,7 @@ def check_numbers(what: str, *numbers: float) -> None:
 
 
 def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -> None:
-    """Buckets near each other: merging fills the distance between the outermost."""
+    """Refuse buckets far from each other: merging fills the distance between the outermost."""
     if not MIN_SCALE <= histogram.scale <= MAX_SCALE:
         raise Refused(f"a histogram's scale must be {MIN_SCALE} to {MAX_SCALE}")
     scaled = SPAN_OF_FLOAT64 * 2.0**histogram.scale + 2

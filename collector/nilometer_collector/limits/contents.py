@@ -1,4 +1,4 @@
-"""What the contents of samples must be, one check a content type, by kind.
+"""Checks of the contents of samples before they are stored, one for each content type.
 
 A series holds contents of one type, so that its samples merge. The name of a summary says which:
 ``service`` holds requests, ``<output>.scores`` scores, and what a type from outside names as its
@@ -39,7 +39,7 @@ def check_content(sample: SummarySample) -> None:
 
 
 def _kind_in(summary: str) -> str:
-    """The kind of content that the name of *summary* asks for."""
+    """Return the kind of content that belongs to the name *summary*."""
     if summary == SERVICE:
         return ServiceProfile.kind
     if summary.endswith(SCORES_SUFFIX):
@@ -51,7 +51,7 @@ def _kind_in(summary: str) -> str:
 
 
 def _check_extension(content: Content) -> None:
-    """Refuse a content of a type from outside that its own check refuses."""
+    """Refuse a content of another package's type that its own check refuses."""
     check = CONTENT_KINDS[content.kind].check
     if check is None:
         return

@@ -1,4 +1,4 @@
-"""What a feature must be before it is stored."""
+"""Checks of a feature before it is stored."""
 
 import numpy as np
 

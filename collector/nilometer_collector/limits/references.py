@@ -1,4 +1,4 @@
-"""What a reference must be before it is stored."""
+"""Checks of a reference before it is stored."""
 
 import math
 from itertools import pairwise

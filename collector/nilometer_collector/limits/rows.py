@@ -1,7 +1,7 @@
-"""What a row of an agent must be before it is stored: a sample or an evaluation.
+"""Checks of a row of an agent, a sample or an evaluation, before it is stored.
 
-A row that passes can be merged with every other row of its series and shown. Nothing that reads it
-later fails, allocates without bound, or overflows an integer.
+A row that passes can be merged with every other row of its series and shown. Reading it later never
+fails, allocates without bound, or overflows an integer.
 """
 
 from nilometer.alert import Evaluation
