@@ -140,7 +140,7 @@ def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> 
         ("grpc", ["profile", "x.parquet", "--entity", "e"], "batch"),
         ("grpc", ["top"], "agent"),
         ("grpc", ["doctor"], "agent"),
-        ("yaml", ["rules"], "collector"),
+        ("yaml", ["alerters"], "collector"),
         ("httpx", ["demo"], "demo"),
     ],
 )

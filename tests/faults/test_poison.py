@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(300)
 
 START_NS = 1_700_000_000 * 10**9
 MOST_ENDS = 3
-KILLS = 2  # of an agent at one observation, before it tries it in a child
+KILLS = 1  # of an agent at one observation, before it tries it in a child
 DEADLINE_SECONDS = 240.0  # only for a test that would never end: machines may be slow
 
 

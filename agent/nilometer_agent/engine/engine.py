@@ -42,7 +42,6 @@ MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
 RETRY_SECONDS = 0.05  # after a step that failed
-ENDS_BEFORE_TRIAL = 2  # of agents that had nothing but one batch in work
 
 # Where numbers are told in groups only, a commit waits for more of them, so that groups are narrow
 # and few cells stay under the limit; not longer than OTLP in waits for its acknowledgement.
@@ -295,7 +294,7 @@ class Engine:
         """
         self._commit()
         self._in_work.begin_alone(suspect, batch.worker, batch.sequence)
-        ended_agents = suspect.ends >= ENDS_BEFORE_TRIAL
+        ended_agents = suspect.ends > 0
         if ended_agents:
             batch = without_poison(batch, self._trial.poison(batch), self._clock.now_ns())
         self._profile(batch, acknowledge, apart=ended_agents)

@@ -98,6 +98,7 @@ def test_files_and_directory_are_the_owners_whatever_the_umask(
             "agent.db",
             "agent.db-wal",
             "agent.ballast",
+            "in-work",
         ),
         0o600,
     )
