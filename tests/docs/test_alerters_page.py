@@ -11,7 +11,9 @@ import pytest
 from nilometer.alert import STATISTICS, Verdict, evaluate
 from nilometer.compare import COMPARATORS, debiased_psi, kolmogorov_smirnov
 from nilometer.profile import SummarySample
+from nilometer.settings.settings import load
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import a_reference, feature_sample, running
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "alerters.md").read_text()
@@ -62,6 +64,13 @@ def test_the_evidence_is_what_an_agent_says(text: str, evidence: str) -> None:
     found = evaluate(alerter, sample, {"training": REFERENCE})
     assert found.verdict is Verdict.BREACH
     assert found.evidence == evidence
+
+
+def test_the_alerter_in_a_settings_file_is_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "nilometer.toml"
+    file.write_text(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0])
+    settings = load(CollectorSettings, prefix="NILOMETER_COLLECTOR_", file=file, environment={})
+    assert [alerter_of(one).condition.measure for one in settings.alerters] == ["error_ratio"]
 
 
 def test_every_statistic_and_comparator_has_a_row_and_no_other() -> None:
