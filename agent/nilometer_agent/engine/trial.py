@@ -44,6 +44,7 @@ STALLED_POLLS = 12_000  # without a step of the child: it waits for something, a
 CPU_SECONDS = 20  # of one observation
 MAX_GROWTH_BYTES = 1 << 30  # of the child's memory, and at most three quarters of what is free
 MIN_GROWTH_BYTES = 64 << 20  # what any observation may take, however little is free
+FORKS = 5  # of a child that ends before it begins
 KILLS = 3  # children in a row that SIGKILL ended at the same observation: that is no chance
 
 # What a process does to itself. Other signals come from outside.
@@ -68,7 +69,8 @@ class How(Enum):
     DONE = auto()  # it profiled everything
     BY_ITSELF = auto()  # by what it worked at
     KILLED = auto()  # by SIGKILL: from outside, or by what it worked at
-    UNKNOWN = auto()  # from outside, given up, or never begun
+    NEVER_BEGAN = auto()  # by the fork itself: libraries with threads may not survive one
+    UNKNOWN = auto()  # from outside, or given up
 
 
 class Ending(NamedTuple):
@@ -130,7 +132,7 @@ class Trial:
         """How a child ends that profiles the units from *first*, until before *last*."""
         at = first
         for kill in range(KILLS):
-            ending = self._child(batch, at, last)
+            ending = self._begun(batch, at, last)
             if ending.how is not How.KILLED:
                 return ending
             if kill and ending.at != at:
@@ -139,6 +141,14 @@ class Trial:
         else:
             return Ending(How.BY_ITSELF, at)
         return Ending(How.UNKNOWN, at)
+
+    def _begun(self, batch: Batch, first: int, last: int) -> Ending:
+        """How a child ends that has begun; UNKNOWN where none of several does."""
+        for _ in range(FORKS):
+            ending = self._child(batch, first, last)
+            if ending.how is not How.NEVER_BEGAN:
+                return ending
+        return Ending(How.UNKNOWN, first)
 
     def _child(self, batch: Batch, first: int, last: int) -> Ending:
         self._note(_NOT_BEGUN)
@@ -187,8 +197,10 @@ class Trial:
             self._stopping.wait(POLL_SECONDS)
         at = self._at
         grown = grown or used.ru_maxrss * 1024 > most
-        if at == _NOT_BEGUN or (given_up and not grown):
+        if given_up and not grown:
             return Ending(How.UNKNOWN, at)
+        if at == _NOT_BEGUN:
+            return Ending(How.NEVER_BEGAN, at)
         if grown:
             return Ending(How.BY_ITSELF, at)
         if os.WIFSIGNALED(status):

@@ -186,3 +186,24 @@ def test_a_system_without_room_for_a_child_drops_nothing(
 
     monkeypatch.setattr(os, "fork", no_room)
     assert rig.poison(batch(3), when({2}, os.abort)) == []
+
+
+@pytest.mark.parametrize(("failures", "found"), [(module.FORKS - 1, [2]), (module.FORKS, [])])
+def test_a_child_that_does_not_survive_its_fork_is_forked_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, failures: int, found: list[int]
+) -> None:
+    """gRPC's threads end some children by SIGSEGV before they begin: that proves nothing."""
+    left = [failures]
+    fork = module._fork
+
+    def fork_or_fail() -> int:
+        failing = left[0] > 0
+        left[0] -= 1
+        child = fork()
+        if child == 0 and failing:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return child
+
+    monkeypatch.setattr(module, "_fork", fork_or_fail)
+    act: Act = lambda number: os.abort() if number == 3 else None  # noqa: E731  one line
+    assert rig.poison(batch(5), act) == found
