@@ -5,11 +5,11 @@ Source: RFC 4180.
 
 import csv
 
+from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
-from nilometer.decode.tensors import MAX_CELLS
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -19,15 +19,18 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the table of *body*, in UTF-8.
 
     Raises:
-        Undecodable: If it has no header, or a row has another number of cells.
+        Undecodable: If it has no header, if a row has another number of cells, or if there are too
+            many of either.
     """
+    check_lines(body)
     try:
         lines = body.decode("utf-8-sig").splitlines(keepends=True)
         table = [row for row in csv.reader(lines, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
     names, rows = (table[0], table[1:]) if table else ([], [])
-    if not 0 < len(set(names)) == len(names) <= MAX_COLUMNS or len(rows) * len(names) > MAX_CELLS:
+    check_cells(len(rows) * len(names))
+    if not 0 < len(set(names)) == len(names) <= MAX_COLUMNS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     if {len(row) for row in rows} - {len(names)}:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from nilometer.decode.budget import check_text
 from nilometer.decode.columns import MAX_COLUMNS, Side, flat
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -40,6 +41,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
     Raises:
         Undecodable: If a part has no name or the end is missing, or there are too many.
     """
+    check_text(body)
     row: dict[str, Cell] = {}
     for part in _parts(body, content_type):
         row |= _cells(part)

@@ -1,5 +1,6 @@
 """Newline-delimited JSON: each line is read as free JSON, its rows in the order of the lines."""
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -16,8 +17,10 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add a row a line; a last line that is cut off is left out, and says that the stream broke.
 
     Raises:
-        Undecodable: If another line is no JSON, there is none, or they make no table.
+        Undecodable: If another line is no JSON, there is none, they make no table, or there
+            are too many.
     """
+    check_lines(body)
     lines = [line.strip(b" \t\r" + _RECORD_SEPARATOR) for line in body.split(b"\n")]
     last = len(lines) - 1
     rows: list[Row] = []
@@ -33,6 +36,7 @@ def decode(body: bytes, side: Side) -> Facts:
             end = StreamEnd.ERROR
             continue
         rows.extend(rows_of(value))
+        check_rows(len(rows))
     if not rows:
         raise Undecodable(UndecodableReason.MALFORMED.value)
     check_table(rows)

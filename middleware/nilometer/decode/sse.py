@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -60,8 +61,9 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the answer, or a row an event, and one about the text of all that hold no JSON.
 
     Raises:
-        Undecodable: If the events make no table.
+        Undecodable: If the events make no table, or there are too many.
     """
+    check_lines(body)
     answer = Answer()
     rows: list[Row] = []
     texts = characters = 0
@@ -86,6 +88,7 @@ def decode(body: bytes, side: Side) -> Facts:
                 answer.add(value)
                 continue
         rows.extend(rows_of(value))
+        check_rows(len(rows))
     if answer.begun:
         side.add_rows([answer.row()])
         return answer.facts(end)
