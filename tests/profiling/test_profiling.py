@@ -16,7 +16,7 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.profiling.observation import Observation, pack
-from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
+from nilometer.profiling.profiling import FEWEST_ALIKE, MAX_OPEN_WINDOWS, Profiling
 from nilometer.profiling.segments import ABSENT, MIXED, LabelSets, Segments
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import OVERFLOW_KEY, Labels
@@ -221,7 +221,7 @@ def test_label_sets_start_anew_when_windows_are_long_past() -> None:
         profiling.observe([observation({"user": f"u{number}"}, arrival_ns=at)])
         (labels,) = {labels for _, labels in samples(profiling)}
         assert labels.as_dict()["user"] == f"u{number}"
-    assert len(profiling._label_sets) <= 17
+    assert len(profiling._label_sets) <= MAX_OPEN_WINDOWS
 
 
 def test_a_cap_is_of_one_window() -> None:

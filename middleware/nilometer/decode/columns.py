@@ -30,6 +30,11 @@ class Block:
     rows: int
     columns: Mapping[str, Column]
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it holds, about."""
+        return _CELL_BYTES * self.rows * len(self.columns)
+
 
 @dataclass(slots=True)
 class Side:
@@ -54,7 +59,7 @@ class Side:
         """Add columns."""
         self._blocks.append(block)
         self.rows += block.rows
-        self.weight += _CELL_BYTES * block.rows * len(block.columns)
+        self.weight += block.weight
 
     def extend(self, other: "Side") -> None:
         """Add everything that *other* holds."""

@@ -19,6 +19,7 @@ from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
+from nilometer.profiling.budget import PROFILE_BYTES, Budget
 from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import event_time_ns
 from nilometer.profiling.gathered import Gathered
@@ -48,11 +49,14 @@ from nilometer.profiling.sides import BODYLESS, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd
+from nilometer.values.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
+SERVED_BYTES = 256  # of the numbers of one request: time, sizes, gaps between chunks apart
+MAX_VALUES_BYTES = 256 << 10  # of MessagePack that one observation was given by the model
+VALUES_WEIGHT = 64  # bytes of Python objects that a byte of MessagePack becomes at most
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
@@ -76,9 +80,11 @@ class Profiling:
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         max_waiting: Observations that are profiled at once.
+        budget: Memory that this and other profilings may hold; None for one of its own.
 
     Attributes:
         waiting: Observations that are decoded and not profiled.
+        budget: What is held is charged to it.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class Profiling:
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
+        budget: Budget | None = None,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -105,11 +112,16 @@ class Profiling:
         self.sample = sample
         self.event_times_unread = 0  # named times that could not be read: arrival was taken
         self.latest_ns = 0  # newest event time seen: the watermark
+        self._booked_ns = 0  # in a window that is open: what has no room for its own is lost there
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
-        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions)
+        self.budget = budget or Budget()
+        self._deltas = Deltas(
+            entity, spec_of, event_time_field, guests, reductions, self.budget
+        )
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
+        self._waiting_weight = 0  # bytes of them, about
         self._max_waiting = max_waiting
         self._request_shapes = Shapes(KEYS[Role.INPUT])
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
@@ -167,6 +179,8 @@ class Profiling:
         for observation in observations:
             self._gather(observation)
             yield
+            if self._waiting_weight >= self.budget.most_waiting:
+                yield from self.settle_in_steps()
         if self.waiting >= self._max_waiting:
             yield from self.settle_in_steps()
 
@@ -177,6 +191,7 @@ class Profiling:
     def settle_in_steps(self) -> Steps[None]:
         """The same, in steps."""
         self.waiting = 0
+        self._weigh(-self._waiting_weight)
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
@@ -219,6 +234,7 @@ class Profiling:
         """What came since the last call, by window and labels; it is the caller's now."""
         taken: list[Profile] = []
         self.take_into(taken, self.latest_ns)
+        self.budget.clear()
         return taken
 
     def take_into(self, taken: list[Profile], event_ns: int) -> None:
@@ -230,11 +246,8 @@ class Profiling:
         """
         self.settle()
         self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
-        # Windows that are long past will hardly come again: their label sets start anew.
-        newest = max(self._label_sets, default=None)
-        if newest is not None and len(self._label_sets) > MAX_OPEN_WINDOWS:
-            kept = sorted(self._label_sets)[-MAX_OPEN_WINDOWS:]
-            self._label_sets = {window: self._label_sets[window] for window in kept}
+        for sets in self._label_sets.values():
+            sets.rest()
         self._deltas.take_into(taken)
 
     def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> Steps[bool]:
@@ -275,11 +288,15 @@ class Profiling:
                 return False
         self.latest_ns = max(self.latest_ns, latest)
         part = self._part(window, self.labels, share)
+        if part is None:
+            return False
         self._deltas.given += count
         self.waiting += count
+        self._weigh(SERVED_BYTES * count)
         if inputs is None or outputs is None:
             part.sampled_out += count
         else:
+            self._weigh(inputs.weight + outputs.weight)
             part.inputs.add_block(inputs)
             part.outputs.add_block(outputs)
             part.profiled += count
@@ -289,13 +306,15 @@ class Profiling:
         part.request_sizes += columns[REQUEST_SIZE]
         part.response_sizes += columns[RESPONSE_SIZE]
         part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
-        if self.waiting >= self._max_waiting:
+        if self.waiting >= self._max_waiting or self._waiting_weight >= self.budget.most_waiting:
             yield from self.settle_in_steps()
         return True
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
         held = not observation.left_out
+        large = len(observation.values) > MAX_VALUES_BYTES
+        held = held and not large
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         reason: str | None = None
         value: Cell = None
@@ -307,8 +326,21 @@ class Profiling:
         window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
+            return
         self.waiting += 1
+        self._weigh(
+            inputs.weight
+            + outputs.weight
+            + SERVED_BYTES
+            + len(observation.chunk_gaps)
+            + VALUES_WEIGHT * len(observation.values)
+        )
         part.serve(observation, told_end)
+        if large:
+            part.undecodable[UndecodableReason.TOO_LARGE.value] += 1
+            return
         if not sampled:
             part.sampled_out += 1
             return
@@ -332,15 +364,24 @@ class Profiling:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
+            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # those of the first start anew
+                del self._label_sets[next(iter(self._label_sets))]
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
-    def _part(self, window: Window, labels: Labels, share: float) -> Gathered:
+    def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
+        """What waits of a window and label set; None where the budget has no room for another."""
         key = (window, labels, share)
         part = self._gathered.get(key)
-        if part is None:
+        if part is None and self.budget.take(PROFILE_BYTES):
             part = self._gathered[key] = Gathered()
+            self._booked_ns = window.start_ns
         return part
+
+    def _weigh(self, size: int) -> None:
+        """Charge *size* bytes that wait, or give them back."""
+        self._waiting_weight += size
+        self.budget.held += size
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
         text: Cell = observation.event_time

@@ -88,21 +88,28 @@ class LabelSets:
         most: Label sets that are told apart.
     """
 
-    __slots__ = ("_base", "_known", "_most", "_overflow")
+    __slots__ = ("_base", "_known", "_most", "_overflow", "_seen")
 
     def __init__(self, base: Labels, most: int = MAX_LABEL_SETS) -> None:
         self._base = base
         self._most = most
         self._known: dict[tuple[tuple[str, str], ...], Labels] = {(): base}
+        self._seen = {hash(())}  # of all sets that are told apart: they outlive `rest`
         self._overflow = Labels.of({**base.as_dict(), OVERFLOW_KEY: "true"})
+
+    def rest(self) -> None:
+        """Let the labels themselves go, until they come again."""
+        self._known = {(): self._base}
 
     def get(self, found: Mapping[str, str]) -> Labels:
         """The label set with *found* beside the base, or the overflow set."""
         key = tuple(sorted(found.items()))
         labels = self._known.get(key)
         if labels is None:
-            if len(self._known) >= self._most:
+            place = hash(key)
+            if len(self._seen) >= self._most and place not in self._seen:
                 return self._overflow
+            self._seen.add(place)
             labels = Labels.of({**found, **self._base.as_dict()})
             self._known[key] = labels
         return labels
