@@ -289,7 +289,9 @@ def test_bombs_are_bounded_in_memory_and_time(name: str) -> None:
 
 MIB = 1 << 20  # what a body may be once its content encoding is undone
 WIDE_HEAD = b",".join(b"c%d" % at for at in range(1000)) + b"\n"
-JSON_PART = b"--B\r\ncontent-disposition: form-data; name=a\r\ncontent-type: application/json\r\n\r\n["
+JSON_PART = (
+    b"--B\r\ncontent-disposition: form-data; name=a\r\ncontent-type: application/json\r\n\r\n["
+)
 TENSOR = b'{"inputs":[{"name":"x","datatype":"FP32","data":[],"shape":['
 GROWN = {  # what costs the most memory a byte in each format
     "numbers": (b"[" + b"1," * (MIB // 2 - 2) + b"1]", "application/json"),

@@ -24,6 +24,7 @@ from nilometer_agent.engine.receive import (
     Acknowledge,
     OnCost,
     OnObserved,
+    OverBudget,
     Receipt,
     Receiver,
 )
@@ -33,6 +34,7 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 INBOX_BATCHES = 64  # when full, the sockets are not read and the workers hold what they have
+INBOX_BYTES = 4 << 20  # of them: one batch may be as large as that
 MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
@@ -55,6 +57,39 @@ class _Flush:
 
     done: threading.Event = field(default_factory=threading.Event)
     samples: int = 0
+
+
+class Inbox(queue.Queue[Arrival | _Flush]):
+    """Batches on their way to the engine: full at `INBOX_BATCHES`, or with `INBOX_BYTES` of them."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        super().__init__(INBOX_BATCHES)
+
+    @property
+    def batches(self) -> int:
+        """Batches that wait."""
+        return len(self.queue)
+
+    # What `queue.Queue` lets a subclass define; it holds its lock meanwhile.
+
+    def _put(self, item: Arrival | _Flush) -> None:
+        super()._put(item)
+        self._held += _bytes_of(item)
+
+    def _get(self) -> Arrival | _Flush:
+        item = super()._get()
+        self._held -= _bytes_of(item)
+        return item
+
+    def _qsize(self) -> int:
+        waiting = super()._qsize()
+        return INBOX_BATCHES if waiting and self._held >= INBOX_BYTES else waiting
+
+
+def _bytes_of(item: Arrival | _Flush) -> int:
+    batch = item.batch if isinstance(item, Arrival) else None
+    return 0 if batch is None else len(batch.observations) + sum(map(len, batch.partials))
 
 
 class Engine:
@@ -94,7 +129,7 @@ class Engine:
         self._buffer = buffer
         self._counters = counters
         self._clock = clock
-        self._inbox: queue.Queue[Arrival | _Flush] = queue.Queue(INBOX_BATCHES)
+        self._inbox = Inbox()
         self._stopping = threading.Event()
         self._receiver = Receiver(settings, plans, clock, on_observed=on_observed, on_cost=on_cost)
         self._closer = Closer(
@@ -124,7 +159,7 @@ class Engine:
     @property
     def uncommitted(self) -> int:
         """Batches that were received and are not committed."""
-        return self._committer.uncommitted + self._inbox.qsize()
+        return self._committer.uncommitted + self._inbox.batches
 
     def offer(self, arrival: Arrival) -> None:
         """Take a batch; waits while the inbox is full."""
@@ -204,7 +239,8 @@ class Engine:
                 pass
         self._item = None
         now = self._clock.monotonic()
-        if now >= self._commit_at or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES:
+        full = self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES or self._receiver.is_full
+        if full or now >= self._commit_at:
             self._commit()
             self._closer.close_due(now)
             self._buffer.tend()
@@ -221,7 +257,8 @@ class Engine:
             self._receiver.profile(receipt)
         except UNREADABLE as error:
             # The same bytes would fail for ever: count the batch and go on.
-            self._lost_as = DropReason.MALFORMED_BATCH
+            over = isinstance(error, OverBudget)
+            self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
             log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
         self._account()

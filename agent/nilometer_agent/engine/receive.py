@@ -9,6 +9,9 @@ import msgspec
 
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profile.recorder import RECORDER_BYTES
+from nilometer.profiling.budget import Budget
+from nilometer.profiling.observation import declared
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -26,6 +29,9 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the overflow set
+MAX_KEPT_BYTES = 12 << 20  # of what profilings know between two commits; the idle ones go first
+MAX_OBSERVATIONS = 8192  # of one batch; our workers send 256
+MAX_WATERMARKS = 10_000  # entities
 OVERFLOW = Labels.of(nilometer_overflow="true")
 
 # What reading another program's bytes may raise.
@@ -38,6 +44,10 @@ log = logging.getLogger("nilometer.agent")
 Acknowledge = Callable[[int], None]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
+
+
+class OverBudget(ValueError):
+    """A batch that would become too much in memory: it would be too large again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +106,7 @@ class Receiver:
         guests = load(settings.profilers)
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
+        self._budget = Budget(settings.max_working_bytes)
         self._leaving: list[Profile] = []
         self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
         self.watermarks: dict[str, int] = {}
@@ -118,6 +129,13 @@ class Receiver:
                 by_window.setdefault(key, []).append(sample)
         inside = [(key, samples, False) for key, samples in by_window.items()]
         taken[len(taken) :], self._inside = inside, {}
+        self._budget.clear()
+        self._forget_idle()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that it should be committed now."""
+        return self._budget.is_due
 
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
         """Begin with a batch: what must be accounted for once it is profiled, or lost."""
@@ -141,6 +159,8 @@ class Receiver:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         if batch.partials:
             self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
+        if declared(batch.observations) > MAX_OBSERVATIONS:
+            raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
         observed = profiling.observe_packed(batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
@@ -161,6 +181,7 @@ class Receiver:
         self, entity: str, partials: Sequence[bytes]
     ) -> list[tuple[WindowKey, SummarySample]]:
         """Profiles that a worker made, by the window that they go into."""
+        self._budget.held += RECORDER_BYTES * len(partials) + sum(map(len, partials))
         samples = [sample_from_bytes(partial) for partial in partials]
         if seen(samples) > MAX_COUNT or any(
             not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
@@ -177,8 +198,10 @@ class Receiver:
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
         if (entity, labels) not in self._profilings and len(self._profilings) >= MAX_PROFILINGS:
             labels = OVERFLOW
-        profiling = self._profilings.get((entity, labels))
-        if profiling is None:
+        profiling = self._profilings.pop((entity, labels), None)
+        if profiling is not None:
+            self._profilings[(entity, labels)] = profiling  # the latest stands last
+        else:
             profiling = self._profilings[(entity, labels)] = Profiling(
                 entity,
                 labels,
@@ -189,9 +212,18 @@ class Receiver:
                 sample=self._settings.sample,
                 guests=self._guests,
                 reductions=self._settings.reductions,
+                budget=self._budget,
             )
         profiling.event_time_field = event_time_field
         return profiling
+
+    def _forget_idle(self) -> None:
+        """Forget what the profilings that were used least recently know of their features."""
+        room = MAX_KEPT_BYTES
+        for place, profiling in reversed(list(self._profilings.items())):
+            room -= profiling.kept_bytes
+            if room < 0 and not profiling.holds:
+                del self._profilings[place]
 
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
         spec = self._plans.rules.spec(entity, summary, self._settings.readable_categories)
@@ -201,7 +233,10 @@ class Receiver:
         return spec
 
     def _watermark(self, entity: str, event_ns: int) -> None:
-        self.watermarks[entity] = max(self.watermarks.get(entity, 0), event_ns)
+        known = self.watermarks.pop(entity, 0)
+        if len(self.watermarks) >= MAX_WATERMARKS:  # its windows are closed by time instead
+            del self.watermarks[next(iter(self.watermarks))]
+        self.watermarks[entity] = max(known, event_ns)
 
 
 def _taken(profile: Profile) -> Taken:

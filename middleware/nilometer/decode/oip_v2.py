@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of, text_of
-from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.protobuf import MAX_DIMENSIONS
+from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import tensor_columns
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role

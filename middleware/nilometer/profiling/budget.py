@@ -6,11 +6,17 @@ it is made. What does not fit is counted as ``too_large`` and not made.
 """
 
 from nilometer.profile.recorder import MISSING_BYTES, RECORDER_BYTES
+from nilometer.profiling.observation import Observation
 
 MAX_HELD_BYTES = 32 << 20
 WAITING_SHARE = 0.25  # of the budget, for cells that wait to be profiled at once
 DUE_SHARE = 0.5  # from here on everything is handed on, so that a batch has the rest for itself
+MAX_VALUES_BYTES = 256 << 10  # of MessagePack that the model's own code gave for one observation
 PROFILE_BYTES = 6144  # of an open profile: its service, its coverage, and what is gathered for it
+SERVED_BYTES = 256  # of what is kept of one request beside its columns: its time and sizes
+
+_VALUES_WEIGHT = 64  # bytes of Python objects that a byte of MessagePack becomes at most
+_KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # of an idle profiling, and what it knows
 
 
 class Budget:
@@ -51,6 +57,17 @@ class Budget:
     def clear(self) -> None:
         """Everything was handed on."""
         self.held = 0
+
+
+def served_bytes(observation: Observation) -> int:
+    """What one observation takes while it waits, beside the columns of its bodies."""
+    values = _VALUES_WEIGHT * len(observation.values)
+    return SERVED_BYTES + len(observation.chunk_gaps) + values
+
+
+def kept_bytes(names: int, label_sets: int) -> int:
+    """What a profiling takes that holds nothing, and knows *names* and *label_sets*."""
+    return _KEPT_BYTES + _NAME_BYTES * names + _SET_BYTES * label_sets
 
 
 def recorders_bytes(present: int, absent: int) -> int:

@@ -19,6 +19,7 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
+MAX_MADE = 3000  # derived columns of one entity, and those of profilers, on top of its features
 MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 
 Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
@@ -61,11 +62,17 @@ class Deltas:
         self._derivation = Derivation(reductions)
         self._expected: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
         self._handed: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
+        self._made: set[str] = set()
         self._open: dict[Key, Profile] = {}
 
     def cover(self, key: Key, coverage: Coverage) -> None:
         """Book observations."""
         self._delta(key).cover(coverage)
+
+    @property
+    def names(self) -> int:
+        """Names of columns that are known."""
+        return sum(map(len, (*self._expected.values(), *self._handed.values(), self._made)))
 
     @property
     def accounted(self) -> int:
@@ -152,7 +159,9 @@ class Deltas:
         if score is not None:
             observe_scores(profile.score(f"{summary}{SCORES_SUFFIX}", score), [None] * rows)
 
-    def _observe(self, profile: Profile, window: Window, summary: str, column: Found) -> Steps[None]:
+    def _observe(
+        self, profile: Profile, window: Window, summary: str, column: Found
+    ) -> Steps[None]:
         cells = column.present.cells(column.name)
         recorder = profile.feature(summary, self._spec_of)
         yield from self._record(recorder, cells)
@@ -197,9 +206,12 @@ class Deltas:
 
     def _record_made(self, profile: Profile, summary: str, column: Column) -> Steps[None]:
         """Observe a column that was made here, of cells or by a profiler."""
-        if summary not in profile.features and not self._budget.take(RECORDER_BYTES):
-            self.features_over_limit += 1
-            return
+        if summary not in profile.features:
+            known = summary in self._made or len(self._made) < MAX_MADE
+            if not known or not self._budget.take(RECORDER_BYTES):
+                self.features_over_limit += 1
+                return
+            self._made.add(summary)
         yield from self._record(profile.feature(summary, self._open_spec), column)
         yield
 

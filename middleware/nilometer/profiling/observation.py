@@ -98,6 +98,15 @@ def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
     return found
 
 
+def declared(packed: bytes) -> int:
+    """How many observations a batch says that it has: its first bytes, before it is unpacked."""
+    head = packed[:1]
+    if b"\x90" <= head < b"\xa0":
+        return head[0] & 0x0F
+    sizes = {b"\xdc": 2, b"\xdd": 4}
+    return int.from_bytes(packed[1 : 1 + sizes.get(bytes(head), 0)], "big")
+
+
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above
 raw_arrays = msgspec.msgpack.Decoder(list[list[Any]]).decode  # of one batch, unchecked inside
 _decoder = msgspec.msgpack.Decoder(list[Observation])

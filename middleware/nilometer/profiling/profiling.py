@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nilometer.decode import Side
+from nilometer.decode.columns import Block
 from nilometer.decode.exchange import plain_json
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
@@ -19,9 +20,16 @@ from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
-from nilometer.profiling.budget import PROFILE_BYTES, Budget
+from nilometer.profiling.budget import (
+    MAX_VALUES_BYTES,
+    PROFILE_BYTES,
+    SERVED_BYTES,
+    Budget,
+    kept_bytes,
+    served_bytes,
+)
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.event_time import event_time_ns, told_time
 from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import (
     ARRIVAL,
@@ -38,12 +46,7 @@ from nilometer.profiling.layout import (
     storable,
     usable_share,
 )
-from nilometer.profiling.observation import (
-    Observation,
-    raw_arrays,
-    readable,
-    unpack,
-)
+from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
 from nilometer.profiling.sides import BODYLESS, decode_sides
 from nilometer.profiling.user_profilers import Runner
@@ -54,9 +57,6 @@ from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
-SERVED_BYTES = 256  # of the numbers of one request: time, sizes, gaps between chunks apart
-MAX_VALUES_BYTES = 256 << 10  # of MessagePack that one observation was given by the model
-VALUES_WEIGHT = 64  # bytes of Python objects that a byte of MessagePack becomes at most
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
@@ -116,9 +116,7 @@ class Profiling:
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self.budget = budget or Budget()
-        self._deltas = Deltas(
-            entity, spec_of, event_time_field, guests, reductions, self.budget
-        )
+        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions, self.budget)
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
         self._waiting_weight = 0  # bytes of them, about
@@ -179,10 +177,13 @@ class Profiling:
         for observation in observations:
             self._gather(observation)
             yield
-            if self._waiting_weight >= self.budget.most_waiting:
+            if self._waits_enough:
                 yield from self.settle_in_steps()
-        if self.waiting >= self._max_waiting:
-            yield from self.settle_in_steps()
+
+    @property
+    def _waits_enough(self) -> bool:
+        heavy = self._waiting_weight >= self.budget.most_waiting
+        return heavy or self.waiting >= self._max_waiting
 
     def settle(self) -> None:
         """Profile what waits."""
@@ -195,6 +196,16 @@ class Profiling:
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything was observed that was not taken yet."""
+        return bool(self._deltas.given)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that it knows of features and label sets between two calls of `take`, about."""
+        return kept_bytes(self._deltas.names, sum(map(len, self._label_sets.values())))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were lost before they came here."""
@@ -278,27 +289,20 @@ class Profiling:
         latest = max(arrivals)
         if latest >= window.end_ns or not storable(columns):
             return False
-        inputs = outputs = None
-        if not left_out:
-            inputs = self._request_shapes.read(columns[REQUEST])
-            yield
-            outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
-            yield
-            if inputs is None or outputs is None:
-                return False
-        self.latest_ns = max(self.latest_ns, latest)
-        part = self._part(window, self.labels, share)
+        blocks = None if left_out else (yield from self._read_alike(columns))
+        part = self._part(window, self.labels, share) if blocks or left_out else None
         if part is None:
             return False
+        self.latest_ns = max(self.latest_ns, latest)
         self._deltas.given += count
         self.waiting += count
         self._weigh(SERVED_BYTES * count)
-        if inputs is None or outputs is None:
+        if blocks is None:
             part.sampled_out += count
         else:
-            self._weigh(inputs.weight + outputs.weight)
-            part.inputs.add_block(inputs)
-            part.outputs.add_block(outputs)
+            self._weigh(sum(block.weight for block in blocks))
+            part.inputs.add_block(blocks[0])
+            part.outputs.add_block(blocks[1])
             part.profiled += count
         part.outcomes[outcome] += count
         part.statuses[str(status)] += count
@@ -306,9 +310,16 @@ class Profiling:
         part.request_sizes += columns[REQUEST_SIZE]
         part.response_sizes += columns[RESPONSE_SIZE]
         part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
-        if self.waiting >= self._max_waiting or self._waiting_weight >= self.budget.most_waiting:
+        if self._waits_enough:
             yield from self.settle_in_steps()
         return True
+
+    def _read_alike(self, columns: Sequence[Sequence[Any]]) -> Steps[tuple[Block, Block] | None]:
+        inputs = self._request_shapes.read(columns[REQUEST])
+        yield
+        outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
+        yield
+        return None if inputs is None or outputs is None else (inputs, outputs)
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
@@ -330,13 +341,7 @@ class Profiling:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
             return
         self.waiting += 1
-        self._weigh(
-            inputs.weight
-            + outputs.weight
-            + SERVED_BYTES
-            + len(observation.chunk_gaps)
-            + VALUES_WEIGHT * len(observation.values)
-        )
+        self._weigh(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, told_end)
         if large:
             part.undecodable[UndecodableReason.TOO_LARGE.value] += 1
@@ -384,11 +389,7 @@ class Profiling:
         self.budget.held += size
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
-        text: Cell = observation.event_time
-        if self.event_time_field:
-            row = value[0] if isinstance(value, list) and value else value
-            if isinstance(row, Mapping):
-                text = row.get(self.event_time_field)
+        text = told_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
         event_ns = event_time_ns(text)

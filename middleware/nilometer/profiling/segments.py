@@ -97,6 +97,9 @@ class LabelSets:
         self._seen = {hash(())}  # of all sets that are told apart: they outlive `rest`
         self._overflow = Labels.of({**base.as_dict(), OVERFLOW_KEY: "true"})
 
+    def __len__(self) -> int:
+        return len(self._seen)
+
     def rest(self) -> None:
         """Let the labels themselves go, until they come again."""
         self._known = {(): self._base}
