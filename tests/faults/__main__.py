@@ -21,9 +21,11 @@ from faults import (
     test_held,
     test_outage,
     test_power,
+    test_products,
     test_soak,
     test_storm,
 )
+from faults.products import CASES
 from faults.zygote import Zygote
 
 
@@ -86,6 +88,11 @@ def holding(_: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_held.matrix(directory)
 
 
+def products(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    names = list(CASES)[: max(int(len(CASES) * scale), 1)]
+    return test_products.products(directory, seed=seed, names=names)
+
+
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     count = int(5000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
@@ -111,6 +118,9 @@ FORMS: dict[str, Form] = {
         "10 M observations: 0.5 MiB a million at most; agent 150 MiB, host +32 MiB at most", soak
     ),
     "held": Form("10,000 peers that hold a collector: agent and probes served in 2 s", holding),
+    "products": Form(
+        "27 products of two things a client chooses: agent 150 MiB at most, all counted", products
+    ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

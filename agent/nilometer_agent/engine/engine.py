@@ -202,10 +202,7 @@ class Engine:
     def _run(self) -> None:
         while True:
             self._beat = self._clock.monotonic()
-            if (
-                self._committer.uncommitted > MAX_UNCOMMITTED_BATCHES
-                and not self._stopping.is_set()
-            ):
+            if self._is_full and not self._stopping.is_set():
                 # Nothing can be stored: the inbox fills, and flow control holds the workers.
                 self._stopping.wait(BLOCKED_SECONDS)
             elif self._item is None:
@@ -221,6 +218,12 @@ class Engine:
             if self._stopping.is_set() and self._item is None and self._inbox.empty():
                 self._close_all()
                 return
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether everything must be committed before more is received."""
+        many = self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
+        return many or self._receiver.is_full
 
     def _step(self) -> None:
         """Do what the item asks for, then what is due."""
@@ -239,8 +242,7 @@ class Engine:
                 pass
         self._item = None
         now = self._clock.monotonic()
-        full = self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES or self._receiver.is_full
-        if full or now >= self._commit_at:
+        if self._is_full or now >= self._commit_at:
             self._commit()
             self._closer.close_due(now)
             self._buffer.tend()

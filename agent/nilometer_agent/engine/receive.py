@@ -129,6 +129,9 @@ class Receiver:
                 by_window.setdefault(key, []).append(sample)
         inside = [(key, samples, False) for key, samples in by_window.items()]
         taken[len(taken) :], self._inside = inside, {}
+
+    def handed_on(self) -> None:
+        """Everything that was taken is stored: its memory is free again."""
         self._budget.clear()
         self._forget_idle()
 

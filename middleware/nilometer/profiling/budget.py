@@ -27,12 +27,14 @@ class Budget:
 
     Attributes:
         held: Bytes that are held, about: an estimate from above.
+        expected: Bytes that what waits will need for the columns that are known.
     """
 
-    __slots__ = ("_due", "held", "most", "most_waiting")
+    __slots__ = ("_due", "expected", "held", "most", "most_waiting")
 
     def __init__(self, most: int = MAX_HELD_BYTES) -> None:
         self.held = 0
+        self.expected = 0
         self.most = most
         self.most_waiting = int(WAITING_SHARE * most)
         self._due = int(DUE_SHARE * most)
@@ -40,7 +42,7 @@ class Budget:
     @property
     def is_due(self) -> bool:
         """Whether what is held should be handed on now."""
-        return self.held >= self._due
+        return self.held + self.expected >= self._due
 
     @property
     def is_over(self) -> bool:
@@ -56,7 +58,42 @@ class Budget:
 
     def clear(self) -> None:
         """Everything was handed on."""
-        self.held = 0
+        self.held = self.expected = 0
+
+
+class Weight:
+    """What one profiling has charged for what waits. One owner.
+
+    Args:
+        budget: Is charged.
+    """
+
+    __slots__ = ("_budget", "_expected", "_held")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._held = self._expected = 0
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether so much waits that it should be profiled now."""
+        return self._held >= self._budget.most_waiting
+
+    def add(self, size: int) -> None:
+        """Charge *size* bytes."""
+        self._held += size
+        self._budget.held += size
+
+    def expect(self, size: int) -> None:
+        """Note that *size* bytes will be needed once it is profiled."""
+        self._expected += size
+        self._budget.expected += size
+
+    def give_back(self) -> None:
+        """Nothing waits any more."""
+        self._budget.held -= self._held
+        self._budget.expected -= self._expected
+        self._held = self._expected = 0
 
 
 def served_bytes(observation: Observation) -> int:

@@ -25,7 +25,9 @@ from nilometer.profiling.budget import (
     PROFILE_BYTES,
     SERVED_BYTES,
     Budget,
+    Weight,
     kept_bytes,
+    recorders_bytes,
     served_bytes,
 )
 from nilometer.profiling.deltas import Deltas, Key
@@ -57,6 +59,7 @@ from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
+FIRST_NAMES = 16  # columns that are expected of an entity of which none is known
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
@@ -116,10 +119,10 @@ class Profiling:
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self.budget = budget or Budget()
+        self._weight = Weight(self.budget)  # of what waits
         self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions, self.budget)
         self._gathered: dict[Key, Gathered] = {}
         self.waiting = 0
-        self._waiting_weight = 0  # bytes of them, about
         self._max_waiting = max_waiting
         self._request_shapes = Shapes(KEYS[Role.INPUT])
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
@@ -182,8 +185,7 @@ class Profiling:
 
     @property
     def _waits_enough(self) -> bool:
-        heavy = self._waiting_weight >= self.budget.most_waiting
-        return heavy or self.waiting >= self._max_waiting
+        return self._weight.is_enough or self.waiting >= self._max_waiting
 
     def settle(self) -> None:
         """Profile what waits."""
@@ -192,7 +194,7 @@ class Profiling:
     def settle_in_steps(self) -> Steps[None]:
         """The same, in steps."""
         self.waiting = 0
-        self._weigh(-self._waiting_weight)
+        self._weight.give_back()
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
@@ -296,11 +298,11 @@ class Profiling:
         self.latest_ns = max(self.latest_ns, latest)
         self._deltas.given += count
         self.waiting += count
-        self._weigh(SERVED_BYTES * count)
+        self._weight.add(SERVED_BYTES * count)
         if blocks is None:
             part.sampled_out += count
         else:
-            self._weigh(sum(block.weight for block in blocks))
+            self._weight.add(sum(block.weight for block in blocks))
             part.inputs.add_block(blocks[0])
             part.outputs.add_block(blocks[1])
             part.profiled += count
@@ -341,7 +343,7 @@ class Profiling:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
             return
         self.waiting += 1
-        self._weigh(inputs.weight + outputs.weight + served_bytes(observation))
+        self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, told_end)
         if large:
             part.undecodable[UndecodableReason.TOO_LARGE.value] += 1
@@ -380,13 +382,9 @@ class Profiling:
         part = self._gathered.get(key)
         if part is None and self.budget.take(PROFILE_BYTES):
             part = self._gathered[key] = Gathered()
+            self._weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
             self._booked_ns = window.start_ns
         return part
-
-    def _weigh(self, size: int) -> None:
-        """Charge *size* bytes that wait, or give them back."""
-        self._waiting_weight += size
-        self.budget.held += size
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
         text = told_time(observation.event_time, self.event_time_field, value)

@@ -58,10 +58,10 @@ class Segments:
 def _value(cells: Column) -> str:
     """The one value of *cells* as a label."""
     plain = cells.tolist() if isinstance(cells, np.ndarray) else cells
-    found = {_text(cell) for cell in plain}
-    if len(found) > 1:
-        return MIXED
-    return found.pop() if found else ABSENT
+    if not plain or plain.count(None) == len(plain):
+        return ABSENT
+    first = _text(plain[0])
+    return first if all(_text(cell) == first for cell in plain) else MIXED
 
 
 def _text(cell: object) -> str:
