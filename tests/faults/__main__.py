@@ -90,7 +90,8 @@ def holding(_: Zygote, directory: Path, seed: int, scale: float) -> str:
 
 def products(_: Zygote, directory: Path, seed: int, scale: float) -> str:
     names = list(CASES)[: max(int(len(CASES) * scale), 1)]
-    return test_products.products(directory, seed=seed, names=names)
+    seen = test_products.products(directory, seed=seed, names=names)
+    return f"{seen}; {test_products.host(directory, seed=seed, names=names)}"
 
 
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
@@ -119,7 +120,7 @@ FORMS: dict[str, Form] = {
     ),
     "held": Form("10,000 peers that hold a collector: agent and probes served in 2 s", holding),
     "products": Form(
-        "27 products of two things a client chooses: agent 150 MiB at most, all counted", products
+        "27 products of two things a client chooses: agent 150 MiB at most, host +64 MiB", products
     ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),

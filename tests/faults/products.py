@@ -93,33 +93,33 @@ def rows_by_columns_of_their_own(_: random.Random) -> Iterator[Sent]:
 
 def columns_by_windows(_: random.Random) -> Iterator[Sent]:
     body = keys(1000)
-    yield from batches((one(body, minute=at) for at in range(400)), 256)
+    yield from batches((one(body, minute=at) for at in range(128)), 64)
 
 
 def known_features_by_windows(_: random.Random) -> Iterator[Sent]:
     yield Sent([one(keys(1000))])
-    yield from batches((one(b'{"k1":1}', minute=at) for at in range(1500)), 256)
+    yield from batches((one(b'{"k1":1}', minute=at) for at in range(600)), 64)
 
 
 def times_in_bodies_by_windows(draw: random.Random) -> Iterator[Sent]:
-    bodies = (json.dumps({"t": draw.randrange(1 << 32), "a": 1}).encode() for _ in range(12_000))
+    bodies = (json.dumps({"t": draw.randrange(1 << 32), "a": 1}).encode() for _ in range(4000))
     yield from batches(map(one, bodies), 256, event_time_field="t")
 
 
 def features_by_segments(_: random.Random) -> Iterator[Sent]:
     more = keys(1000)[:-1]
-    bodies = (more + b', "s": "%d"}' % at for at in range(300))
-    yield from batches(map(one, bodies), 256)
+    bodies = (more + b', "s": "%d"}' % at for at in range(100))
+    yield from batches(map(one, bodies), 50)
 
 
 def segments_by_windows(_: random.Random) -> Iterator[Sent]:
-    places = ((at % 300, at // 300) for at in range(9000))
+    places = ((at % 300, at // 300) for at in range(3000))
     yield from batches((one(b'{"s": "%d"}' % s, minute=m) for s, m in places), 256)
 
 
 def segments_by_entities(draw: random.Random) -> Iterator[Sent]:
     for entity in range(20):
-        bodies = (b'{"s": "%d", "a": 1}' % draw.getrandbits(60) for _ in range(1000))
+        bodies = (b'{"s": "%d", "a": 1}' % draw.getrandbits(60) for _ in range(300))
         yield from batches(map(one, bodies), 256, entity=f"e{entity}")
 
 
@@ -134,7 +134,7 @@ def labels_by_lengths(draw: random.Random) -> Iterator[Sent]:
 
 
 def entities_by_features(_: random.Random) -> Iterator[Sent]:
-    for entity in range(300):
+    for entity in range(100):
         yield Sent([one(keys(1000, f"e{entity}_"))], entity=f"entity-{entity}")
 
 
@@ -156,7 +156,7 @@ def names_by_features(draw: random.Random) -> Iterator[Sent]:
 
 def texts_by_rows(draw: random.Random) -> Iterator[Sent]:
     def bodies() -> Iterator[bytes]:
-        for _ in range(200):
+        for _ in range(100):
             yield json.dumps({"text": f"{draw.getrandbits(32)} " * 20_000}).encode()
 
     yield from batches(map(one, bodies()), 8)
@@ -164,12 +164,12 @@ def texts_by_rows(draw: random.Random) -> Iterator[Sent]:
 
 def texts_by_features(draw: random.Random) -> Iterator[Sent]:
     body = keys(1000, value="a few words, " * 10)
-    yield from batches((one(body, minute=draw.randrange(3)) for _ in range(400)), 16)
+    yield from batches((one(body, minute=draw.randrange(3)) for _ in range(64)), 16)
 
 
 def vectors_by_features(draw: random.Random) -> Iterator[Sent]:
     body = keys(1000, value=[1.5] * 12)
-    yield from batches((one(body, minute=draw.randrange(3)) for _ in range(400)), 16)
+    yield from batches((one(body, minute=draw.randrange(3)) for _ in range(64)), 16)
 
 
 def vectors_by_sizes(draw: random.Random) -> Iterator[Sent]:
@@ -195,7 +195,7 @@ def tensors_by_columns(_: random.Random) -> Iterator[Sent]:
         for at in range(8)
     ]
     body = gzip.compress(json.dumps({"inputs": tensors}).encode())
-    yield from batches((one(body, packed=True) for _ in range(400)), 64)
+    yield from batches((one(body, packed=True) for _ in range(128)), 64)
 
 
 def bombs_by_batches(draw: random.Random) -> Iterator[Sent]:
@@ -208,7 +208,7 @@ def bombs_by_batches(draw: random.Random) -> Iterator[Sent]:
         b"[" * (MIB // 2) + b"]" * (MIB // 2),
     ]
     packed = [gzip.compress(content) for content in contents]
-    yield from batches((one(draw.choice(packed), packed=True) for _ in range(256)), 128)
+    yield from batches((one(draw.choice(packed), packed=True) for _ in range(96)), 48)
 
 
 def rows_of_one_column(_: random.Random) -> Iterator[Sent]:
@@ -234,7 +234,7 @@ def streams_by_chunks(_: random.Random) -> Iterator[Sent]:
 
 
 def observations_by_windows(_: random.Random) -> Iterator[Sent]:
-    for start in range(4):
+    for start in range(2):
         yield Sent([one(b"1", b"1", minute=start * 8000 + at) for at in range(8000)])
     yield Sent([one(b"1", b"1") for _ in range(12_000)])
 
@@ -248,14 +248,14 @@ def values_by_names(_: random.Random) -> Iterator[Sent]:
 
 def names_by_time(draw: random.Random) -> Iterator[Sent]:
     def bodies() -> Iterator[bytes]:
-        for _ in range(400):
+        for _ in range(100):
             yield json.dumps({f"{draw.getrandbits(64):x}": 1 for _ in range(500)}).encode()
 
     yield from batches(map(one, bodies()), 64)
 
 
 def paths_by_statuses(draw: random.Random) -> Iterator[Sent]:
-    paths = (f"/p.S/{draw.getrandbits(64)}" for _ in range(20_000))
+    paths = (f"/p.S/{draw.getrandbits(64)}" for _ in range(6000))
     yield from batches((one(b"", b"", kind="application/grpc", path=path) for path in paths), 256)
 
 

@@ -22,6 +22,7 @@ from nilometer.wire.frames import Batch
 from nilometer.wire.services import CHANNEL_OPTIONS, FlushRequest, StatusRequest, agent_stub
 
 MOST_BYTES = 150 << 20  # of the agent
+HOST_BYTES = 64 << 20  # that a host which profiles in its process may grow by
 CASE_SECONDS = 120.0
 SEED = 1
 
@@ -100,6 +101,24 @@ def products(directory: Path, *, seed: int, names: Sequence[str]) -> str:
     return f"{len(told)} products: agent at most {worst >> 20} MiB ({where})"
 
 
+def host(directory: Path, *, seed: int, names: Sequence[str]) -> str:
+    """Feed cases to a process that profiles in itself; a line for the table."""
+    home = directory / "h"
+    with started(home):
+        fed = subprocess.run(
+            [sys.executable, "-m", "faults.host", str(home / "agent.sock"), str(seed), *names],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            capture_output=True,
+            text=True,
+            timeout=10 * CASE_SECONDS,
+            check=False,
+        )
+    assert fed.returncode == 0, fed.stderr[-2000:]
+    grown = int(fed.stdout)
+    assert grown <= HOST_BYTES, f"{grown >> 20} MiB"
+    return f"a host that profiles {len(names)} of them +{grown >> 20} MiB"
+
+
 SHORT = ("rows by columns of their own", "declared shapes", "tensors by columns")
 
 
@@ -108,3 +127,10 @@ def test_an_agent_in_its_default_settings_stays_under_150_mib(
 ) -> None:
     names = ["rows by known features", *random.Random(SEED).sample(SHORT, 2)]
     print(products(tmp_path_factory.mktemp("p"), seed=SEED, names=names))
+
+
+def test_a_host_that_profiles_in_its_process_grows_by_64_mib_at_most(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    names = ["rows by known features", random.Random(SEED).choice(SHORT)]
+    print(host(tmp_path_factory.mktemp("p"), seed=SEED, names=names))

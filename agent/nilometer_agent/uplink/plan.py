@@ -19,6 +19,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
+MAX_ENTITIES = 2000  # whose rules are asked for
 
 log = logging.getLogger("nilometer.agent")
 
@@ -128,7 +129,7 @@ class PlanKeeper:
 
     def see(self, entity: str) -> None:
         """Ask for *entity*, too, from now on."""
-        if entity not in self.entities:
+        if entity not in self.entities and len(self.entities) < MAX_ENTITIES:
             self.entities = self.entities | {entity}
             self.wanted.set()
 

@@ -51,7 +51,7 @@ def shipped(rig: Rig) -> list[SummarySample]:
 
 def test_what_is_held_is_committed_early_at_half_of_its_cap(tmp_path: Path) -> None:
     rig = Rig(tmp_path, max_working_bytes=8 * MIB)
-    rig.give(a_batch(1, [b"1"] * 100, minutes=True))
+    rig.give(a_batch(1, [b"1"] * 20, minutes=True))
     assert rig.acknowledged == []
     rig.give(a_batch(2, [b"1"] * 700, minutes=True))
     assert rig.acknowledged == [1, 2]

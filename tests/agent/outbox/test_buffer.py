@@ -11,6 +11,7 @@ from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox import marks
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.policy import WhenFull
@@ -83,6 +84,23 @@ def test_closing_a_window_keeps_what_came_meanwhile(buffer: Buffer) -> None:
     assert [payload for _, payload in buffer.partials(KEY)] == [b"late"]
     assert payloads(buffer) == [b"merged"]
     assert buffer.closed_until("flight-delay", Labels.of(region="eu")) == 60
+
+
+def test_marks_of_judged_windows_are_so_many_and_no_more(
+    buffer: Buffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "MAX_CLOSED", 20)
+    for at in range(100):
+        key = WindowKey(f"e{at}", Labels(), Window(60 * at, 60 * at + 60))
+        buffer.commit_deltas([Delta(key, b"one")], {})
+        put(buffer, b"row", key=key)
+    assert len(buffer._ledger.marks.closed) <= 20
+    assert buffer.closed_until("e99", Labels()) == 6000
+    assert buffer.closed_until("e0", Labels()) == 0
+    buffer.close()
+    again = Buffer(buffer.path)
+    assert again.closed_until("e99", Labels()) == 6000
+    assert len(again._ledger.marks.closed) <= 20
 
 
 def test_a_window_that_was_read_before_the_file_changed_is_not_closed(buffer: Buffer) -> None:
