@@ -28,7 +28,7 @@ def names_of_tests() -> set[str]:
     }
 
 
-def test_every_promise_is_held_by_names_of_tests() -> None:
+def test_every_promise_is_held_by_tests_that_exist() -> None:
     there = names_of_tests()
     promises = table("What is promised")
     assert len(promises) > 20
@@ -38,7 +38,7 @@ def test_every_promise_is_held_by_names_of_tests() -> None:
         assert set(tests) <= there, promise
 
 
-def test_every_bound_of_memory_is_held_by_names_of_tests() -> None:
+def test_every_bound_of_memory_is_held_by_tests_that_exist() -> None:
     there = names_of_tests()
     bounds = table("What bounds memory")
     assert len(bounds) > 24

@@ -211,9 +211,10 @@ def bombs_by_batches(draw: random.Random) -> Iterator[Sent]:
     yield from batches((one(draw.choice(packed), packed=True) for _ in range(96)), 48)
 
 
-def rows_of_one_column(_: random.Random) -> Iterator[Sent]:
+def rows_of_one_column(draw: random.Random) -> Iterator[Sent]:
     csv = gzip.compress(b"a\n" + b"1\n" * 1_000_000)
     lines = gzip.compress(b"1\n" * 400_000)
+    del draw
     for _ in range(8):
         yield Sent([one(csv, kind="text/csv", packed=True)])
         yield Sent([one(lines, kind="application/x-ndjson", packed=True)])

@@ -23,7 +23,7 @@ from nilometer.wire.services import CHANNEL_OPTIONS, FlushRequest, StatusRequest
 
 MOST_BYTES = 150 << 20  # of the agent
 HOST_BYTES = 64 << 20  # that a host which profiles in its process may grow by
-CASE_SECONDS = 120.0
+CASE_SECONDS = 600.0
 SEED = 1
 
 

@@ -199,9 +199,9 @@ class NumericRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, about."""
-        buffered = self._buffer.nbytes if self._buffer is not None else 0
-        return buffered + self._profile.digest.held_bytes
+        """Bytes that it holds beside its fixed part, which a first buffer belongs to, about."""
+        buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
+        return 8 * buffered + self._profile.digest.held_bytes
 
     def fold(self) -> Steps[None]:
         """Put what waits into the sketches, in steps, and let its memory go."""
