@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from nilometer.profile import FeatureSpec, Profile
 from nilometer.profile.service import ServiceProfile
+from nilometer.profiling.observation import Observation
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -41,7 +42,7 @@ class Exchange(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(Exchange).decode
 _profiling = Profiling(ENTITY, Labels(), MINUTE_NS)
-_bare: list[list[object]] = []
+_bare: list[Observation] = []
 _requests: dict[str, dict[str, Any]] = {}  # whose response has not come
 _joined: list[tuple[dict[str, Any], dict[str, Any]]] = []
 _profile = Profile(ENTITY, Labels(), Window(0, MINUTE_NS))
@@ -57,9 +58,9 @@ async def bare(request: Request) -> Response:
     exchange = _decode(await request.body())
     inputs, output = bytes(exchange.request), bytes(exchange.response)
     head = (arrival_ns, 0.012, 200, "ok", "POST", "/predict", len(inputs), len(output))
-    _bare.append([*head, JSON, "", JSON, "", inputs, output])
+    _bare.append(Observation(*head, JSON, "", JSON, "", inputs, output))
     if len(_bare) == BATCH:
-        _profiling.observe_arrays(_bare)
+        _profiling.observe(_bare)
         _bare.clear()
     return Response(status_code=202)
 

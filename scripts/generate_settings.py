@@ -90,8 +90,15 @@ def page() -> str:
         "hold all of\nthem, in sections:\n\n"
         "```yaml\nmiddleware:\n  labels: {region: eu}\nagent:\n  collector: collector:7501\n"
         "collector:\n  database: /var/lib/nilometer/collector.db\n```\n\n"
-        "`nilometer config check FILE` says what is wrong with one; `nilometer config print "
-        "--effective` what is\nin force, secrets hidden.\n"
+        "`nilometer config check FILE` reports every mistake in a file, one line each: the key, the value, "
+        "what is\nallowed, and the nearest known name. `nilometer config print --effective` shows what is in "
+        "force, with secrets\nhidden.\n\n"
+        "Some mistakes do not stop the start. A warning names each, with the nearest name that exists:\n\n"
+        "- A variable such as `NILOMETER_WINDOW_SECONDS`, which no component reads: it lacks `AGENT_`. The "
+        "middleware\n  refuses it, because it begins with the middleware's prefix.\n"
+        "- A `collector` that does not answer when the agent starts. The agent keeps its rows until it does.\n"
+        "- A summary or a reference in an alerter that does not exist: the answer to the `PUT` lists `warnings`, "
+        "and\n  the collector logs them for alerters of its file.\n"
     )
     parts = [head]
     for title, prefix, kind, how in COMPONENTS:

@@ -1,9 +1,11 @@
 """`nilometer agent`: the sidecar from the command line."""
 
 import argparse
+import os
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
@@ -55,9 +57,12 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
+    # The children of a trial call no gRPC; it would stop its threads at each fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from nilometer_agent.server import run as serve
 
     log_to_stderr()
+    warn_of_unread_variables()
     options = {**given(arguments), "until_idle": arguments.until_idle}
     serve(load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=options))
     return 0

@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ParamSpec
 
@@ -16,11 +16,13 @@ import nilometer
 from nilometer import kinds
 from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
+from nilometer.serving.descriptors import raise_limit
 from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
+from nilometer_agent.engine.in_work import FILE, InWork
 from nilometer_agent.health import Health
 from nilometer_agent.measure.contents import log_missing_series
 from nilometer_agent.measure.counters import Counter, Counters
@@ -41,6 +43,8 @@ from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
+LOCK_ATTEMPTS = 50  # a child of an agent that was killed has it for a moment longer
+LOCK_WAIT_SECONDS = 0.02  # after each
 # Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
@@ -94,6 +98,8 @@ class Agent:
             ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
             self.shipper = self._shipper()
             ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
+            ends.callback(self._in_work.close)
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
@@ -129,6 +135,7 @@ class Agent:
             self._dial,
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+            disclosure=settings.disclosure,
             agent=settings.agent_name,
             instance=self._instance,
         )
@@ -165,6 +172,7 @@ class Agent:
             on_committed=_both(self.entities.committed, self.exports.committed),
             on_closed=_both(self.entities.closed, self.exports.closed),
             on_queued=self.shipper.wake,
+            in_work=self._in_work,
         )
 
     def _frame_socket(self) -> FrameSocket:
@@ -210,10 +218,12 @@ class Agent:
 
     def _plan(self) -> None:
         """Keep the plan fresh, in a thread of its own: a collector may take its time."""
+        if self._dial is not None:
+            self._dial.warn_if_silent()
         while not self._stop.is_set():
             try:
                 answered = self.plans.refresh()
-            except Exception:  # without this thread the agent would keep its rules for ever
+            except Exception:  # without this thread the agent would keep its first plan for ever
                 answered = True  # and asks again when the next plan is due
                 log.exception("plan not refreshed")
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
@@ -250,6 +260,9 @@ class Agent:
             uptime_seconds=self.clock.monotonic() - self._started,
             dropped=self.counters.reasons(Counter.DROPPED),
             undecodable=self.counters.reasons(Counter.UNDECODABLE),
+            lost_inputs=self.counters.reasons(Counter.INPUTS_LOST),
+            lost_outputs=self.counters.reasons(Counter.OUTPUTS_LOST),
+            unnamed=self.counters.reasons(Counter.UNNAMED_CELLS),
             entities=self.entities.to_wire() if entities else (),
             instance=self._instance,
         )
@@ -273,6 +286,7 @@ def run(settings: AgentSettings) -> None:
     Raises:
         ConfigError: If another agent has the directory or the socket, or a source cannot start.
     """
+    raise_limit()
     os.umask(0o077)  # what is stored is for this user only
     agent = Agent(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -298,15 +312,19 @@ def _locked(path: Path) -> int:
     try:
         lock = open_private(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
-        raise ConfigError(f"directory: {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
         raise ConfigError(
-            f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+            f"directory = {str(path.parent)!r}: {path.name}: {error.strerror}: let uid "
+            f"{os.geteuid()} write there, or set `directory`"
         ) from error
-    return lock
+    for _ in range(LOCK_ATTEMPTS):
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        threading.Event().wait(LOCK_WAIT_SECONDS)
+    os.close(lock)
+    raise ConfigError(
+        f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+    )
 
 
 def _resident_bytes() -> int:

@@ -16,6 +16,8 @@ from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import not_one_of
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
@@ -57,16 +59,22 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             further samples.
         when_full: ``drop_oldest`` drops the rows that wait longest, counted; ``refuse`` keeps
             them, acknowledges nothing new, and lets the workers count what they lose.
-        readable_categories: Patterns of summaries whose category names may be stored; names that
-            a reference published are readable anyway, all others become pseudonyms.
+        privacy: What may be told of single values: ``open``, ``pod`` or ``strict``; see
+            docs/privacy.md. A collector may ask for a stricter level, never for a laxer one.
+        readable_categories: Patterns of summaries whose category names may be stored, in ``pod``;
+            names that a reference published are readable anyway, all others become pseudonyms.
         names_key: Secret of the pseudonyms; empty takes the collector's. Without either, names
             that nobody published are not kept.
-        suppress_below: Pseudonyms that stand for fewer observations of a window are left out of
-            its sample; totals keep them.
+        suppress_below: Fewest observations that a number or a pseudonym that is told may stand
+            for; totals keep the others. 0 takes what ``privacy`` says: 5 for pseudonyms in ``pod``,
+            20 for all in ``strict``, else 1. ``strict`` has 20 at least.
         segments: Labels from fields, such as ``{region = "input.region"}``; their values are
             published. Each observation has one label set, so label sets add up to the whole.
         schemas: Fields by entity, such as ``{scorer = {"input.amount" = "number"}}``; a question
             mark makes one optional. Without, a schema is that of the newest reference.
+        admit_after: Requests that must have had a name before it is a feature, where the entity has
+            64 features already and neither its reference nor its schema has the name. The cells
+            of earlier requests are counted as unnamed.
         max_label_sets: Label sets of an entity in one window; what comes after is one more, with
             the label ``nilometer_overflow``.
         sample: Share of observations whose bodies are decoded and profiled; all requests are
@@ -98,6 +106,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         events_join_seconds: How long a request waits for its response, or the other way round.
         proxy: Proxies in front of servers that cannot take the middleware, each a table of its own;
             see the next section. In a variable, a list in JSON.
+        peers_by_address: Whether the addresses of peers tell them apart: then one address has at
+            most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off where
+            peers come through one gateway.
         until_idle: End when the last worker has left: for an agent that a worker started.
         idle_seconds: How long after the last worker.
     """
@@ -122,11 +133,13 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     max_working_bytes: Annotated[int, Meta(ge=4 << 20, le=1 << 36)] = MAX_HELD_BYTES
     max_open_windows: Annotated[int, Meta(ge=16, le=1_000_000)] = 8192
     when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
+    privacy: PrivacyName = "pod"
     readable_categories: tuple[str, ...] = ()
     names_key: str = ""
-    suppress_below: Annotated[int, Meta(ge=1)] = 5
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     segments: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, dict[str, str]] = field(default_factory=dict)
+    admit_after: Annotated[int, Meta(ge=1, le=1000)] = 5
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)
@@ -146,6 +159,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     events_entity: str = ""
     events_join_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
     proxy: tuple[ProxySettings, ...] = ()
+    peers_by_address: bool = False
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
@@ -155,9 +169,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             entity_name(self.events_entity)
         self._check_credentials()
         check_all(self.proxy)
-        unknown = set(self.reductions) - set(REDUCTIONS)
-        if unknown:
-            raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")
+        for word in self.reductions:
+            if word not in REDUCTIONS:
+                raise ConfigError(not_one_of("reductions", word, REDUCTIONS))
         for fields in self.schemas.values():
             Schema.declared(fields)
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
@@ -185,6 +199,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             token=self.token_file,
             server_name=self.tls_server_name,
         )
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """What may be told of single values."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property
     def home(self) -> Path:

@@ -15,7 +15,7 @@ class StoreUnavailable(NilometerError):
 
 
 class Refused(NilometerError):
-    """A row, a reference or a rule is not allowed and never will be."""
+    """A row, a reference or an alerter is not allowed. A retry will fail again."""
 
 
 class Unknown(NilometerError):

@@ -12,28 +12,30 @@ from types import FrameType
 from typing import TextIO
 
 from nilometer import kinds
+from nilometer.serving.descriptors import raise_limit
+from nilometer.serving.listener import Listener
 from nilometer.settings import secrets as secret_files
 from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import Address, parse_address
-from nilometer_collector.access.descriptors import raise_limit, shares
+from nilometer_collector.access.descriptors import shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
-from nilometer_collector.alerting.rules import alerter_of
-from nilometer_collector.api import make_app
-from nilometer_collector.api.connections import Listener
+from nilometer_collector.alerting.definitions import alerter_of
+from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.ingest.serving import GrpcServer
+from nilometer_collector.ingest.serving import CollectorServer
+from nilometer_collector.query.missing import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports
 
-ORIGIN = "file"  # of a rule that stands in the settings
+ORIGIN = "file"  # origin of alerters that the settings define
 
 log = logging.getLogger("nilometer.collector")
 
@@ -95,8 +97,12 @@ class Collector:
         webhook = self.settings.webhook
         store = Store(path, CHANNEL if webhook else "")
         self._resources.callback(store.close)
-        alerters = [alerter_of(rule) for rule in self.settings.alerters]
+        alerters = [alerter_of(definition) for definition in self.settings.alerters]
         store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
+        for alerter in alerters:
+            for line in missing_names(store, alerter):
+                told = {"alerter": alerter.name, "reason": line}
+                log.warning("a name in an alerter does not exist", extra=told)
         if webhook:
             self._courier = Courier(
                 store, webhook, lambda: self.page_url, self._clock, self.counters
@@ -125,8 +131,8 @@ class Collector:
         if told.grpc_certificate:
             files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
             credentials = files.credentials()
-        ingest = Ingest(store, self._clock, self.counters, self._wake)
-        server = GrpcServer(
+        ingest = Ingest(store, self._clock, self.counters, self._wake, told.disclosure)
+        server = CollectorServer(
             self._grpc_address,
             credentials,
             Gate(told.principals),
@@ -135,7 +141,7 @@ class Collector:
             connections=shares().grpc,
             by_address=told.peers_by_address,
         )
-        self._resources.callback(server.stop)
+        self._resources.callback(server.stop, told.shutdown_seconds + 2.0)
         server.start()
         self._grpc_address = server.address
 
@@ -156,7 +162,13 @@ class Collector:
         server = HttpServer(
             app,
             listening,
-            Listener(listening, shares().http, by_address=self.settings.peers_by_address),
+            Listener(
+                (listening,),
+                log,
+                shares().http,
+                connections.TURN_SECONDS,
+                by_address=self.settings.peers_by_address,
+            ),
             certificate=self.settings.http_certificate,
             key=self.settings.http_key,
             shutdown_seconds=self.settings.shutdown_seconds,
@@ -203,7 +215,10 @@ def _lock(path: Path, resources: ExitStack) -> None:
         private_directory("database", lock.parent)
         descriptor = open_private(lock, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise ConfigError(f"database = {str(path)!r}: {error.strerror}") from error
+        raise ConfigError(
+            f"database = {str(path)!r}: {lock.name}: {error.strerror}: let uid {os.geteuid()} write "
+            "there, or set `database`"
+        ) from error
     resources.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,11 +9,12 @@ from msgspec import Meta
 from nilometer.handoff.settings import default_directory
 from nilometer.settings.settings import Settings
 from nilometer.values.errors import ConfigError
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
 from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
-from nilometer_collector.alerting.rules import Rule, alerter_of
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.limits.bounds import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
@@ -49,6 +50,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             addresses need a range.
         public_url: How a reader of a notification reaches the pages; empty means the HTTP
             address.
+        privacy: The laxest level that agents may have, ``open``, ``pod`` or ``strict``: each tightens
+            its own by it, and loosens none. See docs/privacy.md.
+        suppress_below: Fewest observations that a number or a pseudonym of any agent may stand for;
+            0 leaves it to the agents.
         peers_by_address: Whether the addresses of peers tell them apart: then one address has at
             most a quarter of the HTTP connections, and of the gRPC calls. Leave it off where peers
             come through one gateway.
@@ -62,8 +67,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: How often metrics are exported.
         otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
-        alerters: Rules. Those of the file replace those of the file before; rules that were put
-            over HTTP stay.
+        alerters: Alerters that this file defines. They replace those of the previous file; alerters
+            created over HTTP stay.
     """
 
     database: str = ""
@@ -78,6 +83,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     slack_webhook_url: str = ""
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
+    privacy: PrivacyName = "open"
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
@@ -86,7 +93,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_temporality: Literal["", "cumulative", "delta"] = ""
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
     otlp_use_proxy: bool = False
-    alerters: tuple[Rule, ...] = ()
+    alerters: tuple[AlerterDefinition, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_access()
@@ -98,11 +105,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         if self.public_url:
             _check_public_url(self.public_url)
         named: set[tuple[str, str]] = set()
-        for rule in self.alerters:
-            alerter_of(rule)
-            if (rule.entity, rule.name) in named:
-                raise ConfigError(f"alerters: {rule.entity} has two of the name {rule.name!r}")
-            named.add((rule.entity, rule.name))
+        for definition in self.alerters:
+            alerter_of(definition)
+            key = (definition.entity, definition.name)
+            if key in named:
+                raise ConfigError(f"alerters: {key[0]} has two of the name {key[1]!r}")
+            named.add(key)
 
     def _check_access(self) -> None:
         check_principals(self.principals)
@@ -124,6 +132,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             parse_address("http_address", self.http_address)
         else:
             require_loopback("http_address", self.http_address)
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """The most that agents may tell of single values."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property
     def database_path(self) -> Path:

@@ -68,6 +68,7 @@ class CollectorExports(Exports):
                     use_proxy=settings.otlp_use_proxy,
                 ),
                 metrics_address=settings.metrics_address,
+                peers_by_address=settings.peers_by_address,
                 resource=resource_attributes(
                     "nilometer-collector",
                     f"{socket.gethostname()}:{settings.database_path.absolute().as_posix()}",

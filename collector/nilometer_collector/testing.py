@@ -121,33 +121,33 @@ def a_reference(
     return with_digest(reference)
 
 
-def a_rule(
+def an_alerter(
     *, threshold: float = 0.2, condition: Condition | None = None, **changes: Any
 ) -> Alerter:
-    """A rule that PSI from training must stay under *threshold*, with *changes*."""
-    rule: dict[str, Any] = {
+    """Return an alerter on PSI from training above *threshold*, with *changes*."""
+    settings: dict[str, Any] = {
         "entity": ENTITY,
         "name": "drift",
         "summary": "input.*",
         "condition": condition or AgainstReference(reference="training", threshold=threshold),
     }
-    return Alerter(**{**rule, **changes})
+    return Alerter(**{**settings, **changes})
 
 
 def an_evaluation(
     value: float,
     number: int,
     *,
-    rule: Alerter | None = None,
+    alerter: Alerter | None = None,
     summary: str = "input.amount",
     labels: Mapping[str, str] | None = None,
     verdict: Verdict | None = None,
 ) -> Evaluation:
-    """*value* measured in the *number*-th minute, a breach beyond the rule's limit."""
-    rule = rule or a_rule()
-    found = Verdict.BREACH if rule.condition.excess(value) > 0 else Verdict.FINE
+    """*value* measured in the *number*-th minute, a breach beyond the alerter's limit."""
+    alerter = alerter or an_alerter()
+    found = Verdict.BREACH if alerter.condition.excess(value) > 0 else Verdict.FINE
     return Evaluation(
-        alerter=rule,
+        alerter=alerter,
         summary=summary,
         labels=Labels.of(labels),
         window=minute(number),
@@ -155,7 +155,7 @@ def an_evaluation(
         value=value,
         count=500,
         reference_digest="0123456789abcdef",
-        evidence=f"{rule.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
+        evidence=f"{alerter.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
     )
 
 
@@ -209,9 +209,9 @@ class Running:
         answer.raise_for_status()
         return answer.json()
 
-    def put_rule(self, rule: msgspec.Struct | Mapping[str, object]) -> httpx.Response:
+    def put_alerter(self, alerter: msgspec.Struct | Mapping[str, object]) -> httpx.Response:
         """PUT an alerter."""
-        body = msgspec.json.encode(rule)
+        body = msgspec.json.encode(alerter)
         headers = {"content-type": "application/json"}
         return self.http.put("/api/v1/alerters", content=body, headers=headers)
 

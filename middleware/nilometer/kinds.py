@@ -1,7 +1,7 @@
 """Kinds from outside this project: all that an extension adds, in one record.
 
 A package names its `Kinds` under the entry point group ``nilometer.kinds``. The agent, the collector
-and the commands that read rules `load` them when they start; a model server never does.
+and the commands that read alerters `load` them when they start; a model server never does.
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
@@ -65,7 +65,7 @@ class Kinds:
     Attributes:
         contents: Content types.
         conditions: What alerters may hold a window against.
-        comparators: Distances that a rule may name.
+        comparators: Distances that an alerter may name.
     """
 
     contents: Sequence[ContentKind[Any]] = ()

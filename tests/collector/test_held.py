@@ -19,10 +19,10 @@ import trustme
 from support import holding
 from support.holding import CHECK, HEADERS, HELLO, SHIP, half_open_calls, silent_sockets
 
+from nilometer.serving import calls
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, ShipRequest, collector_stub
 from nilometer_collector.api import connections
-from nilometer_collector.ingest import bounds
 from nilometer_collector.testing import Running, running
 
 TOKEN, OTHER = "canary-agent", "canary-other"
@@ -140,7 +140,7 @@ def test_an_agent_and_the_probes_are_served_while_peers_hold_what_they_can(
 def plain(database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A collector on loopback whose patience is short."""
     monkeypatch.setattr(connections, "TURN_SECONDS", 1.0)
-    monkeypatch.setattr(bounds, "MESSAGE_SECONDS", 1.0)
+    monkeypatch.setattr(calls, "MESSAGE_SECONDS", 1.0)
     with running(database) as served:
         yield served
 

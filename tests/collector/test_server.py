@@ -163,7 +163,7 @@ def test_addresses_round_trip() -> None:
         assert str(parse_address("x", text)) == text
 
 
-def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path) -> None:
+def test_settings_come_from_a_file_with_its_alerters(tmp_path: Path, database: Path) -> None:
     file = tmp_path / "collector.toml"
     file.write_text(
         'public_url = "https://nilometer.example"\n'
@@ -175,8 +175,8 @@ def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path
     assert settings.public_url == "https://nilometer.example"
     given = {field: getattr(settings, field) for field in ("public_url", "alerters")}
     with running(database, **given) as served:
-        (rule,) = served.get("alerters")["alerters"]
-    assert (rule["name"], rule["threshold"]) == ("latency", 0.5)
+        (alerter,) = served.get("alerters")["alerters"]
+    assert (alerter["name"], alerter["threshold"]) == ("latency", 0.5)
 
 
 @pytest.mark.parametrize(

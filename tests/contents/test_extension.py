@@ -36,7 +36,7 @@ from nilometer.wire.samples import (
 from nilometer_agent.measure.measured import Measured
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.alerting.definitions import alerter_view
 from nilometer_collector.contents.view import ratio
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
@@ -310,7 +310,7 @@ def test_a_fixed_alerter_judges_a_statistic_of_the_type(served: Running) -> None
     assert evaluate(low, hits_sample(1, 10), {}).verdict is Verdict.NOT_JUDGED
     feature = feature_sample([1.0] * 100, summary="output.x")
     assert evaluate(low, feature, {}).verdict is Verdict.NOT_JUDGED
-    served.put_rule(rule_of(low)).raise_for_status()
+    served.put_alerter(alerter_view(low)).raise_for_status()
     assert not served.sender().ship(found).rejected
     (episode,) = served.get("episodes", entity=ENTITY)["episodes"]
     assert (episode["alerter"], episode["comparator"]) == ("low-hits", "hit_ratio")

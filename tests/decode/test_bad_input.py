@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nilometer.commands.recorded import read
+from nilometer.commands.traffic_files import read
 from nilometer.decode import Side, decode_exchange
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.values.entity import Role

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nilometer.decode import Protocol, Side, custom, decode_exchange, decoder
-from nilometer.decode.exchange import plain_json
+from nilometer.decode.body import plain_json
 from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError, Undecodable
 

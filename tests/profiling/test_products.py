@@ -14,6 +14,7 @@ from nilometer.decode.columns import Block
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.profile.profiler import Batch, Profiler
 from nilometer.profiling import deltas, found
+from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.found import Found
 from nilometer.profiling.observation import Observation, declared, pack
@@ -78,7 +79,7 @@ def peak_of(work: Callable[[], object]) -> int:
 
 
 def test_rows_times_known_features_are_counted_and_not_made() -> None:
-    profiled = profiling()
+    profiled = profiling(names=Names(admit_after=1))
     profiled.observe([observation(keys(999))])
     bomb = gzip.compress(b"[" + b"1," * 60_000 + b"1]")
 
@@ -94,7 +95,7 @@ def test_rows_times_known_features_are_counted_and_not_made() -> None:
 
 def test_rows_of_unlike_columns_cost_their_cells_only() -> None:
     rows = [{f"c{at % 999}": at} for at in range(18_000)]
-    profiled = profiling()
+    profiled = profiling(names=Names(admit_after=1))
     body = json.dumps(rows).encode()
 
     def observe() -> None:
@@ -192,11 +193,12 @@ def test_long_names_that_wait_are_folded() -> None:
 
 def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deltas, "MAX_MADE", 10)
-    profiled = profiling()
+    names = Names()
+    profiled = profiling(names=names)
     body = json.dumps({f"v{at}": [1.0, 2.0] for at in range(20)}).encode()
     profiled.observe([observation(body)])
     assert len(features(profiled)) == 20 + 10 + 1
-    assert profiled._deltas.features_over_limit == 20 * 5 - 10
+    assert names.over_limit == 20 * 5 - 10
 
 
 def test_profilers_are_given_no_more_aligned_cells_than_fit(

@@ -1,4 +1,4 @@
-"""Kinds from outside this project: a condition and a comparator, each with a rule that names it."""
+"""Kinds from outside this project: a condition and a comparator, each with an alerter that names it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

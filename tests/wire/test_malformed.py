@@ -270,7 +270,7 @@ def test_a_contradictory_message_is_refused_or_of_use(
         severity=st.sampled_from(["info", "fatal", ""]),
     )
 )
-def test_an_alerter_message_is_a_rule_or_refused(message: alert_pb2.Alerter) -> None:
+def test_an_alerter_message_is_an_alerter_or_refused(message: alert_pb2.Alerter) -> None:
     found = read(alerts.alerter_from_wire, message)
     if found is not None:
         assert alerts.alerter_from_bytes(alerts.alerter_to_bytes(found)) == found
@@ -394,6 +394,14 @@ def test_counts_on_edges_that_miss_numbers_are_refused() -> None:
 def test_coverage_that_does_not_add_up_is_refused() -> None:
     message = summary_pb2.Coverage(seen=3, profiled=2)
     with pytest.raises(ValueError, match="coverage of 2 does not add up to 3 seen"):
+        coverage_from_wire(message)
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_more_lost_sides_than_were_profiled_are_refused(side: str) -> None:
+    message = summary_pb2.Coverage(seen=3, profiled=2, sampled_out=1)
+    getattr(message, f"lost_{side}").update({"too_large": 2, "malformed": 1})
+    with pytest.raises(ValueError, match=f"{side} of 3 are lost, of 2 profiled"):
         coverage_from_wire(message)
 
 

@@ -22,6 +22,7 @@ from nilometer.profile import (
 from nilometer.sketch import Frequent, TDigest
 from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
@@ -171,9 +172,10 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     known = [references.with_digest(reference_of(columns))]
     plan = alerts.plan_to_wire(known, alerters)
     assert alerts.plan_to_wire(known, alerters).version == plan.version
-    back_references, back_alerters, unread = alerts.plan_from_wire(plan)
+    back_references, back_alerters, unread, disclosure = alerts.plan_from_wire(plan)
     assert not unread
     assert back_alerters == alerters
+    assert disclosure == LAXEST
     assert [reference.digest for reference in back_references] == [known[0].digest]
     assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters
 

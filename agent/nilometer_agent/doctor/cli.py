@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.cli import add_settings, given
 from nilometer_agent.settings import PREFIX, AgentSettings
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_agent.doctor.doctor import examine
     from nilometer_agent.doctor.finding import Finding, Level, verdict
 
+    warn_of_unread_variables()
     settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given(arguments))
     found: list[Finding] = []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -20,8 +20,8 @@ from nilometer_agent.doctor.checks.secrets import secrets
 from nilometer_agent.doctor.checks.shipping import shipping
 from nilometer_agent.doctor.checks.socket import socket
 from nilometer_agent.doctor.checks.workers import workers
+from nilometer_agent.doctor.examined import Check, ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Check, Patient
 from nilometer_agent.settings import AgentSettings
 
 # In the order they are made: later ones read what the check of the agent was told.
@@ -49,10 +49,10 @@ def examine(settings: AgentSettings, environment: Mapping[str, str]) -> Iterator
         settings: Of the agent that runs, or should run, here.
         environment: Its variables.
     """
-    patient = Patient(settings, environment)
+    examined = ExaminedAgent(settings, environment)
     for name, check in CHECKS.items():
         try:
-            yield from check(patient)
+            yield from check(examined)
         except Exception as error:
             text = f"could not be looked at: {type(error).__name__}: {error}"
             yield Finding(name, Level.WARNING, text, "please report it")

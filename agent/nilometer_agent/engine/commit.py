@@ -14,6 +14,7 @@ from nilometer.values.entity import SERVICE
 from nilometer.wire.samples import samples_to_bytes
 from nilometer_agent.engine.accounts import Taken, lost, seen
 from nilometer_agent.engine.receive import Acknowledge, Receiver
+from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Delta, WindowKey
@@ -28,7 +29,8 @@ class _Held:
     """What one commit stores, and whom it acknowledges.
 
     Attributes:
-        taken: Partial profiles.
+        received: Partial profiles as they were received.
+        taken: Partial profiles as they may be told.
         sequences: Newest sequence by worker.
         waiting: Whom to tell, and what: the newest sequence of each connection.
         batches: Number of batches in it.
@@ -36,6 +38,7 @@ class _Held:
         stored_at: Monotonic seconds.
     """
 
+    received: list[Taken] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     sequences: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[int, tuple[Acknowledge, int]] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Committer:
     Args:
         buffer: Where everything durable goes.
         receiver: Holds what was received.
+        suppression: Decides what of it may be told.
         counters: What is counted.
         open_windows: Gets the time of the commit for each window that was added to.
         on_committed: Called with the samples of all that was committed: those decoded here, and
@@ -60,6 +64,7 @@ class Committer:
         self,
         buffer: Buffer,
         receiver: Receiver,
+        suppression: Suppression,
         counters: Counters,
         open_windows: dict[WindowKey, float],
         on_committed: OnCommitted,
@@ -67,9 +72,11 @@ class Committer:
         self._open_windows = open_windows
         self._buffer = buffer
         self._receiver = receiver
+        self._suppression = suppression
         self._counters = counters
         self._on_committed = on_committed
         self._disarmed = 0  # profilers that were counted
+        self._over_limit = 0  # columns that were counted
         self._committed = buffer.worker_sequences()
         self._held = _Held()
         self._stored: _Held | None = None  # not acknowledged yet
@@ -110,8 +117,12 @@ class Committer:
         """
         self._finish()
         held = self._held
-        self._receiver.take_into(held.taken)
+        self._receiver.take_into(held.received)
+        told, cells = self._suppression.told(held.received)
+        # One statement: what is told must not be told again, whatever is raised after it.
+        held.taken[len(held.taken) :], held.received, self._suppression.cells = told, [], cells
         self._count_disarmed()
+        self._count_over_limit()
         if not held.taken and not held.sequences:
             return
         deltas = self._deltas(held)
@@ -171,6 +182,11 @@ class Committer:
             storable.append(one)
         held.taken = storable
         return deltas
+
+    def _count_over_limit(self) -> None:
+        over_limit = self._receiver.columns_over_limit
+        self._counters.add(Counter.COLUMNS_OVER_LIMIT, over_limit - self._over_limit)
+        self._over_limit = over_limit
 
     def _count_disarmed(self) -> None:
         disarmed = self._receiver.disarmed

@@ -10,10 +10,11 @@ from nilometer.wire.alerts import evaluation_to_bytes
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, parts_by_summary, sample_to_bytes
 from nilometer_agent.engine.accounts import seen
+from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
-from nilometer_agent.uplink.plan import PlanKeeper, Rules
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
 MERGED_BYTES = 8 << 20  # of partial profiles that are held at once, about
 
@@ -37,32 +38,30 @@ class Judge:
         buffer: Holds the partial profiles.
         plans: References and alerters.
         counters: What is counted.
-        suppress_below: Pseudonyms of fewer observations are left out.
     """
 
-    def __init__(
-        self, buffer: Buffer, plans: PlanKeeper, counters: Counters, suppress_below: int
-    ) -> None:
+    def __init__(self, buffer: Buffer, plans: PlanKeeper, counters: Counters) -> None:
         self._buffer = buffer
         self._plans = plans
         self._counters = counters
-        self._suppress_below = suppress_below
 
     def judge(self, key: WindowKey) -> Judged | None:
         """Merge a window's partial profiles and apply the alerters; None where there are none."""
-        rules = self._plans.rules
-        merged = self._merged(key, rules.edges_of(key.entity))
+        plan = self._plans.active
+        merged = self._merged(key, plan.edges_of(key.entity))
         if merged is None:
             return None
         samples, ids = merged
+        if plan.disclosure.coarsens:  # what was stored before it was asked for, too
+            samples = [coarsened(sample, plan) for sample in samples]
         evaluations: list[Evaluation] = []
         late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
         if not late:
-            schema = rules.schema(key.entity)
+            schema = plan.schema(key.entity)
             changes = schema.sample(samples) if schema is not None else None
             samples += [changes] if changes is not None else []
-            evaluations = evaluate_all(rules, samples)
-        fewest = self._suppress_below
+            evaluations = evaluate_all(plan, samples)
+        fewest = plan.disclosure.fewest_of_a_pseudonym
         rows = [
             NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
             for sample in samples
@@ -102,12 +101,12 @@ class Judge:
         return (sorted(samples, key=lambda sample: sample.summary), ids) if ids else None
 
 
-def evaluate_all(rules: Rules, samples: list[SummarySample]) -> list[Evaluation]:
+def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
     """Every alerter on every sample that it watches; one that fails holds up no window."""
     found = []
     for sample in samples:
-        references = rules.references(sample.entity)
-        for alerter in rules.alerters(sample.entity, sample.summary):
+        references = plan.references(sample.entity)
+        for alerter in plan.alerters(sample.entity, sample.summary):
             try:
                 found.append(evaluate(alerter, sample, references))
             except Exception:  # a condition or a comparator may be code of others

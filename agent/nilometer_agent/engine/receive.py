@@ -10,8 +10,9 @@ import msgspec
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profile.recorder import RECORDER_BYTES
+from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
-from nilometer.profiling.observation import declared
+from nilometer.profiling.observation import declared, parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -107,6 +108,8 @@ class Receiver:
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._budget = Budget(settings.max_working_bytes)
+        self._names: dict[str, Names] = {}  # by entity
+        self._forgotten_over_limit = 0  # columns of entities that were forgotten
         self._leaving: list[Profile] = []
         self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
         self.watermarks: dict[str, int] = {}
@@ -115,6 +118,12 @@ class Receiver:
     def disarmed(self) -> int:
         """Profilers of the user that are called no more."""
         return len(self._guests.disarmed) if self._guests is not None else 0
+
+    @property
+    def columns_over_limit(self) -> int:
+        """Columns that an entity has no place for."""
+        known = sum(names.over_limit for names in self._names.values())
+        return self._forgotten_over_limit + known
 
     def take_into(self, taken: list[Taken]) -> None:
         """Move everything that the profiles hold to *taken*, each at once: in one statement."""
@@ -143,19 +152,23 @@ class Receiver:
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
         """Begin with a batch: what must be accounted for once it is profiled, or lost."""
         entity = entity_name(batch.entity)
+        self._plans.see(entity)
         profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
         expected = profiling.given + sum(batch.dropped.values()) + batch.count
         event_ns = batch.dropped_unix_nano or self._clock.now_ns()
         return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
 
-    def profile(self, receipt: Receipt) -> None:
+    def profile(self, receipt: Receipt, *, apart: bool = False) -> None:
         """Add a batch to the open profiles. Whatever is raised, `make_up` accounts for the rest.
+
+        Args:
+            receipt: Of the batch.
+            apart: Whether each observation is profiled by itself, as one that came alone.
 
         Raises:
             UNREADABLE: If it cannot be read.
         """
         batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
-        self._plans.see(entity)
         if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
@@ -164,7 +177,8 @@ class Receiver:
             self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
         if declared(batch.observations) > MAX_OBSERVATIONS:
             raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
-        observed = profiling.observe_packed(batch.observations) if batch.observations else 0
+        observe = _observe_apart if apart else Profiling.observe_packed
+        observed = observe(profiling, batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
@@ -215,21 +229,40 @@ class Receiver:
                 sample=self._settings.sample,
                 guests=self._guests,
                 reductions=self._settings.reductions,
+                names=self._names_of(entity),
                 budget=self._budget,
             )
         profiling.event_time_field = event_time_field
         return profiling
 
+    def _names_of(self, entity: str) -> Names:
+        names = self._names.get(entity)
+        if names is None:
+            names = self._names[entity] = Names(
+                lambda: self._plans.active.declared(entity), self._settings.admit_after
+            )
+        return names
+
     def _forget_idle(self) -> None:
-        """Forget what the profilings that were used least recently know of their features."""
+        """Forget what is known of the entities, and of their label sets, that came least recently."""
         room = MAX_KEPT_BYTES
+        kept: dict[str, Names] = {}
         for place, profiling in reversed(list(self._profilings.items())):
+            entity, _ = place
+            names = self._names[entity]
             room -= profiling.kept_bytes
-            if room < 0 and not profiling.holds:
+            if entity not in kept:
+                room -= names.kept_bytes
+            if room >= 0 or profiling.holds:
+                kept[entity] = names
+            else:
                 del self._profilings[place]
+        forgotten = self._names.keys() - kept.keys()
+        self._forgotten_over_limit += sum(self._names[entity].over_limit for entity in forgotten)
+        self._names = kept
 
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
-        spec = self._plans.rules.spec(entity, summary, self._settings.readable_categories)
+        spec = self._plans.active.spec(entity, summary, self._settings.readable_categories)
         thresholds = self._settings.scores.get(summary)
         if thresholds is not None and thresholds != spec.score:
             spec = dataclasses.replace(spec, score=tuple(sorted(set(thresholds))))
@@ -240,6 +273,25 @@ class Receiver:
         if len(self.watermarks) >= MAX_WATERMARKS:  # its windows are closed by time instead
             del self.watermarks[next(iter(self.watermarks))]
         self.watermarks[entity] = max(known, event_ns)
+
+
+def _observe_apart(profiling: Profiling, packed: bytes) -> int:
+    """Profile each observation of a batch by itself; returns the observations.
+
+    Raises:
+        UNREADABLE: If one cannot be read, after the others are profiled.
+    """
+    unread: Exception | None = None
+    parts = parts_of(packed)
+    for part in parts:
+        try:
+            profiling.observe_packed(part)
+        except UNREADABLE as error:
+            unread = error
+        profiling.settle()
+    if unread is not None:
+        raise unread
+    return len(parts)
 
 
 def _taken(profile: Profile) -> Taken:

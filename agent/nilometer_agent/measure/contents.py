@@ -16,6 +16,7 @@ from nilometer.export.telemetry import (
     FEATURE_VALUE,
     GEN_AI_TOKEN_TYPE,
     GEN_AI_TOKENS,
+    LOST_SIDES,
     OBSERVATIONS,
     OUTCOME,
     PREDICTED,
@@ -26,7 +27,9 @@ from nilometer.export.telemetry import (
     REQUESTS,
     RESPONSE_SIZE,
     SCORE_VALUE,
+    SIDE,
     SUMMARY,
+    UNNAMED_CELLS,
 )
 from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
@@ -113,6 +116,11 @@ def _add_service(
     for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
         for reason, count in counts.items():
             to.series.add(OBSERVATIONS, with_more(at, {FATE: fate, REASON: reason}), count)
+    for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
+        for reason, count in counts.items():
+            to.series.add(LOST_SIDES, with_more(at, {SIDE: side, REASON: reason}), count)
+    for kind, count in coverage.unnamed.items():
+        to.series.add(UNNAMED_CELLS, with_more(at, {FATE: kind}), count)
 
 
 def _add_requests(

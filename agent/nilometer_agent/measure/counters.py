@@ -18,7 +18,11 @@ class Counter(Enum):
     OBSERVATIONS = "observations"
     PROFILED = "profiled"
     UNDECODABLE = "undecodable"
+    INPUTS_LOST = "inputs_lost"
+    OUTPUTS_LOST = "outputs_lost"
     DROPPED = "dropped"
+    UNNAMED_CELLS = "unnamed_cells"
+    COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
     WORKERS_REFUSED = "workers_refused"
@@ -88,7 +92,13 @@ class Counters:
         if once is self._covered:
             return
         whole = functools.reduce(Coverage.merge, coverages, Coverage())
-        by_reason = {Counter.UNDECODABLE: whole.undecodable, Counter.DROPPED: whole.dropped}
+        by_reason = {
+            Counter.UNDECODABLE: whole.undecodable,
+            Counter.DROPPED: whole.dropped,
+            Counter.INPUTS_LOST: whole.lost_inputs,
+            Counter.OUTPUTS_LOST: whole.lost_outputs,
+            Counter.UNNAMED_CELLS: whole.unnamed,
+        }
         with self._lock:
             values, reasons = dict(self._values), dict(self._reasons)
             values[Counter.OBSERVATIONS] += whole.seen

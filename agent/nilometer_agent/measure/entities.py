@@ -135,21 +135,21 @@ class _Entity:
         self._costs[worker] = (now, cost)
 
     def judge(self, evaluation: Evaluation, now: float) -> None:
-        rule = evaluation.alerter
-        key = (rule.name, evaluation.summary, evaluation.labels)
+        alerter = evaluation.alerter
+        key = (alerter.name, evaluation.summary, evaluation.labels)
         if key not in self._judged and len(self._judged) >= MAX_JUDGED:
             return
         self._judged[key] = (
             now,
             Judged(
-                alerter=rule.name,
+                alerter=alerter.name,
                 summary=evaluation.summary,
                 labels=evaluation.labels,
-                measure=rule.condition.measure,
+                measure=alerter.condition.measure,
                 value=evaluation.value,
-                threshold=rule.condition.threshold or 0.0,
+                threshold=alerter.condition.threshold or 0.0,
                 breach=evaluation.verdict is Verdict.BREACH,
-                distance=rule.condition.is_distance,
+                distance=alerter.condition.is_distance,
                 window_end_ns=evaluation.window.end_ns,
             ),
         )

@@ -64,6 +64,7 @@ class AgentExports(Exports):
                     use_proxy=settings.otlp_use_proxy,
                 ),
                 metrics_address=settings.metrics_address,
+                peers_by_address=settings.peers_by_address,
                 resource=resource_attributes("nilometer-agent", settings.agent_name),
             ),
             self.measured.families,

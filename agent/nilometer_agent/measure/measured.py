@@ -170,14 +170,14 @@ class Measured:
         peak.see(most, self._clock.monotonic())
 
     def _judged(self, evaluation: Evaluation, now: float) -> None:
-        rule = evaluation.alerter
+        alerter = evaluation.alerter
         at = with_more(
-            where(rule.entity, evaluation.labels),
-            {SUMMARY: evaluation.summary, ALERTER: rule.name},
+            where(alerter.entity, evaluation.labels),
+            {SUMMARY: evaluation.summary, ALERTER: alerter.name},
         )
-        measured = with_more(at, {MEASURE: rule.condition.measure})
+        measured = with_more(at, {MEASURE: alerter.condition.measure})
         self.series.set(EVALUATION_VALUE, measured, evaluation.value, now)
-        threshold = rule.condition.threshold
+        threshold = alerter.condition.threshold
         if threshold is not None:
             self.series.set(EVALUATION_THRESHOLD, measured, threshold, now)
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)

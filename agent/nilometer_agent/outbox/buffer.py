@@ -19,11 +19,11 @@ from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.labels import Labels
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.disk import Disk
+from nilometer_agent.outbox.disk_space import is_scarce
 from nilometer_agent.outbox.failover import Failover
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.policy import Drops, WhenFull
 from nilometer_agent.outbox.rows import Closing, Delta, Lost, OutboxRow, WindowKey
-from nilometer_agent.outbox.space import is_scarce
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 T = TypeVar("T")

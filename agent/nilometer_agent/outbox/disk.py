@@ -11,12 +11,12 @@ from pathlib import Path
 
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.database import PAGE_BYTES, wal_pages
+from nilometer_agent.outbox.disk_space import Ballast, allowed_bytes
 from nilometer_agent.outbox.faults import Fault
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.replacement import Replacement
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.salvage import salvage
-from nilometer_agent.outbox.space import Ballast, allowed_bytes
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 log = logging.getLogger("nilometer.agent")

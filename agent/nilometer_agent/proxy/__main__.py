@@ -6,7 +6,8 @@ import sys
 
 import msgspec
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.serving.descriptors import raise_limit
 from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.serve import Door
 from nilometer_agent.proxy.settings import ProxySettings
@@ -39,6 +40,7 @@ async def serve(proxies: tuple[ProxySettings, ...]) -> None:
 
 if __name__ == "__main__":
     log_to_stderr()
+    raise_limit()
     given = msgspec.json.decode(sys.stdin.buffer.readline(), type=tuple[ProxySettings, ...])
     try:
         asyncio.run(serve(given))

@@ -34,6 +34,11 @@ class Follower(Protocol):
         ...
 
     @property
+    def waits_for_client(self) -> bool:
+        """Whether only the client can carry on: nothing that it asked is whole and unanswered."""
+        ...
+
+    @property
     def in_answer(self) -> bool:
         """Whether the client has had a part of an answer."""
         ...

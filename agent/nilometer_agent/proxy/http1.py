@@ -84,6 +84,11 @@ class Http1:
         """See `Follower`."""
         return self._sending is not None
 
+    @property
+    def waits_for_client(self) -> bool:
+        """See `Follower`."""
+        return self._sending is not None or not self._turns
+
     def sent(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Follower`."""
         if self.refusal is not None:

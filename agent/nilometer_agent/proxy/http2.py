@@ -27,10 +27,11 @@ _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 class _Stream:
     """One call on its way."""
 
-    __slots__ = ("answers", "call", "deadline", "requests")
+    __slots__ = ("answers", "asked", "call", "deadline", "requests")
 
     def __init__(self, call: Call, deadline: float) -> None:
         self.call = call
+        self.asked = False  # a message of the client is whole, or it has said all it has to say
         self.deadline = deadline  # seconds that the client waits
         self.requests = MessageReader(call.request, call.note_request)
         self.answers = MessageReader(call.response, call.note_answer)
@@ -57,10 +58,18 @@ class Http2:
         self._excluded = frozenset(settings.exclude)
         self._preface = b""
         self._streams: dict[int, _Stream] = {}
+        self._unread: dict[int, bool] = {}  # streams not observed: whether the client is done
+        self._asked = 0  # streams of both kinds where the server is due
         self._client_ended = False
         cap = settings.max_head_bytes
         self._from_client = Frames(
-            Told(self._begin, self._request, _nothing, self._client_reset, self._client_settings),
+            Told(
+                self._begin,
+                self._request,
+                self._client_over,
+                self._client_reset,
+                self._client_settings,
+            ),
             cap,
         )
         self._from_server = Frames(
@@ -71,6 +80,11 @@ class Http2:
     def unanswered(self) -> bool:
         """See `Follower`."""
         return bool(self._streams)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """See `Follower`."""
+        return not self._asked
 
     def sent(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Follower`."""
@@ -109,6 +123,7 @@ class Http2:
         """See `Follower`."""
         lost = len(self._streams)
         self._streams.clear()
+        self._asked = sum(self._unread.values())
         self._worker.in_flight -= lost
         return lost
 
@@ -121,8 +136,10 @@ class Http2:
         ends: bool,  # noqa: FBT001
     ) -> None:
         del ends
-        if number in self._streams or len(self._streams) >= MAX_CALLS:
-            return  # trailers of a request; or more than are read along
+        if number in self._streams or number in self._unread:
+            return  # trailers of a request
+        if len(self._streams) + len(self._unread) >= MAX_CALLS:
+            return  # more than are read along
         fields = dict(headers)
         path = fields.get(":path", b"").decode("latin-1")
         worker = self._worker
@@ -132,6 +149,7 @@ class Http2:
             or path.startswith(PROBES)
             or not (worker.live or worker.revive())
         ):
+            self._unread[number] = False
             return
         plain = tuple((name, value) for name, value in headers if not name.startswith(":"))
         details: Any = SimpleNamespace(method=path, invocation_metadata=plain)
@@ -142,6 +160,22 @@ class Http2:
         stream = self._streams.get(number)
         if stream is not None:
             stream.requests.read(content)
+            if stream.call.request.count:
+                self._ask(stream)
+
+    def _client_over(self, number: int) -> None:
+        """A client that has said all it has to say still waits."""
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._ask(stream)
+        elif self._unread.get(number) is False:
+            self._unread[number] = True
+            self._asked += 1
+
+    def _ask(self, stream: _Stream) -> None:
+        if not stream.asked:
+            stream.asked = True
+            self._asked += 1
 
     def _client_reset(self, number: int, error: int) -> None:
         del error
@@ -151,6 +185,8 @@ class Http2:
             late = stream.call.elapsed >= stream.deadline * NEARLY
             status = grpc.StatusCode
             self._end(number, status.DEADLINE_EXCEEDED if late else status.CANCELLED)
+        else:
+            self._asked -= self._unread.pop(number, False)
 
     def _client_settings(self, payload: bytes) -> None:
         allow_table(self._from_server.decoder, payload)
@@ -186,8 +222,11 @@ class Http2:
     def _end(self, number: int, code: grpc.StatusCode) -> None:
         stream = self._streams.pop(number, None)
         if stream is not None:
+            self._asked -= stream.asked
             stream.call.answered = code is grpc.StatusCode.OK
             stream.call.end(code)
+        else:
+            self._asked -= self._unread.pop(number, False)
 
 
 _CODES = {str(code.value[0]).encode(): code for code in grpc.StatusCode}
@@ -199,10 +238,6 @@ _OF_RESETS = {
     0xB: grpc.StatusCode.RESOURCE_EXHAUSTED,  # ENHANCE_YOUR_CALM
     0xC: grpc.StatusCode.PERMISSION_DENIED,  # INADEQUATE_SECURITY
 }
-
-
-def _nothing(number: int) -> None:
-    """A client that has said all it has to say still waits."""
 
 
 def _seconds(timeout: str) -> float:

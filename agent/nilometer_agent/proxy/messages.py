@@ -35,8 +35,7 @@ class MessageReader:
                 if len(self._prefix) < PREFIX:
                     return
                 self._size = self._left = int.from_bytes(self._prefix[1:], "big")
-                fits = self._messages.size + self._size <= self._messages.cap
-                self._parts = [] if fits else None
+                self._parts = [] if self._messages.has_room(self._size) else None
             taken = data[position : position + self._left]
             position += len(taken)
             self._left -= len(taken)

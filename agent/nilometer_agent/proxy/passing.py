@@ -61,7 +61,7 @@ class Passing(Exchange):
                 passed.stream.note(now - self.latest)
             passed.response_size = before + end - start
             if passed.response_size > self.cap:
-                self.response = None
+                self.keep_ends(passed, data[start:end])
             else:
                 self.response = joined(self.response, data[start:end], before)
             self.latest = now

@@ -45,6 +45,8 @@ class Relay:
         server: Where the server is.
         connect_seconds: Longest time until it takes the connection.
         head_seconds: Longest time that the client may take for what it has begun.
+        on_wait: Called when only the client can carry on, again with whatever it sends.
+        on_serve: Called when the server is due again.
         on_end: Called once, when both connections are over.
     """
 
@@ -56,13 +58,17 @@ class Relay:
         *,
         connect_seconds: float,
         head_seconds: float,
+        on_wait: Callable[[], None],
+        on_serve: Callable[[], None],
         on_end: "Callable[[Relay], None]",
     ) -> None:
         self._follower = follower
         self._worker = worker
         self._server_address = server
         self._connect_seconds, self._head_seconds = connect_seconds, head_seconds
-        self._on_end = on_end
+        self._on_wait, self._on_serve, self._on_end = on_wait, on_serve, on_end
+        self._client_full = False
+        self._client_is_due = True
         self._loop = asyncio.get_running_loop()
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
@@ -113,6 +119,16 @@ class Relay:
             self._to_server(data)
         if self._follower.refusal is not None:
             self._refuse_when_answered()
+        self._tell_turn()
+
+    def _tell_turn(self) -> None:
+        """Say whose turn it is."""
+        waits = not (self._blind or self._hold) and self._follower.waits_for_client
+        if due := self._client_full or waits:
+            self._on_wait()
+        elif self._client_is_due:
+            self._on_serve()
+        self._client_is_due = due
 
     def _let_pass(self, data: bytes) -> bytes:
         follower = self._follower
@@ -161,6 +177,8 @@ class Relay:
 
     def client_full(self, full: bool) -> None:  # noqa: FBT001  called by position
         """Whether it takes bytes slower than they come."""
+        self._client_full = full
+        self._tell_turn()
         if self._server is not None:
             set_reading(self._server, reads=not full)
         if not full and self._cut_when_empty and self._client is not None:
@@ -226,6 +244,7 @@ class Relay:
             self._client.write(data)
         if self._blind:
             return
+        self._tell_turn()
         if follower.tunnels:
             self._go_blind(None)
         elif self._hold & _Hold.WAITS and not follower.waits:
@@ -335,6 +354,7 @@ class Relay:
         if held and self._client is not None:
             self._client.write(held)
         self._set_hold(self._hold & ~_Hold.WAITS)
+        self._tell_turn()
 
     def _end(self, *, whole: bool) -> None:
         self._guarded(lambda: self._follower.ended(whole=whole))

@@ -64,7 +64,10 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
             without TLS.
         max_head_bytes: Cap for the head of a request, and for trailers; over it the request is
             refused with 431.
-        max_connections: Clients at once; who comes after is refused with 503.
+        max_connections: Clients at once. Who comes after takes the place of the client that has kept
+            the proxy waiting for longest; where every one has a request under way, it is refused with 503.
+        peers_by_address: Whether the addresses of clients tell them apart: then a quarter of
+            ``max_connections`` is the most that may wait of one address.
         connect_seconds: Longest time until the server takes a connection; then 502.
         head_seconds: Longest time for the head of a request to arrive; then 408.
         drain_seconds: Longest time that the end of the agent waits for requests under way.
@@ -75,6 +78,7 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
     protocol: Literal["http", "grpc"] = "http"
     max_head_bytes: Annotated[int, Meta(ge=1024, le=1 << 20)] = 64 << 10
     max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    peers_by_address: bool = False
     connect_seconds: Annotated[float, Meta(ge=0.01, le=300.0)] = 5.0
     head_seconds: Annotated[float, Meta(ge=0.01, le=3600.0)] = 60.0
     drain_seconds: Annotated[float, Meta(ge=0.0, le=3600.0)] = 5.0

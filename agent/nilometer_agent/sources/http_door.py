@@ -1,27 +1,31 @@
 """A port where a program of the same pod may POST: what OTLP over HTTP and event sinks share.
 
-One request at a time a connection, a few at once, each read to a bound before anybody looks into it.
+One request at a time a connection, a few at once, each read to a bound before anybody looks into it. A
+sender that stops in the middle of a request keeps nobody else out: `nilometer.serving.threads`.
 """
 
 import gzip
 import io
 import logging
+import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.exports import host_and_port
+from nilometer.serving.threads import ThreadedServer, TimedHandler
+from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
+from nilometer_agent.sources.body_memory import BodyMemory
 from nilometer_agent.sources.source import seconds_until
 
-THREADS = 4  # requests that are read and taken at once
+THREADS = 4  # requests that are unpacked and taken at once
 MAX_CONNECTIONS = 64
-TIMEOUT_SECONDS = 10.0  # between two requests on a connection
-REQUEST_SECONDS = 30.0  # that wait, the request and its answer
+BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more where one body may be larger
+IDLE_SECONDS = 10.0  # between two bytes of a sender
+TURN_SECONDS = 30.0  # for a request to come whole, and for its answer to be taken
 GRACE_SECONDS = 0.5  # for requests under way when the door closes
 AGAIN_SECONDS = "1"  # after which a sender shall try again
 TEXT = "text/plain"
@@ -62,6 +66,8 @@ class Door:
         take: Answers a request; called on several threads at once.
         max_body_bytes: Cap of a body, before and after its content encoding.
         refused: Told of each request that did not come as far as *take*.
+        by_address: Whether the addresses of peers tell them apart: then one has a quarter of the
+            connections at most.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -74,26 +80,34 @@ class Door:
         take: Callable[[Post], Reply],
         max_body_bytes: int,
         refused: Callable[[], None] = lambda: None,
+        *,
+        by_address: bool = False,
     ) -> None:
         try:
-            self._server = _Server(host_and_port(address), take, max_body_bytes, refused)
+            self._server = _Server(
+                f"nilometer-{key}",
+                host_and_port(address),
+                _Handler,
+                connections=MAX_CONNECTIONS,
+                turn_seconds=TURN_SECONDS,
+                by_address=by_address,
+            )
         except OSError as error:
             raise ConfigError(f"{key} = {address!r}: cannot be bound: {error.strerror}") from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": POLL_SECONDS},
-            name=f"nilometer-{key}",
-            daemon=True,
-        )
+        server = self._server
+        server.take, server.refused, server.max_body_bytes = take, refused, max_body_bytes
+        server.memory = BodyMemory(BODY_MEMORY, max_body_bytes, server.end, SystemClock())
+        server.slots = threading.BoundedSemaphore(THREADS)
+        server.closing = False
 
     @property
     def port(self) -> int:
         """The real port."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._server.start()
 
     def stop(self, deadline: float) -> None:
         """Refuse new requests, and wait for those under way. Safe before `start`, and twice.
@@ -102,27 +116,17 @@ class Door:
             deadline: Monotonic time; requests under way have `GRACE_SECONDS` at most.
         """
         self._server.closing = True
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join(seconds_until(deadline))
-        self._server.server_close()
+        self._server.stop(seconds_until(deadline))
         self._server.finish(min(deadline, time.monotonic() + GRACE_SECONDS))
 
 
-class _Server(BoundedServer):
-    def __init__(
-        self,
-        address: tuple[str, int],
-        take: Callable[[Post], Reply],
-        max_body_bytes: int,
-        refused: Callable[[], None],
-    ) -> None:
-        self.take = take
-        self.max_body_bytes = max_body_bytes
-        self.refused = refused
-        self.slots = threading.BoundedSemaphore(THREADS)
-        self.closing = False
-        super().__init__(address, _Handler, MAX_CONNECTIONS, REQUEST_SECONDS)
+class _Server(ThreadedServer):
+    take: Callable[[Post], Reply]
+    refused: Callable[[], None]
+    max_body_bytes: int
+    memory: BodyMemory[socket.socket]
+    slots: threading.BoundedSemaphore
+    closing: bool
 
     def finish(self, deadline: float) -> None:
         """Wait until *deadline*, monotonic, for the requests that hold a slot."""
@@ -132,59 +136,69 @@ class _Server(BoundedServer):
         if free:
             self.slots.release(free)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """One who goes away is no fault of ours."""
-        del request, client_address
-        log.debug("a request ended early")
 
-
-class _Handler(BoundedHandler):
-    timeout = TIMEOUT_SECONDS
+class _Handler(TimedHandler):
+    timeout = IDLE_SECONDS
     protocol_version = "HTTP/1.1"
     server: _Server
 
     def do_POST(self) -> None:  # noqa: N802  the name that http.server asks for
         """Take a request."""
-        reply = self._take()
-        self.send_response(reply.status)
+        try:
+            reply = self._take()
+        finally:
+            self.server.memory.release(self.connection)
+        headers = {"content-type": reply.media}
         if reply.status == 503:
-            self.send_header("retry-after", AGAIN_SECONDS)
+            headers["retry-after"] = AGAIN_SECONDS
         if self.close_connection:
-            self.send_header("connection", "close")
-        self.send_header("content-type", reply.media)
-        self.send_header("content-length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body)
+            headers["connection"] = "close"
+        self.answer(reply.status, headers, reply.body)
 
     def _take(self) -> Reply:
+        body = self._read()
+        if isinstance(body, Reply):
+            self.server.refused()
+            return body
+        self.request_is_whole()
         with self.server.slots:
-            post = self._read()
-            if isinstance(post, Reply):
-                self.server.refused()
-                return post
             if self.server.closing:
                 self.close_connection = True
                 return Reply(503, b"the agent is stopping; try again\n")
+            post = self._unpack(body)
+            if isinstance(post, Reply):
+                self.server.refused()
+                return post
             try:
                 return self.server.take(post)
             except Exception:
                 log.exception("a request failed")
                 return Reply(500, b"the log says more\n")
 
-    def _read(self) -> Post | Reply:
-        """The request, or what one that is none is answered."""
+    def _read(self) -> bytes | Reply:
+        """The body as it came, or what a request that is none is answered."""
         length = self.headers.get("content-length", "")
         if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
             self.close_connection = True  # where the next request begins is not known
             return Reply(411, b"content-length is needed\n")
-        limit = self.server.max_body_bytes
-        if int(length) > limit:
+        limit, left = self.server.max_body_bytes, int(length)
+        if left > limit:
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
-        read = self.rfile.read(int(length))
-        if len(read) < int(length):
-            self.close_connection = True
-            return Reply(400, b"the body ended early\n")
+        self.server.memory.take(self.connection, left)
+        body = io.BytesIO()  # gives its content without a copy
+        while left:
+            piece = self.receive(left)
+            if not piece:
+                self.close_connection = True
+                return Reply(400, b"the body ended early\n")
+            left -= body.write(piece)
+            self.server.memory.came(self.connection)
+        self.server.memory.is_whole(self.connection)
+        return body.getvalue()
+
+    def _unpack(self, read: bytes) -> Post | Reply:
+        limit = self.server.max_body_bytes
         body = unpacked(read, self.headers.get("content-encoding", ""), limit)
         if body is None:
             return Reply(400, b"content encoding is unknown, broken or too large\n")

@@ -27,7 +27,12 @@ def otlp_of(
     from nilometer_agent.sources.otlp.taker import OtlpTaker
 
     taker = OtlpTaker(engine, counters, settings.otlp_in_service, clock)
-    return OtlpServers(taker, settings.otlp_in_grpc_address, settings.otlp_in_http_address)
+    return OtlpServers(
+        taker,
+        settings.otlp_in_grpc_address,
+        settings.otlp_in_http_address,
+        by_address=settings.peers_by_address,
+    )
 
 
 def events_of(

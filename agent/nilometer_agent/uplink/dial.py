@@ -6,6 +6,7 @@ down from a collector that refuses this agent.
 """
 
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -26,6 +27,7 @@ from nilometer.wire.services import collector_stub
 
 PROBE_SECONDS = 3.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+_GRPC_NAME = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):|.*,")
 TLS_ALERT, TLS_HANDSHAKE = 0x15, 0x16  # first byte of a record
 
 log = logging.getLogger("nilometer.agent")
@@ -73,6 +75,8 @@ class Dial:
     def probe(self) -> tuple[Reach, str]:
         """What stands at the address, and why it does not answer us."""
         host, _, port = self.address.rpartition(":")
+        if not port.isdecimal():
+            return Reach.DOWN, f"{self.address!r} has no port"
         try:
             with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS) as raw:
                 raw.settimeout(PROBE_SECONDS)
@@ -81,6 +85,18 @@ class Dial:
             return Reach.TLS, _reason(error)
         except (OSError, ValueError) as error:
             return Reach.DOWN, str(error)
+
+    def warn_if_silent(self) -> None:
+        """Log a warning where nothing answers at the address; only gRPC can try a name or a list."""
+        if _GRPC_NAME.match(self.address):
+            return
+        reach, why = self.probe()
+        if reach is not Reach.ANSWERS:
+            log.warning(
+                "collector does not answer, rows are kept until it does: `collector` must be the "
+                "host:port of its gRPC",
+                extra={"collector": self.address, "reason": why},
+            )
 
     def _shake(self, raw: socket.socket, host: str) -> tuple[Reach, str]:
         if not self._credentials.ca:

@@ -31,7 +31,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             ships nothing.
         ship: Patterns of the entities that it may ship for; without it, all that its agents ship.
         read: Patterns of the entities whose data it may read.
-        write: Patterns of the entities whose rules and references it may change.
+        write: Patterns of the entities whose alerters and references it may change.
         http: The older way to say ``read`` and ``write`` for all entities: ``read`` is
             ``read = ["*"]``, ``write`` is that and ``write = ["*"]``.
     """

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.api.door import Door
+from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.given import Given
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -69,7 +69,7 @@ def make_app(
     """The API and the pages over *store*.
 
     Args:
-        store: Where rules are kept.
+        store: Store of alerters, references and episodes.
         query: What answers questions.
         clock: Wall time.
         counters: Shown at /readyz.
@@ -100,7 +100,11 @@ def make_app(
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
             Middleware(
-                Door, principals=principals, clock=clock, secure=secure, public_url=public_url
+                Authentication,
+                principals=principals,
+                clock=clock,
+                secure=secure,
+                public_url=public_url,
             ),
         ],
         exception_handlers={

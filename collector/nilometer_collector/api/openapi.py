@@ -9,20 +9,22 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 import nilometer
-from nilometer_collector.alerting.rules import AlerterView, Rule
-from nilometer_collector.alerting.schema import SEVERITY, Schema, rule_schema
+from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
+from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
 from nilometer_collector.api.given import MAX_QUERY_BYTES
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
+from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.episodes import EpisodeView
 
 # What the types of a structure do not say. Asked for with each document, so that what was registered
 # from outside is in it.
 _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
-    AlerterView: rule_schema,
-    Rule: rule_schema,
+    AlerterView: alerter_schema,
+    AlerterDefinition: alerter_schema,
+    PutAlerter: alerter_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

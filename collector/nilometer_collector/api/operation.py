@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
-from nilometer_collector.api.door import access_of
+from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.given import Given
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.counters import Counters
@@ -32,7 +32,7 @@ class Context:
     """What all operations read and change.
 
     Attributes:
-        store: Where rules, references and episodes are kept.
+        store: Store of alerters, references and episodes.
         query: What answers questions about samples.
         clock: Wall time.
         counters: Shown at /readyz.

@@ -10,9 +10,10 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from nilometer.serving.listener import Listener
 from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
-from nilometer_collector.api.connections import Connection, Listener
+from nilometer_collector.api.connections import Connection, connect
 
 START_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 5
@@ -116,7 +117,7 @@ class _Server(uvicorn.Server):
         """Begin to accept."""
         del sockets
         self.servers = []
-        self._listener.start(self)
+        self._listener.start(lambda raw: connect(self, self._listener, raw))
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

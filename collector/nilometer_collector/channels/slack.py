@@ -83,14 +83,14 @@ def _fields(
 
 def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> str:
     mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
-    rule = f"_Alerter {_escaped(alerter.name)}_"
+    alerter_name = f"_Alerter {_escaped(alerter.name)}_"
     reference = (
         f", reference {_escaped(alerter.condition.reference)} "
         f"{_escaped(transition.reference_digest)}"
         if alerter.condition.reference
         else ""
     )
-    return f"{mark} {_escaped(transition.evidence)}\n{rule}{reference}"
+    return f"{mark} {_escaped(transition.evidence)}\n{alerter_name}{reference}"
 
 
 @singledispatch

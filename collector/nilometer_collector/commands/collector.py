@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
 from nilometer_collector.settings import PREFIX, CollectorSettings
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_collector.server import run as serve
 
     log_to_stderr()
+    warn_of_unread_variables()
     given = {name: getattr(arguments, name) for _, name, _ in _OPTIONS}
     try:
         settings = load(CollectorSettings, prefix=PREFIX, file=arguments.config, arguments=given)

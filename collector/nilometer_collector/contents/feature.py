@@ -26,6 +26,7 @@ class FeatureView(ContentView, frozen=True, kw_only=True):
     missing_ratio: float | None
     non_finite: int
     null_like: int  # strings such as "n/a"
+    suppressed: int  # numbers that are in `types` alone: too few to be told (docs/privacy.md)
     types: dict[str, int]
     type_errors: dict[str, int]  # cells of another type than expected, by their type
     zero: int
@@ -62,6 +63,7 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
         missing_ratio=ratio(feature.missing, feature.cells),
         non_finite=feature.non_finite,
         null_like=feature.null_like,
+        suppressed=feature.suppressed_numbers,
         types=dict(sorted(feature.types.items())),
         type_errors=dict(sorted(feature.type_errors.items())),
         zero=feature.numbers.zero,

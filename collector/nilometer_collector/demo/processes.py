@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 
+from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
@@ -41,7 +42,7 @@ class Processes:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory("directory", directory)
         self.http = f"127.0.0.1:{free_port()}"
         self.grpc = f"127.0.0.1:{free_port()}"
         self.model_url = f"http://127.0.0.1:{free_port()}"

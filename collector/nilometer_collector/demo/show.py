@@ -16,7 +16,7 @@ from typing import TypedDict
 import httpx
 
 from nilometer.batch.reference import reference_of
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.values.errors import ConfigError
 from nilometer_collector.demo.model import fit, reference_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE

@@ -13,8 +13,10 @@ from typing import Any
 import grpc
 
 from nilometer.profile import Reference
+from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
+from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.samples import sample_from_wire
@@ -30,7 +32,7 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.processes import Processes
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
-from nilometer_collector.ingest.method import CallRefused, Method
+from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
 from nilometer_collector.limits.rows import (
@@ -59,6 +61,7 @@ class Ingest:
         clock: Wall time of arrival.
         counters: What became of the rows.
         wake: Called when a notification was queued.
+        disclosure: The most that agents may tell of single values; each tightens its own by it.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Ingest:
         clock: Clock,
         counters: Counters,
         wake: Callable[[], None],
+        disclosure: Disclosure = LAXEST,
     ) -> None:
         self._processes = Processes(clock)
         self._processes_lock = threading.Lock()
@@ -74,6 +78,7 @@ class Ingest:
         self._clock = clock
         self._counters = counters
         self._wake = wake
+        self._disclosure = disclosure
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
@@ -153,7 +158,7 @@ class Ingest:
         return duplicate
 
     def plan(self, request: GetPlanRequest) -> Plan:
-        """References and rules of the entities asked for, or that nothing changed."""
+        """References and alerters of the entities asked for, or that nothing changed."""
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
@@ -167,11 +172,11 @@ class Ingest:
                     continue
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
-                alerters += self._store.alerts.rules(entity)
+                alerters += self._store.alerts.alerters(entity)
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        plan = plan_to_wire(references, alerters, names_key)
+        plan = plan_to_wire(references, alerters, names_key, self._disclosure)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()

@@ -4,23 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
 Q = TypeVar("Q", bound=Message)
-
-
-class CallRefused(Exception):
-    """A call that ends with a status.
-
-    Args:
-        code: The status.
-        why: What is wrong, for the caller; no value of a payload beyond the start of a name.
-    """
-
-    def __init__(self, code: grpc.StatusCode, why: str) -> None:
-        super().__init__(why)
-        self.code, self.why = code, why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

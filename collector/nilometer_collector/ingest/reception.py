@@ -7,7 +7,7 @@ answered on a thread, all within `Bounds`.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
@@ -15,16 +15,21 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
+from nilometer.serving.calls import (
+    Bounds,
+    CallRefused,
+    Context,
+    Requests,
+    caller_of,
+    message_of,
+)
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
 from nilometer_collector.access.table import GRPC
-from nilometer_collector.ingest.bounds import Bounds, Caller
-from nilometer_collector.ingest.method import CallRefused, Method
+from nilometer_collector.ingest.method import Method
 
 log = logging.getLogger("nilometer.collector")
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Requests: TypeAlias = AsyncIterator[bytes]
 Health: TypeAlias = Callable[[Any, "_Encoding"], Awaitable[Message | None]]
 
 
@@ -79,9 +84,9 @@ class Reception(grpc.GenericRpcHandler):
     ) -> bytes:
         try:
             access = self._enter(name, context)
-            caller = _caller(access, context)
+            caller = caller_of(_name(access), context)
             async with self._bounds.waiting(caller):
-                content = await _message(requests)
+                content = await message_of(requests)
             loop = asyncio.get_running_loop()
             with self._bounds.answering(caller):
                 return await loop.run_in_executor(self._threads, _answer, method, access, content)
@@ -96,9 +101,9 @@ class Reception(grpc.GenericRpcHandler):
         self, name: str, kind: type[Message], answer: Health, requests: Requests, context: Context
     ) -> None:
         try:
-            caller = _caller(self._enter(name, context), context)
+            caller = caller_of(_name(self._enter(name, context)), context)
             async with self._bounds.waiting(caller):
-                request = _parsed(kind, await _message(requests))
+                request = _parsed(kind, await message_of(requests))
             async with self._bounds.watching(caller):
                 reply = await answer(request, _Encoding(context))
                 if reply is not None:
@@ -133,13 +138,6 @@ class _Encoding:
         await self._context.abort(code, details)
 
 
-async def _message(requests: Requests) -> bytes:
-    """The message of a call."""
-    async for content in requests:
-        return content
-    raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
-
-
 def _answer(method: Method[Any], access: Access, content: bytes) -> bytes:
     """The reply to *content*, once the caller may ask for it."""
     request = _parsed(method.kind, content)
@@ -164,9 +162,8 @@ def _parsed(kind: type[Message], content: bytes) -> Message:
         ) from error
 
 
-def _caller(access: Access, context: Context) -> Caller:
-    principal = access.principal.name if access.principal else ""
-    return Caller(principal, context.peer().rpartition(":")[0])
+def _name(access: Access) -> str:
+    return access.principal.name if access.principal else ""
 
 
 def _certificate_names(context: Mapping[str, Any]) -> frozenset[str]:

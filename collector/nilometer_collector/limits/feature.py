@@ -21,7 +21,8 @@ MAX_CATEGORY_BYTES = 256
 
 def check_feature(feature: FeatureProfile) -> None:
     """Refuse a feature that cannot be merged or shown."""
-    check_counts("feature", (feature.missing, feature.non_finite, feature.cells))
+    counts = (feature.missing, feature.non_finite, feature.cells, feature.suppressed_numbers)
+    check_counts("feature", counts)
     check_kinds("types", feature.types)
     moments, digest = feature.numbers.moments, feature.numbers.digest
     check_counts("moments", (moments.count, digest.count))

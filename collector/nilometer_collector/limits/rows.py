@@ -10,6 +10,7 @@ from nilometer.values.entity import entity_name
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Refused
+from nilometer_collector.limits.alerters import check_alerter
 from nilometer_collector.limits.bounds import (
     LAST_NS,
     MAX_NAME_BYTES,
@@ -20,7 +21,6 @@ from nilometer_collector.limits.bounds import (
     check_text,
 )
 from nilometer_collector.limits.contents import check_content
-from nilometer_collector.limits.rules import check_alerter
 
 MAX_ROW_BYTES = 256 << 10  # a sample is 1 to 8 KiB
 MAX_EVIDENCE_CHARACTERS = 1000
@@ -77,4 +77,8 @@ def _check_window(window: Window) -> None:
 def _check_coverage(coverage: Coverage) -> None:
     check_kinds("dropped", coverage.dropped)
     check_kinds("undecodable", coverage.undecodable)
-    check_counts("coverage", (coverage.seen, coverage.profiled, coverage.sampled_out))
+    check_kinds("lost_inputs", coverage.lost_inputs)
+    check_kinds("lost_outputs", coverage.lost_outputs)
+    check_kinds("unnamed", coverage.unnamed)
+    counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
+    check_counts("coverage", counts)

@@ -12,6 +12,7 @@ from nilometer.profile import (
 )
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
+from nilometer.values.nearest import did_you_mean
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.query.merging import merged_samples
@@ -41,7 +42,7 @@ class Query:
         self._edges = ReferenceEdges(store.references)
 
     def entities(self) -> list[EntityRecord]:
-        """Everything that has data, a reference, a rule or an episode, by name."""
+        """List every entity that has data, a reference, an alerter or an episode, by name."""
         series: dict[str, list[SeriesRecord]] = {}
         for one in self._store.samples.series():
             series.setdefault(one.entity, []).append(one)
@@ -112,7 +113,9 @@ class Query:
         series = self._store.samples.series(entity, question.summary)
         if not series and column is None:
             self._require_entity(entity)
-            raise Unknown(f"{entity} has no summary {question.summary!r}")
+            names = {one.summary for one in self._store.samples.series(entity)}
+            hint = did_you_mean(question.summary, sorted(names))
+            raise Unknown(f"{entity} has no summary {question.summary!r}{hint}")
         chosen = [one for one in series if question.labels.matches(one.labels)]
         merged = merged_samples(self._store.samples, chosen, question, self._edges.of(entity))
         samples = [_compared(sample, column) for sample in merged]
@@ -141,12 +144,14 @@ class Query:
     def _reference(self, entity: str, name: str | None) -> Reference | None:
         if name is None:
             return None
-        for record in self._store.references.records(entity):
+        records = self._store.references.records(entity)
+        for record in records:
             if record.name == name:
                 reference = self._store.references.read(record)
                 if reference is not None:
                     return reference
-        raise Unknown(f"{entity} has no reference {name!r}")
+        hint = did_you_mean(name, [record.name for record in records])
+        raise Unknown(f"{entity} has no reference {name!r}{hint}")
 
 
 def _compared(sample: SummarySample, column: ReferenceColumn | None) -> ComparedSample:

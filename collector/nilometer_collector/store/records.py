@@ -110,13 +110,13 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
-    """An opening or a closing, frozen: the rule, the version of the reference, the evidence.
+    """An opening or a closing of an episode, with the alerter and the evidence as they were then.
 
     Attributes:
-        status: ALERTING for an opening, OK for a closing, PAUSED where the rule went away.
+        status: ALERTING for an opening, OK for a closing, PAUSED where the alerter was deleted.
         at_ns: End of the window that caused it.
-        window_start_ns: Its start.
-        recorded_ns: Wall time.
+        window_start_ns: Start of that window.
+        recorded_ns: Wall time at which the collector stored it.
     """
 
     status: str
@@ -134,10 +134,10 @@ class EpisodeRecord:
     """The time from an alerter's opening to its closing.
 
     Attributes:
-        alerter: The rule as it was at the opening.
-        since_ns: Start of the first of the breaches that opened it: since when it is wrong.
+        alerter: Alerter as it was when the episode opened.
+        since_ns: Start of the first window of the breaches that opened it.
         opened_ns: End of the window that opened it.
-        worst: The value furthest on the wrong side so far.
+        worst: Value that exceeded the threshold by most so far.
         closed_ns: None while it is open.
         history: Oldest first.
     """

@@ -85,7 +85,7 @@ def create_references(db: Database) -> None:
 
 @migrations()
 def create_alerters(db: Database) -> None:
-    """Rules; a deleted one stays as a mark, so that late evaluations do not revive it."""
+    """Alerters. A deleted alerter keeps its row, so that late evaluations do not revive it."""
     columns = {
         "entity": str,
         "name": str,
@@ -216,3 +216,10 @@ def create_secrets(db: Database) -> None:
         {"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True
     )
     db.table("secrets").insert({"name": "names", "key": secrets.token_bytes(32)})
+
+
+@migrations()
+def name_alerter_payloads(db: Database) -> None:
+    """Give the stored alerters of episodes and transitions the name that `alerters` uses."""
+    for table in ("episodes", "transitions"):
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN rule TO alerter_payload")

@@ -12,13 +12,13 @@ from nilometer_collector.store.streams import Stream
 
 
 class Store:
-    """Samples, references, rules, episodes and notifications in one SQLite file.
+    """Samples, references, alerters, episodes and notifications in one SQLite file.
 
     What a call stored is durable when it returns (WAL, synchronous FULL). Any thread may call.
 
     Args:
-        path: Of the file.
-        channel: Where notifications go; empty where none is set.
+        path: Path of the file.
+        channel: Name of the channel that receives notifications; empty where none is set.
 
     Raises:
         ConfigError: If the file is not a database of this or an older nilometer.

@@ -1,4 +1,4 @@
-"""Stored rules that this collector cannot read, in the log: one line a minute for each kind."""
+"""The log of stored alerters that this collector cannot read: one line a minute for each kind."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,10 @@ log = logging.getLogger("nilometer.collector")
 
 
 class UnreadLog:
-    """Logs one line a minute for each kind of rule. Any thread may call.
+    """Logs at most one line a minute for each kind of condition. Any thread may call.
 
     Args:
-        monotonic: Time in seconds that never goes back.
+        monotonic: Clock in seconds that never goes back.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -20,9 +20,9 @@ class UnreadLog:
         self._once = OnceAMinute()
 
     def note(self, kind: str, alerter: str, why: str) -> None:
-        """Log that *alerter* is left out, and *why*."""
+        """Log that the collector ignores *alerter*, and *why*."""
         if self._once.due(self._monotonic(), kind):
             log.warning(
-                "a stored rule is left out: install what registers its kind, or delete the rule",
+                "stored alerter ignored: install the package of its kind, or delete the alerter",
                 extra={"kind": kind, "alerter": alerter, "reason": why},
             )

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
-from nilometer.capture.headers import PassingHeaders, with_id
+from nilometer.capture.headers import PassingHeaders, content_type_of, with_id
 from nilometer.capture.types import Message, Receive, Send
 from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Body, Headers, Rest, Streamed
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
+from nilometer.values.streams import Keeper, is_streamed
 
 
 class Exchange:
@@ -179,11 +180,29 @@ class Exchange:
             else:
                 more.first = now
             more.response_size = before + size
-            over = more.response_size > self.cap
-            self.response = None if over else joined(self.response, body, before)
+            if more.response_size > self.cap:
+                self.keep_ends(more, body)
+            else:
+                self.response = joined(self.response, body, before)
         if size or not unfinished:
             self.latest = now
         self.finished = not unfinished
+
+    def keep_ends(self, more: "More", body: Any) -> None:
+        """Keep of an answer over the cap, of which the chunk *body* has come, its start and its end.
+
+        That is for streams of events and lines: of any other answer nothing is kept.
+        """
+        held, self.response = self.response, None
+        keeper = more.keeper
+        if keeper is None:
+            if held is None or not self.cap:
+                return
+            if not is_streamed(content_type_of(self.response_headers)):
+                return
+            keeper = more.keeper = Keeper(self.cap)
+            keeper.add(held)
+        keeper.add(body if type(body) is bytes else bytes(body))
 
     def rest(
         self, outcome: str, started: float, ended_at: float, stall_seconds: float, query: Any
@@ -202,6 +221,7 @@ class Exchange:
         streamed = None
         if more.stream is not None:
             streamed = more.stream.ended(stream_end(self, outcome, ended_at, stall_seconds))
+        keeper, more.keeper = more.keeper, None
         return Rest(
             more.request_size or len(self.request or b""),
             more.response_size or len(self.response or b""),
@@ -210,6 +230,7 @@ class Exchange:
             self.noted,
             query,
             self.share,
+            None if keeper is None else keeper.ends(),
         )
 
 
@@ -220,17 +241,19 @@ class More:
         request_size: Bytes so far; 0 while one plain body says it.
         response_size: The same of the answer's.
         first: Monotonic seconds of the answer's first body byte; 0 while `latest` says it.
+        keeper: Of a stream over the cap; else None.
         stream: Of an answer in several chunks.
         left: Whether the client went before the answer was complete.
         new_id: The header to add to the answer, where one was asked for.
     """
 
-    __slots__ = ("first", "left", "new_id", "request_size", "response_size", "stream")
+    __slots__ = ("first", "keeper", "left", "new_id", "request_size", "response_size", "stream")
 
     def __init__(self) -> None:
         self.request_size = 0
         self.response_size = 0
         self.first = 0.0
+        self.keeper: Keeper | None = None
         self.stream: Stream | None = None
         self.left = False
         self.new_id: tuple[bytes, bytes] | None = None

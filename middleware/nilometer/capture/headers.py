@@ -69,6 +69,18 @@ def lasting_headers(scope: Scope) -> Any:
     return headers
 
 
+def content_type_of(headers: Iterable[Any]) -> str:
+    """The content type in *headers*; empty where they name none."""
+    for pair in headers:
+        try:
+            name, value = pair
+            if bytes(memoryview(name)).lower() == b"content-type":
+                return bytes(memoryview(value)).decode("latin-1")
+        except (TypeError, ValueError):
+            continue  # the server will refuse it
+    return ""
+
+
 def _has(pairs: list[Any], wanted: bytes) -> bool:
     """Whether *pairs* hold a header of the name *wanted*; what is no pair of bytes is none."""
     for pair in pairs:

@@ -34,7 +34,9 @@ class CaptureOptions(TypedDict, total=False):
     """Directory of the socket and, for an agent started from here, its data."""
 
     max_body_bytes: int
-    """Cap for each body; over it only sizes are kept. Default: `262144`."""
+    """Cap for each body; over it only sizes are kept, and of a stream of events or lines its start
+    and its end. Default: `262144`.
+    """
 
     max_queue_bytes: int
     """Cap for what waits for the background thread. Default: `16777216`."""
@@ -114,6 +116,17 @@ class CaptureOptions(TypedDict, total=False):
     segments: Mapping[str, str]
     """Labels from fields, such as `{region = "input.region"}`, where profiles are made in the
     process; an agent has a setting of its own. Their values are published.
+    """
+
+    features: list[str] | tuple[str, ...]
+    """Summaries that are features from their first request on, such as `input.amount`, where
+    profiles are made in the process; an agent takes those of its schemas and of references.
+    """
+
+    admit_after: int
+    """Requests that must have had another name before it is a feature, where the entity has 64
+    features already and profiles are made in the process; the cells of earlier requests are counted
+    as unnamed. Default: `5`.
     """
 
     profilers: list[str] | tuple[str, ...]

@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 the answer is no, 2 wrong use or configuration.
 """
 
 import argparse
+import os
 import sys
 from importlib.metadata import entry_points
 
@@ -17,7 +18,14 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-EXTRAS = {"grpc": "agent", "pyarrow": "batch"}  # module -> the extra that brings it
+# Of the commands that are not named like the extra that brings what they need.
+EXTRAS = {
+    "alerters": "collector",
+    "config": "agent",
+    "doctor": "agent",
+    "profile": "batch",
+    "top": "agent",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,19 +46,27 @@ def main(argv: list[str] | None = None) -> int:
         entry.load()(commands)
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()  # a reader that has gone shows here, not when the interpreter ends
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does: there is nothing left to do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO
     except ConfigError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
         # Every command is listed; what it needs beyond the library comes with an extra.
         command, module = arguments.command, error.name or ""
-        extra = EXTRAS.get(module.partition(".")[0], command)
+        if module.startswith("nilometer"):
+            raise  # a mistake of ours: no extra brings it
+        extra = EXTRAS.get(command, command)
         print(
-            f"nilometer: {command} needs {module}: pip install 'nilometer[{extra}]'",
+            f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_WRONG_USE
     except NilometerError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_NO
+    return status

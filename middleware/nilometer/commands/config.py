@@ -6,29 +6,32 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import msgspec
 
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.handoff.settings import PREFIX, CaptureSettings
-from nilometer.settings.files import is_sectioned, read
-from nilometer.settings.settings import CONFIG_VARIABLE, Settings, given, load, section_name
+from nilometer.settings.components import CONFIG_VARIABLE, installed
+from nilometer.settings.files import SECTIONS, is_sectioned, outside_sections, read
+from nilometer.settings.problems import problems
+from nilometer.settings.settings import Settings, checked, given, section_name
 from nilometer.values.errors import ConfigError
 
-# The components that are installed: `PREFIX` stands beside each class.
-GROUP = "nilometer.settings"
 SECRET = re.compile(r"(webhook_url|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
+EXIT_WRONG = 2
 IN_THE_CODE = "given-in-the-code"  # the entity of a server, where no file and no variable has it
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:
     """Prefix and settings of every installed component, by section."""
     found: dict[str, tuple[str, type[Settings]]] = {"middleware": (PREFIX, CaptureSettings)}
-    for entry in entry_points(group=GROUP):
-        kind = entry.load()
-        found[entry.name] = (sys.modules[kind.__module__].PREFIX, kind)
+    found |= {
+        name: (prefix, kind)
+        for name, (prefix, kind) in installed().items()
+        if issubclass(kind, Settings)
+    }
     return dict(sorted(found.items()))
 
 
@@ -45,7 +48,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     names = [*components()]
     check = actions.add_parser(
         "check",
-        help="say what is wrong with a file; exit code 2 if anything is",
+        help="say everything that is wrong with a file; exit code 2 if anything is",
         description="Read a settings file without starting anything. Writes to standard output "
         "only.",
     )
@@ -66,26 +69,52 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def _check(arguments: argparse.Namespace) -> int:
     raw = read(arguments.file)
-    known = components()
-    if is_sectioned(raw):
-        names = [name for name in known if name in raw]
-        missing = sorted(set(raw) - set(known))
-        if missing:
-            raise ConfigError(f"settings file {arguments.file}: {missing[0]} is not installed here")
-    elif arguments.component:
-        names = [arguments.component]
-    else:
-        raise ConfigError(
-            f"settings file {arguments.file}: has no sections; say whose it is with --component"
-        )
-    for name in names:
-        prefix, kind = known[name]
-        _loaded(name, kind, prefix, arguments.file, environment={})
-    print(f"{arguments.file}: fine ({', '.join(names)})")
+    found = outside_sections(raw) if is_sectioned(raw) else []
+    names = []
+    for name, settings in _parts(arguments, raw).items():
+        if name in components():
+            _, kind = components()[name]
+            found += [f"{name}: {line}" for line in problems(kind, settings, _defaults(name))]
+            names.append(name)
+        else:
+            found.append(f"[{name}]: cannot be checked: {name} is not installed here")
+    for line in found:
+        print(f"nilometer: {line}", file=sys.stderr)
+    if found:
+        return EXIT_WRONG
+    print(f"{arguments.file}: fine ({', '.join(sorted(names))})")
     return 0
 
 
+def _parts(
+    arguments: argparse.Namespace, raw: Mapping[str, object]
+) -> dict[str, Mapping[str, object]]:
+    """Return the settings of *raw* for each component that it is for.
+
+    Raises:
+        ConfigError: If the file does not say which component it is for.
+    """
+    if is_sectioned(raw):
+        return {
+            name: part
+            for name, part in raw.items()
+            if isinstance(part, Mapping) and name in SECTIONS
+        }
+    if not arguments.component:
+        raise ConfigError(
+            f"settings file {arguments.file}: has none of the sections {', '.join(SECTIONS)}; add "
+            "one, or say whose file it is with --component"
+        )
+    return {arguments.component: raw}
+
+
+def _defaults(name: str) -> dict[str, object]:
+    """Return the values that a file need not give: the entity of a server may come from its code."""
+    return {"entity": IN_THE_CODE} if name == "middleware" else {}
+
+
 def _print(arguments: argparse.Namespace) -> int:
+    warn_of_unread_variables()
     shown = []
     file = arguments.config or _file_of_environment()
     raw = read(file) if file else {}
@@ -114,13 +143,9 @@ def _loaded(
     name: str, kind: type[Settings], prefix: str, file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
     """The settings of a component; the entity of a server may come from its code."""
-    arguments = {}
-    if name == "middleware" and "entity" not in given(
-        kind, prefix=prefix, file=file, environment=environment
-    ):
-        arguments = {"entity": IN_THE_CODE}
+    told = given(kind, prefix=prefix, file=file, environment=environment)
     try:
-        return load(kind, prefix=prefix, file=file, environment=environment, arguments=arguments)
+        return checked(kind, {**_defaults(name), **told})
     except ConfigError as error:
         raise ConfigError(f"{section_name(prefix)}: {error}") from error
 

@@ -24,8 +24,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nilometer.commands.recorded import read
-    from nilometer.commands.seen import see
+    from nilometer.commands.decoded_traffic import see
+    from nilometer.commands.traffic_files import read
     from nilometer.profile.profiler import load
 
     load(arguments.decoders)

@@ -43,7 +43,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.profile import profile_of
     from nilometer.batch.read import read_table
-    from nilometer.batch.register import put_reference
+    from nilometer.batch.reference_upload import put_reference
     from nilometer.batch.report import as_json, feature_table
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name

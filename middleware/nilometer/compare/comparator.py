@@ -9,7 +9,7 @@ class Comparator(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in rules, on the wire and in the API."""
+        """The name in alerters, on the wire and in the API."""
 
     @property
     def unit(self) -> str:

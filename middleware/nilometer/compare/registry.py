@@ -3,6 +3,7 @@
 from nilometer.compare.comparator import Comparator
 from nilometer.compare.ks import KS
 from nilometer.compare.psi import PSI
+from nilometer.values.nearest import not_one_of
 
 COMPARATORS: dict[str, Comparator] = {PSI.name: PSI, KS.name: KS}
 
@@ -14,5 +15,5 @@ def comparator_named(name: str) -> Comparator:
         ValueError: If there is none.
     """
     if name not in COMPARATORS:
-        raise ValueError(f"{name!r} is not a valid Comparator")
+        raise ValueError(not_one_of("comparator", name, COMPARATORS))
     return COMPARATORS[name]

@@ -1,17 +1,15 @@
 """Blocks of named columns: what a decoder makes of a body."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.feature import Cell
-from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps, finished
 
-MAX_DEPTH = 4  # of nested objects that become dotted names; what is deeper stays one cell
 MAX_COLUMNS = 1000  # of one body; more is not a table
 VALUE = "value"  # the column of a body that is a bare value
 
@@ -67,6 +65,57 @@ class Side:
         self._blocks.extend(other._blocks)
         self.rows += other.rows
         self.weight += other.weight
+
+    def unknown(self, known: AbstractSet[str]) -> list[str]:
+        """The names of columns that are not *known*, in the order of the body."""
+        strange: list[Mapping[str, object]] = [
+            row for row in self._singles if not row.keys() <= known
+        ]
+        if self._blocks:
+            strange += [
+                block.columns
+                for block in self._blocks
+                if block.rows and not block.columns.keys() <= known
+            ]
+        if not strange:
+            return []
+        return list(dict.fromkeys(name for row in strange for name in row if name not in known))
+
+    def remove(self, names: AbstractSet[str]) -> list[Column]:
+        """Take the columns of *names* out; returns their cells, without those that are absent."""
+        taken: list[Column] = []
+        for at, row in enumerate(self._singles):
+            if not names.isdisjoint(row):
+                taken.append([cell for name, cell in row.items() if name in names])
+                kept = {name: cell for name, cell in row.items() if name not in names}
+                self._singles[at] = kept
+        for at, block in enumerate(self._blocks):
+            if not names.isdisjoint(block.columns):
+                taken += [column for name, column in block.columns.items() if name in names]
+                kept_columns = {
+                    name: column for name, column in block.columns.items() if name not in names
+                }
+                self._blocks[at] = Block(block.rows, kept_columns)
+        return taken
+
+    def measure(self, parent: str, name: str) -> None:
+        """Add the column *name*: how many keys the object *parent* has, empty for a whole row."""
+        for at, row in enumerate(self._singles):
+            size = _size(parent, row)
+            if size and name not in row:
+                self._singles[at] = {**row, name: size}
+        for at, block in enumerate(self._blocks):
+            size = _size(parent, block.columns)
+            if size and name not in block.columns:
+                sizes = np.full(block.rows, float(size))
+                self._blocks[at] = Block(block.rows, {**block.columns, name: sizes})
+
+    def take_names_from(self, names: set[str]) -> None:
+        """Remove the names of all columns from *names*."""
+        for row in self._singles:
+            names.difference_update(row)
+        for block in self._blocks:
+            names.difference_update(block.columns)
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
         """Every column that was seen or is *expected*; a cell that is absent is None."""
@@ -149,22 +198,8 @@ class Present:
         return cells
 
 
-def flat(row: dict[str, Cell], prefix: str = "", depth: int = 1) -> dict[str, Cell]:
-    """A nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
-
-    Raises:
-        Undecodable: If there are more than `MAX_COLUMNS` columns.
-    """
-    if len(row) > MAX_COLUMNS:
-        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    if not prefix and dict not in set(map(type, row.values())):
-        return row  # what most bodies are
-    columns: dict[str, Cell] = {}
-    for key, cell in row.items():
-        if isinstance(cell, dict) and depth < MAX_DEPTH:
-            columns.update(flat(cell, f"{prefix}{key}.", depth + 1))
-        else:
-            columns[f"{prefix}{key}"] = cell
-        if len(columns) > MAX_COLUMNS:
-            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    return columns
+def _size(parent: str, names: Iterable[str]) -> int:
+    """The keys of the object *parent* among dotted *names*."""
+    inside = f"{parent}." if parent else ""
+    at = len(inside)
+    return len({name[at:].partition(".")[0] for name in names if name.startswith(inside)})

@@ -98,7 +98,7 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
             if produced is None:
                 continue
             block = _block(produced)
-        except Exception as error:  # a guest's fault is a count
+        except (Exception, SystemExit) as error:  # a guest's fault is a count
             raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
         check_cells(block.rows * len(block.columns))
         side.add_block(block)

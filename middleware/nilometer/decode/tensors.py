@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.decode.budget import check_cells, check_rows
-from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row, flat
+from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
+from nilometer.decode.naming import flat_table, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -94,11 +95,15 @@ def nested_block(name: str, items: Sequence[Cell]) -> Block:
 
 
 def batch_block(table: Mapping[str, Cell]) -> Block | None:
-    """The block of named lists of one length; None where a value is no list, or lengths differ.
+    """The block of named lists of one length.
+
+    None where a value is no list, lengths differ, or a key looks like a value.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
+    if names_nothing(table):
+        return None
     columns: dict[str, Column] = {}
     rows: int | None = None
     for name, items in table.items():
@@ -130,7 +135,7 @@ def table_rows(items: Sequence[Cell]) -> list[Row]:
     check_rows(len(items))
     if set(map(type, items)) - {dict}:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    rows: list[Row] = [flat(item) for item in items if isinstance(item, dict)]
+    rows = flat_table(items)
     check_table(rows)
     return rows
 

@@ -24,11 +24,13 @@ class ExportSettings:
     Attributes:
         otlp: Where to, over OTLP.
         metrics_address: ``host:port`` of ``/metrics`` and the probes; empty opens none.
+        peers_by_address: Whether the addresses of peers at the port tell them apart.
         resource: Who exports.
     """
 
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     metrics_address: str = ""
+    peers_by_address: bool = False
     resource: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +73,14 @@ class Exports:
                 self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
         if settings.metrics_address:
             address = host_and_port(settings.metrics_address)
-            self.server = MetricsServer(address, gather, settings.resource, ready, alive)
+            self.server = MetricsServer(
+                address,
+                gather,
+                settings.resource,
+                ready,
+                alive,
+                by_address=settings.peers_by_address,
+            )
 
     @property
     def any(self) -> bool:

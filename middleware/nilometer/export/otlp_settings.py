@@ -64,15 +64,23 @@ class OtlpSettings:
             preference = DELTA
         return replace(
             self,
-            protocol=self.protocol or _known("protocol", _variable("PROTOCOL"), (GRPC, HTTP)),
-            temporality=self.temporality or _known("temporality", preference, (CUMULATIVE, DELTA)),
+            protocol=self.protocol or _known("PROTOCOL", _variable("PROTOCOL"), (GRPC, HTTP)),
+            temporality=self.temporality
+            or _known("METRICS_TEMPORALITY_PREFERENCE", preference, (CUMULATIVE, DELTA)),
         )
 
 
 def _known(what: str, text: str, choices: tuple[str, ...]) -> str:
-    """*text* if it is one of *choices*, of which the first is the default."""
+    """Return *text* if it is one of *choices*, otherwise the first, which is the default."""
     if text and text not in choices:
-        log.warning("OTLP setting unknown", extra={"setting": what, "value": text[:64]})
+        log.warning(
+            "environment variable ignored, its value is not allowed: the default is used",
+            extra={
+                "variable": f"OTEL_EXPORTER_OTLP_{what}",
+                "value": text[:64],
+                "allowed": ", ".join(choices),
+            },
+        )
     return text if text in choices else choices[0]
 
 

@@ -19,6 +19,7 @@ QUANTILE = "nilometer.quantile"
 OUTCOME = "nilometer.outcome"
 FATE = "nilometer.fate"
 REASON = "nilometer.reason"
+SIDE = "nilometer.side"  # inputs or outputs
 ALERTER = "nilometer.alerter"
 MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
@@ -163,6 +164,20 @@ OBSERVATIONS = Metric(
     unit="{observation}",
     about="Coverage: what became of every observation that was seen, and why.",
     attributes=(ENTITY, FATE, REASON),
+)
+LOST_SIDES = Metric(
+    name="nilometer.observations.lost_sides",
+    instrument=Instrument.COUNTER,
+    unit="{side}",
+    about="Coverage by side: of profiled observations, sides without columns or without all, and why.",
+    attributes=(ENTITY, SIDE, REASON),
+)
+UNNAMED_CELLS = Metric(
+    name="nilometer.unnamed.cells",
+    instrument=Instrument.COUNTER,
+    unit="{cell}",
+    about="Cells of columns whose names have no place among the features, by what they were.",
+    attributes=(ENTITY, FATE),
 )
 FEATURE_VALUE = Metric(
     name="nilometer.feature.value",
@@ -344,6 +359,8 @@ METRICS: tuple[Metric, ...] = (
     GEN_AI_TOKENS,
     REQUESTS,
     OBSERVATIONS,
+    LOST_SIDES,
+    UNNAMED_CELLS,
     FEATURE_VALUE,
     SCORE_VALUE,
     FEATURE_QUANTILE,

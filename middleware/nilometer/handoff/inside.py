@@ -20,10 +20,12 @@ from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
+from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
@@ -58,6 +60,7 @@ class InsideOutlet:
         self._link = link
         guests = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        declared = frozenset(settings.features)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -67,6 +70,7 @@ class InsideOutlet:
             segments=Segments.of(settings.segments),
             guests=Runner(guests) if guests else None,
             max_waiting=sys.maxsize,  # it is settled here, in steps
+            names=Names(lambda: declared, settings.admit_after),
             budget=Budget(MAX_HELD_BYTES),
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
@@ -156,7 +160,7 @@ class InsideOutlet:
 
     def _sending(self, profile: Profile) -> Iterator[None]:
         partials: list[bytes] = []
-        size = 0
+        size = seen = lost = 0
         for sample in profile.samples_in_steps():
             yield
             if sample is None:
@@ -169,18 +173,22 @@ class InsideOutlet:
                 )
                 continue
             if size + len(partial) > MAX_BATCH_BYTES and partials:
-                self._send(partials)
-                partials, size = [], 0
+                self._send(partials, seen, lost)
+                partials, size, seen, lost = [], 0, 0, 0
             partials.append(partial)
             size += len(partial)
+            if sample.summary == SERVICE:
+                seen += sample.coverage.seen
+                lost += sum(sample.coverage.dropped.values())
             yield
         if partials:
-            self._send(partials)
+            self._send(partials, seen, lost)
 
-    def _send(self, partials: list[bytes]) -> None:
-        observations, self._observations = self._observations, 0
-        batch = Batch(entity=self._settings.entity, partials=partials, count=observations)
-        self._link.send(batch, observations)
+    def _send(self, partials: list[bytes], seen: int, lost: int) -> None:
+        """Send a batch that accounts for *seen* observations, of which *lost* never came here."""
+        self._observations = 0
+        batch = Batch(entity=self._settings.entity, partials=partials, count=seen)
+        self._link.send(batch, seen - lost)
 
     def _spec_of(self, summary: str) -> FeatureSpec:
         patterns = self._settings.readable_categories

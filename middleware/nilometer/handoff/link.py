@@ -12,10 +12,20 @@ from nilometer.handoff.stream import Stream
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
-from nilometer.wire.frames import BadFrame, Batch, Cost, frame_of
+from nilometer.wire.frames import (
+    HEAD_BYTES,
+    BadFrame,
+    Batch,
+    Cost,
+    Refused,
+    Why,
+    account_of,
+    frame_of,
+)
 
 FINISH_POLL_SECONDS = 0.005
 STALL_SECONDS = 10.0  # without an answer to what was sent: the agent hangs, or the link does
+REFUSALS = 3  # of connections in a row for the same batch: it is dropped, named or not
 RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last one repeats
 
 # What connecting to a socket raises where no agent runs.
@@ -46,6 +56,8 @@ class AgentLink:
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
         self._kept_bytes = 0
         self._sequence = 0
+        self._refusals = 0  # of connections in a row, for their first batch
+        self._accounts: set[int] = set()  # batches that only tell of refused ones
         self._failures = 0
         self._retry_at = 0.0
         self._heard_at = 0.0  # when the agent last acknowledged something, or had nothing to
@@ -110,6 +122,7 @@ class AgentLink:
         stream = self._stream
         if stream is not None:
             stream.tend()
+            self._drop_refused(stream)
             self._forget_until(stream.acknowledged)
             stalls = self._kept and time.monotonic() - self._heard_at >= STALL_SECONDS
             if not stream.broken and not stalls:
@@ -180,9 +193,51 @@ class AgentLink:
             self._wait()
         if stream.refused is not None:
             self._tell(f"the agent at {at} refused this process: {stream.reason}")
+            self._suspect_first(stream, stream.refused)
         elif self._kept or not self._ending:  # it closes what was half closed
             why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
             self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
+
+    def _suspect_first(self, stream: Stream, refused: Refused) -> None:
+        """Drop the first batch when it has ended connections for long: the agent did not name it.
+
+        What came before it is acknowledged by then, so that it is the one that was refused.
+        """
+        if refused.why != Why.CONTRACT or not stream.welcome or not self._kept:
+            return
+        self._refusals += 1
+        if self._refusals >= REFUSALS:
+            self._drop(self._kept[0][0], refused.reason)
+
+    def _drop_refused(self, stream: Stream) -> None:
+        """Drop what the agent does not take, before a later batch is acknowledged."""
+        while stream.refused_batches:
+            refused = stream.refused_batches.pop(0)
+            self._drop(refused.sequence, refused.reason)
+
+    def _drop(self, sequence: int, reason: str) -> None:
+        """Drop a batch that is against the contract, and tell the agent what was lost with it."""
+        at = next((at for at, kept in enumerate(self._kept) if kept[0] == sequence), None)
+        if at is None:
+            return
+        _, frame, observations = self._kept[at]
+        del self._kept[at]
+        self._kept_bytes -= len(frame)
+        self._refusals = 0
+        self._heard_at = time.monotonic()
+        self._tell(
+            f"observations dropped: the agent at {self.settings.socket_path} refused their batch: "
+            f"{reason}: install one version in both, and check entity and labels"
+        )
+        if sequence in self._accounts:
+            self._accounts.discard(sequence)
+            return
+        lost = _lost_with(frame, observations)
+        if lost:
+            account = Batch(entity=self.settings.entity, dropped=lost)
+            account.dropped_unix_nano = time.time_ns()
+            self._accounts.add(self._sequence + 1)
+            self.send(account, observations)
 
     def _wait(self) -> None:
         """Before the next attempt."""
@@ -196,8 +251,10 @@ class AgentLink:
 
     def _forget_until(self, sequence: int) -> None:
         while self._kept and self._kept[0][0] <= sequence:
-            _, frame, _ = self._kept.popleft()
+            done, frame, _ = self._kept.popleft()
             self._kept_bytes -= len(frame)
+            self._accounts.discard(done)
+            self._refusals = 0
             self.trouble = ""
             self._heard_at = time.monotonic()
 
@@ -209,6 +266,18 @@ def _without_content(batch: Batch) -> Batch:
     batch.dropped_unix_nano = batch.dropped_unix_nano or time.time_ns()
     batch.observations, batch.partials, batch.count = b"", (), 0
     return batch
+
+
+def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
+    """What a refused batch accounts for, by reason: its observations, and what it told of others."""
+    account = account_of(memoryview(frame)[HEAD_BYTES:])
+    told = account.dropped if account is not None else None
+    lost = dict(told) if isinstance(told, dict) else {}
+    count = account.count if account is not None else observations
+    reason = DropReason.REFUSED.value
+    if isinstance(count, int) and count:
+        lost[reason] = lost.get(reason, 0) + count
+    return lost
 
 
 def _older(settings: CaptureSettings) -> str:

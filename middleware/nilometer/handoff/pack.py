@@ -15,6 +15,7 @@ from nilometer.handoff.noted import Noted, encoded, valid_labels
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.values.reasons import DropReason
+from nilometer.values.streams import Ends
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 Body: TypeAlias = bytes | bytearray | None  # one chunk, several, or over the cap
@@ -53,6 +54,7 @@ class Rest(NamedTuple):
         query: The query string, where a setting names parameters, else None.
         share: Of the observations that are held, as it was when this one began; negative where this
             one is left out, and travels to be counted.
+        ends: Of a streamed answer over the cap its start and its end; else None.
     """
 
     request_size: int
@@ -62,6 +64,7 @@ class Rest(NamedTuple):
     noted: Noted | None
     query: bytes | None
     share: float = 1.0
+    ends: Ends | None = None
 
 
 class Packer:
@@ -204,7 +207,7 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share),
+            *self._share(share, rest.ends),
         )
 
     def pack_call(
@@ -238,7 +241,9 @@ class Packer:
             )
         )  # fmt: skip
 
-    def _share(self, share: float) -> Fields:
+    def _share(self, share: float, ends: Ends | None) -> Fields:
+        if ends is not None:
+            return (share, False, False, ends)
         if self._values_only:
             return (abs(share), share < 0, True)
         return () if share == 1.0 else (abs(share), share < 0)

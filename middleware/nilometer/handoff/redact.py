@@ -1,4 +1,4 @@
-"""Redaction before anything is handed on: fields by name, text by pattern.
+"""Redaction before anything is handed on: fields by name, text by pattern, in names as in values.
 
 A body whose parts cannot be told apart - compressed, binary, or not what it says - is withheld whole
 where a rule asks for redaction: a rule that cannot be applied must not let anything through. Its
@@ -9,17 +9,21 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 import msgspec
 
+from nilometer.profiling.observation import Observation
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
+from nilometer.values.redacted import REDACTED
+from nilometer.values.streams import EVENT_STREAM, NDJSON, Ends
 
-REDACTED = "[redacted]"
 WITHHELD = "application/vnd.nilometer.withheld"
 MAX_DEPTH = 64
+ENDS = Observation.__struct_fields__.index("response_ends")
 LEAST_DIGITS = 10**6  # a shorter whole number names nobody
 
 # Kinds that have a name. Borders keep them from biting into longer words and numbers.
@@ -95,6 +99,8 @@ class Redaction:
         fields[10], fields[11], fields[13] = self._body(
             fields[13], fields[10], fields[11], "output."
         )
+        if len(fields) > ENDS and fields[ENDS]:
+            self._redact_ends(fields)
         if len(fields) > 25:
             fields[20] = self._text(fields[20])
             fields[23] = {
@@ -107,6 +113,18 @@ class Redaction:
                 fields[24] = msgspec.msgpack.encode(self._value(values, "", "", 0))
             fields[25] = self._pairs(fields[25], "")
         return fields
+
+    def _redact_ends(self, fields: list[Any]) -> None:
+        """Redact both ends of a stream, without the lines that its gap cut."""
+        declared, encoding = fields[10], fields[11]
+        ends = []
+        for part in Ends(*fields[ENDS]).whole_lines():
+            fields[10], fields[11], clean = self._body(part, declared, encoding, "output.")
+            if fields[10] == WITHHELD:
+                fields[ENDS] = None
+                return
+            ends.append(clean)
+        fields[ENDS] = ends
 
     def _body(
         self, body: bytes | None, declared: str, encoding: str, role: str
@@ -126,10 +144,10 @@ class Redaction:
         text = body.decode("utf-8")  # a ValueError where it is binary
         if media == "application/x-www-form-urlencoded":
             return self._pairs(text, role).encode()
-        if media in {"application/x-ndjson", "application/jsonl", "application/json-lines"}:
+        if media in NDJSON:
             lines = [self._json(line, role) if line.strip() else line for line in text.split("\n")]
             return "\n".join(lines).encode()
-        if media == "text/event-stream":
+        if media == EVENT_STREAM:
             return "\n".join(self._event_line(line, role) for line in text.split("\n")).encode()
         try:
             return self._json(text, role).encode()
@@ -167,14 +185,22 @@ class Redaction:
             ]
         if isinstance(value, dict):
             value = self._without_columns(value, role)
-            return {
-                key: self._value(one, f"{path}.{key}" if path else key, role, depth + 1)
-                for key, one in value.items()
-                if not self._names(key, f"{path}.{key}" if path else key, role)
-            }
+            kept: dict[str, Any] = {}
+            for key, one in value.items():
+                whole = f"{path}.{key}" if path else key
+                if not self._names(key, whole, role):
+                    kept[self._key(key, kept)] = self._value(one, whole, role, depth + 1)
+            return kept
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LEAST_DIGITS:
             return value if self._text(str(value)) == str(value) else REDACTED
         return value
+
+    def _key(self, key: str, taken: Mapping[str, Any]) -> str:
+        """*key* redacted; keys that become one are numbered, so that none is lost."""
+        clean = self._text(key)
+        if clean == key or clean not in taken:
+            return clean
+        return next(f"{clean} {number}" for number in count(2) if f"{clean} {number}" not in taken)
 
     def _is_named_tensor(self, value: dict[str, Any], role: str) -> bool:
         """Whether *value* is a tensor of the Open Inference Protocol that a rule names."""
@@ -218,9 +244,9 @@ class Redaction:
             name, separator, value = pair.partition("=")
             name = unquote_plus(name)
             if not self._names(name, name, role):
-                plain = unquote_plus(value)
-                clean = self._text(plain)
-                kept.append(pair if clean == plain else f"{name}{separator}{clean}")
+                plain = (name, unquote_plus(value))
+                clean = (self._text(name), self._text(plain[1]))
+                kept.append(pair if clean == plain else separator.join(clean))
         return "&".join(kept)
 
     def _text(self, text: str) -> str:

@@ -43,7 +43,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
             leave the process.
         directory: Directory of the socket and, for an agent started from here, its data.
-        max_body_bytes: Cap for each body; over it only sizes are kept.
+        max_body_bytes: Cap for each body; over it only sizes are kept, and of a stream of events or
+            lines its start and its end.
         max_queue_bytes: Cap for what waits for the background thread.
         max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
         flush_seconds: Longest wait of an observation before it is handed on.
@@ -75,6 +76,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             where profiles are made in the process.
         segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
             made in the process; an agent has a setting of its own. Their values are published.
+        features: Summaries that are features from their first request on, such as
+            ``input.amount``, where profiles are made in the process; an agent takes those of its
+            schemas and of references.
+        admit_after: Requests that must have had another name before it is a feature, where the
+            entity has 64 features already and profiles are made in the process; the cells of
+            earlier requests are counted as unnamed.
         profilers: Modules that register profilers, where profiles are made in the process.
         names_key: Secret of the pseudonyms of all other names, where profiles are made in the
             process; without it they are not kept.
@@ -107,6 +114,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     redact_values: tuple[str, ...] = ()
     readable_categories: tuple[str, ...] = ()
     segments: dict[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    admit_after: Annotated[int, Meta(ge=1, le=1000)] = 5
     profilers: tuple[str, ...] = ()
     names_key: str = ""
 

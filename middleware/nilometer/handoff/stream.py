@@ -51,6 +51,7 @@ class Stream:
         broken: Whether nothing more can be sent or received.
         reason: Why it broke, in words.
         refused: What the agent said when it refused this worker; None where it did not.
+        refused_batches: What it said of batches that it does not take, until somebody drops them.
 
     Raises:
         OSError: If nobody listens, or somebody who is not trusted.
@@ -61,6 +62,7 @@ class Stream:
         self.broken = False
         self.reason = ""
         self.refused: Refused | None = None
+        self.refused_batches: list[Refused] = []
         hello = frame_of(Hello(OLDEST_VERSION, NEWEST_VERSION, worker))
         self._version = 0
         self._greeted = False
@@ -78,6 +80,11 @@ class Stream:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def welcome(self) -> bool:
+        """Whether the agent takes this worker."""
+        return self._version > 0
 
     def send(self, frame: bytearray) -> None:
         """Send *frame*, now or when the agent has room for it."""
@@ -162,6 +169,8 @@ class Stream:
                 if not OLDEST_VERSION <= version <= NEWEST_VERSION:
                     raise BadFrame(f"the agent speaks version {version} of the frames")
                 self._version = version
+            case Refused() as refused if refused.sequence:
+                self.refused_batches.append(refused)
             case Refused() as refused:
                 self.refused = refused
                 self._break(refused.reason)

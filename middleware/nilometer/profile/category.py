@@ -9,7 +9,7 @@ nobody published become pseudonyms under a key, or, without a key, lose their na
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -154,6 +154,32 @@ class CategoryProfile:
         errors = {name: error for name, error in frequent.errors.items() if name in kept}
         return type(self)(
             Frequent(frequent.capacity, frequent.total, kept, errors), self.dictionary
+        )
+
+    def masked(self, published: Collection[str], key: bytes) -> Self:
+        """With pseudonyms under *key* for names that are not *published*; without a key, nameless.
+
+        Names of booleans are public anyway, and what is a pseudonym stays one.
+        """
+        frequent = self.frequent
+        public = {*published, *_PUBLIC_NAMES}
+        renamed = {
+            name: pseudonym(name, key) if key else ""
+            for name in frequent.counts
+            if not name.startswith(MASK_PREFIX) and name not in public
+        }
+        if not renamed:
+            return self
+        counts: dict[str, int] = {}
+        errors: dict[str, int] = {}
+        for name, count in frequent.counts.items():
+            told = renamed.get(name, name)
+            if told:
+                counts[told] = counts.get(told, 0) + count
+                errors[told] = errors.get(told, 0) + frequent.errors.get(name, 0)
+        kept_errors = {name: error for name, error in errors.items() if error}
+        return type(self)(
+            Frequent(frequent.capacity, frequent.total, counts, kept_errors), self.dictionary
         )
 
     def scaled(self, factor: float) -> Self:

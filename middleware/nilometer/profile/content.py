@@ -89,5 +89,9 @@ class Content(Protocol):
         ...
 
     def suppressed(self, fewest: int) -> Self:
-        """Without names of fewer than *fewest* observations; itself where nothing changes."""
+        """Without names of fewer than *fewest* observations; itself where nothing changes.
+
+        Of a type from outside this project also without numbers of fewer: it is called before
+        anything is stored where numbers are told in groups only (docs/privacy.md).
+        """
         ...

@@ -19,17 +19,30 @@ def added(ours: Counts, theirs: Counts) -> dict[str, int]:
 class Coverage:
     """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
 
+    An observation is profiled where one of its sides gave columns. The other side may be lost:
+    each of ``lost_inputs`` and ``lost_outputs`` counts at most what was profiled.
+
     Attributes:
         profiled: Their columns are in the profiles.
         sampled_out: Left out on purpose, with their weight carried by others.
         dropped: Lost, by `DropReason`.
         undecodable: Without columns, by `UndecodableReason`.
+        lost_inputs: Of those profiled: requests that gave no columns, or not all of them, by
+            `UndecodableReason`.
+        lost_outputs: The same of answers.
+        unnamed: Cells, not observations, of columns whose names have no place, by type.
+        suppressed: Cells, not observations, of summaries whose name is not told because too few
+            cells had it; on the summary `service`.
     """
 
     profiled: int = 0
     sampled_out: int = 0
     dropped: Counts = field(default_factory=dict)
     undecodable: Counts = field(default_factory=dict)
+    lost_inputs: Counts = field(default_factory=dict)
+    lost_outputs: Counts = field(default_factory=dict)
+    unnamed: Counts = field(default_factory=dict)
+    suppressed: int = 0
 
     @property
     def seen(self) -> int:
@@ -44,4 +57,8 @@ class Coverage:
             sampled_out=self.sampled_out + other.sampled_out,
             dropped=added(self.dropped, other.dropped),
             undecodable=added(self.undecodable, other.undecodable),
+            lost_inputs=added(self.lost_inputs, other.lost_inputs),
+            lost_outputs=added(self.lost_outputs, other.lost_outputs),
+            unnamed=added(self.unnamed, other.unnamed),
+            suppressed=self.suppressed + other.suppressed,
         )

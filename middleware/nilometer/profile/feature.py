@@ -5,7 +5,8 @@ and a distinct count; everything else - null, NaN, infinities, lists, objects - 
 own. ``sum(types) + missing`` is the number of cells.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -63,6 +64,8 @@ class FeatureProfile:
         numbers: Numbers.
         categories: Strings and booleans.
         distinct: Different strings (and numbers, if asked for); None when not counted.
+        suppressed_numbers: Finite numbers that are in `types` and in no sketch, because too few came
+            together to be told.
     """
 
     kind: ClassVar[str] = "feature"
@@ -74,6 +77,7 @@ class FeatureProfile:
     numbers: NumericProfile = field(default_factory=NumericProfile)
     categories: CategoryProfile = field(default_factory=CategoryProfile)
     distinct: Distinct | None = None
+    suppressed_numbers: int = 0
 
     @property
     def count(self) -> int:
@@ -125,6 +129,7 @@ class FeatureProfile:
             null_like=sum(part.null_like for part in parts),
             numbers=NumericProfile.merge_all(part.numbers for part in parts),
             categories=CategoryProfile.merge_all(part.categories for part in parts),
+            suppressed_numbers=sum(part.suppressed_numbers for part in parts),
         )
         expected = {part.expected for part in parts if part.cells}
         merged.expected = expected.pop() if len(expected) == 1 else ""
@@ -140,15 +145,26 @@ class FeatureProfile:
         categories = self.categories.suppressed(fewest)
         if categories is self.categories:
             return self
-        return type(self)(
-            missing=self.missing,
-            null_like=self.null_like,
-            types=self.types,
-            expected=self.expected,
-            numbers=self.numbers,
-            categories=categories,
-            distinct=self.distinct,
+        return dataclasses.replace(self, categories=categories)
+
+    def coarsened(self, fewest: int) -> Self:
+        """What may be told where every number must stand for at least *fewest* cells.
+
+        Numbers are those of `NumericProfile.coarsened`. Different values are not counted: a
+        register of that sketch is set by the hash of a single value, and the hash has no key.
+        """
+        numbers = self.numbers.coarsened(fewest)
+        withheld = self.numbers.count - numbers.count
+        return dataclasses.replace(
+            self,
+            numbers=numbers,
+            distinct=None,
+            suppressed_numbers=self.suppressed_numbers + withheld,
         )
+
+    def masked(self, published: Collection[str], key: bytes) -> Self:
+        """With pseudonyms for category names that are not *published*, see `CategoryProfile`."""
+        return dataclasses.replace(self, categories=self.categories.masked(published, key))
 
     def scaled(self, factor: float) -> Self:
         """Each cell *factor* times, rounded, for a stream of which a share was profiled."""
@@ -160,6 +176,7 @@ class FeatureProfile:
             numbers=self.numbers.scaled(factor),
             categories=self.categories.scaled(factor),
             distinct=self.distinct,
+            suppressed_numbers=round(self.suppressed_numbers * factor),
         )
 
     def describe(self) -> str:
@@ -167,6 +184,8 @@ class FeatureProfile:
         rows = [("cells", self.cells), ("missing", self.missing), ("null-like", self.null_like)]
         rows += [(f"{kind}s", count) for kind, count in sorted(self.types.items())]
         rows += [(f"not {self.expected}", sum(self.type_errors.values()))] if self.expected else []
+        if self.suppressed_numbers:
+            rows.append(("suppressed", self.suppressed_numbers))
         if self.distinct is not None:
             rows.append(("distinct", round(self.distinct.estimate)))
         tables = ["\n".join(f"{name:<14} {count:>10}" for name, count in rows)]

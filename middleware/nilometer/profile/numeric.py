@@ -130,6 +130,46 @@ class NumericProfile:
             binned=self.binned and self.binned.scaled(factor),
         )
 
+    def coarsened(self, fewest: int) -> Self:
+        """What may be told where every number must stand for at least *fewest* of them.
+
+        The digest's groups are `nilometer.sketch.centroids.grouped`; counts by magnitude are those
+        of the groups. Counts on the reference's edges stay: the edges are public and ranges. A bin
+        of one value, and the count of zeros, stay only for a value that is a group of its own.
+        Moments stay, for they are sums over all; but where the numbers outside such values are
+        fewer than *fewest*, those are left out everywhere, and `count` is less by so many.
+        """
+        if not self.count:
+            return self
+        digest = self.digest.coarsened(fewest)
+        means, weights, atoms = digest.centroids()
+        told = type(self)(
+            nan=self.nan,
+            positive_infinity=self.positive_infinity,
+            negative_infinity=self.negative_infinity,
+            zero=int(weights[atoms & (means == 0.0)].sum()),
+            digest=digest,
+        )
+        if not weights.size:
+            return told
+        told.histogram = ExponentialHistogram.of_weighted(means, weights, MOST_BUCKETS)
+        if digest.count == self.count:
+            told.moments = self.moments
+            told.negative = self.negative
+            told.below_reference = self.below_reference
+            told.above_reference = self.above_reference
+            shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
+            told.binned = self.binned and self.binned.without_single_values(dict(shared))
+            return told
+        # All that is left are values that many share: their counts say everything of them.
+        told.moments = Moments.of_weighted(means, weights)
+        told.negative = int(weights[means < 0.0].sum())
+        told.below_reference = _whole_groups(weights, self.below_reference)
+        told.above_reference = _whole_groups(weights[::-1], self.above_reference)
+        if self.binned is not None:
+            told.binned = BinnedCounts.of_weighted(means, weights, self.binned.edges)
+        return told
+
     def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
         """Finite numbers in each bin of *edges*, shape (k + 1,), and whether they are estimated.
 
@@ -271,6 +311,16 @@ class NumericRecorder:
                 into.above_reference += ordered.size - int(
                     ordered.searchsorted(bounds.high, "right")
                 )
+
+
+def _whole_groups(weights: Floats, outside: int) -> int:
+    """Numbers of the first groups, by *weights*, that are among the *outside* first numbers.
+
+    A group is outside as a whole or not at all, and the numbers that were left out are fewer than
+    any group has: so the groups say which of them were counted.
+    """
+    up_to = np.cumsum(weights)
+    return int(max(up_to[up_to <= outside], default=0.0))
 
 
 def _canonical(profile: NumericProfile) -> tuple[float, ...]:

@@ -203,6 +203,29 @@ class FeatureRecorder:
         return self._distinct
 
 
+def count_types(cells: Sequence[Cell] | NDArray[np.generic]) -> Counter[str]:
+    """Cells of a column by the type that a profile counts them as; ``missing`` for None."""
+    if isinstance(cells, np.ndarray):
+        if cells.ndim > 1 or cells.dtype.kind in "fiu":
+            return Counter({NUMBER if cells.ndim == 1 else "list": len(cells)})
+        cells = list(cells)
+    return Counter(map(_type, cells))
+
+
+def _type(cell: Cell) -> str:
+    match _scalar(cell):
+        case None:
+            return "missing"
+        case bool():
+            return BOOLEAN
+        case int() | float():
+            return NUMBER
+        case str():
+            return STRING
+        case other:
+            return _other(other)
+
+
 _PLAIN_NUMBERS = {float, int}
 
 

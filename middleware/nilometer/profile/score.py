@@ -194,6 +194,31 @@ class ScoreProfile:
         del fewest
         return self
 
+    def coarsened(self, fewest: int) -> Self:
+        """What may be told where every number must stand for at least *fewest* scores.
+
+        Counts stay, because the edges are public and ranges. Each score is told as the middle of its
+        bin: where sums of bins and groups of a t-digest overlap, their difference is a score.
+        Margin and entropy of fewer rows than *fewest* are left out.
+        """
+        edges = np.concatenate([[0.0], self.edges, [1.0]])
+        middles = (edges[:-1] + edges[1:]) / 2
+        counts = np.zeros(middles.size)
+        for bins in self.classes.values():
+            counts += bins.counts
+        return type(self)(
+            self.thresholds,
+            {
+                pair: ScoreBins(bins.counts, bins.counts * middles)
+                for pair, bins in self.classes.items()
+            },
+            Moments.of_weighted(middles[counts > 0], counts[counts > 0]),
+            self.margin if self.margin.count >= fewest else Moments(),
+            self.entropy if self.entropy.count >= fewest else Moments(),
+            self.outside,
+            self.not_a_number,
+        )
+
     def by_predicted(self) -> Mapping[str, int]:
         """Scores by predicted class."""
         counts: dict[str, int] = {}

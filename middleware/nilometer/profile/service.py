@@ -24,7 +24,9 @@ EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
 
 def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
     """Counts of *values*, shape (n,), times in seconds or sizes in bytes."""
-    return ExponentialHistogram.of(np.asarray(values, dtype=np.float64), SCALE, LIMIT)
+    if not isinstance(values, np.ndarray):  # `fromiter` does not look for arrays in a list
+        values = np.fromiter(values, np.float64, len(values))
+    return ExponentialHistogram.of(values, SCALE, LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

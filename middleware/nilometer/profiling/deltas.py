@@ -1,6 +1,7 @@
 """Profiles that hold what came since they were last taken, and the columns that go into them."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -8,6 +9,7 @@ from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
 from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder
+from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
 from nilometer.profiling.found import Found, aligned
 from nilometer.profiling.gathered import Gathered, side_of
@@ -20,7 +22,6 @@ from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
 MAX_MADE = 3000  # derived columns of one entity, and those of profilers, on top of its features
-MAX_FEATURES = 1000  # of one entity; what comes after is not profiled and counted
 
 Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
 
@@ -34,10 +35,10 @@ class Deltas:
         event_time_field: Input column that holds the event time, and is not profiled.
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
+        names: The entity's names that have a place.
         budget: Memory that open profiles are charged to.
 
     Attributes:
-        features_over_limit: Columns that were left out.
         given: Observations that came since the deltas were last taken. Once all of them are
             profiled, so many are accounted for; fewer are where something was raised in between.
     """
@@ -49,9 +50,9 @@ class Deltas:
         event_time_field: str,
         guests: Runner | None,
         reductions: Sequence[str],
+        names: Names,
         budget: Budget,
     ) -> None:
-        self.features_over_limit = 0
         self.given = 0
         self._entity = entity
         self._spec_of = spec_of
@@ -60,8 +61,9 @@ class Deltas:
         self._budget = budget
         self._grown = 0  # bytes that recorders hold beside their fixed part
         self._derivation = Derivation(reductions)
+        self._names = names
+        self._names_dropped = names.dropped
         self._expected: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
-        self._handed: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
         self._made: set[str] = set()
         self._open: dict[Key, Profile] = {}
 
@@ -72,7 +74,7 @@ class Deltas:
     @property
     def names(self) -> int:
         """Names of columns that are known."""
-        return sum(map(len, (*self._expected.values(), *self._handed.values(), self._made)))
+        return sum(map(len, self._expected.values())) + len(self._made)
 
     @property
     def accounted(self) -> int:
@@ -108,41 +110,41 @@ class Deltas:
             if self._budget.is_over:
                 yield from self._fold()
         profile.observe_service((yield from part.service()))
-        undecodable = dict(part.undecodable)
-        if not fits and part.profiled:
-            reason = UndecodableReason.TOO_LARGE.value
-            undecodable[reason] = undecodable.get(reason, 0) + part.profiled
-        profile.cover(
-            Coverage(
-                profiled=part.profiled if fits else 0,
-                sampled_out=part.sampled_out,
-                undecodable=undecodable,
-            )
-        )
+        profile.cover(_coverage(part) if fits else _coverage_without_columns(part))
         yield
 
     def _columns(self, part: Gathered) -> Steps[tuple[dict[str, Found], dict[str, int]]]:
         """The columns that *part* has, and the rows of its side for each known one that it has not."""
         found: dict[str, Found] = {}
         absent: dict[str, int] = {}
+        self._forget_dropped()
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
                 continue
+            expected, known = self._expected[role], self._names.known[role]
             present = yield from side.present_in_steps()
-            for name in present:
-                if name != self._event_time_field and self._admits(role, name):
-                    found[summary_name(role, name)] = Found(name, side, present[name])
+            present.pop(self._event_time_field, None)
+            for name in expected - present.keys():
+                absent[summary_name(role, name)] = side.rows
+            for name, cells in present.items():
+                if name in known:
+                    expected.add(name)
+                found[summary_name(role, name)] = Found(name, side, cells)
             yield
-            for name in self._expected[role]:
-                if name not in present and name != self._event_time_field:
-                    absent[summary_name(role, name)] = side.rows
-        for name, cells in part.handed_over.items():
+        for name, given in part.handed_over.items():
             role, field_name = side_of(name)
             summary = summary_name(role, field_name)
-            if summary not in found and self._admits(role, field_name, required=False):
+            if summary not in found:
                 absent.pop(summary, None)
-                found[summary] = Found.given(field_name, cells)
+                found[summary] = Found.given(field_name, given)
         return found, absent
+
+    def _forget_dropped(self) -> None:
+        """Expect no names any more that have lost their places."""
+        if self._names_dropped != self._names.dropped:
+            self._names_dropped = self._names.dropped
+            for role, known in self._names.known.items():
+                self._expected[role] &= known.keys()
 
     def _charge(
         self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, int]
@@ -209,7 +211,7 @@ class Deltas:
         if summary not in profile.features:
             known = summary in self._made or len(self._made) < MAX_MADE
             if not known or not self._budget.take(RECORDER_BYTES):
-                self.features_over_limit += 1
+                self._names.over_limit += 1
                 return
             self._made.add(summary)
         yield from self._record(profile.feature(summary, self._open_spec), column)
@@ -229,19 +231,26 @@ class Deltas:
         """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
         return dataclasses.replace(self._spec_of(summary), readable=True)
 
-    def _admits(self, role: Role, name: str, *, required: bool = True) -> bool:
-        known, handed = self._expected[role], self._handed[role]
-        if name in known or (not required and name in handed):
-            return True
-        if len(known) + len(handed) >= MAX_FEATURES or len(name) > 128:
-            self.features_over_limit += 1
-            return False
-        (known if required else handed).add(name)
-        return True
-
     def _delta(self, key: Key) -> Profile:
         profile = self._open.get(key)
         if profile is None:
             window, labels, sample = key
             profile = self._open[key] = Profile(self._entity, labels, window, sample=sample)
         return profile
+
+
+def _coverage(part: Gathered) -> Coverage:
+    return Coverage(
+        profiled=part.profiled,
+        sampled_out=part.sampled_out,
+        undecodable=dict(part.undecodable),
+        lost_inputs=dict(part.lost_inputs),
+        lost_outputs=dict(part.lost_outputs),
+        unnamed=dict(part.unnamed),
+    )
+
+
+def _coverage_without_columns(part: Gathered) -> Coverage:
+    """Of a part whose columns had no room: what would have been profiled is ``too_large``."""
+    undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
+    return Coverage(sampled_out=part.sampled_out, undecodable=dict(undecodable))

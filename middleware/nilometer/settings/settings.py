@@ -1,17 +1,17 @@
 """Settings: one frozen structure a component, from a file, the environment, and arguments.
 
 Later sources win. An unknown key or a value that is not allowed stops the start with one line
-that names the key, the value and what is allowed.
+that names the key, the value and what is allowed, and the nearest known name.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TypeVar
 
 import msgspec
 
+from nilometer.settings.components import CONFIG_VARIABLE, belongs_to, is_service_link
 from nilometer.settings.files import read, section_of
 from nilometer.values.errors import ConfigError
 
@@ -21,9 +21,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 S = TypeVar("S", bound=Settings)
-
-_AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
 
 
 def load(
@@ -67,17 +64,18 @@ def given(
     variables = os.environ if environment is None else environment
     if file is None and variables.get(CONFIG_VARIABLE):
         file = Path(variables[CONFIG_VARIABLE])
-    raw = section_of(read(file), section_name(prefix)) if file is not None else {}
+    raw = section_of(file, read(file), section_name(prefix)) if file is not None else {}
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for variable, text in sorted(variables.items()):
-        if variable.startswith(prefix) and not _of_another(variable, prefix):
-            key = variable.removeprefix(prefix).lower()
-            if key not in types and _SERVICE_LINK.fullmatch(variable):
-                continue
-            if key not in types:
-                # Without its value: a misspelt secret is one.
-                raise ConfigError(f"{variable}: there is no such setting; {_near(types)}")
+        if not belongs_to(variable, prefix):
+            continue
+        key = variable.removeprefix(prefix).lower()
+        if key in types:
             raw[key] = _from_text(variable, text, str(types[key]))
+        elif not is_service_link(variable):
+            from nilometer.settings.mistakes import unknown_variable  # only a mistake needs it
+
+            raise ConfigError(unknown_variable(variable, prefix, kind))
     return raw
 
 
@@ -95,35 +93,9 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
     try:
         return msgspec.convert(dict(raw), kind, strict=False)
     except msgspec.ValidationError as error:
-        found = _AT.match(str(error))
-        why, path = (found["why"], found["path"]) if found else (str(error), None)
-        unknown = _UNKNOWN.search(why)
-        if unknown:
-            fields = {field.encode_name: None for field in msgspec.structs.fields(kind)}
-            raise ConfigError(
-                f"{unknown['field']}: there is no such setting; {_near(fields)}"
-            ) from error
-        key = (path or "").lstrip(".")
-        value = _at(raw, key)
-        allowed = _choices(kind, key) or why[:1].lower() + why[1:]
-        raise ConfigError(f"{key or 'settings'} = {value!r}: {allowed}") from error
+        from nilometer.settings.mistakes import sentence  # as above
 
-
-# Kubernetes tells every container of every Service of its namespace so, and one of them may be called
-# "nilometer" or "nilometer-collector".
-_SERVICE_LINK = re.compile(
-    r"[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
-
-# Longer prefixes of NILOMETER_ that belong to one component each.
-COMPONENTS = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
-CONFIG_VARIABLE = "NILOMETER_CONFIG"  # names a file for every component that was given none
-
-
-def _of_another(variable: str, prefix: str) -> bool:
-    if variable == CONFIG_VARIABLE:
-        return True
-    return any(variable.startswith(other) for other in COMPONENTS if other != prefix)
+        raise ConfigError(sentence(kind, raw, error)) from error
 
 
 def _from_text(variable: str, text: str, kind: str) -> object:
@@ -141,25 +113,3 @@ def _from_text(variable: str, text: str, kind: str) -> object:
             raise ConfigError(f"{variable} = {text!r}: must be key=value,key=value")
         return {key: value for key, _, value in pairs}
     return text
-
-
-def _choices(kind: type[Settings], key: str) -> str:
-    """The values of a setting that is one of a few."""
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == key and get_origin(field.type) is Literal:
-            return f"must be one of {', '.join(map(repr, get_args(field.type)))}"
-    return ""
-
-
-def _near(fields: Mapping[str, object]) -> str:
-    return f"the settings are {', '.join(sorted(fields))}"
-
-
-def _at(raw: Mapping[str, object], path: str) -> object:
-    value: Any = raw
-    for part in re.findall(r"[^.\[\]]+", path):
-        try:
-            value = value[int(part) if part.isdigit() else part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value

@@ -1,8 +1,10 @@
 """Counts on the frozen edges of a reference: exact in every comparison on those edges."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -57,6 +59,27 @@ class BinnedCounts:
         below = ordered.searchsorted(np.asarray(edges, dtype=np.float64), "left")
         counts = between(below, ordered.size)
         return cls(tuple(edges), tuple(counts.tolist()))
+
+    @classmethod
+    def of_weighted(cls, values: Floats, weights: Floats, edges: Sequence[float]) -> Self:
+        """Counts of finite *values*, each as often as its whole weight says, both shape (n,)."""
+        counts = np.zeros(len(edges) + 1, dtype=np.int64)
+        places = np.asarray(edges, dtype=np.float64).searchsorted(values, "right")
+        np.add.at(counts, places, weights.astype(np.int64))
+        return cls(tuple(edges), tuple(counts.tolist()))
+
+    def without_single_values(self, told: Mapping[float, int]) -> Self:
+        """Bins of one value each, ``[v, next float)``, with no more than *told* has of the value.
+
+        What they counted beyond that goes to the bin above, whose values begin right there.
+        """
+        counts = list(self.counts)
+        for at, (low, high) in enumerate(pairwise(self.edges), 1):
+            if high == math.nextafter(low, math.inf):
+                beyond = max(counts[at] - told.get(low, 0), 0)
+                counts[at] -= beyond
+                counts[at + 1] += beyond
+        return type(self)(self.edges, tuple(counts))
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:

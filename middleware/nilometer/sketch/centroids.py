@@ -46,7 +46,7 @@ def joined(means: Floats, weights: Floats, atoms: Bools, compression: float) -> 
         atoms = np.logical_and.reduceat(atoms, starts)
         weights = np.add.reduceat(weights, starts)
         means = means[starts]
-    return _celled(means, weights, atoms, compression)
+    return _celled(means, weights, atoms, np.cumsum(weights), compression)
 
 
 def centroids_of(ordered: Floats, compression: float) -> Centroids:
@@ -54,23 +54,37 @@ def centroids_of(ordered: Floats, compression: float) -> Centroids:
     starts = _run_starts(ordered)
     if starts.size < ordered.size:
         weights = _sizes(starts, ordered.size).astype(np.float64)
-        return _celled(ordered[starts], weights, np.ones(starts.size, np.bool_), compression)
+        after = starts + weights  # what a sum of the weights would give, for a fifth of its time
+        atoms = np.ones(starts.size, np.bool_)
+        return _celled(ordered[starts], weights, atoms, after, compression)
     # Without ties the cells depend on the number of observations alone.
     starts, weights, alone = _plain_cells(ordered.size, compression)
     with np.errstate(over="ignore"):
         means = np.add.reduceat(ordered, starts) / weights
     if not np.isfinite(means).all():  # values near 1e308
         ones = np.ones(ordered.size)
-        return _celled(ordered, ones, ones.astype(np.bool_), compression)
+        return _celled(ordered, ones, ones.astype(np.bool_), np.cumsum(ones), compression)
     return np.clip(means, ordered[0], ordered[-1]), weights, alone
 
 
-def _celled(means: Floats, weights: Floats, atoms: Bools, compression: float) -> Centroids:
-    """Ascending, different points joined by cells of the scale function."""
-    after = np.cumsum(weights)
-    starts = _cell_starts((after - weights / 2) / after[-1], compression)
+def _celled(
+    means: Floats, weights: Floats, atoms: Bools, after: Floats, compression: float
+) -> Centroids:
+    """Ascending, different points joined by cells of the scale function.
+
+    Args:
+        means: Values of the points, shape (k,).
+        weights: Observations of each, whole.
+        atoms: Whether all observations of each have one value.
+        after: Sum of the weights up to each, itself included.
+        compression: delta of the paper.
+    """
+    middle = weights / 2
+    np.subtract(after, middle, out=middle)
+    middle /= after[-1]
+    starts = _cell_starts(middle, compression)
     starts = _beside_atoms(weights, atoms, after, starts, compression)
-    starts = _apart(weights, atoms, starts)
+    starts = _apart(weights, atoms, starts, float(after[-1]))
     sizes = _sizes(starts, means.size)
     kept = np.add.reduceat(weights, starts)
     alone = sizes == 1
@@ -80,6 +94,43 @@ def _celled(means: Floats, weights: Floats, atoms: Bools, compression: float) ->
         sums = np.add.reduceat(means * (weights / np.repeat(kept, sizes)), starts)
     sums = np.clip(sums, means[0], means[-1])
     return np.where(alone, means[starts], sums), kept, alone & atoms[starts]
+
+
+def grouped(means: Floats, weights: Floats, atoms: Bools, fewest: int) -> Centroids:
+    """Centroids, each of shape (k,), as groups of at least *fewest* observations.
+
+    A value that *fewest* observations share stays an atom. All others are joined with their
+    neighbours among the others, never with an atom: whoever subtracted the atom from a group that
+    holds it would know what is left. Where fewer than *fewest* observations are no such atom, they
+    are left out, and the weights add up to less.
+    """
+    shared = atoms & (weights >= fewest)
+    rest = np.flatnonzero(~shared)
+    if not rest.size:
+        return means, weights, atoms
+    up_to = np.cumsum(weights[rest])
+    if up_to[-1] < fewest:
+        return means[shared], weights[shared], atoms[shared]
+    starts, before = [0], 0.0
+    for at, passed in enumerate(up_to.tolist(), 1):
+        if passed - before >= fewest and up_to[-1] - passed >= fewest:
+            starts.append(at)
+            before = passed
+    first = np.array(starts, dtype=np.intp)
+    sizes = np.add.reduceat(weights[rest], first)
+    # Shares before sums: numbers near the end of float64 would overflow.
+    share = weights[rest] / np.repeat(sizes, _sizes(first, rest.size))
+    last = np.append(first[1:], rest.size) - 1
+    middles = np.clip(
+        np.add.reduceat(means[rest] * share, first), means[rest][first], means[rest][last]
+    )
+    every = np.concatenate([means[shared], middles])
+    order = np.argsort(every, kind="stable")
+    return (
+        every[order],
+        np.concatenate([weights[shared], sizes])[order],
+        np.concatenate([atoms[shared], np.zeros(sizes.size, dtype=np.bool_)])[order],
+    )
 
 
 def _beside_atoms(
@@ -104,14 +155,16 @@ def _beside_atoms(
     return np.unique(np.concatenate([starts, found[found < weights.size]]))
 
 
-def _apart(weights: Floats, atoms: Bools, starts: NDArray[np.intp]) -> NDArray[np.intp]:
+def _apart(
+    weights: Floats, atoms: Bools, starts: NDArray[np.intp], total: float
+) -> NDArray[np.intp]:
     """*starts* of cells, and cells of their own for atoms of a thousandth and more.
 
     Whole minutes, prices, counts: two such values in one centroid would make a slope of two steps.
     """
-    if weights.size <= MAX_APART and weights.sum() >= SHARED * weights.size and atoms.all():
+    if weights.size <= MAX_APART and total >= SHARED * weights.size and atoms.all():
         return np.arange(weights.size)  # few values that repeat: nothing need be joined
-    heavy = np.flatnonzero(atoms & (weights > 1) & (weights * APART_FROM >= weights.sum()))
+    heavy = np.flatnonzero(atoms & (weights >= max(2.0, math.ceil(total / APART_FROM))))
     if heavy.size > MAX_APART:
         heavy = heavy[np.argsort(-weights[heavy], kind="stable")[:MAX_APART]]
     if not heavy.size:

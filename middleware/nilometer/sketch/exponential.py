@@ -67,6 +67,19 @@ class ExponentialHistogram:
         return cls._of(tally)
 
     @classmethod
+    def of_weighted(cls, values: Floats, weights: Floats, limit: int = MAX_BUCKETS) -> Self:
+        """The same of *values* that each came as often as its whole weight says, both shape (n,)."""
+        tally = MagnitudeTally(limit=limit)
+        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+            count = int(weight)
+            if value == 0.0:
+                tally.add_zeros(count)
+            else:
+                sign, place = (1 if value > 0 else -1), _index(abs(value), MAX_SCALE)
+                tally.add_counts(sign, MAX_SCALE, place, np.array([count], dtype=np.int64))
+        return cls._of(tally)
+
+    @classmethod
     def merge_all(cls, histograms: Iterable[Self]) -> Self:
         """A histogram of all streams: exact, in any order."""
         held = list(histograms)

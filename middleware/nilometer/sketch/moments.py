@@ -53,6 +53,14 @@ class Moments:
                 float((square * square).sum()),
             )
 
+    @classmethod
+    def of_weighted(cls, values: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
+        """Moments of finite *values*, each as often as its whole weight says, both shape (n,)."""
+        merged = cls()
+        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+            merged = merged.merge(cls(int(weight), value))
+        return merged
+
     def merge(self, other: Self) -> Self:
         """Moments of both streams."""
         if other.count == 0:

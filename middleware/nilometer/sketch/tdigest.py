@@ -21,7 +21,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nilometer.sketch.centroids import Bools, Centroids, Floats, centroids_of, joined
+from nilometer.sketch.centroids import (
+    Bools,
+    Centroids,
+    Floats,
+    centroids_of,
+    grouped,
+    joined,
+)
 from nilometer.values.errors import IncompatibleSketches
 
 DESCRIBED = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
@@ -290,6 +297,24 @@ class TDigest:
             atoms,
             minimum=self._min,
             maximum=self._max,
+            compression=self.compression,
+        )
+
+    def coarsened(self, fewest: int) -> Self:
+        """Without a centroid of fewer than *fewest* observations, as `grouped` makes them.
+
+        Minimum and maximum are the outermost means. Observations that no group takes are left out:
+        `count` falls by fewer than *fewest*.
+        """
+        means, weights, atoms = grouped(*self.centroids(), fewest)
+        if not weights.size:
+            return type(self)(self.compression)
+        return self.from_centroids(
+            means,
+            weights,
+            atoms,
+            minimum=float(means[0]),
+            maximum=float(means[-1]),
             compression=self.compression,
         )
 

@@ -39,11 +39,13 @@ class DropReason(Enum):
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
     TOO_LARGE = "batch_too_large"  # over what the agent takes in one message
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
+    REFUSED = "refused"  # the agent refused the batch: it is against the contract
+    POISON = "poison"  # it ends the process that profiles it, alone and twice
     INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
 
 
 class UndecodableReason(Enum):
-    """Why the bodies of an observation gave no columns; its service profile stands all the same."""
+    """Why a side of an observation, or both, gave no columns; its service profile stands."""
 
     EMPTY = "empty"  # there is no body
     MALFORMED = "malformed"  # not what its content type says
@@ -54,3 +56,4 @@ class UndecodableReason(Enum):
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
     NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was asked for
     DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table
+    PARTIAL = "partial"  # of one side: a stream over the cap; its middle is lost, its ends are read

@@ -21,6 +21,7 @@ from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST, MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
@@ -82,7 +83,7 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
 
     Raises:
         ValueError: If an enumeration has an unknown value, or a parameter is missing or too long.
-        ConfigError: If a rule is not allowed.
+        ConfigError: If a field of an alerter is not allowed.
     """
     kind = _kind_of(message)
     if kind not in CONDITIONS:
@@ -153,7 +154,7 @@ def alerter_from_bytes(packed: bytes) -> Alerter:
 
 
 def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
-    """Field by field, the rule included."""
+    """Convert an evaluation with its alerter, field by field."""
     return pb.Evaluation(
         alerter=alerter_to_wire(evaluation.alerter),
         summary=evaluation.summary,
@@ -173,7 +174,7 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
 
     Raises:
         ValueError: If an enumeration has an unknown value.
-        ConfigError: If its rule, labels or window are not allowed.
+        ConfigError: If its alerter, labels or window are not allowed.
     """
     verdict = _FROM_VERDICT.get(message.verdict)
     if verdict is None:
@@ -197,13 +198,19 @@ def evaluation_to_bytes(evaluation: Evaluation) -> bytes:
 
 
 def plan_to_wire(
-    references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+    references: list[Reference],
+    alerters: list[Alerter],
+    names_key: bytes = b"",
+    disclosure: Disclosure = LAXEST,
 ) -> collector_pb2.Plan:
-    """References, alerters and the key of pseudonyms under the hash of their content."""
+    """References, alerters, the key of pseudonyms and the most that may be told, under their hash."""
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
         names_key=names_key,
+        # What asks for nothing is left out: the version of a plan stays what it was.
+        privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
+        suppress_below=disclosure.suppress_below,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -217,11 +224,13 @@ class PlanContent(NamedTuple):
         references: Of the entities asked for.
         alerters: Those that can be read here.
         unread: Why each other alerter cannot, by entity and name.
+        disclosure: The most that the collector lets its agents tell.
     """
 
     references: list[Reference]
     alerters: list[Alerter]
     unread: dict[tuple[str, str], str]
+    disclosure: Disclosure
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
@@ -230,10 +239,16 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
     Raises:
         ValueError: If a reference contradicts itself.
     """
-    content = PlanContent([reference_from_wire(one) for one in message.references], [], {})
-    for rule in message.alerters:
+    privacy = Privacy.named(message.privacy) if message.privacy else Privacy.OPEN
+    content = PlanContent(
+        [reference_from_wire(one) for one in message.references],
+        [],
+        {},
+        Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
+    )
+    for alerter in message.alerters:
         try:
-            content.alerters.append(alerter_from_wire(rule))
+            content.alerters.append(alerter_from_wire(alerter))
         except (ValueError, ConfigError) as error:
-            content.unread[rule.entity, rule.name] = str(error)
+            content.unread[alerter.entity, alerter.name] = str(error)
     return content

@@ -74,21 +74,24 @@ class Welcome(Struct, array_like=True, frozen=True):
 
 
 class Acknowledged(Struct, array_like=True, frozen=True):
-    """A batch and every earlier one of this worker is committed."""
+    """A batch and every earlier one of this worker is committed, but for those that were refused."""
 
     sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 
 
 class Refused(Struct, array_like=True, frozen=True):
-    """The agent takes no more of this connection, and closes it.
+    """The agent takes no more of this connection, and closes it; or it does not take one batch.
 
     Attributes:
         why: A value of `Why`; later versions may add some.
         reason: In words, for the worker's log.
+        sequence: Of the batch that is refused, where the connection goes on without it; 0 ends the
+            connection.
     """
 
     why: int
     reason: Annotated[str, Meta(max_length=MAX_TEXT)]
+    sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)] = 0
 
 
 class Cost(Struct, array_like=True):
@@ -153,6 +156,22 @@ class Batch(Struct, array_like=True, kw_only=True):
     observations: bytes = b""
 
 
+class Account(Struct, array_like=True):
+    """What a batch says of itself, read without its bounds: for one that is refused.
+
+    Attributes:
+        worker: As in `Batch`, and so are the others.
+    """
+
+    worker: bytes
+    sequence: Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]
+    entity: object = None
+    count: object = None
+    labels: object = None
+    event_time_field: object = None
+    dropped: object = None
+
+
 Body = Hello | Welcome | Batch | Acknowledged | Refused
 
 _encoder = msgspec.msgpack.Encoder()
@@ -166,6 +185,7 @@ _KINDS: dict[type[Struct], Kind] = {
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Body]] = {
     kind: msgspec.msgpack.Decoder(body) for body, kind in _KINDS.items()
 }
+_account_decoder = msgspec.msgpack.Decoder(Account)
 
 
 def frame_of(body: Body) -> bytearray:
@@ -209,6 +229,14 @@ def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
         return decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(f"no {Kind(kind).name.lower()} frame: {error}") from error
+
+
+def account_of(content: bytes | bytearray | memoryview) -> Account | None:
+    """The account of a batch that may be against the contract; None where not even that is read."""
+    try:
+        return _account_decoder.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def common_version(hello: Hello) -> int | None:

@@ -19,12 +19,12 @@ class Judged:
     """What an alerter last said of one summary and label set.
 
     Attributes:
-        alerter: Name of the rule.
+        alerter: Name of the alerter.
         summary: What it was applied to.
         labels: Where.
         measure: Comparator or statistic.
         value: What was measured.
-        threshold: Of the rule; 0 where it has none.
+        threshold: Limit of the alerter; 0 where it has no single limit.
         breach: Whether the window was one.
         distance: Whether *value* is a distance from a reference: the larger, the farther.
         window_end_ns: End of the window, Unix nanoseconds.

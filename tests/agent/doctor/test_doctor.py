@@ -21,7 +21,7 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.wire.frames import Batch
-from nilometer_agent.doctor.checks.coverage import DROPPED, UNDECODABLE
+from nilometer_agent.doctor.checks.coverage import DECLARE, DROPPED, UNDECODABLE
 from nilometer_agent.doctor.doctor import CHECKS, examine
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.states import STATES
@@ -186,6 +186,41 @@ def test_losses_are_told_by_reason_with_their_remedies(home: Path) -> None:
         assert not said(told(home), "accounts")
 
 
+def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -> None:
+    request = list(ROW)
+    tensor = b'{"name": "%s", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}'
+    request[12] = b'{"inputs": [' + tensor % b"jo@example.com" + b"]}"
+    values = Batch(entity="tested", observations=pack([tuple(request)] * 2), count=2)
+    with running(told(home)) as agent, worker(home, values):
+        eventually(lambda: agent.status().counters["observations"] == 2)
+        assert dict(agent.status().unnamed) == {"number": 6}
+        agent.counters.add(Counter.COLUMNS_OVER_LIMIT, 3)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("3 columns of requests refused: an entity has 1,000 features", Level.WARNING),
+            ("6 cells unnamed: 6 number", Level.WARNING),
+        ]
+        assert {one.remedy for one in found} == {DECLARE}
+
+
+def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:
+    long, odd = list(ROW), list(ROW)
+    long[13], odd[10] = None, "image/png"
+    bodies = Batch(entity="tested", observations=pack([tuple(long)] * 3 + [tuple(odd)]), count=4)
+    with running(told(home)) as agent, worker(home, bodies):
+        eventually(lambda: agent.status().counters["observations"] == 4)
+        assert dict(agent.status().lost_outputs) == {"too_large": 3, "unknown_content_type": 1}
+        assert not agent.status().lost_inputs
+        counters = agent.status().counters
+        assert (counters["outputs_lost"], counters["inputs_lost"]) == (4, 0)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("3 profiled, outputs lost: too_large", Level.WARNING),
+            ("1 profiled, outputs lost: unknown_content_type", Level.WARNING),
+        ]
+        assert found[0].remedy == UNDECODABLE[UndecodableReason.TOO_LARGE]
+
+
 def test_accounts_that_do_not_add_up(home: Path) -> None:
     with running(told(home)) as agent:
         agent.counters.add(Counter.OBSERVATIONS, 2)
@@ -271,7 +306,7 @@ def test_a_key_that_others_can_read(home: Path) -> None:
 
 
 def test_a_look_that_fails_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(patient: object) -> Iterator[Finding]:
+    def fails(examined: object) -> Iterator[Finding]:
         raise RuntimeError("no idea")
         yield
 

@@ -11,9 +11,9 @@ import pytest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from starlette.routing import Route
-from support.problems import RULE
+from support.problems import ALERTER
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError
@@ -31,7 +31,7 @@ from nilometer_collector.testing import (
     ENTITY,
     Running,
     a_reference,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     running,
@@ -82,10 +82,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for entity in (ENTITY, OTHER):
             reference = a_reference({"input.amount": amounts(200)}, entity=entity)
             put_reference(reference, served.collector.grpc_target)
-            served.put_rule({**RULE, "entity": entity}).raise_for_status()
+            served.put_alerter({**ALERTER, "entity": entity}).raise_for_status()
             served.sender().ship(feature_sample(amounts(50), entity=entity))
         served.sender("second").ship(an_evaluation(0.5, 1))
-        served.sender("third").ship(an_evaluation(0.5, 1, rule=a_rule(entity=OTHER)))
+        served.sender("third").ship(an_evaluation(0.5, 1, alerter=an_alerter(entity=OTHER)))
     with running(database, SteppedClock(), principals=PRINCIPALS) as served:
         yield served
 
@@ -169,9 +169,20 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         method,
         path.replace("{path:path}", "nowhere.js"),
         params=parameters if path.startswith("/api/") and method != "PUT" else None,
-        json={**RULE, "entity": entity} if method == "PUT" else None,
+        json={**ALERTER, "entity": entity} if method == "PUT" else None,
         headers={"authorization": f"Bearer {token(name)}"} if name else {},
     )
+
+
+def test_a_warning_about_an_alerter_tells_nothing_to_who_may_not_read(guarded: Running) -> None:
+    body = {**ALERTER, "name": "misspelt", "reference": "trainig"}
+    told = {}
+    for name in ("writer", "old-writer"):
+        headers = {"authorization": f"Bearer {token(name)}"}
+        answer = guarded.http.put("/api/v1/alerters", json=body, headers=headers)
+        told[name] = answer.raise_for_status().json()["warnings"]
+    assert told["writer"] == []
+    assert "'training'" in told["old-writer"][0]
 
 
 def is_refused(answer: httpx.Response) -> bool:

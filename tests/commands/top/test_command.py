@@ -26,7 +26,7 @@ from nilometer.testing import amounts, eventually
 from nilometer.wire.services import StatusReply, StatusRequest, agent_stub
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_collector.testing import a_rule, an_evaluation, running, service_sample
+from nilometer_collector.testing import an_alerter, an_evaluation, running, service_sample
 
 TOP = [sys.executable, "-m", "nilometer", "top"]
 COLOURS = re.compile(rb"\x1b\[[0-9;]*3[0-7]m")
@@ -379,7 +379,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
         assert (far["windowed"], far["requests"], far["error_ratio"]) == (True, 2.0, 0.25)
         assert far["p50"] == pytest.approx(0.2, rel=0.03)
         assert far["health"] == "LEARNING"
-        served.put_rule(
+        served.put_alerter(
             {
                 "entity": "fraud-scorer",
                 "name": "drift",
@@ -390,7 +390,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
                 "threshold": 0.2,
             }
         ).raise_for_status()
-        served.sender("elsewhere-too").ship(an_evaluation(0.9, 0, rule=a_rule()))
+        served.sender("elsewhere-too").ship(an_evaluation(0.9, 0, alerter=an_alerter()))
         table = run_top(
             "--collector", served.collector.http_url, "--once", XDG_STATE_HOME=str(tmp_path)
         ).stdout
@@ -402,7 +402,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
 
 
 def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
-    rule = Alerter(
+    alerter = Alerter(
         entity="fraud-scorer",
         name="many",
         summary="input.amount",
@@ -412,11 +412,11 @@ def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
     from support.far_side import FarSide
 
     side = FarSide()
-    side.alerters.append(rule)
+    side.alerters.append(alerter)
     try:
         with agent_at(home, collector=side.address, plan_seconds=0.1) as agent:
-            observe(home, "fraud-scorer", count=5)  # the first sight of it asks for its rules
-            eventually(lambda: agent.plans.rules.alerters("fraud-scorer", "input.amount"))
+            observe(home, "fraud-scorer", count=5)  # the first sight of it asks for its alerters
+            eventually(lambda: agent.plans.active.alerters("fraud-scorer", "input.amount"))
             observe(home, "fraud-scorer")
             agent.engine.flush(10)
             (told,) = json.loads(run_top("--agent", home, "--once", "--json").stdout)["entities"]

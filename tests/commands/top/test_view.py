@@ -180,6 +180,8 @@ def test_what_is_inside_an_entity() -> None:
         "fraud",
         dropped_total={"queue_full": 7},
         undecodable_total={"malformed": 2},
+        lost_inputs={"empty": 4},
+        lost_outputs={"too_large": 5},
         worst=(JUDGED,),
         judged=1,
         breaches=1,
@@ -198,7 +200,14 @@ def test_what_is_inside_an_entity() -> None:
         picture(row), collector=CollectorState(url="http://c", open_episodes=[episode])
     )
     text = "\n".join("".join(text for text, _ in line) for line in inside(row, of))
-    for expected in ("queue_full 7", "malformed 2", "psi 1.2 of 0.25", "longer by·[2J 60 %"):
+    for expected in (
+        "queue_full 7",
+        "malformed 2",
+        "inputs lost  empty 4",
+        "too_large 5",
+        "psi 1.2 of 0.25",
+        "longer by·[2J 60 %",
+    ):
         assert expected in text
 
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.words import bytes_in_words
 
 NEARLY_FULL = 0.5  # of the outbox's cap; above nine tenths rows are dropped
 
 
-def buffer(patient: Patient) -> Iterator[Finding]:
+def buffer(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether the outbox is durable, has room, and has lost nothing."""
-    status = patient.status
+    status = examined.status
     if status is None:
         return
     counted, held = status.counters, status.gauges

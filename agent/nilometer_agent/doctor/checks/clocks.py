@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def clocks(patient: Patient) -> Iterator[Finding]:
+def clocks(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether windows came too late to be judged."""
-    status = patient.status
+    status = examined.status
     if status is None:
         return
     late = status.counters["windows_late"]

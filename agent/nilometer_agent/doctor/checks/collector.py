@@ -8,8 +8,8 @@ import grpc
 
 from nilometer.values.clock import NANOSECONDS
 from nilometer.wire.services import GetPlanRequest
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.states import STATES
 from nilometer_agent.doctor.words import seconds_in_words
 from nilometer_agent.uplink.dial import Dial, Reach
@@ -18,9 +18,9 @@ PLAN_SECONDS = 3.0
 MAX_SKEW_SECONDS = 2.0
 
 
-def collector(patient: Patient) -> Iterator[Finding]:
+def collector(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether the collector can be reached, takes this agent, and has the same time."""
-    settings, status = patient.settings, patient.status
+    settings, status = examined.settings, examined.status
     address = settings.collector
     if status is not None and status.collector != address:
         yield Finding(
@@ -41,16 +41,16 @@ def collector(patient: Patient) -> Iterator[Finding]:
             state = "tls_error" if reach is Reach.TLS else "unavailable"
             yield Finding("collector", Level.BROKEN, f"{address}: {why}", STATES[state])
             return
-        yield from _asked(patient, dial, address)
+        yield from _asked(examined, dial, address)
     finally:
         dial.close()
 
 
-def _asked(patient: Patient, dial: Dial, address: str) -> Iterator[Finding]:
+def _asked(examined: ExaminedAgent, dial: Dial, address: str) -> Iterator[Finding]:
     before = time.time_ns()
     try:
         # Under the agent's name, for that is whom its token is for; as no process of that name.
-        asked = GetPlanRequest(agent=patient.settings.agent_name)
+        asked = GetPlanRequest(agent=examined.settings.agent_name)
         plan = dial.GetPlan(asked, timeout=PLAN_SECONDS)
     except OSError as error:
         text = f"{address}: {error.filename}: {error.strerror}"

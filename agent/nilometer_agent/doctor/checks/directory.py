@@ -4,16 +4,16 @@ import os
 import stat
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.words import bytes_in_words
 
 FREE_BYTES = 64 << 20
 
 
-def directory(patient: Patient) -> Iterator[Finding]:
+def directory(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether the data directory is there, private, writable and has room."""
-    home = patient.settings.home
+    home = examined.settings.home
     try:
         found = home.stat()
     except FileNotFoundError:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def export(patient: Patient) -> Iterator[Finding]:
+def export(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether metrics are taken by the far side."""
-    status = patient.status
+    status = examined.status
     if status is None:
         return
     counted = status.counters

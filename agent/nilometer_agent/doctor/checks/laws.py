@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.measure.laws import broken
 
 
-def laws(patient: Patient) -> Iterator[Finding]:
+def laws(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether the agent's own counts agree with each other."""
-    if not patient.looks:
+    if not examined.looks:
         return
-    breaches = broken({**look.counters, **look.gauges} for look in patient.looks)
+    breaches = broken({**look.counters, **look.gauges} for look in examined.looks)
     for breach in breaches:
         remedy = "a fault of nilometer: please report it, with this output"
         yield Finding("accounts", Level.BROKEN, str(breach), remedy)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from nilometer.settings.secrets import mode_for_others
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def secrets(patient: Patient) -> Iterator[Finding]:
+def secrets(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether others can read them."""
     for name in ("token_file", "tls_key"):
-        path = getattr(patient.settings, name)
+        path = getattr(examined.settings, name)
         if not path:
             continue
         mode = mode_for_others(path)

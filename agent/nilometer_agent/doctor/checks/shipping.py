@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.states import STATES
 from nilometer_agent.doctor.words import seconds_in_words
 
 MAX_LAG_SECONDS = 300
 
 
-def shipping(patient: Patient) -> Iterator[Finding]:
+def shipping(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether rows leave, and how long the oldest waits."""
-    status = patient.status
+    status = examined.status
     if status is None or not status.collector:
         return
     lag = status.gauges["lag_seconds"]

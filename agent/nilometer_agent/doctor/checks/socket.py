@@ -8,15 +8,15 @@ from pathlib import Path
 
 from nilometer.handoff.settings import frame_socket
 from nilometer.handoff.spawn import answers
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def socket(patient: Patient) -> Iterator[Finding]:
+def socket(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether somebody listens on the socket, and on the one for plain frames beside it."""
-    path = patient.settings.socket_path
+    path = examined.settings.socket_path
     for one in (path, frame_socket(path)):
-        wrong = _wrong(one, patient.settings.home)
+        wrong = _wrong(one, examined.settings.home)
         if wrong is not None:
             yield wrong
             return

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def workers(patient: Patient) -> Iterator[Finding]:
+def workers(examined: ExaminedAgent) -> Iterator[Finding]:
     """Whether a server is connected."""
-    status = patient.status
+    status = examined.status
     if status is None:
         return
     count = len(status.workers)
@@ -20,6 +20,6 @@ def workers(patient: Patient) -> Iterator[Finding]:
         "workers",
         Level.WARNING,
         "no server is connected",
-        f"see that the server finds unix:{patient.settings.socket_path} (NILOMETER_AGENT), runs as "
+        f"see that the server finds unix:{examined.settings.socket_path} (NILOMETER_AGENT), runs as "
         "the same user, and has had a request",
     )

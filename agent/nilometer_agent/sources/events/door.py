@@ -37,6 +37,7 @@ class EventDoor:
             self._taker.answer,
             MAX_REQUEST_BYTES,
             self._taker.refused,
+            by_address=settings.peers_by_address,
         )
 
     @property

@@ -12,9 +12,11 @@ from nilometer.wire.frames import (
     Batch,
     Body,
     Hello,
+    Kind,
     Refused,
     Welcome,
     Why,
+    account_of,
     body_of,
     common_version,
     frame_of,
@@ -26,6 +28,7 @@ from nilometer_agent.sources.workers.memory import FrameMemory
 
 READ_BYTES = 1 << 20  # of one connection, before the others have their turn
 MAX_REASON = 200  # characters of what a worker is told
+MAX_UNREAD_BYTES = 64 << 10  # of refusals that a worker does not read
 
 
 class Step(Enum):
@@ -53,6 +56,7 @@ class Connection:
         step: What it does now.
         since: When the connection, a later frame that is under way, or the end began.
         refused: What the worker was told when it was refused; None where it was not.
+        refused_batches: What it was told of batches, until somebody counts them.
         gone: Whether the other side is gone, so that nothing can be sent.
     """
 
@@ -69,6 +73,7 @@ class Connection:
         self.step = Step.READING
         self.since = now
         self.refused: Refused | None = None
+        self.refused_batches: list[Refused] = []
         self.gone = False
         self._engine = engine
         self._memory = memory
@@ -205,7 +210,15 @@ class Connection:
     def _end_body(self, now: float) -> None:
         kind, content = self._head[LENGTH_BYTES], self._target
         self._begin_head()
-        self._take(body_of(kind, content), now)
+        try:
+            body = body_of(kind, content)
+        except BadFrame as error:
+            account = account_of(content) if kind == Kind.BATCH else None
+            if account is None or not self.worker or account.worker != self.worker:
+                raise
+            self._refuse_batch(account.sequence, str(error))
+        else:
+            self._take(body, now)
         if self._held is None:
             self._memory.give_back(self)
 
@@ -216,12 +229,23 @@ class Connection:
                     raise BadFrame("a batch of another worker than the one that said hello")
                 reason = wrong(body)
                 if reason:
-                    raise BadFrame(f"batch {body.sequence}: {reason}")
-                self._offer(body)
+                    self._refuse_batch(body.sequence, reason)
+                else:
+                    self._offer(body)
             case Hello() if not self.worker:
                 self._greet(body, now)
             case _:
                 raise BadFrame(f"a {type(body).__name__.lower()} frame was not expected")
+
+    def _refuse_batch(self, sequence: int, reason: str) -> None:
+        """Say why a batch is not taken. Its worker drops it; all others are taken as ever."""
+        refused = Refused(Why.CONTRACT, reason[:MAX_REASON], sequence)
+        self.refused_batches.append(refused)
+        self._out += frame_of(refused)  # before a later batch is acknowledged, and this one with it
+        if len(self._out) > MAX_UNREAD_BYTES:
+            self.write()
+        if len(self._out) > MAX_UNREAD_BYTES:
+            raise BadFrame("the worker does not read what is refused")
 
     def _greet(self, hello: Hello, now: float) -> None:
         self.worker = hello.worker

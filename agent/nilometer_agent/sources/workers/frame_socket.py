@@ -224,6 +224,10 @@ class FrameSocket:
             # The batch under way is not taken; a later one must not be acknowledged in its place.
             log.exception("reading a worker failed", extra={"worker": connection.worker.hex()})
             connection.end(now)
+        for refused in connection.refused_batches:
+            self._engine.refuse()
+            self._tell("batch refused", refused.reason)
+        connection.refused_batches.clear()
         if connection.refused is not None:
             self._note_refusal(connection.refused)
 

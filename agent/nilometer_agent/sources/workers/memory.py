@@ -10,11 +10,17 @@ class FrameMemory:
 
     Large frames are granted in the order in which they asked, so that none waits for ever.
 
+    Args:
+        most: Bytes of all at once.
+        most_large: Bytes of large ones at once.
+
     Attributes:
         held: Bytes that are granted now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_FRAMES_BYTES, most_large: int = MAX_LARGE_BYTES) -> None:
+        self._most = most
+        self._most_large = most_large
         self.held = 0
         self._held_by_large = 0
         self._granted: dict[object, int] = {}
@@ -24,9 +30,9 @@ class FrameMemory:
         """Whether *who* may hold *size* bytes now; ask again where not."""
         if size > LARGE_BYTES:
             self._queue.setdefault(who)
-            if next(iter(self._queue)) is not who or self._held_by_large + size > MAX_LARGE_BYTES:
+            if next(iter(self._queue)) is not who or self._held_by_large + size > self._most_large:
                 return False
-        if self.held + size > MAX_FRAMES_BYTES:
+        if self.held + size > self._most:
             return False
         self._queue.pop(who, None)
         self._granted[who] = size

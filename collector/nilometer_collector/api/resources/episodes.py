@@ -42,7 +42,9 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     reference_digest: str
     evidence: str
     history: list[TransitionView]
-    unread: str | msgspec.UnsetType = msgspec.UNSET  # why its rule cannot be read here, where so
+    unread: str | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # why its alerter cannot be read, where it cannot
 
 
 class Episodes(msgspec.Struct, frozen=True, kw_only=True):

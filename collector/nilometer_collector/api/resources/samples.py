@@ -33,13 +33,21 @@ REFERENCE = Text("reference", "Name of the reference to compare with.")
 
 
 class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
-    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable)."""
+    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+    Of those profiled, lost_inputs and lost_outputs count requests and answers that gave no columns, or
+    not all of them, by reason. unnamed counts cells of columns whose names have no place, by type.
+    """
 
     seen: int
     profiled: int
     sampled_out: int
     dropped: dict[str, int]
     undecodable: dict[str, int]
+    lost_inputs: dict[str, int]
+    lost_outputs: dict[str, int]
+    unnamed: dict[str, int]
+    suppressed: int  # cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +82,10 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         sampled_out=coverage.sampled_out,
         dropped=dict(sorted(coverage.dropped.items())),
         undecodable=dict(sorted(coverage.undecodable.items())),
+        lost_inputs=dict(sorted(coverage.lost_inputs.items())),
+        lost_outputs=dict(sorted(coverage.lost_outputs.items())),
+        unnamed=dict(sorted(coverage.unnamed.items())),
+        suppressed=coverage.suppressed,
     )
 
 

@@ -5,7 +5,7 @@
  * are RFC 9457 problem details. A query is at most 16384 bytes, a body 1048576.
  */
 
-/** A rule. See nilometer.alert.Alerter for meaning and bounds. */
+/** An alerter as the API returns it. See nilometer.alert.Alerter for meaning and bounds. */
 export interface Alerter {
   entity: string;
   name: string;
@@ -18,17 +18,17 @@ export interface Alerter {
   high: number;
   reference: string;
   comparator: "" | "psi" | "ks";
-  parameters?: Record<string, string | number>; // those without a field here
+  parameters?: Record<string, string | number>; // parameters without a field above
   minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
   severity: "info" | "warning" | "critical";
 }
 
-/** The rules, by name. */
+/** Alerters, ordered by entity and name. */
 export interface Alerters {
   alerters: Alerter[];
-  unread?: UnreadRule[]; // where there are some
+  unread?: UnreadAlerter[];
 }
 
 /** That the process answers. */
@@ -47,13 +47,20 @@ export interface Category {
 export interface Content {
 }
 
-/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable). */
+/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+Of those profiled, lost_inputs and lost_outputs count requests and answers that gave no columns, or
+not all of them, by reason. unnamed counts cells of columns whose names have no place, by type. */
 export interface Coverage {
   seen: number;
   profiled: number;
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  lost_inputs: Record<string, number>;
+  lost_outputs: Record<string, number>;
+  unnamed: Record<string, number>;
+  suppressed: number; // cells, on `service`: of summaries whose name is not told (docs/privacy.md)
 }
 
 /** Everything that is watched, by name. */
@@ -91,7 +98,7 @@ export interface Episode {
   reference_digest: string;
   evidence: string;
   history: Transition[];
-  unread?: string; // why its rule cannot be read here, where so
+  unread?: string;
 }
 
 /** Episodes, newest first; at most 1,000. */
@@ -112,6 +119,7 @@ export interface Feature {
   missing_ratio: number | null;
   non_finite: number;
   null_like: number; // strings such as "n/a"
+  suppressed: number; // numbers that are in `types` alone: too few to be told (docs/privacy.md)
   types: Record<string, number>;
   type_errors: Record<string, number>; // cells of another type than expected, by their type
   zero: number;
@@ -141,6 +149,27 @@ export interface Problem {
   title: string;
   status: number;
   detail: string;
+}
+
+/** The stored alerter, and what may be a mistake in it. */
+export interface PutAlerter {
+  entity: string;
+  name: string;
+  summary: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
+  statistic: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
+  threshold: number;
+  low: number;
+  high: number;
+  reference: string;
+  comparator: "" | "psi" | "ks";
+  parameters?: Record<string, string | number>;
+  minimum_count: number;
+  windows_to_open: number;
+  windows_to_close: number;
+  severity: "info" | "warning" | "critical";
+  warnings: string[]; // names in it that do not exist yet, with the nearest that does
 }
 
 /** That the store takes rows, and what the collector has counted since its start. */
@@ -237,13 +266,13 @@ export interface Transition {
   evidence: string;
 }
 
-/** A stored rule that this collector cannot read: it gives it to no agent. */
-export interface UnreadRule {
+/** A stored alerter that this collector cannot read. No agent receives it. */
+export interface UnreadAlerter {
   entity: string;
   name: string;
   summary: string;
   kind: string;
-  reason: string; // what is not known
+  reason: string; // why it cannot be read
 }
 
 /** What may be read: the query parameters and the answer of each path. */
@@ -280,7 +309,7 @@ export interface Reads {
     };
     answer: References;
   };
-  /** The rules. */
+  /** List the alerters. */
   "/api/v1/alerters": {
     query: {
       entity?: string | undefined; // Name of the monitored entity; all where it is left out.

@@ -6,7 +6,17 @@ import type { Alerter, Sample, Samples } from "../api";
 export const sampleOf = (changes: Partial<Sample>): Sample => ({
   window_start: 0,
   window_end: 60,
-  coverage: { seen: 10, profiled: 8, sampled_out: 2, dropped: {}, undecodable: {} },
+  coverage: {
+    seen: 10,
+    profiled: 8,
+    sampled_out: 2,
+    dropped: {},
+    undecodable: {},
+    lost_inputs: {},
+    lost_outputs: {},
+    unnamed: {},
+    suppressed: 0,
+  },
   feature: null,
   service: null,
   scores: null,

@@ -43,7 +43,7 @@ class Call:
         cap = capture.cap
         if self.share < 1.0 and random() >= self.share:  # noqa: S311  no secret
             cap, self.share = 0, -self.share
-        self.request, self.response = Messages(cap), Messages(cap)
+        self.request, self.response = Messages(cap), Messages(cap, both_ends=True)
         self.timed = 0.0  # seconds that its beginning was with us, where it is timed
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
@@ -142,7 +142,8 @@ class Call:
                 response.body,
                 self.in_flight,
                 Rest(
-                    request.size, response.size, first_byte, streamed, self.noted, None, self.share
+                    *(request.size, response.size, first_byte, streamed),
+                    *(self.noted, None, self.share, response.ends),
                 ),
             )
             self.worker.sink.offer(packed)

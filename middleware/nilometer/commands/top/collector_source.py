@@ -39,6 +39,8 @@ class _CoverageView(TypedDict):
     sampled_out: int
     dropped: Mapping[str, int]
     undecodable: Mapping[str, int]
+    lost_inputs: NotRequired[Mapping[str, int]]  # an older collector does not tell
+    lost_outputs: NotRequired[Mapping[str, int]]
 
 
 class _ServiceView(TypedDict):
@@ -234,8 +236,8 @@ def _windowed(name: str, window: _SampleView | None) -> EntityRow:
         return EntityRow(name=name, windowed=True)
     coverage = window["coverage"]
     seconds = max(float(window["window_end"] - window["window_start"]), 1.0)
-    undecodable = {str(key): int(count) for key, count in coverage["undecodable"].items()}
-    dropped = {str(key): int(count) for key, count in coverage["dropped"].items()}
+    undecodable = _counts(coverage["undecodable"])
+    dropped = _counts(coverage["dropped"])
     lost = sum(undecodable.values()) - undecodable.get(NO_OBSERVATION, 0)
     covered = int(coverage["profiled"]) + int(coverage["sampled_out"])
     seen = covered + sum(dropped.values()) + lost
@@ -252,8 +254,14 @@ def _windowed(name: str, window: _SampleView | None) -> EntityRow:
         dropped_total=dropped,
         undecodable=lost / seconds,
         undecodable_total=undecodable,
-        outcomes={str(key): int(count) for key, count in service["outcomes"].items()},
+        lost_inputs=_counts(coverage.get("lost_inputs", {})),
+        lost_outputs=_counts(coverage.get("lost_outputs", {})),
+        outcomes=_counts(service["outcomes"]),
     )
+
+
+def _counts(view: Mapping[str, int]) -> dict[str, int]:
+    return {str(key): int(count) for key, count in view.items()}
 
 
 def _number(value: float | None) -> float | None:

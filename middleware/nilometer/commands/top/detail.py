@@ -27,6 +27,10 @@ def inside(row: EntityRow, picture: Picture) -> list[Line]:
         say("dropped", _counts(row.dropped_total), Style.BAD)
     if row.undecodable_total:
         say("undecodable", _counts(row.undecodable_total), Style.WARNING)
+    if row.lost_inputs:
+        say("inputs lost", _counts(row.lost_inputs), Style.WARNING)
+    if row.lost_outputs:
+        say("outputs lost", _counts(row.lost_outputs), Style.WARNING)
     say(
         "observing",
         f"{seconds(row.cpu_per_request)} of CPU a request, {seconds(row.added_p99)} added at p99, "

@@ -39,6 +39,8 @@ class EntityRow:
         dropped_total: The same since the agents started, by reason.
         undecodable: Observations of inference without columns.
         undecodable_total: The same, by reason.
+        lost_inputs: Profiled observations whose requests gave no columns, or not all, by reason.
+        lost_outputs: The same of answers.
         outcomes: Requests over the span, by outcome.
         cpu_per_request: Seconds of the server's processor that observing one costs.
         added_p99: Seconds it adds to a request.
@@ -66,6 +68,8 @@ class EntityRow:
     dropped_total: Counts = field(default_factory=dict)
     undecodable: float | None = None
     undecodable_total: Counts = field(default_factory=dict)
+    lost_inputs: Counts = field(default_factory=dict)
+    lost_outputs: Counts = field(default_factory=dict)
     outcomes: Counts = field(default_factory=dict)
     cpu_per_request: float | None = None
     added_p99: float | None = None
@@ -135,6 +139,8 @@ def _entity_row(name: str, shares: list[Share], span: float) -> EntityRow:
         total=sum(sum(state.outcomes.values()) for state in states),
         dropped_total=coverage.dropped,
         undecodable_total=coverage.undecodable,
+        lost_inputs=coverage.lost_inputs,
+        lost_outputs=coverage.lost_outputs,
         added_p99=max((state.added_p99_seconds for state in known), default=None) or None,
         share=min((state.share for state in known), default=None),
         judged=sum(state.judged for state in states),

@@ -29,6 +29,7 @@ class Kind(Enum):
     TIMESTAMP = "timestamp"
     VECTOR = "vector"  # lists of numbers, one level deep
     TENSOR = "tensor"  # deeper
+    MAP = "map"  # objects whose keys are no names
 
 
 class Derivation:
@@ -57,6 +58,8 @@ class Derivation:
         if outer is not None:
             deeper = len(outer) > 0 and _items(outer[0]) is not None
             return Kind.TENSOR if deeper else Kind.VECTOR
+        if isinstance(first[0], dict):
+            return Kind.MAP
         if type(first[0]) in _PLAIN_TYPES:
             return Kind.PLAIN
         return Kind.TIMESTAMP if timestamp_columns(first[:1], 0) else Kind.PLAIN
@@ -101,6 +104,9 @@ class Derivation:
                 pass
             case Kind.TEXT:
                 found = yield from text_columns([cell for cell in cells if isinstance(cell, str)])
+            case Kind.MAP:
+                sizes = [float(len(cell)) for cell in cells if isinstance(cell, dict)]
+                found = {"size": np.array(sizes)}
             case Kind.TIMESTAMP:
                 found = timestamp_columns(list(cells), now_ns)
             case Kind.VECTOR | Kind.TENSOR:
@@ -155,7 +161,7 @@ def _kind_of_array(cells: NDArray[np.generic]) -> Kind:
     return Kind.VECTOR if cells.ndim == 2 else Kind.TENSOR
 
 
-_PLAIN_TYPES = (int, float, bool, bytes, dict)
+_PLAIN_TYPES = (int, float, bool, bytes)
 
 
 def _items(cell: object) -> Column | None:

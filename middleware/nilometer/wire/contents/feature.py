@@ -33,6 +33,7 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
         types=feature.types,
         null_like=feature.null_like,
         expected=feature.expected,
+        suppressed=feature.suppressed_numbers,
     )
     if numbers.count:
         _put_numbers(message.numeric, numbers, digest or digest_to_wire(numbers.digest))
@@ -63,6 +64,7 @@ def feature_from_wire(
         null_like=message.null_like,
         types=dict(message.types),
         expected=message.expected,
+        suppressed_numbers=message.suppressed,
     )
     if message.HasField("numeric"):
         feature.numbers = _numbers_from_wire(message.numeric, edges_of, digest=digest)

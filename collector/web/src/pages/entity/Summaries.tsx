@@ -9,7 +9,7 @@ import { ListTable } from "../../parts/ListTable";
 import { StatusMark } from "../../parts/StatusMark";
 import { summaryLink } from "../../router";
 import { recent } from "./recent";
-import { useSeen } from "./seen";
+import { useNearView } from "./nearView";
 import styles from "./Summaries.module.css";
 
 const WINDOWS = 60; // of a sparkline
@@ -53,7 +53,7 @@ export function Summaries({
 }
 
 function Row({ summary, reference }: { summary: api.Summary; reference: string | undefined }) {
-  const [ref, seen] = useSeen<HTMLTableRowElement>();
+  const [ref, seen] = useNearView<HTMLTableRowElement>();
   const [series, setSeries] = useState<api.Samples | null>(null);
   const { entity, name, last_seen: lastSeen, observations } = summary;
   useEffect(() => {

@@ -55,7 +55,9 @@ export function WindowPanel({
 
 /** How much of the traffic the figures speak for. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
-  const { seen, profiled, sampled_out, dropped, undecodable } = coverage;
+  const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
+  const { lost_inputs, lost_outputs } = coverage;
+  const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -64,12 +66,16 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...(sampled_out ? [`${format.count(sampled_out)} sampled out`] : []),
     ...reasons(dropped, "dropped"),
     ...reasons(undecodable, "undecodable"),
+    ...(suppressed ? [`${format.count(suppressed)} cells suppressed`] : []),
   ];
+  const sides = [...reasons(lost_inputs, "inputs lost"), ...reasons(lost_outputs, "outputs lost")];
   return (
     <p class={styles.coverage}>
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
+      {sides.length ? ` Of those profiled: ${sides.join(", ")}.` : ""}
+      {unnamedCells ? ` ${format.count(unnamedCells)} cells have no name.` : ""}
     </p>
   );
 }
