@@ -1,8 +1,9 @@
 """Blocks of named columns: what a decoder makes of a body."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ _CELL_BYTES = 24  # of a block, on average over numbers in arrays and short stri
 _ROWS_AT_ONCE = 128  # that one step looks at
 _GROUPS_AT_ONCE = 16
 
+_Item = TypeVar("_Item")
 Row = Mapping[str, Cell]
 Column = Sequence[Cell] | NDArray[np.generic]  # cells, or an array of shape (rows, ...)
 
@@ -65,6 +67,16 @@ class Side:
         self._blocks.extend(other._blocks)
         self.rows += other.rows
         self.weight += other.weight
+
+    def has_only(self, known: Mapping[str, object]) -> bool:
+        """Whether the name of every column is *known*."""
+        names = known.keys()
+        for row in self._singles:
+            if not row.keys() <= names:
+                return False
+        return not self._blocks or not any(
+            block.rows and not block.columns.keys() <= names for block in self._blocks
+        )
 
     def unknown(self, known: AbstractSet[str]) -> list[str]:
         """The names of columns that are not *known*, in the order of the body."""
@@ -140,25 +152,39 @@ class Side:
     def present_in_steps(self) -> Steps[dict[str, "Present"]]:
         """Each column that was seen, without the rows that do not have it.
 
-        Rows are grouped by their keys first, so that the cost grows with the cells that are there,
-        and never with rows times columns.
+        Rows and blocks are grouped by their keys first, so that the cost grows with the cells that
+        are there, and never with rows times columns.
         """
         present: dict[str, Present] = {}
-        groups: dict[tuple[str, ...], list[Row]] = {}
-        for at, row in enumerate(self._singles, 1):
-            groups.setdefault(tuple(row), []).append(row)
-            if not at % _ROWS_AT_ONCE:
-                yield
-        for at, (names, rows) in enumerate(groups.items(), 1):
+        rows_by_names = yield from _by_names(self._singles, tuple)
+        for at, (names, rows) in enumerate(rows_by_names.items(), 1):
             for name in names:
                 present.setdefault(name, Present()).add_rows(rows)
             if not at % _GROUPS_AT_ONCE:
                 yield
-        for block in self._blocks:
-            for name, column in block.columns.items():
-                present.setdefault(name, Present()).add_part(column, block.rows)
-            yield
+        blocks_by_names = yield from _by_names(self._blocks, _names_of)
+        for at, (names, blocks) in enumerate(blocks_by_names.items(), 1):
+            count = sum(block.rows for block in blocks)
+            for name in names:
+                present.setdefault(name, Present()).add_blocks(blocks, count)
+            if not at % _GROUPS_AT_ONCE:
+                yield
         return present
+
+
+def _by_names(
+    items: Sequence[_Item], names_of: Callable[[_Item], tuple[str, ...]]
+) -> Steps[dict[tuple[str, ...], list[_Item]]]:
+    groups: dict[tuple[str, ...], list[_Item]] = {}
+    for at, item in enumerate(items, 1):
+        groups.setdefault(names_of(item), []).append(item)
+        if not at % _ROWS_AT_ONCE:
+            yield
+    return groups
+
+
+def _names_of(block: Block) -> tuple[str, ...]:
+    return tuple(block.columns)
 
 
 @dataclass(slots=True)
@@ -171,21 +197,21 @@ class Present:
 
     count: int = 0
     _groups: list[list[Row]] = field(default_factory=list)
-    _parts: list[Column] = field(default_factory=list)
+    _blocks: list[list[Block]] = field(default_factory=list)
 
     def add_rows(self, rows: list[Row]) -> None:
         """Add *rows* that have the column."""
         self._groups.append(rows)
         self.count += len(rows)
 
-    def add_part(self, column: Column, rows: int) -> None:
-        """Add the column of a block of *rows*."""
-        self._parts.append(column)
+    def add_blocks(self, blocks: list[Block], rows: int) -> None:
+        """Add *blocks* that have the column, of *rows* between them."""
+        self._blocks.append(blocks)
         self.count += rows
 
     def cells(self, name: str) -> Column:
         """All cells of the column, whose name is *name*: rows first, then blocks."""
-        parts = self._parts
+        parts = [block.columns[name] for blocks in self._blocks for block in blocks]
         if not self._groups and all(isinstance(part, np.ndarray) for part in parts):
             arrays = [part for part in parts if isinstance(part, np.ndarray)]
             if len(arrays) == 1:

@@ -6,7 +6,7 @@ A bare value is one cell.
 from collections.abc import Sequence
 
 from nilometer.decode.budget import check_rows
-from nilometer.decode.columns import VALUE, Row
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
 from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -22,8 +22,12 @@ def rows_of(value: Cell) -> Sequence[Row]:
         Undecodable: If it is a list that is not of objects, or of scalars, or too long.
     """
     if isinstance(value, dict):
-        if not names_nothing(value) and set(map(type, value.values())) != _OBJECTS:
-            return [flat(value)]  # what most bodies are
+        kinds = set(map(type, value.values()))
+        nothing = names_nothing(value)
+        if not nothing and dict not in kinds and len(value) <= MAX_COLUMNS:
+            return [value]  # what most bodies are
+        if not nothing and kinds != _OBJECTS:
+            return [flat(value)]
         rows = keyed_rows(value)
         return [flat(value)] if rows is None else flat_table(rows)
     if isinstance(value, list):

@@ -110,6 +110,7 @@ class Names:
         admit_after: int = ADMIT_AFTER,
     ) -> None:
         self.known: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}
+        self._inputs, self._outputs = (self.known[role] for role in _ROLES)
         self.over_limit = 0
         self.dropped = 0
         self._declared = declared
@@ -132,6 +133,15 @@ class Names:
         names = sum(map(len, self.known.values())) + len(self._full)
         return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
 
+    def passes(self, inputs: Side, outputs: Side) -> bool:
+        """Whether every name of one request has a place: then it is counted, and not to be sifted."""
+        if self._is_watching or not (
+            inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
+        ):
+            return False
+        self._requests += 1
+        return True  # what most requests are
+
     def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
         """Count one request, and take out of *side* the columns whose names have no place.
 
@@ -147,7 +157,7 @@ class Names:
             self._requests += 1
         unknown = side.unknown(self.known[role].keys())
         if not unknown and not self._is_watching:
-            return _NOTHING  # what most requests are
+            return _NOTHING
         unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
         self._is_watching = (
             bool(self._review_left) or any(self._once.values()) or any(self._maps.values())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nilometer.decode.columns import Column, Present, Side
+from nilometer.decode.columns import Block, Column, Present, Side
 
 MAX_ALIGNED_CELLS = 1 << 20  # absent ones too, that profilers are given at once
 
@@ -26,7 +26,7 @@ class Found:
     def given(cls, name: str, cells: Column) -> "Found":
         """A column of *cells*, none of which is absent."""
         present = Present()
-        present.add_part(cells, len(cells))
+        present.add_blocks([Block(len(cells), {name: cells})], len(cells))
         return cls(name, None, present)
 
     @property

@@ -111,6 +111,8 @@ class Profiling:
             entity, spec_of, event_time_field, guests, reductions, self._names, self.budget
         )
         self._gathered: dict[Key, Gathered] = {}
+        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # of them
+        self._window = Window.containing(0, window_ns)  # of the latest observation
         self.waiting = 0
         self._max_waiting = max_waiting
         self._layout = Layout()
@@ -148,6 +150,9 @@ class Profiling:
             lost = len(arrays) - len(observations)
             self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
         yield
+        if parts is not None:  # of one kind, and their bodies of many shapes
+            yield from self._observe_each(observations)
+            return len(observations) + lost
         yield from self._observe(observations)
         if at_once and observations and not lost:
             self._layout.learn(packed, observations)
@@ -185,6 +190,7 @@ class Profiling:
         """The same, in steps."""
         self.waiting = 0
         self._weight.give_back()
+        self._latest = None
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
@@ -305,7 +311,9 @@ class Profiling:
             decoded = decode_sides(observation, inputs, outputs)
         event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
-        window = Window.containing(event_ns, self.window_ns)
+        window = self._window
+        if not window.start_ns <= event_ns < window.end_ns:
+            window = self._window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
         if part is None:
@@ -327,10 +335,9 @@ class Profiling:
 
     def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
         """Add the columns of a request, or of requests that are alike, whose names have a place."""
-        for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
-            unnamed = self._names.sift(role, side, self.event_time_field)
-            if unnamed:
-                part.unnamed.update(unnamed)
+        if not self._names.passes(inputs, outputs):
+            for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
+                part.unnamed.update(self._names.sift(role, side, self.event_time_field))
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
 
@@ -352,15 +359,22 @@ class Profiling:
 
     def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
         """What waits of a window and label set; None where the budget has no room for another."""
+        latest = self._latest
+        if latest and latest[0] is window and latest[1] is labels and latest[2] == share:
+            return latest[3]  # without a look at what its key is equal to
         key = (window, labels, share)
         part = self._gathered.get(key)
         if part is None and self.budget.take(PROFILE_BYTES):
             part = self._gathered[key] = Gathered()
             self._weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
             self._booked_ns = window.start_ns
+        if part is not None:
+            self._latest = (window, labels, share, part)
         return part
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
+        if not observation.event_time and not self.event_time_field:
+            return observation.arrival_ns
         text = told_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
