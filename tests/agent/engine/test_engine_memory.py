@@ -146,10 +146,14 @@ def test_what_idle_entities_know_is_forgotten_where_there_are_many(
     rig = Rig(tmp_path)
     for at in range(20):
         rig.give(a_batch(at + 1, [keys(500)], entity=f"e{at}"))
+        rig.engine._receiver._names[f"e{at}"].over_limit += 1
         rig.commit()
-    known = rig.engine._receiver._profilings
+    receiver = rig.engine._receiver
+    known = receiver._profilings
     assert 1 <= len(known) <= 3
     assert next(reversed(known))[0] == "e19"
+    assert receiver._names.keys() == {entity for entity, _ in known}
+    assert receiver.columns_over_limit == 20
 
 
 def test_entities_have_so_many_watermarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
