@@ -9,6 +9,7 @@ from msgspec import Meta, field
 from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, Uid, default_directory
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
+from nilometer.profiling.budget import MAX_HELD_BYTES
 from nilometer.profiling.segments import Segments
 from nilometer.settings.credentials import Credentials
 from nilometer.settings.loopback import host_of
@@ -50,6 +51,12 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         max_outbox_bytes: Cap of the file that holds what waits for the collector, and never more
             than half of what the disk has free.
         max_memory_bytes: Cap for what is held in memory while the disk cannot be used.
+        max_working_bytes: Cap for what is decoded and not committed yet. At the half of it everything
+            is committed at once; columns of a batch that has no room beside it are counted as
+            ``too_large``. Raise it where features times label sets of half a second are over 4,000.
+        max_open_windows: Windows of all entities and label sets that are open at once; over it, those
+            that were added to least recently are closed early, and what comes for them later makes
+            further samples.
         when_full: ``drop_oldest`` drops the rows that wait longest, counted; ``refuse`` keeps
             them, acknowledges nothing new, and lets the workers count what they lose.
         privacy: What may be told of single values: ``open``, ``pod`` or ``strict``; see
@@ -123,6 +130,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     token_file: str = ""
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     max_memory_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 16 << 20
+    max_working_bytes: Annotated[int, Meta(ge=4 << 20, le=1 << 36)] = MAX_HELD_BYTES
+    max_open_windows: Annotated[int, Meta(ge=16, le=1_000_000)] = 8192
     when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
     privacy: PrivacyName = "pod"
     readable_categories: tuple[str, ...] = ()

@@ -26,11 +26,11 @@ from nilometer.wire.contents.extension import MAX_CONTENT_BYTES
 from nilometer.wire.contents.registered import CODECS
 from nilometer.wire.samples import (
     merged_sample_from_bytes,
+    parts_by_summary,
     sample_from_bytes,
     sample_from_wire,
     sample_to_bytes,
     sample_to_wire,
-    samples_from_bytes,
     samples_to_bytes,
 )
 from nilometer_agent.measure.measured import Measured
@@ -186,7 +186,7 @@ def test_the_type_goes_over_the_wire_alone_and_among_others() -> None:
     merged = merged_sample_from_bytes([packed, packed], minute(0), Labels())
     assert merged.content == Hits(16, 20)
     every = [feature_sample([1.0]), sample, service_sample([0.1])]
-    back = samples_from_bytes(samples_to_bytes(every))
+    back = [sample_from_bytes(one) for _, one in parts_by_summary(samples_to_bytes(every))]
     assert [one.content.kind for one in back] == ["feature", "hits", "service"]
     assert back[1] == sample
 

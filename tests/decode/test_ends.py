@@ -314,7 +314,8 @@ def test_what_was_read_last_of_a_stream_that_grows_without_end_is_not_its_end() 
 
 
 def test_a_stream_that_grows_without_end_is_read_at_its_start() -> None:
-    stream = "".join(chat(3)[:-2]).encode() + b"data: {}\n\n" * (MAX_STREAM_BYTES // 10) * 2
+    first, piece, *_ = (one.encode() for one in chat(3))
+    stream = first + piece * (MAX_STREAM_BYTES // len(piece) * 2)
     side = Side()
     facts = decode_exchange(gzip.compress(stream), SSE, "gzip", Role.OUTPUT, side)
     assert (facts.model, facts.partial, facts.stream_end) == ("m", True, None)

@@ -23,9 +23,11 @@ from faults import (
     test_outage,
     test_poison,
     test_power,
+    test_products,
     test_soak,
     test_storm,
 )
+from faults.products import CASES
 from faults.zygote import Zygote
 
 
@@ -93,6 +95,12 @@ def poison(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_poison.poison(zygote, directory, seed=seed, kills=int(500 * scale))
 
 
+def products(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    names = list(CASES)[: max(int(len(CASES) * scale), 1)]
+    seen = test_products.products(directory, seed=seed, names=names)
+    return f"{seen}; {test_products.host(directory, seed=seed, names=names)}"
+
+
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     count = int(5000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
@@ -121,6 +129,9 @@ FORMS: dict[str, Form] = {
         "10,000 peers that hold a collector or an agent: all others served in 2 s", holding
     ),
     "poison": Form("6 ways to end an agent: 1 dropped, 0 beside it, 3 ends; 500 kills: 0", poison),
+    "products": Form(
+        "27 products of two things a client chooses: agent 150 MiB at most, host +64 MiB", products
+    ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

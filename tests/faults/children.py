@@ -316,8 +316,8 @@ class _Work:
     def close_all(self) -> None:
         for key in self._buffer.open_windows():
             generation = self._buffer.generation
-            found, _ = self._buffer.partials(key)
-            rows = [NewRow("sample", content, 1) for _, content in found]
+            found = list(self._buffer.partials(key))
+            rows = [NewRow("sample", content, 1) for _, content in found if content is not None]
             closing = Closing(key, [identity for identity, _ in found], rows)
             if self._buffer.close_windows([closing], generation):
                 self._buffer.settle()

@@ -14,7 +14,7 @@ import numpy as np
 
 from nilometer.profile import FeatureProfile, ScoreProfile, SummarySample
 from nilometer.sketch.codec import ordered_bits
-from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
+from nilometer.wire.samples import parts_by_summary, sample_from_bytes
 from nilometer.wire.sketches.tdigest import varints
 
 Canary = float | str
@@ -177,7 +177,8 @@ def _opened_copy(path: Path, home: Path) -> sqlite3.Connection:
 
 def _samples_in(packed: bytes) -> list[SummarySample]:
     """The samples that *packed* holds: one, several or none."""
-    for read in (samples_from_bytes, lambda one: [sample_from_bytes(one)]):
-        with suppress(Exception):
-            return read(packed)
+    with suppress(Exception):
+        return [sample_from_bytes(part) for _, part in parts_by_summary(packed)]
+    with suppress(Exception):
+        return [sample_from_bytes(packed)]
     return []

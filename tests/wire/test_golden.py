@@ -16,7 +16,7 @@ from nilometer.v1 import alert_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
-from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
+from nilometer.wire.samples import parts_by_summary, sample_from_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
@@ -145,7 +145,7 @@ def test_old_requests_are_read() -> None:
 
 
 def test_old_samples_in_one_piece_are_read() -> None:
-    numbers, service = samples_from_bytes(golden("samples"))
+    numbers, service = (sample_from_bytes(one) for _, one in parts_by_summary(golden("samples")))
     assert (numbers.summary, service.summary) == ("input.amount", "service")
     assert (numbers.content.count, service.content.count) == (7, 3)
 

@@ -32,10 +32,10 @@ from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
 from nilometer.wire.coverage import coverage_from_wire
 from nilometer.wire.samples import (
+    parts_by_summary,
     sample_from_bytes,
     sample_from_wire,
     sample_to_bytes,
-    samples_from_bytes,
 )
 from nilometer.wire.sketches.distinct import distinct_from_wire
 from nilometer.wire.sketches.exponential import histogram_from_wire
@@ -47,7 +47,7 @@ REFUSALS = (ValueError, NilometerError)
 
 READERS: list[Callable[[bytes], Any]] = [
     sample_from_bytes,
-    samples_from_bytes,
+    lambda packed: list(parts_by_summary(packed)),
     references.reference_from_bytes,
     alerts.alerter_from_bytes,
 ]

@@ -1,7 +1,8 @@
 """Closing windows: when one is over, and storing what was made of it in one transaction."""
 
+import heapq
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from nilometer.alert import Evaluation, Verdict
 from nilometer.profile import SummarySample
@@ -14,6 +15,7 @@ from nilometer_agent.settings import AgentSettings
 
 RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
 CLOSINGS_AT_ONCE = 256  # windows in one transaction
+SAMPLES_AT_ONCE = 1000  # of them, before the transaction is ended
 
 log = logging.getLogger("nilometer.agent")
 
@@ -89,6 +91,9 @@ class Closer:
             if passed or (idle and over):
                 due.append(key)
         self.close(due, now)
+        excess = len(self.open) - self._settings.max_open_windows
+        if excess > 0:
+            self.close(heapq.nsmallest(excess, self.open, key=self.open.__getitem__), now)
 
     def close(self, keys: list[WindowKey], now: float) -> int:
         """Close windows, some in a transaction; returns the samples that were queued.
@@ -98,13 +103,12 @@ class Closer:
         samples = 0
         ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
         ready.sort(key=lambda key: (key.window, key.entity, str(key.labels)))
-        for start in range(0, len(ready), CLOSINGS_AT_ONCE):
+        left = iter(ready)
+        while True:
             generation = self._buffer.generation
-            judged = [
-                one
-                for key in ready[start : start + CLOSINGS_AT_ONCE]
-                if (one := self._judge_safely(key, now)) is not None
-            ]
+            judged = self._judge_some(left, now)
+            if judged is None:
+                break
             if self._buffer.close_windows([one.closing for one in judged], generation):
                 samples += sum(map(self._closed, judged))
         if samples:
@@ -112,6 +116,20 @@ class Closer:
             self._buffer.make_room()
             self._on_queued()
         return samples
+
+    def _judge_some(self, keys: Iterator[WindowKey], now: float) -> list[Judged] | None:
+        """The next windows that are closed in one transaction; None where none is left."""
+        judged: list[Judged] = []
+        samples = looked_at = 0
+        for key in keys:
+            looked_at += 1
+            one = self._judge_safely(key, now)
+            if one is not None:
+                judged.append(one)
+                samples += len(one.samples)
+            if looked_at >= CLOSINGS_AT_ONCE or samples >= SAMPLES_AT_ONCE:
+                break
+        return judged if looked_at else None
 
     def _judge_safely(self, key: WindowKey, now: float) -> Judged | None:
         try:

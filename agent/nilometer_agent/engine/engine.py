@@ -27,6 +27,7 @@ from nilometer_agent.engine.receive import (
     Acknowledge,
     OnCost,
     OnObserved,
+    OverBudget,
     Receipt,
     Receiver,
 )
@@ -38,6 +39,7 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 INBOX_BATCHES = 64  # when full, the sockets are not read and the workers hold what they have
+INBOX_BYTES = 4 << 20  # of them: one batch may be as large as that
 MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
 BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
@@ -68,6 +70,44 @@ class _Flush:
     samples: int = 0
 
 
+class Inbox(queue.Queue[Arrival | _Flush]):
+    """Batches on their way to the engine: full at `INBOX_BATCHES`, or with `INBOX_BYTES` of them."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        super().__init__(INBOX_BATCHES)
+
+    @property
+    def batches(self) -> int:
+        """Batches that wait."""
+        return len(self.queue)
+
+    # What `queue.Queue` lets a subclass define; it holds its lock meanwhile.
+
+    def _put(self, item: Arrival | _Flush) -> None:
+        super()._put(item)
+        self._held += _bytes_of(item)
+
+    def _get(self) -> Arrival | _Flush:
+        item = super()._get()
+        self._held -= _bytes_of(item)
+        return item
+
+    def _qsize(self) -> int:
+        waiting = super()._qsize()
+        return INBOX_BATCHES if waiting and self._held >= INBOX_BYTES else waiting
+
+
+def _bytes_of(item: Arrival | _Flush) -> int:
+    batch = item.batch if isinstance(item, Arrival) else None
+    return 0 if batch is None else packed_bytes(batch)
+
+
+def packed_bytes(batch: Batch) -> int:
+    """Bytes of what *batch* holds."""
+    return len(batch.observations) + sum(map(len, batch.partials))
+
+
 @dataclass(slots=True)
 class _Gathered:
     """What came since the last commit.
@@ -83,7 +123,7 @@ class _Gathered:
     def add(self, batch: Batch) -> None:
         """Add what *batch* holds."""
         self.observations += batch.count
-        self.packed_bytes += len(batch.observations) + sum(map(len, batch.partials))
+        self.packed_bytes += packed_bytes(batch)
 
     @property
     def is_enough(self) -> bool:
@@ -131,7 +171,7 @@ class Engine:
         self._buffer = buffer
         self._counters = counters
         self._clock = clock
-        self._inbox: queue.Queue[Arrival | _Flush] = queue.Queue(INBOX_BATCHES)
+        self._inbox = Inbox()
         self._stopping = threading.Event()
         self._receiver = Receiver(settings, plans, clock, on_observed=on_observed, on_cost=on_cost)
         self._closer = Closer(
@@ -169,7 +209,7 @@ class Engine:
     @property
     def uncommitted(self) -> int:
         """Batches that were received and are not committed."""
-        return self._committer.uncommitted + self._inbox.qsize()
+        return self._committer.uncommitted + self._inbox.batches
 
     def offer(self, arrival: Arrival) -> None:
         """Take a batch; waits while the inbox is full."""
@@ -215,10 +255,7 @@ class Engine:
     def _run(self) -> None:
         while True:
             self._note_alive()
-            if (
-                self._committer.uncommitted > MAX_UNCOMMITTED_BATCHES
-                and not self._stopping.is_set()
-            ):
+            if self._is_full and not self._stopping.is_set():
                 # Nothing can be stored: the inbox fills, and flow control holds the workers.
                 self._stopping.wait(BLOCKED_SECONDS)
             elif self._item is None:
@@ -234,6 +271,12 @@ class Engine:
             if self._stopping.is_set() and self._item is None and self._inbox.empty():
                 self._close_all()
                 return
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether everything must be committed before more is received."""
+        many = self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
+        return many or self._receiver.is_full
 
     def _step(self) -> None:
         """Do what the item asks for, then what is due."""
@@ -272,7 +315,7 @@ class Engine:
     def _is_commit_due(self, now: float) -> bool:
         return (
             now >= self._commit_at
-            or self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
+            or self._is_full
             or (self._plans.active.disclosure.coarsens and self._gathered.is_enough)
         )
 
@@ -307,7 +350,8 @@ class Engine:
             self._receiver.profile(receipt, apart=apart)
         except UNREADABLE as error:
             # The same bytes would fail for ever: count the batch and go on.
-            self._lost_as = DropReason.MALFORMED_BATCH
+            over = isinstance(error, OverBudget)
+            self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
             log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
         self._account()

@@ -18,6 +18,7 @@ from nilometer.wire.batches import TOO_MANY_MESSAGES, batch_from_bytes
 from nilometer.wire.frames import (
     MAX_COUNT,
     MAX_LABELS,
+    MAX_PARTIALS,
     MAX_SEQUENCE,
     MAX_TIME_NS,
     MAX_WORKER_BYTES,
@@ -58,6 +59,8 @@ def wrong(batch: Batch) -> str:
         return f"dropped_unix_nano = {batch.dropped_unix_nano}: must be Unix nanoseconds"
     if sum(batch.dropped.values()) > MAX_COUNT:
         return f"dropped: over {MAX_COUNT} observations"
+    if len(batch.partials) > MAX_PARTIALS:
+        return f"{len(batch.partials)} partials: at most {MAX_PARTIALS}"
     if len(batch.labels) > MAX_LABELS:
         return f"{len(batch.labels)} labels: at most {MAX_LABELS}"
     try:

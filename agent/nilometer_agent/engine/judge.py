@@ -2,17 +2,21 @@
 
 import logging
 from dataclasses import dataclass
+from zlib import crc32
 
 from nilometer.alert import Evaluation, evaluate
 from nilometer.profile import SummarySample
 from nilometer.wire.alerts import evaluation_to_bytes
-from nilometer.wire.samples import sample_to_bytes, samples_from_bytes
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import merged_sample_from_bytes, parts_by_summary, sample_to_bytes
 from nilometer_agent.engine.accounts import seen
 from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
+
+MERGED_BYTES = 8 << 20  # of partial profiles that are held at once, about
 
 log = logging.getLogger("nilometer.agent")
 
@@ -43,17 +47,11 @@ class Judge:
 
     def judge(self, key: WindowKey) -> Judged | None:
         """Merge a window's partial profiles and apply the alerters; None where there are none."""
-        partials, corrupt = self._buffer.partials(key)
-        if corrupt:
-            self._counters.add(Counter.ROWS_CORRUPT, corrupt)
-            log.error("partial profiles are damaged", extra={"rows": corrupt})
-        if not partials:
-            return None
         plan = self._plans.active
-        samples = merged(
-            [samples_from_bytes(payload, plan.edges_of(key.entity)) for _, payload in partials],
-            key,
-        )
+        merged = self._merged(key, plan.edges_of(key.entity))
+        if merged is None:
+            return None
+        samples, ids = merged
         if plan.disclosure.coarsens:  # what was stored before it was asked for, too
             samples = [coarsened(sample, plan) for sample in samples]
         evaluations: list[Evaluation] = []
@@ -69,20 +67,38 @@ class Judge:
             for sample in samples
         ]
         rows += [NewRow("evaluation", evaluation_to_bytes(one)) for one in evaluations]
-        closing = Closing(key, [identity for identity, _ in partials], rows)
-        return Judged(closing, samples, evaluations, late)
+        return Judged(Closing(key, ids, rows), samples, evaluations, late)
 
+    def _merged(
+        self, key: WindowKey, edges: EdgesOf
+    ) -> tuple[list[SummarySample], list[int]] | None:
+        """One sample a summary of all partial profiles of a window, and the ids of those.
 
-def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySample]:
-    """One sample a summary of all *parts* of a window."""
-    by_summary: dict[str, list[SummarySample]] = {}
-    for part in parts:
-        for sample in part:
-            by_summary.setdefault(sample.summary, []).append(sample)
-    return [
-        SummarySample.merge_all(samples, key.window, key.labels)
-        for _, samples in sorted(by_summary.items())
-    ]
+        Where there are many, some summaries are merged at a time, and the partial profiles are
+        read again for the others: no more than about `MERGED_BYTES` of them are held.
+        """
+        shares = self._buffer.partial_bytes(key) // MERGED_BYTES + 1
+        samples: list[SummarySample] = []
+        ids: list[int] = []
+        for share in range(shares):
+            ids, corrupt = [], 0
+            by_summary: dict[str, list[bytes]] = {}
+            for identity, payload in self._buffer.partials(key):
+                if payload is None:
+                    corrupt += 1
+                    continue
+                ids.append(identity)
+                for summary, sample in parts_by_summary(payload):
+                    if shares == 1 or crc32(summary.encode()) % shares == share:
+                        by_summary.setdefault(summary, []).append(sample)
+            if corrupt and share == 0:
+                self._counters.add(Counter.ROWS_CORRUPT, corrupt)
+                log.error("partial profiles are damaged", extra={"rows": corrupt})
+            samples += [
+                merged_sample_from_bytes(parts, key.window, key.labels, edges)
+                for parts in by_summary.values()
+            ]
+        return (sorted(samples, key=lambda sample: sample.summary), ids) if ids else None
 
 
 def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:

@@ -11,7 +11,7 @@ the collector counts them once.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -153,9 +153,18 @@ class Buffer:
         """Forget all workers but the *keep* that were heard last: the others are gone."""
         self._write(lambda ledger: ledger.marks.forget_workers(keep))
 
-    def partials(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
-        """(id, payload) of a window's partial profiles, and how many fail their checksum."""
-        return self._write(lambda ledger: ledger.partials.of_window(key))
+    def partials(self, key: WindowKey) -> Iterator[tuple[int, bytes | None]]:
+        """(id, payload) of a window's partial profiles, read one by one; None for a damaged one."""
+        for identity in self._write(lambda ledger: ledger.partials.ids_of(key)):
+            yield identity, self._partial(identity)
+
+    def _partial(self, identity: int) -> bytes | None:
+        return self._write(lambda ledger: ledger.partials.payload(identity))
+
+    def partial_bytes(self, key: WindowKey) -> int:
+        """Bytes of a window's partial profiles, at least."""
+        with self._lock:
+            return self._ledger.partials.bytes_of(key)
 
     def close_windows(self, closings: Sequence[Closing], generation: int) -> bool:
         """Replace the partial profiles of windows by rows of the outbox.

@@ -3,12 +3,14 @@
 All of it is kept in memory too, so that no disk is needed to know it.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
 
 from nilometer.values.labels import Labels
 from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.rows import Columns, Row, WindowKey, label_text
 
+MAX_CLOSED = 10_000  # entities x label sets whose newest judged window is known
 PLAN_ID = 2  # of the row in ``meta``; the count of transactions has 1
 
 Workers = dict[bytes, tuple[int, int]]  # id of the row and the last committed batch, by worker
@@ -87,6 +89,10 @@ class Marks:
         closed = dict(self.closed)
         for key in keys:
             self._put_closed(closed, (key.entity, label_text(key.labels)), key.window.end_ns)
+        if len(closed) > MAX_CLOSED:
+            excess = len(closed) - MAX_CLOSED + MAX_CLOSED // 10
+            oldest = heapq.nsmallest(excess, closed, key=lambda mark: closed[mark][1])
+            self._database.delete("closed", [closed.pop(mark)[0] for mark in oldest])
         return closed
 
     def _put_closed(self, closed: Closed, mark: tuple[str, str], end_ns: int) -> None:

@@ -29,14 +29,17 @@ class Partials:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ids: dict[WindowKey, list[int]] = {}
+        self._bytes: dict[WindowKey, int] = {}
         self.observations = 0
 
     def load(self) -> None:
         """Read what is kept in memory too."""
-        self._ids = {}
+        self._ids, self._bytes = {}, {}
         self.observations = 0
         for identity, *columns in self._database.rows("partials"):
-            self._ids.setdefault(window_of_columns(columns), []).append(identity)
+            key = window_of_columns(columns)
+            self._ids.setdefault(key, []).append(identity)
+            self._bytes[key] = self._bytes.get(key, 0) + len(columns[-1])
             self.observations += columns[4]
 
     @property
@@ -53,18 +56,19 @@ class Partials:
         """Windows that have partial profiles."""
         return list(self._ids)
 
-    def of_window(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
-        """(id, payload) of a window's partial profiles, and how many fail their checksum."""
-        good, bad = [], 0
-        for identity in self._ids.get(key, ()):
-            _, columns = next(
-                self._database.read("partials", "WHERE id = ?", [identity]), (identity, None)
-            )
-            if columns is not None:
-                good.append((identity, columns[-1]))
-            else:
-                bad += 1
-        return good, bad
+    def ids_of(self, key: WindowKey) -> list[int]:
+        """Ids of a window's partial profiles, oldest first."""
+        return list(self._ids.get(key, ()))
+
+    def bytes_of(self, key: WindowKey) -> int:
+        """Bytes of a window's partial profiles, at least."""
+        return self._bytes.get(key, 0)
+
+    def payload(self, identity: int) -> bytes | None:
+        """The payload of a partial profile; None where it fails its checksum or is gone."""
+        found = self._database.read("partials", "WHERE id = ?", [identity])
+        _, columns = next(found, (identity, None))
+        return None if columns is None else columns[-1]
 
     def put(self, deltas: Sequence[Delta]) -> range:
         """Put new partial profiles; their ids."""
@@ -80,6 +84,7 @@ class Partials:
         """Remember *deltas* that were put with *ids*."""
         for delta, identity in zip(deltas, ids, strict=True):
             self._ids.setdefault(delta.key, []).append(identity)
+            self._bytes[delta.key] = self._bytes.get(delta.key, 0) + len(delta.payload)
             self.observations += delta.observations
 
     def delete(self, ids: set[int]) -> int:
@@ -102,6 +107,7 @@ class Partials:
                 self._ids[closing.key] = rest
             else:
                 self._ids.pop(closing.key, None)
+                self._bytes.pop(closing.key, None)
 
     def take_in(self, columns: Columns) -> None:
         """Add a row of another ledger; `load` follows it."""

@@ -20,6 +20,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
+MAX_ENTITIES = 2000  # whose rules are asked for
 
 log = logging.getLogger("nilometer.agent")
 
@@ -156,7 +157,7 @@ class PlanKeeper:
 
     def see(self, entity: str) -> None:
         """Include *entity* in every later request for the plan."""
-        if entity not in self.entities:
+        if entity not in self.entities and len(self.entities) < MAX_ENTITIES:
             self.entities = self.entities | {entity}
             self.wanted.set()
 

@@ -7,6 +7,7 @@ protocol is recognised by is in `nilometer.decode.registry`.
 """
 
 from nilometer.decode import custom, form, free_json, oip_binary, registry
+from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
@@ -62,19 +63,27 @@ def decode_exchange(
     known = _known(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(known, Ends):
         start, end = known
-        return _of_ends(Body(start, content_type, role, path, header_length), end, side)
+        facts = _of_ends(Body(start, content_type, role, path, header_length), end, side)
+        side.weight += weight_of(start) + weight_of(end)
+        return facts
     body = known
     if not body and query and role is Role.INPUT:
         return form.decode(query, Protocol.QUERY, side)
     if not body:
         raise Undecodable(UndecodableReason.EMPTY.value)
+    facts = _decode(Body(body, content_type, role, path, header_length), side)
+    side.weight += weight_of(body)
+    return facts
+
+
+def _decode(body: Body, side: Side) -> Facts:
     if custom.registered:
-        facts = custom.decode(body, content_type, path, side)
+        facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
-    if is_json(content_type):
-        return _json(body, content_type, role, path, header_length, side)
-    return _declared(Body(body, content_type, role, path, header_length), side)
+    if is_json(body.content_type):
+        return _json(body, side)
+    return _declared(body, side)
 
 
 def plain_json(
@@ -126,26 +135,26 @@ def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
     raise Undecodable(UndecodableReason.TOO_LARGE.value)
 
 
-def _json(
-    body: bytes, content_type: str, role: Role, path: str, header_length: str, side: Side
-) -> Facts:
+def _json(body: Body, side: Side) -> Facts:
     """A body that is declared as JSON, or begins like it."""
-    if header_length:
-        facts = oip_binary.decode(body, KEYS[role], header_length, side)
+    if body.header_length:
+        facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
             return facts
     try:
-        value = from_json(body)
-    except Undecodable:
-        facts = _recognised(Body(body, content_type, role, path, header_length), side)
+        value = from_json(body.content)
+    except Undecodable as error:
+        if error.reason == UndecodableReason.TOO_LARGE.value:
+            raise
+        facts = _recognised(body, side)
         if facts is None:
             raise
         return facts
     if isinstance(value, dict):
         table = registry.TABLE
-        claims = table.inputs if role is Role.INPUT else table.outputs
+        claims = table.inputs if body.role is Role.INPUT else table.outputs
         if not claims.keys.isdisjoint(value):
-            facts = claims.decode(value, path, side)
+            facts = claims.decode(value, body.path, side)
             if facts is not None:
                 return facts
     return free_json.decode(value, side)
@@ -169,7 +178,7 @@ def _declared(body: Body, side: Side) -> Facts:
     content = body.content
     if declared.often_json and begins_like_json(content):
         try:
-            return _json(content, body.content_type, body.role, body.path, body.header_length, side)
+            return _json(body, side)
         except Undecodable as error:
             if error.reason != UndecodableReason.MALFORMED.value:
                 raise

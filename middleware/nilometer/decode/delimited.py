@@ -7,12 +7,12 @@ Source: RFC 4180.
 
 import csv
 
+from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.naming import has_header, placed
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
-from nilometer.decode.tensors import MAX_CELLS
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -24,17 +24,18 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the table of *body*, in UTF-8.
 
     Raises:
-        Undecodable: If it has no cells, two names are one, or a row has another number of cells.
+        Undecodable: If it has no cells, two names are one, a row has another number of cells, or
+            there are too many of either.
     """
+    check_lines(body)
     try:
         lines = body.decode("utf-8-sig").splitlines(keepends=True)
         table = [row for row in csv.reader(lines, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
     width = len(table[0]) if table else 0
+    check_cells(len(table) * width)
     if not 0 < width <= MAX_COLUMNS or {len(row) for row in table} != {width}:
-        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    if len(table) * width > MAX_CELLS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     if has_header(table[:LOOKED_AT]):
         names, rows = placed(table[0]), table[1:]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from nilometer.decode.budget import check_text
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -42,7 +43,12 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
     Raises:
         Undecodable: If a part has no name or the end is missing, or there are too many.
     """
-    parts = {part.name: part for part in _parts(body, content_type)}
+    check_text(body)
+    parts: dict[str, _Part] = {}
+    for part in _parts(body, content_type):
+        parts[part.name] = part
+        if len(parts) > MAX_COLUMNS:
+            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     nothing = names_nothing(parts)
     row: dict[str, Cell] = {}
     for name, part in parts.items():

@@ -1,5 +1,6 @@
 """Newline-delimited JSON: each line is read as free JSON, its rows in the order of the lines."""
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -17,8 +18,10 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add a row a line; a last line that is cut off is left out, and says that the stream broke.
 
     Raises:
-        Undecodable: If another line is no JSON, there is none, or they make no table.
+        Undecodable: If another line is no JSON, there is none, they make no table, or there
+            are too many.
     """
+    check_lines(body)
     rows, end = _rows(body)
     _add(rows, side)
     return Facts(Protocol.NDJSON, stream_end=end)
@@ -30,6 +33,7 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     Raises:
         Undecodable: As `decode`.
     """
+    check_lines(start + end)
     lines = Ends(start, end).whole_lines()
     first, _ = _rows(lines.start)
     last, told_end = _rows(lines.end)
@@ -53,12 +57,14 @@ def _rows(body: bytes) -> tuple[list[Row], StreamEnd | None]:
             end = StreamEnd.ERROR
             continue
         rows.extend(rows_of(value))
+        check_rows(len(rows))
     return rows, end
 
 
 def _add(rows: list[Row], side: Side) -> None:
     if not rows:
         raise Undecodable(UndecodableReason.MALFORMED.value)
+    check_rows(len(rows))
     check_table(rows)
     side.add_rows(rows)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -69,8 +70,9 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the answer, or a row an event, and one about the text of all that hold no JSON.
 
     Raises:
-        Undecodable: If the events make no table.
+        Undecodable: If the events make no table, or there are too many.
     """
+    check_lines(body)
     stream = _Stream()
     stream.take(body)
     return stream.decoded(side)
@@ -83,8 +85,9 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     the gap cuts into the event that tells it.
 
     Raises:
-        Undecodable: If the events make no table, or none of them holds JSON.
+        Undecodable: If the events make no table, none of them holds JSON, or there are too many.
     """
+    check_lines(start + end)
     boundary = _EMPTY_LINE.search(end)
     next_event = boundary.end() if boundary is not None else len(end)
     cut = end[:next_event]
@@ -130,6 +133,7 @@ class _Stream:
                     self.answer.add(value)
                     continue
             self._rows.extend(rows_of(value))
+            check_rows(len(self._rows))
 
     def decoded(self, side: Side, *, partial: bool = False) -> Facts:
         """Add the rows to *side*; *partial* says that there were more events between them."""

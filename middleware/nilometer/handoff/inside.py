@@ -21,6 +21,7 @@ from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profiling.admission import Names
+from nilometer.profiling.budget import Budget
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -40,7 +41,8 @@ DELTA_SECONDS = 1.0  # how often finished deltas are handed on
 MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own size
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
 MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # what else a frame holds has room beside it
-MAX_SAMPLES_IN_MEMORY = 10_000
+MAX_SAMPLES_IN_MEMORY = 4_000
+MAX_HELD_BYTES = 12 << 20  # of what is decoded and not handed on; at the half of it, it is
 
 _memories: dict[str, deque[SummarySample]] = {}
 
@@ -69,6 +71,7 @@ class InsideOutlet:
             guests=Runner(guests) if guests else None,
             max_waiting=sys.maxsize,  # it is settled here, in steps
             names=Names(lambda: declared, settings.admit_after),
+            budget=Budget(MAX_HELD_BYTES),
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
@@ -81,7 +84,6 @@ class InsideOutlet:
         self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         self._in_slices(self._observing(kept))
-        self._observations += len(kept)
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
             self._profiling.book_drops(lost, time.time_ns())
@@ -123,10 +125,15 @@ class InsideOutlet:
 
     def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
         for start in range(0, len(packed), OBSERVED_AT_ONCE):
-            some = batch_of(packed[start : start + OBSERVED_AT_ONCE])
+            chunk = packed[start : start + OBSERVED_AT_ONCE]
+            some = batch_of(chunk)
             yield
+            self._observations += len(chunk)
             yield from self._profiling.observe_packed_in_steps(some)
             yield
+            if self._profiling.budget.is_due:
+                yield from self._handing_on()
+                continue
             self._waiting_bytes += len(some)
             waiting = self._profiling.waiting
             if waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:

@@ -6,6 +6,7 @@ sketch. Names are in memory only while they are counted: on the way out of a rec
 nobody published become pseudonyms under a key, or, without a key, lose their name.
 """
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -25,6 +26,8 @@ DICTIONARY_NAMES = 20  # of a reference that have a count of their own
 DICTIONARY_HASHES = 4096  # further names of a reference that are told from unseen ones
 MAX_NAME_CHARACTERS = 64  # of a category; a longer string is text and has no name
 MAX_WAITING = 4096  # different names that are counted before they are folded into sketches
+MAX_WAITING_CHARACTERS = 1 << 19  # of them
+_NAME_BYTES = 160  # of a name that waits: a string, and its place in a dictionary
 MASK_PREFIX = "~"  # marks a category whose name was replaced by a pseudonym
 _NOTHING = (
     "", " ", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "nil", "null", "none", "undefined",
@@ -221,7 +224,8 @@ class CategoryRecorder:
 
     __slots__ = (
         "_capacity", "_codes", "_dictionary", "_distinct", "_hashes", "_key", "_known",
-        "_profile", "_readable", "_waiting", "null_like",
+        "_profile", "_readable", "_waiting",
+        "_waiting_characters", "null_like",
     )  # fmt: skip
 
     def __init__(
@@ -239,28 +243,39 @@ class CategoryRecorder:
         self._capacity = capacity
         self._profile = CategoryProfile(Frequent(capacity))
         self._waiting: dict[str, int] = {}
+        self._waiting_characters = 0  # of all that came since they were folded
         self._distinct = distinct
         self.null_like = 0  # strings that stand for nothing and were not counted as categories
-        names = dictionary.names if dictionary else ()
-        self._known = frozenset(names)
-        self._hashes, self._codes = _lookup(names, dictionary.hashes if dictionary else ())
+        self._known = frozenset(dictionary.names if dictionary else ())
+        self._hashes, self._codes = (
+            _lookup(dictionary.names, dictionary.hashes) if dictionary else _lookup_of_none()
+        )
 
     def observe(self, counted: Mapping[str, int]) -> Steps[None]:
         """Add names that are counted already, in steps."""
         waiting = self._waiting
         for name, count in counted.items():
             waiting[name] = waiting.get(name, 0) + count
-        if len(waiting) > MAX_WAITING:
-            yield from self._fold()
+        self._waiting_characters += sum(map(len, counted))
+        if len(waiting) > MAX_WAITING or self._waiting_characters > MAX_WAITING_CHARACTERS:
+            yield from self.fold()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds beside its fixed part, about."""
+        own = self._hashes.nbytes + self._codes.nbytes if self._dictionary is not None else 0
+        return own + _NAME_BYTES * len(self._waiting) + 2 * self._waiting_characters
 
     def profile(self) -> Steps[CategoryProfile]:
         """Everything observed so far, in steps."""
-        yield from self._fold()
+        yield from self.fold()
         return self._profile
 
-    def _fold(self) -> Steps[None]:
+    def fold(self) -> Steps[None]:
+        """Put the names that wait into the sketches, in steps."""
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
+            self._waiting_characters = 0
             names = list(waiting)
             hashes = []
             for part in parts_of(names):
@@ -334,6 +349,12 @@ class CategoryRecorder:
 # What a hash is that stands for no name of the dictionary.
 _NEW, _OTHER, _NOTHING_CODE, _PUBLIC = -1, -2, -3, -4
 _PUBLIC_NAMES = ("false", "true")  # of booleans: there is nothing to hide
+
+
+@functools.cache
+def _lookup_of_none() -> tuple[Hashes, NDArray[np.int64]]:
+    """The lookup without a dictionary: one for all columns."""
+    return _lookup((), ())
 
 
 def _lookup(names: tuple[str, ...], others: tuple[int, ...]) -> tuple[Hashes, NDArray[np.int64]]:

@@ -21,6 +21,7 @@ from nilometer.values.steps import Steps
 
 Floats = NDArray[np.float64]
 
+FIRST_BUFFER = 64  # numbers; it grows with what comes, to that of the digest
 MOST_BUCKETS = 80  # of one sign, before there are edges: enough to export, small on the wire
 
 
@@ -228,14 +229,25 @@ class NumericRecorder:
                 yield from self._take(np.sort(numbers[start : start + BUFFER]))
                 start += BUFFER
                 continue
-            if self._buffer is None:
-                self._buffer = np.empty(BUFFER)
             part = numbers[start : start + BUFFER - self._pending]
+            self._buffer = self._roomy(self._pending + part.size)
             self._buffer[self._pending : self._pending + part.size] = part
             self._pending += part.size
             start += part.size
             if self._pending == BUFFER:
                 yield from self._empty()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds beside its fixed part, which a first buffer belongs to, about."""
+        buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
+        return 8 * buffered + self._profile.digest.held_bytes
+
+    def fold(self) -> Steps[None]:
+        """Put what waits into the sketches, in steps, and let its memory go."""
+        yield from self._empty()
+        self._buffer = None
+        self._profile.digest.join()
 
     def profile(self) -> Steps[NumericProfile]:
         """Everything observed so far, in steps."""
@@ -243,6 +255,19 @@ class NumericRecorder:
         if self._profile.count:
             self._profile.histogram = self._tally.histogram()
         return self._profile
+
+    def _roomy(self, numbers: int) -> Floats:
+        """The buffer, with room for *numbers*, at most `BUFFER`."""
+        held = self._buffer
+        if held is not None and held.size >= numbers:
+            return held
+        size = FIRST_BUFFER
+        while size < numbers:
+            size *= 2
+        larger = np.empty(size)
+        if held is not None:
+            larger[: self._pending] = held[: self._pending]
+        return larger
 
     def _empty(self) -> Steps[None]:
         if self._pending and self._buffer is not None:

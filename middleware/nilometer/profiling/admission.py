@@ -23,13 +23,15 @@ from nilometer.values.value_like import MAX_NAME, may_name
 AT_ONCE = 64  # names of an entity that are taken without waiting
 ADMIT_AFTER = 5  # requests that must have had a later name
 MAX_FEATURES = 1000  # of one role of an entity, declared ones not counted
-MAX_CANDIDATES = 8192  # names that wait for a place: about 100 bytes each, a hash and a count
+MAX_CANDIDATES = 8192  # names that wait for a place: a hash and a count each
 MAX_WATCHED = 256  # objects of which it is known how often they had new keys
 CHANGING = 8  # requests with new keys from which an object in a body is a map
 CHANGING_BODY = 32  # the same of the body itself, whose optional fields come one by one
 WITHIN = 4  # requests for each of them: with fewer new keys, an object is none
 QUIET = 1024  # requests without a new key after which a map is an object again
 REVIEWED = 256  # requests in which a name must appear to keep its place when places are short
+
+_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # a name with its objects, and what is watched of it
 
 _NOTHING: Mapping[str, int] = {}
 _ROLES = (Role.INPUT, Role.OUTPUT)
@@ -97,8 +99,8 @@ class Names:
     Attributes:
         known: Names that have a place, by role, and the request that gave it to them. To be read
             only.
-        over_limit: Columns of requests that have no place only because `MAX_FEATURES` others have
-            one.
+        over_limit: Columns that have no place only because there are too many: of requests beside
+            `MAX_FEATURES` others, or of what is made of them.
         dropped: How often names lost their places: who holds a copy of `known` looks at it.
     """
 
@@ -108,6 +110,7 @@ class Names:
         admit_after: int = ADMIT_AFTER,
     ) -> None:
         self.known: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}
+        self._inputs, self._outputs = (self.known[role] for role in _ROLES)
         self.over_limit = 0
         self.dropped = 0
         self._declared = declared
@@ -124,6 +127,21 @@ class Names:
         self._review_left = 0
         self._is_watching = True  # whether names that are known are looked at, too
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that it knows between two requests, about."""
+        names = sum(map(len, self.known.values())) + len(self._full)
+        return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
+
+    def passes(self, inputs: Side, outputs: Side) -> bool:
+        """Whether every name of one request has a place: then it is counted, and not to be sifted."""
+        if self._is_watching or not (
+            inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
+        ):
+            return False
+        self._requests += 1
+        return True  # what most requests are
+
     def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
         """Count one request, and take out of *side* the columns whose names have no place.
 
@@ -139,7 +157,7 @@ class Names:
             self._requests += 1
         unknown = side.unknown(self.known[role].keys())
         if not unknown and not self._is_watching:
-            return _NOTHING  # what most requests are
+            return _NOTHING
         unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
         self._is_watching = (
             bool(self._review_left) or any(self._once.values()) or any(self._maps.values())

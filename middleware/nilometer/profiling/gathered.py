@@ -1,7 +1,7 @@
 """Observations of one window and label set that wait to be profiled at once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from nilometer.profile.feature import Cell
 from nilometer.profile.recorder import count_types
 from nilometer.profile.service import magnitudes
 from nilometer.profiling.admission import Names
+from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
@@ -106,6 +107,15 @@ class Gathered:
             self.first_bytes.append(observation.first_byte)
             self.chunk_gaps.append(observation.chunk_gaps)
             self.chunks += observation.chunks
+
+    def serve_alike(self, kind: Kind, rows: Sequence[Observation]) -> None:
+        """Add requests of one *kind*, whatever their bodies hold."""
+        self.outcomes[kind.outcome] += len(rows)
+        self.statuses[str(kind.status)] += len(rows)
+        self.latencies += [row.latency for row in rows]
+        self.request_sizes += [row.request_size for row in rows]
+        self.response_sizes += [row.response_size for row in rows]
+        self.in_flight_max = max(self.in_flight_max, *[row.in_flight for row in rows])
 
     def service(self) -> Steps[ServiceProfile]:
         """The profile of the requests, in steps."""

@@ -101,6 +101,15 @@ def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
     return found
 
 
+def declared(packed: bytes) -> int:
+    """How many observations a batch says that it has: its first bytes, before it is unpacked."""
+    head = packed[:1]
+    if b"\x90" <= head < b"\xa0":
+        return head[0] & 0x0F
+    sizes = {b"\xdc": 2, b"\xdd": 4}
+    return int.from_bytes(packed[1 : 1 + sizes.get(bytes(head), 0)], "big")
+
+
 def parts_of(packed: bytes) -> list[bytes]:
     """Each observation of a batch as a batch of its own.
 

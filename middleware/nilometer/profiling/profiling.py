@@ -7,51 +7,46 @@ Observations of one entity go, by event time, into profiles that hold what came 
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.learned import Shapes
-from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
 from nilometer.profiling.admission import Names
+from nilometer.profiling.alike import Alike, AlikeReader
+from nilometer.profiling.budget import (
+    MAX_VALUES_BYTES,
+    PROFILE_BYTES,
+    SERVED_BYTES,
+    Budget,
+    Weight,
+    kept_bytes,
+    recorders_bytes,
+    served_bytes,
+)
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.event_time import event_time_ns, told_time
 from nilometer.profiling.gathered import Gathered
-from nilometer.profiling.layout import Kind, Layout, Part, by_kind, usable_share
+from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import NOT_DECODED, decode_sides
+from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason
+from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
+FIRST_NAMES = 16  # columns that are expected of an entity of which none is known
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
-
-class _Alike(NamedTuple):
-    """Observations of one kind, read at once.
-
-    Attributes:
-        kind: Of all of them.
-        window: Of all of them.
-        latest_ns: Newest event time.
-        sides: Inputs and outputs; None where they were left out.
-    """
-
-    kind: Kind
-    window: Window
-    latest_ns: int
-    sides: Mapping[Role, Side] | None
+_TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 
 
 class Profiling:
@@ -73,9 +68,11 @@ class Profiling:
         max_waiting: Observations that are profiled at once.
         names: The entity's names that have a place, shared with its other label sets; None for
             names of its own.
+        budget: Memory that this and other profilings may hold; None for one of its own.
 
     Attributes:
         waiting: Observations that are decoded and not profiled.
+        budget: What is held is charged to it.
     """
 
     def __init__(
@@ -94,6 +91,7 @@ class Profiling:
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
         names: Names | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -103,16 +101,22 @@ class Profiling:
         self.sample = sample
         self.event_times_unread = 0  # named times that could not be read: arrival was taken
         self.latest_ns = 0  # newest event time seen: the watermark
+        self._booked_ns = 0  # in a window that is open: what has no room for its own is lost there
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self._names = names or Names()
-        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions, self._names)
+        self.budget = budget or Budget()
+        self._weight = Weight(self.budget)  # of what waits
+        self._deltas = Deltas(
+            entity, spec_of, event_time_field, guests, reductions, self._names, self.budget
+        )
         self._gathered: dict[Key, Gathered] = {}
+        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # of them
+        self._window = Window.containing(0, window_ns)  # of the latest observation
         self.waiting = 0
         self._max_waiting = max_waiting
         self._layout = Layout()
-        self._request_shapes = Shapes(KEYS[Role.INPUT])
-        self._response_shapes = Shapes(KEYS[Role.OUTPUT])
+        self._reader = AlikeReader(window_ns)
         # Chance, not every n-th: traffic has periods, too.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
@@ -146,6 +150,9 @@ class Profiling:
             lost = len(arrays) - len(observations)
             self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
         yield
+        if parts is not None:  # of one kind, and their bodies of many shapes
+            yield from self._observe_each(observations)
+            return len(observations) + lost
         yield from self._observe(observations)
         if at_once and observations and not lost:
             self._layout.learn(packed, observations)
@@ -168,8 +175,12 @@ class Profiling:
         for observation in observations:
             self._gather(observation)
             yield
-        if self.waiting >= self._max_waiting:
-            yield from self.settle_in_steps()
+            if self._waits_enough:
+                yield from self.settle_in_steps()
+
+    @property
+    def _waits_enough(self) -> bool:
+        return self.waiting >= self._max_waiting or self._weight.is_enough
 
     def settle(self) -> None:
         """Profile what waits."""
@@ -178,9 +189,21 @@ class Profiling:
     def settle_in_steps(self) -> Steps[None]:
         """The same, in steps."""
         self.waiting = 0
+        self._weight.give_back()
+        self._latest = None
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything was observed that was not taken yet."""
+        return bool(self._deltas.given)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that it knows of features and label sets between two calls of `take`, about."""
+        return kept_bytes(self._deltas.names, sum(map(len, self._label_sets.values())))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were lost before they came here."""
@@ -220,6 +243,7 @@ class Profiling:
         """What came since the last call, by window and labels; it is the caller's now."""
         taken: list[Profile] = []
         self.take_into(taken, self.latest_ns)
+        self.budget.clear()
         return taken
 
     def take_into(self, taken: list[Profile], event_ns: int) -> None:
@@ -231,11 +255,8 @@ class Profiling:
         """
         self.settle()
         self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
-        # Windows that are long past will hardly come again: their label sets start anew.
-        newest = max(self._label_sets, default=None)
-        if newest is not None and len(self._label_sets) > MAX_OPEN_WINDOWS:
-            kept = sorted(self._label_sets)[-MAX_OPEN_WINDOWS:]
-            self._label_sets = {window: self._label_sets[window] for window in kept}
+        for sets in self._label_sets.values():
+            sets.rest()
         self._deltas.take_into(taken)
 
     @property
@@ -245,9 +266,9 @@ class Profiling:
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
         """Read what is of a kind at once; False where that cannot be, and nothing changed."""
-        found: list[_Alike | None] = []
+        found: list[Alike | None] = []
         for kind, rows in parts:
-            alike = None if kind is None else (yield from self._read(kind, rows))
+            alike = None if kind is None else (yield from self._reader.read(kind, rows))
             if kind is not None and alike is None:
                 return False
             found.append(alike)
@@ -260,63 +281,50 @@ class Profiling:
                 yield from self._gather_alike(alike, rows)
         return True
 
-    def _read(self, kind: Kind, rows: Sequence[Observation]) -> Steps["_Alike | None"]:
-        """What *rows*, all of *kind*, hold; None where they are not of one window, or of one shape."""
-        arrivals = [row.arrival_ns for row in rows]
-        window = Window.containing(min(arrivals), self.window_ns)
-        latest = max(arrivals)
-        if latest >= window.end_ns:
-            return None
-        if kind.left_out:
-            return _Alike(kind, window, latest, None)
-        inputs = self._request_shapes.read([row.request_body for row in rows])
-        yield
-        if inputs is None:
-            return None
-        outputs = self._response_shapes.read([row.response_body for row in rows])
-        yield
-        if outputs is None:
-            return None
-        sides = {Role.INPUT: Side(), Role.OUTPUT: Side()}
-        sides[Role.INPUT].add_block(inputs)
-        sides[Role.OUTPUT].add_block(outputs)
-        return _Alike(kind, window, latest, sides)
-
-    def _gather_alike(self, alike: "_Alike", rows: Sequence[Observation]) -> Steps[None]:
+    def _gather_alike(self, alike: Alike, rows: Sequence[Observation]) -> Steps[None]:
         kind, window, latest, sides = alike
         count = len(rows)
-        self.latest_ns = max(self.latest_ns, latest)
-        part = self._part(window, self.labels, kind.share)
         self._deltas.given += count
+        part = self._part(window, self.labels, kind.share)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: count}, self._booked_ns)
+            return
+        self.latest_ns = max(self.latest_ns, latest)
         self.waiting += count
+        self._weight.add(SERVED_BYTES * count + alike.weight)
         if sides is None:
             part.sampled_out += count
         else:
             self._add_sides(part, sides[Role.INPUT], sides[Role.OUTPUT])
             part.profiled += count
-        part.outcomes[kind.outcome] += count
-        part.statuses[str(kind.status)] += count
-        part.latencies += [row.latency for row in rows]
-        part.request_sizes += [row.request_size for row in rows]
-        part.response_sizes += [row.response_size for row in rows]
-        part.in_flight_max = max(part.in_flight_max, *[row.in_flight for row in rows])
-        if self.waiting >= self._max_waiting:
+        part.serve_alike(kind, rows)
+        if self._waits_enough:
             yield from self.settle_in_steps()
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
-        held = not observation.left_out
+        large = len(observation.values) > MAX_VALUES_BYTES
+        held = not (observation.left_out or large)
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
             decoded = decode_sides(observation, inputs, outputs)
         event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
-        window = Window.containing(event_ns, self.window_ns)
+        window = self._window
+        if not window.start_ns <= event_ns < window.end_ns:
+            window = self._window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
+            return
         self.waiting += 1
+        self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, decoded.stream_end)
+        if large:
+            part.cover(_TOO_LARGE, frozenset())
+            return
         if not sampled:
             part.sampled_out += 1
             return
@@ -327,10 +335,9 @@ class Profiling:
 
     def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
         """Add the columns of a request, or of requests that are alike, whose names have a place."""
-        for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
-            unnamed = self._names.sift(role, side, self.event_time_field)
-            if unnamed:
-                part.unnamed.update(unnamed)
+        if not self._names.passes(inputs, outputs):
+            for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
+                part.unnamed.update(self._names.sift(role, side, self.event_time_field))
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
 
@@ -345,22 +352,30 @@ class Profiling:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
+            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # those of the first start anew
+                del self._label_sets[next(iter(self._label_sets))]
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
-    def _part(self, window: Window, labels: Labels, share: float) -> Gathered:
+    def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
+        """What waits of a window and label set; None where the budget has no room for another."""
+        latest = self._latest
+        if latest and latest[0] is window and latest[1] is labels and latest[2] == share:
+            return latest[3]  # without a look at what its key is equal to
         key = (window, labels, share)
         part = self._gathered.get(key)
-        if part is None:
+        if part is None and self.budget.take(PROFILE_BYTES):
             part = self._gathered[key] = Gathered()
+            self._weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
+            self._booked_ns = window.start_ns
+        if part is not None:
+            self._latest = (window, labels, share, part)
         return part
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
-        text: Cell = observation.event_time
-        if self.event_time_field:
-            row = value[0] if isinstance(value, list) and value else value
-            if isinstance(row, Mapping):
-                text = row.get(self.event_time_field)
+        if not observation.event_time and not self.event_time_field:
+            return observation.arrival_ns
+        text = told_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
         event_ns = event_time_ns(text)

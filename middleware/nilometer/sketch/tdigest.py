@@ -149,7 +149,12 @@ class TDigest:
         self._max = max(self._max, float(ordered[-1]))
         self._parts.append(centroids_of(ordered, self.compression))
         if len(self._parts) >= MAX_PARTS:
-            self._join()
+            self.join()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the centroids that are not joined yet."""
+        return sum(means.nbytes + weights.nbytes for means, weights, _ in self._parts)
 
     def merge(self, other: Self) -> Self:
         """A new digest of both streams; the order of the operands does not matter.
@@ -190,9 +195,10 @@ class TDigest:
     def _settle(self) -> None:
         """Join the waiting observations with the centroids."""
         self._empty_buffer()
-        self._join()
+        self.join()
 
-    def _join(self) -> None:
+    def join(self) -> None:
+        """Join the centroids of whole buffers with the rest, which lets their memory go."""
         if not self._parts:
             return
         parts, self._parts = self._parts, []

@@ -1,6 +1,6 @@
 """Summary samples <-> protobuf, alone and many in one piece."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nilometer.profile.summary import SummarySample
 from nilometer.sketch.tdigest import TDigest
@@ -115,11 +115,11 @@ def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def samples_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> list[SummarySample]:
-    """The samples of `samples_to_bytes`.
+def parts_by_summary(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """The samples in the bytes of `samples_to_bytes`, each as bytes, with its summary's name.
 
     Raises:
         ValueError: If the bytes are not samples.
     """
-    message = parsed(pb.SummarySamples, packed)
-    return [sample_from_wire(sample, edges_of) for sample in message.samples]
+    for sample in parsed(pb.SummarySamples, packed).samples:
+        yield sample.summary, sample.SerializeToString(deterministic=True)

@@ -24,7 +24,7 @@ from nilometer.values.labels import Labels
 from nilometer.values.privacy import Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
-from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
+from nilometer.wire.samples import parts_by_summary, sample_from_bytes
 from nilometer_agent.engine import suppress
 from nilometer_agent.engine.engine import GATHER_SECONDS, GATHERED, Arrival, Engine
 from nilometer_agent.engine.suppress import Suppression
@@ -84,8 +84,11 @@ class Rig:
         self.engine._step()
 
     def partials(self) -> list[SummarySample]:
-        found, _ = self.buffer.partials(KEY)
-        return [one for _, packed in found for one in samples_from_bytes(packed)]
+        return [
+            sample_from_bytes(part)
+            for _, packed in self.buffer.partials(KEY)
+            for _, part in parts_by_summary(packed or b"")
+        ]
 
     def rows(self) -> dict[str, SummarySample]:
         self.engine._close_all()

@@ -11,7 +11,7 @@ from nilometer.wire.references import with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.dial import Reach
-from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
+from nilometer_agent.uplink.plan import MAX_ENTITIES, ActivePlan, PlanKeeper
 from nilometer_collector.testing import ENTITY, a_reference, an_alerter
 
 
@@ -23,6 +23,15 @@ def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> No
     assert plans.wanted.is_set()
     assert not plans.refresh()
     assert not plans.wanted.is_set()
+    buffer.close()
+
+
+def test_rules_are_asked_for_so_many_entities_and_no_more(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    plans = PlanKeeper(buffer, None)
+    for at in range(MAX_ENTITIES + 10):
+        plans.see(f"e{at}")
+    assert len(plans.entities) == MAX_ENTITIES
     buffer.close()
 
 
