@@ -1,7 +1,7 @@
-"""From inside the model: `log` and `label` add to the observation of the request that is served.
+"""`log` and `label`: the model's code adds to the observation of the current request.
 
-The request is found through a context variable: asyncio tasks, `asyncio.to_thread` and the thread
-pools of Starlette and FastAPI carry it along; outside a request both do nothing.
+A context variable leads to the request. Asyncio tasks, `asyncio.to_thread` and the thread pools of
+Starlette and FastAPI copy it. Outside a request both functions do nothing.
 """
 
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain
 
 
 class Holder(Protocol):
-    """What the context variable holds: the exchange, or call, that is being served."""
+    """The object in the context variable: the exchange or call that is being served."""
 
     noted: Noted | None
 
@@ -22,9 +22,9 @@ current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=Non
 def log(**values: object) -> None:
     """Add *values* to the observation of the current request.
 
-    A value is a number, text, a truth value, None, or a sequence or array of them; a name that
-    comes again gathers its values in a list. At most 256 names and 4096 values of each are kept.
-    Does nothing outside a request, and never raises.
+    A value is a number, text, a boolean, None, or a sequence or array of these. Repeated values of
+    one name become a list. At most 256 names and 4096 values of each are kept. The function does
+    nothing outside a request, and never raises.
     """
     holder = current.get()
     if holder is None:
@@ -38,7 +38,7 @@ def log(**values: object) -> None:
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
-            held.values = values  # the call's own: nobody else has it
+            held.values = values  # the caller's own dictionary: nothing else refers to it
             return
         for name, value in values.items():
             if name in noted:
@@ -55,10 +55,10 @@ def log(**values: object) -> None:
 
 
 def label(**labels: str) -> None:
-    """Add *labels* to the observation of the current request: its segment.
+    """Add *labels*, which name the segment, to the observation of the current request.
 
-    A key that is no label key, or a value over 256 bytes, is left out. Does nothing outside a
-    request, and never raises.
+    An invalid label key, and a value over 256 bytes, are left out. The function does nothing
+    outside a request, and never raises.
     """
     holder = current.get()
     if holder is None:
