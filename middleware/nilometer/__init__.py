@@ -52,6 +52,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
     module = import_module(home)
     if name in {"label", "log", "observe"}:
-        import_module("nilometer.handoff.noted").want()
+        import_module("nilometer.handoff.annotations").mark_used()
     found = globals()[name] = getattr(module, name)  # later look-ups are direct
     return found

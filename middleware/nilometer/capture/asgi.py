@@ -112,7 +112,7 @@ class NilometerMiddleware:
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
-            exchange.finished = exchange.more = exchange.noted = None
+            exchange.finished = exchange.more = exchange.annotations = None
             headers = scope["headers"]
             if type(headers) is not list and type(headers) is not tuple:
                 headers = lasting_headers(scope)
@@ -155,13 +155,13 @@ class NilometerMiddleware:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
                 request, response, rest = exchange.request, exchange.response, None
-                if exchange.more is not None or exchange.noted is not None:
+                if exchange.more is not None or exchange.annotations is not None:
                     query = scope.get("query_string") if self._wants_query else None
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                 # A task that the handler started may keep the exchange through its context, and
                 # call `log` after the request has ended.
-                exchange.request = exchange.response = exchange.noted = None
+                exchange.request = exchange.response = exchange.annotations = None
                 packed = worker.packer.pack(
                     arrival_ns,
                     latency,

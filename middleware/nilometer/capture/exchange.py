@@ -8,7 +8,7 @@ from typing import Any
 
 from nilometer.capture.headers import PassingHeaders, content_type_of, with_id
 from nilometer.capture.types import Message, Receive, Send
-from nilometer.handoff.noted import Noted
+from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.pack import Body, Headers, Rest, Streamed
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
@@ -35,19 +35,19 @@ class Exchange:
         latest: Time of the latest body message, in monotonic seconds.
         more: Details of an exchange that is not one body under the cap in each direction; else
             None.
-        noted: Values and labels that the model's code added.
+        annotations: Values and labels that the model's code added.
         share: Share of the observations that are kept, read when the exchange began; negative if
             this observation is not kept.
     """
 
     __slots__ = (
+        "annotations",
         "app_receive",
         "app_send",
         "cap",
         "finished",
         "latest",
         "more",
-        "noted",
         "request",
         "response",
         "response_headers",
@@ -66,7 +66,7 @@ class Exchange:
     finished: bool | None
     latest: float
     more: "More | None"
-    noted: Noted | None
+    annotations: Annotations | None
     share: float
 
     async def receive(self) -> Message:
@@ -228,7 +228,7 @@ class Exchange:
             more.response_size or len(self.response or b""),
             first - started if first else 0.0,
             streamed,
-            self.noted,
+            self.annotations,
             query,
             self.share,
             None if keeper is None else keeper.ends(),

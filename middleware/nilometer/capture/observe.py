@@ -27,8 +27,8 @@ import msgspec
 
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.values import Holder, current, log
+from nilometer.handoff.annotations import MAX_NAMES, MAX_VALUES, SCALARS, Annotations, plain
 from nilometer.handoff.guard import Guard
-from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import checked, given
@@ -241,9 +241,9 @@ class Recorder:
         share = worker.share
         values: dict[str, object] = {INPUT: call.inputs, OUTPUT: outputs}
         labels: Mapping[str, str] = {}
-        noted = call.noted
-        if noted is not None:
-            values, labels = {**noted.values, **values}, noted.labels
+        annotations = call.annotations
+        if annotations is not None:
+            values, labels = {**annotations.values, **values}, annotations.labels
         if share < 1.0 and random() >= share:  # noqa: S311  not for secrets
             share = -share
         worker.sink.offer(
@@ -259,7 +259,7 @@ class Call:
     The class has no constructor: one more call frame is a twentieth of the cost of a call.
 
     Attributes:
-        noted: Values and labels that the function added.
+        annotations: Values and labels that the function added.
         worker: Worker whose guard counts errors; absent without *recorder*.
         recorder: Recorder of the observation; None if the call is part of an observed request.
         inputs: Inputs as columns by name.
@@ -270,9 +270,9 @@ class Call:
     """
 
     __slots__ = (
-        "arrival_ns", "in_flight", "inputs", "noted", "recorder", "started", "token", "worker",
+        "annotations", "arrival_ns", "in_flight", "inputs", "recorder", "started", "token", "worker",
     )  # fmt: skip
-    noted: Noted | None
+    annotations: Annotations | None
     worker: Worker
     recorder: Recorder | None
     inputs: dict[str, object]
@@ -328,7 +328,7 @@ def _begin(
             return None
         call = Call()
         call.recorder = recorder
-        call.noted = call.token = None
+        call.annotations = call.token = None
         if recorder is None:
             call.inputs = arguments.columns(positional, named)
             return call

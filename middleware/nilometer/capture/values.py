@@ -7,13 +7,21 @@ Starlette and FastAPI copy it. Outside a request both functions do nothing.
 from contextvars import ContextVar
 from typing import Protocol
 
-from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain, valid_labels, want
+from nilometer.handoff.annotations import (
+    MAX_NAMES,
+    MAX_VALUES,
+    SCALARS,
+    Annotations,
+    mark_used,
+    plain,
+    valid_labels,
+)
 
 
 class Holder(Protocol):
     """The object in the context variable: the exchange or call that is being served."""
 
-    noted: Noted | None
+    annotations: Annotations | None
 
 
 current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=None)
@@ -28,28 +36,28 @@ def log(**values: object) -> None:
     """
     holder = current.get()
     if holder is None:
-        want()
+        mark_used()
         return
     try:
-        held = _noted(holder)
-        noted = held.values
+        held = _annotations(holder)
+        recorded = held.values
         if (
-            not noted
+            not recorded
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
             held.values = values  # the caller's own dictionary: nothing else refers to it
             return
         for name, value in values.items():
-            if name in noted:
-                gathered = noted[name]
+            if name in recorded:
+                gathered = recorded[name]
                 if not isinstance(gathered, list):
-                    gathered = noted[name] = [gathered]
+                    gathered = recorded[name] = [gathered]
                 more = plain(value)
                 gathered.extend(more if isinstance(more, list) else [more])
                 del gathered[MAX_VALUES:]
-            elif len(noted) < MAX_NAMES:
-                noted[name] = value if type(value) in SCALARS else plain(value)
+            elif len(recorded) < MAX_NAMES:
+                recorded[name] = value if type(value) in SCALARS else plain(value)
     except Exception as error:  # monitoring must never fail a prediction
         _tell(holder, error)
 
@@ -62,20 +70,20 @@ def label(**labels: str) -> None:
     """
     holder = current.get()
     if holder is None:
-        want()
+        mark_used()
         return
     try:
-        noted = _noted(holder).labels
-        noted.update(valid_labels(labels))
+        added = _annotations(holder).labels
+        added.update(valid_labels(labels))
     except Exception as error:  # monitoring must never fail a prediction
         _tell(holder, error)
 
 
-def _noted(holder: Holder) -> Noted:
-    noted = holder.noted
-    if noted is None:
-        noted = holder.noted = Noted()
-    return noted
+def _annotations(holder: Holder) -> Annotations:
+    annotations = holder.annotations
+    if annotations is None:
+        annotations = holder.annotations = Annotations()
+    return annotations
 
 
 def _tell(holder: Holder, error: Exception) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
-from nilometer.handoff.noted import Noted, encoded, valid_labels
+from nilometer.handoff.annotations import Annotations, encoded, valid_labels
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.values.reasons import DropReason
@@ -50,7 +50,7 @@ class Rest(NamedTuple):
         response_size: Bytes.
         first_byte: Seconds to the first byte of the answer's body; 0 when there was none.
         streamed: Of an answer in several chunks, else None.
-        noted: What the model handed over by `nilometer.log` and `label`, else None.
+        annotations: What the model handed over by `nilometer.log` and `label`, else None.
         query: The query string, where a setting names parameters, else None.
         share: Of the observations that are held, as it was when this one began; negative where this
             one is left out, and travels to be counted.
@@ -61,7 +61,7 @@ class Rest(NamedTuple):
     response_size: int
     first_byte: float
     streamed: Streamed | None
-    noted: Noted | None
+    annotations: Annotations | None
     query: bytes | None
     share: float = 1.0
     ends: Ends | None = None
@@ -197,13 +197,13 @@ class Packer:
             identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
             trace_parent = trace.decode("latin-1")
             parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
-        noted, query, share = rest.noted, rest.query, rest.share
+        annotations, query, share = rest.annotations, rest.query, rest.share
         labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
         values = b""
-        if noted is not None:
-            labels = {**labels, **noted.labels} if labels else noted.labels
-            if noted.values and share > 0:
-                values = encoded(noted.values)
+        if annotations is not None:
+            labels = {**labels, **annotations.labels} if labels else annotations.labels
+            if annotations.values and share > 0:
+                values = encoded(annotations.values)
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from nilometer.handoff import noted
+from nilometer.handoff import annotations
 from nilometer.handoff.budget import Budget, Meter
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Packer
@@ -141,7 +141,7 @@ class Worker:
             if self._failed:
                 return
             if self._thread is None and not self._stopping:
-                self.notes = noted.are_wanted()
+                self.notes = annotations.may_be_used()
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
@@ -302,9 +302,9 @@ def open_outlet(settings: CaptureSettings) -> Outlet:
         from nilometer.handoff.inside import InsideOutlet
 
         return InsideOutlet(settings, link)
-    from nilometer.handoff.outside import OutsideOutlet
+    from nilometer.handoff.raw_outlet import RawOutlet
 
-    return OutsideOutlet(settings, link)
+    return RawOutlet(settings, link)
 
 
 def _import_outlet(settings: CaptureSettings) -> None:
@@ -316,7 +316,7 @@ def _import_outlet(settings: CaptureSettings) -> None:
     try:
         importlib.import_module("nilometer.handoff.link")
         inside = settings.profile_in == "process"
-        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'outside'}")
+        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'raw_outlet'}")
     except Exception:  # noqa: S110  the thread will meet it again, and say so
         pass
 
@@ -340,7 +340,7 @@ def find_requests() -> None:
         worker.notes = True
 
 
-noted.on_wanted(find_requests)
+annotations.on_first_use(find_requests)
 
 _workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 

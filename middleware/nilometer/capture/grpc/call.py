@@ -11,8 +11,8 @@ from nilometer.capture.exchange import Stream
 from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
 from nilometer.capture.options import CaptureOptions
+from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.guard import Guard
-from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Rest
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
@@ -36,7 +36,7 @@ class Call:
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
         self.capture = capture
         self.worker = capture.worker
-        self.noted: Noted | None = None
+        self.annotations: Annotations | None = None
         self.path: str = details.method
         self.metadata = details.invocation_metadata
         self.share = capture.worker.share
@@ -143,7 +143,7 @@ class Call:
                 self.in_flight,
                 Rest(
                     *(request.size, response.size, first_byte, streamed),
-                    *(self.noted, None, self.share, response.ends),
+                    *(self.annotations, None, self.share, response.ends),
                 ),
             )
             self.worker.sink.offer(packed)

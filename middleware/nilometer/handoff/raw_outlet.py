@@ -11,7 +11,7 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch, Cost
 
 
-class OutsideOutlet:
+class RawOutlet:
     """Sends packed observations."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:

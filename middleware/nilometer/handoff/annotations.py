@@ -19,29 +19,29 @@ MAX_VALUES = 4096  # of one name
 
 SCALARS = frozenset((bool, int, float, str, type(None)))
 
-_wanted = False
-_tell_wanted: list[Callable[[], None]] = []
+_used = False
+_on_first_use: list[Callable[[], None]] = []
 
 
-def on_wanted(call: Callable[[], None]) -> None:
+def on_first_use(call: Callable[[], None]) -> None:
     """Have *call* made when `log` or `label` is first looked up."""
-    _tell_wanted.append(call)
+    _on_first_use.append(call)
 
 
-def want() -> None:
+def mark_used() -> None:
     """Somebody has looked up `log` or `label`."""
-    global _wanted  # noqa: PLW0603  one fact of the process
-    if _wanted:
+    global _used  # noqa: PLW0603  one fact of the process
+    if _used:
         return
-    _wanted = True
-    for call in _tell_wanted:
+    _used = True
+    for call in _on_first_use:
         call()
 
 
-def are_wanted() -> bool:
+def may_be_used() -> bool:
     """Whether a module may call us: it has looked us up, or holds the package under any name."""
     package = sys.modules["nilometer"]
-    return _wanted or any(
+    return _used or any(
         value is package
         for name, module in list(sys.modules.items())
         if not name.startswith("nilometer") and hasattr(module, "__dict__")
@@ -49,7 +49,7 @@ def are_wanted() -> bool:
     )
 
 
-class Noted:
+class Annotations:
     """What one observation was handed.
 
     Attributes:
