@@ -1,8 +1,8 @@
-"""Values and labels that the model's code adds to an observation, and whether it may do so.
+"""Values and labels that the model's code adds to an observation.
 
-Finding a request costs as much as a tenth of the whole path, so requests can be found only where
-somebody may ask for it: from the moment that ``nilometer.log`` is looked up, and, for a module that
-has only imported the package, from the first request of the process.
+Looking up the request costs up to a tenth of the request path. Requests can therefore be looked up
+only if the process may call ``nilometer.log`` or ``nilometer.label``. This is so once one of them
+was accessed, or if a module holds the package at the first request.
 """
 
 import sys
@@ -14,7 +14,7 @@ import msgspec
 
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES
 
-MAX_NAMES = 256  # of one observation, names of values and labels each
+MAX_NAMES = 256  # of one observation, for values and for labels each
 MAX_VALUES = 4096  # of one name
 
 SCALARS = frozenset((bool, int, float, str, type(None)))
@@ -24,13 +24,13 @@ _on_first_use: list[Callable[[], None]] = []
 
 
 def on_first_use(call: Callable[[], None]) -> None:
-    """Have *call* made when `log` or `label` is first looked up."""
+    """Register *call* to run when `log` or `label` is first accessed."""
     _on_first_use.append(call)
 
 
 def mark_used() -> None:
-    """Somebody has looked up `log` or `label`."""
-    global _used  # noqa: PLW0603  one fact of the process
+    """Record that `log` or `label` was accessed."""
+    global _used  # noqa: PLW0603  one flag for the process
     if _used:
         return
     _used = True
@@ -39,7 +39,7 @@ def mark_used() -> None:
 
 
 def may_be_used() -> bool:
-    """Whether a module may call us: it has looked us up, or holds the package under any name."""
+    """Return whether a module may call `log`: it has accessed it, or holds the package."""
     package = sys.modules["nilometer"]
     return _used or any(
         value is package
@@ -50,11 +50,11 @@ def may_be_used() -> bool:
 
 
 class Annotations:
-    """What one observation was handed.
+    """The values and labels that the model's code added to one observation.
 
     Attributes:
-        values: Name -> value, or the list of values.
-        labels: Label -> value.
+        values: Values by name; several values of one name are a list.
+        labels: Labels by key.
     """
 
     __slots__ = ("labels", "values")
@@ -65,7 +65,7 @@ class Annotations:
 
 
 def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Those of *labels* that `Labels` would take."""
+    """Return those of *labels* that `Labels` accepts."""
     valid: dict[str, str] = {}
     for key, value in labels.items():
         text = str(value).encode("utf-8", "replace")
@@ -75,7 +75,7 @@ def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
 
 
 def plain(value: Any) -> object:
-    """*value* as numbers, texts and lists of them, copied: it may change under us."""
+    """Return *value* as numbers, texts and lists of them, copied because it may change."""
     if type(value) in SCALARS:
         return value
     if hasattr(value, "tolist"):  # numpy, torch, pandas
@@ -84,16 +84,16 @@ def plain(value: Any) -> object:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [plain(one) for one in value[:MAX_VALUES]]
-    if isinstance(value, int | float | str):  # subclasses, enumerations of them
+    if isinstance(value, int | float | str):  # subclasses, such as enumerations
         return type(value).__mro__[-2](value)
     return str(value)
 
 
 def encoded(values: dict[str, object]) -> bytes:
-    """*values* as a MessagePack map; what it has no room for as the nearest that it has."""
+    """Return *values* as a MessagePack map; a value that does not fit becomes the nearest one."""
     try:
         return _encode(values)
-    except (OverflowError, UnicodeEncodeError):  # an integer over 64 bits; half a character
+    except (OverflowError, UnicodeEncodeError):  # integer over 64 bits; half of a surrogate pair
         return _encode({_mended(name): _mended(value) for name, value in values.items()})
 
 
