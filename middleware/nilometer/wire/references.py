@@ -15,7 +15,7 @@ from nilometer.wire.parse import parsed
 
 
 def reference_to_wire(reference: Reference) -> pb.Reference:
-    """A reference with its digest; an empty one is filled in from the columns."""
+    """Return a reference as a message; an empty digest is computed from the columns."""
     message = pb.Reference(
         entity=reference.entity,
         name=reference.name,
@@ -51,7 +51,7 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
 
 
 def reference_from_wire(message: pb.Reference) -> Reference:
-    """A reference.
+    """Return the reference in a message.
 
     Raises:
         ValueError: If a column contradicts itself.
@@ -82,7 +82,7 @@ def reference_from_wire(message: pb.Reference) -> Reference:
 
 
 def _embedding(message: pb.Embedding) -> Embedding:
-    """What a reference knows of its vectors.
+    """Return the embedding of a reference's vectors.
 
     Raises:
         ValueError: If the sizes disagree or a part is not finite.
@@ -100,16 +100,16 @@ def _embedding(message: pb.Embedding) -> Embedding:
 
 
 def reference_to_bytes(reference: Reference) -> bytes:
-    """Deterministic bytes of a reference."""
+    """Return the deterministic bytes of a reference."""
     return reference_to_wire(reference).SerializeToString(deterministic=True)
 
 
 def reference_from_bytes(packed: bytes) -> Reference:
-    """A reference of `reference_to_bytes`."""
+    """Return the reference in the bytes of `reference_to_bytes`."""
     return reference_from_wire(parsed(pb.Reference, packed))
 
 
 def with_digest(reference: Reference) -> Reference:
-    """The reference with the digest of its columns."""
+    """Return the reference with the digest of its columns."""
     message = reference_to_wire(dataclasses.replace(reference, digest=""))
     return dataclasses.replace(reference, digest=message.digest)
