@@ -307,7 +307,7 @@ def default_recorder() -> Recorder | None:
         try:
             found = Recorder.of({})
         except ConfigError as error:
-            logger.error("settings refused", extra={"reason": str(error)})  # noqa: TRY400
+            logger.error("functions are not observed, a setting is wrong: %s", error)  # noqa: TRY400
         _default.append(found)
     return _default[0]
 

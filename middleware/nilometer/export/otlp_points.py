@@ -125,7 +125,7 @@ def _histogram_point(
 
 def _binned_point(point: Point, since_ns: int, now_ns: int) -> otel.HistogramDataPoint:
     if not isinstance(point.value, Binned):
-        raise TypeError("counts on edges have edges")
+        raise TypeError("only binned counts can be a binned point")
     return otel.HistogramDataPoint(
         attributes=dict(point.attributes),
         start_time_unix_nano=since_ns,

@@ -221,7 +221,7 @@ class Series:
         self, metric: Metric, attributes: Attributes
     ) -> tuple[dict[Attributes, State], Attributes]:
         if metric.instrument not in _ADDING:
-            raise ValueError(f"{metric.name} has another instrument")
+            raise ValueError(f"{metric.name} is a gauge: its values do not add up")
         values = self._of(metric)
         if attributes in values or len(values) < self._limit - 1:
             return values, attributes
