@@ -271,7 +271,7 @@ def _without_content(batch: Batch) -> Batch:
 
 
 def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
-    """Return the observations that a refused batch accounts for, by reason, its own and others."""
+    """Return the lost observations by reason: those in a refused batch, and those it reported."""
     account = account_of(memoryview(frame)[HEAD_BYTES:])
     told = account.dropped if account is not None else None
     lost = dict(told) if isinstance(told, dict) else {}
@@ -283,9 +283,9 @@ def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
 
 
 def _older(settings: CaptureSettings) -> str:
-    """Return the reason for an agent that does not accept frames."""
+    """Return the reason for an agent that is too old to accept frames."""
     at = settings.socket_path
-    return f"no agent is reachable at {at}: the one there is older than this middleware: update the agent"
+    return f"no agent is reachable at {at}: it is older than this middleware: update the agent"
 
 
 def _why(error: OSError, settings: CaptureSettings) -> str:

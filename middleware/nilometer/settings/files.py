@@ -39,7 +39,7 @@ def read(file: Path) -> dict[str, object]:
 
 
 def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str, object]:
-    """Return the settings of *raw* for one component: all of them, where there are no sections.
+    """Return the settings of *raw* for one component; without sections, these are all of them.
 
     Args:
         file: Path of the file, for the error.
@@ -47,7 +47,7 @@ def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str,
         section: Name of the section of the component.
 
     Raises:
-        ConfigError: If there is something else beside the sections.
+        ConfigError: If the file has other keys than sections.
     """
     if not is_sectioned(raw):
         return dict(raw)
@@ -63,7 +63,7 @@ def is_sectioned(raw: Mapping[str, object]) -> bool:
 
 
 def outside_sections(raw: Mapping[str, object]) -> list[str]:
-    """Return a line for each key of a file with sections that is no section."""
+    """Return a line for each key of a file with sections that is not a section."""
     found = []
     for key, value in raw.items():
         if key not in SECTIONS:

@@ -25,7 +25,7 @@ def edges_id(edges: Sequence[float]) -> str:
 def quantile_edges(quantiles: NDArray[np.float64]) -> tuple[float, ...]:
     """Return edges at ascending *quantiles* of a reference, shape (k,); at most *k* of them.
 
-    A value that fills more than one quantile, such as zero or a default, gets its own bin, ``[v,
+    A value that covers more than one quantile, such as zero or a default, gets its own bin, ``[v,
     next float)``. A constant that changes is then visible on either side.
     """
     values, counts = np.unique(quantiles[np.isfinite(quantiles)], return_counts=True)

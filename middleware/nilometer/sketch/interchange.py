@@ -113,7 +113,7 @@ def from_dictionary(
     found = stored.get("centroids")
     try:
         if not isinstance(found, list):
-            raise TypeError("no list")  # noqa: TRY301  # as a centroid that is none
+            raise TypeError("not a list")  # noqa: TRY301  # as a centroid that is none
         means = np.array([float(one["m"]) for one in found])
         weights = np.array([float(one["c"]) for one in found])
     except (TypeError, KeyError, ValueError) as error:

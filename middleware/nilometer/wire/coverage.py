@@ -42,5 +42,5 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
     for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
         lost = sum(counts.values())
         if lost > coverage.profiled:
-            raise ValueError(f"{side} of {lost} are lost, of {coverage.profiled} profiled")
+            raise ValueError(f"{side}: {lost} lost exceed {coverage.profiled} profiled")
     return coverage

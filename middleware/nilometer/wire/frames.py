@@ -198,7 +198,7 @@ def frame_of(body: Body) -> bytearray:
     _encoder.encode_into(body, frame, HEAD_BYTES)
     length = len(frame) - LENGTH_BYTES
     if length > MAX_FRAME_BYTES:
-        raise BadFrame(f"a frame of {length} bytes: at most {MAX_FRAME_BYTES}")
+        raise BadFrame(f"a frame of {length} bytes: must be at most {MAX_FRAME_BYTES}")
     frame[:LENGTH_BYTES] = length.to_bytes(LENGTH_BYTES, "little")
     frame[LENGTH_BYTES] = _KINDS[type(body)]
     return frame
@@ -212,7 +212,7 @@ def length_in(head: bytes | bytearray | memoryview) -> int:
     """
     length = int.from_bytes(head[:LENGTH_BYTES], "little")
     if not 1 < length <= MAX_FRAME_BYTES:
-        raise BadFrame(f"a frame of {length} bytes: from 2 to {MAX_FRAME_BYTES}")
+        raise BadFrame(f"a frame of {length} bytes: must be 2 to {MAX_FRAME_BYTES}")
     return length
 
 

@@ -32,7 +32,7 @@ def is_lean(content: bytes, kind: type[Message], uncounted: int = UNCOUNTED_BYTE
 
 
 def are_lean_samples(samples: Sequence[bytes]) -> bool:
-    """Return the same for all encoded ``SummarySample`` messages together, themselves included."""
+    """Return whether encoded ``SummarySample`` messages hold at most `MAX_MESSAGES` together."""
     if sum(map(len, samples)) <= UNCOUNTED_BYTES:
         return True
     found = 0

@@ -89,13 +89,13 @@ def _embedding(message: pb.Embedding) -> Embedding:
     """
     size = message.dimensions
     if not 0 < size <= MAX_DIMENSIONS:
-        raise ValueError(f"an embedding of {size} dimensions")
+        raise ValueError(f"embedding: {size} dimensions must be 1 to {MAX_DIMENSIONS}")
     mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
     parts = np.frombuffer(message.components, "<f4").astype(np.float64)
     if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
-        raise ValueError("an embedding's mean and components disagree with its dimensions")
+        raise ValueError("embedding: mean and components must have its dimensions")
     if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
-        raise ValueError("an embedding must be finite")
+        raise ValueError("embedding: numbers must be finite")
     return Embedding(mean, parts.reshape(-1, size))
 
 

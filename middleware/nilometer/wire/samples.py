@@ -50,7 +50,7 @@ def sample_from_wire(
     """
     share = message.sample or 1.0
     if not 0.0 < share <= 1.0:
-        raise ValueError(f"sample of {message.summary!r}: a share of {share:g} was profiled")
+        raise ValueError(f"sample of {message.summary!r}: share {share:g} must be in (0, 1]")
     codec = codec_for(message)
     fast = None if digest else codec.digests
     read = codec.read if fast is None else fast.read

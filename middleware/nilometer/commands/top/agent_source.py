@@ -28,13 +28,13 @@ class AgentSource:
     Args:
         address: Address for gRPC, ``unix:/path``.
         seconds: Time between requests.
-        told: Function that is called after each response and each failure.
+        on_change: Function that is called after each response and each failure.
     """
 
-    def __init__(self, address: str, seconds: float, told: Callable[[], None]) -> None:
+    def __init__(self, address: str, seconds: float, on_change: Callable[[], None]) -> None:
         self.address = address
         self._seconds = seconds
-        self._told = told
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._history = History()
         self._reason = "not asked yet"
@@ -77,7 +77,7 @@ class AgentSource:
             due = time.monotonic()
             while not self._stop.is_set():
                 self._ask(stub)
-                self._told()
+                self._on_change()
                 due = max(due + self._seconds, time.monotonic())
                 self._stop.wait(due - time.monotonic())
 

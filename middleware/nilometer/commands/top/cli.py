@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.commands.top.state import Sort, State
 
     state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
-    tell = _Told()
+    changes = _Changes()
     if arguments.token_file and not arguments.collector:
         raise ConfigError("--token-file: needs --collector")
     credentials = credentials_of(arguments)
@@ -96,16 +96,16 @@ def _run(arguments: argparse.Namespace) -> int:
             credentials=credentials,
             seconds=arguments.interval,
             windows=True,
-            told=tell,
+            on_change=changes,
         )
     else:
         collector = None
-    sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, tell)
+    sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, changes)
     sources.start()
     try:
         if arguments.once or arguments.json or not _drawable():
-            return _print(arguments, sources, state, tell)
-        return _live(sources, state, tell)
+            return _print(arguments, sources, state, changes)
+        return _live(sources, state, changes)
     finally:
         sources.stop()
 
@@ -129,7 +129,7 @@ def _default_socket() -> Path:
     return settings.socket_path
 
 
-class _Told:
+class _Changes:
     """Signals new data to the current listener."""
 
     def __init__(self) -> None:
@@ -143,14 +143,16 @@ class _Told:
             listener()
 
 
-def _print(arguments: argparse.Namespace, sources: "Sources", state: "State", tell: _Told) -> int:
+def _print(
+    arguments: argparse.Namespace, sources: "Sources", state: "State", changes: _Changes
+) -> int:
     """Print tables or JSON, once or until interrupted."""
     deadline = time.monotonic() + ONCE_SECONDS + arguments.interval
     try:
         # A rate is a difference, so it needs two responses.
         while sources.asked() < 2 and time.monotonic() < deadline:
-            tell.event.wait(0.2)
-            tell.event.clear()
+            changes.event.wait(0.2)
+            changes.event.clear()
         while True:
             picture = sources.picture(state.span)
             _show(arguments, picture, state)
@@ -182,20 +184,20 @@ def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> 
     print("\n".join(lines) + end, flush=True)
 
 
-def _live(sources: "Sources", state: "State", tell: _Told) -> int:
+def _live(sources: "Sources", state: "State", changes: _Changes) -> int:
     """Show the view until q or a signal."""
     from nilometer.commands.top.screen import Screen
     from nilometer.commands.top.view import frame, page
 
     with Screen(os.environ, sys.stdout.encoding or "ascii") as screen:
-        tell.listener = screen.wake
+        changes.listener = screen.wake
         picture = sources.picture(state.span)
         shown_span = state.span
         while not state.over and screen.ended is None:
             # A key changes the view, but the data stays the same.
-            new = tell.event.is_set() or state.span != shown_span
+            new = changes.event.is_set() or state.span != shown_span
             if new and not state.paused:
-                tell.event.clear()
+                changes.event.clear()
                 shown_span = state.span
                 picture = sources.picture(shown_span)
             columns, lines = screen.size()
@@ -204,7 +206,7 @@ def _live(sources: "Sources", state: "State", tell: _Told) -> int:
             for key in screen.wait(1.0):
                 rows = state.rows(picture.entities)
                 state.press(key, rows, page(picture, columns, lines))
-        tell.listener = None
+        changes.listener = None
         ended = screen.ended
     if ended is not None and ended != signal.SIGINT:
         # Ends as if the signal was not handled, so that its sender sees the expected status.

@@ -98,7 +98,7 @@ class CollectorSource:
         credentials: Credentials of the caller; the token is read again for each request.
         seconds: Time between requests.
         windows: Whether to request the newest window of each entity, too.
-        told: Function that is called after each response and each failure.
+        on_change: Function that is called after each response and each failure.
 
     Raises:
         ConfigError: If *url* is invalid or contains a token, or a file cannot be read.
@@ -111,7 +111,7 @@ class CollectorSource:
         credentials: Credentials,
         seconds: float,
         windows: bool,
-        told: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         require_private_url(url, credentials)
         self._url = url.rstrip("/")
@@ -123,7 +123,7 @@ class CollectorSource:
         )
         self._seconds = max(seconds, COLLECTOR_SECONDS)
         self._windows = windows
-        self._told = told
+        self._on_change = on_change
         self._state = CollectorState(url=self._url, reason="not asked yet")
         self._stop = threading.Event()
         self.asked = 0
@@ -156,7 +156,7 @@ class CollectorSource:
                     open_episodes=before.open_episodes,
                 )
             self.asked += 1
-            self._told()
+            self._on_change()
             self._stop.wait(self._seconds)
 
     def _ask(self) -> CollectorState:

@@ -35,7 +35,7 @@ class Sources:
         agents: Addresses of the agents for gRPC.
         collector: Source for the collector, or None.
         seconds: Time between requests to an agent.
-        told: Function that is called when there may be new data, from any thread.
+        on_change: Function that is called when there may be new data, from any thread.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Sources:
         agents: Sequence[str],
         collector: CollectorSource | None,
         seconds: float,
-        told: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._agents = [AgentSource(address, seconds, told) for address in agents]
+        self._agents = [AgentSource(address, seconds, on_change) for address in agents]
         self._collector = collector
 
     def start(self) -> None:

@@ -77,7 +77,7 @@ def feature_from_wire(
         known = message.dictionary
         counts = DictionaryCounts(known.id, tuple(known.counts), known.other, known.unseen)
         if counts.total != feature.categories.total:
-            raise ValueError("the counts on a dictionary are not those of the categories")
+            raise ValueError("the counts on a dictionary must add up to the categories")
         feature.categories.dictionary = counts
     if message.HasField("distinct"):
         feature.distinct = distinct_from_wire(message.distinct)
@@ -119,17 +119,17 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
         numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
-        raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
+        raise ValueError(f"the sketches of one feature disagree on the count: {sorted(counts)}")
     if max(numbers.zero + numbers.negative, numbers.below_reference + numbers.above_reference) > (
         numbers.count
     ):
-        raise ValueError("the parts of a feature's numbers are more than all of them")
+        raise ValueError("the parts of a feature's numbers exceed their total")
     if message.HasField("binned"):
         edges = edges_of(message.binned.edges_id)
         if edges is not None:
             numbers.binned = BinnedCounts(edges, tuple(message.binned.counts))
             if numbers.binned.count != numbers.count:
-                raise ValueError("the counts on edges are not those of the numbers")
+                raise ValueError("the counts on edges must add up to the numbers")
     return numbers
 
 

@@ -64,7 +64,7 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
         if not len(places) == len(one.counts) == len(one.sums):
             raise ValueError("scores: bins, counts and sums disagree")
         if places.size and (places.max() >= size or (np.diff(places) <= 0).any()):
-            raise ValueError("scores: bins must ascend and exist")
+            raise ValueError("scores: bins must ascend and be in range")
         if any(count > MAX_COUNT for count in one.counts) or not np.isfinite(one.sums).all():
             raise ValueError("scores: a count or a sum is out of bounds")
         counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)

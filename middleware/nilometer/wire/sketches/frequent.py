@@ -35,7 +35,7 @@ def frequent_from_wire(message: pb.Frequent) -> Frequent:
         ValueError: If lists differ in length, a name repeats, or a number is out of bounds.
     """
     if not 1 <= message.capacity <= MAX_CAPACITY or len(message.values) > message.capacity:
-        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY}, and hold them all")
+        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY} and fit all names")
     if len(set(message.values)) != len(message.values) or message.total > MAX_COUNT:
         raise ValueError("heavy hitters: a name repeats, or the total is out of bounds")
     errors = list(message.errors) or [0] * len(message.values)
@@ -43,7 +43,7 @@ def frequent_from_wire(message: pb.Frequent) -> Frequent:
     counts, kept = {}, {}
     for value, count, error in triples:
         if not error <= count <= MAX_COUNT:
-            raise ValueError(f"heavy hitters: an error of {error} in a count of {count}")
+            raise ValueError(f"heavy hitters: error {error} or count {count} is out of bounds")
         counts[value] = count
         if error:
             kept[value] = error
