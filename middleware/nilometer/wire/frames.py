@@ -228,7 +228,7 @@ def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
     try:
         return decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame(f"not a {Kind(kind).name.lower()} frame: {error}") from error
+        raise BadFrame(f"malformed {Kind(kind).name.lower()} frame: {error}") from error
 
 
 def account_of(content: bytes | bytearray | memoryview) -> Account | None:
