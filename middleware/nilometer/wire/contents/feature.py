@@ -119,7 +119,7 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
         numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
-        raise ValueError(f"the sketches of one feature disagree on the count: {sorted(counts)}")
+        raise ValueError(f"the sketches of one feature disagree: they count {sorted(counts)}")
     if max(numbers.zero + numbers.negative, numbers.below_reference + numbers.above_reference) > (
         numbers.count
     ):
