@@ -244,9 +244,9 @@ def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
     if mode != "bare":
         replace_calls()
         from nilometer.handoff.inside import InsideOutlet
-        from nilometer.handoff.outside import OutsideOutlet
+        from nilometer.handoff.raw_outlet import RawOutlet
 
-        for outlet in (InsideOutlet, OutsideOutlet):
+        for outlet in (InsideOutlet, RawOutlet):
             counted.count(outlet)
     app = application(mode)
     asyncio.run(serve(app, bodies, 0.01))

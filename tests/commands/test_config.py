@@ -38,7 +38,7 @@ def test_a_good_file_is_fine(whole: Path, capsys: pytest.CaptureFixture[str]) ->
         (
             "window_seconds: 60\n",
             [],
-            "has none of the sections agent, collector, middleware; add one, or say whose",
+            "has none of the sections agent, collector, middleware; add one, or name the",
         ),
         ("window_seconds: 61\n", ["--component", "agent"], "window_seconds = 61"),
         ("collector: {alerters: [{entity: a}]}\n", [], "collector: "),

@@ -514,7 +514,7 @@ def test_an_agent_of_yesterday_is_named_as_such_and_none_is_started_beside_it(
             link._retry_at = 0.0
             link.tend()
         (line,) = told(caplog)
-        assert line.endswith("the one there is older than this middleware: update the agent")
+        assert line.endswith("it is older than this middleware: update the agent")
         assert str(home / "agent.sock") in line
         assert link._spawner is None or not link._spawner.starting
 

@@ -194,7 +194,7 @@ def test_yaml_says_the_same(tmp_path: Path, suffix: str) -> None:
     ("text", "why"),
     [
         ("name: Nile\nname: Rhine\n", "line 2: 'name' appears twice"),
-        ("a: &x [1]\nname: *x\n", "aliases are not taken"),
+        ("a: &x [1]\nname: *x\n", "aliases are not allowed"),
         ("- name\n", "the top level must be settings"),
         ("1: Nile\n", "the top level must be settings"),
         ("name: [", "expected"),

@@ -193,7 +193,7 @@ def test_a_batch_may_leave_its_last_fields_out(kept: int) -> None:
     ],
 )
 def test_a_field_that_a_frame_cannot_do_without_is_missed(kind: Kind, fields: list[Any]) -> None:
-    with pytest.raises(BadFrame, match=f"no {kind.name.lower()} frame"):
+    with pytest.raises(BadFrame, match=f"malformed {kind.name.lower()} frame"):
         body_of(kind, msgspec.msgpack.encode(fields))
 
 

@@ -401,7 +401,7 @@ def test_coverage_that_does_not_add_up_is_refused() -> None:
 def test_more_lost_sides_than_were_profiled_are_refused(side: str) -> None:
     message = summary_pb2.Coverage(seen=3, profiled=2, sampled_out=1)
     getattr(message, f"lost_{side}").update({"too_large": 2, "malformed": 1})
-    with pytest.raises(ValueError, match=f"{side} of 3 are lost, of 2 profiled"):
+    with pytest.raises(ValueError, match=f"{side}: 3 lost exceed 2 profiled"):
         coverage_from_wire(message)
 
 

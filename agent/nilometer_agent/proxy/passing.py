@@ -35,7 +35,7 @@ class Passing(Exchange):
         self.status = 0
         self.response_headers = ()
         self.request = self.response = b""
-        self.finished = self.noted = None
+        self.finished = self.annotations = None
         self.more = self.passed = More()
         self.arrival_ns = time_ns()
         self.latest = self.started = perf_counter()

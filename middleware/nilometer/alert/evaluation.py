@@ -1,4 +1,4 @@
-"""The evaluation of one alerter on one window: a pure function of summaries."""
+"""Evaluates one alerter on one window: a pure function of summaries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Evaluation:
         summary: Name of the summary it was applied to.
         labels: Labels of the sample.
         window: Window of the sample, in event time.
-        verdict: Outcome.
+        verdict: Outcome of the evaluation.
         value: Measured value, in the unit of the condition; 0 where nothing was measured.
         count: Number of observations that the verdict rests on.
         reference_digest: Digest of the reference version; empty where no reference was used.

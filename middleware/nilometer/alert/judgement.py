@@ -22,7 +22,7 @@ class Judgement:
     """A verdict with its evidence.
 
     Attributes:
-        verdict: Outcome.
+        verdict: Outcome of the judgement.
         evidence: Reason for the verdict, one sentence.
         value: Measured value; 0 where nothing was measured.
         reference_digest: Digest of the reference version; empty where no reference was used.

@@ -7,7 +7,7 @@ from nilometer.profile.registered import CONTENTS
 
 Statistic = Callable[[Content], float | None]
 
-COUNT = "count"  # judged at any size: a minimum would hide the very windows it looks for
+COUNT = "count"  # judged at any size: a minimum count would hide small windows
 CELL_SHARES = frozenset(
     {"missing_ratio", "non_finite_ratio", "null_like_ratio", "type_error_ratio"}
 )  # ratios of all cells, not of values

@@ -1,6 +1,6 @@
-"""Tables from files and from data frames.
+"""Reads tables from files and from data frames.
 
-A file is read by its suffix, with pyarrow; a data frame is taken over by its Arrow stream.
+A file is read by its suffix, with pyarrow. A data frame is converted by its Arrow stream.
 """
 
 import csv
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def read_table(path: Path) -> "pyarrow.Table":
-    """The table in a Parquet, CSV or JSON-lines file.
+    """Return the table in a Parquet, CSV or JSON-lines file.
 
-    Columns of a CSV file whose header is missing, or looks like a value, are named by their place.
+    Columns of a CSV file whose header is missing or looks like a value are named by position.
 
     Raises:
-        ConfigError: If pyarrow is missing or the file cannot be read as its suffix says.
+        ConfigError: If pyarrow is missing, or the file does not have its suffix's format.
     """
     pyarrow = require_pyarrow()
     from pyarrow import csv as arrow_csv
@@ -47,7 +47,7 @@ def read_table(path: Path) -> "pyarrow.Table":
 
 
 def _csv_options(path: Path) -> "pyarrow.csv.ReadOptions":
-    """The names of the columns of a CSV file, and where its data begins."""
+    """Return the names of a CSV file's columns, and where its data begins."""
     from pyarrow.csv import ReadOptions
 
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -63,9 +63,9 @@ def _csv_options(path: Path) -> "pyarrow.csv.ReadOptions":
 
 
 def table_of(frame: object) -> "pyarrow.Table":
-    """An Arrow table of *frame*: a table itself, or anything that exports Arrow streams.
+    """Return *frame*, a table or any object that exports Arrow streams, as an Arrow table.
 
-    Data frames of pandas and polars do.
+    Data frames of pandas and polars do so.
 
     Raises:
         ConfigError: If pyarrow is missing or *frame* exports no Arrow stream.
@@ -74,12 +74,12 @@ def table_of(frame: object) -> "pyarrow.Table":
     if isinstance(frame, pyarrow.Table):
         return frame
     if not hasattr(frame, "__arrow_c_stream__"):
-        raise ConfigError(f"{type(frame).__name__} is no table: it exports no Arrow stream")
+        raise ConfigError(f"{type(frame).__name__} is not a table: it exports no Arrow stream")
     return pyarrow.table(frame)
 
 
 def require_pyarrow() -> ModuleType:
-    """The module pyarrow.
+    """Return the module pyarrow.
 
     Raises:
         ConfigError: If it is not installed.

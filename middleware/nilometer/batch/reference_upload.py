@@ -1,4 +1,4 @@
-"""Upload of references to the collector."""
+"""Uploads references to the collector."""
 
 import grpc
 
@@ -19,8 +19,8 @@ def put_reference(
 
     Raises:
         ConfigError: If the token would be sent without TLS.
-        CollectorUnavailable: If it does not answer.
-        BatchRejected: If it refuses the reference.
+        CollectorUnavailable: If the collector does not answer.
+        BatchRejected: If the collector refuses the reference.
     """
     metadata = call_metadata(collector, credentials)
     with open_channel(collector, credentials) as channel:

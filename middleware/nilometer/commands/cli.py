@@ -1,6 +1,6 @@
-"""`nilometer`: the commands of the library; the agent's and the collector's join by entry point.
+"""`nilometer`: the commands of the library; the agent and the collector add theirs.
 
-Exit codes: 0 fine, 1 the answer is no, 2 wrong use or configuration.
+Exit codes: 0 success, 1 a negative result, 2 wrong use or configuration.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-# Of the commands that are not named like the extra that brings what they need.
+# The extra that a command needs, if its name differs from the command's.
 EXTRAS = {
     "alerters": "collector",
     "config": "agent",
@@ -29,7 +29,7 @@ EXTRAS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the arguments and run the command; an error of nilometer becomes one line."""
+    """Parse the arguments and run the command; print an error of nilometer as one line."""
     parser = argparse.ArgumentParser(
         prog="nilometer", description="Watch a served model against its reference."
     )
@@ -47,19 +47,19 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status = int(arguments.run(arguments))
-        sys.stdout.flush()  # a reader that has gone shows here, not when the interpreter ends
+        sys.stdout.flush()  # a closed pipe is noticed here, not at the end of the interpreter
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does: there is nothing left to do.
+        # The reader of the output has closed it, as `head` does: nothing is left to do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO
     except ConfigError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
-        # Every command is listed; what it needs beyond the library comes with an extra.
+        # Every command is listed, although it may need packages of an extra.
         command, module = arguments.command, error.name or ""
         if module.startswith("nilometer"):
-            raise  # a mistake of ours: no extra brings it
+            raise  # a bug in nilometer: no extra installs the module
         extra = EXTRAS.get(command, command)
         print(
             f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",

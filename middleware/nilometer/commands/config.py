@@ -1,4 +1,4 @@
-"""`nilometer config`: check a settings file, or print what is in force."""
+"""`nilometer config`: checks a settings file, or prints the effective settings."""
 
 import argparse
 import json
@@ -21,11 +21,11 @@ from nilometer.values.errors import ConfigError
 SECRET = re.compile(r"(webhook_url|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
-IN_THE_CODE = "given-in-the-code"  # the entity of a server, where no file and no variable has it
+IN_THE_CODE = "given-in-the-code"  # stands for the entity of a server if its code sets it
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:
-    """Prefix and settings of every installed component, by section."""
+    """Return the prefix and the settings of every installed component, by section."""
     found: dict[str, tuple[str, type[Settings]]] = {"middleware": (PREFIX, CaptureSettings)}
     found |= {
         name: (prefix, kind)
@@ -39,21 +39,21 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Register `nilometer config`."""
     parser = subparsers.add_parser(
         "config",
-        help="check a settings file, or print what is in force",
+        help="check a settings file, or print the effective settings",
         description="Read settings as the components do - a file (TOML or YAML), then NILOMETER_* - "
-        "and say what is wrong, or what is in force. Writes to standard output only; secrets are "
+        "and check them, or print the result. Writes to standard output only; secrets are "
         "not shown.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     names = [*components()]
     check = actions.add_parser(
         "check",
-        help="say everything that is wrong with a file; exit code 2 if anything is",
+        help="report every mistake in a file; exit code 2 if there is any",
         description="Read a settings file without starting anything. Writes to standard output "
         "only.",
     )
     check.add_argument("file", type=Path, help="TOML or YAML")
-    check.add_argument("--component", choices=names, help="whose file it is, if it has no sections")
+    check.add_argument("--component", choices=names, help="component of a file without sections")
     check.set_defaults(run=_check)
     show = actions.add_parser(
         "print",
@@ -61,9 +61,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Print what a file and the environment say; with --effective the defaults, "
         "too. Writes to standard output only.",
     )
-    show.add_argument("--config", type=Path, metavar="FILE", help="TOML or YAML")
-    show.add_argument("--component", choices=names, help="only this one; default: all")
-    show.add_argument("--effective", action="store_true", help="defaults too: all that is in force")
+    show.add_argument("--config", type=Path, metavar="FILE", help="settings file, TOML or YAML")
+    show.add_argument("--component", choices=names, help="print one component; default: all")
+    show.add_argument("--effective", action="store_true", help="include the defaults")
     show.set_defaults(run=_print)
 
 
@@ -89,10 +89,10 @@ def _check(arguments: argparse.Namespace) -> int:
 def _parts(
     arguments: argparse.Namespace, raw: Mapping[str, object]
 ) -> dict[str, Mapping[str, object]]:
-    """Return the settings of *raw* for each component that it is for.
+    """Return the settings of *raw* for each component that it configures.
 
     Raises:
-        ConfigError: If the file does not say which component it is for.
+        ConfigError: If it is not clear which component the file is for.
     """
     if is_sectioned(raw):
         return {
@@ -103,13 +103,13 @@ def _parts(
     if not arguments.component:
         raise ConfigError(
             f"settings file {arguments.file}: has none of the sections {', '.join(SECTIONS)}; add "
-            "one, or say whose file it is with --component"
+            "one, or name the component of the file with --component"
         )
     return {arguments.component: raw}
 
 
 def _defaults(name: str) -> dict[str, object]:
-    """Return the values that a file need not give: the entity of a server may come from its code."""
+    """Return values that a file need not give: a server's code may set its entity."""
     return {"entity": IN_THE_CODE} if name == "middleware" else {}
 
 
@@ -122,14 +122,14 @@ def _print(arguments: argparse.Namespace) -> int:
         if arguments.component not in {None, name}:
             continue
         if raw and not is_sectioned(raw) and arguments.component != name:
-            continue  # the file is one component's, and nobody said whose
+            continue  # a file without sections, and no component is named
         told = given(kind, prefix=prefix, file=file)
         if arguments.effective:
             settings = _loaded(name, kind, prefix, file, environment=dict(os.environ))
             told = msgspec.to_builtins(settings)
         shown.append(_section(name, told))
     if not shown:
-        raise ConfigError("the file has no sections; say whose it is with --component")
+        raise ConfigError("the file has no sections: name its component with --component")
     print("\n\n".join(shown))
     return 0
 
@@ -142,7 +142,7 @@ def _file_of_environment() -> Path | None:
 def _loaded(
     name: str, kind: type[Settings], prefix: str, file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    """The settings of a component; the entity of a server may come from its code."""
+    """Return the settings of a component; a server's code may set its entity."""
     told = given(kind, prefix=prefix, file=file, environment=environment)
     try:
         return checked(kind, {**_defaults(name), **told})
@@ -159,7 +159,7 @@ def _section(name: str, told: Mapping[str, object]) -> str:
 
 
 def _toml(value: object) -> str:
-    """*value* as TOML on one line."""
+    """Return *value* as TOML on one line."""
     match value:
         case bool():
             return str(value).lower()

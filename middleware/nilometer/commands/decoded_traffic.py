@@ -1,4 +1,4 @@
-"""Recorded traffic, decoded: the outcome, the identity and the columns of each exchange."""
+"""Decodes recorded traffic: the outcome, the identity and the columns of each exchange."""
 
 import json
 import math
@@ -15,21 +15,21 @@ from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, UndecodableReason
 
-SHOWN_CELLS = 4  # of a column, for a reader; --json has all
-SHOWN_CHARACTERS = 60  # of them, together
+SHOWN_CELLS = 4  # of a column in text output; --json shows all
+SHOWN_CHARACTERS = 60  # of these cells together
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _HEADER_LENGTH = "inference-header-content-length"
 
 
 @dataclass(frozen=True, slots=True)
 class SeenSide:
-    """What was seen of a request or a response.
+    """The decoded columns of a request or a response.
 
     Attributes:
-        facts: Beside the columns; None where nothing was decoded.
-        undecodable: Why not, or empty.
-        rows: Of the columns.
-        columns: By name.
+        facts: Facts beside the columns; None if nothing was decoded.
+        undecodable: Reason why nothing was decoded; else empty.
+        rows: Number of rows of the columns.
+        columns: Cells by column name.
     """
 
     facts: Facts | None = None
@@ -38,7 +38,7 @@ class SeenSide:
     columns: dict[str, Column] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
-        """For a machine; what is not known is left out."""
+        """Return a JSON object; unknown values are left out."""
         if self.facts is None:
             return {"undecodable": self.undecodable} if self.undecodable else {}
         facts = self.facts
@@ -62,7 +62,7 @@ class SeenSide:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of an exchange: the outcome, the identity, and both sides."""
+    """The decoded exchange: the outcome, the identity, and both sides."""
 
     exchange: Exchange
     outcome: Outcome
@@ -72,7 +72,7 @@ class Seen:
 
     @property
     def undecodable(self) -> str:
-        """Why neither side has columns; empty where one has, as in coverage."""
+        """Reason why neither side has columns; empty if one has, as in coverage."""
         if self.request.rows or self.response.rows:
             return ""
         return self.request.undecodable or self.response.undecodable
@@ -143,7 +143,7 @@ def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
 
 
 def _plain(cells: Cell) -> object:
-    """*cells* as JSON has it: no arrays, no bytes, no NaN."""
+    """Return *cells* in JSON types: no arrays, no bytes, no NaN."""
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
     if isinstance(cells, np.generic):

@@ -1,4 +1,4 @@
-"""The log on standard error: a fixed phrase for a human, then ``key=value`` for a machine."""
+"""The log on standard error: a fixed phrase, then ``key=value`` pairs."""
 
 import logging
 
@@ -9,7 +9,7 @@ class KeyedFormatter(logging.Formatter):
     """Formats a record with its ``extra`` values after the phrase, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line, and the traceback if there is one."""
+        """Return the record as one line, followed by its traceback, if any."""
         line, separator, rest = super().format(record).partition("\n")
         known = record.__dict__.items()
         keys = [f"{key}={_shown(value)}" for key, value in known if key not in _OWN]
@@ -17,7 +17,7 @@ class KeyedFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Log records from INFO to standard error; those of an HTTP client, with whole URLs, from WARNING."""
+    """Log records from INFO to standard error; those of HTTP clients from WARNING only."""
     output = logging.StreamHandler()
     output.setFormatter(KeyedFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[output])

@@ -1,9 +1,9 @@
-"""Files of recorded traffic: HAR files, and manifests with a file for each body.
+"""Reads recorded traffic: HAR files, and manifests with a file for each body.
 
-A manifest is a JSON object with ``exchanges``, each with ``request`` and ``response``; headers are
-lists of name and value, bodies files beside the manifest or one folder up. One with ``servers``
-names folders with a manifest each. A body's file outside of that place is refused, since such files
-come from others.
+A manifest is a JSON object with ``exchanges``, each with ``request`` and ``response``. Headers are
+lists of name and value. Bodies are files beside the manifest or one folder up. A manifest with
+``servers`` names folders with a manifest each. A body outside those folders is refused, because a
+manifest may come from an untrusted source.
 
 Source: "HTTP Archive (HAR) format 1.2".
 """
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from nilometer.values.errors import ConfigError
 from nilometer.values.reasons import Outcome
 
-_CLIENT_LEFT = 499  # what gRPC's CANCELLED stands for
+_CLIENT_LEFT = 499  # status for gRPC's CANCELLED
 
 
-# A HAR file, as far as it is read.
+# The fields of a HAR file that are read.
 
 
 class _HarHeader(TypedDict):
@@ -56,7 +56,7 @@ class _HarEntry(TypedDict):
     response: _HarResponse
 
 
-# A manifest: an entry is of HTTP, or of gRPC where its protocol says so.
+# The fields of a manifest: an entry is HTTP, or gRPC if its protocol says so.
 
 
 class _HttpMessage(TypedDict):
@@ -108,8 +108,8 @@ class Message:
     """A request or a response.
 
     Attributes:
-        headers: By name in lower case; of one that repeats the last.
-        body: As on the wire; of gRPC one message, or framed ones.
+        headers: Headers by name in lower case; the last value of a repeated one.
+        body: Body as sent over the network; for gRPC one message, or framed ones.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -117,12 +117,12 @@ class Message:
 
     @property
     def content_type(self) -> str:
-        """As declared, or empty."""
+        """The declared content type, or empty."""
         return self.headers.get("content-type", "")
 
     @property
     def content_encoding(self) -> str:
-        """As declared, or empty."""
+        """The declared content encoding, or empty."""
         return self.headers.get("content-encoding", "")
 
 
@@ -131,11 +131,11 @@ class Exchange:
     """One request with its response.
 
     Attributes:
-        case: Its name in the file.
-        method: Of HTTP; POST for gRPC.
-        path: Without the query, or gRPC's ``/package.Service/Method``.
-        query: Of the URL.
-        status: Of HTTP, or what stands for gRPC's code; 0 without a response.
+        case: Name of the exchange in the file.
+        method: HTTP method; POST for gRPC.
+        path: Path without the query, or gRPC's ``/package.Service/Method``.
+        query: Query of the URL.
+        status: HTTP status, or the one for gRPC's code; 0 without a response.
     """
 
     case: str
@@ -148,7 +148,7 @@ class Exchange:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended, for the one who sent it."""
+        """The outcome, as the caller sees it."""
         if self.status == _CLIENT_LEFT:
             return Outcome.CLIENT_LEFT
         if self.status == 0:
@@ -159,10 +159,10 @@ class Exchange:
 
 
 def read(path: Path) -> list[Exchange]:
-    """The exchanges in the file at *path*.
+    """Return the exchanges in the file at *path*.
 
     Raises:
-        ConfigError: If it is neither kind of file, or names a body that is not beside it.
+        ConfigError: If the file has neither format, or names a body that is not beside it.
     """
     document = _document(path)
     try:
@@ -188,7 +188,7 @@ def _document(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is no JSON") from error
+        raise ConfigError(f"{path}: is not JSON") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: is neither a HAR file nor a manifest of exchanges")
     return document
@@ -211,7 +211,7 @@ def _of_har(at: int, entry: _HarEntry) -> Exchange:
 
 
 def _har_headers(message: _HarMessage, content: _HarContent) -> dict[str, str]:
-    """The body of a HAR is decoded already, whatever the header says of its encoding."""
+    """Return the headers without an encoding, because a HAR holds decoded bodies."""
     headers = {one["name"].lower(): one["value"] for one in message.get("headers", ())}
     headers.pop("content-encoding", None)
     if content.get("mimeType"):
@@ -287,7 +287,7 @@ def _file(manifest: Path, name: str | None) -> bytes:
 
 
 def _places(manifest: Path) -> Iterator[Path]:
-    """Beside the manifest, and where the folder of the manifest stands."""
+    """Return the folder of the manifest, and the folder above it."""
     yield manifest.parent
     yield manifest.resolve().parent.parent
 
@@ -295,5 +295,5 @@ def _places(manifest: Path) -> Iterator[Path]:
 def _inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise ConfigError(f"{name!r} is outside of {folder}")
+        raise ConfigError(f"{name!r} is outside {folder}")
     return path

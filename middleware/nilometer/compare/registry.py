@@ -1,4 +1,4 @@
-"""All comparators by name; a new one is one file and one entry here, or in an extension's `Kinds`."""
+"""All comparators by name. A new one is one file, and one entry here or in a `Kinds`."""
 
 from nilometer.compare.comparator import Comparator
 from nilometer.compare.ks import KS
@@ -9,10 +9,10 @@ COMPARATORS: dict[str, Comparator] = {PSI.name: PSI, KS.name: KS}
 
 
 def comparator_named(name: str) -> Comparator:
-    """The comparator of this name.
+    """Return the comparator of this name.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If no comparator has this name.
     """
     if name not in COMPARATORS:
         raise ValueError(not_one_of("comparator", name, COMPARATORS))

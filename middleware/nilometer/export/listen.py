@@ -1,8 +1,9 @@
 """The port for Prometheus and the kubelet: ``/metrics``, ``/livez``, ``/readyz``, ``/startupz``.
 
-Anybody who reaches it may read it: it tells names, counts, sums and quantiles of features, and those of
-a single observation are that observation. It takes GET and HEAD, one request a connection, a few
-connections at once, and fewer scrapes than connections, so that probes are always answered.
+Every client that reaches the port may read it. It shows names, counts, sums and quantiles of
+features; if there is a single observation, they are that observation. The server accepts GET and
+HEAD, one request per connection and a few connections at once. Scrapes are limited to fewer than
+the connections, so that probes are always answered.
 """
 
 import logging
@@ -15,8 +16,8 @@ from nilometer.serving.threads import ThreadedServer, TimedHandler
 from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
-MAX_SCRAPES = 4  # that are made or wait to be made; more are told to come again
-TURN_SECONDS = 10.0  # for a request to come, and for its answer to be taken
+MAX_SCRAPES = 4  # running or waiting at once; more get 503 and retry
+TURN_SECONDS = 10.0  # for a request to arrive, and for its response to be read
 STOP_SECONDS = 1.0
 TEXT = "text/plain"
 
@@ -25,7 +26,7 @@ log = logging.getLogger("nilometer.export")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered."""
+    """The response to a request."""
 
     status: int
     body: bytes
@@ -34,16 +35,16 @@ class Answer:
 
 
 class MetricsServer:
-    """Serves what *gather* gives. `start`, then `stop`.
+    """Serves the metrics of *gather*. Call `start`, then `stop`.
 
     Args:
-        address: Host and port; port 0 takes a free one.
-        gather: All families as of now.
-        resource: Who exports.
-        ready: Whether work would be taken now.
-        alive: Whether the process still works, so that nobody need restart it.
-        by_address: Whether the addresses of peers tell them apart: then one has a quarter of the
-            connections at most.
+        address: Host and port; port 0 uses a free one.
+        gather: Function that returns all families as of now.
+        resource: Resource attributes of the process.
+        ready: Function that returns whether the process accepts work.
+        alive: Function that returns whether the process works; if not, it should be restarted.
+        by_address: Whether peers are told apart by their addresses; one address then has at most a
+            quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -83,7 +84,7 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The real port."""
+        """The bound port."""
         return self._server.port
 
     def start(self) -> None:
@@ -91,7 +92,7 @@ class MetricsServer:
         self._server.start()
 
     def stop(self) -> None:
-        """End. Safe before `start`, and twice."""
+        """Stop. Safe before `start`, and twice."""
         self._server.stop(STOP_SECONDS)
 
     def _reply(self, path: str, accept: str) -> Answer:
@@ -109,17 +110,17 @@ class MetricsServer:
         if not self._scrapes.acquire(blocking=False):
             return Answer(503, b"too many scrapes at once\n", headers={"retry-after": "1"})
         try:
-            # Imported at the first scrape: an agent that nobody scrapes pays nothing.
+            # Imported at the first scrape, so that an agent without scrapes pays nothing.
             from nilometer.export.prometheus import exposition
 
-            with self._encoding:  # thousands of series take a hundred megabytes for a moment
+            with self._encoding:  # thousands of series need 100 MB for a moment
                 body, content_type = exposition(self._gather(), self._resource, accept)
             return Answer(200, body, content_type)
         finally:
             self._scrapes.release()
 
 
-def _said(well: bool, what: bytes) -> Answer:  # noqa: FBT001  the question itself
+def _said(well: bool, what: bytes) -> Answer:  # noqa: FBT001  the state to report
     return Answer(200, what) if well else Answer(503, b"not " + what)
 
 
@@ -137,9 +138,9 @@ class _Handler(TimedHandler):
             found = self.server.reply(self.path, self.headers.get("accept", ""))
         except Exception:
             log.exception("a scrape failed")
-            found = Answer(500, b"the log says more\n")
+            found = Answer(500, b"internal error: see the log of this process\n")
         self.answer(found.status, {"content-type": found.content_type, **found.headers}, found.body)
 
     def do_HEAD(self) -> None:  # noqa: N802  as above
-        """Answer without a body."""
+        """Respond without a body."""
         self.do_GET()

@@ -1,1 +1,1 @@
-"""Servers that no peer can hold: bounded in number, every wait timed, and the longest wait makes room."""
+"""Servers that a peer cannot block: connections and waits are bounded, the longest wait ends."""

@@ -1,6 +1,6 @@
-"""How many gRPC calls are waited for and answered at once: of all, of a principal, of an address.
+"""Limits on concurrent gRPC calls: in total, per principal, and per address.
 
-A call runs on an event loop, so that one that sends its headers and no message holds no thread.
+A call runs on an event loop. A call that sends its headers and no message therefore uses no thread.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ import grpc.aio
 from nilometer.serving.waiting import Waiting
 
 MESSAGE_SECONDS = 5.0  # from the headers of a call to its message
-MAX_WAITING = 1024  # calls whose message has not come
+MAX_WAITING = 1024  # calls whose message has not arrived
 MAX_WAITING_OF_ONE = 64  # of one principal, or of one address
-MAX_CALLS = 64  # whose message is held and answered; more come again
+MAX_CALLS = 64  # whose message is held and answered; others must retry
 MAX_CALLS_OF_ONE = 32
 MAX_WATCHES = 64  # streams of the health service
 
@@ -28,11 +28,11 @@ Requests: TypeAlias = AsyncIterator[bytes]
 
 
 class CallRefused(Exception):
-    """A call that ends with a status.
+    """An error that ends a call with a status.
 
     Args:
-        code: The status.
-        why: What is wrong, for the caller; no value of a payload beyond the start of a name.
+        code: gRPC status code.
+        why: Reason for the caller; contains nothing of the data but the start of a name.
     """
 
     def __init__(self, code: grpc.StatusCode, why: str) -> None:
@@ -42,11 +42,11 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a call counts for.
+    """The caller that a call is counted for.
 
     Attributes:
-        principal: Its name; empty where nobody is asked.
-        address: Of the peer, without its port.
+        principal: Name of the principal; empty without authentication.
+        address: Address of the peer, without its port.
     """
 
     principal: str
@@ -54,10 +54,10 @@ class Caller:
 
 
 class Bounds:
-    """Counts calls. Not thread-safe: one event loop owns it.
+    """Counts calls and enforces the limits. Not thread-safe: one event loop owns it.
 
     Args:
-        by_address: Whether the addresses of peers tell them apart.
+        by_address: Whether callers are told apart by their addresses.
     """
 
     def __init__(self, *, by_address: bool) -> None:
@@ -75,24 +75,24 @@ class Bounds:
         """Wait for the message of a call within the block.
 
         Raises:
-            CallRefused: If it does not come in time, or another call needs the place.
+            CallRefused: If it does not arrive in time, or another call needs its place.
         """
         async with self._placed(self._waiting, caller, MESSAGE_SECONDS):
             yield
 
     @asynccontextmanager
     async def watching(self, caller: Caller) -> AsyncIterator[None]:
-        """Stream to a caller within the block, until another one needs the place.
+        """Stream to a caller within the block, until another caller needs its place.
 
         Raises:
-            CallRefused: If one does.
+            CallRefused: If another caller needs its place.
         """
         async with self._placed(self._watching, caller, None):
             yield
 
     @contextmanager
     def answering(self, caller: Caller) -> Iterator[None]:
-        """Hold and answer a message within the block.
+        """Hold a message and answer it within the block.
 
         Raises:
             CallRefused: If there are too many at once.
@@ -102,7 +102,7 @@ class Bounds:
             self._held[group] >= MAX_CALLS_OF_ONE for group in groups
         ):
             raise CallRefused(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at once: come again"
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at once: try again"
             )
         self._held.update((None, *groups))
         try:
@@ -128,7 +128,7 @@ class Bounds:
         except TimeoutError as error:
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                "the call was waited for too long, or others needed its place",
+                "the message took too long, or other calls needed the place",
             ) from error
 
     def _groups(self, caller: Caller) -> tuple[Hashable, ...]:
@@ -138,10 +138,10 @@ class Bounds:
 
 
 async def message_of(requests: Requests) -> bytes:
-    """The message of a call.
+    """Return the message of a call.
 
     Raises:
-        CallRefused: If it ended without one.
+        CallRefused: If it ended without a message.
     """
     async for content in requests:
         return content
@@ -149,10 +149,10 @@ async def message_of(requests: Requests) -> bytes:
 
 
 def caller_of(principal: str, context: Context) -> Caller:
-    """Whom a call counts for, where *principal* makes it."""
+    """Return the caller that a call is counted for, if *principal* makes the call."""
     return Caller(principal, context.peer().rpartition(":")[0])
 
 
 def _end(place: asyncio.Timeout, now: float) -> None:
-    with suppress(RuntimeError):  # its time has just run out by itself
+    with suppress(RuntimeError):  # its time limit ended it just now
         place.reschedule(now)

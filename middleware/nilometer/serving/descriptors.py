@@ -1,13 +1,13 @@
-"""How many files and connections this process may have open."""
+"""The number of files and connections that this process may open."""
 
 import resource
 
-WANTED = 65_536  # soft limit, where the hard one allows it
-RESERVED = 64  # for files, logs and connections that this process opens itself
+WANTED = 65_536  # soft limit, if the hard limit allows it
+RESERVED = 64  # for files, logs and outgoing connections of this process
 
 
 def raise_limit() -> None:
-    """Raise this process's own limit of descriptors as far as it may and needs."""
+    """Raise this process's soft limit of descriptors as far as allowed and needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -15,6 +15,6 @@ def raise_limit() -> None:
 
 
 def free() -> int:
-    """Descriptors that servers may share among their connections, by the limit of now; 64 at least."""
+    """Return the number of descriptors that servers may use for connections; at least 64."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max((WANTED if soft == resource.RLIM_INFINITY else soft) - RESERVED, RESERVED)

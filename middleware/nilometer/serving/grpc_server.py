@@ -1,4 +1,4 @@
-"""A gRPC server whose connections nobody can hold: an event loop on a thread of its own."""
+"""A gRPC server that a peer cannot block: an event loop on its own thread."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ import grpc.aio
 from nilometer.values.errors import ConfigError
 
 OPTIONS = (
-    ("grpc.max_connection_age_ms", 3_600_000),  # a certificate that is no longer valid ends with it
+    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections of expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 30_000),  # an agent asks for its plan more often
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
     ("grpc.server_handshake_timeout_ms", 1000),  # of TLS and HTTP/2: see docs/access.md
-    ("grpc.max_concurrent_streams", 32),  # of one connection
+    ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
@@ -26,15 +26,15 @@ log = logging.getLogger("nilometer.serving")
 
 
 class GrpcServer(ABC):
-    """Serves what a subclass opens. `start`, then `stop`.
+    """Serves the methods of a subclass. Call `start`, then `stop`.
 
     Args:
-        name: Name of its threads and of the server in the log.
-        key: Setting that holds the address, and its value, for errors.
-        options: Channel arguments beside `OPTIONS`.
-        connections: Connections at once.
-        threads: Threads on which calls are answered.
-        stop_seconds: Longest time that it may drain.
+        name: Name of its threads, and of the server in the log.
+        key: Name and value of the setting with the address, for errors.
+        options: Channel arguments in addition to `OPTIONS`.
+        connections: Largest number of concurrent connections.
+        threads: Number of threads that answer calls.
+        stop_seconds: Longest time for running calls at the end.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class GrpcServer(ABC):
 
     @abstractmethod
     def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
-        """Add methods and an address to *server*; methods that block are answered on *threads*."""
+        """Add methods and an address to *server*; blocking methods are answered on *threads*."""
 
-    async def opened(self) -> None:  # noqa: B027  most have nothing to do then
-        """Do what is due when calls are taken."""
+    async def opened(self) -> None:  # noqa: B027  most servers have nothing to do then
+        """Run when the server has begun to accept calls."""
 
     async def closing(self) -> None:  # noqa: B027  as above
-        """Do what is due before calls are refused."""
+        """Run before the server refuses calls."""
 
     def start(self) -> None:
-        """Return when calls are answered.
+        """Return when the server accepts calls.
 
         Raises:
             ConfigError: If the address cannot be bound.
@@ -85,7 +85,7 @@ class GrpcServer(ABC):
             raise ConfigError(f"{self._key}: cannot be bound") from self._failure
 
     def stop(self, timeout: float) -> None:
-        """Refuse new calls, let the others end, return. Safe before `start`, and twice.
+        """Refuse new calls, let running calls end, and return. Safe before `start`, and twice.
 
         Args:
             timeout: Longest wait, in seconds.
@@ -121,5 +121,5 @@ class GrpcServer(ABC):
         self._release()
 
     def _release(self) -> None:
-        """Forget the server; gRPC joins its poller's thread where it was the last one."""
+        """Forget the server, so that gRPC joins its poller's thread if it was the last one."""
         self._server = None

@@ -1,8 +1,9 @@
-"""Connections on an event loop: accepted, bounded and timed, so that no peer can hold the server.
+"""Connections on an event loop, limited in number and time, so that no peer blocks the server.
 
-A connection is either the peer's turn - a handshake, a request that is not complete, an answer that is
-not taken, a pause between requests - or the server's. A peer's turn is bounded, and when all places are
-taken, the peer whose turn is longest makes room.
+At any time, either the peer or the server has its turn on a connection. It is the peer's turn
+during a handshake, an incomplete request, an unread response, and a pause between requests. A
+peer's turn is limited. When all places are taken, the connection with the longest peer's turn is
+closed.
 """
 
 import asyncio
@@ -17,10 +18,10 @@ from nilometer.serving.waiting import Waiting
 from nilometer.values.once import OnceAMinute
 
 SWEEP_SECONDS = 0.25
-BACK_OFF_SECONDS = 0.1  # after an accept that failed
-CLOSE_TURNS = 4  # of the event loop, in which a connection that was ended closes
-FULL_SECONDS = 0.01  # between two looks, while every connection has a request to be answered
-BACKLOG = 2048  # connections that the kernel holds for us
+BACK_OFF_SECONDS = 0.1  # after a failed accept
+CLOSE_TURNS = 4  # of the event loop, in which an ended connection closes
+FULL_SECONDS = 0.01  # between two checks while every connection waits for a response
+BACKLOG = 2048  # connections that the kernel queues
 
 
 class Listener:
@@ -28,12 +29,12 @@ class Listener:
 
     Args:
         listening: Bound sockets.
-        log: Where accepts that fail are told.
-        most: Connections at once.
-        turn_seconds: Longest turn of a peer.
-        by_address: Whether the addresses of peers tell them apart: then one has a quarter at most.
-        refuse: Given a connection for which there is no place and nobody makes room; None lets the
-            kernel hold it until there is.
+        log: Logger for failed accepts.
+        most: Largest number of concurrent connections.
+        turn_seconds: Longest turn of a peer, in seconds.
+        by_address: Whether peers are told apart by their addresses; one then has a quarter at most.
+        refuse: Function that gets a connection for which there is no place; None leaves the
+            connection in the kernel's queue.
     """
 
     def __init__(
@@ -53,15 +54,15 @@ class Listener:
         self._refuse = refuse
         self._waiting: Waiting[socket.socket] = Waiting(most, max(1, most // 4), turn_seconds)
         self._open: set[socket.socket] = set()
-        self._ending: set[socket.socket] = set()  # ended by us, and still open
+        self._ending: set[socket.socket] = set()  # ended by the server, but still open
         self._tasks: set[asyncio.Task[None]] = set()
         self._once = OnceAMinute()
 
     def start(self, connect: Callable[[socket.socket], Awaitable[object]]) -> None:
-        """Accept from now on.
+        """Accept connections from now on.
 
         Args:
-            connect: Makes a transport of an accepted connection. `forget` is called when that is over.
+            connect: Function that creates the transport of a connection. Call `forget` at its end.
         """
         for listening in self._listening:
             listening.settimeout(0)
@@ -70,16 +71,16 @@ class Listener:
         self._run(self._sweep())
 
     def stop(self) -> None:
-        """Accept no more; end the handshakes that are under way."""
+        """Accept no more connections, and end pending handshakes."""
         for task in self._tasks:
             task.cancel()
 
     def wait_for(self, raw: socket.socket, end: Callable[[], None] | None = None) -> None:
-        """It is the peer's turn from now on.
+        """Begin the peer's turn.
 
         Args:
             raw: The connection.
-            end: Ends what serves it; None where nothing does yet.
+            end: Function that ends the code that serves it; None without such code.
         """
         if raw not in self._open or raw in self._ending:
             return
@@ -89,18 +90,18 @@ class Listener:
             if end is not None:
                 end()
                 return
-            with suppress(OSError):  # it has gone by itself
+            with suppress(OSError):  # it has ended already
                 raw.shutdown(socket.SHUT_RDWR)
 
         now = asyncio.get_running_loop().time()
         self._waiting.begin(raw, now, end_now, self._groups(raw))
 
     def serve(self, raw: socket.socket) -> None:
-        """It is the server's turn from now on."""
+        """Begin the server's turn."""
         self._waiting.over(raw)
 
     def forget(self, raw: socket.socket) -> None:
-        """The connection is gone."""
+        """Remove a closed connection."""
         self._waiting.over(raw)
         self._open.discard(raw)
         self._ending.discard(raw)
@@ -123,7 +124,7 @@ class Listener:
                 raw, _ = await loop.sock_accept(listening)
             except OSError as error:
                 self._tell(error)
-                await asyncio.sleep(BACK_OFF_SECONDS)  # who has sent a request is served meanwhile
+                await asyncio.sleep(BACK_OFF_SECONDS)  # running requests go on meanwhile
                 self._waiting.end_longest()
                 continue
             try:
@@ -140,7 +141,7 @@ class Listener:
             connecting.add_done_callback(partial(self._drop_if_cancelled, raw))
 
     async def _make_room(self) -> bool:
-        """Return when there is a place; false where there is none and connections are refused."""
+        """Wait for a free place; return false if there is none and connections are refused."""
         while len(self._open) >= self._most:
             ended = self._waiting.end_longest()
             if self._refuse is not None and not ended and not self._ending:
@@ -157,11 +158,11 @@ class Listener:
     ) -> None:
         try:
             await connect(raw)
-        except (OSError, ssl.SSLError):  # of the peer's making
+        except (OSError, ssl.SSLError):  # caused by the peer
             self._drop(raw)
 
     def _drop_if_cancelled(self, raw: socket.socket, connecting: asyncio.Task[None]) -> None:
-        if connecting.cancelled():  # perhaps before it began
+        if connecting.cancelled():  # perhaps before it started
             self._drop(raw)
 
     def _drop(self, raw: socket.socket) -> None:
@@ -177,7 +178,7 @@ class Listener:
     def _tell(self, error: OSError) -> None:
         if self._once.due(asyncio.get_running_loop().time()):
             self._log.error(
-                "connections cannot be accepted (%s); the longest silent one was closed: raise the "
+                "connections cannot be accepted (%s); closed the one silent longest: raise the "
                 "limit of open files",
                 error,
                 extra={"reason": str(error), "open": len(self._open)},

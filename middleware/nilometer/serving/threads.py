@@ -1,9 +1,10 @@
-"""An HTTP server that no peer can hold: heads are read on one thread, requests served on others.
+"""An HTTP server that a peer cannot block: one thread reads heads, others serve requests.
 
-A connection is either the peer's turn - a request that is not complete, an answer that is not taken, a
-pause between requests - or the server's. A peer's turn is bounded, and where all places are taken, the
-peer whose turn is longest makes room: a probe of the kubelet is answered whoever else is there. A peer
-that has not sent the head of a request costs no thread.
+At any time, either the peer or the server has its turn on a connection. It is the peer's turn
+during an incomplete request, an unread response, and a pause between requests. A peer's turn is
+limited. When all places are taken, the connection with the longest peer's turn is closed. The
+kubelet's probes are therefore always answered. A peer that has not sent a complete head uses no
+thread.
 """
 
 import io
@@ -24,12 +25,12 @@ from nilometer.serving.waiting import Waiting
 from nilometer.values.once import OnceAMinute
 
 POLL_SECONDS = 0.1
-BACKLOG = 1024  # connections that the kernel holds for us
+BACKLOG = 1024  # connections that the kernel queues
 ACCEPTED_AT_ONCE = 64
-BACK_OFF_SECONDS = 0.1  # after an accept that failed
-ROOM_SECONDS = 0.01  # between two looks, while every connection has a request to be answered
+BACK_OFF_SECONDS = 0.1  # after a failed accept
+ROOM_SECONDS = 0.01  # between two checks while every connection waits for a response
 MAX_HEAD_BYTES = 64 << 10
-PIECE_BYTES = 64 << 10  # that are read at once
+PIECE_BYTES = 64 << 10  # read at once
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
@@ -38,12 +39,12 @@ log = logging.getLogger("nilometer.serving")
 
 @dataclass(slots=True)
 class Request:
-    """A request whose head has come.
+    """A request whose head is complete.
 
     Attributes:
-        connection: The peer's.
-        head: Up to the empty line.
-        rest: What came after it.
+        connection: Connection to the peer.
+        head: Bytes up to the empty line.
+        rest: Bytes that arrived after the head.
     """
 
     connection: socket.socket
@@ -52,15 +53,15 @@ class Request:
 
 
 class ThreadedServer:
-    """Binds at once; `start`, then `stop`.
+    """Binds immediately; call `start`, then `stop`.
 
     Args:
-        name: Name of the accepting thread and of the server in the log.
-        address: Host and port; port 0 takes a free one.
-        handler: Serves a request; a `TimedHandler`.
-        connections: Connections at once.
-        turn_seconds: Longest turn of a peer.
-        by_address: Whether the addresses of peers tell them apart: then one has a quarter at most.
+        name: Name of the accepting thread, and of the server in the log.
+        address: Host and port; port 0 uses a free one.
+        handler: Class that serves a request, a `TimedHandler`.
+        connections: Largest number of concurrent connections.
+        turn_seconds: Longest turn of a peer, in seconds.
+        by_address: Whether peers are told apart by their addresses; one then has a quarter at most.
 
     Raises:
         OSError: If the address cannot be bound.
@@ -91,10 +92,10 @@ class ThreadedServer:
         self._waiting: Waiting[socket.socket] = Waiting(
             connections, max(1, connections // 4), turn_seconds
         )
-        self._open: dict[socket.socket, tuple[str, ...]] = {}  # with what each counts for
-        self._ended: set[socket.socket] = set()  # ended by us, and not closed yet
-        self._heads: dict[socket.socket, bytes] = {}  # of the connections that are read here
-        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with what came after
+        self._open: dict[socket.socket, tuple[str, ...]] = {}  # with the groups of each
+        self._ended: set[socket.socket] = set()  # ended by the server, not closed yet
+        self._heads: dict[socket.socket, bytes] = {}  # of connections without a complete head
+        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with the next bytes
         self._wake_up, self._woken = socket.socketpair()
         for one in (self._listening, self._wake_up, self._woken):
             one.settimeout(0.0)
@@ -108,7 +109,7 @@ class ThreadedServer:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Accept no more, and close idle connections; requests under way go on.
+        """Accept no more, and close idle connections; running requests continue.
 
         Safe before `start`, and twice.
         """
@@ -120,17 +121,17 @@ class ThreadedServer:
             self._end_all()
 
     def wait_for(self, connection: socket.socket) -> None:
-        """It is the peer's turn from now on."""
+        """Begin the peer's turn."""
         with self._lock:
             self._wait_for(connection)
 
     def serve(self, connection: socket.socket) -> None:
-        """It is the server's turn from now on."""
+        """Begin the server's turn."""
         with self._lock:
             self._waiting.over(connection)
 
     def end(self, connection: socket.socket) -> None:
-        """End a connection whose peer is waited for."""
+        """End a connection during the peer's turn."""
         with self._lock:
             if connection in self._open:
                 self._waiting.over(connection)
@@ -147,7 +148,7 @@ class ThreadedServer:
 
     def _end(self, connection: socket.socket) -> None:
         self._ended.add(connection)
-        with suppress(OSError):  # it has gone by itself
+        with suppress(OSError):  # it has ended already
             connection.shutdown(socket.SHUT_RDWR)
 
     def _wake(self) -> None:
@@ -192,7 +193,7 @@ class ThreadedServer:
             self._waiting.expire(time.monotonic())
 
     def _has_room(self) -> bool:
-        """Whether there is a place; until there is, the kernel holds new connections."""
+        """Return whether there is a place; without one, the kernel queues new connections."""
         with self._lock:
             if len(self._open) < self._most:
                 return True
@@ -244,7 +245,7 @@ class ThreadedServer:
             threading.Thread(
                 target=self._serve, args=(request,), name=self._name, daemon=True
             ).start()
-        except RuntimeError as error:  # the system gives no thread
+        except RuntimeError as error:  # the system cannot create a thread
             self._close(connection)
             self._back_off(error)
 
@@ -255,7 +256,7 @@ class ThreadedServer:
     def _back_off(self, error: Exception) -> None:
         if self._once.due(time.monotonic()):
             log.error(
-                "%s: a connection cannot be accepted (%s); the longest silent one was closed: raise "
+                "%s: a connection cannot be accepted (%s); closed the one silent longest: raise "
                 "the limit of open files and threads",
                 self._name,
                 error,
@@ -272,14 +273,14 @@ class ThreadedServer:
             one.close()
         self._selector.close()
 
-    # A thread for each request.
+    # The thread of a request.
 
     def _serve(self, request: Request) -> None:
         connection, stays = request.connection, False
         try:
             handler = self._handler(request, connection.getpeername(), self)
             stays = not handler.close_connection
-        except OSError:  # the peer went away, or was ended
+        except OSError:  # the peer disconnected, or was ended
             log.debug("%s: a connection ended early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
@@ -290,7 +291,7 @@ class ThreadedServer:
             self._close(connection)
 
     def _close(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # so that the peer sees an end, not a reset, where it reads
+        with suppress(OSError):  # the peer then sees an end, not a reset
             connection.shutdown(socket.SHUT_WR)
         connection.close()
         with self._lock:
@@ -301,15 +302,15 @@ class ThreadedServer:
 
 
 class TimedHandler(BaseHTTPRequestHandler):
-    """Answers one request, and tells its `ThreadedServer` whose turn it is."""
+    """Answers one request, and informs its `ThreadedServer` of turns."""
 
     server_version = "nilometer"
     sys_version = ""
-    server: ThreadedServer  # type: ignore[assignment]  # http.server asks nothing of it
+    server: ThreadedServer  # type: ignore[assignment]  # http.server does not use it
     request: Request
 
     def setup(self) -> None:
-        """Read from what has come."""
+        """Read from the received bytes."""
         self.connection = self.request.connection
         self.connection.settimeout(self.timeout)
         self.rfile = io.BytesIO(self.request.head)
@@ -321,8 +322,8 @@ class TimedHandler(BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def receive(self, most: int) -> bytes:
-        """Some bytes of the body, *most* at most; none where the peer sends no more."""
-        self.wfile.flush()  # "100 Continue", where it is waited for
+        """Return at most *most* bytes of the body; none if the peer sends no more."""
+        self.wfile.flush()  # "100 Continue", if the peer waits for it
         rest = self.request.rest
         if rest:
             self.request.rest = rest[most:]
@@ -331,16 +332,16 @@ class TimedHandler(BaseHTTPRequestHandler):
         return came
 
     def request_is_whole(self) -> None:
-        """Say that the request has been read: it is the server's turn."""
+        """Begin the server's turn: the request has been read."""
         self.server.serve(self.connection)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Write an answer; HEAD gets no body.
+        """Write a response; HEAD gets no body.
 
         Args:
             status: HTTP status.
-            headers: By name, beside ``content-length``.
-            body: Content.
+            headers: Headers by name, in addition to ``content-length``.
+            body: Content of the response.
         """
         self.server.wait_for(self.connection)
         self.send_response(status)
@@ -353,4 +354,4 @@ class TimedHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """Probes and requests are not news."""
+        """Log nothing: probes and requests are frequent."""

@@ -1,8 +1,8 @@
-"""Peers that are waited for: bounded in number and in time, and who has kept us longest goes first.
+"""Peers that the server waits for: limited in number and time, and the longest wait ends first.
 
-A peer that sends nothing costs a descriptor, a stream or some memory for as long as it is waited
-for. Room is not reserved; it is made. When all places are taken, the peer that has been waited for
-longest is ended, so that a new one that sends its request at once is always served.
+A peer that sends nothing uses a descriptor, a stream or some memory while the server waits. No
+place is reserved. When all places are taken, the longest wait is ended, so that a new peer that
+sends its request at once is always served.
 """
 
 from collections import OrderedDict
@@ -22,13 +22,13 @@ class _Peer:
 
 @dataclass(slots=True)
 class Waiting(Generic[K]):
-    """Who is waited for, longest first. Not thread-safe: one event loop owns it.
+    """The peers that the server waits for, longest first. Not thread-safe: one event loop owns it.
 
     Attributes:
-        most: Peers at once.
-        most_of_group: Peers of one group at once.
+        most: Largest number of peers.
+        most_of_group: Largest number of peers of one group.
         seconds: Longest wait for one peer.
-        ended: How many were ended: for their time, or to make room.
+        ended: Number of peers that were ended, for their time or to make room.
     """
 
     most: int
@@ -47,10 +47,10 @@ class Waiting(Generic[K]):
         """Wait for *key* from *now* on; make room for it first.
 
         Args:
-            key: The peer.
-            now: Monotonic time, seconds.
-            end: Ends the peer; called at most once, and not after `over`.
-            groups: What it counts for beside the whole, such as its address.
+            key: Key of the peer.
+            now: Monotonic time, in seconds.
+            end: Function that ends the peer; called at most once, and not after `over`.
+            groups: Groups that the peer is counted in, such as its address.
         """
         self.over(key)
         for group in groups:
@@ -64,7 +64,7 @@ class Waiting(Generic[K]):
             self._groups.setdefault(group, OrderedDict())[key] = None
 
     def over(self, key: K) -> None:
-        """Stop waiting for *key*: it has sent what was waited for, or is gone."""
+        """Stop waiting for *key*: its request has arrived, or it has disconnected."""
         peer = self._peers.pop(key, None)
         for group in peer.groups if peer else ():
             members = self._groups[group]
@@ -73,14 +73,14 @@ class Waiting(Generic[K]):
                 del self._groups[group]
 
     def end_longest(self) -> bool:
-        """End the peer that has been waited for longest; whether there was one."""
+        """End the peer with the longest wait; return whether there was one."""
         if not self._peers:
             return False
         self._end(next(iter(self._peers)))
         return True
 
     def expire(self, now: float) -> None:
-        """End every peer that has been waited for longer than `seconds`."""
+        """End every peer whose wait is longer than `seconds`."""
         while self._peers:
             key, peer = next(iter(self._peers.items()))
             if now - peer.since < self.seconds:

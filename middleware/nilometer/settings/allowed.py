@@ -1,4 +1,4 @@
-"""What a setting may be, in words, made from its type."""
+"""Describes the allowed values of a setting in words, from its type."""
 
 from collections.abc import Iterable
 

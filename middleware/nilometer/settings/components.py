@@ -5,9 +5,9 @@ import sys
 
 import msgspec
 
-GROUP = "nilometer.settings"  # `PREFIX` stands beside each class
-CONFIG_VARIABLE = "NILOMETER_CONFIG"  # names a file for every component that was given none
-NAMESPACE = "NILOMETER_"  # the middleware's prefix, and the beginning of every other
+GROUP = "nilometer.settings"  # the group's modules define `PREFIX` beside each class
+CONFIG_VARIABLE = "NILOMETER_CONFIG"  # names a file for every component without one
+NAMESPACE = "NILOMETER_"  # the middleware's prefix, with which all others begin
 # Longer prefixes that belong to one component each.
 PREFIXES = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
 

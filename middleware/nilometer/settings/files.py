@@ -13,15 +13,15 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
 
 SECTIONS = ("agent", "collector", "middleware")
-MAX_BYTES = 4 << 20  # a file over it is no settings file
+MAX_BYTES = 4 << 20  # a larger file is not a settings file
 FORMATS = (".toml", ".yaml", ".yml")
 
 
 def read(file: Path) -> dict[str, object]:
-    """Everything in *file*.
+    """Return everything in *file*.
 
     Raises:
-        ConfigError: With one line that says what is wrong.
+        ConfigError: If it cannot be read; the message is one line that says why.
     """
     if file.suffix.lower() not in FORMATS:
         raise ConfigError(f"settings file {file}: must end in one of {', '.join(FORMATS)}")
@@ -39,7 +39,7 @@ def read(file: Path) -> dict[str, object]:
 
 
 def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str, object]:
-    """Return the settings of *raw* for one component: all of them, where there are no sections.
+    """Return the settings of *raw* for one component; without sections, these are all of them.
 
     Args:
         file: Path of the file, for the error.
@@ -47,7 +47,7 @@ def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str,
         section: Name of the section of the component.
 
     Raises:
-        ConfigError: If there is something else beside the sections.
+        ConfigError: If the file has other keys than sections.
     """
     if not is_sectioned(raw):
         return dict(raw)
@@ -63,7 +63,7 @@ def is_sectioned(raw: Mapping[str, object]) -> bool:
 
 
 def outside_sections(raw: Mapping[str, object]) -> list[str]:
-    """Return a line for each key of a file with sections that is no section."""
+    """Return a line for each key of a file with sections that is not a section."""
     found = []
     for key, value in raw.items():
         if key not in SECTIONS:
@@ -87,12 +87,12 @@ def _yaml(file: Path, text: str) -> dict[str, object]:
         ) from error
 
     class Strict(yaml.SafeLoader):
-        """Plain values only; no key twice, and no value that stands in two places."""
+        """Loads plain values only; rejects repeated keys, and values that are used twice."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-                raise ValueError(f"line {mark.line + 1}: aliases are not taken")
+                raise ValueError(f"line {mark.line + 1}: aliases are not allowed")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002

@@ -149,7 +149,7 @@ def _wrong_key(kind: type[msgspec.Struct], raw: Mapping[str, object], steps: lis
 
 
 def _value(raw: object, steps: Iterable[Step]) -> object:
-    """Return the value at *steps*; None where there is none."""
+    """Return the value at *steps*; None if it is missing."""
     value: Any = raw
     for step in steps:
         try:

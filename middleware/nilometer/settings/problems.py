@@ -17,7 +17,7 @@ _ITEM = re.compile(r"^(?P<key>\w+)\[(?P<index>\d+)\]")
 def problems(
     kind: type[Settings], raw: Mapping[str, object], defaults: Mapping[str, object]
 ) -> list[str]:
-    """Return a line for each mistake in *raw*; empty where there is none.
+    """Return a line for each mistake in *raw*; empty without mistakes.
 
     Args:
         kind: Structure of the settings.
@@ -52,7 +52,7 @@ class _Rest:
         self._kind, self._raw, self._defaults, self._numbers = kind, raw, defaults, numbers
 
     def first_mistake(self) -> str:
-        """Return the line for the first mistake; empty where there is none."""
+        """Return the line for the first mistake; empty without mistakes."""
         try:
             checked(self._kind, {**self._defaults, **self._raw})
         except ConfigError as error:

@@ -1,7 +1,7 @@
-"""Settings: one frozen structure a component, from a file, the environment, and arguments.
+"""Settings: one frozen structure per component, from a file, the environment, and arguments.
 
-Later sources win. An unknown key or a value that is not allowed stops the start with one line
-that names the key, the value and what is allowed, and the nearest known name.
+Later sources take precedence. An unknown key or a value that is not allowed stops the start. The
+error is one line that names the key, the value, what is allowed, and the nearest known name.
 """
 
 import os
@@ -17,7 +17,7 @@ from nilometer.values.errors import ConfigError
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A component's settings. Durations are seconds, sizes bytes, and the name says so."""
+    """The settings of a component. Durations are seconds and sizes bytes, as their names say."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -31,18 +31,18 @@ def load(
     environment: Mapping[str, str] | None = None,
     arguments: Mapping[str, object] | None = None,
 ) -> S:
-    """The settings of *kind*.
+    """Return the settings of *kind*.
 
     Args:
-        kind: The structure.
-        prefix: Of the environment variables, such as ``NILOMETER_AGENT_``; a variable is the
+        kind: Structure of the settings.
+        prefix: Prefix of the environment variables, such as ``NILOMETER_AGENT_``; a variable is the
             prefix and the key in capitals.
-        file: TOML or YAML; None takes the one that ``NILOMETER_CONFIG`` names, if any.
-        environment: Where the variables are; the process's own by default.
-        arguments: What the caller was told explicitly; None values are left out.
+        file: File in TOML or YAML; None uses the one that ``NILOMETER_CONFIG`` names, if any.
+        environment: Environment variables; those of the process by default.
+        arguments: Values that the caller gave explicitly; None values are left out.
 
     Raises:
-        ConfigError: With one line that says what is wrong.
+        ConfigError: If a value is wrong; the message is one line that says why.
     """
     raw = given(kind, prefix=prefix, file=file, environment=environment)
     raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
@@ -56,7 +56,7 @@ def given(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """What a file and the environment say to *kind*, by key, not checked yet.
+    """Return the values for *kind* from a file and the environment by key, not checked yet.
 
     Raises:
         ConfigError: If the file cannot be read, or a variable names no setting.
@@ -80,15 +80,15 @@ def given(
 
 
 def section_name(prefix: str) -> str:
-    """The section of a file that is the component's of *prefix*."""
+    """Return the name of the section for the component of *prefix*."""
     return prefix.removeprefix("NILOMETER_").rstrip("_").lower() or "middleware"
 
 
 def checked(kind: type[S], raw: Mapping[str, object]) -> S:
-    """*raw* as settings of *kind*.
+    """Return *raw* as settings of *kind*.
 
     Raises:
-        ConfigError: With one line that names the key, the value and what is allowed.
+        ConfigError: If a value is wrong; the message names the key, the value and what is allowed.
     """
     try:
         return msgspec.convert(dict(raw), kind, strict=False)
@@ -99,7 +99,7 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
 
 
 def _from_text(variable: str, text: str, kind: str) -> object:
-    """A variable's text: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON for lists of tables."""
+    """Parse a variable: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON for lists of tables."""
     if "Settings" in kind:
         try:
             return msgspec.json.decode(text.encode())

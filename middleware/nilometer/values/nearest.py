@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-SIMILARITY = 0.6  # least ratio of equal characters, as of `difflib.SequenceMatcher.ratio`
+SIMILARITY = 0.6  # smallest `difflib.SequenceMatcher.ratio` of a name that is suggested
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,3 +1,3 @@
-"""What stands in place of a redacted value."""
+"""The text that replaces a redacted value."""
 
 REDACTED = "[redacted]"

@@ -1,7 +1,7 @@
-"""Streams of text that are longer than what is kept of them: their start, their end, whole lines.
+"""Keeps the start and the end of long text streams, in whole lines.
 
-What an answer costs and why it ended stands at the end of a stream; what it is stands at its start.
-Of a stream over a cap the first half of the cap is kept and the last.
+The start of a stream says what it is. The end says its cost and why it ended. Of a stream over a
+cap, the first half and the last half of the cap are kept.
 """
 
 import re
@@ -24,13 +24,13 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class Ends(NamedTuple):
-    """What is kept of a stream over a cap: bytes between both are lost."""
+    """The kept parts of a stream over a cap: the bytes between them are lost."""
 
     start: bytes
     end: bytes
 
     def whole_lines(self) -> "Ends":
-        """Without the line that the gap cuts off, and without the one that it cuts into."""
+        """Return both parts without the lines that the gap cuts."""
         start, end = self
         last = max(start.rfind(b"\n"), start.rfind(b"\r")) + 1
         first = _LINE_END.search(end)
@@ -48,7 +48,7 @@ class Keeper:
         self._end = bytearray()
 
     def add(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Keep what the halves have room for; the newest bytes take the place of older ones."""
+        """Keep what fits; the newest bytes replace older ones at the end."""
         if self._room:
             taken = chunk[: self._room]
             self._start += taken
@@ -61,14 +61,14 @@ class Keeper:
         end += chunk
         over = len(end) - self._half
         if over > 0:
-            del end[:over]  # moves no byte: a bytearray only notes where it begins
+            del end[:over]  # moves no byte: a bytearray only moves its start
 
     def ends(self) -> Ends:
-        """What is kept."""
+        """Return the kept parts."""
         return Ends(bytes(self._start), bytes(self._end))
 
 
 def is_streamed(content_type: str) -> bool:
-    """Whether *content_type* declares events or lines, which make sense from any of them on."""
+    """Return whether *content_type* is a stream of events or lines, readable from any of them."""
     media = content_type.partition(";")[0].strip().lower()
     return media == EVENT_STREAM or media in NDJSON

@@ -1,8 +1,7 @@
-"""Which names look like values: a key or a column header that should not name a feature.
+"""Finds names that look like values: keys or column headers that should not name a feature.
 
-A client that sends a table without its header, or an object keyed by user, would otherwise write
-values into the names of features, and names travel further than values do: they are labels of
-exported series.
+A client may send a table without its header, or an object keyed by user. Its values would then be
+names of features. Names are published more widely than values, as labels of exported series.
 """
 
 import re
@@ -12,13 +11,13 @@ from itertools import pairwise
 
 from nilometer.values.redacted import REDACTED
 
-MAX_PLACES = 1000  # columns of a table: "999" may be the place of one, "1000" is a number
-RANDOM_FROM = 24  # characters of a token whose letters are looked at
-MAX_NAME = 128  # characters; what is longer is text
-_REMEMBERED = 4096  # names whose kind is remembered
-_FEWEST_PAIRS = 16  # neighbours that a judgement rests on
-_LONGEST_WORD = 9  # characters between underscores: names of short words are no tokens
-_RANDOM_SCORE = 0.4  # surprises a pair: 0.7 to 0.9 in random tokens, up to 0.3 in names
+MAX_PLACES = 1000  # columns of a table: "999" may be the position of one, "1000" is a number
+RANDOM_FROM = 24  # shortest name that is checked for random letters
+MAX_NAME = 128  # characters; a longer name is text
+_REMEMBERED = 4096  # names whose result is cached
+_FEWEST_PAIRS = 16  # pairs of neighbours that a decision needs
+_LONGEST_WORD = 9  # characters between underscores: shorter words are never random
+_RANDOM_SCORE = 0.4  # surprises per pair: 0.7 to 0.9 in random tokens, up to 0.3 in names
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*"
@@ -28,7 +27,7 @@ _TIME = (
 )
 _AFTER_DATE = rf"(?:[t _,]+(?:{_TIME}|\d{{4,6}}(?:\.\d+)?(?:z|[+-]\d{{2}}:?\d{{2}})?))?"
 
-# Each matches a whole name, in lower case.
+# Each pattern matches a whole name, in lower case.
 _WHOLE = re.compile(
     "|".join(
         (
@@ -50,7 +49,7 @@ _WHOLE = re.compile(
         )
     ),
 )
-# Each may stand anywhere in a name.
+# Each pattern may match anywhere in a name.
 _ANYWHERE = re.compile(
     "|".join(
         (
@@ -67,7 +66,7 @@ _PLACES = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2}))*")
 _TRAILING_PLACES = re.compile(r"(?:\.(?:0|[1-9][0-9]{0,2}))+$")
 _PART = re.compile(r"[^\W_]+")
 
-# Letters that hardly ever follow a letter inside a word of a European language.
+# Letters that hardly ever follow a letter within a word of a European language.
 _UNLIKELY = {
     "a": "", "b": "cdfgkmnpqtvwxz", "c": "bdfgjmnpqvwxz", "d": "bcfkpqtxz", "e": "j",
     "f": "bcdghjkmnpqvwxz", "g": "bcdfjkpqvwxz", "h": "bcdfghjkpqvxz", "i": "wy", "j": "bcdfghjklmnpqrstvwxyz",
@@ -79,22 +78,22 @@ _UNLIKELY = {
 
 
 def looks_like_value(name: str) -> bool:
-    """Whether *name* is a number, date, time, address, identifier, random token or long text.
+    """Return whether *name* is a number, date, time, address, identifier, token or long text.
 
-    A mail address, UUID or hash counts wherever it stands, as in ``user:jo@example.com``.
+    A mail address, UUID or hash counts anywhere in the name, as in ``user:jo@example.com``.
     """
     return len(name) > MAX_NAME or _looks_like_value(name)
 
 
 def is_place(name: str) -> bool:
-    """Whether *name* is an integer that may be the place of a column, below `MAX_PLACES`."""
+    """Return whether *name* is an integer that may be a column's position, below `MAX_PLACES`."""
     return _PLACE.fullmatch(name) is not None
 
 
 def may_name(name: str) -> bool:
-    """Whether a column that a decoder named *name* may be a feature.
+    """Return whether a column that a decoder named *name* may be a feature.
 
-    Places are names: those of a tensor's columns stand behind its own name, as in ``scores.3``.
+    Positions are allowed: those of a tensor's columns follow its own name, as in ``scores.3``.
     """
     return _PLACES.fullmatch(name) is not None or not (
         looks_like_value(name) or looks_like_value(_TRAILING_PLACES.sub("", name))
@@ -110,7 +109,7 @@ def _looks_like_value(name: str) -> bool:
 
 
 def _is_address(folded: str) -> bool:
-    """Whether *folded* is an IPv6 address."""
+    """Return whether *folded* is an IPv6 address."""
     if folded.count(":") < 2:
         return False
     try:
@@ -121,10 +120,10 @@ def _is_address(folded: str) -> bool:
 
 
 def _is_random(name: str) -> bool:
-    """Whether letters and digits of *name* follow each other as in no word.
+    """Return whether letters and digits of *name* follow each other as in no word.
 
-    A change between letters and digits, or to an upper case letter, is one surprise; two letters
-    that words do not have side by side are two.
+    A change between letters and digits, or to an upper case letter, is one surprise. Two letters
+    that never meet in words are two surprises.
     """
     if max(map(len, name.split("_"))) <= _LONGEST_WORD:
         return False

@@ -5,12 +5,12 @@ from nilometer.v1 import summary_pb2 as pb
 
 
 def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
-    """Field by field, with the sum that readers of other languages expect."""
+    """Return a coverage as a message, with the total for readers in other languages."""
     return pb.Coverage(
         seen=coverage.seen,
         profiled=coverage.profiled,
         sampled_out=coverage.sampled_out,
-        # An empty map costs as much to hand over as a full one.
+        # An empty map costs as much to pass to protobuf as a full one.
         dropped=coverage.dropped or None,
         undecodable=coverage.undecodable or None,
         lost_inputs=coverage.lost_inputs or None,
@@ -21,11 +21,11 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
 
 
 def coverage_from_wire(message: pb.Coverage) -> Coverage:
-    """A coverage.
+    """Return the coverage in a message.
 
     Raises:
-        ValueError: If the parts do not add up to what was seen, or more of one side are lost than
-            were profiled.
+        ValueError: If the parts do not add up to the seen observations, or more of one side are
+            lost than were profiled.
     """
     coverage = Coverage(
         profiled=message.profiled,
@@ -42,5 +42,5 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
     for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
         lost = sum(counts.values())
         if lost > coverage.profiled:
-            raise ValueError(f"{side} of {lost} are lost, of {coverage.profiled} profiled")
+            raise ValueError(f"{side}: {lost} lost exceed {coverage.profiled} profiled")
     return coverage

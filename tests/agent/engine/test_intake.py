@@ -417,6 +417,6 @@ def test_a_worker_that_is_refused_tells_why_and_does_not_hammer(
         link.tend()
         time.sleep(0.005)
     assert 2 <= link.reconnects <= 5
-    assert any("no hello frame" in r.getMessage() for r in caplog.records)
+    assert any("malformed hello frame" in r.getMessage() for r in caplog.records)
     assert link.unacknowledged == 1
     assert link.finish(time.monotonic() + 1.0) == 1

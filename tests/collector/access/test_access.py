@@ -278,7 +278,9 @@ def test_who_else_can_read_a_token_or_a_key_is_said(
     with guarded(keys, database) as served, dialled(served, **told) as dial:
         assert ship(dial, "scoring-1") is Code.OK
     said = [
-        record for record in caplog.records if record.message == "a secret can be read by others"
+        record
+        for record in caplog.records
+        if record.message == "a secret can be read by others: restrict its mode"
     ]
     assert len(said) == lines
     assert {record.__dict__["path"] for record in said} == (

@@ -139,7 +139,7 @@ def test_keys_sort_filter_pause_and_look_inside(agent: Agent, home: Path) -> Non
         terminal.type("\x1b")
         terminal.shows(" 2 entities")
         terminal.type("\x1b[B\r")
-        terminal.shows("5 in all")
+        terminal.shows("5 in total")
         terminal.type("\rp")
         terminal.shows("PAUSED")
         terminal.type("ph")
@@ -214,7 +214,7 @@ def test_an_agent_that_goes_and_comes_back(home: Path) -> None:
             observe(home, "fraud-scorer", count=20)
             terminal.until(lambda: re.search(r"(?m)^fraud-scorer +[0-9]", terminal.text))
             terminal.type("\r")
-            terminal.shows(", 20 in all")
+            terminal.shows(", 20 in total")
             terminal.type("q")
             assert terminal.ended() == 0
 
@@ -325,10 +325,13 @@ def test_json_is_an_object_a_line(agent: Agent, home: Path) -> None:
     ("arguments", "expected"),
     [
         (["--collector", "ftp://x"], "must be http:// or https://"),
-        (["--collector", "http://user:secret@127.0.0.1:1"], "put the token into a file"),
+        (
+            ["--collector", "http://user:secret@127.0.0.1:1"],
+            "the URL contains a token: put it into a file",
+        ),
         (["--collector", "http://127.0.0.1:1", "--token-file", "/no"], "there is no such file"),
         (["--collector", "http://x.example", "--token-file", __file__], "not sent without TLS"),
-        (["--token-file", "/no"], "none is named"),
+        (["--token-file", "/no"], "--token-file: needs --collector"),
         (["--interval", "0"], "0.1 to 60"),
     ],
 )
@@ -353,7 +356,7 @@ def test_what_is_no_agent_is_told_apart(home: Path, what: str) -> None:
             stranger.start()
         answer = run_top("--agent", home, "--once")
     assert answer.returncode == 1
-    expected = {"file": "is no socket", "silent": "nobody listens", "stranger": "no agent"}
+    expected = {"file": "is not a socket", "silent": "no process listens", "stranger": "no agent"}
     assert expected[what] in answer.stdout
 
 

@@ -161,7 +161,7 @@ def test_a_filter_is_typed_and_taken_back() -> None:
     assert press("/", "F", "q", "backspace", "enter") == ["fraud"]
     assert not state.over
     assert press("/", "q") == []
-    assert any("no entity has 'Fq'" in line for line in shown(of, state))
+    assert any("no entity's name contains 'Fq'" in line for line in shown(of, state))
     assert sorted(press("esc")) == ["churn", "fraud"]
     press("q")
     assert state.over
@@ -218,7 +218,7 @@ def test_more_agents_than_there_is_room_for() -> None:
     )
     drawn = shown(picture(entity("fraud"), agents=agents), State())
     assert "pod-17  away: nobody listens" in drawn[1]
-    assert "and 14 agents more, 0 of them away" in drawn[7]
+    assert "and 14 more agents, 0 of them away" in drawn[7]
     assert any(line.startswith("fraud") for line in drawn)
 
 
@@ -227,7 +227,7 @@ def test_more_agents_than_there_is_room_for() -> None:
     [
         ({"durable": False}, "IN MEMORY"),
         ({"collector_state": "auth_error", "collector_reason": "no token"}, "auth_error: no token"),
-        ({"duplicate": True}, "two agents of this name"),
+        ({"duplicate": True}, "two agents have this name"),
         ({"quarantined": 3}, "3 rows in quarantine"),
         ({"buffer_bytes": 95, "buffer_cap": 100}, "buffer full"),
         ({"dropped": 2.0}, "drops 2.00/s"),

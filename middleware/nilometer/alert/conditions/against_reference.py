@@ -22,7 +22,7 @@ class AgainstReference:
 
     Attributes:
         reference: Name of the reference.
-        threshold: Largest distance that is no breach, in the unit of the comparator; positive.
+        threshold: Largest distance that is not a breach, in the unit of the comparator; positive.
         comparator: Comparator that computes the distance.
     """
 

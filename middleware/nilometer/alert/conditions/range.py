@@ -13,8 +13,8 @@ class Range(OfStatistic):
     """A statistic that must stay in [low, high].
 
     Attributes:
-        low: Smallest value that is no breach.
-        high: Largest value that is no breach.
+        low: Smallest value that is not a breach.
+        high: Largest value that is not a breach.
     """
 
     kind: ClassVar[str] = "RANGE"
@@ -45,7 +45,7 @@ class Range(OfStatistic):
         return max(self.low - value, value - self.high)
 
     def limit(self, value: float) -> float:
-        """Return the bound that *value* exceeded; the other bound, or 0, where it is infinite."""
+        """Return the exceeded bound; if it is infinite, the other bound or 0."""
         bound = self.low if value < self.low else self.high
         if math.isfinite(bound):
             return bound

@@ -1,4 +1,4 @@
-"""All conditions by kind. A new kind is one file, and one entry here or in an extension's `Kinds`."""
+"""All conditions by kind. A new kind is one file, and one entry here or in a `Kinds`."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition

@@ -1,7 +1,7 @@
 """The messages of one side of a gRPC call, as bytes.
 
-A unary message is handed on as its serialized bytes. Where a side has several messages, each has
-gRPC's own frame of five bytes before it, and the content type is `FRAMED`.
+A single message is passed on as its serialized bytes. If a side has several messages, each follows
+gRPC's own frame header of five bytes, and the content type is `FRAMED`.
 """
 
 from collections import deque
@@ -17,11 +17,11 @@ FRAME_BYTES = 5
 
 
 class Messages:
-    """One side of a call, up to the cap.
+    """The messages of one side of a call, up to the cap.
 
     Args:
-        cap: Bytes that are kept, at most.
-        both_ends: Whether of more messages than the cap holds the first and the last are kept.
+        cap: Largest number of bytes that are kept.
+        both_ends: Whether the first and last messages of a side over the cap are kept.
     """
 
     __slots__ = ("_both_ends", "_framed", "_keeper", "body", "cap", "count", "size")
@@ -36,7 +36,7 @@ class Messages:
         self._keeper: _Keeper | None = None
 
     def add(self, data: bytes, *, compressed: bool = False) -> None:
-        """One message more; its frame says whether it is *compressed*."""
+        """Add one message, which is *compressed* or not, as its frame header says."""
         before = self.size
         self.size += len(data)
         self.count += 1
@@ -54,11 +54,11 @@ class Messages:
         self._framed = True
 
     def has_room(self, size: int) -> bool:
-        """Whether anything of a next message of *size* bytes would be kept."""
+        """Return whether any part of a next message of *size* bytes would be kept."""
         return self.size + size <= self.cap or (self._both_ends and size <= self.cap // 2)
 
     def skip(self, size: int) -> None:
-        """One message more, of *size* bytes, that was not kept."""
+        """Count one message of *size* bytes that is not kept."""
         before = self.size
         self.size += size
         self.count += 1
@@ -66,23 +66,23 @@ class Messages:
 
     @property
     def content_type(self) -> bytes:
-        """Whether frames stand before the messages."""
+        """The content type, which says whether each message has a frame header."""
         return FRAMED if self._framed else ONE
 
     @property
     def ends(self) -> Ends | None:
-        """The first and the last messages of a stream over the cap; None of any other."""
+        """The first and the last messages of a stream over the cap; None for any other."""
         return None if self._keeper is None else self._keeper.ends()
 
     def _over_the_cap(self, before: int, message: bytes | None) -> None:
-        """Take *message*, in its frame; None is one that was not read. *before*: bytes until then."""
+        """Add *message*, framed, at byte *before* of the side; None was not read."""
         held, self.body = self.body, None
         if not self._both_ends or not self.cap or self.count == 1:
             return
         keeper = self._keeper
         if keeper is None:
             if held is None:
-                return  # the first message was over the cap alone
+                return  # the first message alone was over the cap
             keeper = self._keeper = _Keeper(self.cap)
             keeper.add_all(bytes(held) if self._framed else _frame(before) + bytes(held))
             self._framed = True
@@ -97,7 +97,7 @@ class _Keeper:
         self._start = bytearray()
         self._started = False
         self._end: deque[bytes] = deque()
-        self._end_bytes = 0  # of the objects, which of short messages are more than their content
+        self._end_bytes = 0  # size of the objects, which exceeds the content of short messages
 
     def add_all(self, framed: bytes) -> None:
         """Add several messages."""
@@ -108,7 +108,7 @@ class _Keeper:
             position += FRAME_BYTES + size
 
     def add(self, framed: bytes | None) -> None:
-        """Add one message; None is one that cannot be kept."""
+        """Add one message; None stands for a message that cannot be kept."""
         if framed is None:
             self._started = True
             return
@@ -122,7 +122,7 @@ class _Keeper:
             self._end_bytes -= getsizeof(self._end.popleft())
 
     def ends(self) -> Ends:
-        """What is kept."""
+        """Return the messages that are kept."""
         return Ends(bytes(self._start), b"".join(self._end))
 
 

@@ -1,4 +1,4 @@
-"""One entity alone: all there is to say of it."""
+"""The view of one entity."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from nilometer.commands.top.text import clean, number, seconds, share
 
 
 def inside(row: EntityRow, picture: Picture) -> list[Line]:
-    """All there is to say of one entity."""
+    """Return all lines about one entity."""
     lines: list[Line] = [((clean(row.name), Style.BOLD), (f"  {row.status or '-'}", Style.PLAIN))]
 
     def say(name: str, text: str, style: Style = Style.PLAIN) -> None:
@@ -17,10 +17,10 @@ def inside(row: EntityRow, picture: Picture) -> list[Line]:
 
     say(
         "requests",
-        f"{number(row.requests)}/s, {row.total} in all"
+        f"{number(row.requests)}/s, {row.total} in total"
         + ("; the collector's newest window" if row.windowed else ""),
     )
-    say("outcomes", _counts(row.outcomes) or "none over this span")
+    say("outcomes", _counts(row.outcomes) or "none in this span")
     say("latency", f"p50 {seconds(row.p50)}  p99 {seconds(row.p99)}")
     say("coverage", share(row.coverage))
     if row.dropped_total:

@@ -136,8 +136,8 @@ BREACHES: dict[str, tuple[list[Body | bytes], str]] = {
     "an endless hello": ([b"\xff" * 100], "a frame of 4294967295 bytes"),
     "an empty frame": ([hello(), b"\x01\0\0\0\x03"], "a frame of 1 bytes"),
     "HTTP": ([b"GET / HTTP/1.1\r\nHost: agent\r\n\r\n"], "a frame of 542393671 bytes"),
-    "garbage in a batch": ([hello(), b"\x05\0\0\0\x03\xff\xff\xff\xff"], "no batch frame"),
-    "no sequence": ([hello(), Batch(worker=WORKER, entity="tested")], "no batch frame"),
+    "garbage in a batch": ([hello(), b"\x05\0\0\0\x03\xff\xff\xff\xff"], "malformed batch frame"),
+    "no sequence": ([hello(), Batch(worker=WORKER, entity="tested")], "malformed batch frame"),
 }
 
 
@@ -159,8 +159,8 @@ def test_what_breaks_the_contract_is_refused_with_the_reason(fresh: Rig, breach:
 LABELS = {f"label{n}": "x" for n in range(MAX_LABELS + 1)}
 BAD_BATCHES: dict[str, tuple[dict[str, object], str]] = {
     "an entity without a name": ({"entity": "no name"}, "entity = "),
-    "too many labels": ({"labels": LABELS}, "no batch frame: "),
-    "a count that no row holds": ({"count": MAX_COUNT + 1}, "no batch frame: "),
+    "too many labels": ({"labels": LABELS}, "malformed batch frame: "),
+    "a count that no row holds": ({"count": MAX_COUNT + 1}, "malformed batch frame: "),
 }
 
 

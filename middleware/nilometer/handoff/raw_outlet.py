@@ -1,4 +1,4 @@
-"""Profiling in the agent: batches go out as packed bytes and are parsed there."""
+"""Sends packed observations to the agent, which parses and profiles them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,8 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch, Cost
 
 
-class OutsideOutlet:
-    """Sends packed observations."""
+class RawOutlet:
+    """An outlet that sends packed observations; the agent profiles them."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
@@ -38,11 +38,11 @@ class OutsideOutlet:
 
     @property
     def trouble(self) -> str:
-        """Why nothing reaches the agent; empty where nothing hinders it."""
+        """Reason why batches do not reach the agent; empty if they do."""
         return self._link.trouble
 
     def has_room(self) -> bool:
-        """Whether the link keeps another batch."""
+        """Return whether the link accepts another batch."""
         return self._link.has_room()
 
     def tell(self, cost: Cost) -> None:

@@ -1,8 +1,8 @@
-"""Values and labels that the model's code adds to an observation, and whether it may do so.
+"""Values and labels that the model's code adds to an observation.
 
-Finding a request costs as much as a tenth of the whole path, so requests can be found only where
-somebody may ask for it: from the moment that ``nilometer.log`` is looked up, and, for a module that
-has only imported the package, from the first request of the process.
+Looking up the request costs up to a tenth of the request path. Requests can therefore be looked up
+only if the process may call ``nilometer.log`` or ``nilometer.label``. This is so once one of them
+was accessed, or if a module holds the package at the first request.
 """
 
 import sys
@@ -14,34 +14,34 @@ import msgspec
 
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES
 
-MAX_NAMES = 256  # of one observation, names of values and labels each
+MAX_NAMES = 256  # of one observation, for values and for labels each
 MAX_VALUES = 4096  # of one name
 
 SCALARS = frozenset((bool, int, float, str, type(None)))
 
-_wanted = False
-_tell_wanted: list[Callable[[], None]] = []
+_used = False
+_on_first_use: list[Callable[[], None]] = []
 
 
-def on_wanted(call: Callable[[], None]) -> None:
-    """Have *call* made when `log` or `label` is first looked up."""
-    _tell_wanted.append(call)
+def on_first_use(call: Callable[[], None]) -> None:
+    """Register *call* to run when `log` or `label` is first accessed."""
+    _on_first_use.append(call)
 
 
-def want() -> None:
-    """Somebody has looked up `log` or `label`."""
-    global _wanted  # noqa: PLW0603  one fact of the process
-    if _wanted:
+def mark_used() -> None:
+    """Record that `log` or `label` was accessed."""
+    global _used  # noqa: PLW0603  one flag for the process
+    if _used:
         return
-    _wanted = True
-    for call in _tell_wanted:
+    _used = True
+    for call in _on_first_use:
         call()
 
 
-def are_wanted() -> bool:
-    """Whether a module may call us: it has looked us up, or holds the package under any name."""
+def may_be_used() -> bool:
+    """Return whether a module may call `log`: it has accessed it, or holds the package."""
     package = sys.modules["nilometer"]
-    return _wanted or any(
+    return _used or any(
         value is package
         for name, module in list(sys.modules.items())
         if not name.startswith("nilometer") and hasattr(module, "__dict__")
@@ -49,12 +49,12 @@ def are_wanted() -> bool:
     )
 
 
-class Noted:
-    """What one observation was handed.
+class Annotations:
+    """The values and labels that the model's code added to one observation.
 
     Attributes:
-        values: Name -> value, or the list of values.
-        labels: Label -> value.
+        values: Values by name; several values of one name are a list.
+        labels: Labels by key.
     """
 
     __slots__ = ("labels", "values")
@@ -65,7 +65,7 @@ class Noted:
 
 
 def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Those of *labels* that `Labels` would take."""
+    """Return those of *labels* that `Labels` accepts."""
     valid: dict[str, str] = {}
     for key, value in labels.items():
         text = str(value).encode("utf-8", "replace")
@@ -75,7 +75,7 @@ def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
 
 
 def plain(value: Any) -> object:
-    """*value* as numbers, texts and lists of them, copied: it may change under us."""
+    """Return *value* as numbers, texts and lists of them, copied because it may change."""
     if type(value) in SCALARS:
         return value
     if hasattr(value, "tolist"):  # numpy, torch, pandas
@@ -84,16 +84,16 @@ def plain(value: Any) -> object:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [plain(one) for one in value[:MAX_VALUES]]
-    if isinstance(value, int | float | str):  # subclasses, enumerations of them
+    if isinstance(value, int | float | str):  # subclasses, such as enumerations
         return type(value).__mro__[-2](value)
     return str(value)
 
 
 def encoded(values: dict[str, object]) -> bytes:
-    """*values* as a MessagePack map; what it has no room for as the nearest that it has."""
+    """Return *values* as a MessagePack map; a value that does not fit becomes the nearest one."""
     try:
         return _encode(values)
-    except (OverflowError, UnicodeEncodeError):  # an integer over 64 bits; half a character
+    except (OverflowError, UnicodeEncodeError):  # integer over 64 bits; half of a surrogate pair
         return _encode({_mended(name): _mended(value) for name, value in values.items()})
 
 
