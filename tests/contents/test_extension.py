@@ -297,7 +297,7 @@ def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> No
     reply = served.sender().ship(bad, feature, hits_sample(1, 2))
     assert [(one.sequence, one.reason) for one in reply.rejected] == [
         (1, "Refused: more hits than predictions"),
-        (2, f"Refused: {SUMMARY} has the content of another kind of summary"),
+        (2, f"Refused: {SUMMARY} must not have content of type feature"),
     ]
 
 

@@ -220,7 +220,7 @@ class Alerts:
         ]
 
     def transition(self, transition: int) -> TransitionRecord:
-        """One opening or closing."""
+        """Return the opening or closing with this id."""
         ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
         return _transition(row)
 

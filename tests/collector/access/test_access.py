@@ -300,7 +300,7 @@ def test_two_processes_under_one_name_are_counted_and_told(
             for instance in (one, two, two, one, two)
         ]
         assert said == [False, False, False, True, True]
-        assert "give each its own name" in caplog.text
+        assert "give each agent its own name" in caplog.text
         assert served.collector.counters.read()[Counter.AGENTS_DUPLICATED] == 1
 
 
@@ -328,8 +328,8 @@ def test_names_that_nobody_uses_any_more_take_no_room() -> None:
     ("settings", "word"),
     [
         ({"principals": [{"name": "a"}]}, "needs token_sha256 or certificates"),
-        ({"principals": [{"name": "a", "token_sha256": [TOKEN]}]}, "64 lower hexadecimal"),
-        ({"grpc_certificate": "c.pem"}, "one needs the other"),
+        ({"principals": [{"name": "a", "token_sha256": [TOKEN]}]}, "64 lower-case hexadecimal"),
+        ({"grpc_certificate": "c.pem"}, "set both or none"),
         ({"grpc_client_ca": "c.pem"}, "needs grpc_certificate"),
         ({"principals": [{"name": "a", "certificates": ["x"]}]}, "need grpc_client_ca"),
         (

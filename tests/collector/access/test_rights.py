@@ -328,7 +328,7 @@ def test_older_and_newer_settings_mean_what_the_page_says(
         ({"http": "read"}, "has http and no agents"),
         ({"agents": [], "http": "read", "read": ["e"]}, "leave http out"),
         ({"agents": [], "http": "none", "write": ["e"]}, "leave http out"),
-        ({"agents": [], "ship": ["e"]}, "name the agents"),
+        ({"agents": [], "ship": ["e"]}, "add the agent names"),
         ({"http": "all"}, "http"),
         ({"reads": ["e"]}, "reads"),
     ],

@@ -76,7 +76,8 @@ def test_an_unread_alerter_is_no_prometheus_rule(
     assert "NilometerDrift" in written.out
     assert "NilometerMost" not in written.out
     told = (
-        f"nilometer alerters: {ENTITY} most is left out: alerter 'most' has the unknown kind MOST"
+        f"nilometer alerters: alerter 'most' of {ENTITY} is left out: alerter 'most' has the unknown "
+        "kind MOST"
     )
     assert told in written.err.splitlines()
 

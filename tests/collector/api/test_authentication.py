@@ -159,7 +159,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
         for _ in range(50):
             assert log_in(guarded, "wrong").status_code == 401
         clock.step(SECONDS)
-    said = [one for one in caplog.records if one.message == "log-in refused"]
+    said = [one for one in caplog.records if one.message.startswith("log-in refused")]
     assert [one.__dict__["since_start"] for one in said] == [1, 51]
 
 
@@ -243,7 +243,7 @@ def test_without_tls_or_without_a_reader_only_loopback_is_served() -> None:
     for told in ({"principals": PRINCIPALS}, files, {**files, "principals": PRINCIPALS[2:]}):
         with pytest.raises(ConfigError, match=r"http_address.*loopback"):
             checked(CollectorSettings, {"http_address": "0.0.0.0:7500", **told})
-    with pytest.raises(ConfigError, match="one needs the other"):
+    with pytest.raises(ConfigError, match="set both or none"):
         checked(CollectorSettings, {"http_key": "k"})
     with pytest.raises(ConfigError, match="same name"):
         checked(CollectorSettings, {"principals": [PRINCIPALS[0]] * 2})

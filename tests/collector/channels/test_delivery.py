@@ -216,7 +216,7 @@ def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.Monkey
         answer = post(to(url), {"text": "x"}, "key")
         ended.set()
         thread.join()
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no answer within 0.3 s")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no response within 0.3 s")
     assert len(drops) < 60
 
 

@@ -62,7 +62,7 @@ def test_a_name_that_leads_inside_is_refused_with_the_reason(
     resolving(monkeypatch, hooks_example=[addresses])
     answer = post(to(at(HOST, webhook).replace("http:", "https:")), {"text": "x"}, "key")
     assert answer.outcome is Outcome.FAILED
-    assert answer.reason.startswith(f"{HOST} is at {ipaddress.ip_address(addresses[-1])}, a ")
+    assert answer.reason.startswith(f"{HOST} resolves to {ipaddress.ip_address(addresses[-1])}, a ")
     assert "webhook_allow" in answer.reason
     assert "s3cret" not in answer.reason
     assert webhook.posted == []
@@ -88,13 +88,16 @@ def test_an_address_that_takes_no_connection_gives_way_to_the_next(
 def test_plain_http_goes_to_loopback_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, localhost=[["10.0.0.1"]])
     answer = post(to("http://localhost/s3cret", "10.0.0.0/8"), {"text": "x"}, "key")
-    assert answer.reason == "localhost is at 10.0.0.1: http goes to loopback addresses only"
+    assert answer.reason == (
+        "localhost resolves to 10.0.0.1: use https, because http is allowed for loopback addresses "
+        "only"
+    )
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"https://{HOST}/s3cret", "its host has no address"),
+        (f"https://{HOST}/s3cret", "the host name of the webhook does not resolve"),
         ("https://xn--/s3cret", "IDNAError"),
         ("https://\uff11\uff12\uff17.0.0.1/s3cret", "InvalidURL"),
         ("https://\0/s3cret", "InvalidURL"),
@@ -124,7 +127,7 @@ def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     answer = post(to(f"https://{HOST}/"), {"text": "x"}, "key")
     ended.set()
-    assert answer.reason == "no answer within 0.2 s"
+    assert answer.reason == "no response within 0.2 s"
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ def lines(filled: Running, alerter: Alerter) -> list[str]:
             {"summary": "input.amuont"},
             [
                 (
-                    "summary = 'input.amuont': matches nothing of fraud-scorer; did you mean "
-                    "'input.amount'? (there are input.amount)"
+                    "summary = 'input.amuont': matches no summary of fraud-scorer; did you mean "
+                    "'input.amount'? (known: input.amount)"
                 )
             ],
         ),
@@ -57,12 +57,12 @@ def lines(filled: Running, alerter: Alerter) -> list[str]:
             {"entity": "chrun"},
             [
                 "entity = 'chrun': has no data; did you mean 'churn'?",
-                "reference = 'training': chrun has no such reference (there is none yet)",
+                "reference = 'training': chrun has no such reference (it has none yet)",
             ],
         ),
         (
             {"entity": "churn", "summary": "*"},
-            ["reference = 'training': churn has no such reference (there is none yet)"],
+            ["reference = 'training': churn has no such reference (it has none yet)"],
         ),
     ],
 )

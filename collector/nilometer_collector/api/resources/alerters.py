@@ -32,9 +32,9 @@ class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PutAlerter(AlerterView, frozen=True, kw_only=True):
-    """The stored alerter, and what may be a mistake in it."""
+    """The stored alerter, with warnings of likely mistakes."""
 
-    warnings: list[str]  # names in it that do not exist yet, with the nearest that does
+    warnings: list[str]  # names in it that do not exist yet, each with the most similar known name
 
 
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class Alerters(msgspec.Struct, frozen=True, kw_only=True):
     alerters: list[AlerterView]
     unread: list[UnreadAlerter] | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # absent where every alerter can be read
+    )  # absent if every alerter can be read
 
 
 async def list_alerters(call: Call) -> Alerters:
@@ -70,7 +70,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    may_read = Access(call.access.principal, Need.READ).may  # a warning tells what is stored
+    may_read = Access(call.access.principal, Need.READ).may  # a warning reveals stored names
     warnings = []
     if may_read(alerter.entity):
         warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
