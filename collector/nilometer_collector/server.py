@@ -29,7 +29,7 @@ from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
-from nilometer_collector.query.missing import missing_names
+from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
@@ -118,7 +118,7 @@ class Collector:
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
 
     def stop(self) -> None:
-        """Refuse new requests, wait for running ones, close. Safe before `start`, and twice."""
+        """Refuse new requests, wait for running ones, close. Safe before `start`, and to repeat."""
         self._resources.close()
 
     def _wake(self) -> None:

@@ -126,8 +126,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             )
         if any(p.certificates for p in self.principals) and not self.grpc_client_ca:
             raise ConfigError(
-                "principals: certificates need grpc_client_ca, without it no client certificate is "
-                "checked"
+                "principals: certificates need grpc_client_ca: without it, clients send no "
+                "certificate"
             )
         if self.principals and self.grpc_certificate:
             parse_address("grpc_address", self.grpc_address)

@@ -20,7 +20,7 @@ def parse_address(key: str, text: str) -> Address:
     """Parse ``host:port`` or ``[v6]:port``.
 
     Raises:
-        ConfigError: Naming *key*.
+        ConfigError: If *text* has another form; the message names *key*.
     """
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -39,7 +39,7 @@ def require_loopback(key: str, text: str) -> Address:
     """Parse a loopback address: without principals, the collector does not authenticate callers.
 
     Raises:
-        ConfigError: Naming *key*.
+        ConfigError: If the address is not a loopback address; the message names *key*.
     """
     address = parse_address(key, text)
     if not is_loopback(address.host):

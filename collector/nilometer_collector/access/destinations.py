@@ -80,7 +80,7 @@ class Allowed:
         """Parse *entries* of the setting *key*: host names, addresses and ranges.
 
         Raises:
-            ConfigError: If an entry is neither a host name nor a range; names *key*.
+            ConfigError: If an entry has another form; the message names *key*.
         """
         names, networks = set(), []
         for entry in entries:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from nilometer.values.errors import ConfigError
-from nilometer_collector.access.table import Need
+from nilometer_collector.access.needs import Need
 
 DIGEST_CHARACTERS = 64  # of SHA-256, hexadecimal
 ALL = ("*",)

@@ -7,13 +7,13 @@ the agent and the entities of the call are known.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nilometer_collector.access.needs import Need
 from nilometer_collector.access.principals import ALL, Principal, matches, principal_of
-from nilometer_collector.access.table import Need
 
 SHOWN_CHARACTERS = 100  # of a name, in the message of a refusal
 
 
-class Stranger(Exception):
+class Unauthenticated(Exception):
     """The call has no known token or certificate."""
 
 
@@ -27,7 +27,7 @@ class Access:
 
     Attributes:
         principal: Caller; None if there are no principals, or if the call needs no right.
-        need: Right that the call needs, from `table`.
+        need: Right that the call needs, from `needs`.
     """
 
     principal: Principal | None
@@ -92,15 +92,15 @@ class Gate:
         """Return the rights of a call.
 
         Raises:
-            Stranger: If the call needs a principal and has none.
-            Forbidden: If the principal lacks the right, or `table` has no entry for the call.
+            Unauthenticated: If the call needs a principal and has none.
+            Forbidden: If the principal lacks the right, or `needs` has no entry for the call.
         """
         if need is None:
             raise Forbidden("this method does not exist")
         if self.is_open or need is Need.NOTHING:
             return Access(None, need)
         if principal is None:
-            raise Stranger("send a known token or client certificate")
+            raise Unauthenticated("send a known token or client certificate")
         if not principal.patterns(need):
             raise Forbidden(f"principal {principal.name!r} may not {need.value}")
         return Access(principal, need)

@@ -16,10 +16,10 @@ from starlette.staticfiles import StaticFiles
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.api.authentication import Authentication
-from nilometer_collector.api.given import Given
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
 from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
+from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
 from nilometer_collector.counters import Counters
@@ -83,7 +83,7 @@ def make_app(
     described = msgspec.json.encode(document(OPERATIONS))
 
     async def openapi(request: Request) -> Response:
-        Given(request, ())
+        QueryParameters(request, ())
         return Response(described, media_type="application/json")
 
     async def no_pages(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Authentication and rights of HTTP requests: an ASGI middleware around the API and the pages.
+"""ASGI middleware that authenticates requests to the API and the pages and checks their rights.
 
 A program sends its token in ``Authorization: Bearer``. A browser posts the token once to ``/login``
 and gets a session cookie, which scripts cannot read and other sites cannot send. Sessions are kept
@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nilometer.values.clock import Clock
 from nilometer.values.once import OnceAMinute
+from nilometer_collector.access.needs import Need, http_methods, http_need
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import Need, http_methods, http_need
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api.problems import problem
 from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
@@ -117,8 +117,8 @@ class Authentication:
             access = self._gate.enter(
                 need or (Need.READ if method in SAFE else Need.WRITE), principal
             )
-        except Stranger:
-            return _stranger(request)
+        except Unauthenticated:
+            return _unauthenticated(request)
         except Forbidden as error:
             return problem(403, str(error))
         if by_cookie and method not in SAFE and not self._from_our_page(request):
@@ -160,8 +160,8 @@ class Authentication:
                     return problem(413, f"the form must be at most {MAX_FORM_BYTES} bytes")
         except ClientDisconnect:
             return problem(400, "the connection ended before the whole form arrived")
-        given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-        principal = self._gate.known(given.strip())
+        token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
+        principal = self._gate.known(token.strip())
         if principal is None:
             self._tell_refused(getattr(request.client, "host", ""))
             return _form(401)
@@ -217,7 +217,7 @@ def _cookie(headers: Headers) -> str:
 
 
 def _origin(url: str) -> str:
-    """Return scheme, host and port of *url*, by default the scheme's port; empty if not a URL."""
+    """Return the origin of *url*, always with a port; empty if it is not an http or https URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -226,7 +226,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
 
 
-def _stranger(request: Request) -> Response:
+def _unauthenticated(request: Request) -> Response:
     wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
         return RedirectResponse("/login", 303, {"cache-control": "no-store"})

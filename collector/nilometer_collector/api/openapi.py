@@ -13,10 +13,10 @@ import nilometer
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
 from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
-from nilometer_collector.api.given import MAX_QUERY_BYTES
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
+from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
 from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.episodes import EpisodeView
 

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authentication import access_of
-from nilometer_collector.api.given import Given
 from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -61,7 +61,7 @@ class Call:
     """One request to an operation, with its checked parameters."""
 
     request: Request
-    given: Given
+    parameters: QueryParameters
     context: Context
     access: Access  # rights of the caller, for entities that a body or a list names
 
@@ -98,10 +98,10 @@ class Operation:
         Raises:
             Forbidden: If the caller has no access to the entity.
         """
-        given, access = Given(request, self.parameters), access_of(request)
-        named = [given.value(one) for one in self.parameters if one.name == "entity"]
+        parameters, access = QueryParameters(request, self.parameters), access_of(request)
+        named = [parameters.value(one) for one in self.parameters if one.name == "entity"]
         access.require(entity for entity in named if isinstance(entity, str))
-        call = Call(request, given, context, access)
+        call = Call(request, parameters, context, access)
         answer = await self.handler(call)
         headers = {"cache-control": "no-store"}
         if self.answer is None:

@@ -42,7 +42,7 @@ class Parameter(ABC, Generic[V_co]):
         """Parse *texts*, which are empty if the request does not have an optional parameter.
 
         Raises:
-            ApiError: 422, naming the parameter.
+            ApiError: 422 if the value is not allowed; the detail names the parameter.
         """
 
     def refused(self, reason: str) -> ApiError:
@@ -66,7 +66,7 @@ class Text(Parameter[str | None]):
 
 
 class RequiredText(Parameter[str]):
-    """A text of 1 to 256 characters that must be given."""
+    """A required text of 1 to 256 characters."""
 
     schema: ClassVar[Schema] = Text.schema
     required = True
@@ -117,7 +117,7 @@ class Step(Parameter[int | None]):
 
 
 class Flag(Parameter[bool | None]):
-    """``true`` or ``false``; or None."""
+    """``true`` or ``false``, read as a bool; or None."""
 
     schema: ClassVar[Schema] = {"type": "boolean"}
 

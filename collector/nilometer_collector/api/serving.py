@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn on its own thread, behind a listener with time limits for peers."""
+"""The HTTP server: uvicorn on its own thread. Its listener limits how long a peer may wait."""
 
 import logging
 import socket
@@ -92,7 +92,7 @@ class HttpServer:
                 raise ConfigError("http_address: the HTTP server did not start: see the log")
 
     def stop(self) -> None:
-        """Stop to accept connections, and return when running requests have finished."""
+        """Stop accepting connections, and return when running requests have finished."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(self._shutdown_seconds + 2.0)
@@ -121,6 +121,6 @@ class _Server(uvicorn.Server):
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop to accept connections, and wait for running requests."""
+        """Stop accepting connections, and wait for running requests."""
         self._listener.stop()
         await super().shutdown(sockets)

@@ -74,7 +74,7 @@ class Courier:
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Finish the running attempt and end; other notifications stay queued. Safe twice."""
+        """Finish the running attempt and end; other notifications stay queued. Safe to repeat."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():

@@ -112,7 +112,9 @@ def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
         answer.raise_for_status()
         found = msgspec.json.decode(answer.content, type=Alerters)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
-        raise NilometerError(f"no collector answers at {url}: {error}") from error
+        raise NilometerError(
+            f"cannot read alerters from {url}: {error}: check that a collector runs there"
+        ) from error
     for unread in found.unread or ():
         print(
             f"nilometer alerters: alerter {unread.name!r} of {unread.entity} is left out: "

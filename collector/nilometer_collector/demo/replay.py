@@ -56,7 +56,7 @@ async def replay(
     Args:
         url: URL of the prediction endpoint.
         flights: Flights in order of departure.
-        break_from: Departure, UTC, from which flights have the fault.
+        break_from: Time, UTC; flights that depart at it or later have the fault.
         on_progress: Function that is called with the number of flights sent since its last call,
             and the departure.
     """

@@ -29,7 +29,7 @@ from nilometer.wire.services import (
     ShipRequest,
 )
 from nilometer.wire.services import Reference as WireReference
-from nilometer_collector.access.processes import Processes
+from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
@@ -72,8 +72,8 @@ class Ingest:
         wake: Callable[[], None],
         disclosure: Disclosure = LAXEST,
     ) -> None:
-        self._processes = Processes(clock)
-        self._processes_lock = threading.Lock()
+        self._duplicates = DuplicateAgents(clock)
+        self._duplicates_lock = threading.Lock()
         self._store = store
         self._clock = clock
         self._counters = counters
@@ -149,8 +149,8 @@ class Ingest:
 
     def _is_duplicate(self, agent: str, instance: bytes) -> bool:
         """Whether two processes ship under this name; the rows of both are stored."""
-        with self._processes_lock:
-            duplicate, news = self._processes.see(agent, instance[:EPOCH_BYTES])
+        with self._duplicates_lock:
+            duplicate, news = self._duplicates.see(agent, instance[:EPOCH_BYTES])
         if news:
             self._counters.add(Counter.AGENTS_DUPLICATED)
             log.error(

@@ -24,8 +24,8 @@ from nilometer.serving.calls import (
     message_of,
 )
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import GRPC
+from nilometer_collector.access.needs import GRPC
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.ingest.method import Method
 
 log = logging.getLogger("nilometer.collector")
@@ -119,7 +119,7 @@ class Reception(grpc.GenericRpcHandler):
         principal = self._gate.known(token if scheme == "Bearer" else "", names)
         try:
             return self._gate.enter(GRPC.get(name), principal)
-        except Stranger as error:
+        except Unauthenticated as error:
             raise CallRefused(grpc.StatusCode.UNAUTHENTICATED, str(error)) from error
 
 

@@ -11,9 +11,9 @@ from nilometer_collector.errors import Refused
 MAX_COUNT = 1 << 48  # observations in one sample; a sum over 10,000 samples fits int64
 MAX_NAME_BYTES = 256  # in the name of a summary
 MAX_NAME_CHARACTERS = 256  # in a text that a client of the API sends
-MAX_KINDS = 64  # outcomes, reasons or types: more than this version has, for newer agents
+MAX_KINDS = 64  # outcomes, reasons or types; newer agents may have more than this version knows
 LAST_NS = 1 << 62  # year 2116; leaves room in int64 for sums
-SPAN_OF_FLOAT64 = 1100  # binary orders of magnitude on each side of 1
+SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
 PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # the inverse of `has_control` for JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
 

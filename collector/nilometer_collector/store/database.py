@@ -126,7 +126,7 @@ class Database:
             pass
 
     def close(self) -> None:
-        """Write the log into the database file, and close it. Safe twice."""
+        """Write the log into the database file, and close it. Safe to repeat."""
         with self._lock:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -72,5 +72,5 @@ class Store:
         self._database.check_writable()
 
     def close(self) -> None:
-        """Close the database. Safe twice."""
+        """Close the database. Safe to repeat."""
         self._database.close()

@@ -18,7 +18,11 @@ from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import GetPlanRequest, ShipRequest
 from nilometer_agent.uplink.dial import Dial, Reach
-from nilometer_collector.access.processes import DUPLICATE_SECONDS, MAX_AGENTS, Processes
+from nilometer_collector.access.duplicate_agents import (
+    DUPLICATE_SECONDS,
+    MAX_AGENTS,
+    DuplicateAgents,
+)
 from nilometer_collector.counters import Counter
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
@@ -306,22 +310,22 @@ def test_two_processes_under_one_name_are_counted_and_told(
 
 def test_a_restart_is_no_duplicate_and_a_duplicate_that_ended_is_forgotten() -> None:
     clock = SteppedClock()
-    processes = Processes(clock)
+    agents = DuplicateAgents(clock)
     for number in range(20):
-        assert processes.see("pod-1", bytes([number]) * 16) == (False, False)
-    assert processes.see("pod-1", bytes([18]) * 16) == (True, True)
-    assert processes.see("pod-1", bytes([19]) * 16) == (True, False)
+        assert agents.see("pod-1", bytes([number]) * 16) == (False, False)
+    assert agents.see("pod-1", bytes([18]) * 16) == (True, True)
+    assert agents.see("pod-1", bytes([19]) * 16) == (True, False)
     clock.step(DUPLICATE_SECONDS + 1)
-    assert processes.see("pod-1", bytes([19]) * 16) == (False, False)
+    assert agents.see("pod-1", bytes([19]) * 16) == (False, False)
 
 
 def test_names_that_nobody_uses_any_more_take_no_room() -> None:
-    processes = Processes(SteppedClock())
+    agents = DuplicateAgents(SteppedClock())
     for number in range(MAX_AGENTS + 100):
-        processes.see(f"pod-{number}", b"i" * 16)
-        processes.see(f"pod-{number}", b"j" * 16)
-    assert len(processes._current) == MAX_AGENTS
-    assert len(processes._replaced) == MAX_AGENTS
+        agents.see(f"pod-{number}", b"i" * 16)
+        agents.see(f"pod-{number}", b"j" * 16)
+    assert len(agents._current) == MAX_AGENTS
+    assert len(agents._replaced) == MAX_AGENTS
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import GRPC, HTTP, Need, http_need
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api import make_app
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -281,7 +281,7 @@ def test_what_is_not_in_the_table_is_refused_even_where_everybody_is_trusted() -
 def test_a_gate_asks_for_a_principal_and_for_its_right() -> None:
     reader = Principal(name="reader", token_sha256=("0" * 64,), read=("a-*",))
     gate = Gate([reader])
-    with pytest.raises(Stranger):
+    with pytest.raises(Unauthenticated):
         gate.enter(Need.READ, None)
     with pytest.raises(Forbidden, match="may not write"):
         gate.enter(Need.WRITE, reader)

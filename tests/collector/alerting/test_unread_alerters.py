@@ -18,7 +18,7 @@ from nilometer.wire.alerts import (
 )
 from nilometer.wire.services import GetPlanRequest
 from nilometer_collector.alerting.definitions import alerter_view
-from nilometer_collector.store.unread import UnreadLog
+from nilometer_collector.store.unread_log import UnreadLog
 from nilometer_collector.testing import ENTITY, Running, an_alerter, an_evaluation, running
 
 

@@ -87,7 +87,7 @@ async def list_episodes(call: Call) -> Episodes:
 def _visible(call: Call) -> list[EpisodeRecord]:
     """List the newest episodes of the entities that the caller may read."""
     alerts, access = call.context.store.alerts, call.access
-    entity, is_open = call.given.value(ANY_ENTITY), call.given.value(OPEN)
+    entity, is_open = call.parameters.value(ANY_ENTITY), call.parameters.value(OPEN)
     if entity is not None or access.is_unlimited:
         return alerts.episodes(entity, is_open=is_open)
     found: list[EpisodeRecord] = []

@@ -45,7 +45,7 @@ def reference_view(
 
 async def list_references(call: Call) -> References:
     """List the current references of all entities or of one."""
-    stored, entity = call.context.store.references, call.given.value(ANY_ENTITY)
+    stored, entity = call.context.store.references, call.parameters.value(ANY_ENTITY)
     access = call.access
     found = await call.context.ask(
         lambda: [reference_view(one) for one in stored.records(entity) if access.may(one.entity)]

@@ -108,15 +108,15 @@ def samples_view(question: SamplesQuestion, answer: SamplesAnswer) -> SamplesVie
 
 async def read_samples(call: Call) -> SamplesView:
     """Read the samples of one summary."""
-    given, query = call.given, call.context.query
+    parameters, query = call.parameters, call.context.query
     question = SamplesQuestion(
-        entity=given.value(ENTITY),
-        summary=given.value(SUMMARY),
-        labels=given.value(LABEL),
-        start_ns=given.value(START),
-        end_ns=given.value(END),
-        step_ns=given.value(STEP),
-        reference=given.value(REFERENCE),
+        entity=parameters.value(ENTITY),
+        summary=parameters.value(SUMMARY),
+        labels=parameters.value(LABEL),
+        start_ns=parameters.value(START),
+        end_ns=parameters.value(END),
+        step_ns=parameters.value(STEP),
+        reference=parameters.value(REFERENCE),
     )
     return await call.context.ask(lambda: samples_view(question, query.samples(question)))
 

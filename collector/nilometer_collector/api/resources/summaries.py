@@ -45,7 +45,7 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
 
 async def list_summaries(call: Call) -> Summaries:
     """List the summaries of one entity."""
-    query, entity = call.context.query, call.given.value(ENTITY)
+    query, entity = call.context.query, call.parameters.value(ENTITY)
     found = await call.context.ask(lambda: [summary_view(one) for one in query.summaries(entity)])
     return Summaries(summaries=found)
 

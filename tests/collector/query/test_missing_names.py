@@ -10,7 +10,7 @@ from support.problems import ALERTER, is_problem
 
 from nilometer.alert import Alerter
 from nilometer.batch.reference_upload import put_reference
-from nilometer_collector.query.missing import missing_names
+from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.store import Store
 from nilometer_collector.testing import (
     ENTITY,

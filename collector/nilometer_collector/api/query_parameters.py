@@ -14,11 +14,11 @@ MAX_QUERY_BYTES = 16 << 10
 V = TypeVar("V")
 
 
-class Given:
+class QueryParameters:
     """The query parameters of a request, checked against the *declared* parameters.
 
     Raises:
-        ApiError: 422, naming the parameter.
+        ApiError: 422 if a parameter is not allowed; the detail names it.
     """
 
     def __init__(self, request: Request, declared: Sequence[Parameter[object]]) -> None:
@@ -45,6 +45,6 @@ class Given:
         """Return the value of *parameter*, which must be declared.
 
         Raises:
-            ApiError: 422, naming the parameter.
+            ApiError: 422 if the value is not allowed; the detail names the parameter.
         """
         return parameter.read(self._texts.get(parameter.name, ()))

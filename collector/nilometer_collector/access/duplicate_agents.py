@@ -9,7 +9,7 @@ MAX_AGENTS = 10_000  # agent names that are remembered
 MAX_PROCESSES = 8  # processes remembered for each name
 
 
-class Processes:
+class DuplicateAgents:
     """Detects two processes that ship under one name, through a copied volume or setting.
 
     After a restart, the old process never ships again. If it does, both processes are running.
