@@ -1,4 +1,4 @@
-"""Peers that hold what they can: an agent and the probes are served throughout."""
+"""Peers that occupy all connections they can do not block an agent or the probes."""
 
 import hashlib
 import logging

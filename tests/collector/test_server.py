@@ -1,4 +1,4 @@
-"""Start, stop, and what stops the start."""
+"""Start and stop of the collector, and settings that prevent its start."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the collector tells of itself and of the fleet: at its port, and over OTLP."""
+"""The collector's metrics, at its Prometheus port and over OTLP."""
 
 import http.client
 from pathlib import Path

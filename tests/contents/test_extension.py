@@ -1,4 +1,4 @@
-"""A content type from outside goes everywhere that a type of this project goes.
+"""A content type of another package works everywhere that a built-in type works.
 
 The type counts predictions and those that were right. It is registered for one test at a time.
 """

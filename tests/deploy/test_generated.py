@@ -1,4 +1,4 @@
-"""Dashboard and rules: from the one table, and what their readers take."""
+"""The dashboard and the rules use the metrics of the one table, and their readers accept them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Who gets in, over real TLS: tokens, certificates, their rotation, and a name that two use."""
+"""Authentication over real TLS: tokens, certificates, their rotation, and duplicate agent names."""
 
 import hashlib
 import os

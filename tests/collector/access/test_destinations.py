@@ -1,4 +1,4 @@
-"""Only public addresses are connected to, and those that the setting allows, in any notation."""
+"""The collector connects only to public and explicitly allowed addresses, in any notation."""
 
 import ipaddress
 

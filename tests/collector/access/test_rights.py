@@ -1,4 +1,4 @@
-"""Every method and route, with every right: what the table says is what happens."""
+"""Every method and route allows exactly the rights in the table."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The document of the API says what an alerter must be, in words of the registries."""
+"""The OpenAPI document has the constraints of an alerter, with the words of the registries."""
 
 from typing import Any, ClassVar, Self
 

@@ -1,4 +1,4 @@
-"""A stored alerter whose condition, comparator or statistic is not registered any more harms no other."""
+"""A stored alerter with an unregistered condition or statistic does not affect others."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The application answers known hosts, paths and methods, protects a browser, and shows no fault of its own."""
+"""The application serves known hosts, paths and methods, and hides internal errors."""
 
 import asyncio
 import http.client

@@ -1,4 +1,4 @@
-"""Who gets into the API and the pages: tokens, the cookie of a browser, and what each may do."""
+"""Authentication and rights of the API and the pages: tokens and session cookies."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""One message per opening and closing, in order, however long the receiver is away."""
+"""One message for each opening and closing, in order, even after a long outage of the receiver."""
 
 import logging
 import socket

@@ -1,4 +1,4 @@
-"""A webhook's addresses are checked when it is connected to, and the connection goes to those."""
+"""The collector checks the addresses of a webhook and connects only to a checked address."""
 
 import ipaddress
 import socket

@@ -1,4 +1,4 @@
-"""What strangers send over gRPC: a clear status, and the next call is served."""
+"""Malformed gRPC calls get a clear status, and the next call is served."""
 
 import gzip
 from pathlib import Path

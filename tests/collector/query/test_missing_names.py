@@ -1,4 +1,4 @@
-"""Names in an alerter that nothing in the store has: one line each, with the nearest that exists."""
+"""Each name in an alerter that does not exist gets one line with a similar known name."""
 
 import logging
 from collections.abc import Iterator
