@@ -27,7 +27,7 @@ class Access:
 
     Attributes:
         principal: Caller; None if there are no principals, or if the call needs no right.
-        need: Right that the call needs, from `needs`.
+        need: Right that the call needs, as the module `needs` lists it.
     """
 
     principal: Principal | None
@@ -46,7 +46,7 @@ class Access:
         """Refuse the call unless it has access to all *entities*.
 
         Raises:
-            Forbidden: If it does not; the message names the first such entity.
+            Forbidden: If the call lacks access to an entity; the message names it.
         """
         if self.principal is None or self.is_unlimited:
             return
@@ -93,7 +93,7 @@ class Gate:
 
         Raises:
             Unauthenticated: If the call needs a principal and has none.
-            Forbidden: If the principal lacks the right, or `needs` has no entry for the call.
+            Forbidden: If the principal lacks the right, or the module `needs` does not list the call.
         """
         if need is None:
             raise Forbidden("this method does not exist")

@@ -136,7 +136,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         if reply.rejected:
             log.warning(
-                "rows rejected",
+                "rows rejected, the agent puts them into quarantine",
                 extra={
                     "agent": request.agent,
                     "rows": len(reply.rejected),

@@ -91,7 +91,10 @@ class Reception(grpc.GenericRpcHandler):
             with self._bounds.answering(caller):
                 return await loop.run_in_executor(self._threads, _answer, method, access, content)
         except Forbidden as error:
-            log.warning("call refused", extra={"reason": str(error), "method": name})
+            log.warning(
+                "gRPC call refused: the principal lacks the right",
+                extra={"reason": str(error), "method": name},
+            )
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except CallRefused as error:
             await context.abort(error.code, error.why)

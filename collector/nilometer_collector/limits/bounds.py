@@ -14,7 +14,7 @@ MAX_NAME_CHARACTERS = 256  # in a text that a client of the API sends
 MAX_KINDS = 64  # outcomes, reasons or types; newer agents may have more than this version knows
 LAST_NS = 1 << 62  # year 2116; leaves room in int64 for sums
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
-PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # the inverse of `has_control` for JSON Schema
+PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character, in JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
 
 

@@ -134,7 +134,7 @@ def ship(dial: Dial, agent: str, instance: bytes = b"i" * 16) -> grpc.StatusCode
         ("", "scoring-1", Code.UNAUTHENTICATED),
     ],
 )
-def test_a_token_lets_in_whose_it_is_under_the_names_that_are_theirs(
+def test_a_token_authenticates_its_principal_for_its_agents(
     keys: Keys, database: Path, token: str, agent: str, code: grpc.StatusCode
 ) -> None:
     (keys.directory / "token").write_text(f"{token}\n")
@@ -146,7 +146,7 @@ def test_a_token_lets_in_whose_it_is_under_the_names_that_are_theirs(
         assert ship(dial, agent) is code
 
 
-def test_a_plan_is_no_more_for_strangers_than_a_shipment_is(keys: Keys, database: Path) -> None:
+def test_a_plan_needs_the_same_rights_as_a_shipment(keys: Keys, database: Path) -> None:
     with (
         guarded(keys, database) as served,
         dialled(served, ca=str(keys.directory / "ca.crt")) as dial,
@@ -168,7 +168,7 @@ def test_a_token_is_rotated_without_a_restart(keys: Keys, database: Path) -> Non
         assert ship(dial, "scoring-1") is Code.OK
 
 
-def test_a_certificate_lets_in_whose_it_is(keys: Keys, database: Path) -> None:
+def test_a_certificate_authenticates_its_principal(keys: Keys, database: Path) -> None:
     mine = keys.issue("client", "pricing")
     told = {
         "ca": str(keys.directory / "ca.crt"),
@@ -186,7 +186,7 @@ def test_a_certificate_lets_in_whose_it_is(keys: Keys, database: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["none", "foreign", "expired", "not yet"])
-def test_a_client_that_cannot_show_a_good_certificate_is_told_tls_not_down(
+def test_a_client_without_a_good_certificate_reports_a_tls_error(
     keys: Keys, database: Path, fault: str
 ) -> None:
     told = {"ca": str(keys.directory / "ca.crt")}
@@ -216,7 +216,7 @@ def test_a_client_that_cannot_show_a_good_certificate_is_told_tls_not_down(
         ("plain", "wants TLS"),
     ],
 )
-def test_a_collector_that_cannot_show_a_good_certificate_is_told_with_the_reason(
+def test_a_collector_without_a_good_certificate_is_reported_with_the_reason(
     keys: Keys, database: Path, fault: str, word: str
 ) -> None:
     ca = str(keys.directory / "ca.crt")
@@ -251,7 +251,9 @@ def test_the_server_serves_new_certificates_without_a_restart(keys: Keys, databa
         assert dial.probe() == (Reach.ANSWERS, "")
 
 
-def test_nobody_is_down_and_not_a_fault_of_tls(keys: Keys, database: Path) -> None:
+def test_a_closed_port_is_reported_as_down_and_not_as_a_tls_error(
+    keys: Keys, database: Path
+) -> None:
     with guarded(keys, database) as served:
         port = served.collector.grpc_target.rpartition(":")[2]
     dial = Dial(f"localhost:{port}", Credentials(ca=str(keys.directory / "ca.crt")))
@@ -271,7 +273,7 @@ def test_no_proxy_of_the_environment_is_asked(
 
 
 @pytest.mark.parametrize(("mode", "lines"), [(0o644, 2), (0o620, 2), (0o440, 0), (0o600, 0)])
-def test_who_else_can_read_a_token_or_a_key_is_said(
+def test_a_secret_file_that_others_can_read_is_reported(
     keys: Keys, database: Path, caplog: pytest.LogCaptureFixture, mode: int, lines: int
 ) -> None:
     token, key = keys.directory / "token", keys.directory / "server.key"
@@ -291,7 +293,7 @@ def test_who_else_can_read_a_token_or_a_key_is_said(
     assert TOKEN not in caplog.text
 
 
-def test_two_processes_under_one_name_are_counted_and_told(
+def test_two_processes_under_one_name_are_counted_and_reported(
     database: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(database, SteppedClock()) as served:

@@ -152,7 +152,7 @@ def test_a_grpc_right_ends_with_its_entities(guarded: Running, method: str, name
 
 @pytest.mark.parametrize("agent", ["", "other-1", "pod"])
 @pytest.mark.parametrize("method", [m for m, need in GRPC.items() if need is Need.SHIP])
-def test_nobody_ships_or_learns_the_key_under_another_name(
+def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
     guarded: Running, method: str, agent: str
 ) -> None:
     for name in RIGHTS:
@@ -174,7 +174,9 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     )
 
 
-def test_a_warning_about_an_alerter_tells_nothing_to_who_may_not_read(guarded: Running) -> None:
+def test_a_warning_about_an_alerter_reveals_nothing_without_the_right_to_read(
+    guarded: Running,
+) -> None:
     body = {**ALERTER, "name": "misspelt", "reference": "trainig"}
     told = {}
     for name in ("writer", "old-writer"):

@@ -40,7 +40,7 @@ from nilometer_collector.testing import ENTITY, Running
         "/api/v1/summaries?entity=%FF%FE",
     ],
 )
-def test_what_is_not_here_is_404(filled: Running, path: str) -> None:
+def test_an_unknown_name_is_404(filled: Running, path: str) -> None:
     is_problem(filled.http.get(path), 404)
 
 

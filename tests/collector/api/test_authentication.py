@@ -74,7 +74,9 @@ def log_in(served: Running, token: str, **headers: str) -> httpx.Response:
         {"cookie": f"{COOKIE}={'é'}"},
     ],
 )
-def test_a_stranger_is_told_401_at_every_path(guarded: Running, headers: dict[str, str]) -> None:
+def test_a_request_without_a_token_gets_401_on_every_path(
+    guarded: Running, headers: dict[str, str]
+) -> None:
     raw = {name.encode(): value.encode() for name, value in headers.items()}
     for path in (LIST, ALERTERS, "/openapi.json", "/readyz", "/", "/nowhere"):
         answer = guarded.http.get(path, headers=raw)
@@ -163,7 +165,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
     assert [one.__dict__["since_start"] for one in said] == [1, 51]
 
 
-def test_one_principal_has_so_many_requests_at_once(
+def test_concurrent_requests_of_one_principal_are_bounded(
     guarded: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "MAX_REQUESTS", 1)

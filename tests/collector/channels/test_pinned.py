@@ -56,7 +56,7 @@ def at(host: str, webhook: Webhook) -> str:
     "addresses",
     [["127.0.0.1"], ["10.0.0.1"], ["169.254.169.254"], ["::ffff:127.0.0.1"], ["1.1.1.1", "::1"]],
 )
-def test_a_name_that_leads_inside_is_refused_with_the_reason(
+def test_a_name_of_an_internal_address_is_refused_with_the_reason(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     resolving(monkeypatch, hooks_example=[addresses])
@@ -103,7 +103,7 @@ def test_plain_http_goes_to_loopback_addresses_only(monkeypatch: pytest.MonkeyPa
         ("https://\0/s3cret", "InvalidURL"),
     ],
 )
-def test_a_host_that_is_none_is_a_failure_with_a_reason(
+def test_an_invalid_host_is_a_failure_with_a_reason(
     monkeypatch: pytest.MonkeyPatch, url: str, reason: str
 ) -> None:
     def unknown(host: object, *_: object, **__: object) -> None:

@@ -72,7 +72,7 @@ def test_each_missing_name_is_told_with_the_nearest(
     assert lines(filled, an_alerter(**changes)) == said
 
 
-def test_who_puts_an_alerter_is_told(filled: Running) -> None:
+def test_a_put_of_an_alerter_returns_its_warnings(filled: Running) -> None:
     answer = filled.put_alerter({**ALERTER, "reference": "trainig"})
     assert answer.status_code == 200
     (line,) = answer.json()["warnings"]

@@ -79,7 +79,7 @@ def test_any_resend_and_reorder_of_rows_gives_the_same_answer(
             wild.close()
 
 
-def test_a_mark_that_the_agent_raised_settles_what_will_never_come(store: Store) -> None:
+def test_a_mark_that_the_agent_raised_completes_missing_sequences(store: Store) -> None:
     assert ship(store, [arrival(5)]) == (1, 0)
     assert ship(store, [arrival(9)], oldest_held=9) == (1, 0)
     assert ship(store, [arrival(number) for number in (3, 5, 8, 9)]) == (0, 4)
