@@ -1,4 +1,4 @@
-"""Peers that hold each socket of the agent: a sender that says all it has to is served throughout."""
+"""Slow or silent peers occupy each socket of the agent, and a complete sender is still served."""
 
 import http.client
 import logging

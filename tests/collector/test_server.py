@@ -1,4 +1,4 @@
-"""Start, stop, and what stops the start."""
+"""Start and stop of the collector, and settings that prevent its start."""
 
 import os
 import signal
@@ -100,7 +100,7 @@ def test_a_notification_survives_kill_9(database: Path) -> None:
 def test_a_second_collector_on_a_database_refuses_to_start(database: Path) -> None:
     with running(database) as first:
         settings = {**_free(), "database": str(database)}
-        with pytest.raises(ConfigError, match="another collector uses it"):
+        with pytest.raises(ConfigError, match="in use by another collector"):
             Collector(checked(CollectorSettings, settings)).start()
         assert first.get("entities") == {"entities": []}
     with running(database):
@@ -217,5 +217,5 @@ def test_the_command_is_registered_and_its_help_says_what_it_touches(
         main(["collector", "--help"])
     assert ended.value.code == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "Writes to its database" in words
+    assert "Writes only to its database" in words
     assert "loopback" in words

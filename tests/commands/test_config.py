@@ -1,4 +1,4 @@
-"""`nilometer config`: what a file says, and what is in force."""
+"""`nilometer config`: checks a file, and prints the effective settings."""
 
 import tomllib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands that talk to a collector say who they are, over real TLS, and give no token away."""
+"""Commands authenticate to a collector over real TLS, and never reveal a token."""
 
 import hashlib
 from collections.abc import Iterator

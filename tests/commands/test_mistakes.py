@@ -278,4 +278,4 @@ def test_an_entity_without_alerters_is_named(
     file.write_text(f'[[alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nstatistic = "count"\n')
     assert main(["alerters", "--config", str(file), "--entity", "E"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert "entity = 'E': has no alerter; did you mean 'e'? (there are alerters of e)" in line
+    assert "entity = 'E': has no alerter; did you mean 'e'? (entities with alerters: e)" in line

@@ -1,4 +1,4 @@
-"""A content type from outside goes everywhere that a type of this project goes.
+"""A content type of another package works everywhere that a built-in type works.
 
 The type counts predictions and those that were right. It is registered for one test at a time.
 """
@@ -297,7 +297,7 @@ def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> No
     reply = served.sender().ship(bad, feature, hits_sample(1, 2))
     assert [(one.sequence, one.reason) for one in reply.rejected] == [
         (1, "Refused: more hits than predictions"),
-        (2, f"Refused: {SUMMARY} has the content of another kind of summary"),
+        (2, f"Refused: {SUMMARY} must not have content of type feature"),
     ]
 
 

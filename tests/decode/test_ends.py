@@ -1,4 +1,4 @@
-"""Streams of which only both ends are known: token counts stay right at any length."""
+"""Token counts stay right for streams of which only the beginning and the end are captured."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Dashboard and rules: from the one table, and what their readers take."""
+"""The dashboard and the rules use the metrics of the one table, and their readers accept them."""
 
 import json
 import re
@@ -220,5 +220,5 @@ def test_the_command_writes_rules_of_a_file_and_of_a_collector(
     assert main(["alerters", "--collector", url]) == 0
     assert len(yaml.safe_load(capsys.readouterr().out)["groups"]) == 2
     assert main(["alerters", "--collector", "http://127.0.0.1:1"]) == 1
-    assert "no collector answers" in capsys.readouterr().err
+    assert "cannot read alerters from" in capsys.readouterr().err
     assert main(["alerters", "--window-seconds", "0"]) == 2

@@ -1,4 +1,4 @@
-"""What the page of durability promises is held by tests that exist, and its words are the code's."""
+"""The tests, settings and log lines that docs/durability.md names exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The overhead budget: cost stays in its limits, and what was thinned for it weighs what it was."""
+"""The overhead budget limits the cost, and sampled observations keep their weight."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""From the worker's link to agents that die, refuse, hang, or are of yesterday: nothing is lost."""
+"""A worker loses nothing if its agent dies, refuses, hangs, or has an older version."""
 
 import logging
 import signal

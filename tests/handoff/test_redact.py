@@ -1,4 +1,4 @@
-"""Redaction: what a rule names is gone before anything is handed on, or the body is withheld."""
+"""Redaction removes what a rule names before a body leaves the process, or withholds the body."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Numbers that stand for many cells: nothing told of a column is of fewer than asked for."""
+"""With suppression, every reported number of a column stands for at least the required cells."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Who is waited for: at most so many, for at most so long, and the longest goes first."""
+"""A server waits for few peers and a short time, and drops the longest wait first."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What is kept of a stream that is longer than its cap."""
+"""A stream longer than its cap keeps its beginning and its end."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Whatever a reader is handed, it answers with a value or with ValueError or NilometerError.
+"""For any input, a reader returns a value or raises ValueError or NilometerError.
 
 And what it accepts can be worked with: merged, asked, compared, written. A sample that passes the
 door and breaks a query later would take the whole series with it.

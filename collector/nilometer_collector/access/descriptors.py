@@ -1,4 +1,4 @@
-"""How many connections each server may hold: shares of the descriptors that the process may open."""
+"""Limits on open connections: each server gets a share of the free file descriptors."""
 
 from typing import NamedTuple
 
@@ -9,13 +9,13 @@ MAX_GRPC = 2048  # a TLS connection takes some 50 KB
 
 
 class Shares(NamedTuple):
-    """Connections at once."""
+    """Most open connections of each server."""
 
     http: int
     grpc: int
 
 
 def shares() -> Shares:
-    """What each server may hold, by the limit of now."""
+    """Compute the connection limits from the file descriptors that are free now."""
     descriptors = free()
     return Shares(http=min(MAX_HTTP, descriptors // 4), grpc=min(MAX_GRPC, descriptors // 2))

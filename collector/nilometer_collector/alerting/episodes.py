@@ -43,7 +43,7 @@ def change(*, is_open: bool, ours: bool, others: bool, evaluation: Evaluation) -
 
 
 def heard_since_ns(now_ns: int, window: Window) -> int:
-    """Return the wall time before which the last arrival of an agent means that it is gone."""
+    """Return the oldest wall time of a last evaluation at which an agent does not count as gone."""
     length = window.end_ns - window.start_ns
     return now_ns - max(SILENT_WINDOWS * length, SILENT_SECONDS * NANOSECONDS)
 

@@ -156,7 +156,7 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
 
 @singledispatch
 def _expression(condition: Condition, selector: str) -> str:
-    """Return the PromQL expression for *condition*. This one uses the verdict of the agents.
+    """Return the PromQL expression for *condition*. This fallback uses the agents' verdicts.
 
     Conditions whose limit Prometheus can compare with the value are registered below.
     """

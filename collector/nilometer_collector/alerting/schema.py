@@ -26,7 +26,7 @@ TEXT: Schema = {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": NO_
 
 
 def alerter_schema() -> Schema:
-    """Return what the schema of an alerter says beside the types of its fields."""
+    """Return the constraints on the fields of an alerter, which their Python types do not express."""
     windows = {"type": "integer", "minimum": 1, "maximum": MAX_WINDOWS_IN_A_ROW}
     return {
         "properties": {

@@ -1,9 +1,10 @@
-"""Authentication and rights of HTTP requests: an ASGI middleware around the API and the pages.
+"""ASGI middleware that authenticates requests to the API and the pages and checks their rights.
 
-A program comes with ``Authorization: Bearer``. A browser posts the token once to ``/login`` and
-gets a cookie that no script can read and no other site can send. The cookie names a session that
-this process knows: a log-out ends it, and a restart, which is also how a token is taken back, ends
-every session. A log-in, and a change that comes by cookie, must come from a page of this collector.
+A program sends its token in ``Authorization: Bearer``. A browser posts the token once to ``/login``
+and gets a session cookie, which scripts cannot read and other sites cannot send. Sessions are kept
+in memory: a log-out ends one, and a restart ends all of them. To revoke a token, remove it from the
+settings and restart. A log-in, or a change that a cookie authorizes, must come from a page of this
+collector.
 """
 
 import logging
@@ -19,16 +20,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nilometer.values.clock import Clock
 from nilometer.values.once import OnceAMinute
+from nilometer_collector.access.needs import Need, http_methods, http_need
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import Need, http_methods, http_need
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api.problems import problem
 from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
-ACCESS = "nilometer.access"  # key of the scope: what the request may do
+ACCESS = "nilometer.access"  # key of the ASGI scope that holds the rights of the request
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
-MAX_REQUESTS = 64  # of one principal at once
+MAX_REQUESTS = 64  # concurrent requests of one principal
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORM = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>nilometer: log in</title>
@@ -38,22 +39,22 @@ FORM = """<!doctype html>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in</button></form></main></body></html>
 """
-# Under no-referrer, which the rest has, a browser sends `Origin: null` with a form.
+# Other responses have no-referrer; with it, a browser would send `Origin: null` with the form.
 FORM_HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 
 log = logging.getLogger("nilometer.collector")
 
 
 class Authentication:
-    """ASGI middleware that admits requests by token or session, within the rights of the principal.
+    """ASGI middleware that authenticates requests by token or session and checks their rights.
 
     Args:
-        app: Application that is protected.
-        principals: Principals that may be admitted. Where none has a token with a right to HTTP,
-            every request is admitted: the address is a loopback one then.
+        app: Protected application.
+        principals: Principals of the collector. If none has a token with HTTP rights, every
+            request is allowed; the server then listens on loopback only.
         clock: Clock for the end of sessions and for the log.
-        secure: Whether the server speaks TLS, so that the cookie is for TLS only.
-        public_url: URL of the pages, where a proxy in front of them terminates TLS.
+        secure: Whether the server uses TLS; the cookie is then sent over TLS only.
+        public_url: Public URL of the pages, for a proxy that terminates TLS; empty without one.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Authentication:
         self._public_origin = _origin(public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or say what is missing."""
+        """Pass the request to the application, or respond with an error."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -91,7 +92,9 @@ class Authentication:
             return
         name = scope[ACCESS].principal.name if scope[ACCESS].principal else ""
         if name and self._held[name] >= MAX_REQUESTS:
-            answer = problem(429, "too many requests of one principal", {"retry-after": "1"})
+            answer = problem(
+                429, "this principal has too many requests in progress", {"retry-after": "1"}
+            )
             await answer(scope, receive, send)
             return
         self._held[name] += 1
@@ -101,7 +104,7 @@ class Authentication:
             self._held[name] -= 1
 
     async def _answer(self, request: Request) -> Response | None:
-        """What to say in place of the application; None lets the request through."""
+        """Return the response of this middleware; None passes the request to the application."""
         path, method = request.url.path, request.method
         if path == "/login" and method in {"GET", "HEAD"}:
             return _form(200)
@@ -114,15 +117,19 @@ class Authentication:
             access = self._gate.enter(
                 need or (Need.READ if method in SAFE else Need.WRITE), principal
             )
-        except Stranger:
-            return _stranger(request)
+        except Unauthenticated:
+            return _unauthenticated(request)
         except Forbidden as error:
             return problem(403, str(error))
         if by_cookie and method not in SAFE and not self._from_our_page(request):
-            return problem(403, "a change by cookie must come from a page of this collector")
+            return problem(
+                403, "with a session cookie, a change must come from a page of this collector"
+            )
         if need is None:
             allowed = [*(http_methods(path) or ("GET",)), "HEAD"]
-            return problem(405, f"{method} is not allowed here", {"allow": ", ".join(allowed)})
+            return problem(
+                405, f"{method} is not allowed on this path", {"allow": ", ".join(allowed)}
+            )
         if path == "/logout":
             return self._log_out(request)
         request.scope[ACCESS] = access
@@ -144,17 +151,17 @@ class Authentication:
 
     async def _log_in(self, request: Request) -> Response:
         if not self._from_our_page(request):
-            return problem(403, "log in from the page of this collector")
+            return problem(403, "log in from the log-in page of this collector")
         body = bytearray()
         try:
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_FORM_BYTES:
-                    return problem(413, f"a form of at most {MAX_FORM_BYTES} bytes")
+                    return problem(413, f"the form must be at most {MAX_FORM_BYTES} bytes")
         except ClientDisconnect:
-            return problem(400, "the form was cut off")
-        given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-        principal = self._gate.known(given.strip())
+            return problem(400, "the connection ended before the whole form arrived")
+        token = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
+        principal = self._gate.known(token.strip())
         if principal is None:
             self._tell_refused(getattr(request.client, "host", ""))
             return _form(401)
@@ -171,15 +178,19 @@ class Authentication:
         return entered
 
     def _tell_refused(self, peer: str) -> None:
-        """Log a log-in that was refused, at most once a minute: anybody can make one."""
+        """Log a refused log-in, at most once a minute, because anybody can cause one."""
         self._refused += 1
         if self._once.due(self._clock.monotonic()):
-            log.warning("log-in refused", extra={"peer": peer, "since_start": self._refused})
+            log.warning(
+                "log-in refused: no principal with read or write has this token",
+                extra={"peer": peer, "since_start": self._refused},
+            )
 
     def _from_our_page(self, request: Request) -> bool:
-        """Whether a browser says that a page of this collector sent this.
+        """Whether the request comes from a page of this collector, according to the browser.
 
-        Each of ``Sec-Fetch-Site`` and ``Origin`` must say so where it is sent, and one must be.
+        At least one of ``Sec-Fetch-Site`` and ``Origin`` must be present, and each present header
+        must name this collector.
         """
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if site is None and origin is None:
@@ -191,13 +202,13 @@ class Authentication:
 
 
 def access_of(request: Request) -> Access:
-    """Return what the middleware found that *request* may do."""
+    """Return the rights of *request*, which the middleware has stored."""
     access: Access = request.scope[ACCESS]
     return access
 
 
 def _cookie(headers: Headers) -> str:
-    """The secret of a session that a browser sent, or empty."""
+    """Return the session secret that the browser sent, or an empty text."""
     try:
         crumb = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -206,7 +217,7 @@ def _cookie(headers: Headers) -> str:
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port of *url*, with the scheme's own port; empty for anything else."""
+    """Return the origin of *url*, always with a port; empty if it is not an http or https URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -215,15 +226,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname and port else ""
 
 
-def _stranger(request: Request) -> Response:
+def _unauthenticated(request: Request) -> Response:
     wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
         return RedirectResponse("/login", 303, {"cache-control": "no-store"})
     return problem(
-        401, "send the token of a principal as a bearer token", {"www-authenticate": "Bearer"}
+        401, "send a principal's token as a bearer token", {"www-authenticate": "Bearer"}
     )
 
 
 def _form(status: int) -> Response:
-    said = "" if status == 200 else '<p role="alert">No principal may read with this token.</p>'
+    said = "" if status == 200 else '<p role="alert">This token does not give access.</p>'
     return HTMLResponse(FORM.format(said=said), status, FORM_HEADERS)

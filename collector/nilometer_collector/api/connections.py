@@ -1,4 +1,4 @@
-"""HTTP connections, each of which tells the listener whose turn it is."""
+"""HTTP connections that tell the listener when they wait for the peer and when for the server."""
 
 import asyncio
 import logging
@@ -10,16 +10,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from nilometer.serving.listener import Listener
 
-TURN_SECONDS = 10.0  # of a peer: a handshake, a request, an answer that is not taken
-CLOSE_SECONDS = 2.0  # for the other side of a TLS connection to say goodbye
+TURN_SECONDS = 10.0  # wait for a peer's handshake, request, or reading of the response
+CLOSE_SECONDS = 2.0  # wait for the peer's TLS close notification
 
-# A request that is none is answered 400. A line for each would let any peer fill the log.
+# An invalid request gets status 400. A log line for each one would let any peer fill the log.
 _http_log = logging.getLogger("nilometer.collector.http")
 _http_log.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
-    """One connection, which tells the listener whose turn it is."""
+    """One connection, which tells the listener whether it waits for the peer or the server."""
 
     def __init__(
         self, listener: Listener, raw: socket.socket, config: uvicorn.Config, **state: Any
@@ -30,33 +30,33 @@ class Connection(H11Protocol):
         self._raw = raw
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request."""
+        """Process received bytes of a request."""
         super().data_received(data)
         self._tell()
 
     def on_response_complete(self) -> None:
-        """The answer is written: the next request is the peer's turn."""
+        """Wait for the peer's next request: the response is written."""
         self._listener.wait_for(self._raw, self.transport.abort)
         super().on_response_complete()
         self._tell()
 
     def pause_writing(self) -> None:
-        """The peer does not take the answer."""
+        """Wait for the peer, which does not read the response."""
         super().pause_writing()
         self._listener.wait_for(self._raw, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The peer has taken some of the answer."""
+        """Continue to write: the peer has read a part of the response."""
         super().resume_writing()
         self._tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Forget the connection, which is closed."""
         self._listener.forget(self._raw)
         super().connection_lost(exc)
 
     def _tell(self) -> None:
-        """Say that it is the server's turn, if a whole request is there and its answer is taken."""
+        """Tell the listener that the server is busy, if a whole request waits for its response."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or self.flow.write_paused:
             return
@@ -65,7 +65,7 @@ class Connection(H11Protocol):
 
 
 async def connect(server: uvicorn.Server, listener: Listener, raw: socket.socket) -> None:
-    """Serve a connection that *listener* accepted; return when its handshake is over."""
+    """Serve a connection that *listener* accepted; return after its handshake."""
     loop, config = asyncio.get_running_loop(), server.config
 
     def connection() -> Connection:

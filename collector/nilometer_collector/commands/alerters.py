@@ -27,19 +27,27 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "alerters",
         help="print alerters as Prometheus rules",
-        description="Print recording and alerting rules for Prometheus, made from the alerters of a "
-        "collector's settings file or of a running collector. Connects to the collector "
-        "unless --config names a file. Writes to standard output only.",
+        description="Print recording and alerting rules for Prometheus. Reads the alerters from a "
+        "running collector, or from the collector's settings file that --config names. Writes to "
+        "standard output only.",
     )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--config", type=Path, metavar="FILE", help="the collector's settings")
     source.add_argument(
-        "--collector", default=DEFAULT_URL, metavar="URL", help=f"default {DEFAULT_URL}"
+        "--config", type=Path, metavar="FILE", help="settings file of the collector"
+    )
+    source.add_argument(
+        "--collector",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help=f"URL of a running collector; default {DEFAULT_URL}",
     )
     add_credential_options(parser)
-    parser.add_argument("--entity", help="only alerters of this entity")
+    parser.add_argument("--entity", help="print only the alerters of this entity")
     parser.add_argument(
-        "--window-seconds", type=int, default=60, help="length of the agents' windows; default 60"
+        "--window-seconds",
+        type=int,
+        default=60,
+        help="length of the agents' windows in seconds; default 60",
     )
     parser.set_defaults(run=run)
 
@@ -63,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
         entities = sorted({one.entity for one in written})
         print(
             f"nilometer: entity = {arguments.entity!r}: has no alerter"
-            f"{did_you_mean(arguments.entity, entities)} (there are alerters of "
-            f"{', '.join(entities) or 'no entity'})",
+            f"{did_you_mean(arguments.entity, entities)} (entities with alerters: "
+            f"{', '.join(entities) or 'none'})",
             file=sys.stderr,
         )
     made = rules(chosen, arguments.window_seconds)
@@ -104,10 +112,13 @@ def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
         answer.raise_for_status()
         found = msgspec.json.decode(answer.content, type=Alerters)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
-        raise NilometerError(f"no collector answers at {url}: {error}") from error
+        raise NilometerError(
+            f"cannot read alerters from {url}: {error}: check that a collector runs there"
+        ) from error
     for unread in found.unread or ():
         print(
-            f"nilometer alerters: {unread.entity} {unread.name} is left out: {unread.reason}",
+            f"nilometer alerters: alerter {unread.name!r} of {unread.entity} is left out: "
+            f"{unread.reason}",
             file=sys.stderr,
         )
     return [alerter_of(view) for view in found.alerters]

@@ -17,7 +17,7 @@ from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.ingest.reception import Reception
 
-THREADS = 8  # that parse and store
+THREADS = 8  # threads that parse messages and store rows
 HEALTH_NAME = "grpc.health.v1.Health"
 
 
@@ -25,13 +25,14 @@ class CollectorServer(GrpcServer):
     """Serves the collector's methods and the health service.
 
     Args:
-        address: To listen on; port 0 takes any free one. The attribute has the real port after `start`.
-        credentials: Certificate and key; None serves without TLS.
-        gate: Who may call.
-        methods: By full name.
-        shutdown_seconds: Longest time it may drain.
-        connections: How many at once.
-        by_address: Whether the addresses of peers tell them apart.
+        address: Address to listen on; port 0 takes any free port. After `start`, the attribute has
+            the real port.
+        credentials: Certificate and key; None for no TLS.
+        gate: Gate that authenticates calls and checks their rights.
+        methods: Methods of the collector by full name.
+        shutdown_seconds: Longest time for running calls to finish at a stop.
+        connections: Most open connections.
+        by_address: Whether limits apply to each peer address separately.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class CollectorServer(GrpcServer):
         self._health = health.aio.HealthServicer()
 
     def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
-        """Add every method and the address."""
+        """Add all methods and the listening port to *server*."""
         probes: dict[str, Any] = {
             f"/{HEALTH_NAME}/Check": (health_pb2.HealthCheckRequest, self._health.Check),
             f"/{HEALTH_NAME}/Watch": (health_pb2.HealthCheckRequest, self._health.Watch),
@@ -76,10 +77,10 @@ class CollectorServer(GrpcServer):
         self.address = Address(self.address.host, port)
 
     async def opened(self) -> None:
-        """Say that calls are taken."""
+        """Report the health status SERVING."""
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def closing(self) -> None:
-        """Say that no more are."""
+        """Report the health status NOT_SERVING."""
         await self._health.enter_graceful_shutdown()

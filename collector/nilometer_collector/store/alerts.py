@@ -15,7 +15,7 @@ from nilometer_collector.alerting.episodes import Change, change, heard_since_ns
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
-from nilometer_collector.store.unread import UnreadLog
+from nilometer_collector.store.unread_log import UnreadLog
 
 MOST_EPISODES = 1000  # in one response
 ALERTER_DELETED = "the alerter was deleted"
@@ -34,7 +34,7 @@ class Alerts:
 
     Args:
         database: Database that holds them.
-        channel: Name of the channel that receives notifications; empty records history only.
+        channel: Name of the channel that receives notifications; if empty, nothing is queued.
     """
 
     def __init__(self, database: Database, channel: str) -> None:
@@ -77,7 +77,7 @@ class Alerts:
                 self.put(alerter, origin, now_ns)
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
-        """Delete an alerter and close its episodes; return False where there is none."""
+        """Delete an alerter and close its episodes; return False if it does not exist."""
         with self._database.write():
             found = self._database.row(
                 "SELECT id FROM alerters WHERE entity = ? AND name = ? AND deleted = 0",
@@ -92,7 +92,7 @@ class Alerts:
             return True
 
     def alerters(self, entity: str | None = None) -> list[Alerter]:
-        """List the alerters of all entities or of *entity*, by name; log those that cannot be read."""
+        """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
         found = []
         for alerter in self._stored(entity):
             if isinstance(alerter.condition, UnknownCondition):
@@ -220,7 +220,7 @@ class Alerts:
         ]
 
     def transition(self, transition: int) -> TransitionRecord:
-        """One opening or closing."""
+        """Return the opening or closing with this id."""
         ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
         return _transition(row)
 

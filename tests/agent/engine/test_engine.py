@@ -1,4 +1,4 @@
-"""The engine alone, with a clock that is stepped and a disk that fails."""
+"""The engine without sockets, with a clock under the test's control and a failing disk."""
 
 import sqlite3
 from pathlib import Path

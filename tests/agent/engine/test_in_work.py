@@ -1,4 +1,4 @@
-"""What an agent leaves behind about what it had in work, and what the next one makes of it."""
+"""An agent records the batch that it processes, and its successor reads the record."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""Bad input at the worker socket: a clear answer, bounded memory, and everybody else goes on."""
+"""Bad input at the worker socket gets a clear reply and affects no other worker."""
 
 import itertools
 import time

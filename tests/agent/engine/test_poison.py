@@ -1,4 +1,4 @@
-"""What is dropped of a batch, what is told of it, and how the account of it stays exact."""
+"""An agent drops only the poisonous part of a batch, reports it, and keeps its counts exact."""
 
 import logging
 

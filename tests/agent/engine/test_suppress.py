@@ -1,4 +1,4 @@
-"""What an agent stores where numbers are told in groups, and when it acknowledges it."""
+"""What an agent stores and acknowledges when it reports numbers only in groups."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A proxy in front of a real gRPC server: a call is what it is without."""
+"""A proxy in front of a real gRPC server does not change a call."""
 
 import contextlib
 import gzip

@@ -1,4 +1,4 @@
-"""A proxy in front of HTTP servers of raw bytes: the client sees what it would see without."""
+"""A proxy in front of HTTP servers does not change a byte that the client receives."""
 
 import contextlib
 import socket

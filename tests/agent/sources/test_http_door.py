@@ -1,4 +1,4 @@
-"""How the port for programs of the same pod closes."""
+"""The HTTP port for programs of the same pod closes cleanly."""
 
 import http.client
 import threading

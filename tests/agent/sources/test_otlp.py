@@ -1,4 +1,4 @@
-"""What a server tells of itself over OTLP, sent by OpenTelemetry's own SDK."""
+"""The agent receives a server's OTLP metrics, sent by OpenTelemetry's own SDK."""
 
 import gzip
 import http.client

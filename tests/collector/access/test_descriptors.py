@@ -1,4 +1,4 @@
-"""How the servers share the descriptors that the process may open."""
+"""The servers share the file descriptors of the process."""
 
 import resource
 

@@ -1,4 +1,4 @@
-"""Every method and route, with every right: what the table says is what happens."""
+"""Every method and route allows exactly the rights in the table."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import GRPC, HTTP, Need, http_need
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api import make_app
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -152,7 +152,7 @@ def test_a_grpc_right_ends_with_its_entities(guarded: Running, method: str, name
 
 @pytest.mark.parametrize("agent", ["", "other-1", "pod"])
 @pytest.mark.parametrize("method", [m for m, need in GRPC.items() if need is Need.SHIP])
-def test_nobody_ships_or_learns_the_key_under_another_name(
+def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
     guarded: Running, method: str, agent: str
 ) -> None:
     for name in RIGHTS:
@@ -174,7 +174,9 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     )
 
 
-def test_a_warning_about_an_alerter_tells_nothing_to_who_may_not_read(guarded: Running) -> None:
+def test_a_warning_about_an_alerter_reveals_nothing_without_the_right_to_read(
+    guarded: Running,
+) -> None:
     body = {**ALERTER, "name": "misspelt", "reference": "trainig"}
     told = {}
     for name in ("writer", "old-writer"):
@@ -281,7 +283,7 @@ def test_what_is_not_in_the_table_is_refused_even_where_everybody_is_trusted() -
 def test_a_gate_asks_for_a_principal_and_for_its_right() -> None:
     reader = Principal(name="reader", token_sha256=("0" * 64,), read=("a-*",))
     gate = Gate([reader])
-    with pytest.raises(Stranger):
+    with pytest.raises(Unauthenticated):
         gate.enter(Need.READ, None)
     with pytest.raises(Forbidden, match="may not write"):
         gate.enter(Need.WRITE, reader)
@@ -328,7 +330,7 @@ def test_older_and_newer_settings_mean_what_the_page_says(
         ({"http": "read"}, "has http and no agents"),
         ({"agents": [], "http": "read", "read": ["e"]}, "leave http out"),
         ({"agents": [], "http": "none", "write": ["e"]}, "leave http out"),
-        ({"agents": [], "ship": ["e"]}, "name the agents"),
+        ({"agents": [], "ship": ["e"]}, "add the agent names"),
         ({"http": "all"}, "http"),
         ({"reads": ["e"]}, "reads"),
     ],

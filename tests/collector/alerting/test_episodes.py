@@ -1,4 +1,4 @@
-"""An episode opens with the first agent and closes with the last; each is told once."""
+"""An episode opens with the first agent and closes with the last, with one message for each."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The document of the API says what an alerter must be, in words of the registries."""
+"""The OpenAPI document has the constraints of an alerter, with the words of the registries."""
 
 from typing import Any, ClassVar, Self
 
@@ -89,5 +89,5 @@ def test_a_text_is_counted_in_characters() -> None:
     assert (
         alerter_of(msgspec.convert({**ALERTER, "name": longest}, AlerterDefinition)).name == longest
     )
-    with pytest.raises(ConfigError, match="name is over 128 characters"):
+    with pytest.raises(ConfigError, match="name must be at most 128 characters"):
         alerter_of(msgspec.convert({**ALERTER, "name": f"{longest}e"}, AlerterDefinition))

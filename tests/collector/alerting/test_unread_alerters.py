@@ -1,4 +1,4 @@
-"""A stored alerter whose condition, comparator or statistic is not registered any more harms no other."""
+"""A stored alerter with an unregistered condition or statistic does not affect others."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from nilometer.wire.alerts import (
 )
 from nilometer.wire.services import GetPlanRequest
 from nilometer_collector.alerting.definitions import alerter_view
-from nilometer_collector.store.unread import UnreadLog
+from nilometer_collector.store.unread_log import UnreadLog
 from nilometer_collector.testing import ENTITY, Running, an_alerter, an_evaluation, running
 
 
@@ -76,7 +76,8 @@ def test_an_unread_alerter_is_no_prometheus_rule(
     assert "NilometerDrift" in written.out
     assert "NilometerMost" not in written.out
     told = (
-        f"nilometer alerters: {ENTITY} most is left out: alerter 'most' has the unknown kind MOST"
+        f"nilometer alerters: alerter 'most' of {ENTITY} is left out: alerter 'most' has the unknown "
+        "kind MOST"
     )
     assert told in written.err.splitlines()
 

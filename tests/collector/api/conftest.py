@@ -1,4 +1,4 @@
-"""A collector with something of each resource, for tests that only read."""
+"""A collector with data of each resource, for tests that only read."""
 
 from collections.abc import Iterator
 

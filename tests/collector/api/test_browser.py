@@ -1,4 +1,4 @@
-"""The pages in a real Chromium, as somebody sees them who has a token, and who has none."""
+"""The pages in a real Chromium, with and without a token."""
 
 import hashlib
 import re

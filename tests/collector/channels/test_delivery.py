@@ -1,4 +1,4 @@
-"""One message per opening and closing, in order, however long the receiver is away."""
+"""One message for each opening and closing, in order, even after a long outage of the receiver."""
 
 import logging
 import socket
@@ -216,7 +216,7 @@ def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.Monkey
         answer = post(to(url), {"text": "x"}, "key")
         ended.set()
         thread.join()
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no answer within 0.3 s")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no response within 0.3 s")
     assert len(drops) < 60
 
 

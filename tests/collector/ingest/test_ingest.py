@@ -1,4 +1,4 @@
-"""What agents say over gRPC: stored once, rejected by name, never a crash."""
+"""Rows of agents are stored once, bad rows are rejected one by one, and no input causes a crash."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Merged on read equals measured at once; health says how an entity is."""
+"""Samples merged on read equal one sample of all data, and health follows data and episodes."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -3,8 +3,8 @@
 import msgspec
 
 from nilometer.alert import Alerter
+from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access
-from nilometer_collector.access.table import Need
 from nilometer_collector.alerting.definitions import (
     AlerterDefinition,
     AlerterView,
@@ -15,7 +15,7 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
 from nilometer_collector.errors import Unknown
-from nilometer_collector.query.missing import missing_names
+from nilometer_collector.query.missing_names import missing_names
 
 ORIGIN = "api"  # origin of alerters that were created over HTTP
 NAME = RequiredText("name", "Name of the alerter.")
@@ -32,9 +32,9 @@ class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PutAlerter(AlerterView, frozen=True, kw_only=True):
-    """The stored alerter, and what may be a mistake in it."""
+    """The stored alerter, with warnings of likely mistakes."""
 
-    warnings: list[str]  # names in it that do not exist yet, with the nearest that does
+    warnings: list[str]  # names in it that do not exist yet, each with the most similar known name
 
 
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +43,12 @@ class Alerters(msgspec.Struct, frozen=True, kw_only=True):
     alerters: list[AlerterView]
     unread: list[UnreadAlerter] | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # absent where every alerter can be read
+    )  # absent if every alerter can be read
 
 
 async def list_alerters(call: Call) -> Alerters:
     """List the alerters of all entities or of one."""
-    alerts, entity = call.context.store.alerts, call.given.value(ANY_ENTITY)
+    alerts, entity = call.context.store.alerts, call.parameters.value(ANY_ENTITY)
     found, unread = await call.context.ask(
         lambda: (alerts.alerters(entity), alerts.unread_alerters(entity))
     )
@@ -70,7 +70,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    may_read = Access(call.access.principal, Need.READ).may  # a warning tells what is stored
+    may_read = Access(call.access.principal, Need.READ).may  # a warning reveals stored names
     warnings = []
     if may_read(alerter.entity):
         warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
@@ -83,7 +83,7 @@ async def delete_alerter(call: Call) -> None:
     Raises:
         Unknown: If there is no alerter of this entity and name.
     """
-    entity, name = call.given.value(ENTITY), call.given.value(NAME)
+    entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
     alerts, now_ns = call.context.store.alerts, call.context.clock.now_ns()
     if not await call.context.ask(lambda: alerts.delete(entity, name, now_ns)):
         raise Unknown(f"{entity} has no alerter {name!r}")

@@ -1,4 +1,4 @@
-/** The selected window, in full. */
+/** All figures of the selected window. */
 
 import type { Coverage } from "../../api";
 import { kindOf } from "../../contents/registered";
@@ -53,7 +53,7 @@ export function WindowPanel({
   );
 }
 
-/** How much of the traffic the figures speak for. */
+/** The coverage of the figures: which observations they include, and why others are left out. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
   const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
   const { lost_inputs, lost_outputs } = coverage;
@@ -74,8 +74,8 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
-      {sides.length ? ` Of those profiled: ${sides.join(", ")}.` : ""}
-      {unnamedCells ? ` ${format.count(unnamedCells)} cells have no name.` : ""}
+      {sides.length ? ` Profiled observations with missing parts: ${sides.join(", ")}.` : ""}
+      {unnamedCells ? ` ${format.count(unnamedCells)} cells are in columns without a summary.` : ""}
     </p>
   );
 }

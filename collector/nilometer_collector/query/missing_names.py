@@ -1,4 +1,4 @@
-"""The names in an alerter that nothing in the store has yet."""
+"""Finds names in an alerter that do not exist in the store yet."""
 
 from collections.abc import Callable, Collection
 
@@ -6,15 +6,16 @@ from nilometer.alert import Alerter
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
-MOST_NAMES = 10  # that a line lists
+MOST_NAMES = 10  # known names that a line lists
 
 
 def missing_names(
     store: Store, alerter: Alerter, may_name: Callable[[str], bool] = lambda _: True
 ) -> list[str]:
-    """Return a line for each name in *alerter* that does not exist, with the nearest that does.
+    """Return a line for each name in *alerter* that does not exist, with a similar known name.
 
-    An alerter may come before its data, so a summary is missing only where its entity has others.
+    An alerter may be created before its data arrives. So a summary counts as missing only if its
+    entity has other summaries.
 
     Args:
         store: Store of samples and references.
@@ -30,7 +31,9 @@ def missing_names(
         if hint := did_you_mean(entity, sorted(filter(may_name, others))):
             found.append(f"entity = {entity!r}: has no data{hint}")
     if summaries and not any(map(alerter.watches, summaries)):
-        found.append(_line("summary", alerter.summary, f"matches nothing of {entity}", summaries))
+        found.append(
+            _line("summary", alerter.summary, f"matches no summary of {entity}", summaries)
+        )
     reference = alerter.condition.reference
     if reference and reference not in references:
         found.append(_line("reference", reference, f"{entity} has no such reference", references))
@@ -38,8 +41,8 @@ def missing_names(
 
 
 def _line(key: str, name: str, what: str, known: Collection[str]) -> str:
-    """Return the line for a *name* that is none of the *known*."""
+    """Return the line for a *name* that is not among the *known* names."""
     shown = [*known][:MOST_NAMES]
     more = ", ..." if len(known) > len(shown) else ""
-    listed = f" (there are {', '.join(shown)}{more})" if shown else " (there is none yet)"
+    listed = f" (known: {', '.join(shown)}{more})" if shown else " (it has none yet)"
     return f"{key} = {name!r}: {what}{did_you_mean(name, known)}{listed}"

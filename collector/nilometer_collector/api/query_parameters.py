@@ -1,4 +1,4 @@
-"""The query of a request, strictly: what is not declared, repeated or out of bounds is refused."""
+"""Checks the query of a request: unknown, repeated and out-of-bounds parameters are refused."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -14,11 +14,11 @@ MAX_QUERY_BYTES = 16 << 10
 V = TypeVar("V")
 
 
-class Given:
-    """The parameters of a request, checked against those that are *declared*.
+class QueryParameters:
+    """The query parameters of a request, checked against the *declared* parameters.
 
     Raises:
-        ApiError: 422, naming the parameter.
+        ApiError: 422 if a parameter is not allowed; the detail names it.
     """
 
     def __init__(self, request: Request, declared: Sequence[Parameter[object]]) -> None:
@@ -30,21 +30,21 @@ class Given:
             parameter = by_name.get(name)
             if parameter is None:
                 known = ", ".join(sorted(by_name)) or "none"
-                raise ApiError(422, f"{name[:64]!r}: there is no such parameter; known: {known}")
+                raise ApiError(422, f"{name[:64]!r}: unknown parameter; known parameters: {known}")
             if has_control(text):
-                raise parameter.refused("must not hold control characters")
+                raise parameter.refused("must not contain control characters")
             texts = self._texts.setdefault(name, [])
             texts.append(text)
             if len(texts) > (MAX_REPEATS if parameter.repeated else 1):
-                raise parameter.refused("is given too often")
+                raise parameter.refused("is repeated too often")
         for parameter in declared:
             if parameter.required and parameter.name not in self._texts:
                 raise parameter.refused("is required")
 
     def value(self, parameter: Parameter[V]) -> V:
-        """The value of *parameter*, one of those that are declared.
+        """Return the value of *parameter*, which must be declared.
 
         Raises:
-            ApiError: 422, naming the parameter.
+            ApiError: 422 if the value is not allowed; the detail names the parameter.
         """
         return parameter.read(self._texts.get(parameter.name, ()))

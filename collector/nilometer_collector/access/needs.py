@@ -1,7 +1,7 @@
-"""What each method and route needs: the one table that says who may call what.
+"""The right that each gRPC method and HTTP route needs, in one table.
 
-A gRPC method or an HTTP route that has no entry here is refused. `http_need` and `GRPC.get` are the
-only ways to read the table, and `rights.Gate` is the only place that decides by it.
+A method or route without an entry is refused. `http_need` and `GRPC.get` are the only ways to read
+the table, and only `rights.Gate` acts on it.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from enum import Enum
 
 
 class Need(Enum):
-    """What a caller must have. The values are the settings of a principal that give it."""
+    """Right that a call needs. The values appear in messages to the caller."""
 
-    NOTHING = "nothing"  # not even a token
-    NAME = "a name"  # a token or a certificate of any principal
+    NOTHING = "nothing"  # no token or certificate
+    NAME = "a name"  # the token or certificate of any principal
     SHIP = "ship"
     READ = "read"
     WRITE = "write"
@@ -23,10 +23,10 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 GRPC: Mapping[str, Need] = {
     f"{_COLLECTOR}Ship": Need.SHIP,
-    f"{_COLLECTOR}GetPlan": Need.SHIP,  # the plan holds the key behind the pseudonyms
+    f"{_COLLECTOR}GetPlan": Need.SHIP,  # the plan contains the key of the pseudonyms
     f"{_COLLECTOR}PutReference": Need.WRITE,
     f"{_HEALTH}Check": Need.NOTHING,
-    f"{_HEALTH}Watch": Need.NAME,  # a stream without an end
+    f"{_HEALTH}Watch": Need.NAME,  # an endless stream
 }
 
 PAGES = "/{path:path}"  # every file of the pages
@@ -51,12 +51,12 @@ HTTP: Mapping[tuple[str, str], Need] = {
 
 
 def http_need(method: str, path: str) -> Need | None:
-    """What *method* on *path* needs; None where the table has no such route."""
+    """Return the right that *method* on *path* needs; None if the table has no such route."""
     method = "GET" if method == "HEAD" else method
     known = http_methods(path)
     return HTTP.get((method, path if known else PAGES))
 
 
 def http_methods(path: str) -> tuple[str, ...]:
-    """The methods that the table has for exactly *path*."""
+    """Return the methods that the table has for exactly *path*."""
     return tuple(method for method, known in HTTP if known == path)

@@ -1,4 +1,4 @@
-"""Names in an alerter that nothing in the store has: one line each, with the nearest that exists."""
+"""Each name in an alerter that does not exist gets one line with a similar known name."""
 
 import logging
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from support.problems import ALERTER, is_problem
 
 from nilometer.alert import Alerter
 from nilometer.batch.reference_upload import put_reference
-from nilometer_collector.query.missing import missing_names
+from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.store import Store
 from nilometer_collector.testing import (
     ENTITY,
@@ -48,8 +48,8 @@ def lines(filled: Running, alerter: Alerter) -> list[str]:
             {"summary": "input.amuont"},
             [
                 (
-                    "summary = 'input.amuont': matches nothing of fraud-scorer; did you mean "
-                    "'input.amount'? (there are input.amount)"
+                    "summary = 'input.amuont': matches no summary of fraud-scorer; did you mean "
+                    "'input.amount'? (known: input.amount)"
                 )
             ],
         ),
@@ -57,12 +57,12 @@ def lines(filled: Running, alerter: Alerter) -> list[str]:
             {"entity": "chrun"},
             [
                 "entity = 'chrun': has no data; did you mean 'churn'?",
-                "reference = 'training': chrun has no such reference (there is none yet)",
+                "reference = 'training': chrun has no such reference (it has none yet)",
             ],
         ),
         (
             {"entity": "churn", "summary": "*"},
-            ["reference = 'training': churn has no such reference (there is none yet)"],
+            ["reference = 'training': churn has no such reference (it has none yet)"],
         ),
     ],
 )
@@ -72,7 +72,7 @@ def test_each_missing_name_is_told_with_the_nearest(
     assert lines(filled, an_alerter(**changes)) == said
 
 
-def test_who_puts_an_alerter_is_told(filled: Running) -> None:
+def test_a_put_of_an_alerter_returns_its_warnings(filled: Running) -> None:
     answer = filled.put_alerter({**ALERTER, "reference": "trainig"})
     assert answer.status_code == 200
     (line,) = answer.json()["warnings"]

@@ -1,22 +1,22 @@
-"""Notices two agents that ship under one name."""
+"""Detects two agents that ship under the same name."""
 
 from collections import OrderedDict
 
 from nilometer.values.clock import Clock
 
-DUPLICATE_SECONDS = 60.0  # after which a name that only one process uses is fine again
-MAX_AGENTS = 10_000  # whose processes are remembered
-MAX_PROCESSES = 8  # of one name
+DUPLICATE_SECONDS = 60.0  # a name counts as duplicate for this long after the last conflict
+MAX_AGENTS = 10_000  # agent names that are remembered
+MAX_PROCESSES = 8  # processes remembered for each name
 
 
-class Processes:
-    """Notices two processes that ship under one name: a copied volume, or a copied setting.
+class DuplicateAgents:
+    """Detects two processes that ship under one name, through a copied volume or setting.
 
-    A process that another one has replaced never comes back; where it does, both live. Not
-    thread-safe.
+    After a restart, the old process never ships again. If it does, both processes are running.
+    Not thread-safe.
 
     Args:
-        clock: Monotonic time.
+        clock: Clock for monotonic time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -26,7 +26,12 @@ class Processes:
         self._duplicate_at: dict[str, float] = {}
 
     def see(self, agent: str, instance: bytes) -> tuple[bool, bool]:
-        """A call came; whether the name is used twice now, and whether that is news."""
+        """Record a call; return whether two processes use the name, and whether that is new.
+
+        Args:
+            agent: Name of the agent.
+            instance: Random id of the agent's process.
+        """
         if not agent or not instance:
             return False, False
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""The log of stored alerters that this collector cannot read: one line a minute for each kind."""
+"""Logs stored alerters that this collector cannot read, one line a minute for each kind."""
 
 import logging
 from collections.abc import Callable
