@@ -1,4 +1,4 @@
-"""`python -m nilometer_agent.proxy`: the process that `Keeper` starts; its settings come on stdin."""
+"""`python -m nilometer_agent.proxy`: the process that `Keeper` starts; it reads settings from stdin."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ READY = "ready"
 
 
 async def serve(proxies: tuple[ProxySettings, ...]) -> None:
-    """Open every door, say where, and serve until stdin ends or a signal comes.
+    """Start every proxy, print the ports, and serve until stdin closes or a signal arrives.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -25,7 +25,9 @@ async def serve(proxies: tuple[ProxySettings, ...]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing is ever sent: it is the agent's end
+    loop.add_reader(
+        sys.stdin.fileno(), ended.set
+    )  # no more data is sent: stdin closes when the agent ends
     doors = [Door(proxy) for proxy in proxies]
     try:
         for door in doors:

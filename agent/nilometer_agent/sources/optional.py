@@ -1,4 +1,4 @@
-"""Sources that run only where the settings ask for them; their packages are imported only then."""
+"""Sources that run only if the settings turn them on. Their packages are imported only then."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def otlp_of(
     settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
 ) -> "OtlpServers | None":
-    """The source of OTLP metrics and spans; None without an address for it.
+    """Return the source of OTLP metrics and spans; None if no address is set.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -38,7 +38,7 @@ def otlp_of(
 def events_of(
     settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
 ) -> "EventDoor | None":
-    """The source of inference loggers' events; None without an address for it.
+    """Return the source of inference loggers' events; None if no address is set.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -51,10 +51,10 @@ def events_of(
 
 
 def proxies_of(settings: AgentSettings) -> "Keeper | None":
-    """The proxies' process; None without a proxy.
+    """Return the source that runs the proxies; None without a proxy.
 
     Raises:
-        ConfigError: If the packages that it needs are not installed.
+        ConfigError: If the packages that proxies need are not installed.
     """
     if not settings.proxy:
         return None

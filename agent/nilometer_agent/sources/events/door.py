@@ -1,4 +1,4 @@
-"""The port for inference loggers."""
+"""The HTTP server for events of inference loggers."""
 
 from nilometer.values.clock import Clock
 from nilometer_agent.engine.engine import Engine
@@ -7,18 +7,18 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.events.taker import MAX_REQUEST_BYTES, Taker
 from nilometer_agent.sources.http_door import Door
 
-MAX_BODY_BYTES = 256 << 10  # of a request or response that is profiled, as in the middleware
+MAX_BODY_BYTES = 256 << 10  # largest request or response that is profiled, as in the middleware
 
 
 class EventDoor:
-    """Takes the events of inference loggers. A `Source`.
+    """Receives the events of inference loggers over HTTP. A `Source`.
 
     Raises:
         ConfigError: If the address cannot be bound.
     """
 
     name = "events"
-    stop_seconds = 6.0  # one for the door, the rest for the engine to take what is held
+    stop_seconds = 6.0  # 1 s for the HTTP server, the rest to pass events to the engine
 
     def __init__(
         self, settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
@@ -42,20 +42,20 @@ class EventDoor:
 
     @property
     def port(self) -> int:
-        """The real port."""
+        """The port in use."""
         return self._door.port
 
     @property
     def waiting(self) -> int:
-        """Events that wait for their other half."""
+        """Number of events that wait for their other half."""
         return self._taker.waiting
 
     def start(self) -> None:
-        """Begin."""
+        """Start to receive events."""
         self._taker.start()
         self._door.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse what comes, and hand on what was taken. Safe before `start`, and twice."""
+        """Refuse new events, and pass received ones to the engine. Safe before `start`, and twice."""
         self._door.stop(deadline)
         self._taker.stop(deadline)

@@ -1,4 +1,4 @@
-"""OTLP in over gRPC."""
+"""The gRPC server that receives OTLP."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,16 +28,16 @@ from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpT
 
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-MAX_CONNECTIONS = 1024  # and a quarter of the descriptors at most
+MAX_CONNECTIONS = 1024  # and at most a quarter of the file descriptors
 
 
 class OtlpGrpc(GrpcServer):
-    """Takes OTLP metrics and spans. `start`, then `stop`.
+    """Receives OTLP metrics and spans over gRPC. `start`, then `stop`.
 
     Args:
-        taker: Takes what comes.
+        taker: Receiver of the requests.
         address: ``host:port``; port 0 takes a free one.
-        by_address: Whether the addresses of peers tell them apart.
+        by_address: Whether each client has an address of its own.
     """
 
     def __init__(self, taker: OtlpTaker, address: str, *, by_address: bool) -> None:
@@ -55,7 +55,7 @@ class OtlpGrpc(GrpcServer):
         self.port = self._address[1]
 
     def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
-        """Add both methods and the address."""
+        """Add both methods and the address to a gRPC server."""
         server.add_generic_rpc_handlers((_Exports(self._bounds, self._taker, threads),))
         host, port = self._address
         self.port = server.add_insecure_port(
@@ -75,7 +75,7 @@ class _Exports(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        """What takes the call; None for a method that is not OTLP's."""
+        """Return the handler of a call; None if the method does not belong to OTLP."""
         answer = self._answers.get(handler_call_details.method)
         if answer is None:
             return None
@@ -98,9 +98,9 @@ class _Exports(grpc.GenericRpcHandler):
         except CallRefused as error:
             await context.abort(error.code, error.why)
         except NotDurable:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "not durable yet; try again")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not committed in time; retry")
         except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not OTLP")
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not an OTLP request")
         return reply.SerializeToString()
 
 

@@ -1,4 +1,4 @@
-"""The doors of OTLP in: gRPC and HTTP (protobuf or JSON), for servers in the same pod."""
+"""The servers that receive OTLP from the same pod, over gRPC and HTTP (protobuf or JSON)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +18,10 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
 def _read(message: Any, body: bytes, media: str) -> None:
-    """Fill *message*.
+    """Fill *message* from the body of a request.
 
-    JSON has identifiers as hexadecimal text, which is read as if it were base64: other bytes, but
-    equal where they were equal, and nothing else is asked of them.
+    JSON writes identifiers as hexadecimal text, which is read as base64 here. The bytes differ, but
+    equal identifiers stay equal, and only that matters.
     """
     if media == JSON:
         json_format.Parse(body.decode(), message, ignore_unknown_fields=True)
@@ -30,13 +30,13 @@ def _read(message: Any, body: bytes, media: str) -> None:
 
 
 class OtlpServers:
-    """Takes OTLP metrics and spans over gRPC and HTTP. A `Source`.
+    """Receives OTLP metrics and spans over gRPC and HTTP. A `Source`.
 
     Args:
-        taker: Takes what comes.
-        grpc_address: ``host:port``; empty opens none.
-        http_address: ``host:port``; empty opens none.
-        by_address: Whether the addresses of peers tell them apart.
+        taker: Receiver of the requests.
+        grpc_address: ``host:port``; empty opens no port for gRPC.
+        http_address: ``host:port``; empty opens no port for HTTP.
+        by_address: Whether each client has an address of its own.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -64,19 +64,19 @@ class OtlpServers:
 
     @property
     def grpc_port(self) -> int:
-        """The real port, once started; 0 where there is none."""
+        """The gRPC port in use, once started; 0 if there is none."""
         return self._grpc.port if self._grpc is not None else 0
 
     @property
     def http_port(self) -> int:
-        """The real port; 0 where there is none."""
+        """The HTTP port in use; 0 if there is none."""
         return self._http.port if self._http is not None else 0
 
     def start(self) -> None:
-        """Begin.
+        """Start both servers.
 
         Raises:
-            ConfigError: If the address of gRPC cannot be bound.
+            ConfigError: If the gRPC address cannot be bound.
         """
         if self._grpc is not None:
             self._grpc.start()
@@ -84,7 +84,7 @@ class OtlpServers:
             self._http.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse what comes, and let requests under way end. Safe before `start`, and twice."""
+        """Refuse new requests, and finish those in progress. Safe before `start`, and twice."""
         if self._grpc is not None:
             self._grpc.stop(seconds_until(deadline))
         if self._http is not None:
@@ -92,7 +92,7 @@ class OtlpServers:
 
 
 def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
-    """What answers OTLP over HTTP."""
+    """Return the function that answers OTLP over HTTP."""
 
     def take(post: Post) -> Reply:
         if post.path not in {"/v1/metrics", "/v1/traces"}:
