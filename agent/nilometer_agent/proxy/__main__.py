@@ -9,7 +9,7 @@ import msgspec
 from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.serving.descriptors import raise_limit
 from nilometer.values.errors import ConfigError
-from nilometer_agent.proxy.serve import Door
+from nilometer_agent.proxy.serve import ProxyServer
 from nilometer_agent.proxy.settings import ProxySettings
 
 READY = "ready"
@@ -28,16 +28,16 @@ async def serve(proxies: tuple[ProxySettings, ...]) -> None:
     loop.add_reader(
         sys.stdin.fileno(), ended.set
     )  # no more data is sent: stdin closes when the agent ends
-    doors = [Door(proxy) for proxy in proxies]
+    servers = [ProxyServer(proxy) for proxy in proxies]
     try:
-        for door in doors:
-            await door.open()
-        sys.stdout.write(" ".join([READY, *(str(door.port) for door in doors)]) + "\n")
+        for server in servers:
+            await server.open()
+        sys.stdout.write(" ".join([READY, *(str(server.port) for server in servers)]) + "\n")
         sys.stdout.flush()
         await ended.wait()
     finally:
         loop.remove_reader(sys.stdin.fileno())
-        await asyncio.gather(*(door.close() for door in doors))
+        await asyncio.gather(*(server.close() for server in servers))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ BUSY = (
 log = logging.getLogger("nilometer.agent")
 
 
-class Door:
+class ProxyServer:
     """One proxy: its listener and its relays. `open`, then `close`.
 
     Args:

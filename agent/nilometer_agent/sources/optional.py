@@ -9,7 +9,7 @@ from nilometer_agent.settings import AgentSettings
 
 if TYPE_CHECKING:
     from nilometer_agent.proxy.keeper import Keeper
-    from nilometer_agent.sources.events.door import EventDoor
+    from nilometer_agent.sources.events.event_server import EventServer
     from nilometer_agent.sources.otlp.servers import OtlpServers
 
 
@@ -23,12 +23,12 @@ def otlp_of(
     """
     if not (settings.otlp_in_grpc_address or settings.otlp_in_http_address):
         return None
+    from nilometer_agent.sources.otlp.otlp_receiver import OtlpReceiver
     from nilometer_agent.sources.otlp.servers import OtlpServers
-    from nilometer_agent.sources.otlp.taker import OtlpTaker
 
-    taker = OtlpTaker(engine, counters, settings.otlp_in_service, clock)
+    receiver = OtlpReceiver(engine, counters, settings.otlp_in_service, clock)
     return OtlpServers(
-        taker,
+        receiver,
         settings.otlp_in_grpc_address,
         settings.otlp_in_http_address,
         by_address=settings.peers_by_address,
@@ -37,7 +37,7 @@ def otlp_of(
 
 def events_of(
     settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
-) -> "EventDoor | None":
+) -> "EventServer | None":
     """Return the source of inference loggers' events; None if no address is set.
 
     Raises:
@@ -45,9 +45,9 @@ def events_of(
     """
     if not settings.events_address:
         return None
-    from nilometer_agent.sources.events.door import EventDoor
+    from nilometer_agent.sources.events.event_server import EventServer
 
-    return EventDoor(settings, engine, counters, clock)
+    return EventServer(settings, engine, counters, clock)
 
 
 def proxies_of(settings: AgentSettings) -> "Keeper | None":

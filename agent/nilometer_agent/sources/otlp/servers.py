@@ -8,10 +8,10 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from nilometer_agent.sources.http_door import Door, Post, Reply
-from nilometer_agent.sources.otlp.grpc_door import OtlpGrpc
+from nilometer_agent.sources.http_server import HttpServer, Post, Reply
+from nilometer_agent.sources.otlp.grpc_server import OtlpGrpc
+from nilometer_agent.sources.otlp.otlp_receiver import MAX_BODY_BYTES, NotDurable, OtlpReceiver
 from nilometer_agent.sources.otlp.replies import metrics_reply, trace_reply
-from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpTaker
 from nilometer_agent.sources.source import seconds_until
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -33,7 +33,7 @@ class OtlpServers:
     """Receives OTLP metrics and spans over gRPC and HTTP. A `Source`.
 
     Args:
-        taker: Receiver of the requests.
+        receiver: Receiver of the requests.
         grpc_address: ``host:port``; empty opens no port for gRPC.
         http_address: ``host:port``; empty opens no port for HTTP.
         by_address: Whether each client has an address of its own.
@@ -46,18 +46,23 @@ class OtlpServers:
     stop_seconds = 2.0
 
     def __init__(
-        self, taker: OtlpTaker, grpc_address: str, http_address: str, *, by_address: bool = False
+        self,
+        receiver: OtlpReceiver,
+        grpc_address: str,
+        http_address: str,
+        *,
+        by_address: bool = False,
     ) -> None:
         self._grpc: OtlpGrpc | None = None
-        self._http: Door | None = None
-        self.edges = taker.edges
+        self._http: HttpServer | None = None
+        self.edges = receiver.edges
         if grpc_address:
-            self._grpc = OtlpGrpc(taker, grpc_address, by_address=by_address)
+            self._grpc = OtlpGrpc(receiver, grpc_address, by_address=by_address)
         if http_address:
-            self._http = Door(
+            self._http = HttpServer(
                 "otlp_in_http_address",
                 http_address,
-                _taking(taker),
+                _answering(receiver),
                 MAX_BODY_BYTES,
                 by_address=by_address,
             )
@@ -91,7 +96,7 @@ class OtlpServers:
             self._http.stop(deadline)
 
 
-def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
+def _answering(receiver: OtlpReceiver) -> Callable[[Post], Reply]:
     """Return the function that answers OTLP over HTTP."""
 
     def take(post: Post) -> Reply:
@@ -104,11 +109,11 @@ def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
             if post.path == "/v1/metrics":
                 metrics = ExportMetricsServiceRequest()
                 _read(metrics, post.body, media)
-                reply: Any = metrics_reply(taker.metrics(metrics))
+                reply: Any = metrics_reply(receiver.metrics(metrics))
             else:
                 spans = ExportTraceServiceRequest()
                 _read(spans, post.body, media)
-                reply = trace_reply(taker.spans(spans))
+                reply = trace_reply(receiver.spans(spans))
         except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
             return Reply(400, b"not OTLP\n")
         except NotDurable:

@@ -23,7 +23,7 @@ from nilometer.wire.frames import (
     length_in,
 )
 from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import wrong
+from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.sources.workers.memory import FrameMemory
 
 READ_BYTES = 1 << 20  # bytes read from one connection before the others have their turn
@@ -228,8 +228,8 @@ class Connection:
         match body:
             case Batch() if self.worker:
                 if body.worker != self.worker:
-                    raise BadFrame("the batch names another worker than the hello did")
-                reason = wrong(body)
+                    raise BadFrame("the batch names another worker than the hello")
+                reason = problem_of(body)
                 if reason:
                     self._refuse_batch(body.sequence, reason)
                 else:

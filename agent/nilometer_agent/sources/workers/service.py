@@ -18,7 +18,7 @@ from nilometer.wire.services import (
     StatusRequest,
 )
 from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.engine.parse_batch import Refusal, parse_batch
 from nilometer_agent.sources.workers.registry import Workers
 
 MAX_STREAMS = 64  # gRPC streams at once; each needs two threads
@@ -139,5 +139,5 @@ class Bounds(grpc.ServerInterceptor):
         if handler is None or handler_call_details.method != CAPTURE:
             return handler
         return grpc.stream_stream_rpc_method_handler(
-            handler.stream_stream, taken, handler.response_serializer
+            handler.stream_stream, parse_batch, handler.response_serializer
         )

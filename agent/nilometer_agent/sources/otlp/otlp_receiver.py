@@ -76,7 +76,7 @@ class _Found:
         self.profiles[key] = profile if before is None else before.merge(profile)
 
 
-class OtlpTaker:
+class OtlpReceiver:
     """Receives OTLP requests and passes profiles to the engine. Any thread may call.
 
     Args:

@@ -41,7 +41,7 @@ from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engi
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
 from nilometer_agent.sources.events.message import Event, NotEvents, events_in, log_requests_in
-from nilometer_agent.sources.http_door import Post, Reply
+from nilometer_agent.sources.http_server import Post, Reply
 from nilometer_agent.sources.source import seconds_until
 
 PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root path
@@ -66,7 +66,7 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 log = logging.getLogger("nilometer.agent")
 
 
-class Taker:
+class EventReceiver:
     """Receives events, joins them, and passes observations to the engine. `start`, then `stop`.
 
     Args:

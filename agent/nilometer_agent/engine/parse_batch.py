@@ -33,17 +33,17 @@ class Refusal:
     reason: str
 
 
-def taken(content: bytes) -> Batch | Refusal:
+def parse_batch(content: bytes) -> Batch | Refusal:
     """Return the batch in the bytes of a ``CaptureBatch``, or the reason to refuse it. Never raises."""
     try:
         batch = batch_from_bytes(content)
     except ValueError as error:
         return Refusal(str(error))
-    reason = wrong(batch)
+    reason = problem_of(batch)
     return Refusal(f"batch {batch.sequence}: {reason}") if reason else batch
 
 
-def wrong(batch: Batch) -> str:
+def problem_of(batch: Batch) -> str:
     """Return what is wrong with a batch; empty if it is valid."""
     if not 1 <= len(batch.worker) <= MAX_WORKER_BYTES:
         return (

@@ -58,7 +58,7 @@ class Reply:
     media: str = TEXT
 
 
-class Door:
+class HttpServer:
     """An HTTP server that binds its address when it is made; `start`, then `stop`.
 
     Args:
