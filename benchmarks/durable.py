@@ -85,7 +85,7 @@ def seconds(run: Callable[[], None]) -> tuple[float, float]:
 
 
 def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[bytes]]]]:
-    """The payload of each window, and those of its rows."""
+    """Return the payload of each window, and the payloads of its rows."""
     return (
         [[(key, samples_to_bytes(samples)) for key, samples in one] for one in taken],
         [[[sample_to_bytes(s) for s in samples] for _, samples in one] for one in taken],

@@ -4,8 +4,8 @@ Servers run in processes of their own, bare and observed ones at the same time; 
 between them within the run, and each figure is the median of the rounds' ratios or differences,
 with the rounds' range beside it. Where cores are shared with others, the range says how far
 a verdict can be trusted: a goal counts as missed only where every round misses it. Two of the
-servers are bare and equal; where their p99 differs by more than a goal allows, there is no verdict
-on p99, and the output says so.
+servers are bare and equal. If their p99 differs by more than a goal allows, p99 is not judged, and
+the output says so.
 """
 
 import asyncio

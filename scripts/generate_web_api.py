@@ -113,7 +113,7 @@ def reads(document: Schema) -> str:
 
 
 def read(path: str, operation: Schema) -> Iterator[str]:
-    """The lines of one path of `Reads`."""
+    """Return the lines of one path of `Reads`."""
     parameters = operation["parameters"]
     if not isinstance(parameters, list):
         raise TypeError(f"expected parameters, got {parameters!r}")
@@ -167,7 +167,7 @@ def field_comments(structure: type) -> Comments:
 
 
 def answer_schemas(document: Schema) -> dict[str, Schema]:
-    """The schemas that answers use, by name; those of requests alone are left out."""
+    """Return the schemas of responses by name, without schemas that only requests use."""
     schemas = schema_at(schema_at(document["components"])["schemas"])
     waiting = [
         name

@@ -42,7 +42,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         commit_seconds: Longest time a worker waits for its acknowledgement.
         plan_seconds: Time between two requests to the collector for references and alerters.
         tls_ca: File of the CA certificates that the agent trusts for the collector, PEM; ``system``
-            means those of this machine. Empty turns TLS off: use that on loopback or a trusted
+            means the CA certificates of this machine. Empty turns TLS off: use that on loopback or a trusted
             network only.
         tls_certificate: File of this agent's certificate, for a collector that asks for one; PEM.
             The agent reads the TLS files again when they change.

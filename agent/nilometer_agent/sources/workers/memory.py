@@ -2,7 +2,7 @@
 
 MAX_FRAMES_BYTES = 16 << 20  # of all frames at once
 MAX_LARGE_BYTES = 12 << 20  # of frames over LARGE_BYTES; the rest is reserved for small frames
-LARGE_BYTES = 256 << 10  # a batch of a busy worker has half as many
+LARGE_BYTES = 256 << 10  # twice the size of a busy worker's batch
 
 
 class FrameMemory:
