@@ -31,5 +31,5 @@ class Health:
             self.servicer.set(name, answer.SERVING if serving else answer.NOT_SERVING)
 
     def leave(self) -> None:
-        """Answer "not serving" for good."""
+        """Answer "not serving" from now on, permanently."""
         self.servicer.enter_graceful_shutdown()

@@ -1,9 +1,8 @@
 """Follows both directions of an HTTP/1.1 or 1.0 connection, and observes each exchange.
 
 Requests are checked before they are forwarded, as a server would check them. Pipelined requests are
-forwarded as they arrive. Responses are always forwarded. The only change to a head is that the fields
-named in its `Connection` field are removed. No `Via` is added, because some servers respond
-differently if there is one.
+forwarded as they arrive. Responses are always forwarded. From a head, only the fields named in its
+`Connection` field are removed. No `Via` is added, because it changes the responses of some servers.
 """
 
 import os
