@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python: as root on Debian. Continuous integration runs it.
+# Installs the programs that the tests need besides Python, on Debian as root. CI runs this script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

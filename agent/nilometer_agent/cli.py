@@ -10,12 +10,22 @@ from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
 _OPTIONS = (
-    ("--directory", "directory", str, "of the socket and the outbox; made with mode 0700"),
+    (
+        "--directory",
+        "directory",
+        str,
+        "directory of the socket and the outbox; created with mode 0700",
+    ),
     ("--socket", "socket", str, "Unix socket the workers connect to"),
     ("--name", "name", str, "stable name of this agent at the collector"),
-    ("--collector", "collector", str, "host:port of the collector's gRPC; '' keeps all here"),
+    ("--collector", "collector", str, "host:port of the collector's gRPC; '' ships nothing"),
     ("--window-seconds", "window_seconds", int, "length of a window of event time"),
-    ("--grace-seconds", "grace_seconds", float, "event time to wait after a window"),
+    (
+        "--grace-seconds",
+        "grace_seconds",
+        float,
+        "event time to wait after a window before it closes",
+    ),
     ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
     ("--metrics-address", "metrics_address", str, "host:port of /metrics and of the probes"),
     ("--events-address", "events_address", str, "host:port for inference loggers' events"),
@@ -23,7 +33,7 @@ _OPTIONS = (
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """What says which agent is meant, and how it is set."""
+    """Add the arguments that name the agent and its settings."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML or YAML file with settings"
     )
@@ -32,14 +42,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The agent's options."""
+    """Add the agent's own options."""
     add_settings(parser)
     parser.add_argument(
         "--until-idle",
         action="store_const",
         const=True,
         default=None,
-        help="end when the last worker has left",
+        help="stop after the last worker has disconnected",
     )
 
 
@@ -57,7 +67,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    # The children of a trial call no gRPC; it would stop its threads at each fork.
+    # Children of a trial do not call gRPC. With fork support it would stop its threads at each fork.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from nilometer_agent.server import run as serve
 
@@ -69,5 +79,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def given(arguments: argparse.Namespace) -> dict[str, object]:
-    """The settings that stand in *arguments*."""
+    """Return the settings that were given in *arguments*."""
     return {name: getattr(arguments, name) for _, name, _, _ in _OPTIONS}

@@ -23,13 +23,13 @@ from nilometer.testing import SteppedClock, eventually
 from nilometer.wire.services import CHANNEL_OPTIONS
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_agent.sources import http_door
+from nilometer_agent.sources import http_server
 from nilometer_agent.sources.body_memory import BodyMemory
-from nilometer_agent.sources.http_door import Door, Post, Reply
-from nilometer_agent.sources.otlp.grpc_door import METRICS
+from nilometer_agent.sources.http_server import HttpServer, Post, Reply
+from nilometer_agent.sources.otlp.grpc_server import METRICS
 
 SERVED_SECONDS = 2.0
-SOCKETS = 100  # more than a door has places
+SOCKETS = 100  # more than a server has places
 HOST = "127.0.0.1"
 POST_HEAD = b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 HELD: dict[str, bytes] = {
@@ -42,13 +42,13 @@ HELD: dict[str, bytes] = {
 
 
 @dataclass
-class Doors:
-    """An agent that listens wherever it can, and who is served at each door."""
+class Servers:
+    """An agent that listens wherever it can, and who is served at each server."""
 
     agent: Agent
 
-    def port(self, door: str) -> int:
-        """The port of *door*."""
+    def port(self, server: str) -> int:
+        """The port of *server*."""
         assert self.agent.exports.server is not None
         assert self.agent.events is not None
         assert self.agent.otlp_in is not None
@@ -57,39 +57,39 @@ class Doors:
             "events": self.agent.events.port,
             "OTLP over HTTP": self.agent.otlp_in.http_port,
             "OTLP over gRPC": self.agent.otlp_in.grpc_port,
-        }[door]
+        }[server]
 
-    def ask(self, door: str) -> None:
+    def ask(self, server: str) -> None:
         """As a sender that has just started."""
-        if door == "OTLP over gRPC":
+        if server == "OTLP over gRPC":
             options = [*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
-            with grpc.insecure_channel(f"{HOST}:{self.port(door)}", options=options) as channel:
+            with grpc.insecure_channel(f"{HOST}:{self.port(server)}", options=options) as channel:
                 export: Any = channel.unary_unary(METRICS)
                 empty = ExportMetricsServiceRequest().SerializeToString()
                 export(empty, timeout=10.0, wait_for_ready=True)
             return
-        connection = http.client.HTTPConnection(HOST, self.port(door), timeout=10)
-        if door == "metrics":
+        connection = http.client.HTTPConnection(HOST, self.port(server), timeout=10)
+        if server == "metrics":
             connection.request("GET", "/livez")
-        elif door == "events":
+        elif server == "events":
             connection.request("POST", "/", b"{}", {"content-type": "application/json"})
         else:
             kind = {"content-type": "application/x-protobuf"}
             connection.request("POST", "/v1/metrics", b"", kind)
         status = connection.getresponse().status
         connection.close()
-        assert status == (400 if door == "events" else 200)
+        assert status == (400 if server == "events" else 200)
 
-    def is_served(self, door: str) -> None:
-        """Fail where *door* does not answer in time."""
+    def is_served(self, server: str) -> None:
+        """Fail where *server* does not answer in time."""
         for _ in range(3):
             began = time.monotonic()
-            self.ask(door)
+            self.ask(server)
             assert time.monotonic() - began < SERVED_SECONDS
 
 
 def opened(directory: Path, **told: object) -> Agent:
-    """An agent with every door, each on a free port."""
+    """An agent with every server, each on a free port."""
     agent = Agent(
         AgentSettings(
             directory=str(directory),
@@ -107,35 +107,35 @@ def opened(directory: Path, **told: object) -> Agent:
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     agent = opened(tmp_path_factory.mktemp("a"))
-    yield Doors(agent)
+    yield Servers(agent)
     agent.stop()
 
 
 @pytest.mark.parametrize("held", HELD)
-@pytest.mark.parametrize("door", ["metrics", "events", "OTLP over HTTP", "OTLP over gRPC"])
+@pytest.mark.parametrize("server", ["metrics", "events", "OTLP over HTTP", "OTLP over gRPC"])
 def test_a_door_is_open_while_peers_hold_what_they_can(
-    doors: Doors, door: str, held: str, caplog: pytest.LogCaptureFixture
+    servers: Servers, server: str, held: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         caplog.at_level(logging.WARNING),
-        silent_sockets(f"{HOST}:{doors.port(door)}", HELD[held], SOCKETS),
+        silent_sockets(f"{HOST}:{servers.port(server)}", HELD[held], SOCKETS),
     ):
-        doors.is_served(door)
+        servers.is_served(server)
     assert len(caplog.records) < 100
 
 
 @pytest.mark.parametrize("connections", [1, 30])
-def test_half_open_calls_hold_no_thread_of_otlp(doors: Doors, connections: int) -> None:
-    target = f"{HOST}:{doors.port('OTLP over gRPC')}"
+def test_half_open_calls_hold_no_thread_of_otlp(servers: Servers, connections: int) -> None:
+    target = f"{HOST}:{servers.port('OTLP over gRPC')}"
     with half_open_calls(target, METRICS, SOCKETS, connections=connections):
-        doors.is_served("OTLP over gRPC")
+        servers.is_served("OTLP over gRPC")
 
 
-def test_a_half_open_call_ends(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_open_call_ends(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "MESSAGE_SECONDS", 0.2)
-    with grpc.insecure_channel(f"{HOST}:{doors.port('OTLP over gRPC')}") as channel:
+    with grpc.insecure_channel(f"{HOST}:{servers.port('OTLP over gRPC')}") as channel:
         over = Event()
 
         def nothing() -> Iterator[bytes]:
@@ -150,34 +150,34 @@ def test_a_half_open_call_ends(doors: Doors, monkeypatch: pytest.MonkeyPatch) ->
         assert "waited for too long" in str(caught.value.details())
 
 
-@pytest.mark.parametrize("door", ["metrics", "events"])
+@pytest.mark.parametrize("server", ["metrics", "events"])
 def test_one_address_has_a_share_where_a_setting_says_that_addresses_tell_peers_apart(
-    tmp_path: Path, door: str
+    tmp_path: Path, server: str
 ) -> None:
     agent = opened(tmp_path, peers_by_address=True)
     try:
-        doors = Doors(agent)
-        with silent_sockets(f"{HOST}:{doors.port(door)}", b"G", 16) as held:
-            eventually(lambda: sum(map(is_closed, held)) == (12 if door == "metrics" else 0))
-            doors.is_served(door)
+        servers = Servers(agent)
+        with silent_sockets(f"{HOST}:{servers.port(server)}", b"G", 16) as held:
+            eventually(lambda: sum(map(is_closed, held)) == (12 if server == "metrics" else 0))
+            servers.is_served(server)
     finally:
         agent.stop()
 
 
-def door_of(take: Callable[[Post], Reply], most: int = 1 << 20) -> Door:
-    door = Door("events_address", f"{HOST}:0", take, most)
-    door.start()
-    return door
+def server_of(take: Callable[[Post], Reply], most: int = 1 << 20) -> HttpServer:
+    server = HttpServer("events_address", f"{HOST}:0", take, most)
+    server.start()
+    return server
 
 
 def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_room(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    door = door_of(lambda _: Reply(202))
+    server = server_of(lambda _: Reply(202))
     with ExitStack() as undone:
-        undone.callback(door.stop, time.monotonic() + 5)
-        undone.enter_context(silent_sockets(f"{HOST}:{door.port}", b"P", 20))
-        eventually(lambda: len(door._server._open) == 20)
+        undone.callback(server.stop, time.monotonic() + 5)
+        undone.enter_context(silent_sockets(f"{HOST}:{server.port}", b"P", 20))
+        eventually(lambda: len(server._server._open) == 20)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         client = undone.enter_context(socket.socket())
@@ -187,7 +187,7 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
             while True:
                 undone.callback(os.close, os.open("/dev/null", os.O_RDONLY))
         client.settimeout(5.0)
-        client.connect((HOST, door.port))
+        client.connect((HOST, server.port))
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 202")
     said = [one for one in caplog.records if "cannot be accepted" in one.message]
@@ -196,31 +196,31 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
 
 
 def test_a_sender_of_a_byte_now_and_then_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "TURN_SECONDS", 0.5)
-    door = door_of(lambda _: Reply(202))
+    monkeypatch.setattr(http_server, "TURN_SECONDS", 0.5)
+    server = server_of(lambda _: Reply(202))
     began = time.monotonic()
-    with silent_sockets(f"{HOST}:{door.port}", HELD["a body"], 1) as (one,), suppress(OSError):
+    with silent_sockets(f"{HOST}:{server.port}", HELD["a body"], 1) as (one,), suppress(OSError):
         while time.monotonic() - began < 10.0:
             one.sendall(b"x")
             time.sleep(0.05)
-    door.stop(time.monotonic() + 5)
+    server.stop(time.monotonic() + 5)
     assert time.monotonic() - began < 5.0
 
 
 def test_large_bodies_that_stop_coming_make_room_for_one_that_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_door, "BODY_MEMORY", 1 << 20)
-    door = door_of(lambda post: Reply(202, str(len(post.body)).encode()))
+    monkeypatch.setattr(http_server, "BODY_MEMORY", 1 << 20)
+    server = server_of(lambda post: Reply(202, str(len(post.body)).encode()))
     half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000)
-    with silent_sockets(f"{HOST}:{door.port}", half, 8):
+    with silent_sockets(f"{HOST}:{server.port}", half, 8):
         began = time.monotonic()
-        connection = http.client.HTTPConnection(HOST, door.port, timeout=10)
+        connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
         connection.request("POST", "/", bytes(600_000))
         assert connection.getresponse().read() == b"600000"
         assert time.monotonic() - began < 5.0
         connection.close()
-    door.stop(time.monotonic() + 5)
+    server.stop(time.monotonic() + 5)
 
 
 def test_a_body_that_has_come_is_not_ended_for_another() -> None:

@@ -279,7 +279,7 @@ def test_an_agent_says_at_the_start_that_it_exports_nothing_of_the_type(
     settings = AgentSettings(directory=str(tmp_path), collector="")
     with registered(only(HITS)), caplog.at_level(logging.INFO):
         Agent(settings).stop()
-    told = [record for record in caplog.records if "the agent exports none" in record.message]
+    told = [record for record in caplog.records if "not exported as metrics" in record.message]
     assert [record.__dict__["kind"] for record in told] == ["hits"]
 
 

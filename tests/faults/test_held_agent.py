@@ -28,7 +28,7 @@ from support.proxied import raw_server, read_head
 from nilometer.serving.grpc_server import GrpcServer
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS
-from nilometer_agent.sources.otlp.grpc_door import METRICS
+from nilometer_agent.sources.otlp.grpc_server import METRICS
 
 HOST = "127.0.0.1"
 SERVED_SECONDS = 2.0

@@ -1,12 +1,13 @@
-"""What the engine has in work, kept in a small file so that the next agent knows it.
+"""A small file with the batches that the engine works on, for the agent that starts next.
 
-A batch that ends the agent comes again: its worker was not told that it is committed. The file names
-the batches that were received and are not committed. Those that an agent finds in it at its start
-are suspects, because the agent before ended with them in work. How often a suspect was the only one
-in work tells a batch that ends the agent from one that was there when something else did.
+A worker sends a batch again if the agent crashed before it acknowledged the batch. So a batch that
+crashes the agent would crash it again and again. The file lists the batches that were received and
+are not committed. When an agent starts, the batches in the file are suspects, because the last agent
+ended while it worked on them. The file also counts how often each suspect was the only batch in work
+when an agent ended. That count separates the batch that crashes the agent from its neighbours.
 
-The file is written without a flush. It outlives the process, which is all that is asked of it; after
-a loss of power it may be wrong, and a wrong name costs no more than a batch that is taken alone.
+The file is written without a flush, because it only has to survive the process. After a loss of power
+it may be wrong. A wrong entry only means that a batch is profiled alone.
 """
 
 import logging
@@ -23,13 +24,13 @@ from nilometer.wire.frames import MAX_WORKER_BYTES
 
 FILE = "in-work"
 MAX_SUSPECTS = 512
-MAX_BATCHES = 640  # in work at once; those over it are not named
+MAX_BATCHES = 640  # batches in the file at once; further ones are not listed
 MAX_ENDS = 255
 
-# A batch: its worker, filled up with zeros, its sequence, ends, and whether it is in work.
+# A batch: its worker, padded with zeros, its sequence, its ends, and whether it is in work.
 _SLOT = struct.Struct(f"<{MAX_WORKER_BYTES}sQBB6x")
 
-_Key: TypeAlias = tuple[bytes, int]  # worker, filled up with zeros, and sequence
+_Key: TypeAlias = tuple[bytes, int]  # worker, padded with zeros, and sequence
 
 log = logging.getLogger("nilometer.agent")
 
@@ -39,9 +40,9 @@ class Suspect:
     """A batch that was in work when an agent ended.
 
     Attributes:
-        at: Its slot.
-        ends: Ends of an agent with nothing else in work, up to `MAX_ENDS`.
-        taken: Whether it is in work again.
+        at: Index of its slot in the file.
+        ends: Number of agents that ended with only this batch in work, up to `MAX_ENDS`.
+        taken: Whether this agent is working on it.
     """
 
     at: int
@@ -50,19 +51,19 @@ class Suspect:
 
 
 class InWork:
-    """Names what is in work. Only the engine's thread may call.
+    """Keeps the list of batches in work. Only the engine's thread may call.
 
-    A file that cannot be written is given up, and logged: then nothing is suspected at the next start.
+    If the file cannot be written, this is logged and the next agent starts without suspects.
 
     Args:
-        path: Of the file; None keeps none, as for an engine without a directory.
-        committed: Last committed sequence by worker: what is committed is no suspect.
+        path: Path of the file; None keeps no file, as for an engine without a directory.
+        committed: Last committed sequence by worker; committed batches are not suspects.
     """
 
     def __init__(self, path: Path | None, committed: Mapping[bytes, int]) -> None:
         self._file: int | None = None
         self._suspects: dict[_Key, Suspect] = {}
-        self._batches = 0  # in work, beside suspects
+        self._batches = 0  # batches in work that are not suspects
         if path is None:
             return
         try:
@@ -72,35 +73,35 @@ class InWork:
             self._give_up(error)
             return
         self._suspects, ended_with = _suspects_in(found, committed)
-        self._first = len(self._suspects)  # slot of the first batch that is no suspect
+        self._first = len(self._suspects)  # slot of the first batch that is not a suspect
         self._write(0, self._slots().ljust(len(found), b"\0"))
         if ended_with:
             log.warning(
-                "the agent before ended with batches in work, %d of them: each is taken alone when it "
-                "comes again",
+                "the last agent ended while it worked on %d batches: profiling each alone when its "
+                "worker sends it again",
                 ended_with,
             )
 
     def suspect(self, worker: bytes, sequence: int) -> Suspect | None:
-        """The suspect that this batch is; None where it is none."""
+        """Return the suspect for this batch; None if the batch is not one."""
         if not self._suspects:
             return None
         return self._suspects.get((_filled(worker), sequence))
 
     def begin(self, worker: bytes, sequence: int) -> None:
-        """Name a batch that is no suspect."""
+        """Add a batch that is not a suspect."""
         if self._file is not None and self._batches < MAX_BATCHES:
             at = self._first + self._batches
             self._write(at, _SLOT.pack(worker, sequence, 0, 1))
             self._batches += 1
 
     def begin_alone(self, suspect: Suspect, worker: bytes, sequence: int) -> None:
-        """Name a suspect. Nothing else may be in work."""
+        """Mark a suspect as in work. No other batch may be in work."""
         suspect.taken = True
         self._write(suspect.at, _SLOT.pack(worker, sequence, suspect.ends, 1))
 
     def clear(self) -> None:
-        """Everything that was named is committed."""
+        """Remove all entries, because all listed batches are committed."""
         if self._batches:
             self._write(self._first, bytes(_SLOT.size * self._batches))
             self._batches = 0
@@ -114,7 +115,7 @@ class InWork:
             self._write(0, self._slots() + bytes(_SLOT.size * over))
 
     def close(self) -> None:
-        """Give the file back. Safe twice."""
+        """Close the file. Safe twice."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
@@ -126,7 +127,7 @@ class InWork:
         )
 
     def _write(self, at: int, content: bytes) -> None:
-        """Write slots. Not a memory map: where the disk is full, that ends the process."""
+        """Write slots. A memory map would not do: on a full disk it kills the process."""
         if self._file is None:
             return
         try:
@@ -136,7 +137,8 @@ class InWork:
 
     def _give_up(self, error: OSError) -> None:
         log.error(
-            "what is in work cannot be kept (%s): a batch that ends the agent would not be found",
+            "cannot write the list of batches in work (%s): a batch that crashes the agent cannot be "
+            "found",
             error.strerror,
         )
         with suppress(OSError):
@@ -148,7 +150,7 @@ def _filled(worker: bytes) -> bytes:
 
 
 def _suspects_in(content: bytes, committed: Mapping[bytes, int]) -> tuple[dict[_Key, Suspect], int]:
-    """The suspects in a file, and how many of them were in work at the end: these come first."""
+    """Return the suspects in a file, and how many of them were in work at the end; those come first."""
     known = {_filled(worker): sequence for worker, sequence in committed.items()}
     ends: dict[_Key, int] = {}
     in_work: set[_Key] = set()

@@ -1,4 +1,4 @@
-"""Dropping poison: what a batch is without the observations that end the agent."""
+"""Dropping poison: removes the observations from a batch that crash the agent."""
 
 import logging
 from collections.abc import Collection
@@ -15,12 +15,12 @@ log = logging.getLogger("nilometer.agent")
 
 
 def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
-    """*batch* with its poison booked as lost, and logged; the batch itself where there is none.
+    """Return *batch* without its poison, which is counted as lost and logged.
 
     Args:
-        batch: It is not changed.
-        poison: Indexes, as `Trial.poison` found them.
-        now_ns: Event time that the loss is booked on, where the batch names none.
+        batch: Batch with the poison; it is not changed. It is returned itself if it has no poison.
+        poison: Indexes of the observations that `Trial.poison` found.
+        now_ns: Event time of the loss if the batch has none, Unix nanoseconds.
     """
     if not poison:
         return batch
@@ -46,8 +46,8 @@ def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
 
 def _tell(batch: Batch, **told: object) -> None:
     log.error(
-        "dropped as poison: alone, it ended every process that profiled it; please report it: "
-        "entity %s, %s",
+        "observation dropped as poison: it crashed every process that profiled it alone; please "
+        "report this: entity %s, %s",
         batch.entity,
         ", ".join(f"{name} {value}" for name, value in told.items()),
         extra={"entity": batch.entity, **told},
@@ -59,7 +59,7 @@ def _size(batch: Batch) -> int:
 
 
 def _shape(array: list[Any]) -> dict[str, object]:
-    """Sizes and shape of an observation, from what cannot harm: types, lengths and brackets."""
+    """Return sizes and shape of an observation from its types, lengths and brackets, which are safe."""
     told: dict[str, object] = {"bytes": len(pack(array)), "fields": len(array)}
     for side, kind, body in (("request", 8, 12), ("response", 10, 13)):
         if len(array) > body and isinstance(array[body], bytes):

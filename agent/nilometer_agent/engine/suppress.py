@@ -1,11 +1,11 @@
-"""What may be stored and told of what was received, where numbers are told in groups only.
+"""Suppression: removes from received samples what the privacy level does not allow to store.
 
-Everything that the agent stores, exports and ships comes through here, before the commit: the disk
-of the pod is a place that others read, too. Parts that come together are merged first, so that as
-few cells as can be stay under the limit.
+Everything that the agent stores, exports and ships passes through here before the commit, because
+others may read the disk of the pod too. Parts of the same summary are merged first, so that fewer
+cells are below the limit.
 
-The name of a summary is told once so many cells have had it in this process, or at once where a
-reference or a declared schema publishes it: a key of a JSON object may be a secret as well. Cells of
+The key of a JSON object may be a secret as well. So the name of a summary is published only after
+enough cells had it in this process, or if a reference or a declared schema publishes it. Cells of
 other summaries are counted in the coverage of ``service``.
 """
 
@@ -27,23 +27,23 @@ from nilometer_agent.engine.accounts import Taken, lost, seen
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
-MAX_UNNAMED = 10_000  # summaries whose cells are counted; the names of further ones are not told
+MAX_UNNAMED = 10_000  # summaries whose cells are counted; the names of further ones stay hidden
 
-# Cells by entity and summary, of those whose name is not told yet or was earned by them.
+# Cells by entity and summary, of summaries whose names no reference or schema publishes.
 Cells: TypeAlias = Mapping[tuple[str, str], int]
 
 log = logging.getLogger("nilometer.agent")
 
 
 class Suppression:
-    """Decides what of received samples is told. Only the engine's thread may call.
+    """Decides what of received samples may be stored. Only the engine's thread may call.
 
     Args:
-        plans: What may be told, and which names are public.
+        plans: Plans with the privacy level and the published names.
         published: Summaries whose names the agent's own settings publish.
 
     Attributes:
-        cells: What `told` returned last.
+        cells: Cell counts that `told` returned last.
     """
 
     def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:
@@ -52,10 +52,10 @@ class Suppression:
         self.cells: Cells = {}
 
     def told(self, received: list[Taken]) -> tuple[list[Taken], Cells]:
-        """What may be stored and told of *received*, and the cells of summaries with it.
+        """Return the part of *received* that may be stored, and the cell counts after storing it.
 
-        Changes nothing, so that it can be called again after an error: who stores the first keeps
-        the second in `cells`.
+        This changes no state, so it can be called again after an error. A caller that stores the
+        samples then sets `cells` to the returned counts.
         """
         plan = self._plans.active
         if not plan.disclosure.coarsens:
@@ -72,7 +72,10 @@ class Suppression:
             try:
                 found.append((key, self._samples(plan, key, parts, cells), decoded_here))
             except Exception:
-                log.exception("a profile cannot be told in groups", extra={"entity": key.entity})
+                log.exception(
+                    "profile not stored, counting its observations as lost: suppression failed",
+                    extra={"entity": key.entity},
+                )
                 found.append(lost(key, sum(map(seen, parts.values()))))
                 cells = before
         return found, cells
@@ -84,7 +87,7 @@ class Suppression:
         parts: Mapping[str, list[SummarySample]],
         cells: dict[tuple[str, str], int],
     ) -> list[SummarySample]:
-        """One sample a summary of all *parts*, as it may be told; *cells* grow."""
+        """Return one sample for each summary of *parts*, as it may be stored; adds to *cells*."""
         hidden = 0
         found: list[SummarySample] = []
         for summary, samples in parts.items():
@@ -94,9 +97,14 @@ class Suppression:
                 merged = SummarySample.merge_all(samples, key.window, key.labels)
                 named = self._is_named(plan, merged, cells)
                 found += [coarsened(merged, plan)] if named else []
-            except Exception:  # contents of different kinds, or a type from outside
+            except (
+                Exception
+            ):  # contents of different kinds, or an error of a registered content type
                 named = False
-                log.exception("a summary cannot be told in groups", extra={"entity": key.entity})
+                log.exception(
+                    "summary not stored, counting its cells as suppressed: suppression failed",
+                    extra={"entity": key.entity},
+                )
             if not named:
                 hidden += sum(sample.content.cells for sample in samples)
         requests = parts.get(SERVICE)
@@ -127,7 +135,7 @@ class Suppression:
 
 
 def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
-    """*sample* with numbers in groups and, where the level asks for it, with pseudonyms only."""
+    """Return *sample* with groups instead of single numbers, and with pseudonyms if needed."""
     fewest = plan.disclosure.fewest_values
     match sample.content:
         case FeatureProfile() as feature:
@@ -140,12 +148,12 @@ def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
             return dataclasses.replace(sample, content=scores.coarsened(fewest))
         case ServiceProfile():
             return sample
-        case other:  # of a type from outside, by its own law
+        case other:  # a content type from outside implements its own suppression
             return dataclasses.replace(sample, content=other.suppressed(fewest))
 
 
 def _empty_service(key: WindowKey) -> SummarySample:
-    """Of no request: ground truth has none."""
+    """Return an empty service profile, because ground truth is not a request."""
     return SummarySample(
         entity=key.entity,
         summary=SERVICE,

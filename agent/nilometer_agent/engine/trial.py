@@ -1,16 +1,15 @@
-"""Finding the observations that end the agent: each is profiled alone, in a process of its own.
+"""Trials: find the observations that crash the agent, by profiling each in a child process.
 
-A batch that has ended the agent may hold one observation that does: by a fault in compiled code, by
-more memory than there is, by a loop without an end. The agent forks a child that profiles one
-observation after the other and names the one that it works at. Where the child ends by itself, that
-observation is profiled by a second child that has nothing else to do. One that ends both is poison.
+A batch that crashed the agent may hold one observation that does so: by a bug in compiled code, by
+using too much memory, or by an endless loop. The agent forks a child that profiles one observation
+after the other and reports which one it works on. If the child dies, a second child profiles that
+observation alone. An observation that kills both children is poison.
 
-An end tells what caused it only if somebody saw it. That is why the agent does not judge by its own
-ends: it cannot tell a kill from outside from one by the kernel. It sees how its children end, how
-much memory they took and how much time. What ends the agent from outside ends the trial with it and
-leaves no verdict. What may have ended a child from outside - a single SIGKILL - is no verdict either.
-And nothing is poison where a child does not survive a harmless observation: a library that bears no
-fork, or a machine without memory, would end every child.
+The agent does not judge by its own crashes, because it cannot know why it was killed. It can see how
+its children end, how much memory they took and how much time. If the agent itself is killed, the
+trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it proves
+nothing either. Nothing is poison if a child does not survive a harmless observation. That happens if a
+library cannot be forked or the machine has no memory left, and then every child would die.
 """
 
 import ctypes
@@ -40,14 +39,14 @@ from nilometer_agent.engine.accounts import Taken
 from nilometer_agent.engine.receive import UNREADABLE, Receiver
 
 POLL_SECONDS = 0.005
-STALLED_POLLS = 12_000  # without a step of the child: it waits for something, and nothing is found
-CPU_SECONDS = 20  # of one observation
-MAX_GROWTH_BYTES = 1 << 30  # of the child's memory, and at most three quarters of what is free
-MIN_GROWTH_BYTES = 64 << 20  # what any observation may take, however little is free
-FORKS = 5  # of a child that ends before it begins
-KILLS = 3  # children in a row that SIGKILL ended at the same observation: that is no chance
+STALLED_POLLS = 12_000  # longest time without progress of the child: the trial has no result then
+CPU_SECONDS = 20  # limit for one observation
+MAX_GROWTH_BYTES = 1 << 30  # limit for the child's memory, or three quarters of the free memory
+MIN_GROWTH_BYTES = 64 << 20  # memory that any observation may take, even if less is free
+FORKS = 5  # attempts to fork a child that ends before it begins
+KILLS = 3  # children that SIGKILL ended at the same observation in a row: this is not a coincidence
 
-# What a process does to itself. Other signals come from outside.
+# Signals that a process causes itself. Other signals come from outside.
 FAULTS = frozenset(
     (
         *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),
@@ -57,7 +56,7 @@ FAULTS = frozenset(
 _HARMLESS = pack(
     [(1, 0.0, 200, "ok", "POST", "", 2, 2, *2 * ("application/json", ""), b"{}", b"{}", "")]
 )
-WHOLE = -1  # in place of an index: the batch ended a child before it was taken apart
+WHOLE = -1  # instead of an index: the batch killed a child before it was split up
 _DONE, _NOT_BEGUN = -2, -3
 
 log = logging.getLogger("nilometer.agent")
@@ -66,27 +65,28 @@ log = logging.getLogger("nilometer.agent")
 class How(Enum):
     """How a child ended."""
 
-    DONE = auto()  # it profiled everything
-    BY_ITSELF = auto()  # by what it worked at
-    KILLED = auto()  # by SIGKILL: from outside, or by what it worked at
-    NEVER_BEGAN = auto()  # by the fork itself: libraries with threads may not survive one
-    UNKNOWN = auto()  # from outside, or given up
+    DONE = auto()  # the child profiled everything
+    BY_ITSELF = auto()  # the observation in work killed the child
+    KILLED = auto()  # SIGKILL, from outside or because of the observation
+    NEVER_BEGAN = auto()  # the fork itself killed the child: threads of a library may cause this
+    UNKNOWN = auto()  # no result: ended from outside, or given up
 
 
 class Ending(NamedTuple):
-    """The end of a child, and the index of what it worked at."""
+    """How a child ended, and the index of the observation it worked on."""
 
     how: How
     at: int
 
 
 class Trial:
-    """Tries batches in children of this process. Only the engine's thread may call.
+    """Tries batches in child processes. Only the engine's thread may call.
 
     Args:
-        receiver: Profiles. It must hold nothing that is not committed: a child would profile it, too.
-        stopping: Ends a trial early.
-        on_step: Called while a child is waited for.
+        receiver: Receiver that profiles. It must hold no uncommitted data, because a child would
+            profile that too.
+        stopping: Event that ends a trial early.
+        on_step: Function that is called while the agent waits for a child.
     """
 
     def __init__(
@@ -95,15 +95,15 @@ class Trial:
         self._receiver = receiver
         self._stopping = stopping
         self._on_step = on_step
-        self._progress = mmap.mmap(-1, 8)  # shared with the child: what it works at
+        self._progress = mmap.mmap(-1, 8)  # shared with the child: the index it works on
 
     def poison(self, batch: Batch) -> list[int]:
-        """Indexes of the observations that end a process that profiles them.
+        """Return the indexes of the observations that kill a process that profiles them.
 
-        Profiles that a worker made are one unit, with index 0. `WHOLE` stands for everything where
-        the batch cannot be taken apart.
+        Profiles that a worker made are one unit, with index 0. `WHOLE` means the whole batch, if it
+        cannot be split up.
         """
-        self._receiver.receipt(batch, lambda _: None)  # what it locks must be done before a fork
+        self._receiver.receipt(batch, lambda _: None)  # a lock must not be held during a fork
         found: list[int] = []
         first, last = WHOLE, sys.maxsize
         children_live = False
@@ -115,7 +115,9 @@ class Trial:
             if again.how is How.BY_ITSELF:
                 children_live = children_live or self._survives_a_harmless_one(batch)
                 if not children_live:
-                    log.error("a batch cannot be tried: every child ends: nothing of it is dropped")
+                    log.error(
+                        "suspect batch not tried, keeping all of it: every child process dies"
+                    )
                     return found
                 found.append(at)
                 if at == WHOLE:
@@ -129,7 +131,7 @@ class Trial:
         return self._end(harmless, WHOLE, sys.maxsize).how is How.DONE
 
     def _end(self, batch: Batch, first: int, last: int) -> Ending:
-        """How a child ends that profiles the units from *first*, until before *last*."""
+        """Run a child that profiles the units from *first* up to *last*, exclusive."""
         at = first
         for kill in range(KILLS):
             ending = self._begun(batch, at, last)
@@ -159,13 +161,15 @@ class Trial:
             if child == 0:
                 self._be_tried(batch, first, last, parent)
             return self._watch(child, room)
-        except ChildProcessError:  # somebody else in this process waits for children, too
+        except ChildProcessError:  # other code in this process waits for children too
             return Ending(How.UNKNOWN, self._at)
         except OSError as error:
-            log.warning("a suspect batch cannot be tried: %s", error.strerror)
+            log.warning("suspect batch not tried, no child process: %s", error.strerror)
             return Ending(How.UNKNOWN, first)
         finally:
-            if os.getpid() != parent:  # whatever is raised: a child never goes on as an agent
+            if (
+                os.getpid() != parent
+            ):  # also after an error: a child must never continue as an agent
                 os._exit(0)
 
     # In the parent
@@ -213,7 +217,7 @@ class Trial:
     # In the child
 
     def _be_tried(self, batch: Batch, first: int, last: int, parent: int) -> NoReturn:
-        """Profile the units, and end. Nothing is stored and nobody is told."""
+        """Profile the units and exit. This stores nothing and acknowledges nothing."""
         try:
             _be_a_child()
             if first == WHOLE:
@@ -234,7 +238,7 @@ class Trial:
         self._note(at)
 
     def _profile(self, unit: Batch) -> None:
-        """All that `Engine` does with a batch until it is stored; what is raised ends no agent."""
+        """Do what `Engine` does with a batch before storing it; exceptions do not kill the agent."""
         with suppress(BaseException):
             self._receiver.profile(self._receiver.receipt(unit, lambda _: None))
         taken: list[Taken] = []
@@ -245,7 +249,7 @@ class Trial:
 
 
 def _units(batch: Batch) -> Iterator[Batch]:
-    """What is tried alone: each observation; profiles that a worker made only as a whole."""
+    """Return the units to try alone: each observation; profiles of a worker are one unit."""
     whole = replace(batch, cost=None, dropped={})
     if batch.partials:
         yield whole
@@ -256,27 +260,29 @@ def _units(batch: Batch) -> Iterator[Batch]:
 
 
 def _fork() -> int:
-    """The id of a new child; 0 in the child.
+    """Return the process id of a new child; 0 in the child.
 
-    It runs this thread only, and calls nothing that waits for another one's lock: of the engine's
-    room only what decodes and profiles.
+    The child runs this thread only, so it must not wait for another thread's lock. It calls only
+    code that decodes and profiles.
 
     Raises:
-        OSError: If the system has no room for a further process.
+        OSError: If the system cannot create another process.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside other threads
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Python warns of a fork in a process with threads
         return os.fork()
 
 
 def _be_a_child() -> None:
-    """Leave no trace: no log, no core, no finaliser, no life after the parent's."""
+    """Turn off logs, core dumps and finalizers, and end this process when its parent ends."""
     gc.disable()
     logging.disable(logging.CRITICAL)
     faulthandler.disable()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        with suppress(OSError):  # the kernel ends this one before the model server
+        with suppress(OSError):  # the kernel kills this process before the model server
             Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     _limit(resource.RLIMIT_CORE, 0)
 
@@ -290,7 +296,7 @@ def _limit(what: int, most: int) -> None:
 
 
 def _growth_bytes() -> int:
-    """How much a child may grow: less than what is free, so that nobody else is ended for it."""
+    """Return how much memory a child may add: less than is free, so that no other process is killed."""
     free = [MAX_GROWTH_BYTES]
     with suppress(OSError, ValueError, KeyError):
         free.append(1024 * _table("/proc/meminfo")["MemAvailable:"])
@@ -298,20 +304,20 @@ def _growth_bytes() -> int:
         ("/sys/fs/cgroup", "memory.max", "anon"),
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "total_rss"),
     ):
-        with suppress(OSError, ValueError, KeyError):  # not there, or "max"
+        with suppress(OSError, ValueError, KeyError):  # the file does not exist or says "max"
             most = int(Path(root, limit).read_text("ascii"))
             free.append(most - _table(f"{root}/memory.stat")[used])
     return max(min(free) * 3 // 4, MIN_GROWTH_BYTES)
 
 
 def _table(path: str) -> dict[str, int]:
-    """Numbers by name, of a file with one such pair a line."""
+    """Return numbers by name from a file with one pair per line."""
     lines = Path(path).read_text("ascii").splitlines()
     return {words[0]: int(words[1]) for words in map(str.split, lines)}
 
 
 def _resident_bytes(process: int) -> int:
-    """Resident memory of a process; 0 where the system does not tell."""
+    """Return the resident memory of a process; 0 if the system does not report it."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
     except (OSError, IndexError):

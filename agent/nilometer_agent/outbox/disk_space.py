@@ -7,24 +7,24 @@ from pathlib import Path
 
 from nilometer.settings.private import open_private
 
-LEAST_BYTES = 256 << 10  # a database that is smaller cannot work
-SHARE = 0.5  # of the free space, at most
-SCARCE_RATIO = 0.05  # of the disk: less is left to the others
+LEAST_BYTES = 256 << 10  # a smaller database cannot work
+SHARE = 0.5  # largest share of the free space
+SCARCE_RATIO = 0.05  # share of the disk that is left to other programs
 
 log = logging.getLogger("nilometer.agent")
 
 
 def free_bytes(directory: Path) -> int:
-    """What an unprivileged process may still write."""
+    """Return the free bytes for an unprivileged process."""
     there = os.statvfs(directory)
     return there.f_bavail * there.f_frsize
 
 
 def allowed_bytes(database: Path, most_bytes: int) -> int:
-    """The cap of a database: *most_bytes*, but not over half of what the disk has for it.
+    """Return the cap of a database: *most_bytes*, but at most half of the disk space it can have.
 
-    Nor over what the process may write into one file: a log that cannot be folded into its file
-    would keep everything from its way, while the oldest rows could have gone.
+    The cap also stays below the process's limit for the size of a file. Otherwise the log could not
+    be written into the file, and no row could be shipped or dropped.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit != resource.RLIM_INFINITY:
@@ -38,7 +38,7 @@ def allowed_bytes(database: Path, most_bytes: int) -> int:
 
 
 def is_scarce(directory: Path, needed_bytes: int) -> bool:
-    """Whether the disk has less than a twentieth and less than *needed_bytes* left."""
+    """Return whether the disk has less than a twentieth and less than *needed_bytes* free."""
     try:
         there = os.statvfs(directory)
     except OSError:
@@ -48,11 +48,11 @@ def is_scarce(directory: Path, needed_bytes: int) -> bool:
 
 
 class Ballast:
-    """A file that only takes room: removed when a disk is full, so that work can go on.
+    """A file that only reserves space. It is deleted when the disk is full, so that work goes on.
 
     Args:
-        path: Of the file.
-        size: In bytes; twice the log, so that a transaction and its checkpoint find room.
+        path: Path of the file.
+        size: Size in bytes; twice the log, which is enough for a transaction and its checkpoint.
     """
 
     def __init__(self, path: Path, size: int) -> None:
@@ -61,11 +61,11 @@ class Ballast:
 
     @property
     def is_there(self) -> bool:
-        """Whether it can be thrown off."""
+        """Whether the file exists, so that it can be released."""
         return self._path.exists()
 
     def restore(self) -> None:
-        """Take the room again, if more than twice of it is free."""
+        """Create the file again, if more than twice its size is free."""
         try:
             if self._path.exists() or free_bytes(self._path.parent) < 2 * self._size:
                 return
@@ -76,10 +76,13 @@ class Ballast:
                 os.close(descriptor)
         except OSError as error:
             self.release()
-            log.debug("no ballast", extra={"reason": error.strerror})
+            log.debug(
+                "no disk space reserved for a full disk, will retry",
+                extra={"reason": error.strerror},
+            )
 
     def release(self) -> bool:
-        """Give the room back; whether there was any."""
+        """Delete the file; return whether it existed."""
         try:
             self._path.unlink()
         except OSError:

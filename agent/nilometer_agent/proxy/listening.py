@@ -1,4 +1,4 @@
-"""The sockets of a proxy's address."""
+"""Binds the sockets of a proxy's address."""
 
 import os
 import socket
@@ -10,10 +10,12 @@ from nilometer_agent.proxy.settings import Address
 
 
 def bound(address: Address) -> list[socket.socket]:
-    """Bound sockets: one for a path, one for each address of a host. Blocks while a name is looked up.
+    """Return bound sockets: one for a path, or one for each address of a host.
+
+    This blocks while a host name is looked up.
 
     Raises:
-        OSError: If one cannot be bound.
+        OSError: If an address cannot be bound.
     """
     if address.path:
         return [_bound_path(Path(address.path))]
@@ -36,7 +38,7 @@ def bound(address: Address) -> list[socket.socket]:
 
 
 def _bound_path(path: Path) -> socket.socket:
-    """A socket that only this user may open, in place of one that is there."""
+    """Return a socket that only this user may open; it replaces an existing socket."""
     with suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.stat().st_mode):
             path.unlink()

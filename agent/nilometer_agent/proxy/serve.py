@@ -18,7 +18,7 @@ from nilometer_agent.proxy.listening import bound
 from nilometer_agent.proxy.relay import Relay
 from nilometer_agent.proxy.settings import ProxySettings
 
-DESCRIPTORS = 2  # of a client: its connection, and the one to the server
+DESCRIPTORS = 2  # file descriptors of a client: its connection, and the one to the server
 POLL_SECONDS = 0.05
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n"
@@ -28,17 +28,17 @@ BUSY = (
 log = logging.getLogger("nilometer.agent")
 
 
-class Door:
-    """One listener and the relays behind it. `open`, then `close`.
+class ProxyServer:
+    """One proxy: its listener and its relays. `open`, then `close`.
 
     Args:
-        settings: Of the proxy; its agent is named.
+        settings: Settings of the proxy, with the address of its agent.
     """
 
     def __init__(self, settings: ProxySettings) -> None:
         self.settings = settings
         self.worker = Worker(settings, Guard())
-        self.refused = 0  # clients over `max_connections`
+        self.refused = 0  # clients refused because of `max_connections`
         self._relays: set[Relay] = set()
         self._follower = _follower(settings, self.worker)
         self._listening: list[socket.socket] = []
@@ -46,18 +46,18 @@ class Door:
 
     @property
     def port(self) -> int:
-        """Where it listens; 0 on a Unix socket."""
+        """The port in use; 0 for a Unix socket."""
         if not self._listening or self.settings.listening.path:
             return 0
         return int(self._listening[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
-        """Clients at present."""
+        """Number of connected clients."""
         return len(self._relays)
 
     async def open(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
             ConfigError: If the address cannot be bound.
@@ -73,11 +73,11 @@ class Door:
             self._listening,
             log,
             min(self.settings.max_connections, free() // DESCRIPTORS),
-            math.inf,  # a pause is the server's to end; `head_seconds` is for heads
+            math.inf,  # the server closes idle connections; `head_seconds` limits heads
             by_address=self.settings.peers_by_address,
             refuse=self._refuse,
         )
-        # Before the first request: what is observed from its first byte must have a place to go.
+        # Before the first request, so that its observation can be sent to the agent.
         self.worker.ensure_started()
         self._listener.start(self._connect)
         log.info(
@@ -90,7 +90,7 @@ class Door:
         )
 
     async def close(self) -> None:
-        """Take no more clients, let what is under way end within `drain_seconds`, hand on."""
+        """Refuse new clients, finish requests within `drain_seconds`, send the last observations."""
         if self._listener is not None:
             self._listener.stop()
         for listening in self._listening:
@@ -105,8 +105,8 @@ class Door:
         await asyncio.to_thread(self.worker.stop)
 
     async def _connect(self, raw: socket.socket) -> None:
-        """Give a client's connection to a relay."""
-        assert self._listener is not None  # noqa: S101  it is what calls
+        """Start a relay for a client's connection."""
+        assert self._listener is not None  # noqa: S101  the listener calls this
         settings, listener = self.settings, self._listener
 
         def ended(relay: Relay) -> None:
@@ -131,7 +131,7 @@ class Door:
             raise
 
     def _refuse(self, raw: socket.socket) -> None:
-        """Tell a client that there is no room: every place has a request under way."""
+        """Refuse a client because every connection has a request in progress."""
         self.refused += 1
         with raw, suppress(OSError):
             raw.send(BUSY if self.settings.protocol == "http" else b"")
@@ -139,7 +139,7 @@ class Door:
 
 
 def _follower(settings: ProxySettings, worker: Worker) -> Callable[[], Follower]:
-    """What reads along, of the protocol that *settings* name."""
+    """Return a function that makes followers for the protocol in *settings*."""
     match settings.protocol:
         case "http":
             from nilometer_agent.proxy.http1 import Http1

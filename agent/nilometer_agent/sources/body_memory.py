@@ -1,4 +1,4 @@
-"""Memory for the bodies of HTTP requests, which no sender that stops in the middle of one can hold."""
+"""Memory for the bodies of HTTP requests. A sender that stalls cannot hold it for long."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from nilometer.values.clock import Clock
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-PATIENCE_SECONDS = 0.1  # with a sender that sends nothing, while others wait for memory
+PATIENCE_SECONDS = 0.1  # for a sender that sends nothing while others wait for memory
 
 K = TypeVar("K", bound=Hashable)
 
@@ -15,13 +15,13 @@ K = TypeVar("K", bound=Hashable)
 class BodyMemory(Generic[K]):
     """Grants each request the bytes of its body. Any thread may use it.
 
-    Large bodies are granted in the order in which they came, and small ones never wait for them. While
-    one waits, every sender is ended that has sent nothing for `PATIENCE_SECONDS`.
+    Large bodies get memory in the order in which they arrived, and small ones never wait for them.
+    While a body waits, senders that have sent nothing for `PATIENCE_SECONDS` are disconnected.
 
     Args:
-        most: Bytes at once, of which large bodies have three quarters, and at least one body.
-        largest: Bytes of the largest body.
-        end: Ends a sender, which gives its memory back then; must not block.
+        most: Total bytes for all bodies. Large bodies get three quarters of it, or at least one body.
+        largest: Size of the largest body in bytes.
+        end: Function that disconnects a sender, which then releases its memory; must not block.
         clock: Monotonic time.
     """
 
@@ -31,11 +31,13 @@ class BodyMemory(Generic[K]):
         self._end = end
         self._clock = clock
         self._changed = threading.Condition()
-        self._silent_since: dict[K, float] = {}  # of senders whose body is coming
+        self._silent_since: dict[
+            K, float
+        ] = {}  # time of the last bytes of each sender whose body is arriving
 
     @property
     def held(self) -> int:
-        """Bytes that are granted now."""
+        """Number of bytes that are granted now."""
         return self._memory.held
 
     def take(self, sender: K, size: int) -> None:
@@ -47,17 +49,17 @@ class BodyMemory(Generic[K]):
             self._silent_since[sender] = self._clock.monotonic()
 
     def came(self, sender: K) -> None:
-        """Some of the body has come."""
+        """Note that a part of the body has arrived."""
         with self._changed:
             self._silent_since[sender] = self._clock.monotonic()
 
     def is_whole(self, sender: K) -> None:
-        """The body has come: its sender is not ended any more."""
+        """Note that the whole body has arrived, so that its sender is not disconnected."""
         with self._changed:
             self._silent_since.pop(sender, None)
 
     def release(self, sender: K) -> None:
-        """Give back what *sender* holds. Safe twice, and where it holds nothing."""
+        """Release the memory of *sender*. Safe twice, and if it holds none."""
         with self._changed:
             self._silent_since.pop(sender, None)
             self._memory.give_back(sender)

@@ -132,7 +132,7 @@ def test_no_directory_and_no_agent(home: Path) -> None:
     found = said(told(home / "nothing", "127.0.0.1:1"))
     assert [one.check for one in found] == ["directory", "socket", "collector"]
     assert {one.level for one in found} == {Level.BROKEN}
-    assert "no agent has run here" in texts(found)
+    assert "this directory does not exist" in texts(found)
     assert "Connection refused" in texts(found)
     assert all(one.remedy for one in found)
 
@@ -146,14 +146,14 @@ def test_a_socket_that_nobody_listens_on(home: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(home / "agent.sock"))
     (found,) = said(told(home), "socket")
-    assert (found.remedy, found.level) == ("start it: `nilometer agent`", Level.BROKEN)
+    assert (found.remedy, found.level) == ("start the agent: `nilometer agent`", Level.BROKEN)
 
 
 @pytest.mark.parametrize("name", ["agent.sock", "agent.sock.frames"])
 def test_a_socket_that_was_removed_under_a_running_agent(home: Path, name: str) -> None:
     with running(told(home)):
         (home / name).unlink()
-        assert "an agent holds" in texts(said(told(home), "socket"))
+        assert "an agent uses" in texts(said(told(home), "socket"))
 
 
 def test_a_file_where_the_directory_should_be_and_one_that_others_read(home: Path) -> None:
@@ -197,8 +197,8 @@ def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -
         agent.counters.add(Counter.COLUMNS_OVER_LIMIT, 3)
         found = said(told(home), "coverage")
         assert [(one.text, one.level) for one in found] == [
-            ("3 columns of requests refused: an entity has 1,000 features", Level.WARNING),
-            ("6 cells unnamed: 6 number", Level.WARNING),
+            ("3 columns refused: an entity can have 1,000 features", Level.WARNING),
+            ("6 unnamed cells: 6 number", Level.WARNING),
         ]
         assert {one.remedy for one in found} == {DECLARE}
 
@@ -249,7 +249,7 @@ def test_a_disk_that_cannot_be_used_and_an_outbox_that_is_full(home: Path) -> No
     with running(settings) as agent:
         agent.counters.add(Counter.ROWS_DROPPED_FOR_SPACE, 7)
         found = said(settings, "buffer")
-        assert found[0].text.startswith("7 rows were dropped")
+        assert found[0].text.startswith("7 rows dropped")
         assert found[0].level is Level.BROKEN
         agent.buffer.gauges = lambda: {  # type: ignore[method-assign]
             **dict.fromkeys(("rows_in_outbox", "rows_in_quarantine", "lag_seconds"), 9),
@@ -325,7 +325,7 @@ def test_the_command(home: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == ""
     assert "no agent runs here" in done.stdout
-    assert done.stdout.splitlines()[-1] == "1 broken, 0 to be looked at"
+    assert done.stdout.splitlines()[-1] == "broken: 1, warnings: 0"
     assert "\x1b" not in done.stdout
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     read = json.loads(done.stdout)

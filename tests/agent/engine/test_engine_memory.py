@@ -14,7 +14,7 @@ from nilometer.wire.frames import MAX_PARTIALS, Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
 from nilometer_agent.engine import engine, judge, receive
 from nilometer_agent.engine.engine import INBOX_BATCHES, Arrival, Inbox
-from nilometer_agent.engine.intake import wrong
+from nilometer_agent.engine.parse_batch import wrong
 from nilometer_agent.engine.receive import MAX_OBSERVATIONS
 from nilometer_agent.outbox.rows import Closing
 

@@ -229,7 +229,7 @@ def test_a_proxy_leaves_out_what_its_budget_does_not_hold() -> None:
         raw_server(answers(b"HTTP/1.1 204 No Content\r\n\r\n")) as server,
         proxied(server.port) as proxy,
     ):
-        worker = proxy.door.worker
+        worker = proxy.proxy_server.worker
         assert worker.revive()
         eventually(lambda: worker.outlet is not None)
         worker.meter.budget.halvings, worker.share = 10, 2.0**-10
@@ -612,7 +612,7 @@ def test_clients_over_the_limit_are_told_so_while_every_place_has_a_request_unde
         eventually(lambda: server.connections == 1)
         with client(proxy.port) as second:
             assert read_all(second)[0].startswith(b"HTTP/1.1 503 ")
-        assert proxy.door.refused == 1
+        assert proxy.proxy_server.refused == 1
         over.set()
 
 
@@ -634,7 +634,7 @@ def test_clients_that_say_nothing_more_make_room(held: str) -> None:
             with client(proxy.port) as connection:
                 connection.sendall(POST + b"Content-Length: 1\r\n\r\na")
                 assert read_until(connection, b"ok").endswith(b"ok")
-        assert proxy.door.refused == 0
+        assert proxy.proxy_server.refused == 0
 
 
 def test_a_client_that_waits_for_its_answer_is_not_ended_for_another() -> None:
@@ -808,10 +808,10 @@ def test_no_bytes_of_a_body_do_more_than_be_refused(data: bytes) -> None:
     [
         ({"listen": ":8080"}, "every address of this machine"),
         ({"listen": "70000"}, "must be 'port'"),
-        ({"listen": "8000"}, "the upstream's own"),
+        ({"listen": "8000"}, "must differ from upstream"),
         ({"upstream": "http://a:1"}, "must be 'port'"),
-        ({"protocol": "grpc", "return_prediction_id": "x-id"}, "gRPC answers pass"),
-        ({"agent": "unix:/a"}, "those of the agent itself"),
+        ({"protocol": "grpc", "return_prediction_id": "x-id"}, "does not change responses"),
+        ({"agent": "unix:/a"}, "remove agent and directory"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, str], why: str) -> None:
@@ -822,7 +822,7 @@ def test_settings_that_cannot_work_are_refused(options: dict[str, str], why: str
 
 def test_two_proxies_do_not_share_an_address() -> None:
     one = ProxySettings(entity="m", listen="8080", upstream="8000")
-    with pytest.raises(ConfigError, match="appears twice"):
+    with pytest.raises(ConfigError, match="used by two proxies"):
         check_all((one, ProxySettings(entity="n", listen="127.0.0.1:8080", upstream="8001")))
 
 

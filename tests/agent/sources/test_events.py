@@ -24,9 +24,9 @@ from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.events.event_receiver import MAX_REQUEST_BYTES
 from nilometer_agent.sources.events.join import MAX_WAITING_BYTES, Half, Joiner, Pair, Side, held
 from nilometer_agent.sources.events.message import BATCH, MAX_EVENTS, STRUCTURED
-from nilometer_agent.sources.events.taker import MAX_REQUEST_BYTES
 
 RECORDED = Path(__file__).parents[2] / "decode" / "recorded" / "kserve_cloudevents"
 KSERVE, SELDON = "org.kubeflow.serving.inference", "io.seldon.serving"

@@ -1,4 +1,4 @@
-"""Event time against windows."""
+"""Check of event times."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from nilometer_agent.doctor.finding import Finding, Level
 
 
 def clocks(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether windows came too late to be judged."""
+    """Check whether data arrived too late to be judged."""
     status = examined.status
     if status is None:
         return
@@ -16,6 +16,6 @@ def clocks(examined: ExaminedAgent) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Level.WARNING,
-            f"{late:,} windows came after they had been closed: stored, not judged again",
-            "raise grace_seconds; see the clocks of whoever sets the event time",
+            f"{late:,} windows got data after they were closed: it was stored, but not judged",
+            "raise grace_seconds; check the clocks of the programs that set the event time",
         )

@@ -1,4 +1,4 @@
-"""The collector, seen from here."""
+"""Check of the collector, as this machine reaches it."""
 
 import time
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ MAX_SKEW_SECONDS = 2.0
 
 
 def collector(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether the collector can be reached, takes this agent, and has the same time."""
+    """Check that the collector answers, accepts this agent, and has the same time."""
     settings, status = examined.settings, examined.status
     address = settings.collector
     if status is not None and status.collector != address:
         yield Finding(
             "collector",
             Level.WARNING,
-            f"the agent ships to {status.collector or 'nobody'!r}, the settings here say "
-            f"{address or 'nobody'!r}",
+            f"the agent ships to {status.collector or 'no collector'!r}, the settings here say "
+            f"{address or 'no collector'!r}",
             "give the doctor the settings of the agent: --config or --collector",
         )
     if not address:
-        text = "none is set: summaries stay in the outbox until it is full"
+        text = "no collector is set: summaries stay in the outbox until it is full"
         yield Finding("collector", Level.OK, text)
         return
     dial = Dial(address, settings.credentials)
@@ -49,7 +49,7 @@ def collector(examined: ExaminedAgent) -> Iterator[Finding]:
 def _asked(examined: ExaminedAgent, dial: Dial, address: str) -> Iterator[Finding]:
     before = time.time_ns()
     try:
-        # Under the agent's name, for that is whom its token is for; as no process of that name.
+        # The token is for the agent's name. Without an instance, this call does not count as an agent.
         asked = GetPlanRequest(agent=examined.settings.agent_name)
         plan = dial.GetPlan(asked, timeout=PLAN_SECONDS)
     except OSError as error:
@@ -78,5 +78,5 @@ def _asked(examined: ExaminedAgent, dial: Dial, address: str) -> Iterator[Findin
             "clock",
             Level.WARNING,
             f"the collector's clock is {seconds_in_words(abs(skew))} {'ahead' if skew > 0 else 'behind'}",
-            "set both by NTP: windows of agents are laid side by side by their times",
+            "synchronize both with NTP: the collector aligns the windows of agents by time",
         )

@@ -1,4 +1,4 @@
-"""The accounts of the agent."""
+"""Check of the agent's own counters."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,14 @@ from nilometer_agent.measure.laws import broken
 
 
 def laws(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether the agent's own counts agree with each other."""
+    """Check that the agent's counters agree with each other."""
     if not examined.looks:
         return
     breaches = broken({**look.counters, **look.gauges} for look in examined.looks)
     for breach in breaches:
-        remedy = "a fault of nilometer: please report it, with this output"
+        remedy = "this is a bug of nilometer: please report it with this output"
         yield Finding("accounts", Level.BROKEN, str(breach), remedy)
     if not breaches:
-        yield Finding("accounts", Level.OK, "what came has gone or is there, at every hop")
+        yield Finding(
+            "accounts", Level.OK, "the counters of every hop add up: nothing is lost unnoticed"
+        )

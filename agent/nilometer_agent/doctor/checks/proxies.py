@@ -1,4 +1,4 @@
-"""Proxy variables of the environment."""
+"""Check of the proxy variables in the environment."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
 
 
 def proxies(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether one is set and not followed."""
+    """Check whether a proxy variable is set but not used."""
     settings, environment = examined.settings, examined.environment
     endpoint = settings.otlp_endpoint or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     named = [one for one in PROXIES if environment.get(one) or environment.get(one.upper())]
@@ -17,6 +17,6 @@ def proxies(examined: ExaminedAgent) -> Iterator[Finding]:
         yield Finding(
             "proxy",
             Level.WARNING,
-            f"{', '.join(named)} is set and not followed",
-            "set otlp_use_proxy = true if the OTLP endpoint is behind it",
+            f"{', '.join(named)} is set but not used",
+            "set otlp_use_proxy = true if the OTLP endpoint is behind the proxy",
         )

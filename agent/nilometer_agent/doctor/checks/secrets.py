@@ -1,4 +1,4 @@
-"""Files that hold secrets."""
+"""Check of the files that hold secrets."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from nilometer_agent.doctor.finding import Finding, Level
 
 
 def secrets(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether others can read them."""
+    """Check whether other users can read the files of secrets."""
     for name in ("token_file", "tls_key"):
         path = getattr(examined.settings, name)
         if not path:
@@ -18,6 +18,6 @@ def secrets(examined: ExaminedAgent) -> Iterator[Finding]:
             yield Finding(
                 "secrets",
                 Level.WARNING,
-                f"{name} = {path} has mode {mode:04o}: others can read it",
+                f"{name} = {path} has mode {mode:04o}: other users can read it",
                 f"chmod 0600 {path}",
             )

@@ -1,4 +1,4 @@
-"""The servers that are observed."""
+"""Check of the connected model servers."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from nilometer_agent.doctor.finding import Finding, Level
 
 
 def workers(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Whether a server is connected."""
+    """Check that a server is connected."""
     status = examined.status
     if status is None:
         return
@@ -20,6 +20,6 @@ def workers(examined: ExaminedAgent) -> Iterator[Finding]:
         "workers",
         Level.WARNING,
         "no server is connected",
-        f"see that the server finds unix:{examined.settings.socket_path} (NILOMETER_AGENT), runs as "
-        "the same user, and has had a request",
+        f"check that the server uses unix:{examined.settings.socket_path} (NILOMETER_AGENT), runs as "
+        "the same user, and has received a request",
     )

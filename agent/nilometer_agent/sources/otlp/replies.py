@@ -1,15 +1,15 @@
-"""What an exporter is told of what it sent."""
+"""Replies to OTLP exporters."""
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-WHY = "not read: no usable entity, times or counts"
+WHY = "rejected: entity, times or counts are missing or invalid"
 
 
 def metrics_reply(refused: int) -> ExportMetricsServiceResponse:
-    """The reply to metrics of which *refused* data points were not read."""
+    """Return the reply to a metrics request with *refused* rejected data points."""
     reply = ExportMetricsServiceResponse()
     if refused:
         reply.partial_success.rejected_data_points = refused
@@ -18,7 +18,7 @@ def metrics_reply(refused: int) -> ExportMetricsServiceResponse:
 
 
 def trace_reply(refused: int) -> ExportTraceServiceResponse:
-    """The reply to traces of which *refused* spans were not read."""
+    """Return the reply to a trace request with *refused* rejected spans."""
     reply = ExportTraceServiceResponse()
     if refused:
         reply.partial_success.rejected_spans = refused

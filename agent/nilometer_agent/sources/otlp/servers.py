@@ -1,4 +1,4 @@
-"""The doors of OTLP in: gRPC and HTTP (protobuf or JSON), for servers in the same pod."""
+"""The servers that receive OTLP from the same pod, over gRPC and HTTP (protobuf or JSON)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,20 +8,20 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from nilometer_agent.sources.http_door import Door, Post, Reply
-from nilometer_agent.sources.otlp.grpc_door import OtlpGrpc
+from nilometer_agent.sources.http_server import HttpServer, Post, Reply
+from nilometer_agent.sources.otlp.grpc_server import OtlpGrpc
+from nilometer_agent.sources.otlp.otlp_receiver import MAX_BODY_BYTES, NotDurable, OtlpReceiver
 from nilometer_agent.sources.otlp.replies import metrics_reply, trace_reply
-from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpTaker
 from nilometer_agent.sources.source import seconds_until
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
 def _read(message: Any, body: bytes, media: str) -> None:
-    """Fill *message*.
+    """Fill *message* from the body of a request.
 
-    JSON has identifiers as hexadecimal text, which is read as if it were base64: other bytes, but
-    equal where they were equal, and nothing else is asked of them.
+    JSON writes identifiers as hexadecimal text, which is read as base64 here. The bytes differ, but
+    equal identifiers stay equal, and only that matters.
     """
     if media == JSON:
         json_format.Parse(body.decode(), message, ignore_unknown_fields=True)
@@ -30,13 +30,13 @@ def _read(message: Any, body: bytes, media: str) -> None:
 
 
 class OtlpServers:
-    """Takes OTLP metrics and spans over gRPC and HTTP. A `Source`.
+    """Receives OTLP metrics and spans over gRPC and HTTP. A `Source`.
 
     Args:
-        taker: Takes what comes.
-        grpc_address: ``host:port``; empty opens none.
-        http_address: ``host:port``; empty opens none.
-        by_address: Whether the addresses of peers tell them apart.
+        receiver: Receiver of the requests.
+        grpc_address: ``host:port``; empty opens no port for gRPC.
+        http_address: ``host:port``; empty opens no port for HTTP.
+        by_address: Whether each client has an address of its own.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -46,37 +46,42 @@ class OtlpServers:
     stop_seconds = 2.0
 
     def __init__(
-        self, taker: OtlpTaker, grpc_address: str, http_address: str, *, by_address: bool = False
+        self,
+        receiver: OtlpReceiver,
+        grpc_address: str,
+        http_address: str,
+        *,
+        by_address: bool = False,
     ) -> None:
         self._grpc: OtlpGrpc | None = None
-        self._http: Door | None = None
-        self.edges = taker.edges
+        self._http: HttpServer | None = None
+        self.edges = receiver.edges
         if grpc_address:
-            self._grpc = OtlpGrpc(taker, grpc_address, by_address=by_address)
+            self._grpc = OtlpGrpc(receiver, grpc_address, by_address=by_address)
         if http_address:
-            self._http = Door(
+            self._http = HttpServer(
                 "otlp_in_http_address",
                 http_address,
-                _taking(taker),
+                _answering(receiver),
                 MAX_BODY_BYTES,
                 by_address=by_address,
             )
 
     @property
     def grpc_port(self) -> int:
-        """The real port, once started; 0 where there is none."""
+        """The gRPC port in use, once started; 0 if there is none."""
         return self._grpc.port if self._grpc is not None else 0
 
     @property
     def http_port(self) -> int:
-        """The real port; 0 where there is none."""
+        """The HTTP port in use; 0 if there is none."""
         return self._http.port if self._http is not None else 0
 
     def start(self) -> None:
-        """Begin.
+        """Start both servers.
 
         Raises:
-            ConfigError: If the address of gRPC cannot be bound.
+            ConfigError: If the gRPC address cannot be bound.
         """
         if self._grpc is not None:
             self._grpc.start()
@@ -84,15 +89,15 @@ class OtlpServers:
             self._http.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse what comes, and let requests under way end. Safe before `start`, and twice."""
+        """Refuse new requests, and finish those in progress. Safe before `start`, and twice."""
         if self._grpc is not None:
             self._grpc.stop(seconds_until(deadline))
         if self._http is not None:
             self._http.stop(deadline)
 
 
-def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
-    """What answers OTLP over HTTP."""
+def _answering(receiver: OtlpReceiver) -> Callable[[Post], Reply]:
+    """Return the function that answers OTLP over HTTP."""
 
     def take(post: Post) -> Reply:
         if post.path not in {"/v1/metrics", "/v1/traces"}:
@@ -104,11 +109,11 @@ def _taking(taker: OtlpTaker) -> Callable[[Post], Reply]:
             if post.path == "/v1/metrics":
                 metrics = ExportMetricsServiceRequest()
                 _read(metrics, post.body, media)
-                reply: Any = metrics_reply(taker.metrics(metrics))
+                reply: Any = metrics_reply(receiver.metrics(metrics))
             else:
                 spans = ExportTraceServiceRequest()
                 _read(spans, post.body, media)
-                reply = trace_reply(taker.spans(spans))
+                reply = trace_reply(receiver.spans(spans))
         except (DecodeError, json_format.ParseError, UnicodeDecodeError, RecursionError):
             return Reply(400, b"not OTLP\n")
         except NotDurable:

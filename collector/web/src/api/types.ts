@@ -1,5 +1,5 @@
 /**
- * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
+ * Requests and responses of the HTTP API. Generated from its OpenAPI document by `make web-api`.
  *
  * Times are Unix seconds, UTC. Windows are half-open. A number that does not exist is null. Errors
  * are RFC 9457 problem details. A query string may have at most 16384 bytes, and a body at most

@@ -129,7 +129,7 @@ OTHER = b"o" * 16
 BREACHES: dict[str, tuple[list[Body | bytes], str]] = {
     "a batch before hello": ([batch(1)], "a batch frame was not expected"),
     "hello twice": ([hello(), hello()], "a hello frame was not expected"),
-    "a batch of another worker": ([hello(), batch(1, OTHER)], "a batch of another worker"),
+    "a batch of another worker": ([hello(), batch(1, OTHER)], "the batch names another worker"),
     "what an agent says": ([hello(), Acknowledged(1)], "an? acknowledged frame was not expected"),
     "a kind of tomorrow": ([hello(), b"\x02\0\0\0\x06\x90"], "a frame of kind 6"),
     "an endless frame": ([hello(), b"\xff\xff\xff\xff\x03"], "a frame of 4294967295 bytes"),

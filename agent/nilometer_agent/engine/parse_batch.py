@@ -1,12 +1,12 @@
-"""What the worker sockets take: a batch that is within bounds, or the reason why not.
+"""Parsing of batches from the worker sockets: returns a valid batch, or the reason to refuse it.
 
-A message is looked at before it is parsed, because two bytes of an empty sub-message become some
-eighty of memory; then its fields are, because one number that the outbox cannot store would keep
-everything that is committed with it from being stored, for ever.
+The structure of a message is checked before it is parsed, because two bytes of an empty sub-message
+need about eighty bytes of memory. Then its fields are checked, because one number that the outbox
+cannot store would block every commit that contains it.
 
-What breaks the contract ends its connection with the reason and is not acknowledged. Observations
-inside of a batch are another matter: they are another program's data, and `Engine` books those that
-cannot be read as `malformed_batch`.
+A batch that breaks the contract ends its connection with the reason and is not acknowledged. The
+observations inside a batch are not checked here, because they hold data of another program.
+`Engine` counts those that it cannot read as `malformed_batch`.
 """
 
 from dataclasses import dataclass
@@ -29,27 +29,27 @@ from nilometer.wire.lean import are_lean_samples
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message was not taken, in words for who sent it."""
+    """The reason why a message was refused, worded for its sender."""
 
     reason: str
 
 
-def taken(content: bytes) -> Batch | Refusal:
-    """The batch in the bytes of a ``CaptureBatch``, or why it is not taken. Never raises."""
+def parse_batch(content: bytes) -> Batch | Refusal:
+    """Return the batch in the bytes of a ``CaptureBatch``, or the reason to refuse it. Never raises."""
     try:
         batch = batch_from_bytes(content)
     except ValueError as error:
         return Refusal(str(error))
-    reason = wrong(batch)
+    reason = problem_of(batch)
     return Refusal(f"batch {batch.sequence}: {reason}") if reason else batch
 
 
-def wrong(batch: Batch) -> str:
-    """What is wrong with a batch; empty where nothing is."""
+def problem_of(batch: Batch) -> str:
+    """Return what is wrong with a batch; empty if it is valid."""
     if not 1 <= len(batch.worker) <= MAX_WORKER_BYTES:
         return (
-            f"worker has {len(batch.worker)} bytes: name each process by 1 to {MAX_WORKER_BYTES}, "
-            "such as 16 random ones"
+            f"worker has {len(batch.worker)} bytes: must be 1 to {MAX_WORKER_BYTES}, such as 16 "
+            "random bytes for each process"
         )
     if not 1 <= batch.sequence <= MAX_SEQUENCE:
         return "sequence must count 1, 2, 3 ..., below 2 ** 63"

@@ -27,7 +27,7 @@ from nilometer.wire.services import (
     agent_stub,
 )
 from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.engine.parse_batch import Refusal, parse_batch
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.server import Agent
@@ -103,16 +103,16 @@ def _fields(sequence: int, changed: dict[str, Any]) -> dict[str, Any]:
 def test_what_breaks_the_contract_is_refused_with_the_reason(
     changed: dict[str, Any], said: str
 ) -> None:
-    refused = taken(message(**changed).SerializeToString())
+    refused = parse_batch(message(**changed).SerializeToString())
     assert isinstance(refused, Refusal)
     assert said in refused.reason
 
 
 def test_what_keeps_it_is_taken_and_unknown_fields_are_no_harm() -> None:
     content = message().SerializeToString()
-    assert taken(content) == batch(partials=[])
+    assert parse_batch(content) == batch(partials=[])
     later = content + b"\xfa\x3f\x03new" + b"\x80\x40\x07"  # fields of a newer worker
-    read = taken(later)
+    read = parse_batch(later)
     assert isinstance(read, Batch)
     assert (read.worker, read.sequence, read.observations) == (b"w" * 16, 1, observations())
 
@@ -128,7 +128,7 @@ def test_what_keeps_it_is_taken_and_unknown_fields_are_no_harm() -> None:
     ids=["garbage", "cut", "no text", "nested"],
 )
 def test_what_is_no_batch_is_refused(content: bytes) -> None:
-    refused = taken(content)
+    refused = parse_batch(content)
     assert isinstance(refused, Refusal)
 
 
@@ -160,7 +160,7 @@ def _varint(value: int) -> bytes:
 )
 def test_millions_of_empty_messages_are_refused_before_they_are_parsed(content: bytes) -> None:
     started = time.process_time()
-    refused = taken(content)
+    refused = parse_batch(content)
     seconds = time.process_time() - started
     assert isinstance(refused, Refusal)
     assert "a batch may hold 100000 messages" in refused.reason
@@ -169,8 +169,8 @@ def test_millions_of_empty_messages_are_refused_before_they_are_parsed(content: 
 
 def test_a_flood_below_the_limit_is_taken_and_one_above_is_not() -> None:
     # The partial and its scores are messages, too.
-    assert isinstance(taken(nested_flood(lean.MAX_MESSAGES - 2)), Batch)
-    assert isinstance(taken(nested_flood(lean.MAX_MESSAGES - 1)), Refusal)
+    assert isinstance(parse_batch(nested_flood(lean.MAX_MESSAGES - 2)), Batch)
+    assert isinstance(parse_batch(nested_flood(lean.MAX_MESSAGES - 1)), Refusal)
 
 
 @given(content=st.binary(max_size=300), at=st.integers(0, 400))
@@ -178,7 +178,7 @@ def test_a_flood_below_the_limit_is_taken_and_one_above_is_not() -> None:
 def test_no_bytes_raise(content: bytes, at: int) -> None:
     whole = message().SerializeToString()
     spoilt = whole[:at] + content + whole[at:]
-    assert isinstance(taken(spoilt), Batch | Refusal)
+    assert isinstance(parse_batch(spoilt), Batch | Refusal)
     # The count of messages never raises, and is never over where the parser finds few.
     assert lean.is_lean(spoilt, CaptureBatch, uncounted=0)
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nilometer_agent.sources import http_door
-from nilometer_agent.sources.http_door import Door, Post, Reply
+from nilometer_agent.sources import http_server
+from nilometer_agent.sources.http_server import HttpServer, Post, Reply
 
 
 class Taking:
@@ -32,17 +32,17 @@ def taking() -> Taking:
 
 
 @pytest.fixture
-def door(taking: Taking) -> Iterator[Door]:
-    door = Door("events_address", "127.0.0.1:0", taking.take, 1024)
-    door.start()
-    yield door
+def server(taking: Taking) -> Iterator[HttpServer]:
+    server = HttpServer("events_address", "127.0.0.1:0", taking.take, 1024)
+    server.start()
+    yield server
     taking.go_on.set()
-    door.stop(time.monotonic() + 5)
+    server.stop(time.monotonic() + 5)
 
 
 @pytest.fixture
-def client(door: Door) -> Iterator[http.client.HTTPConnection]:
-    client = http.client.HTTPConnection("127.0.0.1", door.port, timeout=10)
+def client(server: HttpServer) -> Iterator[http.client.HTTPConnection]:
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     yield client
     client.close()
 
@@ -55,36 +55,36 @@ def post(client: http.client.HTTPConnection, body: bytes) -> int:
 
 
 def test_a_request_under_way_is_taken_before_the_door_is_closed(
-    door: Door, taking: Taking, client: http.client.HTTPConnection
+    server: HttpServer, taking: Taking, client: http.client.HTTPConnection
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
         answered = pool.submit(post, client, b"one")
         assert taking.came.wait(5)
         threading.Timer(0.2, taking.go_on.set).start()
-        door.stop(time.monotonic() + 5)
+        server.stop(time.monotonic() + 5)
         assert taking.taken == [b"one"]
         assert answered.result() == 202
 
 
 def test_a_request_that_hangs_holds_the_door_open_for_its_grace_only(
-    door: Door, taking: Taking, client: http.client.HTTPConnection
+    server: HttpServer, taking: Taking, client: http.client.HTTPConnection
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         answered = pool.submit(post, client, b"one")
         assert taking.came.wait(5)
         started = time.monotonic()
-        door.stop(started + 60)
-        assert http_door.GRACE_SECONDS <= time.monotonic() - started < 5.0
+        server.stop(started + 60)
+        assert http_server.GRACE_SECONDS <= time.monotonic() - started < 5.0
         taking.go_on.set()
         assert answered.result() == 202
 
 
 def test_a_closed_door_takes_nothing_from_a_connection_that_is_still_open(
-    door: Door, taking: Taking, client: http.client.HTTPConnection
+    server: HttpServer, taking: Taking, client: http.client.HTTPConnection
 ) -> None:
     taking.go_on.set()
     assert post(client, b"one") == 202
-    door.stop(time.monotonic() + 5)
+    server.stop(time.monotonic() + 5)
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         post(client, b"two")
     assert taking.taken == [b"one"]

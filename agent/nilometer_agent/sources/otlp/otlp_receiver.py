@@ -1,15 +1,15 @@
-"""OTLP in: what a server tells of itself already becomes its service profile and its edges.
+"""The OTLP receiver: makes service profiles and pipeline edges from a server's own telemetry.
 
-A server that is instrumented with OpenTelemetry, but cannot take the middleware, sends its metrics
-and spans here. `http.server.request.duration` (or, where that is asked for, its server spans) is a
-service profile as the middleware would make one: committed, shipped and judged in the same way.
-Client spans tell whom an entity reads from: the edges of the pipeline.
+A server with OpenTelemetry instrumentation that cannot use the middleware sends its metrics and spans
+here. `http.server.request.duration` (or server spans, by setting) becomes a service profile. That
+profile is committed, shipped and judged like one from the middleware. Client spans show which entity
+reads from which: the edges of the pipeline.
 
-What comes is bounded: a request's bytes, the series whose last state is kept, the calls whose
-callee is not known yet. Everything else that OTLP may carry is taken and left alone.
+The size of a request, the number of series with a stored state, and the number of calls that wait for
+their server span are limited. All other OTLP data is accepted and ignored.
 
-A request of delta points or spans that was told to come again, because it was not durable in time,
-counts once; one that is repeated after a reply that got lost, which OTLP allows, counts twice.
+If a request of delta points or spans was not committed in time, its sender is asked to retry, and the
+retry counts once. If a reply gets lost and the sender retries, the request counts twice.
 """
 
 import hashlib
@@ -49,40 +49,42 @@ from nilometer_agent.sources.otlp.requests import (
     profile_of_spans,
 )
 
-MAX_BODY_BYTES = 4 << 20  # of a request, unpacked too
-MAX_UNSETTLED = 64  # requests whose sender was told to come again
-MAX_SPANS = 20_000  # of one request
-WINDOW_NS = 60 * NANOSECONDS  # of what is handed on; the agent's own windows are multiples
+MAX_BODY_BYTES = 4 << 20  # largest request, packed and unpacked
+MAX_UNSETTLED = 64  # requests remembered because their sender was asked to retry
+MAX_SPANS = 20_000  # spans in one request
+WINDOW_NS = (
+    60 * NANOSECONDS
+)  # length of the profiles' windows; the agent's own windows are multiples of it
 ACKNOWLEDGE_SECONDS = 5.0
 
 
 class NotDurable(Exception):
-    """What came could not be made durable in time; the sender shall try again."""
+    """The request was not committed in time; the sender should retry."""
 
 
 @dataclass(slots=True)
 class _Found:
-    """Service profiles by place and window."""
+    """Service profiles found in a request, by place and window."""
 
     profiles: dict[tuple[Place, Window], ServiceProfile] = field(default_factory=dict)
     refused: int = 0
 
     def add(self, where: Place, time_ns: int, profile: ServiceProfile) -> None:
-        """Requests that ended around *time_ns*."""
+        """Add the profile of requests that ended around *time_ns*."""
         key = (where, Window.containing(time_ns, WINDOW_NS))
         before = self.profiles.get(key)
         self.profiles[key] = profile if before is None else before.merge(profile)
 
 
-class OtlpTaker:
-    """Takes requests of OTLP and hands what they tell to the engine. Any thread may call.
+class OtlpReceiver:
+    """Receives OTLP requests and passes profiles to the engine. Any thread may call.
 
     Args:
-        engine: Where profiles are made durable.
-        counters: What is counted.
-        clock: Of the agent; a series that began before now is not counted from its beginning.
-        service_from: ``metrics`` or ``spans``: which of both is the service profile; ``none``
-            where the middleware measures already and only edges are wanted.
+        engine: Engine that commits the profiles.
+        counters: Counters of the agent.
+        clock: Clock of the agent; the past of series that began before now is not counted.
+        service_from: Source of the service profile, ``metrics`` or ``spans``; ``none`` if the
+            middleware already measures requests and only edges are needed.
     """
 
     def __init__(self, engine: Engine, counters: Counters, service_from: str, clock: Clock) -> None:
@@ -97,10 +99,10 @@ class OtlpTaker:
         self._unsettled: OrderedDict[bytes, tuple[int, list[threading.Event]]] = OrderedDict()
 
     def metrics(self, request: ExportMetricsServiceRequest) -> int:
-        """Take metrics; returns the points that could not be read.
+        """Receive metrics; return the number of points that could not be read.
 
         Raises:
-            NotDurable: If they were not committed in time.
+            NotDurable: If the profiles were not committed in time.
         """
         if self._service_from != "metrics":
             return 0
@@ -128,10 +130,10 @@ class OtlpTaker:
         return found.refused
 
     def spans(self, request: ExportTraceServiceRequest) -> int:
-        """Take spans; returns those that could not be read.
+        """Receive spans; return the number of spans that could not be read.
 
         Raises:
-            NotDurable: If they were not committed in time.
+            NotDurable: If the profiles were not committed in time.
         """
         known = self._come_again(request)
         if known is not None:
@@ -161,7 +163,7 @@ class OtlpTaker:
         return found.refused
 
     def edges(self) -> dict[tuple[str, str], int]:
-        """Calls by (entity, the one it reads from), since the start."""
+        """Return calls by (entity, entity it reads from), since the start."""
         with self._lock:
             return self._edges.counted()
 
@@ -178,7 +180,7 @@ class OtlpTaker:
         seconds = 1.0 if metric.unit == "s" else 0.001
         for point in data.data_points:
             if point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
-                continue  # says that there is nothing to say
+                continue  # the point has no value
             read = distribution_in(point, seconds) if times_fit(point) else None
             if read is None:
                 found.refused += 1
@@ -190,19 +192,17 @@ class OtlpTaker:
                     (*of, metric.name, start_ns, *sorted(told.items())), point, read
                 )
             if read is None:
-                found.refused += (
-                    1  # one series too many: its past is not kept, so it has no difference
-                )
+                found.refused += 1  # too many series: without a stored state there is no difference
             elif read.histogram.count:
                 status = str(told.get(STATUS_CODE) or told.get(OLD_STATUS) or "")
                 profile = profile_of(read, status, told)
                 found.add(where, point.time_unix_nano, profile)
 
     def _come_again(self, request: Message) -> int | None:
-        """What a request was answered, had it been durable in time; None if it is a new one.
+        """Wait for the commit of a retried request, and return its reply; None for a new request.
 
         Raises:
-            NotDurable: If it still is not.
+            NotDurable: If the request is still not committed.
         """
         with self._lock:
             if not self._unsettled:
@@ -218,7 +218,7 @@ class OtlpTaker:
         return refused
 
     def _hand_on(self, request: Message, found: _Found) -> None:
-        """Wait until the engine has committed what was found in *request*."""
+        """Pass the profiles of *request* to the engine and wait for their commit."""
         waiting = []
         for (where, window), profile in found.profiles.items():
             sample = SummarySample(
@@ -226,7 +226,7 @@ class OtlpTaker:
                 summary=SERVICE,
                 labels=where.labels,
                 window=window,
-                coverage=Coverage(),  # no observation of ours: nothing was seen but a count
+                coverage=Coverage(),  # empty: the agent saw a count, not observations
                 content=profile,
             )
             self._counters.add(Counter.OTLP_REQUESTS, profile.count)

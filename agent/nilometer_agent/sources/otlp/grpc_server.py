@@ -1,4 +1,4 @@
-"""OTLP in over gRPC."""
+"""The gRPC server that receives OTLP."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,25 +22,25 @@ from nilometer.serving.calls import (
 from nilometer.serving.descriptors import free
 from nilometer.serving.grpc_server import GrpcServer
 from nilometer.wire.services import SERVER_OPTIONS
-from nilometer_agent.sources.http_door import GRACE_SECONDS, THREADS
+from nilometer_agent.sources.http_server import GRACE_SECONDS, THREADS
+from nilometer_agent.sources.otlp.otlp_receiver import MAX_BODY_BYTES, NotDurable, OtlpReceiver
 from nilometer_agent.sources.otlp.replies import metrics_reply, trace_reply
-from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES, NotDurable, OtlpTaker
 
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-MAX_CONNECTIONS = 1024  # and a quarter of the descriptors at most
+MAX_CONNECTIONS = 1024  # and at most a quarter of the file descriptors
 
 
 class OtlpGrpc(GrpcServer):
-    """Takes OTLP metrics and spans. `start`, then `stop`.
+    """Receives OTLP metrics and spans over gRPC. `start`, then `stop`.
 
     Args:
-        taker: Takes what comes.
+        receiver: Receiver of the requests.
         address: ``host:port``; port 0 takes a free one.
-        by_address: Whether the addresses of peers tell them apart.
+        by_address: Whether each client has an address of its own.
     """
 
-    def __init__(self, taker: OtlpTaker, address: str, *, by_address: bool) -> None:
+    def __init__(self, receiver: OtlpReceiver, address: str, *, by_address: bool) -> None:
         super().__init__(
             "nilometer-otlp",
             f"otlp_in_grpc_address = {address!r}",
@@ -50,13 +50,13 @@ class OtlpGrpc(GrpcServer):
             stop_seconds=GRACE_SECONDS,
         )
         self._address = host_and_port(address)
-        self._taker = taker
+        self._receiver = receiver
         self._bounds = Bounds(by_address=by_address)
         self.port = self._address[1]
 
     def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
-        """Add both methods and the address."""
-        server.add_generic_rpc_handlers((_Exports(self._bounds, self._taker, threads),))
+        """Add both methods and the address to a gRPC server."""
+        server.add_generic_rpc_handlers((_Exports(self._bounds, self._receiver, threads),))
         host, port = self._address
         self.port = server.add_insecure_port(
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -64,18 +64,18 @@ class OtlpGrpc(GrpcServer):
 
 
 class _Exports(grpc.GenericRpcHandler):
-    def __init__(self, bounds: Bounds, taker: OtlpTaker, threads: Executor) -> None:
+    def __init__(self, bounds: Bounds, receiver: OtlpReceiver, threads: Executor) -> None:
         self._bounds = bounds
         self._threads = threads
         self._answers = {
-            METRICS: lambda content: _metrics(taker, content),
-            TRACES: lambda content: _traces(taker, content),
+            METRICS: lambda content: _metrics(receiver, content),
+            TRACES: lambda content: _traces(receiver, content),
         }
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        """What takes the call; None for a method that is not OTLP's."""
+        """Return the handler of a call; None if the method does not belong to OTLP."""
         answer = self._answers.get(handler_call_details.method)
         if answer is None:
             return None
@@ -98,15 +98,15 @@ class _Exports(grpc.GenericRpcHandler):
         except CallRefused as error:
             await context.abort(error.code, error.why)
         except NotDurable:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "not durable yet; try again")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not committed in time; retry")
         except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not OTLP")
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not an OTLP request")
         return reply.SerializeToString()
 
 
-def _metrics(taker: OtlpTaker, content: bytes) -> Message:
-    return metrics_reply(taker.metrics(ExportMetricsServiceRequest.FromString(content)))
+def _metrics(receiver: OtlpReceiver, content: bytes) -> Message:
+    return metrics_reply(receiver.metrics(ExportMetricsServiceRequest.FromString(content)))
 
 
-def _traces(taker: OtlpTaker, content: bytes) -> Message:
-    return trace_reply(taker.spans(ExportTraceServiceRequest.FromString(content)))
+def _traces(receiver: OtlpReceiver, content: bytes) -> Message:
+    return trace_reply(receiver.spans(ExportTraceServiceRequest.FromString(content)))

@@ -1,12 +1,12 @@
-"""From events to observations in the engine, by the same way as those of a worker.
+"""The receiver of inference events: turns them into observations and passes these to the engine.
 
-What a logger sends is profiled as if a middleware had seen it: the request's body is the input, the
-response's the output, and the time between the two is the latency. A half whose other half never
-came is profiled as what it is, with outcome ``unknown``. Seldon's feedback is ground truth: its
-columns become ``ground_truth.*``.
+Events are profiled like requests that the middleware observes. The request's body is the input, the
+response's body is the output, and the time between both is the latency. If the other half of a
+prediction does not arrive, the one half is profiled alone, with outcome ``unknown``. Seldon's feedback
+is ground truth: its columns become ``ground_truth.*``.
 
-What waits for its other half, and what the engine has not committed, is in memory: a kill -9 of the
-agent loses it. A logger does not send again, whatever it is answered.
+Events that wait for their other half, and those that the engine has not committed, are in memory.
+A kill -9 of the agent loses them, because a logger never sends an event again.
 """
 
 import logging
@@ -41,16 +41,16 @@ from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engi
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
 from nilometer_agent.sources.events.message import Event, NotEvents, events_in, log_requests_in
-from nilometer_agent.sources.http_door import Post, Reply
+from nilometer_agent.sources.http_server import Post, Reply
 from nilometer_agent.sources.source import seconds_until
 
-PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root
+PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root path
 MARSHAL = "/marshal"
-MAX_REQUEST_BYTES = 64 << 20  # a batch of loggers
-MAX_READY_BYTES = 64 << 20  # of observations that the engine has not taken
-MAX_READY_TRUTH = 10_000  # columns of ground truth that it has not taken
-MAX_TOLD = 10_000  # events of feedback that are known again
-MAX_BATCH = 256  # observations handed to the engine at once
+MAX_REQUEST_BYTES = 64 << 20  # path for batches of KServe's logger
+MAX_READY_BYTES = 64 << 20  # bytes of observations that wait for the engine
+MAX_READY_TRUTH = 10_000  # columns of ground truth that wait for the engine
+MAX_TOLD = 10_000  # feedback events remembered to detect repetitions
+MAX_BATCH = 256  # observations passed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
 TICK_SECONDS = 0.1
 _SIDES = {
@@ -66,16 +66,16 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 log = logging.getLogger("nilometer.agent")
 
 
-class Taker:
-    """Takes requests with events, joins them, and hands on what they tell. `start`, then `stop`.
+class EventReceiver:
+    """Receives events, joins them, and passes observations to the engine. `start`, then `stop`.
 
     Args:
-        engine: Where profiles are made durable.
-        counters: What is counted.
+        engine: Engine that profiles the observations.
+        counters: Counters of the agent.
         clock: Wall and monotonic time.
-        entity: Whose the events are; empty takes the name of the inference service that each names.
-        join_seconds: How long a half waits for the other.
-        max_body_bytes: Cap of a body that is profiled; over it only its size is.
+        entity: Entity of all events; empty takes the inference service named in each event.
+        join_seconds: Longest time that a half waits for the other one.
+        max_body_bytes: Largest body that is profiled; of a larger one only the size is counted.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Taker:
         self._ready_bytes = 0
         self._truth: list[SummarySample] = []
         self._lost: dict[tuple[str, Labels], int] = {}
-        self._told: OrderedDict[str, None] = OrderedDict()  # feedback that was taken
+        self._told: OrderedDict[str, None] = OrderedDict()  # keys of received feedback
         self._lock = threading.Lock()
         self._worker = secrets.token_bytes(16)
         self._sequence = 0
@@ -106,14 +106,14 @@ class Taker:
         self._thread = threading.Thread(target=self._run, name="nilometer-events", daemon=True)
 
     def start(self) -> None:
-        """Begin to hand on."""
+        """Start to pass observations to the engine."""
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Hand on everything, whole or half. Safe before `start`, and twice.
+        """Pass all events to the engine, joined or not. Safe before `start`, and twice.
 
         Args:
-            deadline: Monotonic time until which the engine may take what is held.
+            deadline: Monotonic time at which this stops waiting for the engine.
         """
         self._stopping.set()
         if self._thread.is_alive():
@@ -121,15 +121,15 @@ class Taker:
 
     @property
     def waiting(self) -> int:
-        """Events that wait for their other half."""
+        """Number of events that wait for their other half."""
         return self._joiner.waiting
 
     def answer(self, post: Post) -> Reply:
-        """Take the events of a request; 202 once they are."""
+        """Receive the events of a request; the response is 202 once they are accepted."""
         behind = self._engine.uncommitted >= MAX_UNCOMMITTED_BATCHES // 2
         full = self._ready_bytes > MAX_READY_BYTES or len(self._truth) > MAX_READY_TRUTH
         if behind or full:
-            return Reply(503, b"the agent cannot store as fast as this; try again\n")
+            return Reply(503, b"the agent is overloaded; retry later\n")
         try:
             if post.path == MARSHAL:
                 events = log_requests_in(post.body)
@@ -145,18 +145,18 @@ class Taker:
         self._counters.add(Counter.EVENTS, len(events))
         self._counters.add(Counter.EVENTS_REFUSED, refused)
         if refused and refused == len(events):
-            return Reply(400, b"no event has an id, a type that is known, and an entity\n")
+            return Reply(400, b"every event lacks an id, a known type or an entity\n")
         if post.path == MARSHAL:
-            return Reply(200)  # the marshalled batch, which KServe's logger would store: nothing
+            return Reply(200)  # an empty body, so that KServe's logger stores nothing
         return Reply(202)
 
     def refused(self) -> None:
-        """Count a request that nobody could look into."""
+        """Count a request that was refused before it was parsed."""
         self._counters.add(Counter.EVENTS)
         self._counters.add(Counter.EVENTS_REFUSED)
 
     def _take(self, event: Event | None) -> bool:
-        """Whether *event* could be used."""
+        """Receive one event; return whether it could be used."""
         if event is None or not event.id:
             return False
         if event.type == _FEEDBACK:
@@ -180,7 +180,7 @@ class Taker:
         told = event.attributes
         time_ns = event_time_ns(told.get("time", ""))
         timed = time_ns is not None and time_ns <= MOST_NS
-        # Seldon's events have ids of their own, and name what they share.
+        # Seldon's events have an id each. Both events of a prediction share a request id.
         shared = told.get("requestid") or event.id
         return Half(
             entity=where[0],
@@ -197,12 +197,12 @@ class Taker:
         )
 
     def _where(self, event: Event) -> tuple[str, Labels] | None:
-        """Entity and labels of an event; None where it names no entity."""
+        """Return entity and labels of an event; None if it does not name a valid entity."""
         told = event.attributes
         name = self._entity or _UNUSABLE.sub("-", told.get("inferenceservicename", ""))
         component = _UNUSABLE.sub("-", told.get("component", ""))
         if not self._entity and component not in {"", "predictor"}:
-            name = f"{name}-{component}"  # a transformer or explainer: a stage of its own
+            name = f"{name}-{component}"  # a transformer or explainer is an entity of its own
         labels = {
             label: told[attribute] for attribute, label in _LABELS.items() if told.get(attribute)
         }
@@ -212,7 +212,7 @@ class Taker:
             return None
 
     def _observe(self, pair: Pair) -> None:
-        """Pack a pair, or half of one."""
+        """Pack a pair, or one half of it, as an observation."""
         request, response = pair
         first = request or response
         if first is None:
@@ -252,11 +252,11 @@ class Taker:
         self._ready_bytes += len(packed)
 
     def _feedback(self, event: Event) -> bool:
-        """Take ground truth: what stands in ``truth``, and the reward."""
+        """Receive ground truth from ``truth`` and ``reward``; return whether there was any."""
         where = self._where(event)
         try:
             body = msgspec.json.decode(event.data)
-        except (ValueError, RecursionError):  # UnicodeDecodeError is no DecodeError
+        except (ValueError, RecursionError):  # UnicodeDecodeError is not a DecodeError
             return False
         if where is None or not isinstance(body, dict):
             return False
@@ -295,7 +295,7 @@ class Taker:
         self._hand_on(float("inf"))
 
     def _hand_on(self, now: float) -> None:
-        """Give the engine what is whole, and what will not be."""
+        """Pass joined pairs and expired halves to the engine."""
         with self._lock:
             for pair in self._joiner.expired(now):
                 self._observe(pair)
@@ -311,7 +311,7 @@ class Taker:
             self._send(sample.labels, partial)
 
     def _send(self, labels: Labels, batch: Batch) -> None:
-        """Hand on a batch; one that the engine does not take is booked as lost with the next."""
+        """Pass a batch to the engine; if that fails, the next batch reports its loss."""
         key = (batch.entity, labels)
         self._sequence += 1
         batch.worker = self._worker
@@ -324,16 +324,18 @@ class Taker:
             self._engine.offer(Arrival(batch, _nobody))
         except Exception:
             self._lost[key] = lost + batch.count
-            log.exception("events could not be handed on", extra={"events": batch.count})
+            log.exception(
+                "events lost, the engine did not accept them", extra={"events": batch.count}
+            )
 
 
 def _nobody(sequence: int) -> None:
-    """Whom to tell of a commit: loggers do not wait."""
+    """Ignore an acknowledgement, because loggers do not wait for one."""
     del sequence
 
 
 def _parts(packed: list[bytes]) -> list[list[bytes]]:
-    """Batches of bounded count and bytes."""
+    """Split observations into batches of limited count and size."""
     parts: list[list[bytes]] = []
     size = MAX_BATCH_BYTES
     for one in packed:
@@ -346,12 +348,12 @@ def _parts(packed: list[bytes]) -> list[list[bytes]]:
 
 
 def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
-    """The columns of Seldon's feedback: of ``truth``, and the reward."""
+    """Return the columns of Seldon's feedback, from ``truth`` and ``reward``."""
     columns: dict[str, Column] = {}
     truth = body.get("truth")
     if isinstance(truth, dict):
         side = Columns()
-        with suppress(Undecodable):  # a reward may stand beside it
+        with suppress(Undecodable):  # the feedback may still have a reward
             decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
             columns.update(side.columns(set()))
     reward = body.get("reward")

@@ -1,7 +1,8 @@
-"""A port where a program of the same pod may POST: what OTLP over HTTP and event sinks share.
+"""An HTTP server for POST requests of programs in the same pod, for OTLP over HTTP and for events.
 
-One request at a time a connection, a few at once, each read to a bound before anybody looks into it. A
-sender that stops in the middle of a request keeps nobody else out: `nilometer.serving.threads`.
+A connection has one request at a time, and a few requests are handled at once. Bodies are read up to a
+limit before they are parsed. A sender that stalls in the middle of a request does not block other
+senders; see `nilometer.serving.threads`.
 """
 
 import gzip
@@ -21,13 +22,13 @@ from nilometer.values.errors import ConfigError
 from nilometer_agent.sources.body_memory import BodyMemory
 from nilometer_agent.sources.source import seconds_until
 
-THREADS = 4  # requests that are unpacked and taken at once
+THREADS = 4  # requests that are unpacked and handled at once
 MAX_CONNECTIONS = 64
-BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more where one body may be larger
-IDLE_SECONDS = 10.0  # between two bytes of a sender
-TURN_SECONDS = 30.0  # for a request to come whole, and for its answer to be taken
-GRACE_SECONDS = 0.5  # for requests under way when the door closes
-AGAIN_SECONDS = "1"  # after which a sender shall try again
+BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more if one body may be larger
+IDLE_SECONDS = 10.0  # longest time between two bytes of a sender
+TURN_SECONDS = 30.0  # longest time to receive a request and to send its response
+GRACE_SECONDS = 0.5  # for requests in progress when the server stops
+AGAIN_SECONDS = "1"  # wait before a sender retries
 TEXT = "text/plain"
 
 log = logging.getLogger("nilometer.agent")
@@ -35,12 +36,12 @@ log = logging.getLogger("nilometer.agent")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A request that came in.
+    """A received request.
 
     Attributes:
-        path: Without the query string.
-        headers: By name in lower case; of a name that came twice the last.
-        body: Without its content encoding.
+        path: Path without the query string.
+        headers: Headers by name in lower case; the last one if a name occurs twice.
+        body: Body without its content encoding.
     """
 
     path: str
@@ -50,24 +51,24 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What it is answered; 503 comes with ``Retry-After``."""
+    """A response; a 503 is sent with ``Retry-After``."""
 
     status: int
     body: bytes = b""
     media: str = TEXT
 
 
-class Door:
-    """Binds at once; `start`, then `stop`.
+class HttpServer:
+    """An HTTP server that binds its address when it is made; `start`, then `stop`.
 
     Args:
-        key: The setting that holds *address*, for errors.
+        key: Name of the setting that holds *address*, for errors.
         address: ``host:port``; port 0 takes a free one.
-        take: Answers a request; called on several threads at once.
-        max_body_bytes: Cap of a body, before and after its content encoding.
-        refused: Told of each request that did not come as far as *take*.
-        by_address: Whether the addresses of peers tell them apart: then one has a quarter of the
-            connections at most.
+        take: Function that answers a request; called on several threads at once.
+        max_body_bytes: Largest body, before and after its content encoding is removed.
+        refused: Function that is called for each request that was refused before *take*.
+        by_address: Whether each client has an address of its own. If so, one address gets at most a
+            quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -102,18 +103,18 @@ class Door:
 
     @property
     def port(self) -> int:
-        """The real port."""
+        """The port in use."""
         return self._server.port
 
     def start(self) -> None:
-        """Begin."""
+        """Start to accept requests."""
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new requests, and wait for those under way. Safe before `start`, and twice.
+        """Refuse new requests, and wait for those in progress. Safe before `start`, and twice.
 
         Args:
-            deadline: Monotonic time; requests under way have `GRACE_SECONDS` at most.
+            deadline: Monotonic time of the end; requests in progress get at most `GRACE_SECONDS`.
         """
         self._server.closing = True
         self._server.stop(seconds_until(deadline))
@@ -129,7 +130,7 @@ class _Server(ThreadedServer):
     closing: bool
 
     def finish(self, deadline: float) -> None:
-        """Wait until *deadline*, monotonic, for the requests that hold a slot."""
+        """Wait until *deadline*, monotonic, for the requests in progress."""
         free = 0
         while free < THREADS and self.slots.acquire(timeout=seconds_until(deadline)):
             free += 1
@@ -143,7 +144,7 @@ class _Handler(TimedHandler):
     server: _Server
 
     def do_POST(self) -> None:  # noqa: N802  the name that http.server asks for
-        """Take a request."""
+        """Handle a POST request."""
         try:
             reply = self._take()
         finally:
@@ -172,21 +173,21 @@ class _Handler(TimedHandler):
             try:
                 return self.server.take(post)
             except Exception:
-                log.exception("a request failed")
+                log.exception("internal error in a request, answered with 500")
                 return Reply(500, b"the log says more\n")
 
     def _read(self) -> bytes | Reply:
-        """The body as it came, or what a request that is none is answered."""
+        """Return the body as received, or the response to an invalid request."""
         length = self.headers.get("content-length", "")
         if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
-            self.close_connection = True  # where the next request begins is not known
+            self.close_connection = True  # the start of the next request is unknown
             return Reply(411, b"content-length is needed\n")
         limit, left = self.server.max_body_bytes, int(length)
         if left > limit:
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
         self.server.memory.take(self.connection, left)
-        body = io.BytesIO()  # gives its content without a copy
+        body = io.BytesIO()  # hands out its content without a copy
         while left:
             piece = self.receive(left)
             if not piece:
@@ -207,7 +208,7 @@ class _Handler(TimedHandler):
 
 
 def unpacked(body: bytes, encoding: str, limit: int) -> bytes | None:
-    """*body* without its content encoding; None over *limit* bytes or where it is none."""
+    """Return *body* without its content encoding; None if it is invalid or over *limit* bytes."""
     match encoding.strip().lower():
         case "" | "identity":
             return body if len(body) <= limit else None
