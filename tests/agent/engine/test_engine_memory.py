@@ -14,7 +14,7 @@ from nilometer.wire.frames import MAX_PARTIALS, Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
 from nilometer_agent.engine import engine, judge, receive
 from nilometer_agent.engine.engine import INBOX_BATCHES, Arrival, Inbox
-from nilometer_agent.engine.parse_batch import wrong
+from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.engine.receive import MAX_OBSERVATIONS
 from nilometer_agent.outbox.rows import Closing
 
@@ -182,4 +182,4 @@ def test_the_inbox_is_full_by_bytes_as_well_as_by_batches() -> None:
 
 def test_a_batch_of_too_many_partials_is_refused() -> None:
     many = Batch(worker=b"w", sequence=1, entity="e", partials=[b""] * (MAX_PARTIALS + 1))
-    assert wrong(many) == f"{MAX_PARTIALS + 1} partials: at most {MAX_PARTIALS}"
+    assert problem_of(many) == f"{MAX_PARTIALS + 1} partials: at most {MAX_PARTIALS}"
