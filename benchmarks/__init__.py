@@ -1,1 +1,1 @@
-"""Each figure beside a peer or the floor, in one run, as a ratio."""
+"""Benchmarks. Each compares a figure with a peer or a lower bound, in one run, as a ratio."""

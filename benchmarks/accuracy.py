@@ -42,7 +42,7 @@ def shapes() -> dict[str, Floats]:
 
 
 def error(ordered: Floats, digest: TDigest, shares: Floats) -> float:
-    """The largest distance of a share from the ranks that the digest's quantile has."""
+    """Return the largest rank error of the digest's quantiles."""
     values = digest.quantile(shares)
     below = ordered.searchsorted(values, "left") / ordered.size
     up_to = ordered.searchsorted(values, "right") / ordered.size
@@ -50,7 +50,7 @@ def error(ordered: Floats, digest: TDigest, shares: Floats) -> float:
 
 
 def digests(values: Floats) -> dict[str, TDigest]:
-    """Of the whole, and of many parts over the wire, merged at once and in a tree."""
+    """Return digests of the whole, and of many parts sent over the wire and merged in two ways."""
     count = min(PARTS, values.size // 50)
     parts = [
         digest_from_wire(digest_to_wire(TDigest.of(part))) for part in np.array_split(values, count)

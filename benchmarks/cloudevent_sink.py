@@ -1,9 +1,9 @@
-"""The peers of the stream: HTTP sinks of CloudEvents. Nothing is stored: what is compared is the way in.
+"""HTTP sinks of CloudEvents, the peers of the frame socket. They store nothing: only input is compared.
 
-``/events`` takes what KServe's inference logger posts, as its sinks do: an event for the request and
-one for the response, read by the CloudEvents SDK and joined by their id. ``/bare`` is the least that
-such a sink could cost: one event with both bodies, attributes looked at but not parsed, a structure
-for its data. Both run our decoding or columns and our profiles, in batches of 256.
+``/events`` accepts the events of KServe's inference logger, as its sinks do: one for the request and
+one for the response, parsed by the CloudEvents SDK and joined by id. ``/bare`` is a lower bound for
+such a sink: one event with both bodies, whose attributes are checked but not parsed. Both decode and
+profile as the agent does, in batches of 256.
 """
 
 from datetime import datetime
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from nilometer.profile import FeatureSpec, Profile
 from nilometer.profile.service import ServiceProfile
+from nilometer.profiling.observation import Observation
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -41,8 +42,8 @@ class Exchange(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(Exchange).decode
 _profiling = Profiling(ENTITY, Labels(), MINUTE_NS)
-_bare: list[list[object]] = []
-_requests: dict[str, dict[str, Any]] = {}  # whose response has not come
+_bare: list[Observation] = []
+_requests: dict[str, dict[str, Any]] = {}  # requests that wait for their response
 _joined: list[tuple[dict[str, Any], dict[str, Any]]] = []
 _profile = Profile(ENTITY, Labels(), Window(0, MINUTE_NS))
 _counted = {"events": 0}
@@ -57,9 +58,9 @@ async def bare(request: Request) -> Response:
     exchange = _decode(await request.body())
     inputs, output = bytes(exchange.request), bytes(exchange.response)
     head = (arrival_ns, 0.012, 200, "ok", "POST", "/predict", len(inputs), len(output))
-    _bare.append([*head, JSON, "", JSON, "", inputs, output])
+    _bare.append(Observation(*head, JSON, "", JSON, "", inputs, output))
     if len(_bare) == BATCH:
-        _profiling.observe_arrays(_bare)
+        _profiling.observe(_bare)
         _bare.clear()
     return Response(status_code=202)
 

@@ -1,4 +1,4 @@
-"""What a request costs the server process: CPU time under uvicorn, instructions under callgrind."""
+"""Cost of a request in the server process: CPU time under uvicorn, instructions under callgrind."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from benchmarks.instructions import Threads
 from benchmarks.variants import VARIABLE, VARIANTS
 
 ROUNDS = 7
-REQUESTS = 3000  # a round and variant
+REQUESTS = 3000  # requests for each round and variant
 CONNECTIONS = 8
 OURS = "nilometer (agent)"
 PEER = "instrumentator"
@@ -77,7 +77,7 @@ def server(variant: str, environment: dict[str, str]) -> Iterator[tuple[psutil.P
 
 
 async def load(port: int, requests: int) -> None:
-    """Keep-alive connections that send the next request when the answer is there."""
+    """Send requests over keep-alive connections, each after the response to the previous one."""
     request = (
         b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         b"accept: */*\r\ncontent-length: %d\r\n\r\n" % len(BODY)
@@ -100,7 +100,7 @@ async def load(port: int, requests: int) -> None:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """CPU time of all threads: in nanoseconds where the kernel tells, else in its ticks."""
+    """Return the CPU time of all threads, in nanoseconds if the kernel has them, else in ticks."""
     tasks = Path(f"/proc/{process.pid}/task")
     try:
         nanoseconds = [int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()]
@@ -126,7 +126,7 @@ def cpu_microseconds() -> dict[str, list[float]]:
                 process, port = servers[variant]
                 before = cpu_seconds(process)
                 asyncio.run(load(port, REQUESTS))
-                time.sleep(0.3)  # what stands in a queue is part of the cost
+                time.sleep(0.3)  # work that is still queued is part of the cost
                 spent = cpu_seconds(process) - before
                 figures[variant].append(spent / (REQUESTS // CONNECTIONS * CONNECTIONS) * 1e6)
     return figures

@@ -25,10 +25,10 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 
 FEATURES = 11
-LABEL_SETS = 100  # a commit
-COMMITS = 10  # a round
+LABEL_SETS = 100  # label sets in a commit
+COMMITS = 10  # commits in a round
 ROUNDS = 5
-LEAST_PROFILES = 20_000  # a second
+LEAST_PROFILES = 20_000  # profiles per second
 LEAST_RATIO = 0.5
 
 NAMES = (
@@ -61,7 +61,7 @@ def commits() -> list[Commit]:
 
 
 class Bare:
-    """SQLite and nothing else."""
+    """SQLite without anything else."""
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
@@ -78,14 +78,14 @@ class Bare:
 
 
 def seconds(run: Callable[[], None]) -> tuple[float, float]:
-    """On the wall, and of CPU."""
+    """Return wall time and CPU time in seconds."""
     started, before = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - started, time.process_time() - before
 
 
 def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[bytes]]]]:
-    """The payload of each window, and those of its rows."""
+    """Return the payload of each window, and the payloads of its rows."""
     return (
         [[(key, samples_to_bytes(samples)) for key, samples in one] for one in taken],
         [[[sample_to_bytes(s) for s in samples] for _, samples in one] for one in taken],
@@ -139,7 +139,7 @@ def main() -> int:
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             rounds.append(round_of(taken, Path(folder)))
-    # The best of the rounds: what neighbours on the machine take is not the work's own.
+    # The best round counts, because other processes on the machine only add time.
     best = {
         name: (min(wall for wall, _ in found), min(cpu for _, cpu in found))
         for name, found in zip(NAMES, zip(*rounds, strict=True), strict=True)

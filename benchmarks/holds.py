@@ -1,12 +1,12 @@
-"""How long our thread has the interpreter at a time, and how often threads switch.
+"""How long the capture thread holds the interpreter at a time, and how often threads switch.
 
-While the capture thread has the interpreter, no request is served: a hold is latency that a client
-may see. `benchmarks.holds_child` serves a real workload through the middleware, and records the
+While the capture thread holds the interpreter, no request is served, so a hold may add latency for a
+client. `benchmarks.holds_child` serves a real workload through the middleware, and records the
 thread's own processor time between two of its waits. Goals are on the p99 of these holds.
 
-Processor time does not count neighbours that run in between, but a busy core makes the same work
-slower: each child also times one piece of work of fixed length, and the table says what p99 that
-alone has. Runs are repeated; a goal counts as missed only where every round misses it.
+Processor time excludes other processes, but a busy core makes the same work slower. So each child also
+times a fixed piece of work, and the table shows the p99 of that work alone. Runs are repeated. A goal
+counts as missed only if every round misses it.
 
 Set ``BENCHMARK_BEFORE`` to another checkout to see the cost of an observation there, in the same
 rounds.
@@ -129,7 +129,7 @@ def _row(mode: str, body: str, rounds: list[Figures], before: list[Figures]) -> 
 
 
 def _cross_check(environment: dict[str, str]) -> None:
-    """What another thread notices, which asks for the interpreter every 50 us."""
+    """Print the delays of another thread that requests the interpreter every 50 us."""
     for mode in ("bare", "agent", "process"):
         late = np.array(_run(environment, mode, BODIES[0], probing=True)["late_us"])
         quantiles = np.quantile(late, [0.5, 0.99, 0.999])
@@ -141,7 +141,7 @@ def _cross_check(environment: dict[str, str]) -> None:
 
 def main() -> int:
     print(
-        "holds of the interpreter by our thread, us of its processor time, 2,000 requests a second"
+        "holds of the interpreter by the capture thread, us of its processor time, 2,000 requests per second"
     )
     print(
         f"{'mode':8} {'body':11} {'holds':>6} {'median':>7} {'p99 (rounds)':>13}".ljust(49)

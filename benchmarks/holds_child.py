@@ -4,12 +4,12 @@ Usage: python -m benchmarks.holds_child MODE BODY SECONDS [probe]
 
 MODE is ``agent``, ``process`` or ``bare``, BODY a name in `BODIES`. Prints one JSON object.
 
-A hold begins when the capture thread comes back from a wait - a sleep or the lock it is woken by -
-and ends at its next wait. Its length is the thread's own processor time (`time.thread_time_ns`), so
-that neighbours on this machine do not count. The calls in which the thread lets go of the
-interpreter are replaced from here; the product knows nothing of it. Calls of a socket let go, too,
-but a call that never blocks is back before another thread has woken up: their own time is left out,
-and the hold goes on behind them.
+A hold begins when the capture thread returns from a wait (a sleep, or the lock that wakes it), and
+ends at its next wait. Its length is the thread's own processor time (`time.thread_time_ns`), so that
+other processes on this machine do not count. This script replaces the calls that release the
+interpreter; nilometer itself is not changed. Calls of a socket release it too, but a call that never
+blocks returns before another thread wakes up. So their own time is left out, and the hold continues
+after them.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from benchmarks.in_process import WORKER
 
 BURST_SECONDS = 0.005
 REQUESTS_A_SECOND = 2000
-FIRST_USE_SECONDS = 2.5  # imports, the connection, the shape of the bodies, two deltas
-EXAMPLES = 2000  # different bodies
+FIRST_USE_SECONDS = 2.5  # warm-up: imports, the connection, the shape of the bodies, two deltas
+EXAMPLES = 2000  # number of different bodies
 PROBE_SECONDS = 50e-6
 TEXT_BYTES = 8 << 10
 NOISE_STEPS = 2000
-NOISE_LOOPS = 4000  # of the piece of work that shows the noise: about 100 us
+NOISE_LOOPS = 4000  # loops of the fixed work that measures noise: about 100 us
 
 numbers = np.random.default_rng(4)
 
@@ -89,7 +89,7 @@ holds = Holds()
 
 
 class WatchedLock:
-    """What the capture thread is woken by."""
+    """The lock that wakes the capture thread, with its waits recorded."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ def _watched(name: str) -> Callable[..., Any]:
 
 
 class WatchedSocket(socket.socket):
-    """A socket whose calls let go of the interpreter."""
+    """A socket that records its calls, which release the interpreter."""
 
     send, recv, connect, shutdown = map(_watched, ("send", "recv", "connect", "shutdown"))
 
@@ -132,7 +132,7 @@ def replace_calls() -> None:
 
 
 class Counted:
-    """Batches and observations that were handed on."""
+    """Counts of batches and observations that were passed on."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -219,7 +219,7 @@ def threads() -> int:
 
 
 def probe(late: list[float], stopped: threading.Event) -> None:
-    """Ask for the interpreter again and again: how late it came, in microseconds."""
+    """Request the interpreter again and again; return the delays in microseconds."""
     while not stopped.is_set():
         before = time.perf_counter()
         time.sleep(PROBE_SECONDS)
@@ -239,14 +239,14 @@ def noise() -> list[float]:
 
 def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
     bodies = [json.dumps(BODIES[body]()).encode() for _ in range(EXAMPLES)]
-    before = threads()  # of libraries that a model server has anyhow: numpy's BLAS
+    before = threads()  # threads of libraries that a model server has anyway, such as numpy's BLAS
     counted = Counted()
     if mode != "bare":
         replace_calls()
         from nilometer.handoff.inside import InsideOutlet
-        from nilometer.handoff.outside import OutsideOutlet
+        from nilometer.handoff.raw_outlet import RawOutlet
 
-        for outlet in (InsideOutlet, OutsideOutlet):
+        for outlet in (InsideOutlet, RawOutlet):
             counted.count(outlet)
     app = application(mode)
     asyncio.run(serve(app, bodies, 0.01))

@@ -5,7 +5,7 @@ Usage: python -m benchmarks.in_process VARIANT REQUESTS [bytecodes]
 Headers, path and body are new objects for every request, as a server makes them: hashes and caches
 that live in an object are not shared between requests. Prints one JSON object: ``worker``, the
 place of the capture thread among all threads of the process, or with ``bytecodes`` how many
-bytecodes of ours one request ran, by function.
+bytecodes of nilometer one request ran, by function.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ HEADERS = (
     *((b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json")),
     *((b"accept", b"*/*"), (b"content-length", str(len(BODY)).encode())),
 )
-SLOWED = "BENCHMARK_SLOWED"  # how many times slower than at full speed everything runs
+SLOWED = "BENCHMARK_SLOWED"  # factor by which everything runs slower than at full speed
 PAUSE_EVERY = 64  # requests, after which the loop yields as a server's would
 FIRST_USE = 200  # requests: imports, connections, caches
-SETTLE_SECONDS = 3.0  # what stands in a queue is part of the cost
+SETTLE_SECONDS = 3.0  # work that is still queued is part of the cost
 WORKER = "nilometer-capture"
 OURS = str(Path(nilometer.__file__).parent)
 
@@ -68,7 +68,7 @@ async def drive(app: Any, requests: int) -> None:
 
 
 def fresh(content: bytes) -> bytes:
-    """An equal object that has not been hashed."""
+    """Return an equal object that has not been hashed yet."""
     return bytes(memoryview(content))
 
 
@@ -82,7 +82,7 @@ def worker_place() -> int | None:
 
 
 def bytecodes(app: Any) -> dict[str, int]:
-    """Bytecodes of ours that one request runs on its path, by function."""
+    """Return the bytecodes of nilometer that one request runs, by function."""
     counts: Counter[str] = Counter()
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -96,7 +96,9 @@ def bytecodes(app: Any) -> dict[str, int]:
         return trace
 
     async def traced() -> None:
-        sys.settrace(trace)  # of this thread only: the capture thread is not on the path
+        sys.settrace(
+            trace
+        )  # this thread only, because the capture thread is not part of the request
         try:
             await drive(app, 1)
         finally:

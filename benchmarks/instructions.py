@@ -33,8 +33,8 @@ class Threads:
     """Thousands of instructions a request, or in one run.
 
     Attributes:
-        main: The event loop: the application and what we add to its path.
-        worker: The capture thread.
+        main: Event loop, with the application and nilometer's part of a request.
+        worker: Capture thread.
         others: All other threads.
     """
 
@@ -44,12 +44,12 @@ class Threads:
 
     @property
     def total(self) -> float:
-        """Of all threads."""
+        """Sum of all threads."""
         return self.main + self.worker + self.others
 
 
 def instructions(variant: str, environment: dict[str, str], directory: Path) -> Threads:
-    """Thousands of instructions a request of *variant*."""
+    """Return thousands of instructions per request of *variant*."""
     short, long = (counted(variant, length, environment, directory) for length in LENGTHS)
     requests = 1000 * (LENGTHS[1] - LENGTHS[0])
     return Threads(
@@ -60,10 +60,10 @@ def instructions(variant: str, environment: dict[str, str], directory: Path) -> 
 
 
 def counted(variant: str, length: int, environment: dict[str, str], directory: Path) -> Threads:
-    """Instructions of one whole run.
+    """Return the instructions of one whole run.
 
     Raises:
-        RuntimeError: If the run failed; says what it printed.
+        RuntimeError: If the run failed; the text has its output.
     """
     valgrind = shutil.which("valgrind")
     if valgrind is None:
@@ -99,7 +99,7 @@ def counted(variant: str, length: int, environment: dict[str, str], directory: P
 
 
 def bytecodes(variant: str, environment: dict[str, str]) -> dict[str, int]:
-    """Bytecodes of ours on the path of one request, by function."""
+    """Return the bytecodes of nilometer that one request runs, by function."""
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.in_process", variant, "1", "bytecodes"],
         env={**os.environ, **environment},

@@ -1,11 +1,11 @@
-"""What a client and the event loop notice of us: p99, throughput, stalls, bodies of 100 MB.
+"""Effects on clients and the event loop: p99, throughput, stalls, bodies of 100 MB.
 
 Servers run in processes of their own, bare and observed ones at the same time; rounds alternate
 between them within the run, and each figure is the median of the rounds' ratios or differences,
 with the rounds' range beside it. Where cores are shared with others, the range says how far
 a verdict can be trusted: a goal counts as missed only where every round misses it. Two of the
-servers are bare and equal; where their p99 differs by more than a goal allows, there is no verdict
-on p99, and the output says so.
+servers are bare and equal. If their p99 differs by more than a goal allows, p99 is not judged, and
+the output says so.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ def _agent(directory: Path) -> Iterator[psutil.Process]:
 
 @contextmanager
 def _garbage(path: Path) -> Iterator[None]:
-    """Something that answers at the agent's socket, and makes no sense."""
+    """Serve meaningless bytes at the agent's socket."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(16)
@@ -153,7 +153,7 @@ def _requests_a_second(port: int) -> float:
 
 
 def _stall_ms(port: int) -> float:
-    """How late the loop was at p99.9, under load."""
+    """Return the p99.9 delay of the event loop under load, in milliseconds."""
 
     async def loaded() -> list[float]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -173,7 +173,7 @@ def _stall_ms(port: int) -> float:
 
 
 def _large_seconds(port: int) -> float:
-    """One body of 100 MB in."""
+    """Return the seconds to send one body of 100 MB."""
     head = b"POST /large HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % LARGE_BYTES
     chunk = bytes(1 << 20)
     with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -252,7 +252,7 @@ def main() -> int:
             name: stack.enter_context(_server(where, path))
             for name, where in (("bare", ""), ("agent", "agent"), ("process", "process"))
         }
-        # A second one that is bare: what two equal servers differ by is the noise of this machine.
+        # A second bare server, because the difference of two equal servers is this machine's noise.
         servers["bare again"] = stack.enter_context(_server("", path))
         ports = {name: port for name, (_, port) in servers.items()}
         for port in ports.values():
@@ -281,7 +281,7 @@ def main() -> int:
 
 
 def _stalls() -> list[bool]:
-    """With an agent that is of no use: what the loop of the server is late by, more than bare."""
+    """Measure the added delay of the server's loop with an agent that does not work."""
     fine = []
     for state in ("absent", "stopped", "garbage"):
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Peers whose needs conflict with ours live in virtual environments of their own.
+"""Virtual environments for peers whose dependencies conflict with those of nilometer.
 
 whylogs needs numpy below 2, Evidently pandas below 3: each is made once, under `.venv-peers`.
 """
@@ -17,7 +17,7 @@ NEEDS = {
 
 
 def python_of(peer: str) -> Path | None:
-    """The interpreter of *peer*'s environment, made if need be; None where it cannot be."""
+    """Return the interpreter of *peer*'s environment, created if needed; None if that fails."""
     home = HOME / peer
     python = home / "bin" / "python"
     made = home / ".made"
@@ -39,5 +39,5 @@ def python_of(peer: str) -> Path | None:
 
 
 def python_of_ours() -> Path:
-    """The interpreter that runs this."""
+    """Return the interpreter that runs this."""
     return Path(sys.executable)

@@ -1,6 +1,6 @@
 """Profiles a Parquet file with one tool and prints CPU seconds and peak memory over the table.
 
-Runs under each tool's own interpreter, so it imports nothing of ours but for ours.
+It runs under each tool's own interpreter, so it imports nilometer only to measure nilometer.
 """
 
 import json

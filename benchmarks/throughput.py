@@ -30,13 +30,13 @@ from benchmarks.throughput_child import ENTITY
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
 
 WORKERS = 2
-BATCHES = 400  # of a worker and round
-SIZE = 256  # observations of a batch
-SMALLER = 128  # what a worker wishes for that is not behind
+BATCHES = 400  # batches for each worker and round
+SIZE = 256  # observations in a batch
+SMALLER = 128  # observations in a batch of a worker without a backlog
 ROUNDS = 3
-REQUESTS = 4000  # of the sink and round
+REQUESTS = 4000  # requests to the sink in each round
 CONNECTIONS = 16
-LEAST_REQUESTS = 200_000  # a second
+LEAST_REQUESTS = 400_000  # requests per second
 LEAST_RATIO = 70.0
 WHEN = "2023-11-14T22:13:20+00:00"
 CORES = os.sched_getaffinity(0)
@@ -46,7 +46,7 @@ OTHER_CORES = CORES - OWN_CORE or CORES
 
 @contextmanager
 def on(cores: set[int]) -> Iterator[None]:
-    """What is started inside runs on *cores*."""
+    """Run processes that are started inside the block on *cores*."""
     os.sched_setaffinity(0, cores)
     try:
         yield
@@ -173,7 +173,7 @@ def post(path: str, number: int, kind: str, data: bytes) -> bytes:
 
 
 def pair(number: int) -> list[bytes]:
-    """What an inference logger posts of one request and its answer."""
+    """Return the events that an inference logger posts for one request and its response."""
     request, response = bodies(number)
     return [
         post("/events", number, REQUEST_TYPE, request),
@@ -205,7 +205,7 @@ def posted(process: psutil.Process, port: int, events_of: Callable[[int], list[b
     asyncio.run(post_all(port, posts))
     profiled = int(asyncio.run(exchange(port, b"GET /profiled HTTP/1.1\r\nhost: x\r\n\r\n")))
     spent = cpu_seconds(process) - before
-    if abs(profiled - REQUESTS) >= SIZE:  # less than a batch waits from before, or still
+    if abs(profiled - REQUESTS) >= SIZE:  # up to one batch may be left from before or still waiting
         raise RuntimeError(f"the sink profiled {profiled} of {REQUESTS} requests")
     return spent / REQUESTS * 1e6
 
@@ -241,7 +241,7 @@ def main() -> int:
                 posted(server, port, pair),
                 posted(server, port, both),
             )
-            if number:  # the first is for first use
+            if number:  # the first round warms up
                 rates.append(rate)
                 for found, one in zip(ways.values(), figures, strict=True):
                     found.append(one)

@@ -36,7 +36,7 @@ def drawn(shape: str, rng: np.random.Generator, rows: int) -> np.ndarray[Any, np
 
 
 def bytes_of(shape: str, rows: int, *, reference: bool) -> int:
-    """Of one feature, with counts on the 32 bins of a reference or by magnitude."""
+    """Return the bytes of one feature, with counts on 32 reference bins or by magnitude."""
     rng = np.random.default_rng(rows)
     past = drawn(shape, rng, 100_000)
     bounds = Bounds(

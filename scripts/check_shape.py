@@ -1,6 +1,6 @@
 """Checks the shape of the source: length of modules and functions, ``noqa``, ``Any``.
 
-The limits are those of ARCHITECTURE.md. The command prints a table and exits with 1 if a limit is
+ARCHITECTURE.md lists the limits. The command prints a table and exits with 1 if a limit is
 exceeded.
 """
 

@@ -1,6 +1,6 @@
-"""The agent of deploy/kubernetes/inject/policy.yaml, made of the component's: one container, one place.
+"""Generate the agent's container in deploy/kubernetes/inject/policy.yaml from sidecar.yaml.
 
-The policy's expression is CEL, which types every object by its place; `--check` only compares.
+The policy's expression is CEL, which types every object by its path. `--check` only compares.
 """
 
 import sys
@@ -13,12 +13,12 @@ FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes"
 BEGIN = '              path: "/spec/initContainers/0",\n              value: '
 END = "\n            }\n          ] + object.spec.containers"
 PLACE = "Object.spec.initContainers"
-MAPS = {"requests", "limits"}  # of any keys, so that CEL writes them as maps
-IMAGE = "nilometer-agent:0.1.0"  # the component's, as kustomize tags it
+MAPS = {"requests", "limits"}  # objects with free keys, which CEL writes as maps
+IMAGE = "nilometer-agent:0.1.0"  # image of the component, as kustomize tags it
 
 
 def cel(value: Any, place: str, indent: int) -> str:
-    """*value*, which stands at *place*, as CEL."""
+    """Return *value* at the path *place* as CEL."""
     pad, inner = " " * indent, " " * (indent + 2)
     if isinstance(value, dict):
         plain = place.rpartition(".")[2] in MAPS
@@ -47,7 +47,7 @@ def main() -> int:
     made = before + BEGIN + cel({**agent, "image": IMAGE}, PLACE, 14) + END + after
     if "--check" in sys.argv:
         if made != text:
-            print(f"{path.name} is not of sidecar.yaml: make injection")
+            print(f"{path.name} differs from sidecar.yaml: run `make injection`")
             return 1
         print(f"{path.name} is up to date")
         return 0

@@ -1,7 +1,7 @@
-"""Write what the settings' own docstrings and types say; with --check, compare.
+"""Generate docs/settings.md and the option types from the settings classes; --check only compares.
 
 docs/settings.md lists the settings of every component. capture/options.py holds `CaptureOptions`, the
-keywords of the middleware and of what else captures: type checkers and editors read them there.
+keywords of the middleware and the other ways to capture, for type checkers and editors.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from nilometer_collector.settings import CollectorSettings
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "settings.md"
 OPTIONS = ROOT / "middleware" / "nilometer" / "capture" / "options.py"
-WIDTH = 100  # columns of generated code
-EMPTY = frozenset({'`""`', "`{}`", "`[]`"})  # defaults that an editor need not show
+WIDTH = 100  # line length of generated code
+EMPTY = frozenset({'`""`', "`{}`", "`[]`"})  # defaults that are not shown to editors
 COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
     (
         "The middleware",
@@ -38,7 +38,7 @@ COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
         "A proxy of the agent",
         "",
         ProxySettings,
-        "`[[proxy]]` in the agent's file. What the middleware takes counts here, too.",
+        "`[[proxy]]` in the agent's file. A proxy also accepts the settings of the middleware.",
     ),
     (
         "The collector",
@@ -50,7 +50,7 @@ COMPONENTS: tuple[tuple[str, str, type[Settings], str], ...] = (
 
 
 def meanings(kind: type[Settings]) -> dict[str, str]:
-    """Each setting's sentence, from the Attributes of the class."""
+    """Return the description of each setting, from the Attributes of the class."""
     text = inspect.getdoc(kind) or ""
     found: dict[str, str] = {}
     name = ""
@@ -65,7 +65,7 @@ def meanings(kind: type[Settings]) -> dict[str, str]:
 
 
 def default(field: msgspec.structs.FieldInfo) -> str:
-    """The default, as one would write it in TOML."""
+    """Return the default of a setting, as written in TOML."""
     if field.required:
         return "must be given"
     value = field.default
@@ -80,7 +80,7 @@ def default(field: msgspec.structs.FieldInfo) -> str:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the text of docs/settings.md."""
     head = (
         "# Settings\n\nGenerated from the code by `make settings`. A file (TOML or YAML) is read first, "
         "then the environment,\nthen arguments; the last one wins. A variable is the prefix and the "
@@ -90,8 +90,15 @@ def page() -> str:
         "hold all of\nthem, in sections:\n\n"
         "```yaml\nmiddleware:\n  labels: {region: eu}\nagent:\n  collector: collector:7501\n"
         "collector:\n  database: /var/lib/nilometer/collector.db\n```\n\n"
-        "`nilometer config check FILE` says what is wrong with one; `nilometer config print "
-        "--effective` what is\nin force, secrets hidden.\n"
+        "`nilometer config check FILE` reports every mistake in a file, one line each: the key, the value, "
+        "what is\nallowed, and the nearest known name. `nilometer config print --effective` shows what is in "
+        "force, with secrets\nhidden.\n\n"
+        "Some mistakes do not stop the start. A warning names each, with the nearest name that exists:\n\n"
+        "- A variable such as `NILOMETER_WINDOW_SECONDS`, which no component reads: it lacks `AGENT_`. The "
+        "middleware\n  refuses it, because it begins with the middleware's prefix.\n"
+        "- A `collector` that does not answer when the agent starts. The agent keeps its rows until it does.\n"
+        "- A summary or a reference in an alerter that does not exist: the answer to the `PUT` lists `warnings`, "
+        "and\n  the collector logs them for alerters of its file.\n"
     )
     parts = [head]
     for title, prefix, kind, how in COMPONENTS:
@@ -110,10 +117,10 @@ def page() -> str:
 
 
 def accepted(kind: object) -> str:
-    """The type of the values that a caller may pass for a setting of type *kind*, in Python.
+    """Return the Python type of values that a caller may pass for a setting of type *kind*.
 
     Raises:
-        TypeError: If no setting has had that type so far.
+        TypeError: If the type is not supported here yet.
     """
     if isinstance(kind, type) and kind in {int, float, str}:
         return kind.__name__
@@ -123,16 +130,16 @@ def accepted(kind: object) -> str:
     if origin is Literal:
         return f"Literal[{', '.join(map(json.dumps, arguments))}]"
     if origin is tuple and arguments[1:] == (...,):
-        # No Sequence: a text is one, and a setting with several values refuses it.
+        # Not Sequence, because str is one, and a setting with several values refuses str.
         item = accepted(arguments[0])
         return f"list[{item}] | tuple[{item}, ...]"
     if origin is dict:
         return f"Mapping[{', '.join(map(accepted, arguments))}]"
-    raise TypeError(f"{kind!r}: say here what a caller may pass for it")
+    raise TypeError(f"{kind!r}: add the type that a caller may pass for it")
 
 
 def options() -> str:
-    """The module with the keywords of what captures."""
+    """Return the module with the capture options."""
     head = (
         '"""The options of what captures, for type checkers and editors.\n\n'
         "Generated from `CaptureSettings` by `make settings`. Every option may be missing: what is not "
@@ -170,7 +177,7 @@ def _docstring(meaning: str, field: msgspec.structs.FieldInfo) -> str:
 
 
 def main() -> None:
-    """Write, or compare."""
+    """Write the files, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 on a difference"

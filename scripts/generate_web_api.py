@@ -1,4 +1,4 @@
-"""Write the pages' types of the HTTP API from the collector's OpenAPI document; with --check, compare.
+"""Generate the pages' API types from the collector's OpenAPI document; --check only compares.
 
 A collector is started on an empty database and asked for the document that it serves. The document
 uses a small part of JSON Schema, which `type_of` turns into TypeScript; any other part is an error.
@@ -27,7 +27,7 @@ from nilometer_collector.testing import running
 
 TARGET = Path(__file__).resolve().parent.parent / "collector" / "web" / "src" / "api" / "types.ts"
 HEAD = """/**
- * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
+ * Requests and responses of the HTTP API. Generated from its OpenAPI document by `make web-api`.
  *
  * {about}
  */
@@ -113,7 +113,7 @@ def reads(document: Schema) -> str:
 
 
 def read(path: str, operation: Schema) -> Iterator[str]:
-    """The lines of one path of `Reads`."""
+    """Return the lines of one path of `Reads`."""
     parameters = operation["parameters"]
     if not isinstance(parameters, list):
         raise TypeError(f"expected parameters, got {parameters!r}")
@@ -167,7 +167,7 @@ def field_comments(structure: type) -> Comments:
 
 
 def answer_schemas(document: Schema) -> dict[str, Schema]:
-    """The schemas that answers use, by name; those of requests alone are left out."""
+    """Return the schemas of responses by name, without schemas that only requests use."""
     schemas = schema_at(schema_at(document["components"])["schemas"])
     waiting = [
         name
@@ -209,7 +209,7 @@ def served_document() -> Schema:
 
 
 def types() -> str:
-    """The whole file."""
+    """Return the text of the file."""
     document = served_document()
     schemas = answer_schemas(document)
     structure_named = {structure.__name__: structure for structure in structures()}
@@ -223,7 +223,7 @@ def types() -> str:
 
 
 def main() -> None:
-    """Write, or compare."""
+    """Write the file, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 on a difference"

@@ -1,19 +1,31 @@
 """`nilometer agent`: the sidecar from the command line."""
 
 import argparse
+import os
 from pathlib import Path
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.settings import PREFIX, AgentSettings
 
 _OPTIONS = (
-    ("--directory", "directory", str, "of the socket and the outbox; made with mode 0700"),
+    (
+        "--directory",
+        "directory",
+        str,
+        "directory of the socket and the outbox; created with mode 0700",
+    ),
     ("--socket", "socket", str, "Unix socket the workers connect to"),
     ("--name", "name", str, "stable name of this agent at the collector"),
-    ("--collector", "collector", str, "host:port of the collector's gRPC; '' keeps all here"),
+    ("--collector", "collector", str, "host:port of the collector's gRPC; '' ships nothing"),
     ("--window-seconds", "window_seconds", int, "length of a window of event time"),
-    ("--grace-seconds", "grace_seconds", float, "event time to wait after a window"),
+    (
+        "--grace-seconds",
+        "grace_seconds",
+        float,
+        "event time to wait after a window before it closes",
+    ),
     ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
     ("--metrics-address", "metrics_address", str, "host:port of /metrics and of the probes"),
     ("--events-address", "events_address", str, "host:port for inference loggers' events"),
@@ -21,7 +33,7 @@ _OPTIONS = (
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """What says which agent is meant, and how it is set."""
+    """Add the arguments that name the agent and its settings."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML or YAML file with settings"
     )
@@ -30,14 +42,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The agent's options."""
+    """Add the agent's own options."""
     add_settings(parser)
     parser.add_argument(
         "--until-idle",
         action="store_const",
         const=True,
         default=None,
-        help="end when the last worker has left",
+        help="stop after the last worker has disconnected",
     )
 
 
@@ -55,14 +67,17 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
+    # Children of a trial do not call gRPC. With fork support it would stop its threads at each fork.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from nilometer_agent.server import run as serve
 
     log_to_stderr()
+    warn_of_unread_variables()
     options = {**given(arguments), "until_idle": arguments.until_idle}
     serve(load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=options))
     return 0
 
 
 def given(arguments: argparse.Namespace) -> dict[str, object]:
-    """The settings that stand in *arguments*."""
+    """Return the settings that were given in *arguments*."""
     return {name: getattr(arguments, name) for _, name, _, _ in _OPTIONS}

@@ -5,16 +5,16 @@ from grpc_health.v1 import health, health_pb2
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.outbox.buffer import Buffer
 
-SERVICE = "nilometer.v1.AgentService"  # takes batches
-DURABLE = "nilometer.v1.Durable"  # what it acknowledges survives
+SERVICE = "nilometer.v1.AgentService"  # accepts batches
+DURABLE = "nilometer.v1.Durable"  # stores acknowledged batches on disk
 
 
 class Health:
-    """Says whether the agent is alive, takes batches, and stores them durably.
+    """Reports whether the agent is alive, accepts batches, and stores them durably.
 
     Args:
-        engine: Alive as long as it works.
-        buffer: Durable as long as it is on disk.
+        engine: Engine; the agent is alive while the engine works.
+        buffer: Outbox; the agent is durable while the outbox is on disk.
     """
 
     def __init__(self, engine: Engine, buffer: Buffer) -> None:
@@ -23,7 +23,7 @@ class Health:
         self.servicer = health.HealthServicer()
 
     def refresh(self) -> None:
-        """Look at engine and buffer, and answer accordingly from now on."""
+        """Update the answers from the state of engine and buffer."""
         alive = self._engine.works
         states = {"": alive, SERVICE: alive, DURABLE: alive and self._buffer.durable}
         for name, serving in states.items():
@@ -31,5 +31,5 @@ class Health:
             self.servicer.set(name, answer.SERVING if serving else answer.NOT_SERVING)
 
     def leave(self) -> None:
-        """Answer "not serving" for good."""
+        """Answer "not serving" from now on, permanently."""
         self.servicer.enter_graceful_shutdown()

@@ -1,4 +1,4 @@
-"""The agent process: makes its parts, starts them, and ends them in order."""
+"""The agent process: creates its parts, starts them, and stops them in order."""
 
 import fcntl
 import logging
@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import ParamSpec
 
@@ -16,11 +16,13 @@ import nilometer
 from nilometer import kinds
 from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
+from nilometer.serving.descriptors import raise_limit
 from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
 from nilometer_agent.engine.engine import Engine
+from nilometer_agent.engine.in_work import FILE, InWork
 from nilometer_agent.health import Health
 from nilometer_agent.measure.contents import log_missing_series
 from nilometer_agent.measure.counters import Counter, Counters
@@ -40,11 +42,13 @@ from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
-WORKERS_KEPT = 10_000  # marks of workers; those that were silent longest are gone
-# Without sources that take longer, an agent ends within 5 s and its last commit, whoever hangs.
+WORKERS_KEPT = 10_000  # workers remembered; the ones that were silent longest are forgotten first
+LOCK_ATTEMPTS = 50  # a child of a killed agent holds the lock for a moment longer
+LOCK_WAIT_SECONDS = 0.02  # after each
+# Unless a source needs longer, an agent stops within 5 s plus its last commit, even if a part hangs.
 STOP_ENGINE_SECONDS = 30.0  # for the last commit
 STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
-STOP_EXPORT_SECONDS = 1.5  # for OTLP to take the last points
+STOP_EXPORT_SECONDS = 1.5  # for the OTLP endpoint to take the last points
 
 P = ParamSpec("P")
 
@@ -55,11 +59,11 @@ class Agent:
     """One agent. `start`, then `wait` or `stop`.
 
     Args:
-        settings: What it was told.
+        settings: Settings of the agent.
         clock: Wall and monotonic time.
 
     Raises:
-        ConfigError: If another agent has the directory or the socket, or an address is taken.
+        ConfigError: If another agent uses the directory or the socket, or an address is in use.
     """
 
     def __init__(self, settings: AgentSettings, clock: Clock | None = None) -> None:
@@ -73,8 +77,8 @@ class Agent:
         self._stop = threading.Event()
         self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
         self.counters = Counters()
-        # What is made last ends first, also where making the next part fails. Observations go from
-        # the sources to the engine, on to the outbox, and to the collector: upstream ends first.
+        # The stack stops the newest part first, also if creating the next part fails. Observations go
+        # from sources to engine to outbox to collector, so parts stop in that order.
         with ExitStack() as ends:
             home = settings.home
             private_directory("directory", home, settings.allowed_uids)
@@ -94,13 +98,15 @@ class Agent:
             ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
             self.shipper = self._shipper()
             ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
+            ends.callback(self._in_work.close)
             self.engine = self._engine()
             ends.callback(self.engine.stop, STOP_ENGINE_SECONDS)
             self.health = Health(self.engine, self.buffer)
             self.workers = Workers(self.clock)
             self.sources = Sources()
             ends.callback(self.sources.stop)
-            # In this order a worker never finds gRPC alone, as it does at an agent that is older.
+            # The frame socket starts first. A worker that finds only gRPC assumes an older agent.
             self.sources.add(self._frame_socket())
             self.sources.add(self._grpc_socket())
             of_engine = (settings, self.engine, self.counters, self.clock)
@@ -129,6 +135,7 @@ class Agent:
             self._dial,
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
+            disclosure=settings.disclosure,
             agent=settings.agent_name,
             instance=self._instance,
         )
@@ -165,6 +172,7 @@ class Agent:
             on_committed=_both(self.entities.committed, self.exports.committed),
             on_closed=_both(self.entities.closed, self.exports.closed),
             on_queued=self.shipper.wake,
+            in_work=self._in_work,
         )
 
     def _frame_socket(self) -> FrameSocket:
@@ -187,7 +195,7 @@ class Agent:
         """Start every part, downstream first.
 
         Raises:
-            ConfigError: If a source cannot start. The sources are stopped then; `stop` ends the rest.
+            ConfigError: If a source cannot start. All sources are then stopped; `stop` ends the rest.
         """
         self.buffer.forget_workers(WORKERS_KEPT)
         self.exports.start()
@@ -200,22 +208,24 @@ class Agent:
         log.info("agent ready", extra={"socket": str(self.settings.socket_path)})
 
     def wait(self) -> None:
-        """Serve until `request_stop`, or until idle where that was asked for."""
+        """Serve until `request_stop`, or until the agent is idle if `until_idle` is set."""
         while not self._stop.wait(0.05):
             self.health.refresh()
             idle = self.workers.idle_for(self.clock.monotonic())
             if self.settings.until_idle and idle > self.settings.idle_seconds:
-                log.info("no worker is left")
+                log.info("stopping: no worker is connected")
                 return
 
     def _plan(self) -> None:
-        """Keep the plan fresh, in a thread of its own: a collector may take its time."""
+        """Refresh the plan in a thread of its own, because a collector may answer slowly."""
+        if self._dial is not None:
+            self._dial.warn_if_silent()
         while not self._stop.is_set():
             try:
                 answered = self.plans.refresh()
-            except Exception:  # without this thread the agent would keep its rules for ever
-                answered = True  # and asks again when the next plan is due
-                log.exception("plan not refreshed")
+            except Exception:  # without this thread the agent would never get a new plan
+                answered = True  # the next refresh is a new attempt
+                log.exception("plan not refreshed, keeping the old one: will retry")
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
 
     def request_stop(self) -> None:
@@ -223,7 +233,7 @@ class Agent:
         self._stop.set()
 
     def stop(self) -> None:
-        """Refuse new work, commit and close what is held, ship it if the collector answers.
+        """Refuse new batches, commit, close all windows, and ship if the collector answers.
 
         Safe before `start`, and twice.
         """
@@ -234,7 +244,7 @@ class Agent:
         self._ends.close()
 
     def status(self, *, entities: bool = False) -> StatusReply:
-        """What the agent holds and has done, and of which *entities* where they are asked for."""
+        """Return counters, gauges and states of the agent, and of each entity if *entities* is set."""
         return StatusReply(
             version=nilometer.__version__,
             agent=self.settings.agent_name,
@@ -250,12 +260,15 @@ class Agent:
             uptime_seconds=self.clock.monotonic() - self._started,
             dropped=self.counters.reasons(Counter.DROPPED),
             undecodable=self.counters.reasons(Counter.UNDECODABLE),
+            lost_inputs=self.counters.reasons(Counter.INPUTS_LOST),
+            lost_outputs=self.counters.reasons(Counter.OUTPUTS_LOST),
+            unnamed=self.counters.reasons(Counter.UNNAMED_CELLS),
             entities=self.entities.to_wire() if entities else (),
             instance=self._instance,
         )
 
     def gauges(self) -> dict[str, int]:
-        """What is held now and what it costs, by the names of docs/telemetry.md."""
+        """Return the current gauges by their names in docs/telemetry.md."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             **self.buffer.gauges(),
@@ -271,9 +284,10 @@ def run(settings: AgentSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: If another agent has the directory or the socket, or a source cannot start.
+        ConfigError: If another agent uses the directory or the socket, or a source cannot start.
     """
-    os.umask(0o077)  # what is stored is for this user only
+    raise_limit()
+    os.umask(0o077)  # only this user may read the stored files
     agent = Agent(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.request_stop())
@@ -285,7 +299,7 @@ def run(settings: AgentSettings) -> None:
 
 
 def _both(first: Callable[P, None], second: Callable[P, None]) -> Callable[P, None]:
-    """One after the other, told the same."""
+    """Return a function that calls both, one after the other, with the same arguments."""
 
     def both(*given: P.args, **named: P.kwargs) -> None:
         first(*given, **named)
@@ -298,20 +312,24 @@ def _locked(path: Path) -> int:
     try:
         lock = open_private(path, os.O_CREAT | os.O_RDWR)
     except OSError as error:
-        raise ConfigError(f"directory: {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
         raise ConfigError(
-            f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+            f"directory = {str(path.parent)!r}: {path.name}: {error.strerror}: let uid "
+            f"{os.geteuid()} write there, or set `directory`"
         ) from error
-    return lock
+    for _ in range(LOCK_ATTEMPTS):
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        threading.Event().wait(LOCK_WAIT_SECONDS)
+    os.close(lock)
+    raise ConfigError(
+        f"directory = {str(path.parent)!r}: another agent is using it; give each its own"
+    )
 
 
 def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:  # not Linux: the peak is the next best
+    except OSError:  # not Linux: the peak is the closest figure there
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")

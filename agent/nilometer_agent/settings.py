@@ -1,4 +1,4 @@
-"""What the agent can be told."""
+"""The settings of the agent."""
 
 import socket
 from pathlib import Path
@@ -9,12 +9,15 @@ from msgspec import Meta, field
 from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, Uid, default_directory
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
+from nilometer.profiling.budget import MAX_HELD_BYTES
 from nilometer.profiling.segments import Segments
 from nilometer.settings.credentials import Credentials
 from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import not_one_of
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
@@ -24,75 +27,96 @@ DAY = 86_400
 
 
 class AgentSettings(Settings, frozen=True, kw_only=True):
-    """Everything the agent can be told. Durations are seconds, sizes bytes.
+    """All settings of the agent. Durations are seconds, sizes bytes.
 
     Attributes:
-        directory: Of the socket and the outbox; made with mode 0700. One agent a directory.
+        directory: Directory of the socket and the outbox; created with mode 0700. Each agent
+            needs a directory of its own.
         socket: Path of the Unix socket; empty means ``agent.sock`` in the directory. The socket for
-            plain frames is beside it, its name with ``.frames`` added.
-        allowed_uids: Users whose workers are served, beside this process's own and root.
-        name: Stable name of this agent at the collector; empty means the host's.
-        collector: ``host:port`` of the collector's gRPC; empty keeps everything here.
+            plain frames has the same path with ``.frames`` added.
+        allowed_uids: User ids whose workers may connect, besides root and the agent's own user.
+        name: Stable name of this agent at the collector; empty means the host name.
+        collector: ``host:port`` of the collector's gRPC; empty keeps all rows in the outbox.
         window_seconds: Length of a window of event time; whole minutes, at most a day.
         grace_seconds: Event time that must pass after a window before it is judged.
-        idle_close_seconds: Wall time without data after which an ended window closes anyway.
+        idle_close_seconds: Wall time without new data after which a window that has ended closes.
         commit_seconds: Longest time a worker waits for its acknowledgement.
-        plan_seconds: How often references and alerters are asked for.
-        tls_ca: Certificates that may have signed the collector's, PEM; ``system`` for those of
-            this machine; empty speaks without TLS, to loopback or a network that is trusted.
-        tls_certificate: This agent's certificate, for a collector that asks for one; PEM. Files
-            are read again when they change.
-        tls_key: Key of it, PEM.
-        tls_server_name: Name in the collector's certificate, where it is not the address's.
-        token_file: File with this agent's token; only with ``tls_ca``, or to a loopback address.
-        max_outbox_bytes: Cap of the file that holds what waits for the collector, and never more
-            than half of what the disk has free.
-        max_memory_bytes: Cap for what is held in memory while the disk cannot be used.
-        when_full: ``drop_oldest`` drops the rows that wait longest, counted; ``refuse`` keeps
-            them, acknowledges nothing new, and lets the workers count what they lose.
-        readable_categories: Patterns of summaries whose category names may be stored; names that
-            a reference published are readable anyway, all others become pseudonyms.
-        names_key: Secret of the pseudonyms; empty takes the collector's. Without either, names
-            that nobody published are not kept.
-        suppress_below: Pseudonyms that stand for fewer observations of a window are left out of
-            its sample; totals keep them.
-        segments: Labels from fields, such as ``{region = "input.region"}``; their values are
-            published. Each observation has one label set, so label sets add up to the whole.
-        schemas: Fields by entity, such as ``{scorer = {"input.amount" = "number"}}``; a question
-            mark makes one optional. Without, a schema is that of the newest reference.
-        max_label_sets: Label sets of an entity in one window; what comes after is one more, with
-            the label ``nilometer_overflow``.
-        sample: Share of observations whose bodies are decoded and profiled; all requests are
-            counted, and coverage says how many were sampled out.
-        scores: Outputs of probabilities and their decision thresholds, such as
-            ``{"output.score" = [0.5]}``; outputs that a reference shows to be are found anyway.
+        plan_seconds: Time between two requests to the collector for references and alerters.
+        tls_ca: File of the CA certificates that the agent trusts for the collector, PEM; ``system``
+            means the CA certificates of this machine. Empty turns TLS off: use that on loopback or a trusted
+            network only.
+        tls_certificate: File of this agent's certificate, for a collector that asks for one; PEM.
+            The agent reads the TLS files again when they change.
+        tls_key: File of the private key of ``tls_certificate``; PEM.
+        tls_server_name: Host name in the collector's certificate, if ``collector`` has another one.
+        token_file: File with this agent's token; needs ``tls_ca``, except to a loopback address.
+        max_outbox_bytes: Largest size of the outbox file. The agent also never uses more than half
+            of the free disk space.
+        max_memory_bytes: Largest size of the outbox in memory, used while the disk cannot be used.
+        max_working_bytes: Largest amount of memory for decoded observations that are not committed yet.
+            At half of it, the agent commits at once. Columns of a batch without room count as
+            ``too_large``. Raise it if features times label sets of half a second are over 4,000.
+        max_open_windows: Largest number of open windows, over all entities and label sets. Beyond it,
+            the agent closes the least recently used windows early; later data for them makes further
+            samples.
+        when_full: Policy for a full outbox. ``drop_oldest`` drops the oldest rows and counts them.
+            ``refuse`` keeps them and acknowledges no new batch; the workers count what they drop.
+        privacy: Privacy level for single values: ``open``, ``pod`` or ``strict``; see
+            docs/privacy.md. A collector can ask for a stricter level, but not for a laxer one.
+        readable_categories: Patterns of summaries whose category names the agent may store at level
+            ``pod``. Names in a reference are always readable; all others become pseudonyms.
+        names_key: Secret key of the pseudonyms; empty takes the collector's key. Without a key, the
+            agent stores only the names that a reference publishes.
+        suppress_below: Least number of observations behind a published number or pseudonym; smaller
+            groups count in totals only. 0 takes the default of ``privacy``: 5 for pseudonyms in
+            ``pod``, 20 for everything in ``strict``, else 1. ``strict`` needs at least 20.
+        segments: Labels taken from fields, such as ``{region = "input.region"}``. Their values are
+            published. Each observation has exactly one label set, so label sets add up to the total.
+        schemas: Field types by entity, such as ``{scorer = {"input.amount" = "number"}}``; a
+            question mark after the type makes a field optional. An entity that is not listed
+            takes the schema of its newest reference.
+        admit_after: Number of requests with a new name before the name becomes a feature. It applies
+            once an entity has 64 features, to names that are in neither reference nor schema. Cells
+            of earlier requests count as unnamed.
+        max_label_sets: Largest number of label sets of an entity in one window. Further ones share
+            one label set, with the label ``nilometer_overflow``.
+        sample: Share of observations whose bodies are decoded and profiled. All requests are
+            counted; coverage says how many were sampled out.
+        scores: Outputs that are probabilities, with their decision thresholds, such as
+            ``{"output.score" = [0.5]}``. The agent also finds them by a reference.
         profilers: Modules that register profilers, such as ``my_package.profilers``.
-        profiler_seconds: Time that a profiler may take for a batch before it is disarmed.
-        reductions: What tensors and images are reduced to: mean, std, min, max, range, l1,
+        profiler_seconds: Longest time that a profiler may take for a batch before it is disabled.
+        reductions: Statistics computed of each tensor and image: mean, std, min, max, range, l1,
             zero_share.
         otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         otlp_protocol: ``grpc`` or ``http/protobuf``; empty takes ``OTEL_EXPORTER_OTLP_PROTOCOL``,
             then ``grpc``.
         otlp_temporality: ``cumulative`` or ``delta``; empty takes
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
-        otlp_interval_seconds: How often metrics are exported.
-        otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
+        otlp_interval_seconds: Time between two exports of metrics.
+        otlp_use_proxy: Whether OTLP export uses the proxy variables of the environment.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
             ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
-        otlp_in_grpc_address: ``host:port`` where a server in the pod may send OTLP over gRPC; empty
-            opens none.
-        otlp_in_http_address: ``host:port`` where it may send OTLP over HTTP; empty opens none.
-        otlp_in_service: What of it becomes the service profile: ``metrics``
-            (`http.server.request.duration`), ``spans`` (server spans), or ``none`` where the
-            middleware measures already.
-        events_address: ``host:port`` where an inference logger of the pod may send CloudEvents, or
-            KServe's logger its batches; empty opens none.
-        events_entity: Whose events they are; empty takes the inference service that each names.
-        events_join_seconds: How long a request waits for its response, or the other way round.
-        proxy: Proxies in front of servers that cannot take the middleware, each a table of its own;
-            see the next section. In a variable, a list in JSON.
-        until_idle: End when the last worker has left: for an agent that a worker started.
-        idle_seconds: How long after the last worker.
+        otlp_in_grpc_address: ``host:port`` where a server in the pod can send OTLP over gRPC; empty
+            opens no port.
+        otlp_in_http_address: ``host:port`` where a server in the pod can send OTLP over HTTP; empty
+            opens no port.
+        otlp_in_service: Source of the service profile in the OTLP that the agent receives:
+            ``metrics`` (`http.server.request.duration`), ``spans`` (server spans), or ``none``
+            where the middleware already measures the requests.
+        events_address: ``host:port`` where an inference logger in the pod can send CloudEvents, or
+            KServe's logger its batches; empty opens no port.
+        events_entity: Entity of all events; empty takes the inference service named in each event.
+        events_join_seconds: Longest time that a request waits for its response, or a response for
+            its request.
+        proxy: Proxies in front of servers that cannot use the middleware, each a table of its own;
+            see the next section. The environment variable holds a JSON list.
+        peers_by_address: Whether each client has an address of its own. If so, one address gets at
+            most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off where
+            clients come through one gateway.
+        until_idle: Whether the agent stops once no worker is connected; for an agent that a worker
+            started.
+        idle_seconds: Time without a connected worker before the agent stops, with ``until_idle``.
     """
 
     directory: str = ""
@@ -112,12 +136,16 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     token_file: str = ""
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     max_memory_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 16 << 20
+    max_working_bytes: Annotated[int, Meta(ge=4 << 20, le=1 << 36)] = MAX_HELD_BYTES
+    max_open_windows: Annotated[int, Meta(ge=16, le=1_000_000)] = 8192
     when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
+    privacy: PrivacyName = "pod"
     readable_categories: tuple[str, ...] = ()
     names_key: str = ""
-    suppress_below: Annotated[int, Meta(ge=1)] = 5
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     segments: dict[str, str] = field(default_factory=dict)
     schemas: dict[str, dict[str, str]] = field(default_factory=dict)
+    admit_after: Annotated[int, Meta(ge=1, le=1000)] = 5
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)
@@ -137,6 +165,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     events_entity: str = ""
     events_join_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 30.0
     proxy: tuple[ProxySettings, ...] = ()
+    peers_by_address: bool = False
     until_idle: bool = False
     idle_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
 
@@ -146,9 +175,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             entity_name(self.events_entity)
         self._check_credentials()
         check_all(self.proxy)
-        unknown = set(self.reductions) - set(REDUCTIONS)
-        if unknown:
-            raise ConfigError(f"reductions: {sorted(unknown)} are not among {sorted(REDUCTIONS)}")
+        for word in self.reductions:
+            if word not in REDUCTIONS:
+                raise ConfigError(not_one_of("reductions", word, REDUCTIONS))
         for fields in self.schemas.values():
             Schema.declared(fields)
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
@@ -168,7 +197,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def credentials(self) -> Credentials:
-        """What the collector is shown."""
+        """The credentials for the collector."""
         return Credentials(
             ca=self.tls_ca,
             certificate=self.tls_certificate,
@@ -176,6 +205,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             token=self.token_file,
             server_name=self.tls_server_name,
         )
+
+    @property
+    def disclosure(self) -> Disclosure:
+        """What may be published of single values."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property
     def home(self) -> Path:
@@ -189,5 +223,5 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def agent_name(self) -> str:
-        """What the collector knows this agent by."""
+        """The name of this agent at the collector."""
         return self.name or socket.gethostname()

@@ -1,26 +1,26 @@
-"""What the collector counts about itself."""
+"""Counters of the collector's own work."""
 
 import threading
 from enum import Enum
 
 
 class Counter(Enum):
-    """Everything that is counted, each in its unit."""
+    """All counters, each with its unit."""
 
-    ROWS_STORED = "rows_stored"  # rows that were new
-    ROWS_REPEATED = "rows_repeated"  # rows that were here before: acknowledged, not added
-    ROWS_REJECTED = "rows_rejected"  # rows that never will be stored
-    SHIPMENTS_FAILED = "shipments_failed"  # calls of which nothing was stored: the agent resends
+    ROWS_STORED = "rows_stored"  # new rows
+    ROWS_REPEATED = "rows_repeated"  # rows that were stored before: acknowledged, not added
+    ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
+    SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing: the agent retries
     AGENTS_DUPLICATED = "agents_duplicated"  # times two processes began to ship under one name
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
-    NOTIFICATIONS_REFUSED = "notifications_refused"  # by the receiver, for their content
-    NOTIFICATIONS_FAILED = "notifications_failed"  # attempts that are tried again
-    EXPORTS = "exports"  # OTLP requests that were taken
+    NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
+    NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried
+    EXPORTS = "exports"  # accepted OTLP requests
     EXPORT_FAILURES = "export_failures"
-    EXPORT_POINTS_REJECTED = "export_points_rejected"  # by a far side that took the rest
-    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"  # taken, and answered with no OTLP
-    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"  # delta points nobody took for long
-    SERIES_OVERFLOWED = "series_overflowed"  # points over a metric's limit of series
+    EXPORT_POINTS_REJECTED = "export_points_rejected"  # by an endpoint that accepted the rest
+    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"  # accepted, but the reply was not OTLP
+    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"  # delta intervals not accepted in time
+    SERIES_OVERFLOWED = "series_overflowed"  # points over the series limit of a metric
 
 
 class Counters:
@@ -36,6 +36,6 @@ class Counters:
             self._counts[counter] += count
 
     def read(self) -> dict[Counter, int]:
-        """All counts now."""
+        """Return all counts as of now."""
         with self._lock:
             return dict(self._counts)

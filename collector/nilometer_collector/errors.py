@@ -1,7 +1,7 @@
 """Errors the collector raises on purpose.
 
 NilometerError
-├── StoreUnavailable   transient: nothing of the transaction was kept; try again
+├── StoreUnavailable   transient: the transaction stored nothing; try again
 ├── Refused            permanent: what was sent is not allowed; says why
 ├── Unknown            what was asked for is not here
 └── TooMuch            the answer would be larger than is served; ask for less
@@ -11,16 +11,16 @@ from nilometer.values.errors import NilometerError
 
 
 class StoreUnavailable(NilometerError):
-    """The database could not be read or written; the transaction left nothing behind."""
+    """The database could not be read or written. The transaction has changed nothing."""
 
 
 class Refused(NilometerError):
-    """A row, a reference or a rule is not allowed and never will be."""
+    """A row, a reference or an alerter is not allowed. A retry will fail again."""
 
 
 class Unknown(NilometerError):
-    """Nothing of that name is stored."""
+    """The store has nothing with the requested name."""
 
 
 class TooMuch(NilometerError):
-    """The answer would exceed a bound that the message names."""
+    """The response would exceed a bound, which the message names."""

@@ -1,4 +1,4 @@
-"""Start and stop of everything: store, gRPC, HTTP, notifications."""
+"""Starts and stops the collector: store, gRPC server, HTTP server, exports, notifications."""
 
 import fcntl
 import logging
@@ -12,28 +12,30 @@ from types import FrameType
 from typing import TextIO
 
 from nilometer import kinds
+from nilometer.serving.descriptors import raise_limit
+from nilometer.serving.listener import Listener
 from nilometer.settings import secrets as secret_files
 from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import Address, parse_address
-from nilometer_collector.access.descriptors import raise_limit, shares
+from nilometer_collector.access.descriptors import shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
-from nilometer_collector.alerting.rules import alerter_of
-from nilometer_collector.api import make_app
-from nilometer_collector.api.connections import Listener
+from nilometer_collector.alerting.definitions import alerter_of
+from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import CHANNEL, Courier
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.ingest.serving import GrpcServer
+from nilometer_collector.ingest.serving import CollectorServer
+from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Store
 from nilometer_collector.telemetry import CollectorExports
 
-ORIGIN = "file"  # of a rule that stands in the settings
+ORIGIN = "file"  # origin of alerters that the settings define
 
 log = logging.getLogger("nilometer.collector")
 
@@ -41,17 +43,18 @@ log = logging.getLogger("nilometer.collector")
 class Collector:
     """One collector on one database file.
 
-    `start` returns when both servers answer; `stop` refuses new work, drains, and returns.
+    `start` returns when both servers accept requests. `stop` refuses new requests, waits for running
+    ones, and returns.
 
     Args:
-        settings: What it was told.
-        clock: Wall time.
+        settings: Settings of the collector.
+        clock: Clock for wall time and monotonic time; None uses the system's.
     """
 
     def __init__(self, settings: CollectorSettings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.counters = Counters()
-        self.ended = threading.Event()  # set when the HTTP server is no longer there
+        self.ended = threading.Event()  # set when the HTTP server has ended
         self._clock = clock or SystemClock()
         self._resources = ExitStack()
         self._http_address = parse_address("http_address", settings.http_address)
@@ -61,25 +64,25 @@ class Collector:
 
     @property
     def http_url(self) -> str:
-        """Where API and pages are, with the real port once started."""
+        """URL of the API and the pages; has the real port after `start`."""
         scheme = "https" if self.settings.http_certificate else "http"
         return f"{scheme}://{self._http_address}"
 
     @property
     def grpc_target(self) -> str:
-        """Where agents ship to, with the real port once started."""
+        """Target that agents ship to; has the real port after `start`."""
         return str(self._grpc_address)
 
     @property
     def page_url(self) -> str:
-        """How a reader reaches the pages."""
+        """URL of the pages for links in notifications, without a final slash."""
         return (self.settings.public_url or self.http_url).rstrip("/")
 
     def start(self) -> None:
-        """Open the store, serve, notify.
+        """Open the store, start both servers, exports and notifications.
 
         Raises:
-            ConfigError: If the file is taken or no store, or an address cannot be bound.
+            ConfigError: If the database is in use or unreadable, or an address cannot be bound.
         """
         try:
             self._start()
@@ -95,8 +98,12 @@ class Collector:
         webhook = self.settings.webhook
         store = Store(path, CHANNEL if webhook else "")
         self._resources.callback(store.close)
-        alerters = [alerter_of(rule) for rule in self.settings.alerters]
+        alerters = [alerter_of(definition) for definition in self.settings.alerters]
         store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
+        for alerter in alerters:
+            for line in missing_names(store, alerter):
+                told = {"alerter": alerter.name, "reason": line}
+                log.warning("an alerter has a name that does not exist", extra=told)
         if webhook:
             self._courier = Courier(
                 store, webhook, lambda: self.page_url, self._clock, self.counters
@@ -111,7 +118,7 @@ class Collector:
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
 
     def stop(self) -> None:
-        """Refuse new work, drain, close. Safe before `start`, and twice."""
+        """Refuse new requests, wait for running ones, close. Safe before `start`, and to repeat."""
         self._resources.close()
 
     def _wake(self) -> None:
@@ -125,8 +132,8 @@ class Collector:
         if told.grpc_certificate:
             files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
             credentials = files.credentials()
-        ingest = Ingest(store, self._clock, self.counters, self._wake)
-        server = GrpcServer(
+        ingest = Ingest(store, self._clock, self.counters, self._wake, told.disclosure)
+        server = CollectorServer(
             self._grpc_address,
             credentials,
             Gate(told.principals),
@@ -135,7 +142,7 @@ class Collector:
             connections=shares().grpc,
             by_address=told.peers_by_address,
         )
-        self._resources.callback(server.stop)
+        self._resources.callback(server.stop, told.shutdown_seconds + 2.0)
         server.start()
         self._grpc_address = server.address
 
@@ -156,7 +163,13 @@ class Collector:
         server = HttpServer(
             app,
             listening,
-            Listener(listening, shares().http, by_address=self.settings.peers_by_address),
+            Listener(
+                (listening,),
+                log,
+                shares().http,
+                connections.TURN_SECONDS,
+                by_address=self.settings.peers_by_address,
+            ),
             certificate=self.settings.http_certificate,
             key=self.settings.http_key,
             shutdown_seconds=self.settings.shutdown_seconds,
@@ -167,7 +180,7 @@ class Collector:
 
 
 def run(settings: CollectorSettings, output: TextIO) -> int:
-    """Serve until SIGTERM or SIGINT; 0 when that was the reason to end, else 1.
+    """Serve until SIGTERM or SIGINT; return 0 after a signal, and 1 if a server ended by itself.
 
     Raises:
         ConfigError: If it cannot start.
@@ -203,17 +216,22 @@ def _lock(path: Path, resources: ExitStack) -> None:
         private_directory("database", lock.parent)
         descriptor = open_private(lock, os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise ConfigError(f"database = {str(path)!r}: {error.strerror}") from error
+        raise ConfigError(
+            f"database = {str(path)!r}: cannot create {lock.name}: {error.strerror}: let uid "
+            f"{os.geteuid()} write there, or set `database`"
+        ) from error
     resources.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise ConfigError(f"database = {str(path)!r}: another collector uses it") from error
+        raise ConfigError(
+            f"database = {str(path)!r}: is in use by another collector: stop it, or set another file"
+        ) from error
 
 
 def _bound(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    # The protocol is named: asyncio turns Nagle off only where it is.
+    # asyncio disables Nagle's algorithm only if the socket's protocol is set.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What the collector can be told."""
+"""The settings of the collector."""
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -9,11 +9,12 @@ from msgspec import Meta
 from nilometer.handoff.settings import default_directory
 from nilometer.settings.settings import Settings
 from nilometer.values.errors import ConfigError
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
 from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
 from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
-from nilometer_collector.alerting.rules import Rule, alerter_of
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.limits.bounds import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
@@ -24,46 +25,52 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=60.0)]
 
 
 class CollectorSettings(Settings, frozen=True, kw_only=True):
-    """Everything the collector can be told. Durations are seconds.
+    """All settings of the collector. Durations are seconds.
 
     Attributes:
-        database: SQLite file; empty means ``collector.db`` in the user's state directory. One
-            collector a file.
-        grpc_address: Where agents ship to; loopback only, unless there are principals and TLS.
-        grpc_certificate: Certificate of the gRPC server with its chain, PEM; empty serves without
-            TLS. Files are read again when they change.
-        grpc_key: Key of it, PEM.
-        grpc_client_ca: Who may have signed the certificates of agents, PEM; with it every
-            connection must have one.
-        principals: Who may ship, read and write, for which agents and entities; none trusts
-            everybody on this machine. Tokens are given as their SHA-256. See docs/access.md.
-        http_address: API and pages; loopback only, unless a principal has ``read`` or ``write``
-            and there is TLS. Port 0 takes a free one, for both.
-        http_certificate: Certificate of the HTTP server with its chain, PEM; empty serves without
-            TLS. Read at the start.
-        http_key: Key of it, PEM.
-        slack_webhook_url: Where openings and closings are posted in Slack's format; a secret;
-            empty posts nothing. https, or http to a loopback host.
-        webhook_allow: Host names, addresses and CIDR ranges that a webhook may be at, beside public
-            addresses. A name may be at a private or a loopback address; link-local and metadata
+        database: SQLite file; empty means ``collector.db`` in the user's state directory. Two
+            collectors cannot share a file.
+        grpc_address: ``host:port`` that agents ship to; loopback only, unless principals and TLS
+            are set. Port 0 takes a free port.
+        grpc_certificate: Certificate file of the gRPC server with its chain, PEM; empty means no
+            TLS. The collector loads a changed file without a restart.
+        grpc_key: Private key file of the gRPC certificate, PEM.
+        grpc_client_ca: File of the CA certificates that sign client certificates, PEM; if set,
+            every gRPC connection needs a client certificate.
+        principals: Callers that may ship, read and write, with their agents and entities. Tokens
+            are given as their SHA-256. Without principals, everybody on this machine has access.
+            See docs/access.md.
+        http_address: ``host:port`` of the API and the pages; loopback only, unless TLS is set and a
+            principal has ``read`` or ``write``. Port 0 takes a free port.
+        http_certificate: Certificate file of the HTTP server with its chain, PEM; empty means no
+            TLS. A changed file needs a restart.
+        http_key: Private key file of the HTTP certificate, PEM.
+        slack_webhook_url: URL that openings and closings are posted to in Slack's format; empty
+            posts nothing. It is a secret, and must be https, or http to a loopback host.
+        webhook_allow: Host names, addresses and CIDR ranges that a webhook may use, besides public
+            addresses. A listed name may have a private or loopback address. Link-local and metadata
             addresses need a range.
-        public_url: How a reader of a notification reaches the pages; empty means the HTTP
-            address.
-        peers_by_address: Whether the addresses of peers tell them apart: then one address has at
-            most a quarter of the HTTP connections, and of the gRPC calls. Leave it off where peers
-            come through one gateway.
-        shutdown_seconds: Longest time each server may drain.
+        public_url: URL of the pages for links in notifications; empty means the HTTP address.
+        privacy: Laxest privacy level of all agents: ``open``, ``pod`` or ``strict``. An agent may be
+            stricter, never laxer. See docs/privacy.md.
+        suppress_below: Fewest observations that an agent may report a number or a pseudonym for;
+            0 leaves the limit to each agent.
+        peers_by_address: Whether connection limits also apply to each peer address: one address gets
+            at most a quarter of the HTTP connections and of the gRPC calls. Leave it off if peers
+            connect through one gateway.
+        shutdown_seconds: Longest time that each server waits for running requests at a stop.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
-            ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
-        otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
-        otlp_protocol: ``grpc`` or ``http/protobuf``; empty takes ``OTEL_EXPORTER_OTLP_PROTOCOL``,
-            then ``grpc``.
-        otlp_temporality: ``cumulative`` or ``delta``; empty takes
+            ``/readyz`` and ``/startupz``. An empty host means every address; an empty setting opens
+            no port.
+        otlp_endpoint: OTLP endpoint for metrics; empty uses ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        otlp_protocol: OTLP protocol, ``grpc`` or ``http/protobuf``; empty uses
+            ``OTEL_EXPORTER_OTLP_PROTOCOL``, then ``grpc``.
+        otlp_temporality: OTLP temporality, ``cumulative`` or ``delta``; empty uses
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
-        otlp_interval_seconds: How often metrics are exported.
-        otlp_use_proxy: Whether proxy variables of the environment count for OTLP.
-        alerters: Rules. Those of the file replace those of the file before; rules that were put
-            over HTTP stay.
+        otlp_interval_seconds: Interval between exports of metrics.
+        otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
+        alerters: Alerters of this file. They replace the alerters of the previous file. Alerters that
+            were created over HTTP stay.
     """
 
     database: str = ""
@@ -78,6 +85,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     slack_webhook_url: str = ""
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
+    privacy: PrivacyName = "open"
+    suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""
@@ -86,7 +95,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_temporality: Literal["", "cumulative", "delta"] = ""
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
     otlp_use_proxy: bool = False
-    alerters: tuple[Rule, ...] = ()
+    alerters: tuple[AlerterDefinition, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_access()
@@ -98,24 +107,28 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         if self.public_url:
             _check_public_url(self.public_url)
         named: set[tuple[str, str]] = set()
-        for rule in self.alerters:
-            alerter_of(rule)
-            if (rule.entity, rule.name) in named:
-                raise ConfigError(f"alerters: {rule.entity} has two of the name {rule.name!r}")
-            named.add((rule.entity, rule.name))
+        for definition in self.alerters:
+            alerter_of(definition)
+            key = (definition.entity, definition.name)
+            if key in named:
+                raise ConfigError(f"alerters: {key[0]} has two alerters named {key[1]!r}")
+            named.add(key)
 
     def _check_access(self) -> None:
         check_principals(self.principals)
         if bool(self.grpc_certificate) != bool(self.grpc_key):
-            raise ConfigError("grpc_certificate and grpc_key: one needs the other")
+            raise ConfigError("grpc_certificate and grpc_key: set both or none")
         if bool(self.http_certificate) != bool(self.http_key):
-            raise ConfigError("http_certificate and http_key: one needs the other")
+            raise ConfigError("http_certificate and http_key: set both or none")
         if self.grpc_client_ca and not self.grpc_certificate:
             raise ConfigError(
                 f"grpc_client_ca = {self.grpc_client_ca!r}: needs grpc_certificate and grpc_key"
             )
         if any(p.certificates for p in self.principals) and not self.grpc_client_ca:
-            raise ConfigError("principals: certificates need grpc_client_ca, or nobody is asked")
+            raise ConfigError(
+                "principals: certificates need grpc_client_ca: without it, clients send no "
+                "certificate"
+            )
         if self.principals and self.grpc_certificate:
             parse_address("grpc_address", self.grpc_address)
         else:
@@ -126,13 +139,18 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             require_loopback("http_address", self.http_address)
 
     @property
+    def disclosure(self) -> Disclosure:
+        """Laxest privacy settings that agents may use."""
+        return Disclosure(Privacy(self.privacy), self.suppress_below)
+
+    @property
     def database_path(self) -> Path:
-        """The SQLite file."""
+        """Path of the SQLite file."""
         return Path(self.database) if self.database else default_directory() / DATABASE_NAME
 
     @property
     def webhook(self) -> Destination:
-        """Where notifications go."""
+        """Webhook that receives notifications."""
         allowed = Allowed.of("webhook_allow", self.webhook_allow)
         return Destination(Secret(self.slack_webhook_url), allowed)
 
@@ -149,7 +167,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
 
 def _check_webhook(url: str, allowed: Allowed) -> None:
-    """Refuse a webhook in the clear or at a forbidden address; shows no more than its host."""
+    """Refuse a webhook without TLS or at a forbidden address; errors show only its host."""
     key = f"slack_webhook_url = {shown_url(url)!r}"
     try:
         parts = urlsplit(url)
@@ -161,7 +179,7 @@ def _check_webhook(url: str, allowed: Allowed) -> None:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigError(f"{key}: must be https, or http to a loopback host")
     if "@" in parts.netloc:
-        raise ConfigError(f"{key}: must not hold a user or a password")
+        raise ConfigError(f"{key}: must not contain a user name or a password")
     if refusal := known_refusal(host, allowed):
         raise ConfigError(f"{key}: {refusal}")
 

@@ -1,7 +1,7 @@
-"""The collector's metrics: how alerters stand, how fresh the data is, its own counts and cost.
+"""The collector's metrics: status of alerters, age of data, its own counters and resource use.
 
-Distributions are not repeated here: each agent exports what it measured, and a second source of the
-same counts would count them twice.
+The collector does not export distributions. Each agent exports its own, and a second source would
+count the same observations twice.
 """
 
 import socket
@@ -40,13 +40,13 @@ COUNTED = {
 
 
 class CollectorExports(Exports):
-    """The ways out for what a collector knows alone.
+    """Exports the collector's metrics over OTLP and to Prometheus.
 
     Args:
-        settings: Where to.
-        store: What it knows.
-        counters: Its own, exported too.
-        clock: Wall time.
+        settings: Settings of the collector, with the addresses of the exports.
+        store: Store of alert states and series.
+        counters: Counters to export.
+        clock: Clock for wall time and monotonic time.
 
     Raises:
         ConfigError: If the port cannot be bound.
@@ -68,6 +68,7 @@ class CollectorExports(Exports):
                     use_proxy=settings.otlp_use_proxy,
                 ),
                 metrics_address=settings.metrics_address,
+                peers_by_address=settings.peers_by_address,
                 resource=resource_attributes(
                     "nilometer-collector",
                     f"{socket.gethostname()}:{settings.database_path.absolute().as_posix()}",
@@ -80,9 +81,9 @@ class CollectorExports(Exports):
         )
 
     def families(self) -> list[Family]:
-        """All as of now."""
+        """Return all metrics as of now."""
         series = Series()
-        # Over the limit of series those are left out that say that all is well.
+        # Alerting series come first, so that the series limit drops healthy series.
         statuses = sorted(self._store.alerts.statuses(), key=lambda told: WORST.index(told[-1]))
         for entity, alerter, summary, labels, status in statuses:
             at = dict(where(entity, labels)) | {SUMMARY: summary, ALERTER: alerter}

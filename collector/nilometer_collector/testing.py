@@ -1,4 +1,4 @@
-"""A running collector, agents to speak to it, and a webhook to hear it: for tests."""
+"""For tests: a running collector, agents that ship to it, and a webhook that records messages."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ ENTITY = "fraud-scorer"
 
 
 def minute(number: int) -> Window:
-    """The *number*-th minute after `START_NS`."""
+    """Return the window of minute *number*, counted from 0 at `START_NS`."""
     start = START_NS + number * MINUTE_NS
     return Window(start, start + MINUTE_NS)
 
@@ -64,7 +64,7 @@ def feature_sample(
     edges: tuple[float, ...] | None = None,
     entity: str = ENTITY,
 ) -> SummarySample:
-    """A sample of one column."""
+    """Make a sample of one column."""
     bounds = Bounds(edges=edges) if edges else None
     recorder = FeatureRecorder(FeatureSpec(bounds=bounds, readable=True))
     recorder.observe(cells)
@@ -81,7 +81,7 @@ def feature_sample(
 def service_sample(
     latencies: Sequence[float], *, failed: int = 0, window: Window | None = None
 ) -> SummarySample:
-    """A sample of requests, the first *failed* of which failed."""
+    """Make a `service` sample in which *failed* of the requests failed."""
     fine = len(latencies) - failed
     return SummarySample(
         entity=ENTITY,
@@ -102,7 +102,7 @@ def service_sample(
 def a_reference(
     columns: Mapping[str, Sequence[float]], *, name: str = "training", entity: str = ENTITY
 ) -> Reference:
-    """A reference of numeric columns, by summary name."""
+    """Make a reference of numeric columns, by summary name."""
     made = {}
     for summary, values in columns.items():
         numbers = np.asarray(values, dtype=np.float64)
@@ -121,33 +121,33 @@ def a_reference(
     return with_digest(reference)
 
 
-def a_rule(
+def an_alerter(
     *, threshold: float = 0.2, condition: Condition | None = None, **changes: Any
 ) -> Alerter:
-    """A rule that PSI from training must stay under *threshold*, with *changes*."""
-    rule: dict[str, Any] = {
+    """Make an alerter on PSI from training above *threshold*, with *changes*."""
+    settings: dict[str, Any] = {
         "entity": ENTITY,
         "name": "drift",
         "summary": "input.*",
         "condition": condition or AgainstReference(reference="training", threshold=threshold),
     }
-    return Alerter(**{**rule, **changes})
+    return Alerter(**{**settings, **changes})
 
 
 def an_evaluation(
     value: float,
     number: int,
     *,
-    rule: Alerter | None = None,
+    alerter: Alerter | None = None,
     summary: str = "input.amount",
     labels: Mapping[str, str] | None = None,
     verdict: Verdict | None = None,
 ) -> Evaluation:
-    """*value* measured in the *number*-th minute, a breach beyond the rule's limit."""
-    rule = rule or a_rule()
-    found = Verdict.BREACH if rule.condition.excess(value) > 0 else Verdict.FINE
+    """Make an evaluation of *value* in minute *number*, a breach if beyond the alerter's limit."""
+    alerter = alerter or an_alerter()
+    found = Verdict.BREACH if alerter.condition.excess(value) > 0 else Verdict.FINE
     return Evaluation(
-        alerter=rule,
+        alerter=alerter,
         summary=summary,
         labels=Labels.of(labels),
         window=minute(number),
@@ -155,12 +155,12 @@ def an_evaluation(
         value=value,
         count=500,
         reference_digest="0123456789abcdef",
-        evidence=f"{rule.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
+        evidence=f"{alerter.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
     )
 
 
 def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:
-    """A row of an outbox."""
+    """Make a row of an outbox."""
     if isinstance(content, Evaluation):
         return Row(sequence=sequence, evaluation=evaluation_to_wire(content))
     return Row(sequence=sequence, sample=sample_to_wire(content))
@@ -168,7 +168,7 @@ def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:
 
 @dataclass(slots=True)
 class Sender:
-    """An agent that ships what it is told."""
+    """An agent that ships given rows."""
 
     stub: CollectorServiceStub
     agent: str = "pod-1"
@@ -182,7 +182,7 @@ class Sender:
         return self.send([a_row(number, c) for number, c in enumerate(contents, first)])
 
     def send(self, rows: Sequence[Row], oldest_held: int = 0) -> ShipReply:
-        """Ship *rows* as they are."""
+        """Ship *rows* unchanged."""
         request = ShipRequest(
             agent=self.agent, epoch=self.epoch, oldest_held=oldest_held, rows=rows
         )
@@ -192,7 +192,7 @@ class Sender:
 
 @dataclass(slots=True)
 class Running:
-    """A collector that serves, with a client for each of its doors."""
+    """A running collector, with a gRPC client and an HTTP client."""
 
     collector: Collector
     channel: grpc.Channel
@@ -200,25 +200,25 @@ class Running:
     http: httpx.Client
 
     def sender(self, agent: str = "pod-1") -> Sender:
-        """An agent with an outbox of its own."""
+        """Make an agent with its own outbox."""
         return Sender(self.stub, agent=agent, epoch=agent.encode().ljust(16, b".")[:16])
 
     def get(self, path: str, **parameters: object) -> Any:
-        """The body of an answer that must be 200."""
+        """GET a path of the API and return the body of the response, which must be a success."""
         answer = self.http.get(f"/api/v1/{path}", params=httpx.QueryParams(_texts(parameters)))
         answer.raise_for_status()
         return answer.json()
 
-    def put_rule(self, rule: msgspec.Struct | Mapping[str, object]) -> httpx.Response:
+    def put_alerter(self, alerter: msgspec.Struct | Mapping[str, object]) -> httpx.Response:
         """PUT an alerter."""
-        body = msgspec.json.encode(rule)
+        body = msgspec.json.encode(alerter)
         headers = {"content-type": "application/json"}
         return self.http.put("/api/v1/alerters", content=body, headers=headers)
 
 
 @contextmanager
 def running(database: Path, clock: Clock | None = None, **settings: object) -> Iterator[Running]:
-    """A collector on free loopback ports."""
+    """Run a collector on free loopback ports until the block ends."""
     told = {
         "database": str(database),
         "grpc_address": "127.0.0.1:0",
@@ -241,7 +241,7 @@ def running(database: Path, clock: Clock | None = None, **settings: object) -> I
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What a webhook received."""
+    """A message that a webhook received."""
 
     key: str
     content: dict[str, Any]
@@ -249,14 +249,15 @@ class Posted:
 
 @dataclass(slots=True)
 class Webhook:
-    """A receiver on loopback. Answers with the next of `statuses`, then with 200.
+    """A webhook on loopback. It responds with each of `statuses` in turn, then with 200.
 
     Attributes:
-        posted: All requests, refused ones too, oldest first.
-        accepted: Those that were answered 200.
-        statuses: What the next answers will be.
-        headers: Sent with every answer.
-        body: Sent with every answer.
+        url: URL of the webhook.
+        posted: All messages, oldest first, including refused ones.
+        accepted: Messages with a 200 response.
+        statuses: Statuses of the next responses.
+        headers: Headers of every response.
+        body: Body of every response.
     """
 
     url: str = ""
@@ -269,12 +270,12 @@ class Webhook:
 
 @contextmanager
 def listening_webhook(port: int = 0) -> Iterator[Webhook]:
-    """A webhook that listens until the block ends."""
+    """Run a webhook until the block ends."""
     webhook = Webhook()
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Keep the message and answer as told."""
+            """Record the message and respond with the next status."""
             content = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
             posted = Posted(self.headers.get("idempotency-key", ""), content)
             status = webhook.statuses.pop(0) if webhook.statuses else 200
@@ -292,7 +293,7 @@ def listening_webhook(port: int = 0) -> Iterator[Webhook]:
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no access log to the terminal."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
     server.daemon_threads = True

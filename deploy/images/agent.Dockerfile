@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The sidecar: not root, nothing written outside /var/run/nilometer, no compiler.
+# The sidecar: does not run as root, writes only to /var/run/nilometer, and has no compiler.
 #   docker build -f deploy/images/agent.Dockerfile -t nilometer-agent:0.1.0 .
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim AS build

@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The central side: not root, nothing written outside /var/lib/nilometer.
+# The collector: does not run as root and writes only to /var/lib/nilometer.
 #   docker build -f deploy/images/collector.Dockerfile -t nilometer-collector:0.1.0 .
 ARG PYTHON=3.12
 ARG NODE=22

@@ -1,4 +1,4 @@
-"""Profile a table with profilers of our own and look at what they found."""
+"""Profile a table with custom profilers and print the results."""
 
 import profilers  # type: ignore[import-not-found]  # beside this file
 import pyarrow as pa

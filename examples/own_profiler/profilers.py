@@ -1,4 +1,4 @@
-"""Profilers of our own: three lines each, the same live, over a table and on Spark."""
+"""Custom profilers of three lines each. They run on live traffic, over a table and on Spark."""
 
 import nilometer
 from nilometer.profile.profiler import Batch, Produced

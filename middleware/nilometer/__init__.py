@@ -1,4 +1,4 @@
-"""nilometer: watch a served model against its reference, from beside the server."""
+"""nilometer: monitors a served model against its reference, from beside the server."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Resolved on first use: a model server that only captures never imports numpy.
+# Resolved on first use, so that a model server that only captures never imports numpy.
 _HOMES = {
     "ConfigError": "nilometer.values.errors",
     "IncompatibleSketches": "nilometer.values.errors",
@@ -52,6 +52,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
     module = import_module(home)
     if name in {"label", "log", "observe"}:
-        import_module("nilometer.handoff.noted").want()
-    found = globals()[name] = getattr(module, name)  # a handler that looks it up pays once
+        import_module("nilometer.handoff.annotations").mark_used()
+    found = globals()[name] = getattr(module, name)  # later look-ups are direct
     return found

@@ -1,7 +1,8 @@
-"""Kinds from outside this project: all that an extension adds, in one record.
+"""Extensions: a package adds content types, conditions and comparators in one record.
 
-A package names its `Kinds` under the entry point group ``nilometer.kinds``. The agent, the collector
-and the commands that read rules `load` them when they start; a model server never does.
+A package names its `Kinds` under the entry point group ``nilometer.kinds``. The agent, the
+collector and the commands that read alerters `load` them when they start. A model server never
+loads them.
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
@@ -34,18 +35,19 @@ class ContentView(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentKind(Generic[C]):
-    """A content type with all of its parts. Each process uses those that it needs.
+    """A content type of an extension with all of its parts. Each process uses those that it needs.
 
     Attributes:
-        content: The class.
-        to_bytes: Writes a content, the same bytes for equal contents; at most 64 KiB.
-        from_bytes: Reads what `to_bytes` wrote; raises ValueError for anything else.
-        summaries: Glob of the summaries that hold it, such as ``output.*.hits``. They hold nothing
-            else: the collector refuses a feature of such a name.
-        check: Raises ValueError for a content that the collector must not store.
-        view: The content as the HTTP API shows it.
-        series: Adds a committed sample to the series that the agent exports; None without any.
-        gauges: Sets gauges from the newest closed window at a monotonic time; None without any.
+        content: Class of the contents.
+        to_bytes: Function that encodes a content: equal bytes for equal contents, at most 64 KiB.
+        from_bytes: Function that decodes the bytes of `to_bytes`; raises ValueError for others.
+        summaries: Glob of the summaries that hold this type, such as ``output.*.hits``. They hold
+            no other type: the collector rejects a feature of such a name.
+        check: Function that raises ValueError for a content that the collector must not store.
+        view: Function that gives the content as the HTTP API shows it.
+        series: Function that adds a committed sample to the series that the agent exports; or None.
+        gauges: Function that sets gauges from the newest closed window at a monotonic time; or
+            None.
     """
 
     content: type[C]
@@ -60,12 +62,12 @@ class ContentKind(Generic[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kinds:
-    """What one extension adds.
+    """Everything that one extension adds.
 
     Attributes:
         contents: Content types.
-        conditions: What alerters may hold a window against.
-        comparators: Distances that a rule may name.
+        conditions: Conditions by which alerters judge a window.
+        comparators: Distances that an alerter may name.
     """
 
     contents: Sequence[ContentKind[Any]] = ()
@@ -73,22 +75,22 @@ class Kinds:
     comparators: Sequence[Comparator] = ()
 
 
-CONTENT_KINDS: dict[str, ContentKind[Any]] = {}  # those from outside, by kind
+CONTENT_KINDS: dict[str, ContentKind[Any]] = {}  # content types of extensions, by kind
 _loaded: set[EntryPoint] = set()
 
 
 def load() -> None:
-    """Register the kinds of all installed extensions, once a process.
+    """Register the kinds of all installed extensions; later calls do nothing.
 
     Raises:
-        ConfigError: If one cannot be loaded, or has a kind that another has.
+        ConfigError: If an extension cannot be loaded, or adds a kind that exists already.
     """
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if entry in _loaded:
             continue
         try:
             kinds = entry.load()
-        except Exception as error:  # code of others: whatever it raises, the line names it
+        except Exception as error:  # an extension may raise anything: the message names it
             raise ConfigError(f"extension {entry.name!r}: cannot be loaded: {error}") from error
         if not isinstance(kinds, Kinds):
             raise ConfigError(
@@ -99,10 +101,10 @@ def load() -> None:
 
 
 def register(kinds: Kinds) -> None:
-    """Make *kinds* known in this process.
+    """Register *kinds* in this process.
 
     Raises:
-        ConfigError: If a name is not allowed, or is registered already.
+        ConfigError: If a name is not allowed, or is already registered.
     """
     for kind in kinds.contents:
         name = kind.content.kind
@@ -116,10 +118,10 @@ def register(kinds: Kinds) -> None:
 
 
 def require_parts(process: str, parts: Sequence[str]) -> None:
-    """Check that every content type from outside has the *parts* that *process* needs.
+    """Check that every content type of an extension has the *parts* that *process* needs.
 
     Raises:
-        ConfigError: With the first that is missing.
+        ConfigError: If a part is missing; the message names the first.
     """
     for name, kind in CONTENT_KINDS.items():
         for part in parts:

@@ -1,4 +1,4 @@
-"""Fakes, clocks and streams for tests: ours and users'."""
+"""Fakes, clocks and streams for tests, those of nilometer and of its users."""
 
 import dataclasses
 import time
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 @contextmanager
 def registered(kinds: Kinds) -> Iterator[None]:
-    """Know *kinds* inside of the block only.
+    """Register *kinds* for the duration of the block.
 
     Raises:
-        ConfigError: If a name is not allowed, or is registered already.
+        ConfigError: If a name is not allowed, or is already registered.
     """
     registries: tuple[dict[str, Any], ...] = (
         CONTENTS,
@@ -49,11 +49,11 @@ def registered(kinds: Kinds) -> Iterator[None]:
 
 @dataclasses.dataclass(slots=True)
 class SteppedClock:
-    """A clock that stands until it is stepped.
+    """A clock that only moves when it is stepped.
 
     Attributes:
-        wall_ns: Unix nanoseconds.
-        seconds: Monotonic seconds.
+        wall_ns: Wall time, in Unix nanoseconds.
+        seconds: Monotonic time, in seconds.
     """
 
     wall_ns: int = 1_700_000_000 * NANOSECONDS
@@ -68,14 +68,14 @@ class SteppedClock:
         return self.seconds
 
     def step(self, seconds: float) -> None:
-        """Let *seconds* pass on both."""
+        """Move both times forward by *seconds*."""
         self.seconds += seconds
         self.wall_ns += int(seconds * NANOSECONDS)
 
 
 @dataclasses.dataclass(slots=True)
 class MemoryOutlet:
-    """An outlet that keeps what it is handed, for tests of capture without an agent."""
+    """An outlet that keeps the batches it gets, for tests of capture without an agent."""
 
     captured: list[Observation] = dataclasses.field(default_factory=list)
     dropped: Counter[DropReason] = dataclasses.field(default_factory=Counter)
@@ -97,28 +97,28 @@ class MemoryOutlet:
         self.cost.add(cost)
 
     def tend(self) -> None:
-        """Nothing is due."""
+        """Do nothing: there is no connection to maintain."""
 
     def finish(self, deadline: float) -> int:
-        """Nothing is left."""
+        """Return 0: nothing is left to send."""
         del deadline
         return 0
 
 
 def eventually(condition: Callable[[], T], timeout: float = 10.0, poll: float = 0.01) -> T:
-    """The first true value of *condition*; polls until *timeout* seconds.
+    """Return the first true value of *condition*; polls for at most *timeout* seconds.
 
     Raises:
-        AssertionError: If it never was.
+        AssertionError: If the condition stays false.
     """
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"never true within {timeout:g} s; last: {value!r}")
+            raise AssertionError(f"condition stayed false for {timeout:g} s; last: {value!r}")
         time.sleep(poll)
     return value
 
 
 def amounts(count: int, seed: int = 0) -> list[float]:
-    """A stream of lognormal amounts, the shape of payments."""
+    """Return lognormal amounts, shaped like payments."""
     return [float(value) for value in np.random.default_rng(seed).lognormal(3.0, 1.0, count)]

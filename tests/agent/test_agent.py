@@ -13,14 +13,15 @@ from typing import Literal, Unpack
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from support.asgi_zoo import echo, exchange, request_of, scope_of
+from support.asgi_zoo import echo, exchange, request_of, run, scope_of
 from support.far_side import FarSide
 
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.alert import AgainstReference, Alerter
 from nilometer.batch.reference import reference_of
 from nilometer.capture.options import CaptureOptions
-from nilometer.profile import FeatureProfile
+from nilometer.capture.types import Receive, Scope, Send
+from nilometer.profile import Coverage, FeatureProfile
 from nilometer.testing import amounts, eventually
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_agent.server import Agent
@@ -147,6 +148,47 @@ def test_what_was_observed_stands_at_the_far_side(
         for name in sample.content.categories.frequent.counts
     }
     assert not names  # no name leaves unless it is allowed, or there is a key to hide it
+
+
+@pytest.mark.parametrize("place", ["agent", "process"])
+def test_tokens_of_an_answer_of_ten_caps_are_right_and_the_rest_is_counted_as_lost(
+    place: Literal["agent", "process"], far_side: FarSide, home: Path, agents: list[AgentProcess]
+) -> None:
+    agents.append(AgentProcess(home, far_side.address))
+    chunk = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}
+    piece = {**chunk, "choices": [{"index": 0, "delta": {"content": "word "}}]}
+    last = {**chunk, "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 4321}}
+    events = [f"data: {json.dumps(one)}\n\n".encode() for one in [*[piece] * 170, last]]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for event in events:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    middleware = NilometerMiddleware(
+        app,
+        entity=ENTITY,
+        agent=f"unix:{home / 'agent.sock'}",
+        profile_in=place,
+        max_body_bytes=2048,
+    )
+    assert sum(map(len, events)) > 20_000
+    for _ in range(20):
+        run(middleware, scope_of(), request_of(b'{"model": "m", "prompt": "why"}'))
+    finish(middleware)
+    agents[0].flush()
+    eventually(lambda: far_side.seen(ENTITY) == 20)
+    samples = {sample.summary: sample for sample in far_side.samples.values()}
+    for sample in samples.values():
+        assert sample.coverage == Coverage(profiled=20, lost_outputs={"partial": 20})
+    tokens = samples["output.output_tokens"].content
+    assert isinstance(tokens, FeatureProfile)
+    assert tokens.numbers.moments.count == 20
+    assert (tokens.numbers.digest.min, tokens.numbers.digest.max) == (4321, 4321)
+    assert agents[0].count("outputs_lost") == 20
 
 
 def test_workers_of_one_pod_merge_into_one_stream(

@@ -379,4 +379,4 @@ def test_the_thread_that_fetches_plans_survives_any_error(
         eventually(lambda: len(asked) == 1)
         agent.plans.wanted.set()
         eventually(lambda: len(asked) == 2)
-    assert "plan not refreshed" in caplog.messages
+    assert "plan not refreshed" in caplog.text

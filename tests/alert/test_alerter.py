@@ -58,7 +58,7 @@ def test_each_kind_can_be_made_with_what_it_needs(kind: dict[str, Any]) -> None:
         (REFERENCE | {"threshold": math.nan}, "threshold", "nan", "a positive number"),
     ],
 )
-def test_a_wrong_rule_says_which_key_which_value_and_what_is_allowed(
+def test_a_wrong_alerter_says_which_key_which_value_and_what_is_allowed(
     settings: dict[str, Any], key: str, value: str, allowed: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -87,11 +87,13 @@ def test_an_entity_that_cannot_be_a_name_is_refused(entity: str) -> None:
         ("input.a?", "input.ab", True),
     ],
 )
-def test_a_rule_watches_what_its_glob_matches(glob: str, summary: str, *, watched: bool) -> None:
+def test_an_alerter_watches_what_its_glob_matches(
+    glob: str, summary: str, *, watched: bool
+) -> None:
     assert alerter(**FIXED | {"summary": glob}).watches(summary) is watched
 
 
-def test_a_rule_names_what_it_measures() -> None:
+def test_an_alerter_names_what_it_measures() -> None:
     assert alerter(**FIXED).condition.measure == "mean"
     assert alerter(**RANGE).condition.measure == "p99"
     assert alerter(**REFERENCE).condition.measure == "psi"

@@ -19,8 +19,8 @@ from nilometer.wire.alerts import (
     alerter_to_bytes,
     alerter_to_wire,
 )
+from nilometer_collector.alerting.definitions import alerter_of, alerter_view
 from nilometer_collector.alerting.prometheus_rules import alert
-from nilometer_collector.alerting.rules import alerter_of, rule_of
 from nilometer_collector.testing import a_reference, an_evaluation, feature_sample, running
 
 
@@ -31,22 +31,22 @@ def known() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("alerter", [MOST, LARGEST], ids=["condition", "comparator"])
-def test_wire_and_rules_keep_it(alerter: Alerter) -> None:
+def test_wire_and_alerters_keep_it(alerter: Alerter) -> None:
     assert alerter_from_bytes(alerter_to_bytes(alerter)) == alerter
-    assert alerter_of(rule_of(alerter)) == alerter
+    assert alerter_of(alerter_view(alerter)) == alerter
     assert "nilometer_evaluation" in str(alert(alerter, 60)["expr"])
 
 
 def test_the_collector_takes_it_and_shows_its_episode_with_its_limit(tmp_path: Path) -> None:
     with running(tmp_path / "collector.db") as served:
         for alerter in (MOST, LARGEST):
-            served.put_rule(rule_of(alerter)).raise_for_status()
-        shown = {rule["name"]: rule for rule in served.get("alerters")["alerters"]}
+            served.put_alerter(alerter_view(alerter)).raise_for_status()
+        shown = {alerter["name"]: alerter for alerter in served.get("alerters")["alerters"]}
         assert shown["most"]["kind"] == "MOST"
         assert shown["most"]["parameters"] == {"values_allowed": 2.0, "note": "few"}
         assert shown["largest"]["comparator"] == "largest"
         assert "parameters" not in shown["largest"]
-        served.sender().ship(an_evaluation(3.0, 1, rule=MOST))
+        served.sender().ship(an_evaluation(3.0, 1, alerter=MOST))
         (episode,) = served.get("episodes")["episodes"]
     assert (episode["comparator"], episode["threshold"], episode["value"]) == ("values", 2.0, 3.0)
 
@@ -77,10 +77,10 @@ def test_a_parameter_that_is_missing_or_without_meaning_is_a_value_error(
         condition_of("MOST", fields)
 
 
-def test_a_rule_without_a_parameter_of_its_condition_is_refused(tmp_path: Path) -> None:
-    rule = msgspec.structs.replace(rule_of(MOST), parameters={})
+def test_an_alerter_without_a_parameter_of_its_condition_is_refused(tmp_path: Path) -> None:
+    alerter = msgspec.structs.replace(alerter_view(MOST), parameters={})
     with running(tmp_path / "collector.db") as served:
-        problem = is_problem(served.put_rule(rule), 422)
+        problem = is_problem(served.put_alerter(alerter), 422)
         assert served.get("alerters")["alerters"] == []
     assert "alerter 'most': MOST needs the parameter 'values_allowed'" in problem.detail
 

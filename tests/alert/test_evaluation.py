@@ -60,11 +60,11 @@ def service(*outcomes: str, latency: float = 0.25) -> SummarySample:
 def fixed(
     statistic: str, threshold: float, side: ThresholdSide = ThresholdSide.ABOVE, **more: Any
 ) -> Alerter:
-    return rule(Fixed(statistic=statistic, threshold=threshold, side=side), **more)
+    return alerter_with(Fixed(statistic=statistic, threshold=threshold, side=side), **more)
 
 
-def rule(condition: Condition, **settings: Any) -> Alerter:
-    common = {"entity": "fraud-scorer", "name": "rule", "summary": "*", "minimum_count": 1}
+def alerter_with(condition: Condition, **settings: Any) -> Alerter:
+    common = {"entity": "fraud-scorer", "name": "alerter", "summary": "*", "minimum_count": 1}
     return Alerter(**{**common, **settings}, condition=condition)
 
 
@@ -133,13 +133,15 @@ def test_a_statistic_is_held_against_its_threshold(
     ],
 )
 def test_a_range_holds_both_its_ends(low: float, high: float, verdict: Verdict) -> None:
-    alerter = rule(Range(statistic="mean", low=low, high=high))
+    alerter = alerter_with(Range(statistic="mean", low=low, high=high))
     assert judged(alerter, feature(1.0, 3.0)).verdict is verdict
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS.values(), ids=COMPARATORS)
 def test_a_drift_from_the_reference_is_a_breach_and_none_is_fine(comparator: Comparator) -> None:
-    alerter = rule(AgainstReference(reference="training", comparator=comparator, threshold=0.2))
+    alerter = alerter_with(
+        AgainstReference(reference="training", comparator=comparator, threshold=0.2)
+    )
     past = [float(value) for value in range(1000)]
     reference = training(past)
     fine = judged(alerter, feature(*past), training=reference)
@@ -153,8 +155,10 @@ def test_a_drift_from_the_reference_is_a_breach_and_none_is_fine(comparator: Com
     assert (" nats" in drifted.evidence) == (comparator.name == "psi")
 
 
-PSI = rule(AgainstReference(reference="training", threshold=0.2))
-KS = rule(AgainstReference(reference="training", threshold=0.2, comparator=COMPARATORS["ks"]))
+PSI = alerter_with(AgainstReference(reference="training", threshold=0.2))
+KS = alerter_with(
+    AgainstReference(reference="training", threshold=0.2, comparator=COMPARATORS["ks"])
+)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,7 @@ def test_what_cannot_be_judged_says_why(
 def test_a_column_that_goes_bad_is_judged_by_its_cells(
     statistic: str, bad: float | None, good: int
 ) -> None:
-    """It has hardly a value left, which is what the rule is there to find."""
+    """It has hardly a value left, which is what the alerter is there to find."""
     alerter = fixed(statistic, 0.5, minimum_count=100)
     evaluation = judged(alerter, feature(*[bad] * 950, *[1.0] * good))
     assert evaluation.verdict is Verdict.BREACH
@@ -213,7 +217,7 @@ def test_a_count_is_judged_however_small() -> None:
 
 
 def test_a_distance_needs_its_minimum() -> None:
-    alerter = rule(AgainstReference(reference="training", threshold=0.2), minimum_count=100)
+    alerter = alerter_with(AgainstReference(reference="training", threshold=0.2), minimum_count=100)
     evaluation = judged(alerter, feature(9.0, 9.0), training=training([1.0, 2.0]))
     assert evaluation.verdict is Verdict.NOT_JUDGED
 

@@ -23,15 +23,15 @@ MINUTE = 60_000_000_000
 F, B, N = Verdict.FINE, Verdict.BREACH, Verdict.NOT_JUDGED
 OPENED, CLOSED = Transition.OPENED, Transition.CLOSED
 
-RULE = Alerter(
+ALERTER = Alerter(
     entity="fraud-scorer",
-    name="rule",
+    name="alerter",
     summary="*",
     condition=Fixed(statistic="mean"),
 )
 
 
-def evaluation(verdict: Verdict, minute: int, alerter: Alerter = RULE) -> Evaluation:
+def evaluation(verdict: Verdict, minute: int, alerter: Alerter = ALERTER) -> Evaluation:
     return Evaluation(
         alerter=alerter,
         summary="input.amount",
@@ -48,7 +48,7 @@ def evaluation(verdict: Verdict, minute: int, alerter: Alerter = RULE) -> Evalua
 def transitions(
     verdicts: list[Verdict], to_open: int = 1, to_close: int = 1
 ) -> list[Transition | None]:
-    alerter = replace(RULE, windows_to_open=to_open, windows_to_close=to_close)
+    alerter = replace(ALERTER, windows_to_open=to_open, windows_to_close=to_close)
     state, changes = EpisodeState(), []
     for minute, verdict in enumerate(verdicts):
         state, change = advance(state, evaluation(verdict, minute, alerter))
@@ -90,7 +90,7 @@ def test_learning_ends_with_the_first_window_that_could_be_judged(
 
 
 def test_an_episode_began_with_the_first_of_its_consecutive_breaches() -> None:
-    alerter = replace(RULE, windows_to_open=2, windows_to_close=2)
+    alerter = replace(ALERTER, windows_to_open=2, windows_to_close=2)
     state, since = EpisodeState(), []
     for minute, verdict in enumerate([B, F, B, N, B, F, B, F, F, B]):
         state, _ = advance(state, evaluation(verdict, minute, alerter))
@@ -120,7 +120,7 @@ class Episodes(RuleBasedStateMachine):
 
     @initialize(to_open=st.integers(1, 4), to_close=st.integers(1, 4))
     def begin(self, to_open: int, to_close: int) -> None:
-        self.alerter = replace(RULE, windows_to_open=to_open, windows_to_close=to_close)
+        self.alerter = replace(ALERTER, windows_to_open=to_open, windows_to_close=to_close)
         self.state = EpisodeState()
         self.minute = 0
         self.changes: list[Transition] = []

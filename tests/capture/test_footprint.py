@@ -1,4 +1,4 @@
-"""What observing brings into the process of a model server."""
+"""Capture loads few modules and starts few threads in the process of a model server."""
 
 import json
 import subprocess

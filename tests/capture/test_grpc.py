@@ -253,6 +253,21 @@ def test_streams_both_ways_pass_and_are_one_observation(served: Served) -> None:
     assert (seen.request_size, seen.response_size) == (6, 6)
 
 
+def test_a_stream_over_the_cap_keeps_its_first_and_its_last_answers(served: Served) -> None:
+    sent = [b"%04d" % number * 1000 for number in range(200)]  # 800 kB, over 256 KiB
+    answers = list(served.call("ModelStreamInfer", "stream_stream")(iter(sent), timeout=20))
+    assert answers == sent
+    seen = one(served)
+    assert (seen.request_body, seen.response_body) == (None, None)
+    assert (seen.chunks, seen.response_size) == (200, 200 * 4000)
+    assert seen.response_ends is not None
+    start, end = seen.response_ends
+    framed = [b"\0" + (4000).to_bytes(4, "big") + answer for answer in answers]
+    assert start == b"".join(framed[: len(start) // 4005])
+    assert end == b"".join(framed[-len(end) // 4005 :])
+    assert len(start) > 120_000 < len(end)
+
+
 def test_a_stream_that_raises_in_the_middle(served: Served) -> None:
     answers = served.call("ModelStreamInfer", "stream_stream")(
         iter([b"a", b"b", b"raise"]), timeout=10

@@ -1,4 +1,4 @@
-"""Which request it was, how its stream went, who asked: what of the headers is picked, and no more."""
+"""Capture reads the request's id, stream and caller from its headers, and nothing else."""
 
 import asyncio
 import struct

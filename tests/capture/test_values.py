@@ -202,7 +202,7 @@ def test_labels_that_no_summary_could_carry_are_left_out() -> None:
     ],
 )
 def test_requests_are_found_only_where_somebody_may_ask(code: str, wanted: bool) -> None:  # noqa: FBT001
-    program = f"{code}\nfrom nilometer.handoff import noted\nprint(noted.are_wanted())"
+    program = f"{code}\nfrom nilometer.handoff import annotations\nprint(annotations.may_be_used())"
     finished = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

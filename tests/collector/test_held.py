@@ -1,4 +1,4 @@
-"""Peers that hold what they can: an agent and the probes are served throughout."""
+"""Peers that occupy all connections they can do not block an agent or the probes."""
 
 import hashlib
 import logging
@@ -19,10 +19,10 @@ import trustme
 from support import holding
 from support.holding import CHECK, HEADERS, HELLO, SHIP, half_open_calls, silent_sockets
 
+from nilometer.serving import calls
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, ShipRequest, collector_stub
 from nilometer_collector.api import connections
-from nilometer_collector.ingest import bounds
 from nilometer_collector.testing import Running, running
 
 TOKEN, OTHER = "canary-agent", "canary-other"
@@ -140,7 +140,7 @@ def test_an_agent_and_the_probes_are_served_while_peers_hold_what_they_can(
 def plain(database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     """A collector on loopback whose patience is short."""
     monkeypatch.setattr(connections, "TURN_SECONDS", 1.0)
-    monkeypatch.setattr(bounds, "MESSAGE_SECONDS", 1.0)
+    monkeypatch.setattr(calls, "MESSAGE_SECONDS", 1.0)
     with running(database) as served:
         yield served
 
@@ -155,7 +155,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_slow_requests_keep_nobody_out_and_end(
+def test_slow_requests_end_and_do_not_block_others(
     plain: Running, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with silent_sockets(plain.collector.http_url, SLOW[kind], SOCKETS) as held:
@@ -195,7 +195,7 @@ def test_half_open_calls_end_and_later_ones_make_room(plain: Running) -> None:
             assert time.monotonic() - began < SERVED_SECONDS
 
 
-def test_a_call_without_a_message_is_told_so(plain: Running) -> None:
+def test_a_call_without_a_message_gets_an_error(plain: Running) -> None:
     ask: Any = plain.channel.stream_unary(SHIP)
     with pytest.raises(grpc.RpcError) as caught:
         ask(iter(()), timeout=5.0)

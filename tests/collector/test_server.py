@@ -1,4 +1,4 @@
-"""Start, stop, and what stops the start."""
+"""Start and stop of the collector, and settings that prevent its start."""
 
 import os
 import signal
@@ -100,7 +100,7 @@ def test_a_notification_survives_kill_9(database: Path) -> None:
 def test_a_second_collector_on_a_database_refuses_to_start(database: Path) -> None:
     with running(database) as first:
         settings = {**_free(), "database": str(database)}
-        with pytest.raises(ConfigError, match="another collector uses it"):
+        with pytest.raises(ConfigError, match="in use by another collector"):
             Collector(checked(CollectorSettings, settings)).start()
         assert first.get("entities") == {"entities": []}
     with running(database):
@@ -163,7 +163,7 @@ def test_addresses_round_trip() -> None:
         assert str(parse_address("x", text)) == text
 
 
-def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path) -> None:
+def test_settings_come_from_a_file_with_its_alerters(tmp_path: Path, database: Path) -> None:
     file = tmp_path / "collector.toml"
     file.write_text(
         'public_url = "https://nilometer.example"\n'
@@ -175,8 +175,8 @@ def test_settings_come_from_a_file_with_its_rules(tmp_path: Path, database: Path
     assert settings.public_url == "https://nilometer.example"
     given = {field: getattr(settings, field) for field in ("public_url", "alerters")}
     with running(database, **given) as served:
-        (rule,) = served.get("alerters")["alerters"]
-    assert (rule["name"], rule["threshold"]) == ("latency", 0.5)
+        (alerter,) = served.get("alerters")["alerters"]
+    assert (alerter["name"], alerter["threshold"]) == ("latency", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ def test_the_command_is_registered_and_its_help_says_what_it_touches(
         main(["collector", "--help"])
     assert ended.value.code == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "Writes to its database" in words
+    assert "Writes only to its database" in words
     assert "loopback" in words

@@ -1,4 +1,4 @@
-"""What the collector tells of itself and of the fleet: at its port, and over OTLP."""
+"""The collector's metrics, at its Prometheus port and over OTLP."""
 
 import http.client
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
 
 
-def test_over_the_limit_of_series_an_alert_still_stands_and_the_count_only_grows(
+def test_over_the_limit_of_series_an_alert_is_still_exported_and_the_count_only_grows(
     store: Store,
 ) -> None:
     fine = [an_evaluation(0.0, 1, summary=f"input.f{n:04}") for n in range(900)]

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_a_collector_that_is_away_is_exit_code_1(
     assert "no collector answers at 127.0.0.1:1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "rules"])
+@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "alerters"])
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "nilometer", command, "--help"],
@@ -130,11 +131,57 @@ def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> 
     assert "multiple of 60" in finished.stderr
 
 
+@pytest.mark.parametrize(
+    ("missing", "command", "extra"),
+    [
+        ("uvicorn", ["collector"], "collector"),
+        ("grpc", ["collector"], "collector"),
+        ("grpc", ["agent"], "agent"),
+        ("grpc", ["profile", "x.parquet", "--entity", "e"], "batch"),
+        ("grpc", ["top"], "agent"),
+        ("grpc", ["doctor"], "agent"),
+        ("yaml", ["alerters"], "collector"),
+        ("httpx", ["demo"], "demo"),
+    ],
+)
 def test_a_command_whose_extra_is_missing_says_which(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, missing: str, command: list[str], extra: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    for name in [name for name in sys.modules if name.startswith("nilometer_collector.")]:
-        monkeypatch.delitem(sys.modules, name)
-    assert main(["collector"]) == 2
-    assert "pip install 'nilometer[collector]'" in capsys.readouterr().err
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", "nilometer", *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        f"nilometer: {command[0]} needs {missing}: pip install 'nilometer[{extra}]'\n"
+    )
+
+
+def test_the_commands_of_the_base_install_need_no_extra(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfor name in ('grpc', 'sqlite_utils', 'uvicorn', 'starlette', 'httpx', 'pyarrow',"
+        " 'yaml', 'opentelemetry', 'prometheus_client', 'rich', 'requests'):\n"
+        "    sys.modules[name] = None\n"
+    )
+    (tmp_path / "c.toml").write_text("[agent]\n[collector]\n[middleware]\nentity = 'e'\n")
+    for command in (
+        ["--help"],
+        ["config", "check", str(tmp_path / "c.toml")],
+        ["config", "print"],
+        ["decode", "--help"],
+        ["profile", "--help"],
+        ["top", "--help"],
+        ["run", "--entity", "e", "--agent", "unix:/nowhere", "--", sys.executable, "-c", ""],
+    ):
+        finished = subprocess.run(
+            [sys.executable, "-m", "nilometer", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        )
+        assert finished.returncode == 0, finished.stderr

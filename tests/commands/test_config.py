@@ -1,4 +1,4 @@
-"""`nilometer config`: what a file says, and what is in force."""
+"""`nilometer config`: checks a file, and prints the effective settings."""
 
 import tomllib
 from pathlib import Path
@@ -35,7 +35,11 @@ def test_a_good_file_is_fine(whole: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         ("agent: {windw_seconds: 60}\n", [], "agent: windw_seconds: there is no such setting"),
         ("agent: {window_seconds: 61}\n", [], "agent: window_seconds = 61"),
-        ("window_seconds: 60\n", [], "has no sections; say whose it is with --component"),
+        (
+            "window_seconds: 60\n",
+            [],
+            "has none of the sections agent, collector, middleware; add one, or name the",
+        ),
         ("window_seconds: 61\n", ["--component", "agent"], "window_seconds = 61"),
         ("collector: {alerters: [{entity: a}]}\n", [], "collector: "),
         ("agent: [", [], "settings file"),

@@ -1,4 +1,4 @@
-"""Commands that talk to a collector say who they are, over real TLS, and give no token away."""
+"""Commands authenticate to a collector over real TLS, and never reveal a token."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ COMMANDS = {
         "--collector",
         "{grpc}",
     ],
-    "rules": ["rules", "--collector", "{http}"],
+    "alerters": ["alerters", "--collector", "{http}"],
     "top": ["top", "--once", "--agent", "/nowhere", "--collector", "{http}"],
 }
 
@@ -130,7 +130,7 @@ def test_a_file_that_is_missing_is_one_line_and_exit_code_2(
 
 
 def test_every_command_of_a_collector_is_among_these(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("profile", "rules", "top", "config", "decode", "run", "doctor", "demo"):
+    for command in ("profile", "alerters", "top", "config", "decode", "run", "doctor", "demo"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         text = capsys.readouterr().out

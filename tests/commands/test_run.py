@@ -200,7 +200,7 @@ def test_a_command_that_is_not_there_is_one_line(agent: FakeAgent) -> None:
         check=False,
     )
     assert finished.returncode == 2
-    assert finished.stderr == "nilometer: no-such-server: there is no such command\n"
+    assert finished.stderr == "nilometer: no-such-server: no such command\n"
 
 
 def test_an_agent_is_started_where_none_answers(tmp_path: Path) -> None:

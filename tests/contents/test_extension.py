@@ -1,4 +1,4 @@
-"""A content type from outside goes everywhere that a type of this project goes.
+"""A content type of another package works everywhere that a built-in type works.
 
 The type counts predictions and those that were right. It is registered for one test at a time.
 """
@@ -26,17 +26,17 @@ from nilometer.wire.contents.extension import MAX_CONTENT_BYTES
 from nilometer.wire.contents.registered import CODECS
 from nilometer.wire.samples import (
     merged_sample_from_bytes,
+    parts_by_summary,
     sample_from_bytes,
     sample_from_wire,
     sample_to_bytes,
     sample_to_wire,
-    samples_from_bytes,
     samples_to_bytes,
 )
 from nilometer_agent.measure.measured import Measured
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_collector.alerting.rules import rule_of
+from nilometer_collector.alerting.definitions import alerter_view
 from nilometer_collector.contents.view import ratio
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
@@ -186,7 +186,7 @@ def test_the_type_goes_over_the_wire_alone_and_among_others() -> None:
     merged = merged_sample_from_bytes([packed, packed], minute(0), Labels())
     assert merged.content == Hits(16, 20)
     every = [feature_sample([1.0]), sample, service_sample([0.1])]
-    back = samples_from_bytes(samples_to_bytes(every))
+    back = [sample_from_bytes(one) for _, one in parts_by_summary(samples_to_bytes(every))]
     assert [one.content.kind for one in back] == ["feature", "hits", "service"]
     assert back[1] == sample
 
@@ -279,7 +279,7 @@ def test_an_agent_says_at_the_start_that_it_exports_nothing_of_the_type(
     settings = AgentSettings(directory=str(tmp_path), collector="")
     with registered(only(HITS)), caplog.at_level(logging.INFO):
         Agent(settings).stop()
-    told = [record for record in caplog.records if "the agent exports none" in record.message]
+    told = [record for record in caplog.records if "not exported as metrics" in record.message]
     assert [record.__dict__["kind"] for record in told] == ["hits"]
 
 
@@ -297,7 +297,7 @@ def test_the_type_is_checked_and_has_summaries_of_its_own(served: Running) -> No
     reply = served.sender().ship(bad, feature, hits_sample(1, 2))
     assert [(one.sequence, one.reason) for one in reply.rejected] == [
         (1, "Refused: more hits than predictions"),
-        (2, f"Refused: {SUMMARY} has the content of another kind of summary"),
+        (2, f"Refused: {SUMMARY} must not have content of type feature"),
     ]
 
 
@@ -310,7 +310,7 @@ def test_a_fixed_alerter_judges_a_statistic_of_the_type(served: Running) -> None
     assert evaluate(low, hits_sample(1, 10), {}).verdict is Verdict.NOT_JUDGED
     feature = feature_sample([1.0] * 100, summary="output.x")
     assert evaluate(low, feature, {}).verdict is Verdict.NOT_JUDGED
-    served.put_rule(rule_of(low)).raise_for_status()
+    served.put_alerter(alerter_view(low)).raise_for_status()
     assert not served.sender().ship(found).rejected
     (episode,) = served.get("episodes", entity=ENTITY)["episodes"]
     assert (episode["alerter"], episode["comparator"]) == ("low-hits", "hit_ratio")

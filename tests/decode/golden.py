@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from nilometer.commands.recorded import read
-from nilometer.commands.seen import see
+from nilometer.commands.decoded_traffic import see
+from nilometer.commands.traffic_files import read
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nilometer.decode import Protocol, Side, custom, decode_exchange, decoder
-from nilometer.decode.exchange import plain_json
+from nilometer.decode.body import plain_json
 from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError, Undecodable
 
@@ -72,7 +72,6 @@ def test_the_first_that_takes_a_body_wins_and_none_passes_it_on() -> None:
         {f"c{at}": 1 for at in range(1001)},
         [1, 2],
         "text",
-        {"a": range(1 << 21)},
     ],
 )
 def test_what_is_no_table_is_counted(produced: Any) -> None:
@@ -83,6 +82,15 @@ def test_what_is_no_table_is_counted(produced: Any) -> None:
     with pytest.raises(Undecodable) as refused:
         read(b"x")
     assert refused.value.reason == "decoder_failed"
+
+
+def test_a_table_of_too_many_cells_is_too_large() -> None:
+    @decoder("application/x-trade")
+    def large(body: bytes, media_type: str) -> Any:
+        return {"a": range(1 << 21)}
+
+    with pytest.raises(Undecodable, match="too_large"):
+        read(b"x")
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RecursionError(), MemoryError(), KeyError(1)])

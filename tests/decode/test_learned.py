@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nilometer.decode.body import decode_exchange
 from nilometer.decode.columns import VALUE, Block, Side
-from nilometer.decode.exchange import decode_exchange
 from nilometer.decode.learned import EXAMPLES, LONGEST_PAUSE, Shapes
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable

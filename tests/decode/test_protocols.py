@@ -91,11 +91,11 @@ def test_what_is_no_table_is_refused(body: Any) -> None:
     assert refused(body) == "wrong_shape"
 
 
-def test_a_sparse_table_that_would_fill_memory_is_refused() -> None:
+def test_a_table_of_more_rows_than_are_read_is_too_large() -> None:
     wide = {f"c{at}": at for at in range(1000)}
-    assert refused([wide, *({} for _ in range(80_000))]) == "wrong_shape"
+    assert refused([wide, *({} for _ in range(80_000))]) == "too_large"
     lines = b"\n".join([json.dumps(wide).encode(), *(b"{}" for _ in range(80_000))])
-    assert refused(lines, "application/x-ndjson") == "wrong_shape"
+    assert refused(lines, "application/x-ndjson") == "too_large"
     assert len(read([{"a": 1} for _ in range(20_000)])[1]["a"]) == 20_000
 
 
@@ -245,8 +245,22 @@ def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) ->
     assert columns["a"][0] == 1
 
 
-def test_an_event_that_no_empty_line_ends_is_left_out() -> None:
-    assert read(b'data: {"a": 1}\n\ndata: {"a": 2}', "text/event-stream")[1] == {"a": [1]}
+@pytest.mark.parametrize(
+    ("last", "columns"),
+    [
+        (b'data: {"a": 2}', {"a": [1, 2]}),  # nothing can follow
+        (b'data: {"a": 2}\r\n', {"a": [1, 2]}),
+        (b'data: {"a": 2', {"a": [1]}),
+        (b"data: 2", {"a": [1]}),  # it may be the beginning of 23
+        (b"data: 2\n", {"a": [1]}),
+        (b"data: some te", {"a": [1]}),
+        (b"event: end", {"a": [1]}),
+    ],
+)
+def test_an_event_that_no_empty_line_ends_counts_where_it_is_whole(
+    last: bytes, columns: dict[str, Any]
+) -> None:
+    assert read(b'data: {"a": 1}\n\n' + last, "text/event-stream")[1] == columns
 
 
 CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}

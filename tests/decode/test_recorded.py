@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nilometer.commands.recorded import read
-from nilometer.commands.seen import see
+from nilometer.commands.decoded_traffic import see
+from nilometer.commands.traffic_files import read
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.learned import EXAMPLES, Shapes
 from nilometer.decode.oip_v2 import KEYS

@@ -1,4 +1,4 @@
-"""Protocols are registered in one tuple, and one from outside is decoded like those inside."""
+"""Protocols are registered in one tuple, and a protocol of another package is decoded like them."""
 
 import importlib
 import pkgutil

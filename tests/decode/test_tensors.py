@@ -260,6 +260,27 @@ def test_framed_messages_are_rows_one_after_the_other_and_an_error_ends_the_stre
     assert (columns, facts.stream_end) == ({"x": [0, 1, 2]}, StreamEnd.ERROR)
 
 
+def test_messages_at_both_ends_of_a_stream_are_rows_and_partial() -> None:
+    parts = []
+    for at in range(4):
+        message = messages()["StreamResponse"]()
+        message.infer_response.tensors.add(name="x", datatype="INT32", shape=[1])
+        message.infer_response.raw.append(at.to_bytes(4, "little"))
+        parts.append(message.SerializeToString())
+    side = Side()
+    facts = decode_exchange(
+        None,
+        "application/grpc+frames",
+        "",
+        Role.OUTPUT,
+        side,
+        path=STREAM,
+        ends=(_framed(parts[:1]), _framed(parts[2:])),
+    )
+    assert facts.partial
+    assert np.asarray(side.column("x")).ravel().tolist() == [0, 2, 3]
+
+
 def _framed(parts: list[bytes]) -> bytes:
     return b"".join(b"\0" + len(part).to_bytes(4, "big") + part for part in parts)
 

@@ -1,4 +1,4 @@
-"""A collector for the tests of what reads one."""
+"""A collector for tests of the tools that read from it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The lock of development: what it holds, and what it must not name."""
+"""The constraints file pins the development packages and names no private index."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""Dashboard and rules: from the one table, and what their readers take."""
+"""The dashboard and the rules use the metrics of the one table, and their readers accept them."""
 
 import json
 import re
@@ -211,14 +211,14 @@ def test_the_command_writes_rules_of_a_file_and_of_a_collector(
         '[[alerters]]\nentity = "a"\nname = "slow"\nsummary = "service"\nkind = "FIXED"\n'
         'statistic = "latency_p99_seconds"\nthreshold = 0.5\n'
     )
-    assert main(["rules", "--config", str(config)]) == 0
+    assert main(["alerters", "--config", str(config)]) == 0
     of_file = yaml.safe_load(capsys.readouterr().out)
     (alert,) = of_file["groups"][-1]["rules"]
     assert alert["alert"] == "NilometerSlow"
     assert "> 0.5" in alert["expr"]
     url = served.collector.http_url
-    assert main(["rules", "--collector", url]) == 0
+    assert main(["alerters", "--collector", url]) == 0
     assert len(yaml.safe_load(capsys.readouterr().out)["groups"]) == 2
-    assert main(["rules", "--collector", "http://127.0.0.1:1"]) == 1
-    assert "no collector answers" in capsys.readouterr().err
-    assert main(["rules", "--window-seconds", "0"]) == 2
+    assert main(["alerters", "--collector", "http://127.0.0.1:1"]) == 1
+    assert "cannot read alerters from" in capsys.readouterr().err
+    assert main(["alerters", "--window-seconds", "0"]) == 2

@@ -70,7 +70,7 @@ def test_the_capture_path_imports_neither_numpy_nor_a_decoder() -> None:
     code = (
         "import sys; from nilometer import NilometerMiddleware; "
         "NilometerMiddleware(lambda *_: None, entity='e'); "
-        "import nilometer.handoff.worker, nilometer.handoff.outside, nilometer.handoff.link; "
+        "import nilometer.handoff.worker, nilometer.handoff.raw_outlet, nilometer.handoff.link; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in "
         "{'numpy', 'pandas', 'starlette', 'grpc', 'google'} "
         "or m.startswith(('nilometer.decode', 'nilometer.kinds'))))"

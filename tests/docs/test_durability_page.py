@@ -1,4 +1,4 @@
-"""What the page of durability promises is held by tests that exist, and its words are the code's."""
+"""The tests, settings and log lines that docs/durability.md names exist."""
 
 import re
 from pathlib import Path
@@ -19,18 +19,34 @@ def table(heading: str) -> list[list[str]]:
     return [re.split(r" \| ", row) for row in rows[2:]]
 
 
-def test_every_promise_is_held_by_tests_that_exist() -> None:
-    there = {
+def names_of_tests() -> set[str]:
+    """Names of all tests."""
+    return {
         name
         for file in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
     }
+
+
+def test_every_promise_is_held_by_tests_that_exist() -> None:
+    there = names_of_tests()
     promises = table("What is promised")
     assert len(promises) > 20
     for promise, _, held_by in promises:
         tests = re.findall(r"`(test_\w+)`", held_by)
         assert tests, promise
         assert set(tests) <= there, promise
+
+
+def test_every_bound_of_memory_is_held_by_tests_that_exist() -> None:
+    there = names_of_tests()
+    bounds = table("What bounds memory")
+    assert len(bounds) > 24
+    for product, bound, _, held_by in bounds:
+        tests = re.findall(r"`(test_\w+)`", held_by)
+        assert bound, product
+        assert tests, product
+        assert set(tests) <= there, product
 
 
 def test_every_message_and_counter_of_a_broken_state_is_the_agents() -> None:

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def readme_server(directory: Path) -> Path:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(
+        r"cat > app.py <<.EOF.\n(.*?)EOF\n", (ROOT / "README.md").read_text(), re.DOTALL
+    )
     path = directory / "app.py"
     path.write_text(code)
     return path

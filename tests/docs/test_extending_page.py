@@ -10,14 +10,14 @@ import pytest
 from nilometer import ConfigError, kinds
 from nilometer.alert import Verdict, evaluate
 from nilometer.alert.conditions import CONDITIONS
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import COMPARATORS
 from nilometer.export.telemetry import Metric
 from nilometer.profile import CONTENTS, Coverage, SummarySample
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.labels import Labels
 from nilometer_agent.measure.measured import Measured
-from nilometer_collector.alerting.rules import Rule, alerter_of
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.testing import (
     ENTITY,
     a_reference,
@@ -79,8 +79,10 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
 
         reference = a_reference({"input.amount": [1.0] * 9})
         put_reference(reference, served.collector.grpc_target)
-        at_most = Rule(entity=ENTITY, name="few", summary="*", kind="AT_MOST", threshold=1.0)
-        far = Rule(
+        at_most = AlerterDefinition(
+            entity=ENTITY, name="few", summary="*", kind="AT_MOST", threshold=1.0
+        )
+        far = AlerterDefinition(
             entity=ENTITY,
             name="far",
             summary="input.*",
@@ -90,11 +92,13 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
             comparator="total_variation",
             minimum_count=1,
         )
-        for rule in (at_most, far):
-            served.put_rule(rule).raise_for_status()
-            found = evaluate(alerter_of(rule), feature_sample([1.0, 9.0]), {"training": reference})
+        for alerter in (at_most, far):
+            served.put_alerter(alerter).raise_for_status()
+            found = evaluate(
+                alerter_of(alerter), feature_sample([1.0, 9.0]), {"training": reference}
+            )
             assert found.verdict is Verdict.BREACH
-            assert not served.sender(rule.name).ship(found).rejected
+            assert not served.sender(alerter.name).ship(found).rejected
         (told,) = served.get(
             "samples", entity=ENTITY, summary="input.amount", reference="training"
         )["samples"]

@@ -1,4 +1,4 @@
-"""What the collector has stored, and what came out on a far side, in comparable shapes."""
+"""Reads the numbers of the collector and of an exporter's receiver, in comparable form."""
 
 import sqlite3
 from collections import Counter

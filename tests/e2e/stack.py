@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 
 from nilometer.batch.reference import reference_of
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import eventually
 from nilometer_collector.demo.model import fit, reference_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE

@@ -1,4 +1,4 @@
-"""What a fresh clone is packed into, installed in empty environments: each has the pages."""
+"""Each package of a fresh clone, installed in an empty environment, has the pages."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""An agent beside the test, where it ships to, and interpreters of their own for other people's servers."""
+"""An agent, a collector, and separate virtual environments for real model servers."""
 
 import subprocess
 import time

@@ -266,7 +266,7 @@ def test_nobody_holds_the_port_shut() -> None:
 
 
 def test_a_request_has_a_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listen, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(listen, "TURN_SECONDS", 0.5)
     port = Port()
     with socket.create_connection(("127.0.0.1", port.server.port)) as slow:
         slow.settimeout(10.0)

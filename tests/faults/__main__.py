@@ -19,11 +19,15 @@ from faults import (
     test_errno,
     test_full,
     test_held,
+    test_held_agent,
     test_outage,
+    test_poison,
     test_power,
+    test_products,
     test_soak,
     test_storm,
 )
+from faults.products import CASES
 from faults.zygote import Zygote
 
 
@@ -83,7 +87,18 @@ def soak(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
 
 def holding(_: Zygote, directory: Path, seed: int, scale: float) -> str:
     del seed, scale
-    return test_held.matrix(directory)
+    collector = test_held.matrix(directory / "collector")
+    return f"longest waits: {collector}; agent: {test_held_agent.matrix(directory / 'agent')}"
+
+
+def poison(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    return test_poison.poison(zygote, directory, seed=seed, kills=int(500 * scale))
+
+
+def products(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    names = list(CASES)[: max(int(len(CASES) * scale), 1)]
+    seen = test_products.products(directory, seed=seed, names=names)
+    return f"{seen}; {test_products.host(directory, seed=seed, names=names)}"
 
 
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
@@ -110,7 +125,13 @@ FORMS: dict[str, Form] = {
     "soak": Form(
         "10 M observations: 0.5 MiB a million at most; agent 150 MiB, host +32 MiB at most", soak
     ),
-    "held": Form("10,000 peers that hold a collector: agent and probes served in 2 s", holding),
+    "held": Form(
+        "10,000 peers that hold a collector or an agent: all others served in 2 s", holding
+    ),
+    "poison": Form("6 ways to end an agent: 1 dropped, 0 beside it, 3 ends; 500 kills: 0", poison),
+    "products": Form(
+        "27 products of two things a client chooses: agent 150 MiB at most, host +64 MiB", products
+    ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

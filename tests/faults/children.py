@@ -16,13 +16,15 @@ from typing import Any
 
 from faults import oracle
 from faults.zygote import shim
+from support import poison
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
+from nilometer_agent.engine import receive, trial
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox import failover
 from nilometer_agent.outbox.buffer import Buffer
@@ -108,6 +110,23 @@ def agent(
     _write_down(one.counters.snapshot, Path(counts))
     one.wait()
     one.stop()
+
+
+def suspicious_agent(directory: str, counts: str, notes: str) -> None:
+    """An agent with a decoder that ends it; soon tired of an observation that takes long."""
+    os.environ[poison.NOTES] = notes
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    vars(receive)["sample_from_bytes"] = poison.read_sample
+    trial.CPU_SECONDS = 1
+    trial.MAX_GROWTH_BYTES = 128 << 20
+    agent(
+        directory,
+        "",
+        counts,
+        profilers=(poison.__name__,),
+        idle_close_seconds=60.0,
+        commit_seconds=0.1,
+    )
 
 
 def collector(
@@ -297,8 +316,8 @@ class _Work:
     def close_all(self) -> None:
         for key in self._buffer.open_windows():
             generation = self._buffer.generation
-            found, _ = self._buffer.partials(key)
-            rows = [NewRow("sample", content, 1) for _, content in found]
+            found = list(self._buffer.partials(key))
+            rows = [NewRow("sample", content, 1) for _, content in found if content is not None]
             closing = Closing(key, [identity for identity, _ in found], rows)
             if self._buffer.close_windows([closing], generation):
                 self._buffer.settle()

@@ -1,4 +1,4 @@
-"""Workers, an agent and a collector under faults, and an oracle that says what became of them."""
+"""Workers, an agent and a collector under faults, and an oracle that checks their data."""
 
 import itertools
 import json

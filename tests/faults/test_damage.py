@@ -1,4 +1,4 @@
-"""Bit flips, cuts, zeroed pages, garbage and missing files: what is sound is saved, no more."""
+"""After damage to the outbox file, the agent saves exactly the intact rows."""
 
 import random
 import shutil

@@ -46,8 +46,8 @@ def fill(buffer: Buffer, first: int, rows: int) -> int:
         key = WindowKey("faults", Labels.of(), Window(number * 60, number * 60 + 60))
         buffer.commit_deltas([Delta(key, oracle.payload(n), 1) for n in numbers], {b"w": number})
         for window in buffer.open_windows():
-            found, _ = buffer.partials(window)
-            rows_of = [NewRow("sample", payload, 1) for _, payload in found]
+            found = list(buffer.partials(window))
+            rows_of = [NewRow("sample", payload, 1) for _, payload in found if payload is not None]
             closing = Closing(window, [identity for identity, _ in found], rows_of)
             assert buffer.close_windows([closing], buffer.generation)
         buffer.settle()

@@ -63,15 +63,20 @@ class Zygote:
         """The exit status of a child, as `os.waitpid` gives it."""
         return int(self._ask("wait", process))
 
+    def ended(self, process: int) -> int | None:
+        """The exit status of a child that has ended; None while it runs. Ask until it has."""
+        gone, status = self._ask("poll", process)
+        return int(status) if gone else None
+
     def is_over(self, process: int) -> bool:
         """Whether a child was killed; then it need not be waited for.
 
         Raises:
             AssertionError: If it ended in another way.
         """
-        gone, status = self._ask("poll", process)
-        assert not gone or status == signal.SIGKILL, f"status {status}: {self.log()[-3000:]}"
-        return bool(gone)
+        status = self.ended(process)
+        assert status in {None, signal.SIGKILL}, f"status {status}: {self.log()[-3000:]}"
+        return status is not None
 
     def kill(self, process: int) -> None:
         """Kill -9, and wait."""

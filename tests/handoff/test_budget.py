@@ -1,4 +1,4 @@
-"""The overhead budget: cost stays in its limits, and what was thinned for it weighs what it was."""
+"""The overhead budget limits the cost, and sampled observations keep their weight."""
 
 import asyncio
 import json
@@ -241,12 +241,11 @@ def test_a_day_whose_load_moves_the_share_is_estimated_without_bias() -> None:
         values = chance.normal(load, 5.0, chance.poisson(load))
         held = chance.random(len(values)) < share
         at = START + second * 10**9
-        profiling.observe_arrays(
-            [
-                array(float(value), share, left_out=not kept, at=at)
-                for value, kept in zip(values, held, strict=True)
-            ]
-        )
+        arrays = [
+            array(float(value), share, left_out=not kept, at=at)
+            for value, kept in zip(values, held, strict=True)
+        ]
+        profiling.observe_packed(pack(arrays))
         truth.append(values)
         unweighted.append(values[held])
     everything = np.concatenate(truth)

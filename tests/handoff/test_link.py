@@ -1,4 +1,4 @@
-"""From the worker's link to agents that die, refuse, hang, or are of yesterday: nothing is lost."""
+"""A worker loses nothing if its agent dies, refuses, hangs, or has an older version."""
 
 import logging
 import signal
@@ -264,6 +264,76 @@ def test_an_agent_that_runs_as_somebody_else_is_told_nothing_and_named(
     assert finish(link) == 1
 
 
+# Batches that are refused
+
+
+@pytest.mark.parametrize(
+    "bad", [{"entity": "no name"}, {"labels": {f"n{n}": "x" for n in range(65)}}]
+)
+def test_a_batch_that_is_refused_is_dropped_and_counted_and_all_others_pass(
+    home: Path, bad: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = Agent(AgentSettings(directory=str(home), collector="", commit_seconds=0.02))
+    agent.start()
+    link = link_to(home)
+    link.send(batch(2), 2)
+    against = batch(3)
+    for name, value in bad.items():
+        setattr(against, name, value)
+    against.dropped = {"queue_full": 4}
+    link.send(against, 3)
+    link.send(batch(5), 5)
+    tend_until(link, lambda: not link.unacknowledged_batches)
+    assert finish(link) == 0
+    assert link.reconnects == 0
+    counted = agent.status()
+    assert dict(counted.dropped) == {"refused": 3, "queue_full": 4}
+    assert counted.counters["profiled"] == 7
+    assert counted.counters["refused_batches"] == 1
+    (line,) = told(caplog)
+    assert line.startswith("nilometer: observations dropped: the agent at ")
+    assert "refused their batch: " in line
+    agent.stop()
+
+
+class OlderAgent(FakeAgent):
+    """Ends each connection that brings batch 2, and does not name it."""
+
+    def _take(self, batch: Batch) -> None:
+        if batch.sequence == 2:
+            self.connections[-1].sendall(frame_of(Refused(Why.CONTRACT, "it is bad")))
+            raise ConnectionResetError
+        super()._take(batch)
+
+
+def test_a_batch_that_an_older_agent_refuses_is_dropped_after_three_connections(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", (0.01,))
+    agent = OlderAgent(home / "agent.sock")
+    link = link_to(home)
+    for count in (1, 3, 5):
+        link.send(batch(count), count)
+    tend_until(link, lambda: not link.unacknowledged_batches)
+    assert link.reconnects == module.REFUSALS
+    assert len(agent.observations) == 6
+    assert agent.dropped == {"refused": 3}
+    finish(link)
+    agent.stop()
+
+
+def test_an_account_that_is_refused_is_not_sent_again(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = link_to(home)
+    link.send(batch(3), 3)
+    link._drop(1, "bad")
+    assert (link.unacknowledged, link.unacknowledged_batches) == (3, 1)
+    link._drop(2, "bad, too")
+    assert (link.unacknowledged, link.unacknowledged_batches) == (0, 0)
+    assert "bad, too" in told(caplog)[-1]
+
+
 # Agents that die
 
 
@@ -444,7 +514,7 @@ def test_an_agent_of_yesterday_is_named_as_such_and_none_is_started_beside_it(
             link._retry_at = 0.0
             link.tend()
         (line,) = told(caplog)
-        assert line.endswith("the one there is older than this middleware: update the agent")
+        assert line.endswith("it is older than this middleware: update the agent")
         assert str(home / "agent.sock") in line
         assert link._spawner is None or not link._spawner.starting
 

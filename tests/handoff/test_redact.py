@@ -1,4 +1,4 @@
-"""Redaction: what a rule names is gone before anything is handed on, or the body is withheld."""
+"""Redaction removes what a rule names before a body leaves the process, or withholds the body."""
 
 import json
 from typing import Any
@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.handoff.redact import REDACTED, WITHHELD, Redaction
+from nilometer.handoff.redact import WITHHELD, Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.profiling import Profiling
 from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
+from nilometer.values.redacted import REDACTED
 
 JSON = "application/json"
 CARD = "4111 1111 1111 1111"
@@ -124,6 +127,52 @@ def test_what_cannot_be_told_apart_is_withheld_whole(
     assert (observation.request_body, observation.request_type) == (b"", WITHHELD)
 
 
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"ada@example.org": 1}, {REDACTED: 1}),
+        (
+            {"ada@example.org": {"age": 41}, "bo@example.org": {"age": 23}, "c@example.org": 1},
+            {REDACTED: {"age": 41}, f"{REDACTED} 2": {"age": 23}, f"{REDACTED} 3": 1},
+        ),
+        ({"of ada@example.org": {"bo@example.org": [1]}}, {f"of {REDACTED}": {REDACTED: [1]}}),
+        (
+            {"dataframe_split": {"columns": ["ada@example.org"], "data": [[1]]}},
+            {"dataframe_split": {"columns": [REDACTED], "data": [[1]]}},
+        ),
+        (
+            {"inputs": [{"name": "ada@example.org", "data": [1]}]},
+            {"inputs": [{"name": REDACTED, "data": [1]}]},
+        ),
+    ],
+)
+def test_keys_and_names_of_columns_are_redacted_as_values_are(body: Any, left: Any) -> None:
+    observation = redacted(body, values=("email",))
+    assert json.loads(observation.request_body or b"") == left
+
+
+def test_names_of_fields_of_forms_and_headers_of_tables_are_redacted() -> None:
+    form = redacted(
+        b"ada%40example.org=1&age=2", values=("email",), media="application/x-www-form-urlencoded"
+    )
+    assert form.request_body == b"[redacted]=1&age=2"
+    table = redacted(b"age,ada@example.org\n1,2\n", values=("email",), media="text/csv")
+    assert table.request_body == b"age,[redacted]\n1,2\n"
+    part = b'--x\r\nContent-Disposition: form-data; name="ada@example.org"\r\n\r\n1\r\n--x--\r\n'
+    parts = redacted(part, values=("email",), media="multipart/form-data; boundary=x")
+    assert parts.request_body == part.replace(b"ada@example.org", REDACTED.encode())
+
+
+def test_what_is_redacted_in_a_key_names_no_feature() -> None:
+    observation = redacted(
+        {"ada@example.org": {"age": 41}, "bo@x.org": {"age": 2}}, values=("email",)
+    )
+    profiling = Profiling("tested", Labels(), 60 * 10**9)
+    profiling.observe([observation])
+    (profile,) = profiling.take()
+    assert [name for name in profile.features if name.startswith("input.")] == ["input.age"]
+
+
 def test_forms_lines_and_events_are_told_apart() -> None:
     form = redacted(
         b"ssn=1&age=2&mail=a%40b.org",
@@ -194,3 +243,55 @@ def test_no_secret_comes_through_whatever_the_shape(tree: Any) -> None:
 def test_a_rule_that_is_none_stops_the_start(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CaptureSettings(entity="e", **options)
+
+
+def ends_redacted(
+    start: bytes, end: bytes, media: str = "text/event-stream", encoding: str = ""
+) -> Observation:
+    rules = Redaction.of(("ssn",), ("email",))
+    assert rules is not None
+    one = Observation(
+        *(1, 0.5, 200, "ok", "POST", "/p", 1, 1, JSON, "", media, encoding, b"{}", None),
+        labels={},
+        response_ends=(start, end),
+    )
+    (packed,) = rules.redacted_all([msgspec.msgpack.encode(one)])
+    return msgspec.msgpack.decode(packed, type=Observation)
+
+
+@pytest.mark.parametrize(
+    ("media", "line"),
+    [
+        ("text/event-stream", b'data: {"n": %d, "ssn": "123", "to": "a@b.org"}\n\n'),
+        ("application/x-ndjson", b'{"n": %d, "ssn": "123", "to": "a@b.org"}\n'),
+        ("application/x-jsonlines", b'{"n": %d, "ssn": "123", "to": "a@b.org"}\n'),
+    ],
+)
+def test_both_ends_of_a_stream_are_redacted_wherever_the_gap_cuts(media: str, line: bytes) -> None:
+    text = b"".join(line % number for number in range(4))
+    for begins in range(0, len(text), 3):
+        for ends in range(begins, len(text), 5):
+            one = ends_redacted(text[:begins], text[ends:], media)
+            assert one.response_ends is not None
+            for part in one.response_ends:
+                for secret in (b"ssn", b"123", b"a@b.org", b"@b", b"a@"):
+                    assert secret not in part
+    both = ends_redacted(text, text, media).response_ends
+    assert both is not None
+    assert b'"n": 3' in both[1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "encoding"),
+    [
+        (b"data: plain text\n\n", b"\n\n", ""),
+        (b"\n\n", b"\n\ndata: plain text\n\n", ""),
+        (b"\x1f\x8b\n", b"\n", "gzip"),
+        (b"\xff\n", b"\n", ""),
+    ],
+)
+def test_ends_that_cannot_be_told_apart_are_withheld_both(
+    start: bytes, end: bytes, encoding: str
+) -> None:
+    one = ends_redacted(start, end, encoding=encoding)
+    assert (one.response_ends, one.response_body, one.response_type) == (None, None, WITHHELD)

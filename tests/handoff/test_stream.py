@@ -1,4 +1,4 @@
-"""The worker's side of one connection: nothing blocks, no half frame is lost, no fork shares it."""
+"""A worker's connection never blocks, loses no part of a frame, and survives a fork."""
 
 import gc
 import os

@@ -77,7 +77,8 @@ def coverage_of(observed: list[Coverage]) -> Coverage:
 
 
 def read_coverage(c: Coverage) -> Any:
-    return c.seen, c.profiled, c.sampled_out, sorted_items(c.dropped), sorted_items(c.undecodable)
+    by_reason = (c.dropped, c.undecodable, c.lost_inputs, c.lost_outputs, c.unnamed)
+    return c.seen, c.profiled, c.sampled_out, *map(sorted_items, by_reason)
 
 
 # Numbers whose powers do not overflow; test_feature has every float.

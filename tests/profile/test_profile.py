@@ -53,6 +53,22 @@ def test_what_was_seen_is_the_sum_of_what_became_of_it(parts: list[Coverage]) ->
         assert total.undecodable.get(why.value, 0) == expected
 
 
+@given(st.lists(strategies.coverages, max_size=5))
+def test_lost_sides_add_up_by_reason_and_are_no_further_observations(
+    parts: list[Coverage],
+) -> None:
+    total = Coverage()
+    for part in parts:
+        total = total.merge(part)
+    for why in UndecodableReason:
+        inputs = sum(part.lost_inputs.get(why.value, 0) for part in parts)
+        assert total.lost_inputs.get(why.value, 0) == inputs
+        outputs = sum(part.lost_outputs.get(why.value, 0) for part in parts)
+        assert total.lost_outputs.get(why.value, 0) == outputs
+    assert sum(total.lost_inputs.values()) <= total.profiled
+    assert sum(total.lost_outputs.values()) <= total.profiled
+
+
 @given(strategies.requests)
 def test_requests_are_counted_by_how_they_ended(requests: list[Any]) -> None:
     service = strategies.service_of(requests)

@@ -1,5 +1,7 @@
 import json
+import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,18 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.profile import (
+    Coverage,
     FeatureProfile,
     FeatureSpec,
     ScoreProfile,
     ServiceProfile,
     SummarySample,
 )
-from nilometer.profiling.observation import Observation, pack
-from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
+from nilometer.profiling.layout import LONGEST_PAUSE, Layout, Part, by_kind
+from nilometer.profiling.observation import Observation, pack, readable
+from nilometer.profiling.profiling import FEWEST_ALIKE, MAX_OPEN_WINDOWS, Profiling
 from nilometer.profiling.segments import ABSENT, MIXED, LabelSets, Segments
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import OVERFLOW_KEY, Labels
-from nilometer.values.steps import finished
 from nilometer.values.window import Window
 
 MINUTE = 60 * 10**9
@@ -92,6 +95,9 @@ oddities = st.sampled_from(
         {"outcome": "server_error", "status": 500},
         {"request_body": None},
         {"request_body": b"{"},
+        {"response_body": None},
+        {"response_body": b"{"},
+        {"response_type": "image/png"},
         {"method": "GET", "request_body": b""},
         {"arrival_ns": START + MINUTE},
         {"request_encoding": "gzip"},
@@ -112,38 +118,116 @@ def test_batches_of_one_kind_are_profiled_as_each_alone(
     fast, slow = (Profiling("tested", BASE, MINUTE) for _ in range(2))
     for _ in range(2):
         fast.observe_packed(packed(batch))
-        slow.observe(batch)
+        for one in batch:
+            slow.observe([one])
     assert read(fast) == read(slow)
 
 
-def test_a_batch_of_one_kind_takes_the_short_way() -> None:
+def read_at_once(layout: Layout, arrays: Sequence[Any]) -> list[Part] | None:
+    """What *layout* makes of a batch; it learns what it cannot read, as `Profiling` has it do."""
+    sent = pack(arrays)
+    found = layout.read(sent, FEWEST_ALIKE)
+    if found is None:
+        layout.learn(sent, readable(arrays))
+    return found
+
+
+def test_a_kind_that_came_before_is_read_at_once() -> None:
     """Else the test above would compare the long way with itself."""
-    profiling = Profiling("tested", BASE, MINUTE)
-    batch = [observation({"a": at / 2}) for at in range(FEWEST_ALIKE)]
-    arrays = [list(_tuple(one)) for one in batch]
-    assert finished(profiling._observe_alike(arrays))
-    assert finished(
-        profiling._observe_alike([array[:15] for array in arrays])
-    )  # of an older worker
-    assert not finished(profiling._observe_alike([*arrays, arrays[0][:15]]))
+    batch = [observation({"a": at / 2}, prediction_id=f"id-{at}") for at in range(FEWEST_ALIKE)]
+    for fields in (len(Observation.__struct_fields__), 15):  # the second is an older worker's
+        layout = Layout()
+        arrays = [_tuple(one)[:fields] for one in batch]
+        assert read_at_once(layout, arrays) is None
+        ((kind, rows),) = read_at_once(layout, arrays) or []
+        assert kind is not None
+        assert [(row.latency, row.request_body, row.in_flight) for row in rows] == [
+            (one.latency, one.request_body, one.in_flight) for one in batch
+        ]
+        ((kind, few),) = read_at_once(layout, arrays[:2]) or []
+        assert kind is None
+        assert few == readable(arrays[:2])
+
+
+def test_kinds_of_a_mixed_batch_are_read_at_once_each() -> None:
+    """A request that fails sends none of the others the long way."""
+    plain = [observation({"a": at / 2}) for at in range(2 * FEWEST_ALIKE)]
+    created = [observation({"a": at / 2}, status=201) for at in range(FEWEST_ALIKE)]
+    failed = observation({"a": 1.0}, status=500, outcome="server_error")
+    named = observation({"a": 1.0}, labels={"tier": "gold"})
+    batch = [named, *plain[1:], failed, named, *created, plain[0]]
+    found = by_kind(batch, FEWEST_ALIKE)
+    assert [(kind and kind.status, len(rows)) for kind, rows in found] == [
+        (None, 1),
+        (200, len(plain)),
+        (None, 2),
+        (201, len(created)),
+    ]
 
 
 def _tuple(one: Observation) -> tuple[Any, ...]:
     return tuple(getattr(one, name) for name in one.__struct_fields__)
 
 
+NOT_PLAIN: dict[str, list[Any]] = {
+    "arrival_ns": ["soon", -1, 1.5],
+    "latency": [None, math.nan, math.inf, -1.0],
+    "request_size": [1.5, -1, 1 << 60],
+    "in_flight": [1 << 40],
+    "status": ["ok", 500, 0],
+    "method": [7, "GET"],
+    "outcome": [[1], "server_error"],
+    "path": [3],
+    "request_type": [None, "text/csv"],
+    "request_encoding": ["gzip"],
+    "event_time": ["2026-11-29T00:00:00Z"],
+    "stream_end": ["completed"],
+    "labels": [{"tier": "gold"}, 7],
+    "values": [b"\x80"],
+    "share": [2.0, 0.0, -0.5, math.nan, "all"],
+    "left_out": [1, None],
+    "values_only": [True],
+}
+
+
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("arrival_ns", "soon"), ("latency", None), ("request_size", 1.5), ("status", "ok"),
-     ("method", 7), ("outcome", [1]), ("request_type", None)],
-)  # fmt: skip
-def test_fields_of_another_type_never_take_the_short_way(field: str, value: Any) -> None:
+    ("field", "value"), [(field, value) for field, some in NOT_PLAIN.items() for value in some]
+)
+def test_what_is_of_no_plain_kind_is_not_read_at_once(field: str, value: Any) -> None:
     at = Observation.__struct_fields__.index(field)
-    arrays = [list(_tuple(observation({"a": 1.0}))) for _ in range(FEWEST_ALIKE)]
-    for every in (arrays, arrays[:1]):
-        for array in every:
-            array[at] = value
-        assert not finished(Profiling("tested", BASE, MINUTE)._observe_alike(arrays))
+    layout = Layout()
+    arrays = [list(_tuple(observation({"a": 1.0}))) for _ in range(2 * FEWEST_ALIKE)]
+    assert read_at_once(layout, arrays) is None
+    assert read_at_once(layout, arrays) is not None
+    odd = [*arrays[0][:at], value, *arrays[0][at + 1 :]]
+    for batch in ([odd, *arrays[1:]], [odd] * FEWEST_ALIKE):
+        for parts in (
+            layout.read(pack(batch), FEWEST_ALIKE) or [],
+            by_kind(readable(batch), FEWEST_ALIKE),
+        ):
+            read = sum(len(rows) for kind, rows in parts if kind is not None)
+            assert read <= len(batch) - batch.count(odd)
+
+
+def test_shares_of_one_batch_are_told_apart_by_its_structure() -> None:
+    held = [observation({"a": 1.0}, share=0.25) for _ in range(FEWEST_ALIKE)]
+    left_out = [observation({}, share=0.25, left_out=True) for _ in range(2)]
+    layout = Layout()
+    arrays = [_tuple(one) for one in (held[0], left_out[0], *held[1:], *left_out[1:])]
+    assert read_at_once(layout, arrays) is None
+    (held_kind, rows), (few_kind, few) = read_at_once(layout, arrays) or []
+    assert held_kind is not None
+    assert (held_kind.share, held_kind.left_out, len(rows)) == (0.25, False, len(held))
+    assert (few_kind, few) == (None, left_out)
+
+
+def test_a_kind_that_keeps_changing_is_looked_for_less_and_less() -> None:
+    kinds = [[_tuple(observation({"a": 1.0}, status=status))] for status in (200, 201)]
+    layout = Layout()
+    assert not any(read_at_once(layout, kinds[at % 2]) for at in range(4 * LONGEST_PAUSE))
+    waited = [read_at_once(layout, kinds[0]) is None for _ in range(2 * LONGEST_PAUSE)]
+    assert 8 < sum(waited) <= LONGEST_PAUSE + 1
+    assert not waited[-1]
 
 
 def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
@@ -158,6 +242,104 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
     assert service(found["service", BASE]).count == 40
     with pytest.raises(msgspec.ValidationError):
         profiling.observe_packed(pack(spoilt))
+
+
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+@pytest.mark.parametrize(
+    ("lost", "inputs", "outputs"),
+    [
+        ({}, "", ""),
+        ({"response_body": None}, "", "too_large"),
+        ({"response_type": "image/png"}, "", "unknown_content_type"),
+        ({"response_body": b"{"}, "", "malformed"),
+        ({"response_body": b'[{"a": 1}, 2]'}, "", "wrong_shape"),
+        ({"response_encoding": "unheard-of"}, "", "encoded"),
+        ({"response_body": b""}, "", "empty"),
+        ({"request_body": None}, "too_large", ""),
+        ({"request_body": b"{"}, "malformed", ""),
+        ({"method": "GET", "request_body": b""}, "", ""),  # asks for nothing: nothing is lost
+    ],
+)  # fmt: skip
+def test_a_side_that_is_lost_is_counted(
+    lost: dict[str, Any], inputs: str, outputs: str, count: int
+) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe_packed(packed([observation({"a": 1.0}, **lost)] * count))
+    for sample in samples(profiling).values():
+        assert (sample.coverage.seen, sample.coverage.profiled) == (count, count)
+        assert sample.coverage.lost_inputs == ({inputs: count} if inputs else {})
+        assert sample.coverage.lost_outputs == ({outputs: count} if outputs else {})
+
+
+def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
+    chunk = '{"object": "chat.completion.chunk", "model": "m", "choices": [%s], "usage": %s}'
+    first = chunk % ('{"index": 0, "delta": {"content": "a"}}', "null")
+    last = chunk % ("", '{"prompt_tokens": 3, "completion_tokens": 5000}')
+    told = {
+        "response_body": None,
+        "response_type": "text/event-stream",
+        "response_ends": (f"data: {first}\n\nda".encode(), f"}}\n\ndata: {last}\n\n".encode()),
+        "response_size": 10**6,
+        "stream_end": "completed",
+    }
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe_packed(packed([observation({"a": 1.0}, **told)] * 3))
+    found = samples(profiling)
+    assert found["service", BASE].coverage == Coverage(profiled=3, lost_outputs={"partial": 3})
+    tokens = feature(found["output.output_tokens", BASE])
+    assert (tokens.numbers.digest.min, tokens.numbers.digest.max) == (5000, 5000)
+    assert feature(found["output.characters", BASE]).missing == 3
+
+
+def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
+    """It knows no field behind `values_only`: it counts the answer as over the cap, as ever."""
+
+    class Yesterday(msgspec.Struct, array_like=True):
+        arrival_ns: int
+        rest: int = 0
+
+    fields = _tuple(observation({"a": 1.0}, response_body=None, response_ends=(b"data:", b"x")))
+    assert fields[-1] == (b"data:", b"x")
+    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[-1:])]))
+    assert read_by.rest == 2
+    assert fields[Observation.__struct_fields__.index("response_body")] is None
+
+
+def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:-1]] * 3
+    profiling.observe_packed(pack(yesterday))
+    coverage = samples(profiling)["service", BASE].coverage
+    assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})
+
+
+def test_an_observation_without_columns_loses_no_side_beside() -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe([observation({}, request_body=b"{", response_body=None)])
+    (sample,) = samples(profiling).values()
+    assert sample.coverage == Coverage(undecodable={"malformed": 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [({"score": 0.5}, {}), ({"output.score": [0.5]}, {}), ({"output": {"score": 0.5}}, {}),
+     ({"input.b": 2.0}, {"too_large": 1}), ({}, {"too_large": 1})],
+)  # fmt: skip
+def test_what_the_model_hands_over_is_not_lost(
+    values: dict[str, Any], lost: dict[str, int]
+) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    handed = msgspec.msgpack.encode(values)
+    profiling.observe([observation({"a": 1.0}, response_body=None, values=handed)])
+    assert samples(profiling)["input.a", BASE].coverage.lost_outputs == lost
+
+
+def test_sampled_out_observations_lose_no_side() -> None:
+    profiling = Profiling("tested", BASE, MINUTE, sample=0.5, seed=7)
+    profiling.observe([observation({"a": 1}, response_body=None) for _ in range(200)])
+    coverage = samples(profiling)["service", BASE].coverage
+    assert 0 < coverage.profiled < 200
+    assert coverage.lost_outputs == {"too_large": coverage.profiled}
 
 
 def test_a_window_that_ends_in_mid_batch_splits_it() -> None:
@@ -221,7 +403,7 @@ def test_label_sets_start_anew_when_windows_are_long_past() -> None:
         profiling.observe([observation({"user": f"u{number}"}, arrival_ns=at)])
         (labels,) = {labels for _, labels in samples(profiling)}
         assert labels.as_dict()["user"] == f"u{number}"
-    assert len(profiling._label_sets) <= 17
+    assert len(profiling._label_sets) <= MAX_OPEN_WINDOWS
 
 
 def test_a_cap_is_of_one_window() -> None:

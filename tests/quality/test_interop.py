@@ -1,6 +1,5 @@
 """The t-digest as others read it: DataSketches in Python and in Java."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +14,11 @@ datasketches = pytest.importorskip(
     "datasketches", reason="the DataSketches wheel has none for this Python"
 )
 
+JARS = Path(__file__).resolve().parent.parent.parent / ".e2e" / "jars"
+ARTIFACTS = (
+    "datasketches-java:6.2.0",
+    "datasketches-memory:3.0.2",
+)
 VALUES = np.random.default_rng(3).lognormal(size=20_000)
 
 
@@ -51,23 +55,14 @@ def test_we_read_what_the_wheel_writes(count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def jars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """DataSketches for Java, by Maven."""
-    if not os.environ.get("NILOMETER_LONG"):
-        pytest.skip("fetches two jars by Maven: `make quality` runs it")
-    if not (shutil.which("java") and shutil.which("mvn")):
-        pytest.skip("needs Java and Maven")
-    home = tmp_path_factory.mktemp("jars")
-    for artifact in ("datasketches-java:6.2.0", "datasketches-memory:3.0.2"):
-        subprocess.run(
-            [
-                *("mvn", "-q", "-B", "dependency:copy", f"-DoutputDirectory={home}"),
-                f"-Dartifact=org.apache.datasketches:{artifact}",
-            ],
-            check=True,
-            timeout=300,
-        )
-    return home
+def jars() -> Path:
+    """DataSketches for Java; `scripts/install_ci.sh` fetches what is named here."""
+    names = (artifact.replace(":", "-") + ".jar" for artifact in ARTIFACTS)
+    if not all((JARS / name).is_file() for name in names):
+        pytest.skip("the jars of DataSketches are not there (scripts/install_ci.sh fetches them)")
+    if shutil.which("javac") is None:
+        pytest.skip("no Java compiler is installed (Debian: default-jdk-headless)")
+    return JARS
 
 
 @pytest.mark.timeout(600)

@@ -1,4 +1,4 @@
-"""Which hosts are this machine, and where a token goes."""
+"""Loopback hosts are recognised, and a token is sent only over TLS or loopback."""
 
 import socket
 from pathlib import Path

@@ -58,9 +58,9 @@ def test_texts_of_variables_become_what_the_setting_is() -> None:
     ("environment", "parts"),
     [
         ({"RIVER_WIDTH": "0.5"}, ("width", "'0.5'", ">= 1.0")),
-        ({"RIVER_WIDTH": "wide"}, ("width", "'wide'", "float")),
-        ({"RIVER_GAUGES": "1.5"}, ("gauges", "'1.5'", "int")),
-        ({"RIVER_TIDAL": "maybe"}, ("tidal", "'maybe'", "bool")),
+        ({"RIVER_WIDTH": "wide"}, ("width", "'wide'", "a number >= 1.0, <= 100.0")),
+        ({"RIVER_GAUGES": "1.5"}, ("gauges", "'1.5'", "a whole number")),
+        ({"RIVER_TIDAL": "maybe"}, ("tidal", "'maybe'", "true or false")),
         ({"RIVER_FLOW": "up"}, ("flow", "'up'", "north", "south")),
         ({"RIVER_LABELS": "eu"}, ("RIVER_LABELS", "'eu'", "key=value,key=value")),
     ],
@@ -105,13 +105,13 @@ def test_a_variable_that_is_no_setting_is_named_without_its_value() -> None:
 @pytest.mark.parametrize(
     ("raw", "parts"),
     [
-        ({}, ("name", "missing")),
-        ({"name": 1}, ("name", "1", "str")),
+        ({}, ("name: is missing", "must be a text")),
+        ({"name": 1}, ("name", "1", "must be a text")),
         ({"name": "Nile", "width": 101}, ("width", "101", "<= 100.0")),
         ({"name": "Nile", "flow": "East"}, ("flow", "'East'", "north", "south")),
         ({"name": "Nile", "depth": 9}, ("depth", "no such setting", "width")),
-        ({"name": "Nile", "banks": ["a", 2]}, ("banks[1]", "2", "str")),
-        ({"name": "Nile", "labels": {"a": 1}}, ("labels", "1", "str")),
+        ({"name": "Nile", "banks": ["a", 2]}, ("banks[1]", "2", "must be a text")),
+        ({"name": "Nile", "labels": {"a": 1}}, ("labels.a = 1", "must be a text")),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(
@@ -194,7 +194,7 @@ def test_yaml_says_the_same(tmp_path: Path, suffix: str) -> None:
     ("text", "why"),
     [
         ("name: Nile\nname: Rhine\n", "line 2: 'name' appears twice"),
-        ("a: &x [1]\nname: *x\n", "aliases are not taken"),
+        ("a: &x [1]\nname: *x\n", "aliases are not allowed"),
         ("- name\n", "the top level must be settings"),
         ("1: Nile\n", "the top level must be settings"),
         ("name: [", "expected"),

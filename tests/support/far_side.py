@@ -1,4 +1,4 @@
-"""A collector that keeps what it is sent, and does as it is told."""
+"""A collector that records requests and sends replies that a test chooses."""
 
 from concurrent.futures import ThreadPoolExecutor
 

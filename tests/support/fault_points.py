@@ -22,7 +22,7 @@ ASGI = "nilometer.capture.asgi"
 EXCHANGE = "nilometer.capture.exchange"
 WORKER = "nilometer.handoff.worker"
 PACK = "nilometer.handoff.pack"
-OUTSIDE = "nilometer.handoff.outside"
+RAW_OUTLET = "nilometer.handoff.raw_outlet"
 LINK = "nilometer.handoff.link"
 STREAM = "nilometer.handoff.stream"
 SINK = "nilometer.handoff.sink"
@@ -59,19 +59,19 @@ ON_THE_PATH = {
     "offer to the queue": (SINK, "Sink.offer"),
     "worker revived": (WORKER, "Worker.ensure_started"),
     "thread made": (WORKER, "threading.Thread"),
-    "users of log sought": (WORKER, "noted.are_wanted"),
+    "users of log sought": (WORKER, "annotations.may_be_used"),
     "value made plain": (VALUES, "plain"),
-    "place for values": (VALUES, "Noted"),
+    "place for values": (VALUES, "Annotations"),
     "label checked": (VALUES, "valid_labels"),
 }
 ON_THE_THREAD = {
     "outlet opened": (WORKER, "open_outlet"),
     "worker named": (WORKER, "secrets.token_bytes"),
     "batch taken": (SINK, "Sink.take"),
-    "batch handed on": (OUTSIDE, "OutsideOutlet.hand_on"),
-    "batch made": (OUTSIDE, "batch_of"),
+    "batch handed on": (RAW_OUTLET, "RawOutlet.hand_on"),
+    "batch made": (RAW_OUTLET, "batch_of"),
     "body redacted": (REDACT, "Redaction.redacted"),
-    "message made": (OUTSIDE, "Batch"),
+    "message made": (RAW_OUTLET, "Batch"),
     "batch sent": (LINK, "AgentLink.send"),
     "link tended": (LINK, "AgentLink.tend"),
     "batch encoded": (LINK, "frame_of"),

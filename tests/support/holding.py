@@ -1,4 +1,4 @@
-"""Peers that hold a collector: each kind opens what it can and sends no more than it must."""
+"""Peers that occupy a collector: each opens many connections and sends very little."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""OTLP receivers that keep what comes, and do as they are told."""
+"""OTLP receivers that record requests and send replies that a test chooses."""
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor

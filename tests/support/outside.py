@@ -1,4 +1,4 @@
-"""Kinds from outside this project: a condition and a comparator, each with a rule that names it."""
+"""A condition and a comparator of another package, each with an alerter that uses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ import msgspec
 from nilometer_collector.api.problems import Problem
 from nilometer_collector.testing import ENTITY
 
-RULE: dict[str, Any] = {
+ALERTER: dict[str, Any] = {
     "entity": ENTITY,
     "name": "drift",
     "summary": "input.*",

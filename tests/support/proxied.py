@@ -12,7 +12,7 @@ import pytest
 from nilometer.handoff import worker
 from nilometer.profiling.observation import Observation
 from nilometer.testing import MemoryOutlet, eventually
-from nilometer_agent.proxy.serve import Door
+from nilometer_agent.proxy.serve import ProxyServer
 from nilometer_agent.proxy.settings import ProxySettings
 
 SECONDS = 10.0
@@ -71,11 +71,11 @@ class Proxied:
         monkeypatch.setattr(worker, "open_outlet", lambda _: self.outlet)
         upstream = options.pop("upstream", f"{HOST}:{port}")
         told = {"entity": "scorer", "listen": "0", "flush_seconds": 0.005, "drain_seconds": 0.2}
-        self.door = Door(ProxySettings(upstream=upstream, **{**told, **options}))
+        self.proxy_server = ProxyServer(ProxySettings(upstream=upstream, **{**told, **options}))
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
-        self._run(self.door.open())
-        self.port = self.door.port
+        self._run(self.proxy_server.open())
+        self.port = self.proxy_server.port
 
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
@@ -87,7 +87,7 @@ class Proxied:
         return self.outlet.captured
 
     def close(self) -> None:
-        self._run(self.door.close())
+        self._run(self.proxy_server.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         eventually(lambda: not self.loop.is_running())
         self.loop.close()
@@ -103,8 +103,8 @@ def proxied(port: int, **options: Any) -> Iterator[Proxied]:
             yield proxy
         finally:
             proxy.close()
-        eventually(lambda: not proxy.door.connections)
-        assert faulty or proxy.door.worker.in_flight == 0
+        eventually(lambda: not proxy.proxy_server.connections)
+        assert faulty or proxy.proxy_server.worker.in_flight == 0
 
 
 @contextmanager
@@ -158,5 +158,5 @@ def both(
         with proxied(server.port, **options) as proxy:
             with client(proxy.port) as connection:
                 seen = talk(connection)
-            eventually(lambda: proxy.door.connections == 0)
+            eventually(lambda: proxy.proxy_server.connections == 0)
         return bare, seen, proxy

@@ -99,12 +99,42 @@ cells = st.one_of(
 columns = st.lists(cells, max_size=30)
 
 _counts = st.integers(1, MAX_COUNT)
+_undecodable = st.dictionaries(st.sampled_from([r.value for r in UndecodableReason]), _counts)
+
+
+def _coverage(
+    further: int,
+    sampled_out: int,
+    dropped: dict[str, int],
+    undecodable: dict[str, int],
+    lost_inputs: dict[str, int],
+    lost_outputs: dict[str, int],
+    unnamed: dict[str, int],
+    suppressed: int,
+) -> Coverage:
+    """Of *further* observations more than either side lost: a side is lost of what is profiled."""
+    return Coverage(
+        profiled=max(sum(lost_inputs.values()), sum(lost_outputs.values())) + further,
+        sampled_out=sampled_out,
+        dropped=dropped,
+        undecodable=undecodable,
+        lost_inputs=lost_inputs,
+        lost_outputs=lost_outputs,
+        unnamed=unnamed,
+        suppressed=suppressed,
+    )
+
+
 coverages = st.builds(
-    Coverage,
-    profiled=st.integers(0, MAX_COUNT),
-    sampled_out=st.integers(0, MAX_COUNT),
-    dropped=st.dictionaries(st.sampled_from([r.value for r in DropReason]), _counts),
-    undecodable=st.dictionaries(st.sampled_from([r.value for r in UndecodableReason]), _counts),
+    _coverage,
+    st.integers(0, MAX_COUNT),
+    st.integers(0, MAX_COUNT),
+    st.dictionaries(st.sampled_from([r.value for r in DropReason]), _counts),
+    _undecodable,
+    _undecodable,
+    _undecodable,
+    st.dictionaries(st.sampled_from(["number", "string", "missing", "list"]), _counts),
+    st.integers(0, MAX_COUNT),
 )
 requests = st.lists(
     st.tuples(

@@ -81,6 +81,15 @@ def service() -> SummarySample:
     return sample("service", profile)
 
 
+def sides() -> SummarySample:
+    coverage = Coverage(
+        profiled=7,
+        lost_inputs={"malformed": 1},
+        lost_outputs={"too_large": 2, "partial": 3},
+    )
+    return dataclasses.replace(service(), coverage=coverage)
+
+
 def reference() -> Reference:
     amounts = feature_of(NUMBERS, FeatureSpec(bounds=BOUNDS))
     methods = feature_of(["cash", "card", "cash"], FeatureSpec(readable=True))
@@ -139,6 +148,7 @@ def golden_bytes() -> dict[str, bytes]:
         "numbers_counted": sample_to_bytes(numbers()),
         "categories_known": sample_to_bytes(categories()),
         "service": sample_to_bytes(service()),
+        "sides": sample_to_bytes(sides()),
         "samples": samples_to_bytes([numbers(), service()]),
         "reference_dictionary": references.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),

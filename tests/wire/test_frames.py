@@ -33,6 +33,7 @@ from nilometer.wire.frames import (
     Refused,
     Welcome,
     Why,
+    account_of,
     body_of,
     common_version,
     frame_of,
@@ -69,7 +70,7 @@ GOLDEN: list[tuple[Body, str]] = [
         "11000000 03 9b c40177 01 a165 00 80 a0 80 00 c0 90 c400",
     ),
     (Acknowledged(7), "03000000 04 9107"),
-    (Refused(Why.FULL, "no room"), "0b000000 05 9202a76e6f20726f6f6d"),
+    (Refused(Why.FULL, "no room"), "0c000000 05 9302a76e6f20726f6f6d00"),
 ]
 
 names = st.text(max_size=20)
@@ -82,7 +83,9 @@ bodies = st.one_of(
     st.builds(Hello, versions, versions, workers),
     st.builds(Welcome, versions),
     st.builds(Acknowledged, st.integers(0, MAX_SEQUENCE)),
-    st.builds(Refused, st.integers(0, 1 << 40), st.text(max_size=100)),
+    st.builds(
+        Refused, st.integers(0, 1 << 40), st.text(max_size=100), st.integers(0, MAX_SEQUENCE)
+    ),
     st.builds(
         Batch,
         worker=workers,
@@ -130,6 +133,27 @@ def test_the_bytes_of_a_frame_stay(body: Body, expected: str) -> None:
     assert read(golden) == body
 
 
+def test_a_refusal_of_an_older_agent_names_no_batch() -> None:
+    older = bytes.fromhex("0b000000 05 9202a76e6f20726f6f6d")
+    assert read(older) == Refused(Why.FULL, "no room", 0)
+
+
+def test_the_account_of_a_batch_is_read_whatever_else_it_holds() -> None:
+    labels = {f"label{n}": "x" for n in range(MAX_LABELS + 1)}
+    against = Batch(
+        worker=b"w", sequence=7, entity="e", count=3, labels=labels, dropped={"queue_full": 2}
+    )
+    content = frame_of(against)[HEAD_BYTES:]
+    with pytest.raises(BadFrame):
+        body_of(Kind.BATCH, content)
+    account = account_of(content)
+    assert account is not None
+    assert (account.worker, account.sequence, account.count) == (b"w", 7, 3)
+    assert account.dropped == {"queue_full": 2}
+    assert account_of(b"\xff" * 9) is None
+    assert account_of(msgspec.msgpack.encode([b"w", 0])) is None
+
+
 def test_the_numbers_of_the_contract_stay() -> None:
     assert {kind.name: kind.value for kind in Kind} == {
         "HELLO": 1,
@@ -169,7 +193,7 @@ def test_a_batch_may_leave_its_last_fields_out(kept: int) -> None:
     ],
 )
 def test_a_field_that_a_frame_cannot_do_without_is_missed(kind: Kind, fields: list[Any]) -> None:
-    with pytest.raises(BadFrame, match=f"no {kind.name.lower()} frame"):
+    with pytest.raises(BadFrame, match=f"malformed {kind.name.lower()} frame"):
         body_of(kind, msgspec.msgpack.encode(fields))
 
 

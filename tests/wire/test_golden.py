@@ -16,7 +16,7 @@ from nilometer.v1 import alert_pb2
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
-from nilometer.wire.samples import sample_from_bytes, samples_from_bytes
+from nilometer.wire.samples import parts_by_summary, sample_from_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
@@ -36,6 +36,7 @@ DIGESTS = {
     "reference_dictionary": "d7bd6fbbcb0778a1",
     "samples": "38915b7d5ac3e29d",
     "service": "50db2a9d007c2cc0",
+    "sides": "6b5f891cd7cfc6a7",
 }
 
 
@@ -65,6 +66,13 @@ def test_an_old_sample_tells_where_and_when_it_was_measured(name: str) -> None:
     assert (coverage.seen, coverage.profiled, coverage.sampled_out) == (17, 7, 1)
     assert coverage.dropped == {"queue_full": 2}
     assert coverage.undecodable == {"malformed": 3, "too_large": 4}
+
+
+def test_old_lost_sides_are_read() -> None:
+    coverage = sample("sides").coverage
+    assert (coverage.seen, coverage.profiled) == (7, 7)
+    assert coverage.lost_inputs == {"malformed": 1}
+    assert coverage.lost_outputs == {"too_large": 2, "partial": 3}
 
 
 def test_old_numbers_are_read() -> None:
@@ -137,7 +145,7 @@ def test_old_requests_are_read() -> None:
 
 
 def test_old_samples_in_one_piece_are_read() -> None:
-    numbers, service = samples_from_bytes(golden("samples"))
+    numbers, service = (sample_from_bytes(one) for _, one in parts_by_summary(golden("samples")))
     assert (numbers.summary, service.summary) == ("input.amount", "service")
     assert (numbers.content.count, service.content.count) == (7, 3)
 
@@ -160,7 +168,7 @@ def test_an_old_reference_is_read() -> None:
     assert reference.digest == "08fad957925b5c20"
 
 
-def test_old_rules_are_read() -> None:
+def test_old_alerters_are_read() -> None:
     fixed = alerts.alerter_from_bytes(golden("alerter_fixed"))
     assert (fixed.entity, fixed.name, fixed.summary) == ("fraud-scorer", "slow", "service")
     assert fixed.condition == Fixed(
@@ -174,7 +182,7 @@ def test_old_rules_are_read() -> None:
     assert drift.condition == AgainstReference(reference="training", comparator=KS, threshold=0.25)
 
 
-def test_rules_are_written_as_before() -> None:
+def test_alerters_are_written_as_before() -> None:
     """A range has no side and threshold any more; the others keep every byte."""
     for name in ("alerter_fixed", "alerter_reference"):
         assert alerts.alerter_to_bytes(alerts.alerter_from_bytes(golden(name))) == golden(name)

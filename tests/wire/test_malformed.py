@@ -1,4 +1,4 @@
-"""Whatever a reader is handed, it answers with a value or with ValueError or NilometerError.
+"""For any input, a reader returns a value or raises ValueError or NilometerError.
 
 And what it accepts can be worked with: merged, asked, compared, written. A sample that passes the
 door and breaks a query later would take the whole series with it.
@@ -32,10 +32,10 @@ from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
 from nilometer.wire.coverage import coverage_from_wire
 from nilometer.wire.samples import (
+    parts_by_summary,
     sample_from_bytes,
     sample_from_wire,
     sample_to_bytes,
-    samples_from_bytes,
 )
 from nilometer.wire.sketches.distinct import distinct_from_wire
 from nilometer.wire.sketches.exponential import histogram_from_wire
@@ -47,7 +47,7 @@ REFUSALS = (ValueError, NilometerError)
 
 READERS: list[Callable[[bytes], Any]] = [
     sample_from_bytes,
-    samples_from_bytes,
+    lambda packed: list(parts_by_summary(packed)),
     references.reference_from_bytes,
     alerts.alerter_from_bytes,
 ]
@@ -270,7 +270,7 @@ def test_a_contradictory_message_is_refused_or_of_use(
         severity=st.sampled_from(["info", "fatal", ""]),
     )
 )
-def test_an_alerter_message_is_a_rule_or_refused(message: alert_pb2.Alerter) -> None:
+def test_an_alerter_message_is_an_alerter_or_refused(message: alert_pb2.Alerter) -> None:
     found = read(alerts.alerter_from_wire, message)
     if found is not None:
         assert alerts.alerter_from_bytes(alerts.alerter_to_bytes(found)) == found
@@ -394,6 +394,14 @@ def test_counts_on_edges_that_miss_numbers_are_refused() -> None:
 def test_coverage_that_does_not_add_up_is_refused() -> None:
     message = summary_pb2.Coverage(seen=3, profiled=2)
     with pytest.raises(ValueError, match="coverage of 2 does not add up to 3 seen"):
+        coverage_from_wire(message)
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_more_lost_sides_than_were_profiled_are_refused(side: str) -> None:
+    message = summary_pb2.Coverage(seen=3, profiled=2, sampled_out=1)
+    getattr(message, f"lost_{side}").update({"too_large": 2, "malformed": 1})
+    with pytest.raises(ValueError, match=f"{side}: 3 lost exceed 2 profiled"):
         coverage_from_wire(message)
 
 

@@ -22,13 +22,14 @@ from nilometer.profile import (
 from nilometer.sketch import Frequent, TDigest
 from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
 from nilometer.wire.contents.feature import feature_from_wire, feature_to_wire
 from nilometer.wire.samples import (
+    parts_by_summary,
     sample_from_bytes,
     sample_to_bytes,
-    samples_from_bytes,
     samples_to_bytes,
 )
 from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
@@ -59,7 +60,7 @@ def test_bytes_are_stable_from_the_first_journey_on(sample: SummarySample) -> No
 
 @given(st.lists(strategies.samples, max_size=3))
 def test_samples_travel_together(samples: list[SummarySample]) -> None:
-    back = samples_from_bytes(samples_to_bytes(samples))
+    back = [sample_from_bytes(one) for _, one in parts_by_summary(samples_to_bytes(samples))]
     one_by_one = [sample_from_bytes(sample_to_bytes(s)) for s in samples]
     assert [sample_to_bytes(s) for s in back] == [sample_to_bytes(s) for s in one_by_one]
 
@@ -171,9 +172,10 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     known = [references.with_digest(reference_of(columns))]
     plan = alerts.plan_to_wire(known, alerters)
     assert alerts.plan_to_wire(known, alerters).version == plan.version
-    back_references, back_alerters, unread = alerts.plan_from_wire(plan)
+    back_references, back_alerters, unread, disclosure = alerts.plan_from_wire(plan)
     assert not unread
     assert back_alerters == alerters
+    assert disclosure == LAXEST
     assert [reference.digest for reference in back_references] == [known[0].digest]
     assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters
 

@@ -1,4 +1,4 @@
-"""`nilometer doctor`: what is wrong here, and what to do."""
+"""`nilometer doctor`: finds problems of a set-up and says how to fix them."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Any
 
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.settings.settings import load
 from nilometer_agent.cli import add_settings, given
 from nilometer_agent.settings import PREFIX, AgentSettings
@@ -17,7 +18,7 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     """Register `nilometer doctor`."""
     parser = subparsers.add_parser(
         "doctor",
-        help="say what is wrong with the agent here, and what to do",
+        help="find problems of the agent here and say how to fix them",
         description="Look at the agent of this directory, its disk, its workers, its collector and "
         "its accounts. Give it the settings that the agent has. Changes nothing. Exit code: 0 "
         "nothing is wrong, 1 something is, 2 wrong use or configuration.",
@@ -28,10 +29,11 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is found."""
+    """Print the findings."""
     from nilometer_agent.doctor.doctor import examine
     from nilometer_agent.doctor.finding import Finding, Level, verdict
 
+    warn_of_unread_variables()
     settings = load(AgentSettings, prefix=PREFIX, file=arguments.config, arguments=given(arguments))
     found: list[Finding] = []
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -53,6 +55,6 @@ def _line(level: str, check: str, text: str, *, colour: bool) -> str:
     shown = f"{level:8}"
     if colour:
         shown = f"\x1b[{COLOURS[level]}m{shown}\x1b[0m"
-    # What others named - a path, an agent - must not move the cursor.
+    # Names from outside, such as a path or an agent's name, must not control the terminal.
     safe = "".join(each if each.isprintable() else "?" for each in text)
     return f"{shown}{check:12}{safe}"

@@ -1,8 +1,8 @@
-"""What is wrong with a set-up, seen from where the agent runs, and what to do about it.
+"""Diagnosis of a set-up from the place where the agent runs: problems and their remedies.
 
-Every check is made with everything else broken, ends within seconds, raises nothing and prints no
-secret. What the agent knows it is asked (`Status`); what it cannot know - that nobody listens, that
-a file stands where its socket should be - is looked at from outside.
+Every check works even if everything else is broken. It ends within seconds, raises nothing and
+prints no secret. Checks ask the agent for its `Status` where they can. What the agent cannot report
+itself, such as a missing socket, they check from outside.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +20,11 @@ from nilometer_agent.doctor.checks.secrets import secrets
 from nilometer_agent.doctor.checks.shipping import shipping
 from nilometer_agent.doctor.checks.socket import socket
 from nilometer_agent.doctor.checks.workers import workers
+from nilometer_agent.doctor.examined import Check, ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Check, Patient
 from nilometer_agent.settings import AgentSettings
 
-# In the order they are made: later ones read what the check of the agent was told.
+# In the order in which they run: later checks read the answers that the check of the agent stored.
 CHECKS: Mapping[str, Check] = {
     "directory": directory,
     "socket": socket,
@@ -43,16 +43,16 @@ CHECKS: Mapping[str, Check] = {
 
 
 def examine(settings: AgentSettings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Everything there is to say about the agent of *settings*, one after the other.
+    """Yield all findings about the agent of *settings*.
 
     Args:
-        settings: Of the agent that runs, or should run, here.
-        environment: Its variables.
+        settings: Settings of the agent that runs, or should run, here.
+        environment: Environment variables of that agent.
     """
-    patient = Patient(settings, environment)
+    examined = ExaminedAgent(settings, environment)
     for name, check in CHECKS.items():
         try:
-            yield from check(patient)
+            yield from check(examined)
         except Exception as error:
-            text = f"could not be looked at: {type(error).__name__}: {error}"
+            text = f"check failed: {type(error).__name__}: {error}"
             yield Finding(name, Level.WARNING, text, "please report it")

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""Findings of the doctor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How bad it is."""
+    """How severe a finding is."""
 
     OK = "ok"
     WARNING = "warning"
@@ -15,13 +15,13 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's.
+    """One line of the doctor's output.
 
     Attributes:
-        check: What was looked at.
-        level: How bad it is.
-        text: What was found.
-        remedy: What to do; empty where there is nothing to do.
+        check: Name of the check.
+        level: Severity of the finding.
+        text: Description of what was found.
+        remedy: Action for the user; empty if no action is needed.
     """
 
     check: str
@@ -30,15 +30,15 @@ class Finding:
     remedy: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """For JSON."""
+        """The finding as a JSON object."""
         found = {"check": self.check, "level": self.level.value, "text": self.text}
         return {**found, "remedy": self.remedy} if self.remedy else found
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """The last line."""
+    """Return the last line of the output."""
     bad = sum(one.level is Level.BROKEN for one in findings)
     warned = sum(one.level is Level.WARNING for one in findings)
     if not bad and not warned:
         return "nothing is wrong"
-    return f"{bad} broken, {warned} to be looked at"
+    return f"broken: {bad}, warnings: {warned}"

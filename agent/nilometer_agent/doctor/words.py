@@ -1,8 +1,8 @@
-"""Sizes and times as the doctor says them."""
+"""Sizes and times as the doctor prints them."""
 
 
 def bytes_in_words(count: int) -> str:
-    """*count* bytes, in the unit that suits."""
+    """Return *count* bytes as text, in a fitting unit."""
     size = float(count)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
@@ -12,7 +12,7 @@ def bytes_in_words(count: int) -> str:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """*seconds*, in the unit that suits."""
+    """Return *seconds* as text, in a fitting unit."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,1 +1,1 @@
-"""Decode, profile, commit, close windows and evaluate alerters, on one thread."""
+"""The engine: decodes, profiles, commits, closes windows and evaluates alerters on one thread."""

@@ -1,7 +1,8 @@
-"""Closing windows: when one is over, and storing what was made of it in one transaction."""
+"""Closing windows: decides when a window is over, and stores its results in one transaction."""
 
+import heapq
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from nilometer.alert import Evaluation, Verdict
 from nilometer.profile import SummarySample
@@ -12,8 +13,9 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 
-RETRY_SECONDS = 10.0  # before a window that could not be closed is tried again
-CLOSINGS_AT_ONCE = 256  # windows in one transaction
+RETRY_SECONDS = 10.0  # before the next attempt to close a window that could not be closed
+CLOSINGS_AT_ONCE = 256  # windows closed in one transaction
+SAMPLES_AT_ONCE = 1000  # samples after which the transaction ends
 
 log = logging.getLogger("nilometer.agent")
 
@@ -21,20 +23,20 @@ OnClosed = Callable[[list[SummarySample], list[Evaluation]], None]
 
 
 class Closer:
-    """Knows the open windows and closes them. Only the engine's thread may call.
+    """Closes open windows when they are over. Only the engine's thread may call.
 
     Args:
-        settings: What the agent was told.
-        buffer: Where partial profiles and rows are.
-        judge: Merges and judges.
+        settings: Settings of the agent.
+        buffer: Outbox with the partial profiles and the rows.
+        judge: Judge that merges and judges the windows.
         watermarks: Newest event time by entity.
-        counters: What is counted.
+        counters: Counters of the agent.
         clock: Wall and monotonic time.
-        on_closed: Called with the samples and evaluations of a closed window.
-        on_queued: Called when the outbox has new rows.
+        on_closed: Function that gets the samples and evaluations of a closed window.
+        on_queued: Function that is called when the outbox has new rows.
 
     Attributes:
-        open: When each open window was last added to, monotonic seconds.
+        open: Time of the newest data of each open window, monotonic seconds.
     """
 
     def __init__(
@@ -63,20 +65,21 @@ class Closer:
         self._retry_at: dict[WindowKey, float] = {}
 
     def close_all(self) -> int:
-        """Close every window, whole or not; returns the samples that were queued."""
+        """Close every window, ended or not; return the number of samples that were queued."""
         return self.close(list(self.open), self._clock.monotonic())
 
     def close_due(self, now: float) -> None:
         """Close the windows that are over at *now*, monotonic seconds."""
         if self._generation != self._buffer.generation:
-            # Another file, or the same again: it may hold windows that were not seen for a while.
+            # The outbox has switched files. The new file may hold windows that are not known here.
             self._generation = self._buffer.generation
             for key in self._buffer.open_windows():
                 self.open.setdefault(key, now)
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
         due = []
-        # However the wall clock jumps: a window is over when nothing came for longer than it is.
+        # This rule is safe from jumps of the wall clock: a window also closes when it had no new data
+        # for longer than its own length.
         longest = (
             self._settings.window_seconds
             + self._settings.grace_seconds
@@ -89,22 +92,24 @@ class Closer:
             if passed or (idle and over):
                 due.append(key)
         self.close(due, now)
+        excess = len(self.open) - self._settings.max_open_windows
+        if excess > 0:
+            self.close(heapq.nsmallest(excess, self.open, key=self.open.__getitem__), now)
 
     def close(self, keys: list[WindowKey], now: float) -> int:
-        """Close windows, some in a transaction; returns the samples that were queued.
+        """Close windows, several in a transaction; return the number of samples that were queued.
 
-        One that cannot be closed is tried again later and holds up no other.
+        A window that cannot be closed is tried again later and does not delay the others.
         """
         samples = 0
         ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
         ready.sort(key=lambda key: (key.window, key.entity, str(key.labels)))
-        for start in range(0, len(ready), CLOSINGS_AT_ONCE):
+        left = iter(ready)
+        while True:
             generation = self._buffer.generation
-            judged = [
-                one
-                for key in ready[start : start + CLOSINGS_AT_ONCE]
-                if (one := self._judge_safely(key, now)) is not None
-            ]
+            judged = self._judge_some(left, now)
+            if judged is None:
+                break
             if self._buffer.close_windows([one.closing for one in judged], generation):
                 samples += sum(map(self._closed, judged))
         if samples:
@@ -113,12 +118,26 @@ class Closer:
             self._on_queued()
         return samples
 
+    def _judge_some(self, keys: Iterator[WindowKey], now: float) -> list[Judged] | None:
+        """The next windows that are closed in one transaction; None where none is left."""
+        judged: list[Judged] = []
+        samples = looked_at = 0
+        for key in keys:
+            looked_at += 1
+            one = self._judge_safely(key, now)
+            if one is not None:
+                judged.append(one)
+                samples += len(one.samples)
+            if looked_at >= CLOSINGS_AT_ONCE or samples >= SAMPLES_AT_ONCE:
+                break
+        return judged if looked_at else None
+
     def _judge_safely(self, key: WindowKey, now: float) -> Judged | None:
         try:
             judged = self._judge.judge(key)
         except Exception:
             self._retry_at[key] = now + RETRY_SECONDS
-            log.exception("a window cannot be closed", extra={"entity": key.entity})
+            log.exception("window not closed: will retry", extra={"entity": key.entity})
             return None
         if judged is None:
             self.open.pop(key, None)
@@ -126,7 +145,7 @@ class Closer:
         return judged
 
     def _closed(self, judged: Judged) -> int:
-        """Count a window that is closed; returns its samples."""
+        """Count a window that is closed; return the number of its samples."""
         self.open.pop(judged.closing.key, None)
         self._counters.add(Counter.WINDOWS_CLOSED)
         self._counters.add(Counter.WINDOWS_LATE, int(judged.late))

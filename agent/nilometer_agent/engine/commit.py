@@ -1,8 +1,7 @@
-"""Committing: partial profiles are stored, then what they hold is acknowledged.
+"""Commits: the agent stores partial profiles, then acknowledges the batches in them.
 
-A batch reaches `Committer.add` once all of its observations are in an open profile or counted as
-lost, and its acknowledgement is sent once that profile is stored. There is no other way to an
-acknowledgement.
+A batch reaches `Committer.add` once each of its observations is in an open profile or counted as
+lost. Its acknowledgement is sent once that profile is stored. No other code sends acknowledgements.
 """
 
 import logging
@@ -14,6 +13,7 @@ from nilometer.values.entity import SERVICE
 from nilometer.wire.samples import samples_to_bytes
 from nilometer_agent.engine.accounts import Taken, lost, seen
 from nilometer_agent.engine.receive import Acknowledge, Receiver
+from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Delta, WindowKey
@@ -25,17 +25,19 @@ OnCommitted = Callable[[list[SummarySample], list[SummarySample]], None]
 
 @dataclass(slots=True)
 class _Held:
-    """What one commit stores, and whom it acknowledges.
+    """The data that one commit stores, and the batches that it acknowledges.
 
     Attributes:
-        taken: Partial profiles.
+        received: Partial profiles as they were received.
+        taken: Partial profiles after suppression, as they are stored.
         sequences: Newest sequence by worker.
-        waiting: Whom to tell, and what: the newest sequence of each connection.
-        batches: Number of batches in it.
-        coverages: Of what is stored: what becomes of the observations in it.
-        stored_at: Monotonic seconds.
+        waiting: For each connection, the function that acknowledges and the newest sequence.
+        batches: Number of batches in the commit.
+        coverages: Coverage of the stored samples.
+        stored_at: Time of the transaction, monotonic seconds.
     """
 
+    received: list[Taken] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     sequences: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[int, tuple[Acknowledge, int]] = field(default_factory=dict)
@@ -45,14 +47,15 @@ class _Held:
 
 
 class Committer:
-    """Stores what was received, and acknowledges it. Only the engine's thread may call.
+    """Stores received profiles and acknowledges their batches. Only the engine's thread may call.
 
     Args:
-        buffer: Where everything durable goes.
-        receiver: Holds what was received.
-        counters: What is counted.
-        open_windows: Gets the time of the commit for each window that was added to.
-        on_committed: Called with the samples of all that was committed: those decoded here, and
+        buffer: Outbox for everything durable.
+        receiver: Receiver that holds the open profiles.
+        suppression: Filter that decides what may be stored.
+        counters: Counters of the agent.
+        open_windows: Time of the newest data by window; a commit sets it for its windows.
+        on_committed: Function that gets all committed samples: those that the agent decoded, and
             those that workers made.
     """
 
@@ -60,6 +63,7 @@ class Committer:
         self,
         buffer: Buffer,
         receiver: Receiver,
+        suppression: Suppression,
         counters: Counters,
         open_windows: dict[WindowKey, float],
         on_committed: OnCommitted,
@@ -67,20 +71,22 @@ class Committer:
         self._open_windows = open_windows
         self._buffer = buffer
         self._receiver = receiver
+        self._suppression = suppression
         self._counters = counters
         self._on_committed = on_committed
-        self._disarmed = 0  # profilers that were counted
+        self._disarmed = 0  # disabled profilers that the counters already have
+        self._over_limit = 0  # refused columns that the counters already have
         self._committed = buffer.worker_sequences()
         self._held = _Held()
         self._stored: _Held | None = None  # not acknowledged yet
 
     @property
     def uncommitted(self) -> int:
-        """Batches that were received and are not committed."""
+        """Number of batches that were received and are not committed."""
         return self._held.batches
 
     def is_repeated(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> bool:
-        """Whether a batch came before; it counts once, and is acknowledged with its first copy."""
+        """Whether a batch is a repetition. It counts once and is acknowledged with its first copy."""
         self._finish()
         if sequence <= self._committed.get(worker, 0):
             acknowledge(sequence)
@@ -92,7 +98,7 @@ class Committer:
         return True
 
     def add(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> None:
-        """Acknowledge a batch with the next commit: all of it is accounted for. Safe twice."""
+        """Acknowledge a batch with the next commit, because all of it is accounted for. Safe twice."""
         held = self._held
         held.waiting[id(acknowledge)] = (acknowledge, sequence)
         if sequence > held.sequences.get(worker, 0):
@@ -102,16 +108,20 @@ class Committer:
     def commit(self, now: float) -> None:
         """Store and acknowledge everything that was received.
 
-        When this raises - a full disk - what was taken waits for the next attempt, and nothing of
-        it is acknowledged.
+        If this raises, for example on a full disk, the data waits for the next attempt and nothing
+        is acknowledged.
 
         Args:
             now: Monotonic seconds.
         """
         self._finish()
         held = self._held
-        self._receiver.take_into(held.taken)
+        self._receiver.take_into(held.received)
+        told, cells = self._suppression.told(held.received)
+        # One statement, so that samples are never filtered twice, even if a later line raises.
+        held.taken[len(held.taken) :], held.received, self._suppression.cells = told, [], cells
         self._count_disarmed()
+        self._count_over_limit()
         if not held.taken and not held.sequences:
             return
         deltas = self._deltas(held)
@@ -119,15 +129,16 @@ class Committer:
         held.coverages = [one.coverage for one in samples if one.summary == SERVICE]
         held.stored_at = now
         store, fresh = self._buffer.commit_deltas, _Held()
-        # One statement: what is stored must not be stored again, whatever is raised after it.
+        # One statement, so that samples are never stored twice, even if a later line raises.
         _, self._stored, self._held = store(deltas, held.sequences), held, fresh
         self._finish()
 
     def _finish(self) -> None:
-        """Count and acknowledge what is stored; goes on where an error ended it."""
+        """Count and acknowledge the stored data; continue where an earlier error stopped this."""
         held = self._stored
         if held is None:
             return
+        self._receiver.handed_on()
         self._committed.update(held.sequences)
         for key, _, _ in held.taken:
             self._open_windows[key] = held.stored_at
@@ -140,7 +151,7 @@ class Committer:
         self._stored = None
 
     def _tell(self, held: _Held) -> None:
-        """Tell of what was committed; once, because the metrics of it cannot be taken back."""
+        """Report the commit to the metrics, once, because metrics cannot be taken back."""
         decoded: list[SummarySample] = []
         made_elsewhere: list[SummarySample] = []
         for _, samples, decoded_here in held.taken:
@@ -149,12 +160,12 @@ class Committer:
         try:
             self._on_committed(decoded, made_elsewhere)
         except Exception:
-            log.exception("metrics of a commit are missing")
+            log.exception("metrics not updated for a commit: its data is stored")
 
     def _deltas(self, held: _Held) -> list[Delta]:
-        """What was taken, as it is stored; what cannot be is booked as lost instead.
+        """Return the deltas to store; profiles that cannot be stored are counted as lost instead.
 
-        A number that nothing can hold would otherwise hold up everybody's observations for ever.
+        Otherwise one number that no column can hold would block all later commits.
         """
         deltas: list[Delta] = []
         storable: list[Taken] = []
@@ -163,13 +174,21 @@ class Committer:
             try:
                 delta = _delta(key, samples)
             except Exception:
-                log.exception("a profile cannot be stored", extra={"entity": key.entity})
+                log.exception(
+                    "profile cannot be stored, counting its observations as lost",
+                    extra={"entity": key.entity},
+                )
                 one = lost(key, seen(samples))  # noqa: PLW2901  in its place
                 delta = _delta(one[0], one[1])
             deltas.append(delta)
             storable.append(one)
         held.taken = storable
         return deltas
+
+    def _count_over_limit(self) -> None:
+        over_limit = self._receiver.columns_over_limit
+        self._counters.add(Counter.COLUMNS_OVER_LIMIT, over_limit - self._over_limit)
+        self._over_limit = over_limit
 
     def _count_disarmed(self) -> None:
         disarmed = self._receiver.disarmed
@@ -178,9 +197,9 @@ class Committer:
 
 
 def _delta(key: WindowKey, samples: list[SummarySample]) -> Delta:
-    """A partial profile as it is stored.
+    """Return a partial profile in the form that the outbox stores.
 
     Raises:
-        ValueError: If it holds a number that no field has room for.
+        ValueError: If a number does not fit into its field.
     """
     return Delta(key, samples_to_bytes(samples), seen(samples))

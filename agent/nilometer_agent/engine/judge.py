@@ -2,16 +2,21 @@
 
 import logging
 from dataclasses import dataclass
+from zlib import crc32
 
 from nilometer.alert import Evaluation, evaluate
 from nilometer.profile import SummarySample
 from nilometer.wire.alerts import evaluation_to_bytes
-from nilometer.wire.samples import sample_to_bytes, samples_from_bytes
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import merged_sample_from_bytes, parts_by_summary, sample_to_bytes
 from nilometer_agent.engine.accounts import seen
+from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
-from nilometer_agent.uplink.plan import PlanKeeper, Rules
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
+
+MERGED_BYTES = 8 << 20  # of partial profiles that are held at once, about
 
 log = logging.getLogger("nilometer.agent")
 
@@ -33,65 +38,75 @@ class Judge:
         buffer: Holds the partial profiles.
         plans: References and alerters.
         counters: What is counted.
-        suppress_below: Pseudonyms of fewer observations are left out.
     """
 
-    def __init__(
-        self, buffer: Buffer, plans: PlanKeeper, counters: Counters, suppress_below: int
-    ) -> None:
+    def __init__(self, buffer: Buffer, plans: PlanKeeper, counters: Counters) -> None:
         self._buffer = buffer
         self._plans = plans
         self._counters = counters
-        self._suppress_below = suppress_below
 
     def judge(self, key: WindowKey) -> Judged | None:
         """Merge a window's partial profiles and apply the alerters; None where there are none."""
-        partials, corrupt = self._buffer.partials(key)
-        if corrupt:
-            self._counters.add(Counter.ROWS_CORRUPT, corrupt)
-            log.error("partial profiles are damaged", extra={"rows": corrupt})
-        if not partials:
+        plan = self._plans.active
+        merged = self._merged(key, plan.edges_of(key.entity))
+        if merged is None:
             return None
-        rules = self._plans.rules
-        samples = merged(
-            [samples_from_bytes(payload, rules.edges_of(key.entity)) for _, payload in partials],
-            key,
-        )
+        samples, ids = merged
+        if plan.disclosure.coarsens:  # what was stored before it was asked for, too
+            samples = [coarsened(sample, plan) for sample in samples]
         evaluations: list[Evaluation] = []
         late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
         if not late:
-            schema = rules.schema(key.entity)
+            schema = plan.schema(key.entity)
             changes = schema.sample(samples) if schema is not None else None
             samples += [changes] if changes is not None else []
-            evaluations = evaluate_all(rules, samples)
-        fewest = self._suppress_below
+            evaluations = evaluate_all(plan, samples)
+        fewest = plan.disclosure.fewest_of_a_pseudonym
         rows = [
             NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
             for sample in samples
         ]
         rows += [NewRow("evaluation", evaluation_to_bytes(one)) for one in evaluations]
-        closing = Closing(key, [identity for identity, _ in partials], rows)
-        return Judged(closing, samples, evaluations, late)
+        return Judged(Closing(key, ids, rows), samples, evaluations, late)
+
+    def _merged(
+        self, key: WindowKey, edges: EdgesOf
+    ) -> tuple[list[SummarySample], list[int]] | None:
+        """One sample a summary of all partial profiles of a window, and the ids of those.
+
+        Where there are many, some summaries are merged at a time, and the partial profiles are
+        read again for the others: no more than about `MERGED_BYTES` of them are held.
+        """
+        shares = self._buffer.partial_bytes(key) // MERGED_BYTES + 1
+        samples: list[SummarySample] = []
+        ids: list[int] = []
+        for share in range(shares):
+            ids, corrupt = [], 0
+            by_summary: dict[str, list[bytes]] = {}
+            for identity, payload in self._buffer.partials(key):
+                if payload is None:
+                    corrupt += 1
+                    continue
+                ids.append(identity)
+                for summary, sample in parts_by_summary(payload):
+                    if shares == 1 or crc32(summary.encode()) % shares == share:
+                        by_summary.setdefault(summary, []).append(sample)
+            if corrupt and share == 0:
+                self._counters.add(Counter.ROWS_CORRUPT, corrupt)
+                log.error("partial profiles are damaged", extra={"rows": corrupt})
+            samples += [
+                merged_sample_from_bytes(parts, key.window, key.labels, edges)
+                for parts in by_summary.values()
+            ]
+        return (sorted(samples, key=lambda sample: sample.summary), ids) if ids else None
 
 
-def merged(parts: list[list[SummarySample]], key: WindowKey) -> list[SummarySample]:
-    """One sample a summary of all *parts* of a window."""
-    by_summary: dict[str, list[SummarySample]] = {}
-    for part in parts:
-        for sample in part:
-            by_summary.setdefault(sample.summary, []).append(sample)
-    return [
-        SummarySample.merge_all(samples, key.window, key.labels)
-        for _, samples in sorted(by_summary.items())
-    ]
-
-
-def evaluate_all(rules: Rules, samples: list[SummarySample]) -> list[Evaluation]:
+def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
     """Every alerter on every sample that it watches; one that fails holds up no window."""
     found = []
     for sample in samples:
-        references = rules.references(sample.entity)
-        for alerter in rules.alerters(sample.entity, sample.summary):
+        references = plan.references(sample.entity)
+        for alerter in plan.alerters(sample.entity, sample.summary):
             try:
                 found.append(evaluate(alerter, sample, references))
             except Exception:  # a condition or a comparator may be code of others

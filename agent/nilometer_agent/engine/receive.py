@@ -9,6 +9,10 @@ import msgspec
 
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profile.recorder import RECORDER_BYTES
+from nilometer.profiling.admission import Names
+from nilometer.profiling.budget import Budget
+from nilometer.profiling.observation import declared, parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -26,6 +30,9 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the overflow set
+MAX_KEPT_BYTES = 12 << 20  # of what profilings know between two commits; the idle ones go first
+MAX_OBSERVATIONS = 8192  # of one batch; our workers send 256
+MAX_WATERMARKS = 10_000  # entities
 OVERFLOW = Labels.of(nilometer_overflow="true")
 
 # What reading another program's bytes may raise.
@@ -38,6 +45,10 @@ log = logging.getLogger("nilometer.agent")
 Acknowledge = Callable[[int], None]
 OnObserved = Callable[[str, Labels, bytes, bytes], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
+
+
+class OverBudget(ValueError):
+    """A batch that would become too much in memory: it would be too large again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +107,9 @@ class Receiver:
         guests = load(settings.profilers)
         self._guests = Runner(guests, settings.profiler_seconds) if guests else None
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
+        self._budget = Budget(settings.max_working_bytes)
+        self._names: dict[str, Names] = {}  # by entity
+        self._forgotten_over_limit = 0  # columns of entities that were forgotten
         self._leaving: list[Profile] = []
         self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
         self.watermarks: dict[str, int] = {}
@@ -104,6 +118,12 @@ class Receiver:
     def disarmed(self) -> int:
         """Profilers of the user that are called no more."""
         return len(self._guests.disarmed) if self._guests is not None else 0
+
+    @property
+    def columns_over_limit(self) -> int:
+        """Columns that an entity has no place for."""
+        known = sum(names.over_limit for names in self._names.values())
+        return self._forgotten_over_limit + known
 
     def take_into(self, taken: list[Taken]) -> None:
         """Move everything that the profiles hold to *taken*, each at once: in one statement."""
@@ -119,29 +139,46 @@ class Receiver:
         inside = [(key, samples, False) for key, samples in by_window.items()]
         taken[len(taken) :], self._inside = inside, {}
 
+    def handed_on(self) -> None:
+        """Everything that was taken is stored: its memory is free again."""
+        self._budget.clear()
+        self._forget_idle()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that it should be committed now."""
+        return self._budget.is_due
+
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
         """Begin with a batch: what must be accounted for once it is profiled, or lost."""
         entity = entity_name(batch.entity)
+        self._plans.see(entity)
         profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
         expected = profiling.given + sum(batch.dropped.values()) + batch.count
         event_ns = batch.dropped_unix_nano or self._clock.now_ns()
         return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
 
-    def profile(self, receipt: Receipt) -> None:
+    def profile(self, receipt: Receipt, *, apart: bool = False) -> None:
         """Add a batch to the open profiles. Whatever is raised, `make_up` accounts for the rest.
+
+        Args:
+            receipt: Of the batch.
+            apart: Whether each observation is profiled by itself, as one that came alone.
 
         Raises:
             UNREADABLE: If it cannot be read.
         """
         batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
-        self._plans.see(entity)
         if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         if batch.partials:
             self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
-        observed = profiling.observe_packed(batch.observations) if batch.observations else 0
+        if declared(batch.observations) > MAX_OBSERVATIONS:
+            raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
+        observe = _observe_apart if apart else Profiling.observe_packed
+        observed = observe(profiling, batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
@@ -161,6 +198,7 @@ class Receiver:
         self, entity: str, partials: Sequence[bytes]
     ) -> list[tuple[WindowKey, SummarySample]]:
         """Profiles that a worker made, by the window that they go into."""
+        self._budget.held += RECORDER_BYTES * len(partials) + sum(map(len, partials))
         samples = [sample_from_bytes(partial) for partial in partials]
         if seen(samples) > MAX_COUNT or any(
             not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
@@ -177,8 +215,10 @@ class Receiver:
     def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
         if (entity, labels) not in self._profilings and len(self._profilings) >= MAX_PROFILINGS:
             labels = OVERFLOW
-        profiling = self._profilings.get((entity, labels))
-        if profiling is None:
+        profiling = self._profilings.pop((entity, labels), None)
+        if profiling is not None:
+            self._profilings[(entity, labels)] = profiling  # the latest stands last
+        else:
             profiling = self._profilings[(entity, labels)] = Profiling(
                 entity,
                 labels,
@@ -189,19 +229,69 @@ class Receiver:
                 sample=self._settings.sample,
                 guests=self._guests,
                 reductions=self._settings.reductions,
+                names=self._names_of(entity),
+                budget=self._budget,
             )
         profiling.event_time_field = event_time_field
         return profiling
 
+    def _names_of(self, entity: str) -> Names:
+        names = self._names.get(entity)
+        if names is None:
+            names = self._names[entity] = Names(
+                lambda: self._plans.active.declared(entity), self._settings.admit_after
+            )
+        return names
+
+    def _forget_idle(self) -> None:
+        """Forget what is known of the entities, and of their label sets, that came least recently."""
+        room = MAX_KEPT_BYTES
+        kept: dict[str, Names] = {}
+        for place, profiling in reversed(list(self._profilings.items())):
+            entity, _ = place
+            names = self._names[entity]
+            room -= profiling.kept_bytes
+            if entity not in kept:
+                room -= names.kept_bytes
+            if room >= 0 or profiling.holds:
+                kept[entity] = names
+            else:
+                del self._profilings[place]
+        forgotten = self._names.keys() - kept.keys()
+        self._forgotten_over_limit += sum(self._names[entity].over_limit for entity in forgotten)
+        self._names = kept
+
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
-        spec = self._plans.rules.spec(entity, summary, self._settings.readable_categories)
+        spec = self._plans.active.spec(entity, summary, self._settings.readable_categories)
         thresholds = self._settings.scores.get(summary)
         if thresholds is not None and thresholds != spec.score:
             spec = dataclasses.replace(spec, score=tuple(sorted(set(thresholds))))
         return spec
 
     def _watermark(self, entity: str, event_ns: int) -> None:
-        self.watermarks[entity] = max(self.watermarks.get(entity, 0), event_ns)
+        known = self.watermarks.pop(entity, 0)
+        if len(self.watermarks) >= MAX_WATERMARKS:  # its windows are closed by time instead
+            del self.watermarks[next(iter(self.watermarks))]
+        self.watermarks[entity] = max(known, event_ns)
+
+
+def _observe_apart(profiling: Profiling, packed: bytes) -> int:
+    """Profile each observation of a batch by itself; returns the observations.
+
+    Raises:
+        UNREADABLE: If one cannot be read, after the others are profiled.
+    """
+    unread: Exception | None = None
+    parts = parts_of(packed)
+    for part in parts:
+        try:
+            profiling.observe_packed(part)
+        except UNREADABLE as error:
+            unread = error
+        profiling.settle()
+    if unread is not None:
+        raise unread
+    return len(parts)
 
 
 def _taken(profile: Profile) -> Taken:

@@ -1,1 +1,1 @@
-"""What the agent measures: entities, series, its own counters and their laws."""
+"""Measurements of the agent: entities, series, its own counters and their laws."""

@@ -8,12 +8,12 @@ from nilometer.export.telemetry import GEN_AI_MODEL, GEN_AI_OPERATION, GEN_AI_PR
 
 
 def with_more(at: Attributes, more: Mapping[str, Value]) -> Attributes:
-    """*at*, and *more*."""
+    """Return the attributes *at* with *more* added."""
     return attributes_of({**dict(at), **more})
 
 
 def model_attributes(entity: str, operation: str) -> dict[str, Value]:
-    """The convention's attributes of a generative *operation* of *entity*."""
+    """Return the attributes of a generative *operation* of *entity*, as OpenTelemetry names them."""
     return {
         GEN_AI_OPERATION: operation,
         GEN_AI_PROVIDER: genai().provider,

@@ -1,4 +1,4 @@
-"""Which series the contents of samples give: one row of the table a content type."""
+"""The series of each content type: a table with one row for each type."""
 
 import logging
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from nilometer.export.telemetry import (
     FEATURE_VALUE,
     GEN_AI_TOKEN_TYPE,
     GEN_AI_TOKENS,
+    LOST_SIDES,
     OBSERVATIONS,
     OUTCOME,
     PREDICTED,
@@ -26,7 +27,9 @@ from nilometer.export.telemetry import (
     REQUESTS,
     RESPONSE_SIZE,
     SCORE_VALUE,
+    SIDE,
     SUMMARY,
+    UNNAMED_CELLS,
 )
 from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
@@ -39,12 +42,12 @@ log = logging.getLogger("nilometer.agent")
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Where the series of committed samples go.
+    """Destination of the series of committed samples.
 
     Attributes:
         series: All series of the agent.
-        counted: Whether the requests of the samples were counted one by one already.
-        see_in_flight: Takes the most requests at once of a sample.
+        counted: Whether the requests of the samples were already counted one by one.
+        see_in_flight: Function that gets the most requests in flight of a sample.
     """
 
     series: Series
@@ -54,12 +57,13 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentSeries(Generic[C]):
-    """What the agent tells of one content type.
+    """Functions that export the samples of one content type.
 
     Attributes:
-        add: Adds a committed sample; the attributes say where it was measured.
-        set: Sets gauges from the newest closed window at a monotonic time; None without gauges.
-        requests: The requests that `Status` counts; None for a type that holds none.
+        add: Function that adds a committed sample; its attributes say where it was measured.
+        set: Function that sets gauges from the newest closed window at a monotonic time; None
+            without gauges.
+        requests: Function that returns the requests for `Status`; None if the type has none.
     """
 
     add: Callable[[Committed, SummarySample, C, Attributes], None]
@@ -113,6 +117,11 @@ def _add_service(
     for fate, counts in (("dropped", coverage.dropped), ("undecodable", coverage.undecodable)):
         for reason, count in counts.items():
             to.series.add(OBSERVATIONS, with_more(at, {FATE: fate, REASON: reason}), count)
+    for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
+        for reason, count in counts.items():
+            to.series.add(LOST_SIDES, with_more(at, {SIDE: side, REASON: reason}), count)
+    for kind, count in coverage.unnamed.items():
+        to.series.add(UNNAMED_CELLS, with_more(at, {FATE: kind}), count)
 
 
 def _add_requests(
@@ -136,10 +145,10 @@ def _itself(service: ServiceProfile) -> ServiceProfile:
 
 
 def _nothing(to: Committed, sample: SummarySample, content: Content, at: Attributes) -> None:
-    """A content type that adds no series."""
+    """Add no series, for a content type without any."""
 
 
-# By kind of content. A row takes its own content type only, which the kind of the key stands for.
+# Rows by kind of content. The functions of a row accept only the content type of its kind.
 CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
     FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
     ServiceProfile.kind: ContentSeries(add=_add_service, requests=_itself),
@@ -148,16 +157,16 @@ CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
 
 
 def series_of(content: Content) -> ContentSeries[Any]:
-    """The series of *content*: of a type of this project, or of one from outside."""
+    """Return the series of *content*, for a type of nilometer or one that was registered."""
     return CONTENT_SERIES.get(content.kind) or _of_outside(CONTENT_KINDS[content.kind])
 
 
 def log_missing_series() -> None:
-    """Log each content type from outside of which the agent exports nothing."""
+    """Log each registered content type of which the agent exports nothing."""
     for name, kind in CONTENT_KINDS.items():
         if kind.series is None and kind.gauges is None:
             log.info(
-                "content type has no series and no gauges registered: the agent exports none",
+                "content type not exported as metrics: register series or gauges for it",
                 extra={"kind": name},
             )
 

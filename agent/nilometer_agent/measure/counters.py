@@ -1,4 +1,4 @@
-"""What the agent counts of itself; docs/telemetry.md says what moves each, a test holds both."""
+"""The agent's own counters; docs/telemetry.md describes each, and a test keeps both in step."""
 
 import functools
 import threading
@@ -11,14 +11,18 @@ MAX_REASONS = 64
 
 
 class Counter(Enum):
-    """Monotonic counters since the start of the process, unless a gauge is said."""
+    """Counters since the start of the process; they only grow, except those marked as gauges."""
 
     BATCHES = "batches"
     BATCHES_REPEATED = "batches_repeated"
     OBSERVATIONS = "observations"
     PROFILED = "profiled"
     UNDECODABLE = "undecodable"
+    INPUTS_LOST = "inputs_lost"
+    OUTPUTS_LOST = "outputs_lost"
     DROPPED = "dropped"
+    UNNAMED_CELLS = "unnamed_cells"
+    COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
     WORKERS_REFUSED = "workers_refused"
@@ -74,21 +78,27 @@ class Counters:
         self._covered: object = None
 
     def add(self, counter: Counter, amount: int = 1) -> None:
-        """Move one counter."""
+        """Add to one counter."""
         with self._lock:
             self._values[counter] += amount
 
     def cover(self, coverages: Iterable[Coverage], once: object) -> None:
-        """Count observations by what became of them: all of them, or none where this raises.
+        """Count observations by their coverage: all of them, or none if this raises.
 
         Args:
-            coverages: Of the observations.
-            once: What they belong to; called again with the same, this does nothing.
+            coverages: Coverages to add.
+            once: Object that identifies the call; a second call with the same object does nothing.
         """
         if once is self._covered:
             return
         whole = functools.reduce(Coverage.merge, coverages, Coverage())
-        by_reason = {Counter.UNDECODABLE: whole.undecodable, Counter.DROPPED: whole.dropped}
+        by_reason = {
+            Counter.UNDECODABLE: whole.undecodable,
+            Counter.DROPPED: whole.dropped,
+            Counter.INPUTS_LOST: whole.lost_inputs,
+            Counter.OUTPUTS_LOST: whole.lost_outputs,
+            Counter.UNNAMED_CELLS: whole.unnamed,
+        }
         with self._lock:
             values, reasons = dict(self._values), dict(self._reasons)
             values[Counter.OBSERVATIONS] += whole.seen
@@ -99,18 +109,18 @@ class Counters:
             self._values, self._reasons, self._covered = values, reasons, once
 
     def snapshot(self) -> dict[str, int]:
-        """All of them, by name."""
+        """Return all counters by name."""
         with self._lock:
             return {counter.value: value for counter, value in self._values.items()}
 
     def reasons(self, counter: Counter) -> dict[str, int]:
-        """What moved *counter*, by reason; at most `MAX_REASONS`, for workers name them."""
+        """Return *counter* by reason. There are at most `MAX_REASONS`, because workers name them."""
         with self._lock:
             return dict(self._reasons.get(counter, {}))
 
 
 def _bounded(known: Mapping[str, int], counts: Mapping[str, int]) -> dict[str, int]:
-    """Both, added; no new reason over `MAX_REASONS`."""
+    """Return the sum of both, without new reasons beyond `MAX_REASONS`."""
     total = dict(known)
     for reason, count in counts.items():
         if reason in total or len(total) < MAX_REASONS:

@@ -1,7 +1,7 @@
-"""What `Status` tells of each entity: requests, latency, coverage, cost, the newest verdicts.
+"""The part of `Status` about each entity: requests, latency, coverage, cost, the newest verdicts.
 
-Kept always, whether or not metrics are exported, from profiles that are made anyway: a commit costs
-some microseconds for each entity and label set in it, an observation nothing.
+It is always kept, even if no metrics are exported. It is computed from profiles, so that it costs a few
+microseconds for each entity and label set in a commit, and nothing for an observation.
 """
 
 import threading
@@ -19,13 +19,13 @@ from nilometer.wire.services import EntityStatus
 from nilometer.wire.status import EntityState, Judged, entity_to_wire
 from nilometer_agent.measure.contents import series_of
 
-UNMERGED = 64  # histograms of an entity that wait for one merge
-MAX_ENTITIES = 1000  # what comes after is left out: `Status` must fit into one message
-MAX_JUDGED = 2000  # verdicts of one entity, as there are series of one metric
-WORST = 8  # of them that are told
-COST_SECONDS = 60.0  # a worker that told no cost for so long is over, or serves nobody
-JUDGED_SECONDS = 900.0  # a verdict that no window renewed for so long is not told any more
-JUDGED_WINDOWS = 3  # or for so many windows, where those are longer
+UNMERGED = 64  # histograms of an entity that are merged together
+MAX_ENTITIES = 1000  # entities in `Status`, which must fit into one message
+MAX_JUDGED = 2000  # verdicts kept of one entity, the same limit as series of one metric
+WORST = 8  # verdicts of one entity in `Status`
+COST_SECONDS = 60.0  # a worker that reported no cost for this time has ended or is idle
+JUDGED_SECONDS = 900.0  # a verdict without a new window for this time is not reported
+JUDGED_WINDOWS = 3  # or for this many windows, if that is longer
 
 
 class Entities:
@@ -46,7 +46,7 @@ class Entities:
         self._entities: dict[str, _Entity] = {}
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """What observing cost a worker since it last told."""
+        """Add what observing has cost a worker since its last report."""
         del labels
         with self._lock:
             held = self._of(entity)
@@ -54,7 +54,7 @@ class Entities:
                 held.spend(worker, cost, self._clock.monotonic())
 
     def committed(self, decoded: Sequence[SummarySample], made: Sequence[SummarySample]) -> None:
-        """Deltas that are durable now: decoded here, and made by workers."""
+        """Add committed samples: those that the agent decoded, and those that workers made."""
         with self._lock:
             for sample in (*decoded, *made):
                 requests = series_of(sample.content).requests
@@ -65,7 +65,7 @@ class Entities:
                     held.add(requests(sample.content), sample.coverage)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
-        """What alerters said of a closed window."""
+        """Add the evaluations of a closed window."""
         del samples
         now = self._clock.monotonic()
         with self._lock:
@@ -75,7 +75,7 @@ class Entities:
                     held.judge(evaluation, now)
 
     def states(self) -> list[EntityState]:
-        """All as of now, by name."""
+        """Return the current state of all entities by name."""
         now = self._clock.monotonic()
         with self._lock:
             return [
@@ -84,7 +84,7 @@ class Entities:
             ]
 
     def to_wire(self) -> list[EntityStatus]:
-        """The same, for `StatusReply`."""
+        """Return the current state of all entities for `StatusReply`."""
         return [entity_to_wire(state) for state in self.states()]
 
     def _of(self, entity: str) -> "_Entity | None":
@@ -95,7 +95,7 @@ class Entities:
 
 
 class _Entity:
-    """One entity; the lock is its owner's."""
+    """State of one entity; the caller holds the lock."""
 
     __slots__ = (
         "_costs",
@@ -135,21 +135,21 @@ class _Entity:
         self._costs[worker] = (now, cost)
 
     def judge(self, evaluation: Evaluation, now: float) -> None:
-        rule = evaluation.alerter
-        key = (rule.name, evaluation.summary, evaluation.labels)
+        alerter = evaluation.alerter
+        key = (alerter.name, evaluation.summary, evaluation.labels)
         if key not in self._judged and len(self._judged) >= MAX_JUDGED:
             return
         self._judged[key] = (
             now,
             Judged(
-                alerter=rule.name,
+                alerter=alerter.name,
                 summary=evaluation.summary,
                 labels=evaluation.labels,
-                measure=rule.condition.measure,
+                measure=alerter.condition.measure,
                 value=evaluation.value,
-                threshold=rule.condition.threshold or 0.0,
+                threshold=alerter.condition.threshold or 0.0,
                 breach=evaluation.verdict is Verdict.BREACH,
-                distance=rule.condition.is_distance,
+                distance=alerter.condition.is_distance,
                 window_end_ns=evaluation.window.end_ns,
             ),
         )

@@ -1,4 +1,4 @@
-"""The agent's ways out for metrics: what it measured, over OTLP and at its port."""
+"""Export of the agent's metrics over OTLP and at a port for Prometheus."""
 
 import logging
 from collections.abc import Callable
@@ -28,13 +28,13 @@ log = logging.getLogger("nilometer.agent")
 
 
 class AgentExports(Exports):
-    """What the agent measures, and the ways out for it.
+    """Measures the agent's metrics and exports them.
 
     Args:
-        settings: Where to.
-        counters: The agent's own, exported too.
-        outbox_rows: How many rows wait for the collector.
-        ready: Whether batches would be taken now.
+        settings: Settings of the agent, with the export's addresses.
+        counters: Counters of the agent, which are exported too.
+        outbox_rows: Function that returns how many rows wait for the collector.
+        ready: Function that returns whether the agent accepts batches now.
         clock: Wall time of the points.
     """
 
@@ -64,6 +64,7 @@ class AgentExports(Exports):
                     use_proxy=settings.otlp_use_proxy,
                 ),
                 metrics_address=settings.metrics_address,
+                peers_by_address=settings.peers_by_address,
                 resource=resource_attributes("nilometer-agent", settings.agent_name),
             ),
             self.measured.families,
@@ -82,14 +83,14 @@ class AgentExports(Exports):
         self.measured.observed(entity, labels, worker, unpack(packed))
 
     def _guarded(self, measure: Callable[P, None]) -> Callable[P, None]:
-        """*measure*, or nothing where nobody is told; what goes wrong in it ends here."""
+        """Return *measure* with its errors logged instead of raised; without export, do nothing."""
         if not self.any:
             return lambda *_, **__: None
 
         def guarded(*given: P.args, **named: P.kwargs) -> None:
             try:
                 measure(*given, **named)
-            except Exception:  # a fault in a metric must not hold up what is durable
-                log.exception("a measurement was not exported")
+            except Exception:  # an error in a metric must not delay a commit
+                log.exception("internal error in metrics, measurement not exported")
 
         return guarded

@@ -1,8 +1,8 @@
-"""The accounting laws: what comes into a hop has left it, or is there.
+"""The accounting laws: everything that entered a hop has left it or is still there.
 
-Each law is two sums of counters and gauges that must be equal, as docs/telemetry.md states them.
-Counters of a running agent are read one after the other, so that a law may be off by what moves
-meanwhile: `broken` asks more than one look, and names what is off by the same amount in each.
+Each law compares two sums of counters and gauges that must be equal; docs/telemetry.md lists them.
+Counters of a running agent are read one after the other, so a law may be off by what moves in between.
+That is why `broken` needs several snapshots, and returns laws that are off by the same amount in each.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ Figures = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """Two sums that are equal.
+    """Two sums that must be equal.
 
     Attributes:
-        hop: Where it holds.
-        come: Figures that add up to what came.
-        gone: Figures that add up to what became of it.
-        unless: Figures that must be 0 for it to hold.
+        hop: Name of the hop.
+        come: Names of the figures that add up to what entered.
+        gone: Names of the figures that add up to what left or is still there.
+        unless: Names of figures that must be 0; otherwise the law does not apply.
     """
 
     hop: str
@@ -29,7 +29,7 @@ class Law:
     unless: tuple[str, ...] = ()
 
     def excess(self, figures: Figures) -> int:
-        """What came and cannot be found, negative where more has gone than came; 0: it holds."""
+        """Return how much cannot be found; negative if more left than entered; 0 if the law holds."""
         if any(figures.get(name, 0) for name in self.unless):
             return 0
         come = sum(figures.get(name, 0) for name in self.come)
@@ -79,30 +79,30 @@ class Breach:
     """A law that does not hold.
 
     Attributes:
-        law: Which.
-        excess: As `Law.excess`.
+        law: Law that is broken.
+        excess: Amount by which it is off, as in `Law.excess`.
     """
 
     law: Law
     excess: int
 
     def __str__(self) -> str:
-        found = "cannot be found" if self.excess > 0 else "too many have gone"
+        found = "cannot be found" if self.excess > 0 else "left without entering"
         return f"{self.law} is off by {self.excess}: {abs(self.excess)} {found}"
 
 
 def broken(looks: Iterable[Figures]) -> list[Breach]:
-    """The laws that are off by the same amount in every one of *looks*; in order of `LAWS`.
+    """Return the laws that are off by the same amount in all of *looks*, in the order of `LAWS`.
 
-    One look is right for an agent at rest. Of one that works, take several: what is only under way
-    moves between them.
+    One snapshot is enough for an idle agent. A busy agent needs several, because data in transit
+    moves between snapshots.
 
     Raises:
-        ValueError: If there is no look.
+        ValueError: If *looks* is empty.
     """
     every = list(looks)
     if not every:
-        raise ValueError("no figures to judge")
+        raise ValueError("looks is empty: pass at least one snapshot")
     found = []
     for law in LAWS:
         excesses = {law.excess(figures) for figures in every}

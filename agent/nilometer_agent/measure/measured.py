@@ -1,9 +1,9 @@
-"""What the agent measures, as series: requests, features, verdicts, its own counts and cost.
+"""The agent's measurements as series: requests, features, verdicts, its own counters and cost.
 
-Requests come one by one where the agent decodes them, and as profiles where a worker did: then
-without method and status code, which a profile does not hold apart. What was staged becomes part of
-a series only when its profile is committed, so that a batch that comes again after a failure counts
-once here, too.
+Requests that the agent decodes are counted one by one. Requests that a worker profiled are counted from
+profiles, without method and status code, because a profile does not keep them together. Requests are
+first staged, and become part of a series when their profile is committed. So a batch that is sent again
+after a failure counts once here too.
 """
 
 import math
@@ -45,9 +45,9 @@ from nilometer_agent.measure.contents import Committed, series_of
 from nilometer_agent.measure.peak import Peak
 from nilometer_agent.measure.requests import Staged
 
-GAUGE_SECONDS = 900.0  # a gauge that no window renewed for so long is not told any more
-GAUGE_WINDOWS = 3  # or for so many windows, where those are longer
-COST_SECONDS = 60.0  # a worker that told no cost for so long is over, or serves nobody
+GAUGE_SECONDS = 900.0  # a gauge without a new window for this time is not exported
+GAUGE_WINDOWS = 3  # or for this many windows, if that is longer
+COST_SECONDS = 60.0  # a worker that reported no cost for this time has ended or is idle
 
 
 class Measured:
@@ -56,8 +56,8 @@ class Measured:
     Thread rule: `observed`, `cost`, `committed` and `closed` from the engine's thread, `families` from any.
 
     Args:
-        counters: The agent's own counts, by name.
-        outbox_rows: How many rows wait for the collector.
+        counters: Function that returns the agent's own counters by name.
+        outbox_rows: Function that returns how many rows wait for the collector.
         window_seconds: Length of a window.
         clock: Monotonic time.
     """
@@ -74,7 +74,7 @@ class Measured:
         self._outbox_rows = outbox_rows
         self._gauge_seconds = max(GAUGE_SECONDS, GAUGE_WINDOWS * window_seconds)
         self._clock = clock
-        self.edges: Callable[[], Mapping[tuple[str, str], int]] = dict  # told by OTLP in
+        self.edges: Callable[[], Mapping[tuple[str, str], int]] = dict  # edges from received OTLP
         self._staged: dict[tuple[str, Labels], Staged] = {}
         self._calls: dict[str, set[str]] = {}
         self._peaks: dict[tuple[str, Labels], dict[bytes, Peak]] = {}
@@ -89,7 +89,7 @@ class Measured:
             staged = self._staged[entity, labels] = Staged()
         now = self._clock.monotonic()
         workers = self._peaks.setdefault((entity, labels), {})
-        if worker not in workers:  # one that came for another, perhaps: the idle ones are over
+        if worker not in workers:  # it may replace an older worker: remove the idle ones
             workers = {key: peak for key, peak in workers.items() if peak.most(now)}
             self._peaks[entity, labels] = {**workers, worker: Peak()}
         peak = self._peaks[entity, labels][worker]
@@ -99,7 +99,7 @@ class Measured:
                 peak.see(observation.in_flight, now)
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """What observing cost a worker since it last told."""
+        """Add what observing has cost a worker since its last report."""
         at = where(entity, labels)
         for metric, seconds in (
             (OBSERVING_TIME, cost.cpu_seconds),
@@ -109,17 +109,17 @@ class Measured:
                 self.series.add(metric, at, seconds)
         now = self._clock.monotonic()
         told = self._costs.get((entity, labels), {})
-        # Another dictionary, not a change of this one: `families` may be reading it.
+        # The dictionary is replaced, not changed, because `families` may be reading it.
         kept = {key: one for key, one in told.items() if now - one[0] < COST_SECONDS}
         kept[worker] = (now, cost.p99_seconds, cost.share)
         self._costs[entity, labels] = kept
 
     def committed(self, decoded: Sequence[SummarySample], made: Sequence[SummarySample]) -> None:
-        """Everything staged is durable, and so are these deltas.
+        """Add everything staged, and these committed samples, to the series.
 
         Args:
-            decoded: Of the requests that were staged.
-            made: By workers that profile in their process.
+            decoded: Samples of the requests that were staged.
+            made: Samples of workers that profile in their own process.
         """
         staged, self._staged = self._staged, {}
         for (entity, labels), requests in staged.items():
@@ -132,7 +132,7 @@ class Measured:
                 series_of(sample.content).add(to, sample, sample.content, at)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
-        """Remember the newest closed window of each summary, and what was judged."""
+        """Remember the newest closed window of each summary, and its evaluations."""
         now = self._clock.monotonic()
         for sample in samples:
             row = series_of(sample.content)
@@ -144,7 +144,7 @@ class Measured:
                 self._judged(evaluation, now)
 
     def families(self) -> list[Family]:
-        """All as of now, the agent's own counts and cost included."""
+        """Return all current metrics, with the agent's own counters and cost."""
         now = self._clock.monotonic()
         own = Series()
         add_counters(own, Exporter.AGENT, self._counters())
@@ -166,18 +166,18 @@ class Measured:
 
     def _see_in_flight(self, sample: SummarySample, most: int) -> None:
         workers = self._peaks.setdefault((sample.entity, sample.labels), {})
-        peak = workers.setdefault(b"", Peak())  # profiles do not say of which worker
+        peak = workers.setdefault(b"", Peak())  # profiles do not name their worker
         peak.see(most, self._clock.monotonic())
 
     def _judged(self, evaluation: Evaluation, now: float) -> None:
-        rule = evaluation.alerter
+        alerter = evaluation.alerter
         at = with_more(
-            where(rule.entity, evaluation.labels),
-            {SUMMARY: evaluation.summary, ALERTER: rule.name},
+            where(alerter.entity, evaluation.labels),
+            {SUMMARY: evaluation.summary, ALERTER: alerter.name},
         )
-        measured = with_more(at, {MEASURE: rule.condition.measure})
+        measured = with_more(at, {MEASURE: alerter.condition.measure})
         self.series.set(EVALUATION_VALUE, measured, evaluation.value, now)
-        threshold = rule.condition.threshold
+        threshold = alerter.condition.threshold
         if threshold is not None:
             self.series.set(EVALUATION_THRESHOLD, measured, threshold, now)
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)

@@ -1,6 +1,6 @@
 """The most requests in flight."""
 
-PEAK_SECONDS = 15.0  # over which the most requests in flight are told
+PEAK_SECONDS = 15.0  # period of the maximum
 
 
 class Peak:
@@ -13,7 +13,7 @@ class Peak:
         self._now = self._before = 0
 
     def see(self, in_flight: int, now: float) -> None:
-        """A request saw *in_flight* at its start, itself included."""
+        """Add the requests in flight that a request saw at its start, itself included."""
         period = int(now / PEAK_SECONDS)
         if period != self._period:
             self._before = self._now if period == self._period + 1 else 0
@@ -21,6 +21,6 @@ class Peak:
         self._now = max(self._now, in_flight)
 
     def most(self, now: float) -> int:
-        """The most; changes nothing, so that any thread may ask."""
+        """Return the maximum. Any thread may call, because this changes nothing."""
         periods = int(now / PEAK_SECONDS) - self._period
         return max(self._now, self._before) if periods == 0 else self._now * (periods == 1)

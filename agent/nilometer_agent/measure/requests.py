@@ -1,4 +1,4 @@
-"""Requests that wait for their commit, and the series that they become."""
+"""Stages requests until their commit, and then adds them to series."""
 
 import math
 import struct
@@ -27,8 +27,8 @@ from nilometer_agent.measure.attributes import model_attributes, with_more
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
-OTHER_METHOD = "_OTHER"  # of the convention, for what a client made up
-NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: nobody has this method
+OTHER_METHOD = "_OTHER"  # value of the convention for methods that it does not list
+NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: the server does not have this method
 MAX_CALLS = 200  # methods of one entity with series of their own
 
 
@@ -46,10 +46,10 @@ class Staged:
         outcome = observation.outcome
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         if outcome == Outcome.UNKNOWN.value:
-            return  # half of an exchange: it has no duration
+            return  # a request or response alone has no duration
         call = observation.path if observation.request_type.startswith("application/grpc") else ""
         if call and observation.status == NOT_FOUND:
-            call = OTHER_METHOD  # whatever a client made up
+            call = OTHER_METHOD  # a client may send any name
         operation = "" if call else operation_of(observation.path)
         method = observation.method if observation.method in METHODS else OTHER_METHOD
         key = (method, observation.status, outcome, call, operation)
@@ -59,7 +59,7 @@ class Staged:
         group.add(observation, streamed=bool(operation))
 
     def into(self, series: Series, entity: str, at: Attributes, calls: set[str]) -> None:
-        """Make all of it part of *series*; *calls* are the methods that have series of their own."""
+        """Add all requests to *series*; *calls* are the methods that have series of their own."""
         for outcome, count in self._outcomes.items():
             series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
         for (method, status, outcome, call, operation), group in self._groups.items():
@@ -131,12 +131,12 @@ class _Group:
 
 
 def distribution(values: Sequence[float], exemplars: Iterable[Exemplar] = ()) -> Distribution:
-    """A distribution of times or sizes, in the buckets of a stored service profile."""
+    """Return a distribution of times or sizes in the buckets of a stored service profile."""
     return Distribution(magnitudes(values), float(sum(values)), Distribution.keyed(exemplars))
 
 
 def _error_type(status: int, outcome: str) -> str:
-    """The convention's error type: the status of a server's error, else how it ended."""
+    """Return the convention's error type: the status of a server error, else the outcome."""
     if status >= 500:
         return str(status)
     quiet = {Outcome.OK.value, Outcome.CLIENT_ERROR.value, Outcome.SERVER_ERROR.value}

@@ -1,1 +1,1 @@
-"""The agent's durable outbox: what the agent acknowledged survives a crash and power loss."""
+"""The agent's durable outbox: acknowledged data survives a crash and a loss of power."""

@@ -1,17 +1,17 @@
-"""The agent's durable state: what the engine puts into it and the shipper takes out.
+"""The agent's durable state. The engine writes to it and the shipper reads from it.
 
-What a method has stored is there when it returns, across a crash of the process and of the power
-- while `Buffer.durable`. `nilometer_agent.outbox.failover` says what becomes of it when the disk
-does not do as it should.
+While `Buffer.durable` is true, data is safe once a method has stored it and returned. It survives a
+crash of the process and a loss of power. `nilometer_agent.outbox.failover` says what happens when
+the disk fails.
 
-Every loss is counted by its reason. Rows keep their epoch and sequence wherever they go, so that
-the collector counts them once.
+Every loss is counted by its reason. Rows keep their epoch and sequence when they move, so that the
+collector counts them once.
 """
 
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +19,11 @@ from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.labels import Labels
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.disk import Disk
+from nilometer_agent.outbox.disk_space import is_scarce
 from nilometer_agent.outbox.failover import Failover
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.policy import Drops, WhenFull
 from nilometer_agent.outbox.rows import Closing, Delta, Lost, OutboxRow, WindowKey
-from nilometer_agent.outbox.space import is_scarce
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 T = TypeVar("T")
@@ -35,16 +35,16 @@ class Buffer:
     """Durable state of one agent. Any thread may call.
 
     Args:
-        path: The database file, in a directory of the agent's own.
+        path: Path of the database file, in a directory that only this agent uses.
         clock: Monotonic time.
-        counters: What is counted.
-        max_bytes: Of the file; half of the free space where that is less.
-        max_memory_bytes: Of what is held while the disk cannot be used.
-        when_full: What gives way.
+        counters: Counters of the agent.
+        max_bytes: Largest size of the file; half of the free disk space if that is less.
+        max_memory_bytes: Largest size of the outbox in memory, while the disk cannot be used.
+        when_full: Policy for a full outbox.
 
     Raises:
-        sqlite3.Error: From any method that writes, where neither disk nor memory has room;
-            nothing of it is stored.
+        sqlite3.Error: From any method that writes, if neither disk nor memory has room; nothing is
+            stored then.
     """
 
     def __init__(
@@ -79,25 +79,25 @@ class Buffer:
     def _ledger(self) -> Ledger:
         return self._failover.ledger
 
-    # What everybody may ask
+    # State
 
     @property
     def generation(self) -> int:
-        """New whenever the ledger is another one: ids of rows are of one ledger only."""
+        """Number of the current ledger; row ids are valid in one ledger only."""
         return self._failover.generation
 
     @property
     def durable(self) -> bool:
-        """Whether what is stored is on disk."""
+        """Whether the stored data is on disk."""
         return self._failover.durable
 
     @property
     def epoch(self) -> bytes:
-        """Of rows that are put now."""
+        """Epoch of new rows, 16 random bytes."""
         return self._ledger.queue.epoch
 
     def worker_sequences(self) -> dict[bytes, int]:
-        """The last committed batch of every worker that was seen."""
+        """Sequence of the last committed batch by worker."""
         with self._lock:
             return self._ledger.marks.worker_sequences()
 
@@ -112,16 +112,16 @@ class Buffer:
             return self._ledger.marks.closed_until(entity, labels)
 
     def plan(self) -> bytes | None:
-        """The newest plan of the collector, as it came."""
+        """The newest plan, as the collector sent it."""
         with self._lock:
             return self._ledger.marks.plan
 
     def queued(self) -> int:
-        """Rows the collector has not acknowledged."""
+        """Number of rows that the collector has not acknowledged."""
         return self._ledger.queue.rows
 
     def gauges(self) -> dict[str, int]:
-        """What is held now, by the names of docs/telemetry.md."""
+        """Return the current gauges by their names in docs/telemetry.md."""
         with self._lock:
             ledger = self._ledger
             try:
@@ -142,31 +142,40 @@ class Buffer:
                 "lag_seconds": max(lag, 0) // 1_000_000_000,
             }
 
-    # What the engine does
+    # Methods for the engine
 
     def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
-        """Store partial profiles and the batches they contain: all of it, or none."""
+        """Store partial profiles and the sequences of their batches, all or nothing."""
         with self._lock:
             self._failover.store(lambda ledger: ledger.commit_deltas(deltas, sequences))
 
     def forget_workers(self, keep: int) -> None:
-        """Forget all workers but the *keep* that were heard last: the others are gone."""
+        """Forget all workers except the *keep* with the newest commits."""
         self._write(lambda ledger: ledger.marks.forget_workers(keep))
 
-    def partials(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
-        """(id, payload) of a window's partial profiles, and how many fail their checksum."""
-        return self._write(lambda ledger: ledger.partials.of_window(key))
+    def partials(self, key: WindowKey) -> Iterator[tuple[int, bytes | None]]:
+        """Yield (id, payload) of a window's partial profiles; the payload of a damaged one is None."""
+        for identity in self._write(lambda ledger: ledger.partials.ids_of(key)):
+            yield identity, self._partial(identity)
+
+    def _partial(self, identity: int) -> bytes | None:
+        return self._write(lambda ledger: ledger.partials.payload(identity))
+
+    def partial_bytes(self, key: WindowKey) -> int:
+        """Return the least size of a window's partial profiles, in bytes."""
+        with self._lock:
+            return self._ledger.partials.bytes_of(key)
 
     def close_windows(self, closings: Sequence[Closing], generation: int) -> bool:
-        """Replace the partial profiles of windows by rows of the outbox.
+        """Replace the partial profiles of windows by rows of the outbox, all or nothing.
 
         Args:
-            closings: All of them, or none.
-            generation: In which their partial profiles were read; of another one nothing is
-                closed, because ids are of one ledger only.
+            closings: Windows with their rows and the ids of their partial profiles.
+            generation: Generation in which the ids were read. In another one they are not valid,
+                and nothing is closed.
 
         Returns:
-            Whether they are closed.
+            Whether the windows are closed.
         """
         with self._lock:
             if generation != self.generation:
@@ -185,11 +194,11 @@ class Buffer:
             return True
 
     def settle(self) -> None:
-        """Let the rows that were put so far be shipped."""
+        """Make the stored rows safe against a damaged log, so that they may be shipped."""
         self._write(lambda ledger: ledger.settle())
 
     def make_room(self) -> None:
-        """Drop the oldest rows while the buffer is nearly full, where that is the policy."""
+        """Drop the oldest rows while the buffer is nearly full, if that is the policy."""
         with self._lock:
             while self._when_full is WhenFull.DROP_OLDEST and self._write(
                 lambda ledger: ledger.database.is_nearly_full
@@ -198,7 +207,7 @@ class Buffer:
                     return
 
     def tend(self) -> None:
-        """Do what is due: go back to the disk, take ballast, see what others leave of it."""
+        """Do regular work: return to the disk, restore the ballast, adjust to the free space."""
         with self._lock:
             if not self.durable:
                 self._failover.go_back_if_due()
@@ -210,10 +219,13 @@ class Buffer:
         missing = ledger.database.most_bytes - ledger.database.used_bytes()
         ledger.database.hold_size(is_scarce(self.path.parent, missing))
 
-    # What the shipper and the plan do
+    # Methods for the shipper and the plan
 
     def oldest(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
-        """Up to *most* rows of together *most_bytes* (one at least), and ids of corrupt ones."""
+        """Return the oldest rows, and the ids of corrupt ones.
+
+        There are at most *most* rows with *most_bytes* together, but at least one if any wait.
+        """
         with self._lock:
             found, corrupt = self._write(lambda ledger: ledger.queue.oldest(most, most_bytes))
             self._drops.give_out(found)
@@ -222,11 +234,11 @@ class Buffer:
     def acknowledge(
         self, rows: Iterable[OutboxRow], rejected: Mapping[int, str], corrupt: Iterable[int] = ()
     ) -> set[int]:
-        """Forget *rows*; those whose id is in *rejected*, and *corrupt* ids, go to quarantine.
+        """Delete *rows*; those with an id in *rejected*, and *corrupt* ids, go to quarantine.
 
         Returns:
-            Ids of *rows* that were dropped for space since `oldest` gave them out: they are in the
-            accounts already, as dropped.
+            Ids of *rows* that were dropped for space since `oldest` returned them. They are already
+            counted as dropped.
         """
         rows = list(rows)
         reasons = {**rejected, **dict.fromkeys(corrupt, "checksum")}
@@ -236,30 +248,31 @@ class Buffer:
             queue = ledger.queue
             if self.generation == generation:
                 return queue.acknowledge([*(row.id for row in rows), *reasons], reasons)
-            # The ledger is another one: rows are known by what the collector knows them by.
+            # The ledger has changed, so rows are identified by epoch and sequence.
             here, _ = queue.oldest(1 << 30, 1 << 40)
             return queue.acknowledge(
                 [row.id for row in here if (row.epoch, row.sequence) in places], {}
             )
 
         with self._lock:
-            # On a full disk nothing is dropped for it: the oldest rows are these.
+            # Dropping the oldest rows for room makes no sense here, because these are the oldest.
             self._failover.write(forget, dropping=False)
             return self._drops.dropped_of(rows)
 
     def keep_plan(self, payload: bytes) -> None:
-        """Remember *payload* as the newest plan of the collector."""
+        """Store *payload* as the newest plan of the collector."""
         self._write(lambda ledger: ledger.marks.keep_plan(payload))
 
     def close(self) -> None:
-        """Let the file go; nothing may be called afterwards."""
+        """Close the file. No method may be called afterwards."""
         with self._lock:
             if not self.durable:
                 self._failover.go_back_if_due(now=True)
             queued = self._ledger.queue.rows
             if not self.durable and (queued or self._ledger.partials.windows()):
                 log.error(
-                    "the disk cannot be used: what memory holds is lost", extra={"rows": queued}
+                    "rows in memory are lost: the disk cannot be used at shutdown",
+                    extra={"rows": queued},
                 )
             self._ledger.close()
 
@@ -269,4 +282,4 @@ class Buffer:
 
 
 class _Moved(Exception):
-    """The ledger became another one in the middle of a closing."""
+    """The ledger changed while windows were being closed."""

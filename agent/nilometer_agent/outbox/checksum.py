@@ -1,6 +1,6 @@
 """The checksum of a stored row: CRC32C of the name of its table, its id and all its columns.
 
-A row that was damaged, or that stands in another place than where it was put, fails it.
+A row fails the check if it is damaged or if it is in another table or under another id.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ import msgspec
 
 
 def checksum(table: str, identity: int, columns: Sequence[object]) -> int:
-    """CRC32C of a row: of its table, its id and all its columns."""
+    """Return the CRC32C of a row: of its table, its id and all its columns."""
     *head, tail = columns
-    if isinstance(tail, bytes):  # a payload is not copied
+    if isinstance(tail, bytes):  # avoids a copy of the payload
         return int(google_crc32c.extend(_packed(table, identity, head), tail))
     return _packed(table, identity, columns)
 
 
 def intact(table: str, identity: int, crc: object, columns: Sequence[object]) -> bool:
-    """Whether a stored row is what was stored; rot may change even the type of a column."""
+    """Return whether a row is undamaged; damage may change even the type of a column."""
     try:
         return crc == checksum(table, identity, columns)
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):

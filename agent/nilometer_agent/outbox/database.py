@@ -1,12 +1,12 @@
 """One SQLite database, on disk or in memory: its transactions, its log and its checksummed rows.
 
-What a transaction has stored is there when it returns, across a crash of the process and of the
-power: WAL with ``synchronous=FULL``. One connection, locked for its whole life
-(``locking_mode=EXCLUSIVE``: no shared-memory file, which a full disk would refuse).
+A transaction is durable once it returns: it survives a crash and a loss of power (WAL with
+``synchronous=FULL``). There is one connection, which holds the lock for its whole life
+(``locking_mode=EXCLUSIVE``). This needs no shared-memory file, which a full disk would refuse.
 
-The write-ahead log is grown once to its full size and used again from its start ever after, so
-that deletes still work when a neighbour has filled the disk. What is deleted is overwritten
-(``secure_delete``), so that no page holds a row that was already merged or shipped.
+The write-ahead log grows to its full size once and is then reused from its start. So deletes still
+work after another process has filled the disk. Deleted rows are overwritten (``secure_delete``), so
+that no page holds a row that was already merged or shipped.
 """
 
 import sqlite3
@@ -31,28 +31,28 @@ from nilometer_agent.outbox.schema import (
 )
 
 PAGE_BYTES = 4096
-WAL_PAGES = (16, 256)  # least and most: a sixteenth of the cap between them
-FILL_RATIO = 0.9  # of the cap: above it the oldest rows go, so that there is room to work
+WAL_PAGES = (16, 256)  # smallest and largest log; a sixteenth of the cap in between
+FILL_RATIO = 0.9  # share of the cap above which the oldest rows are dropped, to keep room for work
 
 
 class Database:
     """Checksummed rows in one file, or in memory. Not thread-safe.
 
-    Everything raises `sqlite3.Error` as SQLite does.
+    All methods raise `sqlite3.Error` as SQLite does.
 
     Raises:
         ConfigError: If a newer nilometer wrote the file.
 
     Args:
-        path: The file; None for memory.
-        most_bytes: The database never grows over it.
+        path: Path of the file; None for memory.
+        most_bytes: Largest size of the database in bytes.
 
     Attributes:
-        connection: For statements that no method has.
-        damaged: Rows that were found and fail their checksum, at opening and since.
-        commits: Transactions begun and stored, ever.
-        commits_stored: Transactions in it now; one that failed may be there all the same, which
-            the next opening finds out.
+        connection: Connection, for statements that no method covers.
+        damaged: Number of rows found that fail their checksum, since the opening.
+        commits: Number of transactions that were started and stored, ever.
+        commits_stored: Number of transactions known to be stored. A failed transaction may be stored
+            after all; only the next opening can tell.
     """
 
     def __init__(self, path: Path | None, most_bytes: int) -> None:
@@ -66,7 +66,7 @@ class Database:
         self.connection = sqlite3.connect(
             path or ":memory:", check_same_thread=False, isolation_level=None, timeout=5.0
         )
-        # Rot in a text must not raise: a row that is no text fails its checksum.
+        # Damaged text must not raise here: its row fails the checksum instead.
         self.connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         try:
             self._open()
@@ -98,7 +98,7 @@ class Database:
         migrate(self.connection)
 
     def close(self) -> None:
-        """Let the file go; nothing may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. Safe twice."""
         self.connection.close()
         self.place.close()
 
@@ -106,7 +106,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block is stored when it ends, or none of it."""
+        """Run the block as one transaction: everything is stored at its end, or nothing."""
         connection = self.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -121,9 +121,9 @@ class Database:
             raise
 
     def fold_log(self) -> bool:
-        """Write what the log says into the file, and start the log anew; whether that worked.
+        """Checkpoint the log into the file and restart the log; return whether that worked.
 
-        The small transaction starts the log anew.
+        A small transaction after the checkpoint restarts the log.
         """
         if self.path is not None:
             busy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
@@ -134,7 +134,7 @@ class Database:
         return True
 
     def grow_log(self) -> None:
-        """Write the log to its full size once, so that it never needs the disk again."""
+        """Grow the log to its full size once, so that it needs no more disk space later."""
         if self.path is None:
             return
         log = self.path.with_name(self.path.name + "-wal")
@@ -154,7 +154,7 @@ class Database:
     # Rows
 
     def load(self) -> None:
-        """Read the ids and the count of transactions that are kept in memory too."""
+        """Read the newest ids and the count of transactions, which are also kept in memory."""
         self._ids = dict.fromkeys(TABLES, 1)
         for table in TABLES:
             (last,) = self.connection.execute(LAST_ID[table]).fetchone()
@@ -170,12 +170,12 @@ class Database:
     def read(
         self, table: str, where: str, values: Sequence[object] = ()
     ) -> Iterator[tuple[int, Columns | None]]:
-        """(id, columns) of the rows that *where* selects; None for columns that were damaged."""
+        """Yield (id, columns) of the rows that *where* selects; columns are None if damaged."""
         for identity, crc, *columns in self.connection.execute(READ[table] + where, values):
             yield identity, columns if intact(table, identity, crc, columns) else None
 
     def rows(self, table: str) -> Iterator[tuple[Any, ...]]:
-        """(id, columns) of all rows that are what was stored; the others are removed."""
+        """Yield (id, columns) of all undamaged rows, and delete the damaged ones."""
         bad: list[int] = []
         for identity, columns in self.read(table, "ORDER BY id"):
             if columns is not None:
@@ -188,14 +188,14 @@ class Database:
                 self.delete(table, bad)
 
     def put(self, table: str, *columns: object, identity: int | None = None) -> int:
-        """Put one row, in the place of the row *identity* if there is one; its id."""
+        """Store one row, replacing the row with the id *identity* if given; return its id."""
         identity = self.take_id(table) if identity is None else identity
         crc = checksum(table, identity, columns)
         self.connection.execute(PUT[table], (identity, crc, *columns))
         return identity
 
     def put_all(self, table: str, rows: Sequence[tuple[object, ...]]) -> range:
-        """Put new *rows* of columns; their ids."""
+        """Store new *rows* of columns; return their ids."""
         ids = range(self._ids[table], self._ids[table] + len(rows))
         self._ids[table] = ids.stop
         self.connection.executemany(
@@ -212,11 +212,11 @@ class Database:
         self.connection.executemany(DELETE[table], [(identity,) for identity in ids])
 
     def next_id(self, table: str) -> int:
-        """The id that the next new row will have."""
+        """Return the id that the next new row will get."""
         return self._ids[table]
 
     def take_id(self, table: str) -> int:
-        """The id of a new row; no other row gets it."""
+        """Reserve and return the id of a new row."""
         identity = self._ids[table]
         self._ids[table] += 1
         return identity
@@ -224,7 +224,7 @@ class Database:
     # Size
 
     def hold_size(self, hold: bool) -> None:  # noqa: FBT001  a state, not an option
-        """Let the file not grow, or grow to its cap again."""
+        """Stop the file from growing, or let it grow to its cap again."""
         pages = self.most_pages
         if hold:
             (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
@@ -236,7 +236,7 @@ class Database:
         return self.most_pages * PAGE_BYTES
 
     def used_bytes(self) -> int:
-        """Size of the pages that hold something."""
+        """Size of the used pages in bytes."""
         pages, free = (
             self.connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "freelist_count")
@@ -245,11 +245,11 @@ class Database:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether the oldest rows should go."""
+        """Whether the oldest rows should be dropped."""
         return self.used_bytes() > self.most_pages * PAGE_BYTES * FILL_RATIO
 
 
 def wal_pages(most_bytes: int) -> int:
-    """Length of the log of a database of at most *most_bytes*, in pages."""
+    """Return the length of the log of a database of at most *most_bytes*, in pages."""
     least, most = WAL_PAGES
     return min(max(most_bytes // PAGE_BYTES // 16, least), most)

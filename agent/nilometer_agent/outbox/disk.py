@@ -1,7 +1,7 @@
-"""The ledger's file: opened, made anew from what is sound in it, and gone back to.
+"""The ledger's file: opens it, rebuilds it from its sound rows, and takes rows back from memory.
 
-A transaction that the disk refused may be in the file all the same. `Disk` keeps which partial
-profiles are in doubt so, and counts them once when memory comes back.
+A transaction that the disk refused may be in the file after all. `Disk` remembers which partial
+profiles are in doubt for this reason, and counts them once when the outbox returns to the disk.
 """
 
 import logging
@@ -11,28 +11,28 @@ from pathlib import Path
 
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.database import PAGE_BYTES, wal_pages
+from nilometer_agent.outbox.disk_space import Ballast, allowed_bytes
 from nilometer_agent.outbox.faults import Fault
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.replacement import Replacement
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.salvage import salvage
-from nilometer_agent.outbox.space import Ballast, allowed_bytes
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 log = logging.getLogger("nilometer.agent")
 
 
 class Disk:
-    """The file at a path, whatever state it is in. Not thread-safe.
+    """The outbox file, in any state. Not thread-safe.
 
     Args:
-        path: The database file.
-        max_bytes: Of the file; half of the free space where that is less.
-        counters: Where recoveries are counted.
-        sparse_log: Where errors of the disk are told.
+        path: Path of the database file.
+        max_bytes: Largest size of the file; half of the free disk space if that is less.
+        counters: Counters for recoveries.
+        sparse_log: Log for disk errors.
 
     Attributes:
-        ballast: Room to throw off when the disk is full.
+        ballast: Reserved disk space, released when the disk is full.
     """
 
     def __init__(
@@ -43,23 +43,23 @@ class Disk:
         self._counters = counters
         self._log = sparse_log
         self._replacement = Replacement(path)
-        # Transactions that are stored for sure, and ids of partial profiles that may be.
+        # Number of transactions that are certainly stored, and ids of partial profiles in doubt.
         self._doubtful: tuple[int, set[int]] = (0, set())
         self.ballast = Ballast(
             path.with_name("agent.ballast"), 2 * wal_pages(max_bytes) * PAGE_BYTES
         )
 
     def open(self) -> Ledger:
-        """The ledger in the file, as it is."""
+        """Open the file as it is, and return its ledger."""
         return Ledger(self.path, allowed_bytes(self.path, self._max_bytes))
 
     def resume(self) -> Ledger:
-        """The ledger to begin with, or to go back to: a recovery that a crash cut is finished."""
+        """Finish a recovery that a crash interrupted, then open the file and return its ledger."""
         self._replacement.finish()
         return self.open_or_recover()
 
     def open_or_recover(self) -> Ledger:
-        """The ledger in the file, or one of every sound row where the file is damaged."""
+        """Return the ledger in the file; if the file is damaged, a new one with its sound rows."""
         log_file = self.path.with_name(self.path.name + "-wal")
         empty = not self.path.exists() or not self.path.stat().st_size
         lost = empty and log_file.exists() and log_file.stat().st_size > 0
@@ -70,19 +70,19 @@ class Disk:
             fault = Fault.of(error)
             if fault is Fault.FULL and self.ballast.release():
                 return self.open()
-            if fault not in {Fault.DAMAGED, Fault.STATEMENT}:  # the schema may be what rotted
+            if fault not in {Fault.DAMAGED, Fault.STATEMENT}:  # the schema itself may be damaged
                 raise
-            self._log.error("the file is damaged", error)
+            self._log.error("outbox file damaged, rebuilding it from its sound rows", error)
         self._rebuild(salvage(self.path), lambda: None)
         return self.open()
 
     def replace(self, ledger: Ledger) -> Ledger:
-        """A ledger of all that *ledger* has, whose file was deleted or moved away."""
+        """Return a new ledger with all rows of *ledger*, whose file was deleted or moved."""
         self._rebuild(ledger.everything(), ledger.close)
         return self.open()
 
     def _rebuild(self, rows: Iterable[Row], close: Callable[[], None]) -> None:
-        """Make a file of *rows* and put it in place of the one that is there, if any is."""
+        """Write *rows* to a new file, and replace the current file by it if there is one."""
         self._replacement.discard()
         self.ballast.release()
         made = Ledger(self._replacement.new, allowed_bytes(self.path, self._max_bytes))
@@ -90,32 +90,34 @@ class Disk:
             saved = made.take_in(rows, set())
         except BaseException:
             made.close()
-            self._replacement.discard()  # whoever asks next makes it again
+            self._replacement.discard()  # the next attempt writes it again
             raise
         made.close()
         close()
         self._replacement.put_in_place()
-        self._doubtful = (0, set())  # ids are other ones now
+        self._doubtful = (0, set())  # rows have new ids now
         self._counters.add(Counter.RECOVERIES)
         self._counters.add(Counter.ROWS_SAVED, saved)
-        log.error("a new outbox file was made", extra={"rows_saved": saved})
+        log.error("outbox file rebuilt", extra={"rows_saved": saved})
 
     def leave(self, ledger: Ledger, doubtful: set[int]) -> None:
-        """Remember what the file had, and which partial profiles it may have beside."""
+        """Remember the state of the file, and which further partial profiles it may hold."""
         self._doubtful = (ledger.database.commits_stored, doubtful)
 
     def take_back(self, memory: Ledger) -> Ledger | None:
-        """The ledger in the file with all that *memory* has; None where the disk refuses still.
+        """Move all rows of *memory* to the file and return its ledger; None if the disk still fails.
 
-        *memory* is closed once the file has it.
+        *memory* is closed once the file has its rows.
         """
         try:
             disk = self.resume()
         except (sqlite3.Error, OSError) as error:
-            self._log.error("the disk still cannot be used", error)
+            self._log.error("disk still unusable, staying in memory: will retry", error)
             return None
         stored, ids = self._doubtful
-        ids = ids & disk.partials.ids  # the others did not land, or went with a later attempt
+        ids = (
+            ids & disk.partials.ids
+        )  # the other ones were not stored, or were stored by a later attempt
         if not ids:
             stored = disk.commits_found
         landed = disk.commits_found > stored
@@ -123,8 +125,8 @@ class Disk:
         try:
             disk.take_in(memory.everything(), ids if landed else set())
         except sqlite3.Error as error:
-            self._log.error("the disk has no room yet", error)
-            # What was just put may be there all the same, and will be put again.
+            self._log.error("disk still full, staying in memory: will retry", error)
+            # The rows may have been stored after all, and they will be stored again.
             put = range(first, first + len(memory.partials.ids))
             self._doubtful = (stored, ids.union(put))
             disk.close()

@@ -1,12 +1,12 @@
-"""Transactions on the disk or, where the disk cannot be used, in memory until it can be again.
+"""Runs transactions on the disk, or in memory while the disk cannot be used.
 
-| the disk | what becomes of the transaction |
+| disk | action |
 |---|---|
-| is full | throws off its ballast, then drops the oldest rows (or refuses), then goes to memory |
-| refuses a write | opens the file again, looks whether the write is there, tries once, goes to memory |
-| gives back damage | builds a new file of every row whose checksum is right, keeps the old one beside it |
-| has lost the file | builds a new one from what is still open |
-| comes back | takes in what memory holds and goes on there |
+| full | release the ballast, then drop the oldest rows (or refuse), then go to memory |
+| write refused | open the file again, check whether the write is stored, retry once, go to memory |
+| damaged data | build a new file from the rows with a valid checksum, keep the old file |
+| file missing | build a new file from the one that is still open |
+| usable again | move the rows from memory to the file and continue there |
 """
 
 import itertools
@@ -26,10 +26,14 @@ from nilometer_agent.outbox.policy import Drops, WhenFull
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.sparse_log import SparseLog
 
-PROBE_SECONDS = 2.0  # between attempts to go back to the disk
-ATTEMPTS = 16  # of one transaction: each one has more room or another ledger than the one before
-FULL_ATTEMPTS = 4  # on a full disk: where so few rows make no room, it is a neighbour's doing
-IO_ATTEMPTS = 2  # on a disk that refuses
+PROBE_SECONDS = 2.0  # between attempts to return to the disk
+ATTEMPTS = (
+    16  # attempts of one transaction; each has more room or another ledger than the one before
+)
+FULL_ATTEMPTS = (
+    4  # attempts on a full disk; if dropping rows does not help, another program has filled it
+)
+IO_ATTEMPTS = 2  # attempts on a disk that refuses writes
 
 T = TypeVar("T")
 
@@ -37,20 +41,20 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Failover:
-    """The ledger that is in use, and what to do when a transaction on it fails. Not thread-safe.
+    """Runs transactions on a ledger, and handles their failures. Not thread-safe.
 
     Args:
-        disk: The file.
-        drops: Drops rows for space.
-        when_full: What gives way.
-        max_memory_bytes: Of a ledger in memory.
+        disk: Outbox file.
+        drops: Policy object that drops rows for space.
+        when_full: Policy for a full outbox.
+        max_memory_bytes: Largest size of a ledger in memory.
         clock: Monotonic time.
-        counters: What is counted.
-        sparse_log: Where errors of the disk are told.
+        counters: Counters of the agent.
+        sparse_log: Log for disk errors.
 
     Attributes:
-        ledger: The ledger in use.
-        generation: New whenever the ledger is another one.
+        ledger: Ledger in use.
+        generation: Number of the ledger in use; it changes with the ledger.
     """
 
     def __init__(
@@ -81,17 +85,17 @@ class Failover:
         return self.ledger.path is not None
 
     def store(self, work: Callable[[Ledger], object]) -> None:
-        """As `write`, for work that would be stored twice if it were done twice."""
+        """Like `write`, for work that must not be stored twice."""
         with suppress(_StoredAfterAll):
             self.write(work, once=True)
 
     def write(self, work: Callable[[Ledger], T], *, once: bool = False, dropping: bool = True) -> T:
-        """Do *work*, on another ledger or with more room where it fails.
+        """Do *work*; if it fails, retry it with more room or on another ledger.
 
-        *dropping*: whether rows may be dropped for that room, where that is the policy.
+        *dropping*: whether rows may be dropped to get room, if that is the policy.
 
         Raises:
-            sqlite3.Error: Where neither disk nor memory has room; nothing of it is stored.
+            sqlite3.Error: If neither disk nor memory has room; nothing is stored then.
         """
         if not self.durable:
             self.go_back_if_due()
@@ -111,16 +115,16 @@ class Failover:
             if not ledger.database.place.is_kept:
                 self._replace()
             return result
-        raise AssertionError("the loop has no end of its own")
+        raise AssertionError("the loop ends by return or raise")
 
     def drop(self) -> bool:
-        """Drop some of the oldest rows; whether there were any, and they could be dropped."""
+        """Drop some of the oldest rows; return whether that worked."""
         try:
             return self._drops.oldest(self.ledger)
         except sqlite3.Error:
             return False
 
-    # What to do about a failure
+    # Handling of failures
 
     def _mend(
         self,
@@ -131,10 +135,10 @@ class Failover:
         *,
         dropping: bool,
     ) -> bool:
-        """Make another attempt worthwhile; whether the failed transaction is stored after all.
+        """Prepare another attempt; return whether the failed transaction is stored after all.
 
         Raises:
-            sqlite3.Error: *error*, where nothing can be done.
+            sqlite3.Error: The *error*, if nothing can be done.
         """
         fault = Fault.of(error)
         if fault not in {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}:
@@ -143,7 +147,7 @@ class Failover:
             if fault is not Fault.FULL or not self.drop():
                 raise error
             return False
-        self._log.error("the disk refuses", error)
+        self._log.error("outbox transaction failed on disk", error)
         self._counters.add(Counter.DISK_FAULTS)
         if fault is Fault.FULL:
             if not self._disk.ballast.release():
@@ -158,51 +162,53 @@ class Failover:
         return self._open_again(ledger, doubtful, attempt)
 
     def _open_again(self, ledger: Ledger, doubtful: set[int], attempt: int) -> bool:
-        """After a write that the disk refused; whether it is there all the same."""
+        """Open the file again after a refused write; return whether the write is stored."""
         if attempt >= IO_ATTEMPTS:
             self._to_memory(ledger, doubtful)
             return False
-        self._disk.ballast.release()  # a quota, too, comes as an I/O error
+        self._disk.ballast.release()  # an exceeded quota is reported as an I/O error too
         stored = ledger.database.commits_stored
         ledger.close()
         try:
             self._use(self._disk.open())
         except (sqlite3.Error, OSError) as again:
-            self._log.error("the file cannot be opened again", again)
+            self._log.error("outbox file cannot be opened again", again)
             self._to_memory(ledger, doubtful)
             return False
         self._counters.add(Counter.REOPENED)
         return self.ledger.commits_found > stored
 
     def _recover(self, ledger: Ledger) -> None:
-        """Go on with a new file of what is sound in the damaged one."""
+        """Continue with a new file that has the sound rows of the damaged one."""
         ledger.close()
         try:
             self._use(self._disk.open_or_recover())
         except (sqlite3.Error, OSError) as error:
-            self._log.error("no new file can be made", error)
+            self._log.error("outbox file cannot be rebuilt", error)
             self._to_memory(ledger, set())
 
     def _replace(self) -> None:
-        """Go on with a new file where the open one was deleted or moved away."""
+        """Continue with a new file after the open one was deleted or moved."""
         ledger = self.ledger
-        self._log.error("the file is gone from its place", path=str(self._disk.path))
+        self._log.error(
+            "outbox file was deleted or moved, writing a new one", path=str(self._disk.path)
+        )
         try:
             self._use(self._disk.replace(ledger))
         except (sqlite3.Error, OSError) as error:
-            self._log.error("no new file can be made", error)
-            # A file that was moved may come back with all it holds; a deleted one does not.
+            self._log.error("outbox file cannot be rebuilt", error)
+            # A moved file may be moved back with all its rows. A deleted one is lost.
             rows = ledger.everything() if ledger.database.place.is_deleted else None
             self._to_memory(ledger, set(), rows)
 
-    # From one ledger to another
+    # Switching ledgers
 
     def _first(self) -> Ledger:
-        """The ledger to start with."""
+        """Return the ledger to start with."""
         try:
             return self._disk.resume()
         except (sqlite3.Error, OSError) as error:
-            self._log.error("the disk cannot be used: going on in memory", error)
+            self._log.error("disk unusable, outbox starts in memory", error)
             rows = readable(self._disk.path, self._max_memory_bytes)
             kept, _ = fitting(rows, self._max_memory_bytes)
             return self._in_memory(kept)
@@ -210,11 +216,13 @@ class Failover:
     def _to_memory(
         self, ledger: Ledger, doubtful: set[int], rows: Iterable[Row] | None = None
     ) -> None:
-        """Go on without the disk. What stands there stays there until it can be used again.
+        """Continue in memory. The rows in the file stay there until the disk can be used again.
 
-        *rows*: what is lost with the file if memory does not take it.
+        *rows*: rows that are lost with the file unless memory takes them.
         """
-        log.error("going on in memory: what is acknowledged now does not survive this process")
+        log.error(
+            "outbox moved to memory, data is lost if the agent ends now: make the disk usable"
+        )
         self._disk.leave(ledger, doubtful)
         marks = list(ledger.marks.rows())
         kept, left = fitting(rows or (), self._max_memory_bytes)
@@ -230,7 +238,7 @@ class Failover:
         return ledger
 
     def go_back_if_due(self, *, now: bool = False) -> None:
-        """Go on with the disk if it can be used again; looks every two seconds, or *now*."""
+        """Return to the disk if it can be used again; checks every two seconds, or *now*."""
         time = self._clock.monotonic()
         if time < self._probe_at and not now:
             return
@@ -240,7 +248,7 @@ class Failover:
             return
         self._use(disk)
         self._counters.add(Counter.RETURNS_TO_DISK)
-        log.warning("back on the disk", extra={"rows": disk.queue.rows})
+        log.warning("outbox returned to disk", extra={"rows": disk.queue.rows})
 
     def _use(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -251,8 +259,10 @@ class Failover:
         damaged = ledger.database.damaged
         if damaged:
             self._counters.add(Counter.ROWS_CORRUPT, damaged)
-            log.error("rows fail their checksum", extra={"rows": damaged})
+            log.error(
+                "rows dropped, their checksums are wrong: check the disk", extra={"rows": damaged}
+            )
 
 
 class _StoredAfterAll(Exception):
-    """A transaction that failed is in the file all the same."""
+    """A failed transaction is stored after all."""

@@ -1,25 +1,25 @@
-"""What an error of SQLite says about the disk, as far as the outbox acts on it."""
+"""Kinds of SQLite errors that the outbox handles in different ways."""
 
 import sqlite3
 from enum import Enum
 
 
 class Damaged(sqlite3.DatabaseError):
-    """The file's structure is not sound."""
+    """The structure of the file is damaged."""
 
 
 class Fault(Enum):
     """Why a transaction failed."""
 
-    FULL = "full"  # the disk, or the cap of the database
-    DAMAGED = "damaged"  # the file is not sound
-    REFUSED = "refused"  # the disk did not read, write, open or lock
+    FULL = "full"  # the disk is full, or the database has reached its cap
+    DAMAGED = "damaged"  # the file is damaged
+    REFUSED = "refused"  # the disk failed to read, write, open or lock
     STATEMENT = "statement"  # SQLite does not understand the statement or the schema
-    OTHER = "other"  # no fault of the disk
+    OTHER = "other"  # not caused by the disk
 
     @classmethod
     def of(cls, error: sqlite3.Error) -> "Fault":
-        """The fault that *error* tells of."""
+        """Return the kind of *error*."""
         if isinstance(error, Damaged):
             return cls.DAMAGED
         return _FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, cls.OTHER)

@@ -1,7 +1,7 @@
-"""What the agent has to keep, in one database: marks, partial profiles, rows for the collector.
+"""The agent's data in one database: marks, partial profiles, and rows for the collector.
 
-`Database` stores rows; `Marks`, `Partials` and `Queue` know a few tables each, and what memory
-holds of them. The ledger has the transactions that concern more than one of them.
+`Database` stores rows. `Marks`, `Partials` and `Queue` each own some tables and what is cached of them
+in memory. The ledger has the transactions that touch more than one of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,21 +18,21 @@ from nilometer_agent.outbox.schema import TABLES
 class Ledger:
     """Partial profiles, marks and the outbox: rows in one database. Not thread-safe.
 
-    Everything raises `sqlite3.Error` as SQLite does; `Failover` knows what to do about it.
+    All methods raise `sqlite3.Error` as SQLite does; `Failover` handles these errors.
 
     Raises:
         ConfigError: If a newer nilometer wrote the file.
 
     Args:
-        path: The file; None for memory.
-        most_bytes: The database never grows over it.
+        path: Path of the file; None for memory.
+        most_bytes: Largest size of the database in bytes.
 
     Attributes:
-        database: The file.
-        marks: How far workers and windows are.
+        database: Database with the rows.
+        marks: Progress of workers and windows.
         partials: Partial profiles of open windows.
         queue: Rows that wait for the collector.
-        commits_found: Transactions in the file when it was opened, ever.
+        commits_found: Number of transactions stored in the file, ever, when it was opened.
     """
 
     def __init__(self, path: Path | None, most_bytes: int) -> None:
@@ -52,29 +52,29 @@ class Ledger:
             raise
 
     def _load(self) -> None:
-        """Read what is kept in memory too: everything but the payloads."""
+        """Read everything except payloads into memory."""
         self.database.load()
         self.marks.load()
         self.partials.load()
         self.queue.load()
 
     def close(self) -> None:
-        """Let the file go; nothing may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. Safe twice."""
         self.database.close()
 
     def settle(self) -> None:
-        """Fold the log into the file, and let the rows that were put so far be shipped.
+        """Checkpoint the log into the file, and release the stored rows for shipping.
 
-        A log may lose its end to damage without a trace, and what it said is undone. What was
-        shipped must not be undone - it would be merged and shipped again - so nothing is shipped
-        that stands in the log only.
+        Damage may remove the end of a log without a trace, which undoes its transactions. Shipped
+        rows must not be undone, because they would be merged and shipped again. So rows that are
+        only in the log are not shipped.
         """
         newest = self.queue.newest
         if self.database.fold_log():
             self.queue.released = newest
 
     def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
-        """Store partial profiles and the batches they contain."""
+        """Store partial profiles and the sequences of their batches."""
         with self.database.transaction():
             ids = self.partials.put(deltas)
             workers = self.marks.put_workers(sequences)
@@ -94,19 +94,19 @@ class Ledger:
         self.queue.count(new)
         self.partials.forget(closings, gone, observations)
 
-    # Moving
+    # Moving rows between ledgers
 
     def everything(self) -> Iterator[Row]:
-        """(table, (id, columns)) of every row that is what was stored."""
+        """Yield (table, (id, columns)) of every undamaged row."""
         for table in TABLES:
             for row in self.database.rows(table):
                 yield table, row
 
     def take_in(self, rows: Iterable[Row], without: set[int]) -> int:
-        """Add rows of another ledger, in one transaction; returns those that were new.
+        """Add rows of another ledger in one transaction; return the number of new rows.
 
-        Rows of the outbox keep their epoch and sequence, so that the collector counts them once
-        whatever it has. *without*: ids of partial profiles here that the other ledger has, too.
+        Rows of the outbox keep their epoch and sequence, so that the collector counts them once.
+        *without*: ids of partial profiles in this ledger that the other ledger has too.
         """
         known = self.queue.places()
         added = 0

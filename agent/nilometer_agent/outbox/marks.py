@@ -1,28 +1,32 @@
-"""How far the agent has come: batches of each worker, closed windows, the collector's plan.
+"""The agent's progress: last batch of each worker, closed windows, and the collector's plan.
 
-All of it is kept in memory too, so that no disk is needed to know it.
+Everything is also kept in memory, so that reading it needs no disk.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
 
 from nilometer.values.labels import Labels
 from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.rows import Columns, Row, WindowKey, label_text
 
-PLAN_ID = 2  # of the row in ``meta``; the count of transactions has 1
+MAX_CLOSED = 10_000  # entities x label sets whose newest judged window is known
+PLAN_ID = 2  # id of the plan's row in ``meta``; id 1 is the count of transactions
 
-Workers = dict[bytes, tuple[int, int]]  # id of the row and the last committed batch, by worker
-Closed = dict[tuple[str, str], tuple[int, int]]  # id and end, by entity and text of the labels
+Workers = dict[bytes, tuple[int, int]]  # row id and last committed sequence, by worker
+Closed = dict[
+    tuple[str, str], tuple[int, int]
+]  # row id and end of the window, by entity and text of the labels
 
 
 class Marks:
     """Rows of the tables ``workers`` and ``closed``, and the plan in ``meta``.
 
-    A ``put_`` method writes inside of the caller's transaction and returns the new state, which
-    the caller sets once the transaction is stored.
+    A ``put_`` method writes inside the caller's transaction and returns the new state. The caller
+    sets that state once the transaction is stored.
 
     Attributes:
-        plan: The newest plan of the collector, as it came.
+        plan: The newest plan, as the collector sent it.
         workers: State of ``workers``.
         closed: State of ``closed``.
     """
@@ -34,7 +38,7 @@ class Marks:
         self.closed: Closed = {}
 
     def load(self) -> None:
-        """Read the rows again."""
+        """Read all rows into memory."""
         self.plan = None
         for _, key, value in self._database.rows("meta"):
             if key == "plan":
@@ -46,11 +50,11 @@ class Marks:
         self.workers = {row[1]: (row[0], row[2]) for row in self._database.rows("workers")}
 
     def worker_sequences(self) -> dict[bytes, int]:
-        """The last committed batch of every worker that was seen."""
+        """Sequence of the last committed batch by worker."""
         return {worker: sequence for worker, (_, sequence) in self.workers.items()}
 
     def put_workers(self, sequences: Mapping[bytes, int]) -> Workers:
-        """Note the batches that are committed."""
+        """Store the sequences of committed batches."""
         workers = dict(self.workers)
         for worker, sequence in sequences.items():
             self._put_worker(workers, worker, sequence)
@@ -65,10 +69,10 @@ class Marks:
         database.put("workers", worker, newest, database.commits, identity=identity)
 
     def forget_workers(self, keep: int) -> None:
-        """Forget all workers but the *keep* that were heard last.
+        """Forget all workers except the *keep* with the newest commits.
 
-        By the order of commits, not by time: a clock that jumps would forget one that is still
-        there, and count again what it sends again.
+        This uses the order of commits, not time. After a jump of the clock, it could forget a worker
+        that is still connected, and count its repeated batches twice.
         """
         with self._database.transaction() as connection:
             connection.execute(
@@ -83,10 +87,14 @@ class Marks:
         return self.closed.get((entity, label_text(labels)), (0, 0))[1]
 
     def put_closed(self, keys: Iterable[WindowKey]) -> Closed:
-        """Note the windows that are judged."""
+        """Store the ends of judged windows."""
         closed = dict(self.closed)
         for key in keys:
             self._put_closed(closed, (key.entity, label_text(key.labels)), key.window.end_ns)
+        if len(closed) > MAX_CLOSED:
+            excess = len(closed) - MAX_CLOSED + MAX_CLOSED // 10
+            oldest = heapq.nsmallest(excess, closed, key=lambda mark: closed[mark][1])
+            self._database.delete("closed", [closed.pop(mark)[0] for mark in oldest])
         return closed
 
     def _put_closed(self, closed: Closed, mark: tuple[str, str], end_ns: int) -> None:
@@ -96,13 +104,13 @@ class Marks:
         self._database.put("closed", *mark, closed[mark][1], identity=identity)
 
     def keep_plan(self, payload: bytes) -> None:
-        """Remember *payload* as the newest plan."""
+        """Store *payload* as the newest plan."""
         with self._database.transaction():
             self._database.put("meta", "plan", payload, identity=PLAN_ID)
         self.plan = payload
 
     def rows(self) -> Iterator[Row]:
-        """Everything as rows, from memory alone."""
+        """Yield all rows from memory, without the disk."""
         for worker, (identity, sequence) in self.workers.items():
             yield "workers", (identity, worker, sequence, 0)
         for (entity, labels), (identity, until) in self.closed.items():
@@ -111,7 +119,7 @@ class Marks:
             yield "meta", (PLAN_ID, "plan", self.plan)
 
     def take_in(self, table: str, columns: Columns) -> None:
-        """Add a row of another ledger, inside of the caller's transaction; `load` follows it."""
+        """Add a row of another ledger in the caller's transaction; the caller then calls `load`."""
         match table:
             case "workers":
                 self._put_worker(self.workers, columns[0], columns[1])

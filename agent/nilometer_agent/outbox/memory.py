@@ -1,4 +1,4 @@
-"""A ledger in memory, for while the disk cannot be used, and what of a file it may take."""
+"""A ledger in memory for the time without a disk, and the rows that it takes from the file."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,18 +7,18 @@ from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.rows import Lost, Row
 from nilometer_agent.outbox.salvage import salvage
 
-SALVAGED_SHARE = 0.5  # of the memory, for rows of a file that can be read but not written
+SALVAGED_SHARE = 0.5  # share of the memory for rows of a file that can be read but not written
 
 
 def ledger_in_memory(rows: Iterable[Row], most_bytes: int) -> Ledger:
-    """A ledger of *rows* that grows to *most_bytes*."""
+    """Return a ledger in memory with *rows*, which grows to at most *most_bytes*."""
     ledger = Ledger(None, most_bytes)
     ledger.take_in(rows, set())
     return ledger
 
 
 def fitting(rows: Iterable[Row], most_bytes: int) -> tuple[list[Row], Lost]:
-    """As many of *rows* as fit in their share of *most_bytes*, and what does not."""
+    """Return the *rows* that fit in their share of *most_bytes*, and counts of the others."""
     kept: list[Row] = []
     left = Lost()
     room = most_bytes * SALVAGED_SHARE
@@ -33,7 +33,7 @@ def fitting(rows: Iterable[Row], most_bytes: int) -> tuple[list[Row], Lost]:
 
 
 def readable(path: Path, most_bytes: int) -> list[Row]:
-    """Rows of a file that cannot be written: all but the partial profiles, which wait for it."""
+    """Return rows of a file that cannot be written; its partial profiles stay in the file."""
     try:
         if path.stat().st_size > 16 * most_bytes:
             return []

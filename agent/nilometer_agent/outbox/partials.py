@@ -1,6 +1,6 @@
-"""Partial profiles of the windows that are open: the table ``partials``.
+"""Partial profiles of open windows: the table ``partials``.
 
-The ids of each window's partial profiles are kept in memory too; their payloads are not.
+The ids of each window's partial profiles are also kept in memory, but their payloads are not.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,55 +19,59 @@ from nilometer_agent.outbox.rows import (
 class Partials:
     """Deltas of open windows, until their window is closed.
 
-    ``put``, ``delete`` and ``take_in`` work inside of the caller's transaction; ``keep`` and
-    ``forget`` follow once it is stored.
+    ``put``, ``delete`` and ``take_in`` work inside the caller's transaction. The caller calls
+    ``keep`` and ``forget`` once the transaction is stored.
 
     Attributes:
-        observations: Observations in all of them.
+        observations: Number of observations in all partial profiles.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ids: dict[WindowKey, list[int]] = {}
+        self._bytes: dict[WindowKey, int] = {}
         self.observations = 0
 
     def load(self) -> None:
-        """Read what is kept in memory too."""
-        self._ids = {}
+        """Read ids, sizes and counts into memory."""
+        self._ids, self._bytes = {}, {}
         self.observations = 0
         for identity, *columns in self._database.rows("partials"):
-            self._ids.setdefault(window_of_columns(columns), []).append(identity)
+            key = window_of_columns(columns)
+            self._ids.setdefault(key, []).append(identity)
+            self._bytes[key] = self._bytes.get(key, 0) + len(columns[-1])
             self.observations += columns[4]
 
     @property
     def next_id(self) -> int:
-        """The id that the next partial profile will have."""
+        """The id that the next partial profile will get."""
         return self._database.next_id("partials")
 
     @property
     def ids(self) -> set[int]:
-        """Ids of the partial profiles that are held."""
+        """Ids of all partial profiles."""
         return {identity for ids in self._ids.values() for identity in ids}
 
     def windows(self) -> list[WindowKey]:
         """Windows that have partial profiles."""
         return list(self._ids)
 
-    def of_window(self, key: WindowKey) -> tuple[list[tuple[int, bytes]], int]:
-        """(id, payload) of a window's partial profiles, and how many fail their checksum."""
-        good, bad = [], 0
-        for identity in self._ids.get(key, ()):
-            _, columns = next(
-                self._database.read("partials", "WHERE id = ?", [identity]), (identity, None)
-            )
-            if columns is not None:
-                good.append((identity, columns[-1]))
-            else:
-                bad += 1
-        return good, bad
+    def ids_of(self, key: WindowKey) -> list[int]:
+        """Return the ids of a window's partial profiles, oldest first."""
+        return list(self._ids.get(key, ()))
+
+    def bytes_of(self, key: WindowKey) -> int:
+        """Return the least size of a window's partial profiles, in bytes."""
+        return self._bytes.get(key, 0)
+
+    def payload(self, identity: int) -> bytes | None:
+        """Return the payload of a partial profile; None if it fails its checksum or is gone."""
+        found = self._database.read("partials", "WHERE id = ?", [identity])
+        _, columns = next(found, (identity, None))
+        return None if columns is None else columns[-1]
 
     def put(self, deltas: Sequence[Delta]) -> range:
-        """Put new partial profiles; their ids."""
+        """Store new partial profiles; return their ids."""
         return self._database.put_all(
             "partials",
             [
@@ -77,13 +81,14 @@ class Partials:
         )
 
     def keep(self, deltas: Sequence[Delta], ids: range) -> None:
-        """Remember *deltas* that were put with *ids*."""
+        """Remember that *deltas* are stored with *ids*."""
         for delta, identity in zip(deltas, ids, strict=True):
             self._ids.setdefault(delta.key, []).append(identity)
+            self._bytes[delta.key] = self._bytes.get(delta.key, 0) + len(delta.payload)
             self.observations += delta.observations
 
     def delete(self, ids: set[int]) -> int:
-        """Delete partial profiles; how many observations were in them."""
+        """Delete partial profiles; return the number of observations in them."""
         observations = 0
         for identity in ids:
             found = self._database.connection.execute(
@@ -94,7 +99,7 @@ class Partials:
         return observations
 
     def forget(self, closings: Iterable[Closing], ids: set[int], observations: int) -> None:
-        """Forget *ids*, which were deleted with the *closings* of their windows."""
+        """Forget the *ids* that were deleted when the windows of *closings* were closed."""
         self.observations -= observations
         for closing in closings:
             rest = [i for i in self._ids.get(closing.key, ()) if i not in ids]
@@ -102,7 +107,8 @@ class Partials:
                 self._ids[closing.key] = rest
             else:
                 self._ids.pop(closing.key, None)
+                self._bytes.pop(closing.key, None)
 
     def take_in(self, columns: Columns) -> None:
-        """Add a row of another ledger; `load` follows it."""
+        """Add a row of another ledger; the caller then calls `load`."""
         self._database.put("partials", *columns)

@@ -1,4 +1,4 @@
-"""Whether the file at a path is still the file that is open: a deleted file takes writes, too."""
+"""Checks that the open file is still at its path, because a deleted file accepts writes too."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from nilometer.settings.private import open_private
 
 
 class Place:
-    """The path of an open database and its log. Without a path - in memory - nothing can move.
+    """The path of an open database and its log. A database in memory has no path and never moves.
 
     Args:
-        path: The database; made with mode 0600 where it is missing.
+        path: Path of the database; created with mode 0600 if it is missing.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -21,12 +21,12 @@ class Place:
             self._descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
 
     def remember(self) -> None:
-        """Take the files that are there now for those that are open."""
+        """Remember the files that are at the path now."""
         self._files = self._found()
 
     @property
     def is_kept(self) -> bool:
-        """Whether the remembered files are still there."""
+        """Whether the remembered files are still at the path."""
         try:
             return self._found() == self._files
         except OSError:
@@ -34,13 +34,13 @@ class Place:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether no directory has the file any more: it goes with this process's hold on it."""
+        """Whether the file is in no directory, so that it disappears when this process closes it."""
         return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0
 
     def close(self) -> None:
-        """Let the file go. Safe twice.
+        """Close the file. Safe twice.
 
-        Only after SQLite has let it go: closing any descriptor of a file drops its locks.
+        Call this after SQLite has closed it, because closing any descriptor drops the locks.
         """
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:

@@ -1,4 +1,4 @@
-"""What gives way when there is no room: the oldest rows, counted, or the newest work."""
+"""The policy for a full outbox: drop the oldest rows and count them, or refuse new data."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -8,56 +8,59 @@ from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.rows import Lost, OutboxRow
 from nilometer_agent.outbox.sparse_log import SparseLog
 
-DROP_RATIO = 0.05  # of the rows, dropped at a time for room
-DROP_ROWS = 100  # at least
+DROP_RATIO = 0.05  # share of the rows that is dropped at a time
+DROP_ROWS = 100  # dropped at a time, at least
 
 
 class WhenFull(Enum):
-    """What gives way when the buffer is full."""
+    """What happens when the outbox is full."""
 
-    DROP_OLDEST = "drop_oldest"  # rows that wait longest for the collector, counted
-    REFUSE = "refuse"  # nothing: workers are not acknowledged, and count what they lose
+    DROP_OLDEST = "drop_oldest"  # drop the oldest rows and count them
+    REFUSE = "refuse"  # keep all rows and acknowledge no batch; workers count what they drop
 
 
 class Drops:
-    """Drops the oldest rows for space, and keeps the accounts of it.
+    """Drops the oldest rows for space, and counts them.
 
     Args:
-        counters: Where dropped rows and their observations are counted.
-        log: Where drops are told.
+        counters: Counters for dropped rows and their observations.
+        log: Log for drops.
     """
 
     def __init__(self, counters: Counters, log: SparseLog) -> None:
         self._counters = counters
         self._log = log
-        # Epochs and sequences of what was given out, and which of them were dropped since.
+        # Epochs and sequences of rows that are being shipped, and of those dropped since.
         self._on_their_way: set[tuple[bytes, int]] = set()
         self._dropped: set[tuple[bytes, int]] = set()
 
     def oldest(self, ledger: Ledger) -> bool:
-        """Drop some of the oldest rows; whether there were any.
+        """Drop some of the oldest rows; return whether there were any.
 
         Raises:
-            sqlite3.Error: As the ledger does; nothing is dropped.
+            sqlite3.Error: If the ledger cannot drop rows; nothing is dropped then.
         """
         queue = ledger.queue
         gone, places = queue.drop_oldest(max(int(queue.rows * DROP_RATIO), DROP_ROWS))
         self._dropped |= places & self._on_their_way
         self.count(gone)
         if gone.rows:
-            self._log.error("the oldest rows are dropped for space", rows=gone.rows)
+            self._log.error(
+                "outbox full, dropping oldest rows: raise max_outbox_bytes or free disk space",
+                rows=gone.rows,
+            )
         return gone.rows > 0
 
     def count(self, gone: Lost) -> None:
-        """Count rows that are lost for space."""
+        """Count rows that were dropped for space."""
         self._counters.add(Counter.ROWS_DROPPED_FOR_SPACE, gone.rows)
         self._counters.add(Counter.OBSERVATIONS_DROPPED_FOR_SPACE, gone.observations)
 
     def give_out(self, rows: Iterable[OutboxRow]) -> None:
-        """Watch *rows*, which are on their way to the collector, and no others."""
+        """Remember *rows* as the ones that are being shipped."""
         self._on_their_way = {(row.epoch, row.sequence) for row in rows}
         self._dropped = set()
 
     def dropped_of(self, rows: Iterable[OutboxRow]) -> set[int]:
-        """Ids of those of *rows* that were dropped since they were given out."""
+        """Return the ids of *rows* that were dropped while they were being shipped."""
         return {row.id for row in rows if (row.epoch, row.sequence) in self._dropped}

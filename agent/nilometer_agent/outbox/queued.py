@@ -1,6 +1,6 @@
-"""The rows that wait for the collector, oldest first, and those that it refused for good.
+"""Rows that wait for the collector, oldest first, and rows in quarantine, which it rejected.
 
-A row is known to the collector by its epoch and its sequence, wherever it is stored.
+The collector identifies a row by its epoch and its sequence.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.rows import PAYLOAD_VERSION, Columns, Lost, NewRow, OutboxRow
 
-QUARANTINE_ROWS = 1000  # rejected rows kept for a look; the oldest go first
+QUARANTINE_ROWS = 1000  # rejected rows kept for inspection; the oldest are deleted first
 QUARANTINE_BYTES = 16 << 20
 
 Place = tuple[bytes, int]  # epoch and sequence of a row
@@ -20,11 +20,11 @@ class Queue:
     """Rows of the tables ``outbox`` and ``quarantine``.
 
     Attributes:
-        epoch: 16 random bytes, new whenever a ledger is opened: a file that went back in time,
-            was copied or restored never gives a pair of epoch and sequence again.
+        epoch: 16 random bytes, new whenever a ledger is opened. So a file that was copied or
+            restored never uses a pair of epoch and sequence again.
         released: Id of the newest row that may be shipped; see `Ledger.settle`.
-        rows: Rows that wait.
-        observations: Observations in them.
+        rows: Number of rows that wait.
+        observations: Number of observations in these rows.
     """
 
     def __init__(self, database: Database) -> None:
@@ -35,7 +35,7 @@ class Queue:
         self._sequence = 0
 
     def load(self) -> None:
-        """Count what waits."""
+        """Count the waiting rows."""
         ((count, observations),) = self._database.connection.execute(
             "SELECT count(*), total(observations) FROM outbox"
         )
@@ -43,17 +43,17 @@ class Queue:
 
     @property
     def newest(self) -> int:
-        """Id of the newest row that was put."""
+        """Id of the newest stored row."""
         return self._database.next_id("outbox") - 1
 
     def number(self, rows: Sequence[NewRow]) -> range:
-        """Sequences for new *rows*: whatever becomes of them, none is given twice."""
+        """Return sequences for new *rows*. A sequence is never used twice, even after a failure."""
         first = self._sequence + 1
         self._sequence += len(rows)
         return range(first, first + len(rows))
 
     def put(self, rows: Sequence[NewRow], sequences: range, now_ns: int) -> None:
-        """Put new *rows*, inside of the caller's transaction; `count` follows once it is stored."""
+        """Store new *rows* in the caller's transaction; the caller then calls `count`."""
         epoch, version = self.epoch, PAYLOAD_VERSION
         self._database.put_all(
             "outbox",
@@ -64,14 +64,14 @@ class Queue:
         )
 
     def count(self, rows: Sequence[NewRow]) -> None:
-        """Add *rows*, which were put, to what waits."""
+        """Add stored *rows* to the counts of waiting rows."""
         self.rows += len(rows)
         self.observations += sum(row.observations for row in rows)
 
     def oldest(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
-        """Up to *most* rows of one epoch and together *most_bytes* (one at least), oldest first.
+        """Return the oldest rows of one epoch, and the ids of rows that fail their checksum.
 
-        Also the ids of rows among them that fail their checksum.
+        There are at most *most* rows with *most_bytes* together, but at least one if any wait.
         """
         rows: list[OutboxRow] = []
         corrupt: list[int] = []
@@ -90,7 +90,7 @@ class Queue:
         return rows, corrupt
 
     def acknowledge(self, ids: Iterable[int], rejected: Mapping[int, str]) -> Lost:
-        """Forget rows by id; those in *rejected* go to quarantine. What was forgotten."""
+        """Delete rows by id; those in *rejected* go to quarantine. Return counts of the rows."""
         gone = Lost()
         with self._database.transaction() as connection:
             for identity, reason in rejected.items():
@@ -124,12 +124,12 @@ class Queue:
         )
 
     def quarantined(self) -> int:
-        """Rows in quarantine."""
+        """Number of rows in quarantine."""
         found = self._database.connection.execute("SELECT count(*) FROM quarantine")
         return int(found.fetchone()[0])
 
     def drop_oldest(self, rows: int) -> tuple[Lost, set[Place]]:
-        """Drop the oldest *rows*; also the epochs and sequences that went."""
+        """Drop the oldest *rows*; return counts, epochs and sequences of them."""
         found = self._database.connection.execute(
             "SELECT id, epoch, sequence FROM outbox ORDER BY id LIMIT ?", [rows]
         ).fetchall()
@@ -137,22 +137,22 @@ class Queue:
         return gone, {(epoch, sequence) for _, epoch, sequence in found}
 
     def oldest_created_ns(self) -> int:
-        """When the oldest row was put, Unix nanoseconds; 0 where there is none."""
+        """Time at which the oldest row was stored, Unix nanoseconds; 0 without rows."""
         row = self._database.connection.execute(
             "SELECT created_ns FROM outbox ORDER BY id LIMIT 1"
         ).fetchone()
         return row[0] if row and isinstance(row[0], int) else 0
 
     def places(self) -> set[Place]:
-        """Epoch and sequence of every row."""
+        """Return epoch and sequence of every row."""
         found = self._database.connection.execute("SELECT epoch, sequence FROM outbox")
         return {(epoch, sequence) for epoch, sequence in found}
 
     def take_in(self, columns: Columns, known: set[Place]) -> bool:
-        """Add a row of another ledger that is not *known*; whether it was new.
+        """Add a row of another ledger unless it is in *known*; return whether it was new.
 
-        It keeps its epoch and sequence, so that the collector counts it once whatever it has.
-        Inside of the caller's transaction; `load` follows it.
+        The row keeps its epoch and sequence, so that the collector counts it once. This runs in the
+        caller's transaction; the caller then calls `load`.
         """
         place = (columns[0], columns[1])
         if place in known:

@@ -1,23 +1,23 @@
-"""A new database that takes the place of a damaged one, which is kept beside it.
+"""Replaces a damaged database by a new one, and keeps the damaged file.
 
-The new one is made as ``.new``, the old one becomes ``.corrupt``. A crash in between leaves both
-or a finished ``.new`` alone, and `Replacement.finish` goes on from there.
+The new database is written as ``.new``, then the old one is renamed to ``.corrupt``. After a crash in
+between, both files exist, or only a finished ``.new``. `Replacement.finish` continues from there.
 """
 
 import os
 from pathlib import Path
 
-KEPT_DAMAGE_BYTES = 64 << 20  # a damaged file that is larger is not kept for a look
+KEPT_DAMAGE_BYTES = 64 << 20  # a larger damaged file is not kept
 
 
 class Replacement:
-    """The files beside a database while another one takes its place.
+    """The files of a database that is being replaced.
 
     Args:
-        path: The database.
+        path: Path of the database.
 
     Attributes:
-        new: Where the new one is made.
+        new: Path at which the new database is written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,7 +25,7 @@ class Replacement:
         self.new = _beside(path, ".new")
 
     def put_in_place(self) -> None:
-        """Move the old database aside, if there is one, and the new one to its path."""
+        """Rename the old database, if there is one, and move the new one to its path."""
         kept = _beside(self._path, ".corrupt")
         for ending in ("-wal", "-shm", ""):
             there = _beside(self._path, ending)
@@ -39,7 +39,7 @@ class Replacement:
         _sync_directory(self._path.parent)
 
     def finish(self) -> None:
-        """A finished new file without an old one is what a crash left of `put_in_place`."""
+        """Complete a `put_in_place` that a crash interrupted after it moved the old database."""
         if not self.new.exists():
             return
         if self._path.exists() or _beside(self.new, "-wal").exists():
@@ -48,7 +48,7 @@ class Replacement:
             self.put_in_place()
 
     def discard(self) -> None:
-        """Remove what was made of a new database."""
+        """Delete an unfinished new database."""
         for ending in ("", "-wal", "-shm"):
             _beside(self.new, ending).unlink(missing_ok=True)
 

@@ -1,6 +1,6 @@
-"""What the outbox stores: partial profiles of open windows, and rows for the collector.
+"""Row types of the outbox: partial profiles of open windows, and rows for the collector.
 
-The functions at the end are the encoding of a window in the columns of a table.
+The functions at the end encode a window in the columns of a table.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ import msgspec
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
-PAYLOAD_VERSION = 1  # of what stands in a payload; an agent ships the versions it knows
+PAYLOAD_VERSION = 1  # version of the payload's format; an agent ships only versions that it knows
 
-Columns = Sequence[Any]  # of a row, without its id and its checksum; SQLite gives any type
-Row = tuple[str, tuple[Any, ...]]  # the table, and the id before the columns
+Columns = Sequence[Any]  # columns without id and checksum; SQLite may return any type
+Row = tuple[str, tuple[Any, ...]]  # (table, (id, columns))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowKey:
-    """What partial profiles are gathered under."""
+    """Key of a window: entity, labels and time."""
 
     entity: str
     labels: Labels
@@ -32,9 +32,9 @@ class Delta:
     """The partial profile of a window.
 
     Attributes:
-        key: The window.
-        payload: Samples.
-        observations: Observations in it, for the accounts.
+        key: Key of the window.
+        payload: Encoded samples.
+        observations: Number of observations in the profile.
     """
 
     key: WindowKey
@@ -44,7 +44,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """What is to be shipped. *kind* is ``sample`` or ``evaluation``."""
+    """A new row for the collector. *kind* is ``sample`` or ``evaluation``."""
 
     kind: str
     payload: bytes
@@ -56,14 +56,14 @@ class OutboxRow:
     """One row that the collector has not acknowledged.
 
     Attributes:
-        id: Its place in this file; the order of shipping.
-        epoch: With *sequence*, what the collector knows it by, wherever it is stored.
-        sequence: Ascending in an epoch, never used twice.
-        version: Of what stands in *payload*.
+        id: Id of the row in this file; rows are shipped in this order.
+        epoch: Epoch of the ledger that created the row; with *sequence* it identifies the row.
+        sequence: Number of the row, ascending in an epoch and never used twice.
+        version: Version of the payload's format.
         kind: ``sample`` or ``evaluation``.
-        created_ns: Unix nanoseconds of its closing.
-        observations: That are accounted for by this row.
-        payload: As it travels.
+        created_ns: Time at which the window was closed, Unix nanoseconds.
+        observations: Number of observations that this row accounts for.
+        payload: Encoded message, as it is sent.
     """
 
     id: int
@@ -78,7 +78,7 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """A window that is judged: its partial profiles become rows of the outbox."""
+    """A judged window whose partial profiles are replaced by rows of the outbox."""
 
     key: WindowKey
     partials: Sequence[int]
@@ -87,7 +87,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Rows that are gone for good, and the observations in them as far as they are known."""
+    """Numbers of rows that left the outbox and of their observations, as far as known."""
 
     rows: int = 0
     observations: int = 0
@@ -97,12 +97,12 @@ class Lost:
 
 
 def columns_of_window(key: WindowKey) -> tuple[str, str, int, int]:
-    """The columns of *key*: entity, labels, start and end."""
+    """Return the columns of *key*: entity, labels, start and end."""
     return key.entity, label_text(key.labels), key.window.start_ns, key.window.end_ns
 
 
 def window_of_columns(columns: Columns) -> WindowKey:
-    """The key whose columns *columns* begin with."""
+    """Return the key that is encoded in the first of *columns*."""
     return WindowKey(
         columns[0],
         Labels.of(msgspec.json.decode(columns[1])),
@@ -111,5 +111,5 @@ def window_of_columns(columns: Columns) -> WindowKey:
 
 
 def label_text(labels: Labels) -> str:
-    """Canonical JSON: equal labels, equal text."""
+    """Return *labels* as canonical JSON; equal labels give equal text."""
     return msgspec.json.encode(labels.as_dict()).decode()

@@ -1,10 +1,9 @@
-"""The rows of a damaged SQLite file, read from its pages alone.
+"""Reads the rows of a damaged SQLite file directly from its pages.
 
-No schema, no tree and no free list is trusted: every page that looks like a leaf of a table is
-taken apart, and a row counts when its checksum - which covers the name of its table, its place
-and all its columns - is right. The write-ahead log is followed as far as its own checksums hold,
-as SQLite does. Since deleted rows are overwritten (``secure_delete``), what is found is what was
-there.
+The schema, the trees and the free list are not trusted. Every page that looks like a leaf of a table
+is parsed. A row is valid if its checksum is right, which covers the name of its table, its id and all
+its columns. The write-ahead log is read as far as its own checksums are valid, as SQLite does.
+Deleted rows are overwritten (``secure_delete``), so every row that is found was really stored.
 
 Source: https://www.sqlite.org/fileformat2.html, sections 1.5, 1.6, 2.1 and 4.
 """
@@ -22,34 +21,34 @@ from nilometer_agent.outbox.database import PAGE_BYTES
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.schema import TABLES
 
-HEADER_BYTES = 100  # of the file, before the first page's content
-LEAF = b"\x0d"  # a leaf of a table
-WAL_MAGIC = (0x377F0682, 0x377F0683)  # little- and big-endian checksums
+HEADER_BYTES = 100  # header of the file, before the content of the first page
+LEAF = b"\x0d"  # type of a page that is a leaf of a table
+WAL_MAGIC = (0x377F0682, 0x377F0683)  # log with little- or big-endian checksums
 WAL_HEADER = struct.Struct(">8I")
 FRAME_HEADER = struct.Struct(">6I")
 MAX_LOG_BYTES = 64 << 20
-MAX_PAYLOAD_BYTES = 64 << 20  # of a row; a longer one is damage
-FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # of serial types 0 to 6
+MAX_PAYLOAD_BYTES = 64 << 20  # longest row; a longer one is damaged
+FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # content length of serial types 0 to 6
 
 
 def salvage(database: Path) -> Iterator[Row]:
-    """(table, (id, columns)) of every sound row in *database* and its log, each once.
+    """Yield (table, (id, columns)) of every sound row in *database* and its log, each once.
 
-    By table and id, as they were put: what is shipped goes oldest first, and the collector is told
-    with each call that nothing older will come.
+    Rows are ordered by table and id, because rows are shipped oldest first. Each call tells the
+    collector that no older rows will follow.
     """
     with _Pages(database) as pages:
         places = _places_of(pages)
         for table in sorted(places):
             for _, place in sorted(places[table].items()):
-                # Read again, not kept: an outbox may be larger than the memory of an agent.
+                # Rows are read again, because an outbox may be larger than the agent's memory.
                 found = _row_at(*divmod(place, PAGE_BYTES), pages)
                 if found is not None:
                     yield found
 
 
 def _places_of(pages: "_Pages") -> dict[str, dict[int, int]]:
-    """Page and cell of every sound row, as one number, by table and id."""
+    """Return page and cell of every sound row, as one number, by table and id."""
     places: dict[str, dict[int, int]] = {table: {} for table in TABLES}
     for number in pages:
         for index, (table, row) in _rows_of(number, pages):
@@ -58,10 +57,10 @@ def _places_of(pages: "_Pages") -> dict[str, dict[int, int]]:
 
 
 class _Pages(Mapping[int, bytes]):
-    """The newest content of every page of a database, by its number from 1, read as it is asked for.
+    """The newest content of every page of a database, by number from 1, read on demand.
 
     Raises:
-        KeyError: For a page that is not there.
+        KeyError: If a page does not exist.
     """
 
     def __init__(self, database: Path) -> None:
@@ -99,7 +98,7 @@ class _Pages(Mapping[int, bytes]):
 
 
 def _read(log: Path) -> bytes:
-    """A log, as far as one of ours may reach."""
+    """Return the content of a log, up to the largest log of an outbox."""
     try:
         with log.open("rb") as file:
             return file.read(MAX_LOG_BYTES)
@@ -108,7 +107,7 @@ def _read(log: Path) -> bytes:
 
 
 def _logged(log: bytes) -> dict[int, bytes]:
-    """Pages of the log up to its last whole transaction."""
+    """Return the pages of the log up to its last complete transaction."""
     committed: dict[int, bytes] = {}
     pending: dict[int, bytes] = {}
     if len(log) < WAL_HEADER.size:
@@ -135,7 +134,7 @@ def _logged(log: bytes) -> dict[int, bytes]:
 
 
 def _summed(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int]:
-    """The log's running checksum."""
+    """Continue the running checksum of the log."""
     one, two = sums
     words = struct.unpack(f"{order}{len(content) // 4}I", content)
     for even, odd in zip(words[::2], words[1::2], strict=True):
@@ -145,7 +144,7 @@ def _summed(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int
 
 
 def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[tuple[int, Row]]:
-    """The sound rows of a page, and at which of its cells each stands."""
+    """Yield the sound rows of a page, each with the number of its cell."""
     start = _content_of(number)
     page = pages.get(number, b"")
     if page[start : start + 1] != LEAF:
@@ -158,14 +157,14 @@ def _rows_of(number: int, pages: Mapping[int, bytes]) -> Iterator[tuple[int, Row
 
 
 def _row_at(number: int, index: int, pages: Mapping[int, bytes]) -> Row | None:
-    """The row of a cell; None where there is none, or none that is what was stored."""
+    """Return the row of a cell; None if there is no row or it is damaged."""
     at = _content_of(number) + 8 + 2 * index
     try:
         page = pages[number]
         identity, columns = _cell(page, int.from_bytes(page[at : at + 2], "big"), pages)
     except (IndexError, ValueError, KeyError, struct.error):
         return None
-    # The id is a column without content in the record; the checksum comes after it.
+    # The record has an empty column for the id; the checksum is the next column.
     for table, names in TABLES.items():
         if len(columns) != len(names) + 2:
             continue
@@ -176,17 +175,17 @@ def _row_at(number: int, index: int, pages: Mapping[int, bytes]) -> Row | None:
 
 
 def _content_of(number: int) -> int:
-    """Where the content of a page begins: the first one has the file's header before it."""
+    """Return the start of a page's content; the first page begins with the file's header."""
     return HEADER_BYTES if number == 1 else 0
 
 
 def _cell(page: bytes, at: int, pages: Mapping[int, bytes]) -> tuple[int, list[Any]]:
-    """The row id and the columns of the cell that starts at *at*."""
+    """Return row id and columns of the cell that starts at *at*."""
     size, at = _varint(page, at)
     identity, at = _varint(page, at)
     if not 0 < size <= MAX_PAYLOAD_BYTES:
         raise ValueError(size)
-    most = PAGE_BYTES - 35  # U - 35 of the source: more goes to overflow pages
+    most = PAGE_BYTES - 35  # "U - 35" in the source; longer payloads continue on overflow pages
     if size <= most:
         record = page[at : at + size]
     else:
@@ -226,7 +225,7 @@ def _columns(record: bytes) -> list[Any]:
 
 
 def _value(record: bytes, at: int, serial: int) -> tuple[Any, int]:
-    """A column and where the next one starts."""
+    """Return a column and the start of the next one."""
     if serial >= 12:
         end = at + (serial - 12) // 2
         if end > len(record):

@@ -1,8 +1,8 @@
 """The tables of the outbox, the statements that read and write their rows, and the migrations.
 
-Every row has a checksum (`nilometer_agent.outbox.checksum`), but for those in quarantine. No table
-has an index beside its key: what cannot be there cannot rot, and every row can be found by reading
-the pages alone (`nilometer_agent.outbox.salvage`).
+Every row except those in quarantine has a checksum (`nilometer_agent.outbox.checksum`). No table has
+an index besides its key, because an index could be damaged too. Every row can be found by reading
+the pages directly (`nilometer_agent.outbox.salvage`).
 """
 
 import sqlite3
@@ -43,7 +43,7 @@ migrations = Migrations("nilometer_agent")
 
 @migrations()
 def create_checksummed_tables(database: sqlite_utils.Database) -> None:
-    """The first schema."""
+    """Create the tables of the first schema."""
     for table, columns in TABLES.items():
         names = ", ".join(columns)
         database.execute(
@@ -59,7 +59,7 @@ _KNOWN = frozenset({"create_checksummed_tables"})
 
 
 def newer_migrations(connection: sqlite3.Connection) -> list[str]:
-    """Migrations in the database that only a newer nilometer knows.
+    """Return the migrations in the database that only a newer nilometer knows.
 
     Raises:
         Damaged: If the record of the migrations cannot be read.
@@ -72,5 +72,5 @@ def newer_migrations(connection: sqlite3.Connection) -> list[str]:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the newest schema."""
+    """Migrate the tables to the newest schema."""
     migrations.apply(sqlite_utils.Database(connection))

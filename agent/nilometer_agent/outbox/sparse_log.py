@@ -1,21 +1,21 @@
-"""Errors of the disk in the log, few of each kind: a broken disk must not fill another."""
+"""Rate-limited log of disk errors, so that a broken disk does not fill the disk of the log."""
 
 import logging
 from collections import Counter as Tally
 
-EACH = 100  # of a kind: the first is logged, and then the first of each hundred
+EACH = 100  # of each kind, one error in this many is logged, beginning with the first
 
 log = logging.getLogger("nilometer.agent")
 
 
 class SparseLog:
-    """Logs one line a kind, and then each hundredth."""
+    """Logs the first error of each kind, and then each hundredth."""
 
     def __init__(self) -> None:
         self._times: Tally[str] = Tally()
 
     def error(self, what: str, reason: Exception | None = None, **more: object) -> None:
-        """Log *what*, the kind, with *reason* and the keys and values in *more*."""
+        """Log an error of the kind *what*, with *reason* and the keys and values in *more*."""
         self._times[what] += 1
         if self._times[what] % EACH == 1:
             extra = {**more, "times": self._times[what]}

@@ -1,7 +1,7 @@
-"""The agent in front of a server that cannot take the middleware: bytes pass, a copy is read.
+"""Proxies for servers that cannot use the middleware: they forward all bytes and observe a copy.
 
-A proxy is a process of its own beside the agent's, because profiling holds the interpreter for
-longer than a request may wait. Each client's connection has one to the server: what one side sends
-goes to the other as it came, and followers of the protocol (`http1`, `http2`) read along. What they
-see goes to the agent over its socket, by the same path as from a worker of the middleware.
+Proxies run in a process of their own, because profiling in the agent holds the interpreter for longer
+than a request may wait. For each client connection, a proxy opens one connection to the server. It
+forwards the bytes of either side unchanged, and a follower of the protocol (`http1`, `http2`) reads
+them too. The follower sends its observations to the agent's socket, as a worker of the middleware does.
 """

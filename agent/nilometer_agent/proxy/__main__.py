@@ -1,4 +1,4 @@
-"""`python -m nilometer_agent.proxy`: the process that `Keeper` starts; its settings come on stdin."""
+"""`python -m nilometer_agent.proxy`: the process that `Keeper` starts; it reads settings from stdin."""
 
 import asyncio
 import signal
@@ -6,16 +6,17 @@ import sys
 
 import msgspec
 
-from nilometer.commands.json_log import log_to_stderr
+from nilometer.commands.stderr_log import log_to_stderr
+from nilometer.serving.descriptors import raise_limit
 from nilometer.values.errors import ConfigError
-from nilometer_agent.proxy.serve import Door
+from nilometer_agent.proxy.serve import ProxyServer
 from nilometer_agent.proxy.settings import ProxySettings
 
 READY = "ready"
 
 
 async def serve(proxies: tuple[ProxySettings, ...]) -> None:
-    """Open every door, say where, and serve until stdin ends or a signal comes.
+    """Start every proxy, print the ports, and serve until stdin closes or a signal arrives.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -24,21 +25,24 @@ async def serve(proxies: tuple[ProxySettings, ...]) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing is ever sent: it is the agent's end
-    doors = [Door(proxy) for proxy in proxies]
+    loop.add_reader(
+        sys.stdin.fileno(), ended.set
+    )  # no more data is sent: stdin closes when the agent ends
+    servers = [ProxyServer(proxy) for proxy in proxies]
     try:
-        for door in doors:
-            await door.open()
-        sys.stdout.write(" ".join([READY, *(str(door.port) for door in doors)]) + "\n")
+        for server in servers:
+            await server.open()
+        sys.stdout.write(" ".join([READY, *(str(server.port) for server in servers)]) + "\n")
         sys.stdout.flush()
         await ended.wait()
     finally:
         loop.remove_reader(sys.stdin.fileno())
-        await asyncio.gather(*(door.close() for door in doors))
+        await asyncio.gather(*(server.close() for server in servers))
 
 
 if __name__ == "__main__":
     log_to_stderr()
+    raise_limit()
     given = msgspec.json.decode(sys.stdin.buffer.readline(), type=tuple[ProxySettings, ...])
     try:
         asyncio.run(serve(given))

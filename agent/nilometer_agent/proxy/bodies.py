@@ -1,38 +1,37 @@
-"""Where bodies of HTTP/1 messages end, followed over any cut of their bytes.
+"""Follows the bodies of HTTP/1 messages to find their ends, however their bytes are split.
 
-Nothing is taken out and nothing is held back: a follower is shown bytes that pass, and tells which of
-them are content.
+The bytes themselves are not changed and not held back. `follow` reports which of them are content.
 """
 
 import re
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-MAX_LINE_BYTES = 4096  # of a chunk's size and its extensions
+MAX_LINE_BYTES = 4096  # length of a line with a chunk's size and extensions
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
 
 
 class _Line(Enum):
-    """What the next line of a chunked body has to be."""
+    """Kind of the next line of a chunked body."""
 
     SIZE = auto()
-    BREAK = auto()  # after a chunk's content
+    BREAK = auto()  # the empty line after a chunk's content
     TRAILER = auto()
 
 
 class Malformed(Exception):
-    """The framing is broken at this point."""
+    """The framing of a body is invalid."""
 
 
 class Piece(NamedTuple):
-    """Content among the bytes that passed.
+    """A piece of content among the forwarded bytes.
 
     Attributes:
-        start: Of the content.
-        end: Of the content.
-        begins: Whether the sender began a chunk here.
+        start: Index of its first byte.
+        end: Index after its last byte.
+        begins: Whether a chunk of the sender begins here.
     """
 
     start: int
@@ -44,10 +43,10 @@ class Body(Protocol):
     """Follows one body."""
 
     def follow(self, data: bytes, position: int, pieces: list[Piece]) -> tuple[int, bool]:
-        """Read *data* from *position*; returns where it stopped, and whether the body is over.
+        """Read *data* from *position*; return the end position, and whether the body is complete.
 
         Raises:
-            Malformed: If the framing is broken.
+            Malformed: If the framing is invalid.
         """
         ...
 
@@ -81,13 +80,13 @@ class Chunked:
     """A chunked body, its extensions and its trailers. Source: RFC 9112, 7.1.
 
     Args:
-        max_trailer_bytes: Cap for all trailers.
+        max_trailer_bytes: Largest size of all trailers.
     """
 
     def __init__(self, max_trailer_bytes: int) -> None:
         self._expects = _Line.SIZE
-        self._line = b""  # the beginning of a line of which the end has not come
-        self._left = 0  # of the chunk's content
+        self._line = b""  # the beginning of an incomplete line
+        self._left = 0  # remaining bytes of the chunk's content
         self._begins = False
         self._trailer_left = max_trailer_bytes
 
@@ -104,7 +103,7 @@ class Chunked:
             end = data.find(b"\n", position) + 1
             line = self._line + data[position : end or len(data)]
             if len(line) > MAX_LINE_BYTES:
-                raise Malformed("a line is too long")
+                raise Malformed("a line of a chunked body is too long")
             if not end:
                 self._line = line
                 return len(data), False
@@ -114,18 +113,18 @@ class Chunked:
         return position, False
 
     def _is_last(self, line: bytes) -> bool:
-        """Take a whole line; whether it ends the body."""
+        """Handle a complete line; return whether it ends the body."""
         match self._expects:
             case _Line.SIZE:
                 found = _SIZE.fullmatch(line)
                 if found is None:
-                    raise Malformed("a chunk's size")
+                    raise Malformed("a chunk's size is invalid")
                 self._left = int(found[1], 16)
                 self._begins = True
                 self._expects = _Line.BREAK if self._left else _Line.TRAILER
             case _Line.BREAK:
                 if line != b"\r\n":
-                    raise Malformed("a chunk's end")
+                    raise Malformed("a chunk does not end with an empty line")
                 self._expects = _Line.SIZE
             case _Line.TRAILER:
                 if line == b"\r\n":

@@ -1,4 +1,4 @@
-"""What reads along a connection: the only part of a proxy that knows a protocol."""
+"""The interface of a follower, the only part of a proxy that knows a protocol."""
 
 from typing import Protocol
 
@@ -6,12 +6,12 @@ from nilometer_agent.proxy.heads import Refused
 
 
 class Follower(Protocol):
-    """Reads along one connection. A method that raises has let nothing pass.
+    """Observes one connection. If a method raises, none of its bytes are forwarded.
 
     Attributes:
-        connects_at_once: Whether the server is connected to before the client has said a word.
-        tunnels: Whether both sides have left the protocol: bytes pass unread from now on.
-        refusal: Why the client is not listened to any more; None while it is.
+        connects_at_once: Whether the proxy connects to the server before the client sends data.
+        tunnels: Whether both sides have switched protocols; further bytes are not observed.
+        refusal: Reason why the client is refused; None if it is not.
     """
 
     connects_at_once: bool
@@ -20,52 +20,59 @@ class Follower(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether what the client sent is held until the server has answered."""
+        """Whether the client's bytes are held back until the server has responded."""
         ...
 
     @property
     def unanswered(self) -> bool:
-        """Whether the server owes an answer to a request that passed whole."""
+        """Whether a complete request waits for its response."""
         ...
 
     @property
     def in_request(self) -> bool:
-        """Whether the client is in the middle of a request."""
+        """Whether a request of the client is incomplete."""
+        ...
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the next step is the client's, because no complete request waits for a response."""
         ...
 
     @property
     def in_answer(self) -> bool:
-        """Whether the client has had a part of an answer."""
+        """Whether a response is partly sent to the client."""
         ...
 
     def sent(self, data: bytes) -> tuple[bytes, bytes]:
-        """What of the client's *data* passes now, and what is held; held bytes come again.
+        """Split the client's *data* into bytes to forward now and bytes to hold back.
+
+        The caller passes held bytes again with the next call.
 
         Raises:
-            Unreadable: If the client does not speak the protocol, and may pass all the same.
+            Unreadable: If the client speaks another protocol; its bytes may be forwarded anyway.
         """
         ...
 
     def answered(self, data: bytes) -> tuple[bytes, bytes]:
-        """The same of the server's *data*.
+        """Split the server's *data* in the same way.
 
         Raises:
-            Unreadable: If the server does not speak the protocol.
+            Unreadable: If the server speaks another protocol.
         """
         ...
 
     def refused(self, refusal: Refused) -> bytes:
-        """What the client is told, and note it."""
+        """Record the refusal and return the response for the client."""
         ...
 
     def client_ended(self) -> None:
-        """The client sends no more."""
+        """Note that the client sends no more data."""
         ...
 
     def ended(self, *, whole: bool) -> None:
-        """The connection is over; *whole* where the server closed it in order. Safe twice."""
+        """Note that the connection is over; *whole* if the server closed it properly. Safe twice."""
         ...
 
     def lose(self) -> int:
-        """Forget what is under way because of a fault of ours; how many observations that is."""
+        """Forget exchanges in progress after an internal error; return how many there were."""
         ...

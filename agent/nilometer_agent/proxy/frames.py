@@ -1,7 +1,6 @@
-"""Frames of one direction of an HTTP/2 connection, and the header fields in them.
+"""Reads the frames of one direction of an HTTP/2 connection, and the header fields in them.
 
-Frames are read only as far as a call can be told from them. Source: RFC 9113; header compression:
-RFC 7541.
+Only the parts that describe a call are read. Source: RFC 9113; header compression: RFC 7541.
 """
 
 from collections.abc import Callable
@@ -14,14 +13,14 @@ from hpack import Decoder, HPACKError
 from nilometer_agent.proxy.heads import Unreadable
 
 FRAME_HEAD: Final = 9
-MAX_TABLE_BYTES = 1 << 20  # of header compression, that a side may ask for
+MAX_TABLE_BYTES = 1 << 20  # largest table of header compression that a side may request
 
 _PADDED, _PRIORITY, _END_HEADERS, _END_STREAM, _ACK = 0x8, 0x20, 0x4, 0x1, 0x1
 _HEADER_TABLE_SIZE = 0x1
 
 
 class Kind(IntEnum):
-    """Frames that tell something of a call."""
+    """Types of frames that describe a call."""
 
     DATA = 0
     HEADERS = 1
@@ -35,7 +34,7 @@ _READ = frozenset(Kind)
 
 @dataclass(slots=True)
 class Told:
-    """Whom the frames of one direction are told to."""
+    """Functions that get the events of one direction."""
 
     headers: Callable[[int, list[tuple[str, bytes]], bool], None]
     data: Callable[[int, bytes], None]
@@ -45,11 +44,11 @@ class Told:
 
 
 class Frames:
-    """The frames of one direction, over any cut of their bytes.
+    """Parses the frames of one direction, however their bytes are split.
 
     Args:
-        told: Called with what they say.
-        max_block_bytes: Cap of a header block, compressed and not.
+        told: Functions that get the events.
+        max_block_bytes: Largest header block, before and after compression.
     """
 
     def __init__(self, told: Told, max_block_bytes: int) -> None:
@@ -57,18 +56,18 @@ class Frames:
         self._told = told
         self._max_block_bytes = max_block_bytes
         self._head = b""
-        self._left = 0  # of the payload
+        self._left = 0  # remaining bytes of the payload
         self._kind = self._flags = self._stream = 0
-        self._payload = b""  # of what is read whole
-        self._padding = 0  # at the end of DATA
+        self._payload = b""  # collected bytes of a frame that is read as a whole
+        self._padding = 0  # bytes of padding at the end of DATA
         self._block = b""
         self._block_ends_stream = False
 
     def read(self, data: bytes, position: int = 0) -> None:
-        """Take *data* from *position*.
+        """Parse *data* from *position*.
 
         Raises:
-            Unreadable: If it is no HTTP/2, or larger than is read along.
+            Unreadable: If the data is not HTTP/2, or a frame is too large to be parsed.
         """
         while position < len(data):
             if len(self._head) < FRAME_HEAD:
@@ -86,7 +85,9 @@ class Frames:
             elif taken and self._kind in _READ:
                 self._payload += taken
             if not self._left:
-                self._head = b""  # here: whatever `_over` meets, the next bytes are another frame
+                self._head = (
+                    b""  # set here, so that the next bytes start a new frame even if `_over` raises
+                )
                 self._over()
 
     def _begin(self) -> None:
@@ -99,18 +100,18 @@ class Frames:
         if self._kind in _READ and self._kind != Kind.DATA and self._left > self._max_block_bytes:
             raise Unreadable("a frame is too large")
         if self._block and (self._kind != Kind.CONTINUATION):
-            raise Unreadable("a header block is interrupted")
+            raise Unreadable("another frame interrupts a header block")
 
     def _content(self, taken: bytes) -> None:
-        if self._padding < 0:  # the first byte says how much stands at the end
+        if self._padding < 0:  # the first byte is the length of the padding
             self._padding, taken = taken[0], taken[1:]
-        over = len(taken) + self._left - self._padding  # of content, from here on
+        over = len(taken) + self._left - self._padding  # bytes of content from here
         content = taken[: max(over, 0)]
         if content:
             self._told.data(self._stream, content)
 
     def _over(self) -> None:
-        """The frame is whole."""
+        """Handle a complete frame."""
         payload, flags, stream = self._payload, self._flags, self._stream
         match self._kind:
             case Kind.DATA:
@@ -130,7 +131,7 @@ class Frames:
             case Kind.SETTINGS:
                 if not flags & _ACK:
                     self._told.settings(payload)
-            case _:  # pings, windows, priorities, and what is yet to come
+            case _:  # pings, windows, priorities, and future frame types
                 pass
 
     def _add_block(self, part: bytes) -> None:
@@ -141,7 +142,7 @@ class Frames:
             return
         block, self._block = self._block, b""
         try:
-            # Of every stream, observed or not: the table of the compression is the connection's.
+            # Every block is decoded, because all streams share the compression table.
             headers = [
                 (bytes(name).decode("latin-1"), bytes(value))
                 for name, value in self.decoder.decode(block, raw=True)
@@ -154,10 +155,10 @@ class Frames:
 
 
 def allow_table(decoder: Decoder, settings: bytes) -> None:
-    """Let the other side's compression grow to what this side's *settings* allow."""
+    """Apply this side's *settings* for the size of the other side's compression table."""
     for at in range(0, len(settings) - 5, 6):
         if int.from_bytes(settings[at : at + 2], "big") == _HEADER_TABLE_SIZE:
             size = int.from_bytes(settings[at + 2 : at + 6], "big")
             if size > MAX_TABLE_BYTES:
-                raise Unreadable("header compression asks for too much memory")
+                raise Unreadable("the requested table for header compression is too large")
             decoder.max_allowed_table_size = max(decoder.max_allowed_table_size, size)

@@ -1,8 +1,8 @@
-"""Heads of HTTP/1 messages: read by llhttp, judged for their framing, edited where RFC 9110 says so.
+"""Parses heads of HTTP/1 messages with llhttp, checks their framing, and edits them as RFC 9110 says.
 
-llhttp (through httptools) is strict: it refuses content-length beside transfer-encoding, two
-lengths, folded lines, bare line feeds and control characters - the shapes of request smuggling. Its
-events carry no offsets, so that it reads heads only; bodies are followed by `bodies`.
+llhttp (through httptools) is strict. It refuses all forms of request smuggling: content-length with
+transfer-encoding, two lengths, folded lines, bare line feeds and control characters. Its events have no
+offsets, so it parses heads only. `bodies` follows the bodies.
 """
 
 import re
@@ -15,10 +15,9 @@ import httptools
 HEAD_END = b"\r\n\r\n"
 TUNNEL_METHOD = b"CONNECT"
 
-# Options of `Connection` that are ours, too: each client's connection has one to the server, and
-# both live and end together.
+# Options of `Connection` that apply to both connections of a proxy, because both end together.
 _OWN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings"})
-# Fields that a sender must not name in `Connection`, and that are not taken away for it.
+# Fields that a sender must not name in `Connection`; the proxy never removes them.
 _END_TO_END = frozenset({b"host", b"content-length", b"transfer-encoding", b"cache-control"})
 _VERSIONS = frozenset({"1.0", "1.1"})
 _ANY_END = re.compile(rb"\r?\n\r?\n")
@@ -27,7 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Refused(Exception):
-    """A client's bytes are no request; it gets *status* and the connection ends."""
+    """The client's bytes are not a valid request; it gets *status* and the connection ends."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -35,7 +34,7 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """A server's bytes are no answer; they pass, unread."""
+    """The bytes are not of the expected protocol; they are forwarded without observation."""
 
 
 @dataclass(slots=True)
@@ -43,11 +42,11 @@ class RequestHead:
     """The head of a request.
 
     Attributes:
-        method: As it came.
-        target: As it came.
-        headers: Names in lower case, as ASGI has them.
-        length: Of the body; None where it is chunked.
-        upgrades: Whether the connection may become something else with the answer.
+        method: Method as received.
+        target: Target as received.
+        headers: Headers with names in lower case, as in ASGI.
+        length: Length of the body in bytes; None if it is chunked.
+        upgrades: Whether the response may switch the connection to another protocol.
     """
 
     method: bytes
@@ -59,12 +58,12 @@ class RequestHead:
 
 @dataclass(slots=True)
 class AnswerHead:
-    """The head of an answer.
+    """The head of a response.
 
     Attributes:
         status: Status code.
-        headers: Names in lower case.
-        length: Of the body; None where it is chunked, -1 where it ends with the connection.
+        headers: Headers with names in lower case.
+        length: Length of the body in bytes; None if it is chunked, -1 if the connection's end ends it.
     """
 
     status: int
@@ -73,7 +72,7 @@ class AnswerHead:
 
 
 class _Gathered:
-    """What llhttp tells of one head."""
+    """Collects the events of llhttp for one head."""
 
     def __init__(self) -> None:
         self.target = b""
@@ -91,9 +90,9 @@ class _Gathered:
 
 
 def head_end(data: bytes, start: int) -> int:
-    """Where the head that begins at *start* ends; -1 while it has not.
+    """Return the end of the head that begins at *start*; -1 while it is incomplete.
 
-    A head whose lines end in a bare line feed ends, too: llhttp shall refuse it at once.
+    A head with bare line feeds is returned as well, so that llhttp refuses it immediately.
     """
     end = data.find(HEAD_END, start)
     bare = data.find(b"\n\n", start, end if end >= 0 else len(data))
@@ -104,10 +103,10 @@ def head_end(data: bytes, start: int) -> int:
 
 
 def request_head(raw: bytes) -> RequestHead:
-    """The head in *raw*, which ends with its empty line.
+    """Parse the request head in *raw*, which ends with its empty line.
 
     Raises:
-        Refused: If a server would refuse it.
+        Refused: If a server would refuse this head.
     """
     gathered = _Gathered()
     parser: Any = httptools.HttpRequestParser(gathered)
@@ -119,31 +118,31 @@ def request_head(raw: bytes) -> RequestHead:
     except httptools.HttpParserError as error:
         raise Refused(400, str(error) or type(error).__name__) from error
     if not gathered.complete:
-        raise Refused(400, "not a request")
+        raise Refused(400, "not a valid HTTP request")
     version = parser.get_http_version()
     if version not in _VERSIONS:
-        raise Refused(505, f"HTTP/{version} is not spoken here")
+        raise Refused(505, f"HTTP/{version} is not supported")
     method = parser.get_method()
     named = [name for name, _ in gathered.headers]
     if named.count(b"host") > 1:
-        raise Refused(400, "more than one Host")
+        raise Refused(400, "more than one Host header")
     coding = _values(gathered.headers, b"transfer-encoding")
     lengths = _values(gathered.headers, b"content-length")
     if coding:
         if version != "1.1":
-            raise Refused(400, "transfer-encoding before HTTP/1.1")
+            raise Refused(400, "transfer-encoding needs HTTP/1.1")
         if coding != [b"chunked"]:
-            raise Refused(501, "a transfer-encoding that is not chunked")
+            raise Refused(501, "the transfer-encoding must be chunked")
         return RequestHead(method, gathered.target, gathered.headers, None, upgrades)
     length = int(lengths[0]) if lengths else 0
     return RequestHead(method, gathered.target, gathered.headers, length, upgrades)
 
 
 def answer_head(raw: bytes, method: bytes) -> AnswerHead:
-    """The head in *raw*, of the answer to a request of *method*.
+    """Parse the response head in *raw*; *method* is the method of its request.
 
     Raises:
-        Unreadable: If it is none.
+        Unreadable: If it is not a valid head of a response.
     """
     gathered = _Gathered()
     parser: Any = httptools.HttpResponseParser(gathered)
@@ -154,7 +153,7 @@ def answer_head(raw: bytes, method: bytes) -> AnswerHead:
     except httptools.HttpParserError as error:
         raise Unreadable(str(error)) from error
     if not gathered.complete:
-        raise Unreadable("not an answer")
+        raise Unreadable("not a valid HTTP response")
     status = parser.get_status_code()
     headers = gathered.headers
     coding = _values(headers, b"transfer-encoding")
@@ -170,9 +169,9 @@ def answer_head(raw: bytes, method: bytes) -> AnswerHead:
 
 
 def without_named(raw: bytes, headers: Headers) -> bytes:
-    """*raw* without the fields that its `Connection` names for this connection only.
+    """Return *raw* without the fields that its `Connection` field names.
 
-    RFC 9110, 7.6.1. Our own options stay, and so does everything else, byte for byte.
+    RFC 9110, 7.6.1. The options of the proxy itself stay. All other bytes are unchanged.
     """
     options = _values(headers, b"connection")
     named = frozenset(options) - _OWN_OPTIONS - _END_TO_END
@@ -194,20 +193,20 @@ def without_named(raw: bytes, headers: Headers) -> bytes:
 
 
 def path_and_query(target: bytes) -> tuple[str, bytes]:
-    """Path and query string, as ASGI has them."""
+    """Return path and query string, as in ASGI."""
     if target[:1] == b"/":
         raw, _, query = target.partition(b"?")
     else:
         try:
             url = httptools.parse_url(target)
             raw, query = url.path or b"", url.query or b""
-        except httptools.HttpParserError:  # `*`, and what CONNECT names
+        except httptools.HttpParserError:  # `*`, or the authority of CONNECT
             raw, query = target, b""
     return unquote(raw.decode("latin-1")), query
 
 
 def _values(headers: Headers, name: bytes) -> list[bytes]:
-    """The members of the list that a field is, in lower case."""
+    """Return the members of a list-valued field, in lower case."""
     return [
         part.strip().lower()
         for key, value in headers

@@ -1,8 +1,8 @@
-"""Reads along a connection of HTTP/1.1 and 1.0, both ways, and notes each exchange.
+"""Follows both directions of an HTTP/1.1 or 1.0 connection, and observes each exchange.
 
-Requests are judged before they pass, as a server would; a pipeline passes as it comes. Answers pass
-whatever they are. Of either head, only fields that its `Connection` names are taken away; no `Via` is
-added, because servers answer otherwise where one stands.
+Requests are checked before they are forwarded, as a server would check them. Pipelined requests are
+forwarded as they arrive. Responses are always forwarded. From a head, only the fields named in its
+`Connection` field are removed. No `Via` is added, because it changes the responses of some servers.
 """
 
 import os
@@ -31,12 +31,12 @@ from nilometer_agent.proxy.heads import (
 from nilometer_agent.proxy.passing import Passing
 from nilometer_agent.proxy.settings import ProxySettings
 
-MAX_PIPELINED = 64  # requests of a connection that wait for their answers
+MAX_PIPELINED = 64  # requests of a connection that wait for their responses
 SWITCHING = 101
 
 
 class _Turn:
-    """One request's place in the order of the connection: what framing needs, and what is noted."""
+    """One request of a connection: the state for its framing, and its observation."""
 
     __slots__ = ("head", "passing", "whole")
 
@@ -50,8 +50,8 @@ class Http1:
     """Follows one connection; see `nilometer_agent.proxy.follower.Follower`.
 
     Args:
-        settings: Of the proxy.
-        worker: Takes what is noted.
+        settings: Settings of the proxy.
+        worker: Worker that gets the observations.
     """
 
     connects_at_once = False
@@ -62,10 +62,10 @@ class Http1:
         self.in_answer = False
         self._settings = settings
         self._worker = worker
-        self._turns: deque[_Turn] = deque()  # whose answers are not over
-        self._sending: tuple[_Turn, Body] | None = None  # the request whose body passes
-        self._answer: Body | None = None  # whose body passes
-        self._late: list[Passing] = []  # answered before the request was over
+        self._turns: deque[_Turn] = deque()  # requests whose responses are incomplete
+        self._sending: tuple[_Turn, Body] | None = None  # the request whose body is being forwarded
+        self._answer: Body | None = None  # the response whose body is being forwarded
+        self._late: list[Passing] = []  # exchanges whose response ended before the request did
         self._may_switch = False
         self._id_header = settings.return_prediction_id.lower().encode()
 
@@ -83,6 +83,11 @@ class Http1:
     def in_request(self) -> bool:
         """See `Follower`."""
         return self._sending is not None
+
+    @property
+    def waits_for_client(self) -> bool:
+        """See `Follower`."""
+        return self._sending is not None or not self._turns
 
     def sent(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Follower`."""
@@ -193,11 +198,11 @@ class Http1:
                 position = self._follow_answer(self._answer, data, position)
                 continue
             if not self._turns:
-                raise Unreadable("bytes that nobody asked for")
+                raise Unreadable("the server sent a response without a request")
             end = head_end(data, position)
             if end < 0:
                 if len(data) - position > self._settings.max_head_bytes:
-                    raise Unreadable("the head of an answer is too large")
+                    raise Unreadable("the head of a response is too large")
                 break
             raw = data[position:end]
             turn = self._turns[0]
@@ -233,7 +238,7 @@ class Http1:
             self.tunnels = True
             self._forget(turn)
             return
-        if head.status < 200:  # 100 and 103 come before the answer
+        if head.status < 200:  # 100 and 103 precede the final response
             return
         if turn.head.upgrades or turn.head.method == TUNNEL_METHOD:
             self._may_switch = False
@@ -275,7 +280,7 @@ class Http1:
         passing = turn.passing
         if passing is None:
             return
-        if not passing.finished:  # it had no body
+        if not passing.finished:  # the response has no body
             passing.end()
         if turn.whole:
             self._offer(passing)
@@ -333,13 +338,13 @@ class Http1:
         return len(lost)
 
     def _forget(self, turn: _Turn) -> None:
-        """It became something else: not an exchange."""
+        """Drop an exchange that switched protocols."""
         self._turns.remove(turn)
         if turn.passing is not None:
             self._worker.in_flight -= 1
 
     def _fault(self, turn: _Turn, error: Exception) -> None:
-        """Observe this exchange no further."""
+        """Stop observing this exchange after an internal error."""
         if turn.passing in self._late:
             self._late.remove(turn.passing)
         turn.passing = None
@@ -381,7 +386,7 @@ class Http1:
 
 
 def _outcome(passing: Passing) -> str:
-    """How an exchange ended: a server that broke off has raised."""
+    """Return the outcome of an exchange; a response that breaks off counts as an exception."""
     if passing.finished:
         return outcome_of(passing)
     if passing.passed.left:

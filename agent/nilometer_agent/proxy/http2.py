@@ -1,8 +1,8 @@
-"""Reads along a connection of HTTP/2 without TLS, both ways, and notes each gRPC call.
+"""Follows both directions of an HTTP/2 connection without TLS, and observes each gRPC call.
 
-Every byte passes as it came: flow control, deadlines, cancellation, compression, metadata, trailers
-and whatever else the two sides agree on are theirs. Frames are read only as far as a call can be told
-from them. Source: RFC 9113; gRPC over HTTP/2 (grpc/doc/PROTOCOL-HTTP2.md).
+Every byte is forwarded unchanged. So flow control, deadlines, cancellation, compression, metadata and
+trailers work as without a proxy. Only the parts of frames that describe a call are read. Source: RFC
+9113; gRPC over HTTP/2 (grpc/doc/PROTOCOL-HTTP2.md).
 """
 
 from types import SimpleNamespace
@@ -18,20 +18,21 @@ from nilometer_agent.proxy.messages import MessageReader
 from nilometer_agent.proxy.settings import ProxySettings
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_CALLS = 10_000  # of a connection, at once
-NEARLY = 0.9  # of a deadline: a client that resets after so much of it has waited to the end
+MAX_CALLS = 10_000  # calls of a connection at once
+NEARLY = 0.9  # share of a deadline; a reset after this share counts as an exceeded deadline
 
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 class _Stream:
-    """One call on its way."""
+    """A call in progress."""
 
-    __slots__ = ("answers", "call", "deadline", "requests")
+    __slots__ = ("answers", "asked", "call", "deadline", "requests")
 
     def __init__(self, call: Call, deadline: float) -> None:
         self.call = call
-        self.deadline = deadline  # seconds that the client waits
+        self.asked = False  # the client has sent a complete message, or ended its side
+        self.deadline = deadline  # the client's deadline in seconds
         self.requests = MessageReader(call.request, call.note_request)
         self.answers = MessageReader(call.response, call.note_answer)
 
@@ -40,8 +41,8 @@ class Http2:
     """Follows one connection; see `nilometer_agent.proxy.follower.Follower`.
 
     Args:
-        settings: Of the proxy.
-        worker: Takes what is noted.
+        settings: Settings of the proxy.
+        worker: Worker that gets the observations.
     """
 
     connects_at_once = True
@@ -57,10 +58,20 @@ class Http2:
         self._excluded = frozenset(settings.exclude)
         self._preface = b""
         self._streams: dict[int, _Stream] = {}
+        self._unread: dict[
+            int, bool
+        ] = {}  # streams that are not observed, and whether the client has ended its side
+        self._asked = 0  # streams of both kinds that wait for the server
         self._client_ended = False
         cap = settings.max_head_bytes
         self._from_client = Frames(
-            Told(self._begin, self._request, _nothing, self._client_reset, self._client_settings),
+            Told(
+                self._begin,
+                self._request,
+                self._client_over,
+                self._client_reset,
+                self._client_settings,
+            ),
             cap,
         )
         self._from_server = Frames(
@@ -71,6 +82,11 @@ class Http2:
     def unanswered(self) -> bool:
         """See `Follower`."""
         return bool(self._streams)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """See `Follower`."""
+        return not self._asked
 
     def sent(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Follower`."""
@@ -90,7 +106,7 @@ class Http2:
         return data, b""
 
     def refused(self, refusal: Refused) -> bytes:
-        """See `Follower`: a connection that ends is `UNAVAILABLE` to gRPC."""
+        """See `Follower`. gRPC clients report a closed connection as `UNAVAILABLE`."""
         del refusal
         return b""
 
@@ -109,10 +125,11 @@ class Http2:
         """See `Follower`."""
         lost = len(self._streams)
         self._streams.clear()
+        self._asked = sum(self._unread.values())
         self._worker.in_flight -= lost
         return lost
 
-    # What the client's frames say.
+    # Events of the client.
 
     def _begin(
         self,
@@ -121,8 +138,10 @@ class Http2:
         ends: bool,  # noqa: FBT001
     ) -> None:
         del ends
-        if number in self._streams or len(self._streams) >= MAX_CALLS:
-            return  # trailers of a request; or more than are read along
+        if number in self._streams or number in self._unread:
+            return  # trailers of a request
+        if len(self._streams) + len(self._unread) >= MAX_CALLS:
+            return  # over the limit of observed streams
         fields = dict(headers)
         path = fields.get(":path", b"").decode("latin-1")
         worker = self._worker
@@ -132,6 +151,7 @@ class Http2:
             or path.startswith(PROBES)
             or not (worker.live or worker.revive())
         ):
+            self._unread[number] = False
             return
         plain = tuple((name, value) for name, value in headers if not name.startswith(":"))
         details: Any = SimpleNamespace(method=path, invocation_metadata=plain)
@@ -142,20 +162,38 @@ class Http2:
         stream = self._streams.get(number)
         if stream is not None:
             stream.requests.read(content)
+            if stream.call.request.count:
+                self._ask(stream)
+
+    def _client_over(self, number: int) -> None:
+        """Note that the client has ended its side and waits for the server."""
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._ask(stream)
+        elif self._unread.get(number) is False:
+            self._unread[number] = True
+            self._asked += 1
+
+    def _ask(self, stream: _Stream) -> None:
+        if not stream.asked:
+            stream.asked = True
+            self._asked += 1
 
     def _client_reset(self, number: int, error: int) -> None:
         del error
         stream = self._streams.get(number)
         if stream is not None:
-            # The client's clock began before ours, and what it wrote of it was rounded up.
+            # The client starts its clock earlier than the proxy, and rounds the deadline up.
             late = stream.call.elapsed >= stream.deadline * NEARLY
             status = grpc.StatusCode
             self._end(number, status.DEADLINE_EXCEEDED if late else status.CANCELLED)
+        else:
+            self._asked -= self._unread.pop(number, False)
 
     def _client_settings(self, payload: bytes) -> None:
         allow_table(self._from_server.decoder, payload)
 
-    # What the server's frames say.
+    # Events of the server.
 
     def _headers(
         self,
@@ -174,7 +212,7 @@ class Http2:
             stream.answers.read(content)
 
     def _over(self, number: int) -> None:
-        """Without trailers: gRPC's clients call it unknown."""
+        """End a call without trailers; gRPC clients report it as unknown."""
         self._end(number, grpc.StatusCode.UNKNOWN)
 
     def _server_reset(self, number: int, error: int) -> None:
@@ -186,13 +224,16 @@ class Http2:
     def _end(self, number: int, code: grpc.StatusCode) -> None:
         stream = self._streams.pop(number, None)
         if stream is not None:
+            self._asked -= stream.asked
             stream.call.answered = code is grpc.StatusCode.OK
             stream.call.end(code)
+        else:
+            self._asked -= self._unread.pop(number, False)
 
 
 _CODES = {str(code.value[0]).encode(): code for code in grpc.StatusCode}
 
-# Codes of RST_STREAM that gRPC's clients read as something else than INTERNAL.
+# Codes of RST_STREAM that gRPC clients do not report as INTERNAL.
 _OF_RESETS = {
     0x7: grpc.StatusCode.UNAVAILABLE,  # REFUSED_STREAM
     0x8: grpc.StatusCode.CANCELLED,
@@ -201,12 +242,8 @@ _OF_RESETS = {
 }
 
 
-def _nothing(number: int) -> None:
-    """A client that has said all it has to say still waits."""
-
-
 def _seconds(timeout: str) -> float:
-    """Of a ``grpc-timeout``; infinite where there is none."""
+    """Return the seconds of a ``grpc-timeout``; infinite if it is missing or invalid."""
     number, unit = timeout[:-1], timeout[-1:]
     if unit not in _UNITS or not (number.isascii() and number.isdigit()):
         return float("inf")

@@ -1,4 +1,4 @@
-"""The agent's side of its proxies: starts their process, starts it again, ends it."""
+"""The agent's side of its proxies: starts, restarts and stops their process."""
 
 import importlib.util
 import logging
@@ -17,24 +17,25 @@ from nilometer_agent.proxy.settings import ProxySettings
 
 NEEDED = ("hpack", "httptools")
 START_SECONDS = 20.0
-AGAIN_SECONDS = (0.1, 0.5, 1.0, 5.0)  # before it is started again; the last one repeats
-STEADY_SECONDS = 60.0  # after which it counts as well again
-END_SECONDS = 5.0  # beyond `drain_seconds`, for the last observations
+AGAIN_SECONDS = (0.1, 0.5, 1.0, 5.0)  # wait before each restart; the last one repeats
+STEADY_SECONDS = 60.0  # run time after which earlier failures are forgotten
+END_SECONDS = 5.0  # in addition to `drain_seconds`, to send the last observations
 
 log = logging.getLogger("nilometer.agent")
 
 
 class Keeper:
-    """Keeps the process of *proxies* alive. A `Source` of the agent.
+    """Keeps the process of the proxies alive. A `Source` of the agent.
 
-    The process ends with the agent, however that ends: it reads a pipe that only the agent holds.
+    The process ends with the agent, even if the agent crashes. It reads a pipe that only the agent
+    holds open.
 
     Args:
-        proxies: At least one.
-        socket: The agent's.
+        proxies: Settings of the proxies, at least one.
+        socket: Path of the agent's socket.
 
     Raises:
-        ConfigError: If what it needs is not installed.
+        ConfigError: If a package that proxies need is not installed.
     """
 
     name = "proxies"
@@ -55,27 +56,29 @@ class Keeper:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="nilometer-proxies", daemon=True)
-        self.ports: tuple[int, ...] = ()  # where they listen; 0 on Unix sockets
+        self.ports: tuple[int, ...] = ()  # port of each proxy; 0 for Unix sockets
         self.restarts = 0
 
     def start(self) -> None:
         """Start the process, and return when every proxy listens.
 
         Raises:
-            ConfigError: If one cannot.
+            ConfigError: If a proxy cannot listen.
         """
         self._spawn()
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Let requests under way end, within their `drain_seconds`. Safe before `start`, and twice.
+        """Stop the process after its requests, within `drain_seconds`. Safe before `start`, and twice.
 
         Args:
             deadline: Monotonic time at which the process is killed.
         """
         self._stopping.set()
         if self._process is None and self._thread.is_alive():
-            self._thread.join(max(deadline - time.monotonic(), 0.0))  # it may be starting one
+            self._thread.join(
+                max(deadline - time.monotonic(), 0.0)
+            )  # the thread may be starting a process
         process = self._process
         if process is None:
             return
@@ -84,7 +87,7 @@ class Keeper:
         try:
             process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
-            log.error("proxies do not end")  # noqa: TRY400  there is nothing to trace
+            log.error("proxies did not stop in time, killing them")  # noqa: TRY400  no trace is needed
             process.kill()
             process.wait()
         if self._thread.is_alive():
@@ -97,7 +100,7 @@ class Keeper:
             [sys.executable, "-m", "nilometer_agent.proxy"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Its workers are told everything: what the agent's environment says is not theirs.
+            # The workers get all settings over stdin. The agent's settings file is not for them.
             env={key: value for key, value in os.environ.items() if key != "NILOMETER_CONFIG"},
         )
         assert process.stdin is not None  # noqa: S101  as asked for
@@ -117,7 +120,7 @@ class Keeper:
             process.wait()
             process.stdin.close()
             process.stdout.close()
-            raise ConfigError(" ".join(said) or "proxy: its process did not start")
+            raise ConfigError(" ".join(said) or "proxy: the process of the proxies did not start")
         self.ports = tuple(map(int, said[1:]))
         self._process = process
 
@@ -133,7 +136,9 @@ class Keeper:
                     continue
                 if self._stopping.is_set():
                     return
-                log.error("proxies have ended", extra={"code": process.returncode})
+                log.error(
+                    "proxies ended unexpectedly, restarting", extra={"code": process.returncode}
+                )
                 for pipe in (process.stdin, process.stdout):
                     if pipe is not None:
                         pipe.close()
@@ -145,4 +150,4 @@ class Keeper:
                 self._spawn()
                 self.restarts += 1
             except (ConfigError, OSError) as error:
-                log.error("proxies are not started", extra={"reason": str(error)})  # noqa: TRY400
+                log.error("proxies cannot be started, will retry", extra={"reason": str(error)})  # noqa: TRY400

@@ -1,19 +1,19 @@
-"""Messages of gRPC, out of the DATA frames of one side of a call."""
+"""Reads gRPC messages from the DATA frames of one side of a call."""
 
 from collections.abc import Callable
 from typing import Final
 
 from nilometer.capture.grpc.messages import Messages
 
-PREFIX: Final = 5  # of a message: whether it is compressed, and its length
+PREFIX: Final = 5  # header of a message: whether it is compressed, and its length
 
 
 class MessageReader:
-    """Messages of one side of a call, out of its DATA frames.
+    """Reads the messages of one side of a call from its DATA frames.
 
     Args:
-        messages: Where they are counted and, up to the cap, kept.
-        note: Called with each message that is kept.
+        messages: Object that counts the messages and keeps them up to the cap.
+        note: Function that gets each message that is kept.
     """
 
     def __init__(self, messages: Messages, note: Callable[[bytes, bool], None]) -> None:
@@ -25,7 +25,7 @@ class MessageReader:
         self._parts: list[bytes] | None = []
 
     def read(self, data: bytes) -> None:
-        """Take content of a DATA frame."""
+        """Read the content of a DATA frame."""
         position = 0
         while position < len(data):
             if len(self._prefix) < PREFIX:
@@ -35,8 +35,7 @@ class MessageReader:
                 if len(self._prefix) < PREFIX:
                     return
                 self._size = self._left = int.from_bytes(self._prefix[1:], "big")
-                fits = self._messages.size + self._size <= self._messages.cap
-                self._parts = [] if fits else None
+                self._parts = [] if self._messages.has_room(self._size) else None
             taken = data[position : position + self._left]
             position += len(taken)
             self._left -= len(taken)

@@ -1,4 +1,4 @@
-"""One exchange on its way through a proxy, and what is noted of it."""
+"""The observation of one exchange that passes through a proxy."""
 
 from random import random
 from time import perf_counter, time_ns
@@ -13,13 +13,13 @@ class Passing(Exchange):
     """An exchange between two connections.
 
     Attributes:
-        head: Of the request; None where it could not be read.
-        whole: Whether the request passed to its end.
-        piecewise: Whether the answer comes in chunks of the server's making.
-        in_flight: Requests of this proxy when this one began, itself included.
-        arrival_ns: Unix nanoseconds.
-        started: Monotonic seconds.
-        passed: Its `more`, which it has from the beginning.
+        head: Head of the request; None if it could not be parsed.
+        whole: Whether the request was forwarded completely.
+        piecewise: Whether the server sends the response in chunks.
+        in_flight: Number of requests of this proxy at the start of this one, itself included.
+        arrival_ns: Time of arrival, Unix nanoseconds.
+        started: Time of arrival, monotonic seconds.
+        passed: Optional parts of the observation (`more`), set from the start.
     """
 
     __slots__ = ("arrival_ns", "head", "in_flight", "passed", "piecewise", "started", "whole")
@@ -28,14 +28,14 @@ class Passing(Exchange):
         self.worker = worker
         self.cap = cap
         self.share = share = worker.share
-        if share < 1.0 and random() >= share:  # noqa: S311  no secret
+        if share < 1.0 and random() >= share:  # noqa: S311  not a secret
             self.cap, self.share = 0, -share
         self.head = head
         self.whole = self.piecewise = False
         self.status = 0
         self.response_headers = ()
         self.request = self.response = b""
-        self.finished = self.noted = None
+        self.finished = self.annotations = None
         self.more = self.passed = More()
         self.arrival_ns = time_ns()
         self.latest = self.started = perf_counter()
@@ -43,11 +43,11 @@ class Passing(Exchange):
         self.in_flight = worker.in_flight
 
     def note_request(self, content: bytes) -> None:
-        """Content of the request's body passed."""
+        """Record content of the request's body."""
         self._note_request(content)
 
     def note_answer(self, data: bytes, pieces: list[Piece], *, over: bool) -> None:
-        """Content of the answer's body passed."""
+        """Record content of the response's body."""
         now = perf_counter()
         passed = self.passed
         for start, end, begins in pieces:
@@ -61,7 +61,7 @@ class Passing(Exchange):
                 passed.stream.note(now - self.latest)
             passed.response_size = before + end - start
             if passed.response_size > self.cap:
-                self.response = None
+                self.keep_ends(passed, data[start:end])
             else:
                 self.response = joined(self.response, data[start:end], before)
             self.latest = now
@@ -69,6 +69,6 @@ class Passing(Exchange):
             self.end()
 
     def end(self) -> None:
-        """The answer is over."""
+        """Note the end of the response."""
         self.latest = perf_counter()
         self.finished = True

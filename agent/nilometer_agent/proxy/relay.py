@@ -1,11 +1,11 @@
-"""Two connections that live and end as one: what a client sends goes to the server, and back.
+"""Forwards bytes between a client's connection and a connection to the server; both end together.
 
-A follower reads along and says what may pass; it is the only part that knows a protocol. Where it
-meets a fault of ours, or bytes that it cannot read, the relay goes on without it: bytes pass as they
-come, and nothing more is observed on this connection.
+A follower reads the bytes and decides which of them may pass. It is the only part that knows a
+protocol. After an internal error or bytes that it cannot read, the relay continues without it. Then
+all bytes are forwarded, and this connection is not observed any more.
 
-Each side's transport is not read while the other's is full, so that a connection holds about two
-socket buffers, whatever passes.
+One side is not read while the buffer of the other side is full. So a connection never holds more than
+about two socket buffers.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from nilometer_agent.proxy.settings import Address
 from nilometer_agent.proxy.sides import ClientSide, ServerSide
 from nilometer_agent.proxy.transports import connected, reset, set_reading
 
-LINGER_SECONDS = 2.0  # that a client may still send after the last answer, unread
-CLOSE_SECONDS = 120.0  # for the last bytes to leave
-FULL_BYTES = 64 << 10  # of a transport's buffer; then the other side is not read
+LINGER_SECONDS = 2.0  # time in which a client may still send data after the last response
+CLOSE_SECONDS = 120.0  # time to send the last bytes
+FULL_BYTES = 64 << 10  # size of a transport's buffer at which the other side is not read
 
 log = logging.getLogger("nilometer.agent")
 
@@ -40,12 +40,14 @@ class Relay:
     """One client and its connection to the server.
 
     Args:
-        follower: Reads along.
-        worker: Whose guard is told of faults.
-        server: Where the server is.
-        connect_seconds: Longest time until it takes the connection.
-        head_seconds: Longest time that the client may take for what it has begun.
-        on_end: Called once, when both connections are over.
+        follower: Follower that observes the connection.
+        worker: Worker that records internal errors.
+        server: Address of the server.
+        connect_seconds: Longest time to connect to the server.
+        head_seconds: Longest time for the client to complete the head of a request.
+        on_wait: Function that is called whenever the proxy waits for the client.
+        on_serve: Function that is called when the proxy waits for the server again.
+        on_end: Function that is called once, when both connections are closed.
     """
 
     def __init__(
@@ -56,19 +58,23 @@ class Relay:
         *,
         connect_seconds: float,
         head_seconds: float,
+        on_wait: Callable[[], None],
+        on_serve: Callable[[], None],
         on_end: "Callable[[Relay], None]",
     ) -> None:
         self._follower = follower
         self._worker = worker
         self._server_address = server
         self._connect_seconds, self._head_seconds = connect_seconds, head_seconds
-        self._on_end = on_end
+        self._on_wait, self._on_serve, self._on_end = on_wait, on_serve, on_end
+        self._client_full = False
+        self._client_is_due = True
         self._loop = asyncio.get_running_loop()
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._backlog: list[bytes] = []
-        self._held = b""  # of the client's bytes
+        self._held = b""  # bytes of the client that are held back
         self._held_answer = b""
         self._blind = False
         self._closing = False
@@ -78,16 +84,16 @@ class Relay:
         self._timer: asyncio.TimerHandle | None = None
 
     def client_side(self) -> asyncio.Protocol:
-        """What the listener gives the client's connection to."""
+        """Return the protocol object for the client's connection."""
         return ClientSide(self)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no request is in progress."""
         return not (self._blind or self._follower.unanswered or self._follower.in_request)
 
     def close(self) -> None:
-        """End now, without regard."""
+        """Close both connections immediately."""
         self._closing = True
         for transport in (self._client, self._server):
             if transport is not None:
@@ -96,7 +102,7 @@ class Relay:
     # The client.
 
     def client_came(self, transport: asyncio.Transport) -> None:
-        """It connected."""
+        """The client has connected."""
         self._client = transport
         transport.set_write_buffer_limits(FULL_BYTES)
         self._set_timer()
@@ -104,15 +110,25 @@ class Relay:
             self._connect()
 
     def client_sent(self, data: bytes) -> None:
-        """Bytes came from it; none where held ones are to be looked at again."""
+        """Handle bytes from the client; empty *data* means that held bytes are checked again."""
         if self._closing:
-            return  # an answer was the last one: what comes now is not read
+            return  # the last response is sent: later bytes are ignored
         if not self._blind:
             data = self._let_pass(self._held + data if self._held else data)
         if data:
             self._to_server(data)
         if self._follower.refusal is not None:
             self._refuse_when_answered()
+        self._tell_turn()
+
+    def _tell_turn(self) -> None:
+        """Report whether the proxy waits for the client or for the server."""
+        waits = not (self._blind or self._hold) and self._follower.waits_for_client
+        if due := self._client_full or waits:
+            self._on_wait()
+        elif self._client_is_due:
+            self._on_serve()
+        self._client_is_due = due
 
     def _let_pass(self, data: bytes) -> bytes:
         follower = self._follower
@@ -122,7 +138,7 @@ class Relay:
         except Unreadable as why:
             self._unreadable(why)
             return data
-        except Exception as error:  # a fault of ours: the bytes pass as they are
+        except Exception as error:  # internal error: forward the bytes unobserved
             self._go_blind(error)
             return data
         if follower.waits:
@@ -134,7 +150,7 @@ class Relay:
         return passing
 
     def client_half_closed(self) -> bool:
-        """It sends no more, and may still read; whether its connection stays open."""
+        """The client sends no more, but may still read; return whether to keep it connected."""
         self._client_ended = True
         self._guarded(self._follower.client_ended)
         if self._closing or self._client is None:
@@ -146,7 +162,7 @@ class Relay:
         return True
 
     def client_lost(self, error: Exception | None) -> None:
-        """Its connection is over: the server hears of it as if it stood there itself."""
+        """The client's connection is closed; close the server's connection in the same way."""
         self._client = None
         self._stop_timer()
         self._guarded(self._follower.client_ended)
@@ -160,7 +176,9 @@ class Relay:
             self._server.close()
 
     def client_full(self, full: bool) -> None:  # noqa: FBT001  called by position
-        """Whether it takes bytes slower than they come."""
+        """The buffer to the client is full, or has room again."""
+        self._client_full = full
+        self._tell_turn()
         if self._server is not None:
             set_reading(self._server, reads=not full)
         if not full and self._cut_when_empty and self._client is not None:
@@ -187,16 +205,17 @@ class Relay:
         except OSError as error:  # TimeoutError is one
             self._connecting = None
             log.warning(
-                "server is not reached", extra={"server": str(address), "reason": str(error)}
+                "server not reachable, request answered with 502",
+                extra={"server": str(address), "reason": str(error)},
             )
             self._backlog.clear()
-            self._refuse(Refused(502, "the server behind this proxy takes no connection"))
+            self._refuse(Refused(502, "the proxy cannot connect to the server"))
             return
         self._connecting = None
         self._set_hold(self._hold & ~_Hold.CONNECTING)
 
     def server_came(self, transport: asyncio.Transport) -> None:
-        """It took the connection."""
+        """The server has accepted the connection."""
         if self._client is None:
             transport.abort()
             return
@@ -209,7 +228,7 @@ class Relay:
             transport.write_eof()
 
     def server_sent(self, data: bytes) -> None:
-        """Bytes came from it."""
+        """Handle bytes from the server."""
         follower = self._follower
         if not self._blind:
             data = self._held_answer + data if self._held_answer else data
@@ -218,7 +237,7 @@ class Relay:
                 passing, self._held_answer = follower.answered(data)
             except Unreadable as why:
                 self._unreadable(why)
-            except Exception as error:  # a fault of ours: the bytes pass as they are
+            except Exception as error:  # internal error: forward the bytes unobserved
                 self._go_blind(error)
             else:
                 data = passing
@@ -226,6 +245,7 @@ class Relay:
             self._client.write(data)
         if self._blind:
             return
+        self._tell_turn()
         if follower.tunnels:
             self._go_blind(None)
         elif self._hold & _Hold.WAITS and not follower.waits:
@@ -235,7 +255,7 @@ class Relay:
             self._refuse_when_answered()
 
     def server_lost(self, error: Exception | None) -> None:
-        """Its connection is over: the client's ends in the same way."""
+        """The server's connection is closed; close the client's connection in the same way."""
         self._server = None
         client = self._client
         if client is None or self._closing:
@@ -255,7 +275,7 @@ class Relay:
             reset(client)
 
     def server_full(self, full: bool) -> None:  # noqa: FBT001  called by position
-        """Whether it takes bytes slower than they come."""
+        """The buffer to the server is full, or has room again."""
         hold = _Hold.SERVER_FULL
         self._set_hold(self._hold | hold if full else self._hold & ~hold)
 
@@ -267,10 +287,10 @@ class Relay:
         if self._connecting is None:
             self._connect()
 
-    # Ends.
+    # Ending.
 
     def _refuse_when_answered(self) -> None:
-        """Answer what was asked before what is refused, then refuse."""
+        """Refuse the request once all earlier requests have their responses."""
         refusal = self._follower.refusal
         if refusal is None or (self._follower.unanswered and not self._follower.in_request):
             return
@@ -283,23 +303,23 @@ class Relay:
         told = b""
         try:
             told = self._follower.refused(refusal)
-        except Exception as error:  # the connection ends all the same
+        except Exception as error:  # the connection ends anyway
             self._worker.note(error, lost=1)
         in_answer = self._follower.in_answer
         self._closing = True
         if self._server is not None:
             self._server.abort()
-        if in_answer:  # nothing that we say would be read as an answer
+        if in_answer:  # the client could not tell a refusal from the rest of the response
             reset(client)
             return
         client.write(told)
         self._close_client(linger=True)
 
     def _close_client(self, *, linger: bool) -> None:
-        """Let the last bytes leave, then close.
+        """Send the last bytes, then close the client's connection.
 
-        A connection that is closed with unread bytes ends with a reset, which may overtake the
-        answer: what the client is still sending is read, and forgotten.
+        Closing a connection with unread bytes sends a reset, which may arrive before the response.
+        So the client's remaining bytes are read and ignored.
         """
         client = self._client
         if client is None:
@@ -317,13 +337,13 @@ class Relay:
             self._timer = self._loop.call_later(CLOSE_SECONDS, client.abort)
 
     def _unreadable(self, why: Unreadable) -> None:
-        """Another protocol is spoken here."""
-        log.info("a connection passes unread", extra={"reason": str(why)})
+        """Stop observing a connection with another protocol."""
+        log.info("proxy connection not observed", extra={"reason": str(why)})
         self._guarded(lambda: self._follower.ended(whole=False))
         self._go_blind(None)
 
     def _go_blind(self, error: Exception | None) -> None:
-        """Read nothing from now on; what was held passes."""
+        """Stop observing the connection, and forward the held bytes."""
         if error is not None:
             self._worker.note(error, lost=self._follower.lose())
         self._blind = True
@@ -335,6 +355,7 @@ class Relay:
         if held and self._client is not None:
             self._client.write(held)
         self._set_hold(self._hold & ~_Hold.WAITS)
+        self._tell_turn()
 
     def _end(self, *, whole: bool) -> None:
         self._guarded(lambda: self._follower.ended(whole=whole))
@@ -349,7 +370,7 @@ class Relay:
         except Exception as error:  # monitoring must never fail a prediction
             self._worker.note(error, lost=1)
 
-    # Time and flow.
+    # Timers and flow control.
 
     def _set_hold(self, hold: _Hold) -> None:
         self._hold = hold

@@ -2,18 +2,23 @@
 
 import asyncio
 import logging
-import os
+import math
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.worker import Worker
+from nilometer.serving.descriptors import free
+from nilometer.serving.listener import Listener
 from nilometer.values.errors import ConfigError
 from nilometer_agent.proxy.follower import Follower
+from nilometer_agent.proxy.listening import bound
 from nilometer_agent.proxy.relay import Relay
 from nilometer_agent.proxy.settings import ProxySettings
 
-BACKLOG = 1024  # connections that the kernel holds before they are taken
+DESCRIPTORS = 2  # file descriptors of a client: its connection, and the one to the server
 POLL_SECONDS = 0.05
 BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n"
@@ -23,60 +28,58 @@ BUSY = (
 log = logging.getLogger("nilometer.agent")
 
 
-class Door:
-    """One listener and the relays behind it. `open`, then `close`.
+class ProxyServer:
+    """One proxy: its listener and its relays. `open`, then `close`.
 
     Args:
-        settings: Of the proxy; its agent is named.
+        settings: Settings of the proxy, with the address of its agent.
     """
 
     def __init__(self, settings: ProxySettings) -> None:
         self.settings = settings
         self.worker = Worker(settings, Guard())
-        self.refused = 0  # clients over `max_connections`
+        self.refused = 0  # clients refused because of `max_connections`
         self._relays: set[Relay] = set()
         self._follower = _follower(settings, self.worker)
-        self._server: asyncio.Server | None = None
+        self._listening: list[socket.socket] = []
+        self._listener: Listener | None = None
 
     @property
     def port(self) -> int:
-        """Where it listens; 0 on a Unix socket."""
-        if self._server is None or self.settings.listening.path:
+        """The port in use; 0 for a Unix socket."""
+        if not self._listening or self.settings.listening.path:
             return 0
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._listening[0].getsockname()[1])
 
     @property
     def connections(self) -> int:
-        """Clients at present."""
+        """Number of connected clients."""
         return len(self._relays)
 
     async def open(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
             ConfigError: If the address cannot be bound.
         """
-        loop = asyncio.get_running_loop()
         address = self.settings.listening
         try:
-            if address.path:
-                previous = os.umask(0o177)
-                try:
-                    self._server = await loop.create_unix_server(
-                        self._side, address.path, backlog=BACKLOG
-                    )
-                finally:
-                    os.umask(previous)
-            else:
-                self._server = await loop.create_server(
-                    self._side, address.host, address.port, backlog=BACKLOG
-                )
+            self._listening = await asyncio.to_thread(bound, address)
         except OSError as error:
             raise ConfigError(
                 f"proxy: listen = '{address}': cannot be bound: {error.strerror or error}"
             ) from error
-        # Before the first request: what is observed from its first byte must have a place to go.
+        self._listener = Listener(
+            self._listening,
+            log,
+            min(self.settings.max_connections, free() // DESCRIPTORS),
+            math.inf,  # the server closes idle connections; `head_seconds` limits heads
+            by_address=self.settings.peers_by_address,
+            refuse=self._refuse,
+        )
+        # Before the first request, so that its observation can be sent to the agent.
         self.worker.ensure_started()
+        self._listener.start(self._connect)
         log.info(
             "proxy ready",
             extra={
@@ -87,9 +90,11 @@ class Door:
         )
 
     async def close(self) -> None:
-        """Take no more clients, let what is under way end within `drain_seconds`, hand on."""
-        if self._server is not None:
-            self._server.close()
+        """Refuse new clients, finish requests within `drain_seconds`, send the last observations."""
+        if self._listener is not None:
+            self._listener.stop()
+        for listening in self._listening:
+            listening.close()
         deadline = time.monotonic() + self.settings.drain_seconds
         while self._relays:
             patient = time.monotonic() < deadline
@@ -99,37 +104,42 @@ class Door:
             await asyncio.sleep(POLL_SECONDS if patient else 0)
         await asyncio.to_thread(self.worker.stop)
 
-    def _side(self) -> asyncio.Protocol:
-        if len(self._relays) >= self.settings.max_connections:
-            self.refused += 1
-            return _Refusing(BUSY if self.settings.protocol == "http" else b"")
-        settings = self.settings
+    async def _connect(self, raw: socket.socket) -> None:
+        """Start a relay for a client's connection."""
+        assert self._listener is not None  # noqa: S101  the listener calls this
+        settings, listener = self.settings, self._listener
+
+        def ended(relay: Relay) -> None:
+            self._relays.discard(relay)
+            listener.forget(raw)
+
         relay = Relay(
             self._follower(),
             self.worker,
             settings.server,
             connect_seconds=settings.connect_seconds,
             head_seconds=settings.head_seconds,
-            on_end=self._relays.discard,
+            on_wait=lambda: listener.wait_for(raw, relay.close),
+            on_serve=lambda: listener.serve(raw),
+            on_end=ended,
         )
         self._relays.add(relay)
-        return relay.client_side()
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(relay.client_side, raw)
+        except BaseException:
+            self._relays.discard(relay)
+            raise
 
-
-class _Refusing(asyncio.Protocol):
-    """Says that there is no room, and closes."""
-
-    def __init__(self, said: bytes) -> None:
-        self._said = said
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a listener makes
-        transport.write(self._said)
-        transport.close()
+    def _refuse(self, raw: socket.socket) -> None:
+        """Refuse a client because every connection has a request in progress."""
+        self.refused += 1
+        with raw, suppress(OSError):
+            raw.send(BUSY if self.settings.protocol == "http" else b"")
+            raw.shutdown(socket.SHUT_WR)
 
 
 def _follower(settings: ProxySettings, worker: Worker) -> Callable[[], Follower]:
-    """What reads along, of the protocol that *settings* name."""
+    """Return a function that makes followers for the protocol in *settings*."""
     match settings.protocol:
         case "http":
             from nilometer_agent.proxy.http1 import Http1

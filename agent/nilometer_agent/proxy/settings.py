@@ -1,4 +1,4 @@
-"""What a proxy of the agent can be told."""
+"""The settings of a proxy of the agent."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/]+):)?(?P<port>
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where one listens or connects: a path of a Unix socket, or host and port."""
+    """An address to listen on or connect to: a path of a Unix socket, or host and port."""
 
     host: str = ""
     port: int = 0
@@ -25,14 +25,14 @@ class Address:
 
     @classmethod
     def of(cls, key: str, text: str) -> "Address":
-        """The address that *text* names.
+        """Parse an address.
 
         Args:
-            key: Of the setting, for the error.
+            key: Name of the setting, for the error.
             text: ``port`` of this machine, ``host:port``, ``[v6]:port`` or ``unix:/path``.
 
         Raises:
-            ConfigError: If it is none of them.
+            ConfigError: If *text* has none of these forms.
         """
         if text.startswith(UNIX + "/"):
             return cls(path=text.removeprefix(UNIX))
@@ -51,23 +51,26 @@ class Address:
 
 
 class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
-    """One proxy: where it listens, what stands behind it, and how that is observed.
+    """One proxy: its address, its server, and how requests are observed.
 
-    Every setting of the middleware counts here, too, but ``agent`` and ``directory``: they are this
-    agent's.
+    A proxy also has every setting of the middleware except ``agent`` and ``directory``, which are
+    those of this agent.
 
     Attributes:
-        listen: Where clients come: ``8080`` is of this machine only, ``0.0.0.0:8080`` of every
-            address, ``unix:/path`` a socket for this user.
-        upstream: Where the server is, in the same notation. It is spoken to without TLS.
-        protocol: ``http`` for HTTP/1.1 and 1.0; ``grpc`` for gRPC, or anything else over HTTP/2
-            without TLS.
-        max_head_bytes: Cap for the head of a request, and for trailers; over it the request is
-            refused with 431.
-        max_connections: Clients at once; who comes after is refused with 503.
-        connect_seconds: Longest time until the server takes a connection; then 502.
-        head_seconds: Longest time for the head of a request to arrive; then 408.
-        drain_seconds: Longest time that the end of the agent waits for requests under way.
+        listen: Address for clients: ``8080`` accepts clients of this machine only, ``0.0.0.0:8080``
+            accepts any, ``unix:/path`` is a socket for this user.
+        upstream: Address of the server, in the same notation. The proxy connects without TLS.
+        protocol: Protocol of the server: ``http`` for HTTP/1.1 and 1.0, ``grpc`` for gRPC and all
+            else over HTTP/2 without TLS.
+        max_head_bytes: Largest head of a request, and largest trailers; a larger one is refused
+            with 431.
+        max_connections: Largest number of clients at once. A further client replaces the one that
+            has been idle longest. If all clients have requests in progress, it gets a 503.
+        peers_by_address: Whether each client has an address of its own. If so, at most a quarter of
+            ``max_connections`` may be idle clients of one address.
+        connect_seconds: Longest time to connect to the server; after it the client gets a 502.
+        head_seconds: Longest time to receive the head of a request; after it the client gets a 408.
+        drain_seconds: Longest time that a stopping agent waits for requests in progress.
     """
 
     listen: str
@@ -75,6 +78,7 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
     protocol: Literal["http", "grpc"] = "http"
     max_head_bytes: Annotated[int, Meta(ge=1024, le=1 << 20)] = 64 << 10
     max_connections: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    peers_by_address: bool = False
     connect_seconds: Annotated[float, Meta(ge=0.01, le=300.0)] = 5.0
     head_seconds: Annotated[float, Meta(ge=0.01, le=3600.0)] = 60.0
     drain_seconds: Annotated[float, Meta(ge=0.0, le=3600.0)] = 5.0
@@ -82,33 +86,33 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.listening == self.server and self.server.port != 0:
-            raise ConfigError(f"listen = {self.listen!r}: is the upstream's own address")
+            raise ConfigError(f"listen = {self.listen!r}: must differ from upstream")
         if self.protocol == "grpc" and self.return_prediction_id:
-            raise ConfigError("return_prediction_id: gRPC answers pass as they are")
+            raise ConfigError("return_prediction_id: a gRPC proxy does not change responses")
 
     @property
     def listening(self) -> Address:
-        """Where clients come."""
+        """Address for clients."""
         return Address.of("listen", self.listen)
 
     @property
     def server(self) -> Address:
-        """Where the server is."""
+        """Address of the server."""
         return Address.of("upstream", self.upstream)
 
 
 def check_all(proxies: tuple[ProxySettings, ...]) -> None:
-    """Refuse what would not work together.
+    """Check that the proxies work together.
 
     Raises:
-        ConfigError: With one line that says what is wrong.
+        ConfigError: If they do not; the error has one line.
     """
     for proxy in proxies:
         if proxy.agent != AUTO or proxy.directory:
             raise ConfigError(
-                f"proxy of {proxy.entity!r}: agent and directory are those of the agent itself"
+                f"proxy of {proxy.entity!r}: remove agent and directory, it uses its agent's"
             )
     taken = [proxy.listening for proxy in proxies if proxy.listening.port or proxy.listening.path]
     for address in taken:
         if taken.count(address) > 1:
-            raise ConfigError(f"proxy: listen = '{address}' appears twice")
+            raise ConfigError(f"proxy: listen = '{address}' is used by two proxies")

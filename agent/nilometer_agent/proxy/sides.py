@@ -1,108 +1,108 @@
-"""The two ends of a relay, as asyncio sees them: each hands the events of its connection on."""
+"""The asyncio protocols of a relay's two connections. Each passes its events to the relay."""
 
 import asyncio
 from typing import Protocol
 
 
 class ClientEvents(Protocol):
-    """Hears what happens to the client's connection."""
+    """Events of the client's connection."""
 
     def client_came(self, transport: asyncio.Transport) -> None:
-        """It connected."""
+        """The client has connected."""
         ...
 
     def client_sent(self, data: bytes) -> None:
-        """Bytes came from it."""
+        """The client has sent bytes."""
         ...
 
     def client_half_closed(self) -> bool:
-        """It sends no more, and may still read; whether its connection stays open."""
+        """The client sends no more, but may still read; return whether to keep it connected."""
         ...
 
     def client_lost(self, error: Exception | None) -> None:
-        """Its connection is over."""
+        """The client's connection is closed."""
         ...
 
     def client_full(self, full: bool) -> None:  # noqa: FBT001  called by position
-        """Whether it takes bytes slower than they come."""
+        """The buffer to the client is full, or has room again."""
         ...
 
 
 class ServerEvents(Protocol):
-    """Hears what happens to the server's connection."""
+    """Events of the server's connection."""
 
     def server_came(self, transport: asyncio.Transport) -> None:
-        """It took the connection."""
+        """The server has accepted the connection."""
         ...
 
     def server_sent(self, data: bytes) -> None:
-        """Bytes came from it."""
+        """The server has sent bytes."""
         ...
 
     def server_lost(self, error: Exception | None) -> None:
-        """Its connection is over."""
+        """The server's connection is closed."""
         ...
 
     def server_full(self, full: bool) -> None:  # noqa: FBT001  called by position
-        """Whether it takes bytes slower than they come."""
+        """The buffer to the server is full, or has room again."""
         ...
 
 
 class ClientSide(asyncio.Protocol):
-    """Hands a client's events to its relay."""
+    """Passes a client's events to its relay."""
 
     def __init__(self, relay: ClientEvents) -> None:
         self._relay = relay
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
+        """The connection is open."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a listener makes
         self._relay.client_came(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """The client has sent bytes."""
         self._relay.client_sent(data)
 
     def eof_received(self) -> bool:
-        """The far end sends no more; true keeps the connection open."""
+        """The client sends no more; true keeps the connection open."""
         return self._relay.client_half_closed()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is over."""
+        """The connection is closed."""
         self._relay.client_lost(error)
 
     def pause_writing(self) -> None:
-        """Its buffer is full."""
+        """The buffer to the client is full."""
         self._relay.client_full(True)  # noqa: FBT003
 
     def resume_writing(self) -> None:
-        """Its buffer has room again."""
+        """The buffer to the client has room again."""
         self._relay.client_full(False)  # noqa: FBT003
 
 
 class ServerSide(asyncio.Protocol):
-    """Hands a server's events to its relay."""
+    """Passes a server's events to its relay."""
 
     def __init__(self, relay: ServerEvents) -> None:
         self._relay = relay
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It stands."""
+        """The connection is open."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a connection is
         self._relay.server_came(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
+        """The server has sent bytes."""
         self._relay.server_sent(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is over."""
+        """The connection is closed."""
         self._relay.server_lost(error)
 
     def pause_writing(self) -> None:
-        """Its buffer is full."""
+        """The buffer to the server is full."""
         self._relay.server_full(True)  # noqa: FBT003
 
     def resume_writing(self) -> None:
-        """Its buffer has room again."""
+        """The buffer to the server has room again."""
         self._relay.server_full(False)  # noqa: FBT003

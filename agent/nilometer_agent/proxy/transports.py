@@ -1,4 +1,4 @@
-"""What the relay does to a connection: connect, pause, reset."""
+"""Operations of a relay on connections: connect, pause, reset."""
 
 import asyncio
 import logging
@@ -6,15 +6,15 @@ import socket
 import struct
 
 FULL_SECONDS = 0.01  # between attempts to connect to a Unix socket that has no room
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed ends with a reset
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 log = logging.getLogger("nilometer.agent")
 
 
 async def connected(path: str) -> socket.socket:
-    """A Unix socket that the server has room for.
+    """Return a Unix socket that is connected to the server.
 
-    asyncio takes "no room" for a connection that is under way, and then for one that stands.
+    asyncio would mistake "no room" (EAGAIN) for a connection in progress, and then for an open one.
     """
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -32,21 +32,21 @@ async def connected(path: str) -> socket.socket:
 
 
 def set_reading(transport: asyncio.Transport, *, reads: bool) -> None:
-    """Read from *transport*, or stop reading; nothing where it is closing."""
+    """Start or stop reading from *transport*; does nothing if it is closing."""
     if transport.is_closing():
         return
     if reads:
-        transport.resume_reading()  # both are no-ops where it is so already
+        transport.resume_reading()  # both do nothing if the transport is already in that state
     else:
         transport.pause_reading()
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End with a reset, as the other side's connection ended."""
+    """Close a connection with a reset, because the other side's connection ended with one."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.family != socket.AF_UNIX:
         try:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        except OSError:  # it is gone
-            log.debug("closed before it was reset")
+        except OSError:  # the connection is closed already
+            log.debug("connection was closed before its reset")
     transport.abort()

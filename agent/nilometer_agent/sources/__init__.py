@@ -1,1 +1,1 @@
-"""Where observations come from: workers, inference loggers, OTLP."""
+"""Sources of observations: workers, inference loggers, OTLP."""

@@ -1,44 +1,44 @@
-"""Sources of observations: what each must do, and the order in which they start and stop."""
+"""The interface of a source of observations, and the order in which sources start and stop."""
 
 import logging
 import threading
 import time
 from typing import Protocol, TypeVar
 
-LATE_SECONDS = 1.0  # after its deadline a source is left behind
+LATE_SECONDS = 1.0  # extra time after its deadline, before the agent stops without the source
 
 log = logging.getLogger("nilometer.agent")
 
 
 class Source(Protocol):
-    """Takes observations from outside and hands them to the engine.
+    """Receives observations from outside and passes them to the engine.
 
-    A source may bind its address when it is made. It takes nothing before `start`.
+    A source may bind its address when it is created. It receives nothing before `start`.
     """
 
     @property
     def name(self) -> str:
-        """One word for log lines."""
+        """Name of the source in log lines, one word."""
 
     @property
     def stop_seconds(self) -> float:
-        """Its share of the time in which the agent stops: the most that `stop` needs."""
+        """Longest time that `stop` needs, in seconds."""
 
     def start(self) -> None:
-        """Take observations from now on.
+        """Start to receive observations.
 
         Raises:
-            ConfigError: If that is not possible as it is set.
+            ConfigError: If the settings of the source do not work.
         """
 
     def stop(self, deadline: float) -> None:
-        """Take nothing new, hand what was taken to the engine, end every thread and process.
+        """Stop receiving, pass received observations to the engine, end all threads and processes.
 
-        The three steps come in this order. Safe before `start`, where it gives the address back.
+        The three steps happen in this order. Safe before `start`, where it releases the address.
 
         Args:
-            deadline: Monotonic time at which it must have returned. What is not handed over
-                until then is given up.
+            deadline: Monotonic time at which this method must have returned. Observations that
+                are not passed on by then are dropped.
         """
 
 
@@ -65,7 +65,8 @@ class Sources:
         """Start every source.
 
         Raises:
-            ConfigError: Or whatever else a source raised. All sources are stopped by then.
+            ConfigError: If a source cannot start; any other error of a source is passed on too. All
+                sources are stopped by then.
         """
         try:
             for source in self._sources:
@@ -75,10 +76,9 @@ class Sources:
             raise
 
     def stop(self) -> None:
-        """Stop every source, each within its own share of the time. Safe before `start`, and twice.
+        """Stop every source, each within its own `stop_seconds`. Safe before `start`, and twice.
 
-        A source that raises is logged. A source that hangs is logged and left behind. Either way
-        the next one is stopped, with its full share.
+        A source that raises or hangs is logged. The next source is then stopped with its full time.
         """
         while self._sources:
             source = self._sources.pop()
@@ -94,10 +94,10 @@ class Sources:
 def _stop(source: Source) -> None:
     try:
         source.stop(time.monotonic() + source.stop_seconds)
-    except Exception:  # the other sources still hold observations
+    except Exception:  # the other sources still have observations to pass on
         log.exception("source failed to stop", extra={"source": source.name})
 
 
 def seconds_until(deadline: float) -> float:
-    """Seconds from now until *deadline*, which is monotonic; at least 0."""
+    """Return the seconds from now until *deadline*, which is monotonic; at least 0."""
     return max(deadline - time.monotonic(), 0.0)

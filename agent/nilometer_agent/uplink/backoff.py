@@ -4,20 +4,20 @@ import random
 
 LEAST_SECONDS = 1.0
 MOST_SECONDS = 60.0
-MOST_ASKED_SECONDS = 600.0  # that a collector may ask for
+MOST_ASKED_SECONDS = 600.0  # longest wait that a collector may ask for
 
 
 class Backoff:
-    """Full jitter: anything up to a bound that doubles from 1 to 60 s, for ever.
+    """Waits with full jitter: a random time below a bound that doubles from 1 to 60 s.
 
-    Those whom one outage stopped in the same second are apart a minute later, and stay so: of
-    1,000 agents about 33 ask in any second of an outage, and no more in the second of its end.
+    Agents that an outage stopped in the same second spread out within a minute and stay apart. Of
+    1,000 agents, about 33 retry in each second of an outage, also in the second in which it ends.
     `test_a_thousand_agents_come_back_apart` holds the busiest second to twice that rate.
 
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
     Args:
-        draw: Random numbers in [0, 1).
+        draw: Function that returns random numbers in [0, 1).
     """
 
     def __init__(self, draw: random.Random | None = None) -> None:
@@ -25,11 +25,11 @@ class Backoff:
         self.failures = 0
 
     def succeed(self) -> None:
-        """The next wait is a short one again."""
+        """Reset the bound, so that the next wait is short again."""
         self.failures = 0
 
     def fail(self, asked_seconds: float = 0.0) -> float:
-        """Seconds to wait; at least *asked_seconds*, if the far side asked for some."""
+        """Return the seconds to wait; at least *asked_seconds*, which the collector asked for."""
         bound = min(LEAST_SECONDS * 2.0 ** min(self.failures, 16), MOST_SECONDS)
         self.failures += 1
         wait = self._random.uniform(0.0, bound)

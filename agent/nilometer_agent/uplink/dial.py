@@ -1,11 +1,12 @@
-"""The connection to the collector, and what is wrong when the collector does not answer.
+"""The connection to the collector, and a probe that finds out why the collector does not answer.
 
-A channel is opened again whenever a file of the credentials changes. gRPC calls every failed
-handshake "unavailable"; `Dial.probe` makes the handshake itself, and tells a collector that is
-down from a collector that refuses this agent.
+The channel is opened again whenever a credentials file changes. gRPC reports every failed handshake
+as "unavailable". `Dial.probe` does the handshake itself, so that it can distinguish a collector that
+is down from one that refuses this agent.
 """
 
 import logging
+import re
 import socket
 import ssl
 import threading
@@ -26,25 +27,26 @@ from nilometer.wire.services import collector_stub
 
 PROBE_SECONDS = 3.0
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-TLS_ALERT, TLS_HANDSHAKE = 0x15, 0x16  # first byte of a record
+_GRPC_NAME = re.compile(r"(dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):|.*,")
+TLS_ALERT, TLS_HANDSHAKE = 0x15, 0x16  # first byte of a TLS record
 
 log = logging.getLogger("nilometer.agent")
 
 
 class Reach(Enum):
-    """What a probe finds."""
+    """The result of a probe."""
 
     ANSWERS = "answers"
-    DOWN = "down"  # nobody listens, or not in time
-    TLS = "tls"  # somebody listens, and the handshake fails
+    DOWN = "down"  # no connection, or not in time
+    TLS = "tls"  # connected, but the handshake fails
 
 
 class Dial:
-    """Calls to the collector, each with a deadline and our credentials. Any thread may call.
+    """Calls the collector, with a deadline and the agent's credentials. Any thread may call.
 
     Args:
         address: ``host:port``.
-        credentials: Who we are.
+        credentials: Credentials of this agent.
     """
 
     def __init__(self, address: str, credentials: Credentials) -> None:
@@ -54,25 +56,27 @@ class Dial:
         self._open: _Open | None = None
 
     def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
-        """As the service's; raises `grpc.RpcError`, or `OSError` for a file that is missing."""
+        """Call `Ship` of the service; raises `grpc.RpcError`, or `OSError` if a file is missing."""
         with self._dialled() as there:
             return there.stub.Ship(request, timeout=timeout, metadata=there.metadata)
 
     def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
-        """As the service's; raises as `Ship`."""
+        """Call `GetPlan` of the service; raises the same errors as `Ship`."""
         with self._dialled() as there:
             return there.stub.GetPlan(request, timeout=timeout, metadata=there.metadata)
 
     def close(self) -> None:
-        """Let the channel go, and end the calls on it. Safe twice."""
+        """Close the channel and end its calls. Safe twice."""
         with self._lock:
             there, self._open = self._open, None
         if there is not None:
             there.channel.close()
 
     def probe(self) -> tuple[Reach, str]:
-        """What stands at the address, and why it does not answer us."""
+        """Return what the address answers, and why the connection fails if it does."""
         host, _, port = self.address.rpartition(":")
+        if not port.isdecimal():
+            return Reach.DOWN, f"{self.address!r} has no port"
         try:
             with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS) as raw:
                 raw.settimeout(PROBE_SECONDS)
@@ -81,6 +85,18 @@ class Dial:
             return Reach.TLS, _reason(error)
         except (OSError, ValueError) as error:
             return Reach.DOWN, str(error)
+
+    def warn_if_silent(self) -> None:
+        """Log a warning if the ``host:port`` does not answer; only gRPC can try other targets."""
+        if _GRPC_NAME.match(self.address):
+            return
+        reach, why = self.probe()
+        if reach is not Reach.ANSWERS:
+            log.warning(
+                "collector does not answer, rows are kept until it does: `collector` must be the "
+                "host:port of its gRPC",
+                extra={"collector": self.address, "reason": why},
+            )
 
     def _shake(self, raw: socket.socket, host: str) -> tuple[Reach, str]:
         if not self._credentials.ca:
@@ -100,14 +116,14 @@ class Dial:
         context.set_alpn_protocols(["h2"])
         name = self._credentials.server_name or host.strip("[]")
         with context.wrap_socket(raw, server_hostname=name) as secure:
-            # A certificate of ours that is refused shows when the first bytes are read.
+            # If the collector refuses this agent's certificate, the first read fails.
             secure.sendall(PREFACE)
             if not secure.recv(1):
                 return Reach.TLS, "closed after the handshake: is a client certificate missing?"
         return Reach.ANSWERS, ""
 
     def _closed(self) -> tuple[Reach, str]:
-        """Whoever hangs up on plain HTTP/2 may wait for TLS: then it shows a certificate."""
+        """Find out whether a server that closes plain HTTP/2 expects TLS."""
         host, _, port = self.address.rpartition(":")
         name = host.strip("[]")
         context = ssl.create_default_context()
@@ -117,20 +133,20 @@ class Dial:
             try:
                 context.wrap_socket(raw, server_hostname=name).close()
             except ssl.SSLCertVerificationError:
-                pass  # nobody was named whom to trust
+                pass  # the server speaks TLS; no CA is set that could verify it
             except ssl.SSLError:
-                return Reach.DOWN, "closed without a word"
+                return Reach.DOWN, "the server closed the connection without an answer"
         return Reach.TLS, "the collector wants TLS; set tls_ca"
 
     @contextmanager
     def _dialled(self) -> Iterator["_Open"]:
-        """The channel of today's credentials; it is not closed while a call is on it."""
+        """The channel with the current credentials; it stays open while a call uses it."""
         with self._lock:
             stamp = self._credentials.stamp()
             there, old = self._open, self._open
             if there is None or there.stamp != stamp:
                 if old is not None:
-                    log.info("credentials changed")
+                    log.info("credentials changed, opening a new channel")
                 there = self._open = self._opened(stamp)
                 self._close_unused(old)
             there.calls += 1
@@ -146,7 +162,7 @@ class Dial:
         secret_files.warn(log, (self._credentials.token, self._credentials.key))
         try:
             shown = call_metadata(self.address, self._credentials)
-        except ConfigError as error:  # localhost means another machine by now
+        except ConfigError as error:  # the address no longer resolves to loopback
             raise PermissionError(str(error)) from error
         channel = open_channel(self.address, self._credentials)
         metadata = (("nilometer-version", nilometer.__version__), *shown)
@@ -160,14 +176,14 @@ class Dial:
 
 @dataclass(slots=True, eq=False)
 class _Open:
-    """A channel and what calls on it show.
+    """A channel and the metadata of its calls.
 
     Attributes:
-        stamp: State of the credentials' files that it was opened with.
-        channel: The connection.
-        stub: The collector's methods.
-        metadata: Of each call.
-        calls: Calls that are under way.
+        stamp: State of the credentials files when the channel was opened.
+        channel: Channel to the collector.
+        stub: Methods of the collector.
+        metadata: Metadata of each call.
+        calls: Number of calls in progress.
     """
 
     stamp: tuple[object, ...]

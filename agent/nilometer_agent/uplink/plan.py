@@ -1,4 +1,4 @@
-"""References and alerters: asked of the collector, kept for when it is away."""
+"""The plan: references and alerters, fetched from the collector and kept on disk."""
 
 import logging
 import threading
@@ -12,6 +12,7 @@ from nilometer.profile import FeatureSpec, Reference
 from nilometer.profile.schema import Schema
 from nilometer.sketch.binned import edges_id
 from nilometer.values.errors import NilometerError
+from nilometer.values.privacy import BY_DEFAULT, Disclosure
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.services import GetPlanRequest, Plan
@@ -19,16 +20,22 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
+MAX_ENTITIES = 2000  # whose rules are asked for
 
 log = logging.getLogger("nilometer.agent")
 
 
-class Rules:
-    """What is known of the entities now. Replaced as a whole, so that readers need no lock.
+class ActivePlan:
+    """The references and alerters that the agent applies now.
+
+    It never changes: the keeper replaces it as a whole, so that readers need no lock.
 
     Args:
-        references: Of all entities.
-        alerters: Of all entities.
+        references: References of all entities.
+        alerters: Alerters of all entities.
+        names_key: Key of pseudonyms; empty keeps no names of categories.
+        declared: Schemas by entity that take precedence over those of references.
+        disclosure: What may be told of single values.
     """
 
     def __init__(
@@ -37,8 +44,10 @@ class Rules:
         alerters: list[Alerter],
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
+        disclosure: Disclosure = BY_DEFAULT,
     ) -> None:
-        self._names_key = names_key
+        self.names_key = names_key
+        self.disclosure = disclosure
         self._references: dict[str, dict[str, Reference]] = {}
         for reference in references:
             self._references.setdefault(reference.entity, {})[reference.name] = reference
@@ -46,22 +55,38 @@ class Rules:
         for alerter in alerters:
             self._alerters.setdefault(alerter.entity, []).append(alerter)
         self._declared = declared or {}
+        self._summaries: dict[str, frozenset[str]] = {}
         self._specs: dict[tuple[str, str], FeatureSpec] = {}
 
     def references(self, entity: str) -> Mapping[str, Reference]:
-        """References of *entity* by name."""
+        """Return the references of *entity* by name."""
         return self._references.get(entity, {})
 
     def schema(self, entity: str) -> Schema | None:
-        """The fields that *entity* should have: declared, or those of its newest reference."""
+        """Return the fields *entity* should have: as declared, or as in its newest reference."""
         declared = self._declared.get(entity)
         if declared is not None:
             return declared
         newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
         return None if newest is None else Schema.of_reference(newest)
 
+    def declared(self, entity: str) -> frozenset[str]:
+        """Summaries of *entity* that its declared schema or one of its references has."""
+        found = self._summaries.get(entity)
+        if found is None:
+            schema = self._declared.get(entity)
+            columns = (reference.columns for reference in self.references(entity).values())
+            found = frozenset(schema.fields if schema else ()).union(*columns)
+            self._summaries[entity] = found
+        return found
+
+    def published(self, entity: str, summary: str) -> tuple[str, ...]:
+        """Category names of *summary* that its newest reference publishes."""
+        dictionary = self.spec(entity, summary, ()).dictionary
+        return () if dictionary is None else dictionary.names
+
     def edges_of(self, entity: str) -> EdgesOf:
-        """Edges of the references of *entity*, by their name."""
+        """Return a function from the name of bin edges to the edges, for *entity*."""
         return {
             edges_id(column.edges): column.edges
             for reference in self.references(entity).values()
@@ -70,11 +95,11 @@ class Rules:
         }.get
 
     def alerters(self, entity: str, summary: str) -> list[Alerter]:
-        """Alerters of *entity* that watch *summary*."""
+        """Return the alerters of *entity* that watch *summary*."""
         return [alerter for alerter in self._alerters.get(entity, ()) if alerter.watches(summary)]
 
     def spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
-        """What a feature is counted on, from the newest reference that has it."""
+        """Return how a feature is counted, by the newest reference that has it."""
         key = (entity, summary)
         spec = self._specs.get(key)
         if spec is None:
@@ -82,23 +107,25 @@ class Rules:
         return spec
 
     def _make_spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
-        shown = any(fnmatchcase(summary, pattern) for pattern in readable)
+        patterns = self.disclosure.patterns(readable)
+        shown = any(fnmatchcase(summary, pattern) for pattern in patterns)
         newest = sorted(self.references(entity).values(), key=lambda r: r.created_ns, reverse=True)
         for reference in newest:
-            spec = reference.spec(summary, readable=shown, key=self._names_key)
+            spec = reference.spec(summary, readable=shown, key=self.names_key)
             if spec is not None:
                 return spec
-        return FeatureSpec(readable=shown, key=self._names_key)
+        return FeatureSpec(readable=shown, key=self.names_key)
 
 
 class PlanKeeper:
-    """Keeps `rules` fresh. Thread rule: `refresh` from one thread, `rules` from any.
+    """Keeps `active` up to date. One thread calls `refresh`; any thread may read `active`.
 
     Args:
-        buffer: Where the last plan stands for when the collector is away.
-        stub: Of the collector; None without one.
-        names_key: Of pseudonyms; empty takes the collector's.
-        declared: Schemas by entity that stand before a reference's.
+        buffer: Outbox that keeps the last plan for when the collector cannot be reached.
+        stub: Client of the collector; None without a collector.
+        names_key: Key of pseudonyms; empty takes the collector's.
+        declared: Schemas by entity that take precedence over those of references.
+        disclosure: What the agent's own settings allow to be told; a plan may tighten it.
         agent: Stable name of this agent, and *instance*, 16 random bytes of this process: the
             collector notices two processes of one name even when they have nothing to ship.
     """
@@ -110,6 +137,7 @@ class PlanKeeper:
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
         *,
+        disclosure: Disclosure = BY_DEFAULT,
         agent: str = "",
         instance: bytes = b"",
     ) -> None:
@@ -120,21 +148,22 @@ class PlanKeeper:
         self._version = ""
         self.entities: set[str] = set()
         self._names_key = names_key
-        self.rules = Rules([], [], names_key, self._declared)
+        self._disclosure = disclosure
+        self.active = ActivePlan([], [], names_key, self._declared, disclosure)
         self.wanted = threading.Event()  # set when an entity was seen for the first time
         stored = buffer.plan()
         if stored is not None:
             self._take(Plan.FromString(stored))
 
     def see(self, entity: str) -> None:
-        """Ask for *entity*, too, from now on."""
-        if entity not in self.entities:
+        """Include *entity* in every later request for the plan."""
+        if entity not in self.entities and len(self.entities) < MAX_ENTITIES:
             self.entities = self.entities | {entity}
             self.wanted.set()
 
     def refresh(self) -> bool:
-        """Ask the collector once; whether it answered."""
-        self.wanted.clear()  # whatever follows: who waits for it must not find it set for ever
+        """Ask the collector once; return whether it answered."""
+        self.wanted.clear()  # cleared first, so that a failed attempt is not repeated without a pause
         if self._stub is None or not self.entities:
             return False
         request = GetPlanRequest(
@@ -150,7 +179,9 @@ class PlanKeeper:
             return False
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())
-            log.info("plan", extra={"version": plan.version, "alerters": len(plan.alerters)})
+            log.info(
+                "plan updated", extra={"version": plan.version, "alerters": len(plan.alerters)}
+            )
         return True
 
     def _take(self, plan: Plan) -> bool:
@@ -161,9 +192,14 @@ class PlanKeeper:
             return False
         for (entity, name), reason in content.unread.items():
             told = {"entity": entity, "alerter": name, "reason": reason}
-            log.warning("an alerter is left out: this agent cannot read it", extra=told)
+            log.warning(
+                "alerter ignored, this agent cannot read it: install the package of its kind",
+                extra=told,
+            )
         key = self._names_key or plan.names_key
-        self.rules = Rules(content.references, content.alerters, key, self._declared)
+        disclosure = self._disclosure.tightened(content.disclosure)
+        references, alerters = content.references, content.alerters
+        self.active = ActivePlan(references, alerters, key, self._declared, disclosure)
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}
         return True

@@ -1,13 +1,13 @@
-"""From the outbox to the collector: oldest first, for ever, forgetting only what it has.
+"""Shipping: sends outbox rows to the collector, oldest first, and deletes the acknowledged ones.
 
-| what the collector says | what becomes of the rows |
+| answer of the collector | rows |
 |---|---|
-| stored, or stored before | forgotten |
-| a row is rejected | that row goes to quarantine, the others are forgotten |
-| the batch is too large | half of it is tried; a single row that is too large goes to quarantine |
-| the call fails whatever it holds, and another row passes | the one row goes to quarantine |
-| not now (down, slow, overloaded) | kept; tried again after a jittered wait, or the one asked for |
-| not you (token, certificate, version) | kept; tried again as above; the state says which |
+| stored, or stored before | deleted |
+| one row is rejected | that row goes to quarantine, the others are deleted |
+| the batch is too large | half of it is sent; a single row that is too large goes to quarantine |
+| calls with one row always fail, calls with another row succeed | that row goes to quarantine |
+| not now (down, slow, overloaded) | kept; retried after a random wait, or after the requested one |
+| refused (token, certificate, version) | kept; retried as above; `state` says why |
 """
 
 import logging
@@ -28,27 +28,27 @@ from nilometer_agent.uplink.backoff import Backoff
 from nilometer_agent.uplink.dial import Reach
 
 MAX_ROWS = 500
-MAX_BYTES = 1 << 20  # of payloads in one call
+MAX_BYTES = 1 << 20  # size of the payloads in one call
 DEADLINE_SECONDS = 10.0
 IDLE_SECONDS = 1.0
-SUSPECT_FAILURES = 3  # of one batch, after which its rows are tried apart
+SUSPECT_FAILURES = 3  # failures of one batch before its rows are sent one by one
 MAX_REASON_CHARACTERS = 200
 
 log = logging.getLogger("nilometer.agent")
 
 
 class CollectorState(Enum):
-    """How the agent stands with its collector."""
+    """State of the connection to the collector."""
 
     UNSET = "unset"
     CONNECTING = "connecting"
     READY = "ready"
     UNAVAILABLE = "unavailable"
-    OVERLOADED = "overloaded"  # it asked us to wait
-    AUTH_ERROR = "auth_error"  # it does not know our token or certificate, or not for this name
-    TLS_ERROR = "tls_error"  # the handshake fails: a certificate expired, or of another CA
-    VERSION_ERROR = "version_error"  # it does not have the method
-    REFUSED = "refused"  # it answers, but not to what we send
+    OVERLOADED = "overloaded"  # the collector asked the agent to wait
+    AUTH_ERROR = "auth_error"  # token or certificate is unknown, or is for another name
+    TLS_ERROR = "tls_error"  # the handshake fails: a certificate has expired or has another CA
+    VERSION_ERROR = "version_error"  # the collector does not have the method
+    REFUSED = "refused"  # the collector refuses the request
 
 
 _STATES: Mapping[grpc.StatusCode, CollectorState] = {
@@ -58,7 +58,7 @@ _STATES: Mapping[grpc.StatusCode, CollectorState] = {
     grpc.StatusCode.INVALID_ARGUMENT: CollectorState.REFUSED,
     grpc.StatusCode.FAILED_PRECONDITION: CollectorState.REFUSED,
 }
-# May be the fault of one row: the far side could not even read the batch.
+# Codes that one bad row may cause, because the collector could not read the batch.
 _SUSPECT = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.INTERNAL,
@@ -68,32 +68,32 @@ _SUSPECT = {
 
 
 class Collector(Protocol):
-    """What the shipper and the plan need of the way to the collector."""
+    """The calls to the collector that the shipper and the plan need."""
 
     def Ship(self, request: Any, timeout: float) -> Any:  # noqa: N802  the contract's name
-        """Store rows."""
+        """Ask the collector to store rows."""
         ...
 
     def GetPlan(self, request: Any, timeout: float) -> Any:  # noqa: N802  as above
-        """References and alerters."""
+        """Ask the collector for references and alerters."""
         ...
 
     def probe(self) -> tuple[Reach, str]:
-        """What stands at the address."""
+        """Return what the address answers, and why the connection fails if it does."""
         ...
 
 
 class Shipper:
-    """Sends outbox rows. One thread.
+    """Sends outbox rows to the collector, on a thread of its own.
 
     Args:
         agent: Stable name of this agent.
         instance: 16 random bytes that name this process.
-        buffer: Where the rows are.
-        collector: The way there; None where none is set.
-        counters: What is counted.
+        buffer: Outbox with the rows.
+        collector: Connection to the collector; None if no collector is set.
+        counters: Counters of the agent.
         clock: Monotonic time.
-        backoff: Waits between attempts.
+        backoff: Source of the waits between attempts; None makes a new one.
     """
 
     def __init__(
@@ -114,25 +114,25 @@ class Shipper:
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._most = MAX_ROWS
-        self._suspected = 0  # failures in a row that may be a row's fault
-        self._suspects = 0  # rows of the batch that is searched for the one
+        self._suspected = 0  # consecutive failures that one bad row may have caused
+        self._suspects = 0  # rows left in the batch that is searched for the bad row
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
         self.state = CollectorState.UNSET if collector is None else CollectorState.CONNECTING
-        self.reason = ""  # of the state
-        self.duplicate = False  # the collector sees another process under our name
+        self.reason = ""  # why the state is not READY
+        self.duplicate = False  # the collector sees another process under this agent's name
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """There are new rows."""
+        """Tell the thread that the outbox has new rows."""
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Send what there is for up to *timeout* seconds, if the collector answers.
+        """Send the remaining rows for up to *timeout* seconds, if the collector answers.
 
         Safe before `start`, and twice.
         """
@@ -149,11 +149,11 @@ class Shipper:
                 return
 
     def ship_once(self, deadline_seconds: float = DEADLINE_SECONDS) -> int:
-        """Send one batch of the oldest rows; returns how many left the outbox.
+        """Send one batch of the oldest rows; return how many left the outbox.
 
         Raises:
-            CollectorUnavailable: The rows are kept; try again.
-            BatchRejected: The collector answers, but not to us; the rows are kept.
+            CollectorUnavailable: If the collector cannot be reached; the rows are kept for a retry.
+            BatchRejected: If the collector refuses this agent or the batch; the rows are kept.
         """
         rows, corrupt = self._buffer.oldest(self._most, MAX_BYTES)
         if corrupt:
@@ -174,7 +174,7 @@ class Shipper:
         return len(rows) + len(corrupt)
 
     def _passed(self, rows: int) -> None:
-        """Rows have left the outbox: go on with more at once, unless one of these is looked for."""
+        """Count rows that left the outbox; use larger batches again once no bad row is searched."""
         self._suspects = max(self._suspects - rows, 0)
         if not self._suspects:
             self._suspected = 0
@@ -193,14 +193,14 @@ class Shipper:
         for row in rows:
             if row.id in rejected:
                 log.error(
-                    "a row is in quarantine",
+                    "row moved to quarantine: the collector rejected it",
                     extra={"sequence": row.sequence, "reason": rejected[row.id]},
                 )
 
     def _send(
         self, rows: list[OutboxRow], messages: list[Row], deadline_seconds: float
     ) -> dict[int, str]:
-        """Ship; the rejected by id."""
+        """Ship the rows; return the reasons of rejected rows by id."""
         if self._collector is None:
             raise CollectorUnavailable("no collector is set")
         request = ShipRequest(
@@ -212,7 +212,7 @@ class Shipper:
         )
         try:
             reply = self._collector.Ship(request, timeout=deadline_seconds)
-        except OSError as error:  # a file of credentials cannot be read
+        except OSError as error:  # a credentials file cannot be read
             self._counters.add(Counter.SHIP_FAILURES)
             raise _Failed(CollectorState.TLS_ERROR, str(error)) from error
         except grpc.RpcError as error:
@@ -220,8 +220,8 @@ class Shipper:
             raise self._told(error) from error
         if reply.duplicate and not self.duplicate:
             log.error(
-                "another agent ships under this name; both are counted: give each its own name, "
-                "and a volume of its own",
+                "another agent ships under the same name, the collector counts both: give each "
+                "agent its own name and volume",
                 extra={"agent": self._agent},
             )
         self.duplicate = reply.duplicate
@@ -229,7 +229,7 @@ class Shipper:
         return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
 
     def _told(self, error: Any) -> Exception:
-        """What a failed call means."""
+        """Return the exception for a failed call."""
         code, text = error.code(), f"{error.code().name}: {error.details()}"
         asked = _asked_seconds(error)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
@@ -252,9 +252,10 @@ class Shipper:
         return self.ship_once()
 
     def _tell_apart(self, rows: list[OutboxRow], error: "_Suspect", deadline: float) -> int:
-        """Find the row that no call survives: it is one where a later row passes.
+        """Find the row that makes every call fail, and move it to quarantine.
 
-        Without such a proof nothing goes to quarantine: the collector may be at fault.
+        A row is bad only if a later row passes. Otherwise the collector may be at fault, and no row
+        goes to quarantine.
         """
         self._suspects = max(self._suspects, len(rows))
         self._most = max(len(rows) // 2, 1)
@@ -266,7 +267,7 @@ class Shipper:
         if not messages:
             raise _Refused(error.state, str(error))
         try:
-            # The poison row stays below this one: the mark of what is held must not pass it.
+            # `oldest_held` must not pass the bad row, because the agent still holds it.
             self._send([rows[0], *others], messages, deadline)
         except (_Suspect, _TooLarge):
             raise _Refused(error.state, str(error)) from error
@@ -286,14 +287,14 @@ class Shipper:
                 except ShipError as error:
                     failed, wait = True, self._after_failure(error)
                 except Exception:
-                    log.exception("a ship step failed")
+                    log.exception("shipping failed, rows kept: will retry")
                     failed, wait = True, self._backoff.fail()
                 else:
                     self._backoff.succeed()
                     if sent:
                         self._set_state(CollectorState.READY, "")
                         continue
-            # New rows end an idle wait, never a backoff: the collector is away.
+            # New rows end an idle wait. They do not end a backoff, because the collector is down.
             if failed:
                 self._stopping.wait(wait)
             else:
@@ -314,12 +315,15 @@ class Shipper:
 
     def _set_state(self, state: CollectorState, reason: str) -> None:
         if state is not self.state and state is not CollectorState.READY:
-            log.warning("rows kept", extra={"state": state.value, "reason": reason[:200]})
+            log.warning(
+                "rows not shipped, kept in the outbox: will retry",
+                extra={"state": state.value, "reason": reason[:200]},
+            )
         self.state, self.reason = state, reason[:MAX_REASON_CHARACTERS]
 
 
 class _Failed(CollectorUnavailable):
-    """Not now."""
+    """The collector cannot store rows now."""
 
     def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -327,7 +331,7 @@ class _Failed(CollectorUnavailable):
 
 
 class _Refused(BatchRejected):
-    """Not us."""
+    """The collector refuses this agent or this batch."""
 
     def __init__(self, state: CollectorState, reason: str, asked_seconds: float = 0.0) -> None:
         super().__init__(reason)
@@ -335,15 +339,15 @@ class _Refused(BatchRejected):
 
 
 class _Suspect(_Refused):
-    """The same batch failed often enough to look at its rows one by one."""
+    """The same batch failed so often that its rows are sent one by one."""
 
 
 class _TooLarge(Exception):
-    """The batch is over a limit of the far side."""
+    """The batch exceeds a size limit of the collector."""
 
 
 def _asked_seconds(error: Any) -> float:
-    """How long the far side asked us to wait: ``retry-after`` of its trailing metadata."""
+    """Return the seconds that the collector asked to wait, in ``retry-after`` of its metadata."""
     for key, value in error.trailing_metadata() or ():
         try:
             if key == "retry-after":
@@ -356,7 +360,7 @@ def _asked_seconds(error: Any) -> float:
 
 
 def _to_wire(rows: list[OutboxRow]) -> tuple[list[Row], dict[int, str]]:
-    """Messages of what can be read, and reasons by id of what cannot."""
+    """Return messages for the readable rows, and reasons by id for the unreadable ones."""
     messages, rejected = [], {}
     for row in rows:
         message = Row(sequence=row.sequence)
@@ -366,7 +370,7 @@ def _to_wire(rows: list[OutboxRow]) -> tuple[list[Row], dict[int, str]]:
             continue
         try:
             content.ParseFromString(row.payload)
-        except Exception as error:  # protobuf's own error has no public base
+        except Exception as error:  # protobuf's own error has no public base class
             rejected[row.id] = f"unreadable: {error}"[:MAX_REASON_CHARACTERS]
             continue
         messages.append(message)

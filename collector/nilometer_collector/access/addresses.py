@@ -1,4 +1,4 @@
-"""Addresses the collector listens on, and which of them stay on this machine."""
+"""Parses the addresses that the collector listens on, and tells which are loopback addresses."""
 
 from typing import NamedTuple
 
@@ -17,10 +17,10 @@ class Address(NamedTuple):
 
 
 def parse_address(key: str, text: str) -> Address:
-    """``host:port`` or ``[v6]:port``.
+    """Parse ``host:port`` or ``[v6]:port``.
 
     Raises:
-        ConfigError: Naming *key*.
+        ConfigError: If *text* has another form; the message names *key*.
     """
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -31,21 +31,21 @@ def parse_address(key: str, text: str) -> Address:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host* can only mean this machine: a literal address or ``localhost``."""
+    """Whether *host* is a literal loopback address or ``localhost``."""
     return host.lower() == "localhost" or is_loopback_address(host)
 
 
 def require_loopback(key: str, text: str) -> Address:
-    """The address of *text*, which must stay on this machine: nobody is asked who they are.
+    """Parse a loopback address: without principals, the collector does not authenticate callers.
 
     Raises:
-        ConfigError: Naming *key*.
+        ConfigError: If the address is not a loopback address; the message names *key*.
     """
     address = parse_address(key, text)
     if not is_loopback(address.host):
         raise ConfigError(
-            f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because nobody is "
-            "asked who they are; set principals and a certificate (for HTTP, one with read or "
-            "write)"
+            f"{key} = {text!r}: must be a loopback address such as 127.0.0.1, because callers are "
+            "not authenticated: to listen elsewhere, set a certificate and principals (for HTTP, a "
+            "principal with read or write)"
         )
     return address

@@ -1,31 +1,21 @@
-"""How many connections each server may hold: shares of the descriptors that the process may open."""
+"""Limits on open connections: each server gets a share of the free file descriptors."""
 
-import resource
 from typing import NamedTuple
 
-RESERVED = 64  # for the store, logs, exports and webhooks
-WANTED = 65_536  # soft limit, where the hard one allows it
+from nilometer.serving.descriptors import free
+
 MAX_HTTP = 256
 MAX_GRPC = 2048  # a TLS connection takes some 50 KB
 
 
 class Shares(NamedTuple):
-    """Connections at once."""
+    """Most open connections of each server."""
 
     http: int
     grpc: int
 
 
-def raise_limit() -> None:
-    """Raise this process's own limit of descriptors as far as it may and needs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def shares() -> Shares:
-    """What each server may hold, by the limit of now."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = max((WANTED if soft == resource.RLIM_INFINITY else soft) - RESERVED, RESERVED)
-    return Shares(http=min(MAX_HTTP, free // 4), grpc=min(MAX_GRPC, free // 2))
+    """Compute the connection limits from the file descriptors that are free now."""
+    descriptors = free()
+    return Shares(http=min(MAX_HTTP, descriptors // 4), grpc=min(MAX_GRPC, descriptors // 2))

@@ -1,8 +1,7 @@
-"""Where the collector may connect to: public addresses, and those that a setting allows.
+"""Decides which addresses the collector may connect to: public ones, and those a setting allows.
 
-A host name says nothing about where it leads, and it may lead elsewhere a moment later. So the
-addresses behind a name are checked when a connection is opened, and the connection goes to one that
-was checked.
+A host name can resolve to any address, and to another one a moment later. So the collector checks
+the resolved addresses when it opens a connection, and connects to a checked address.
 """
 
 import ipaddress
@@ -23,7 +22,8 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # the last 32 bits are an IPv4 address
-# Where clouds hand out credentials, beside 169.254.169.254: Azure, Oracle, Alibaba, AWS, Google.
+# Metadata services of clouds, which return credentials: Azure, Oracle, Alibaba, AWS, Google.
+# 169.254.169.254 is a link-local address.
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
@@ -39,18 +39,18 @@ _METADATA = frozenset(
 
 
 class Reach(Enum):
-    """Who is behind an address."""
+    """Kind of network that an address belongs to."""
 
     PUBLIC = "public"
     LOOPBACK = "loopback"
-    PRIVATE = "private"  # of a site or a carrier, and what is no unicast address of the Internet
+    PRIVATE = "private"  # site or carrier networks, and all else that is not public unicast
     LINK_LOCAL = "link-local"
     METADATA = "metadata"
     RESERVED = "reserved"  # unspecified or multicast
 
 
 def reach_of(address: IPAddress) -> Reach:
-    """The reach of *address*; an IPv4 address inside an IPv6 one counts as itself."""
+    """Return the reach of *address*; an IPv6 address that embeds an IPv4 address has its reach."""
     meant = _meant(address)
     if meant in _METADATA:
         return Reach.METADATA
@@ -65,10 +65,10 @@ def reach_of(address: IPAddress) -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What may be connected to beside public addresses.
+    """Addresses that the collector may connect to, besides public ones.
 
     Attributes:
-        names: Hosts that may be at loopback and private addresses.
+        names: Hosts that may resolve to loopback and private addresses.
         networks: Ranges in which every address is allowed, whatever its reach.
     """
 
@@ -77,10 +77,10 @@ class Allowed:
 
     @classmethod
     def of(cls, key: str, entries: Iterable[str]) -> "Allowed":
-        """What the *entries* of the setting *key* allow.
+        """Parse *entries* of the setting *key*: host names, addresses and ranges.
 
         Raises:
-            ConfigError: If an entry is neither a host name nor a range; names *key*.
+            ConfigError: If an entry has another form; the message names *key*.
         """
         names, networks = set(), []
         for entry in entries:
@@ -97,7 +97,7 @@ class Allowed:
         return cls(frozenset(names), tuple(networks))
 
     def refusal(self, host: str, address: IPAddress) -> str:
-        """Why no connection to *host* may go to *address*; empty where it may."""
+        """Return why *host* may not be reached at *address*; empty if it may."""
         reach, meant = reach_of(address), _meant(address)
         if reach is Reach.PUBLIC or any(meant in network for network in self.networks):
             return ""
@@ -105,16 +105,19 @@ class Allowed:
         if by_name and _plain(host) in self.names:
             return ""
         remedy = "name the host or its range" if by_name else "name its range"
-        return f"{host} is at {address}, a {reach.value} address: {remedy} in webhook_allow to allow it"
+        return (
+            f"{host} resolves to {address}, a {reach.value} address: {remedy} in webhook_allow to "
+            "allow it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where notifications go; false where nobody is told.
+    """Webhook that receives notifications; false if none is set.
 
     Attributes:
-        url: The webhook.
-        allowed: What its host may be at.
+        url: URL of the webhook.
+        allowed: Addresses that its host may have, besides public ones.
     """
 
     url: Secret
@@ -125,15 +128,15 @@ class Destination:
 
 
 def addresses_of(host: str, *, numeric: bool = False) -> list[IPAddress]:
-    """The addresses of *host*, the preferred one first; blocks while names are looked up.
+    """Resolve *host*, preferred address first; blocks during the name lookup.
 
     Args:
-        host: Name or literal address in ASCII; every notation that the system's resolver reads,
-            such as 127.1 and 0x7f000001.
-        numeric: Whether a name is an error, so that nothing is looked up.
+        host: Name or literal address in ASCII, in any notation of the system's resolver, such as
+            127.1 and 0x7f000001.
+        numeric: Whether only literal addresses are accepted; a name is then an error.
 
     Raises:
-        OSError: If there are none.
+        OSError: If the host has no address.
     """
     flags = socket.AI_NUMERICHOST if numeric else 0
     found = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM, flags=flags)
@@ -141,7 +144,7 @@ def addresses_of(host: str, *, numeric: bool = False) -> list[IPAddress]:
 
 
 def known_refusal(host: str, allowed: Allowed) -> str:
-    """Why *host* is refused wherever it is looked up; empty where that is not known without."""
+    """Return why *host* is refused, as far as that is known without a name lookup; else empty."""
     name = _plain(host)
     if name == "localhost" or name.endswith(".localhost"):
         return allowed.refusal(host, ipaddress.ip_address("127.0.0.1"))
@@ -157,7 +160,7 @@ def _plain(name: str) -> str:
 
 
 def _meant(address: IPAddress) -> IPAddress:
-    """The IPv4 address that an IPv6 *address* stands for, else *address*."""
+    """Return the IPv4 address that an IPv6 *address* embeds, else *address*."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""Principals: who may ship, read and write, for which agents and entities."""
+"""Principals: the callers that may ship, read and write, with their agents and entities."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from nilometer.values.errors import ConfigError
-from nilometer_collector.access.table import Need
+from nilometer_collector.access.needs import Need
 
 DIGEST_CHARACTERS = 64  # of SHA-256, hexadecimal
 ALL = ("*",)
@@ -19,21 +19,21 @@ Patterns: TypeAlias = tuple[str, ...]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody who may ship, read or write.
+    """A caller that may ship, read or write.
 
     Attributes:
-        name: For the log.
-        token_sha256: SHA-256 of each token that is valid now, hexadecimal; several while one
-            replaces another.
-        certificates: Names in client certificates: of the subject, or alternative ones.
-        agents: Patterns of the agents' names that it may ship as, such as ``scoring-*``. Without
-            it, a principal that has ``ship``, or has no right at all, ships as any agent; any other
-            ships nothing.
-        ship: Patterns of the entities that it may ship for; without it, all that its agents ship.
+        name: Name that log lines and errors show.
+        token_sha256: SHA-256 of each valid token, in hexadecimal; several during a token rotation.
+        certificates: Common names or subject alternative names of its client certificates.
+        agents: Patterns of the agent names that it may ship as, such as ``scoring-*``. If left out,
+            a principal with ``ship``, or with no rights listed, may ship as any agent. Any other
+            principal may not ship.
+        ship: Patterns of the entities that it may ship for; if left out, all entities of its
+            agents.
         read: Patterns of the entities whose data it may read.
-        write: Patterns of the entities whose rules and references it may change.
-        http: The older way to say ``read`` and ``write`` for all entities: ``read`` is
-            ``read = ["*"]``, ``write`` is that and ``write = ["*"]``.
+        write: Patterns of the entities whose alerters and references it may change.
+        http: Older form of ``read`` and ``write`` for all entities: ``read`` means
+            ``read = ["*"]``; ``write`` means ``read = ["*"]`` and ``write = ["*"]``.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def ships_as(self) -> Patterns:
-        """Patterns of the agents that it may ship as."""
+        """Patterns of the agent names that it may ship as."""
         if self.agents is not None:
             return self.agents
         if self.ship is not None:
@@ -56,7 +56,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return () if has_other else ALL
 
     def patterns(self, need: Need) -> Patterns:
-        """Patterns of the entities for which it has *need*."""
+        """Patterns of the entities for which it has the right *need*."""
         match need:
             case Need.SHIP:
                 return ALL if self.ship is None and self.ships_as else self.ship or ()
@@ -69,21 +69,21 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def uses_http(self) -> bool:
-        """Whether its tokens open anything of the HTTP server."""
+        """Whether its tokens give access to the HTTP server."""
         return bool(self.token_sha256 and (self.patterns(Need.READ) or self.patterns(Need.WRITE)))
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether *name* is one of *patterns*."""
+    """Whether *name* matches one of *patterns*."""
     return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def principal_of(
     principals: Sequence[Principal], token: str, names: frozenset[str] = frozenset()
 ) -> Principal | None:
-    """The first whose token or one of whose certificates' *names* this is.
+    """Return the first principal with this *token* or one of these certificate *names*.
 
-    All digests are compared, in constant time: an answer's delay tells nothing.
+    It compares all digests in constant time, so the response time reveals nothing about a token.
     """
     digest = hashlib.sha256(token.encode()).hexdigest() if token else ""
     found = None
@@ -95,13 +95,13 @@ def principal_of(
 
 
 def check_principals(principals: Sequence[Principal]) -> None:
-    """Refuse settings that would let nobody, or the wrong ones, in.
+    """Refuse principals that nobody can use, and rights that contradict each other.
 
     Raises:
-        ConfigError: Naming the principal; never a token.
+        ConfigError: If a principal is wrong; the message names it and never shows a token.
     """
     if len({principal.name for principal in principals}) != len(principals):
-        raise ConfigError("principals: two have the same name")
+        raise ConfigError("principals: two principals have the same name")
     for principal in principals:
         _check(principal, f"principals: {principal.name!r}")
 
@@ -113,15 +113,15 @@ def _check(principal: Principal, key: str) -> None:
         if principal.http != "none" and not principal.token_sha256:
             raise ConfigError(f"{key}: http needs token_sha256; a certificate opens gRPC only")
         if principal.read is not None or principal.write is not None:
-            raise ConfigError(f"{key} has http and read or write: leave http out")
+            raise ConfigError(f"{key} has http beside read or write: leave http out")
         if principal.http != "none" and principal.agents is None and principal.ship is None:
             raise ConfigError(
-                f"{key} has http and no agents: add agents = [] if it ships nothing, else the "
-                "names that it ships as"
+                f"{key} has http and no agents: add agents = [] if it ships nothing, else add the "
+                "agent names that it ships as"
             )
     if principal.ship and principal.agents == ():
-        raise ConfigError(f"{key} has ship and agents = []: name the agents it ships as")
+        raise ConfigError(f"{key} has ship and agents = []: add the agent names that it ships as")
     for digest in principal.token_sha256:
         fine = len(digest) == DIGEST_CHARACTERS and set(digest) <= set("0123456789abcdef")
         if not fine:
-            raise ConfigError(f"{key}: token_sha256 must be 64 lower hexadecimal digits each")
+            raise ConfigError(f"{key}: each token_sha256 must be 64 lower-case hexadecimal digits")

@@ -1,33 +1,33 @@
-"""Decides whether a call may do what it asks for: the only place that does, for gRPC and HTTP.
+"""Decides what a call may do. This is the only place that decides, for gRPC and HTTP.
 
-`Gate.enter` runs before anything of a call is read but its headers. `Access.require` runs as soon
-as the call says which agent and which entities it means.
+`Gate.enter` runs when only the headers of a call have been read. `Access.require` runs as soon as
+the agent and the entities of the call are known.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from nilometer_collector.access.needs import Need
 from nilometer_collector.access.principals import ALL, Principal, matches, principal_of
-from nilometer_collector.access.table import Need
 
-SHOWN_CHARACTERS = 100  # of a name, in a refusal
+SHOWN_CHARACTERS = 100  # of a name, in the message of a refusal
 
 
-class Stranger(Exception):
-    """The call comes with no token or certificate that is known."""
+class Unauthenticated(Exception):
+    """The call has no known token or certificate."""
 
 
 class Forbidden(Exception):
-    """The principal is known and may not do this. The message is for the caller."""
+    """The principal is known but may not do this. The message is sent to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one call may do.
+    """The rights of one call.
 
     Attributes:
-        principal: Who calls; None where everybody is trusted, or nothing is needed.
-        need: What the table says that the call needs.
+        principal: Caller; None if there are no principals, or if the call needs no right.
+        need: Right that the call needs, as the module `needs` lists it.
     """
 
     principal: Principal | None
@@ -35,18 +35,18 @@ class Access:
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether the call may name any entity."""
+        """Whether the call has access to all entities."""
         return self.principal is None or self.principal.patterns(self.need) == ALL
 
     def may(self, entity: str) -> bool:
-        """Whether the call may name *entity*."""
+        """Whether the call has access to *entity*."""
         return self.principal is None or matches(entity, self.principal.patterns(self.need))
 
     def require(self, entities: Iterable[str]) -> None:
-        """Refuse the call unless it may name each of *entities*.
+        """Refuse the call unless it has access to all *entities*.
 
         Raises:
-            Forbidden: Naming the first that it may not.
+            Forbidden: If the call lacks access to an entity; the message names it.
         """
         if self.principal is None or self.is_unlimited:
             return
@@ -61,7 +61,7 @@ class Access:
         """Refuse the call unless its principal may ship as *agent*.
 
         Raises:
-            Forbidden: Naming *agent*.
+            Forbidden: If the principal may not; the message names *agent*.
         """
         principal = self.principal
         if principal is not None and not (agent and matches(agent, principal.ships_as)):
@@ -70,10 +70,10 @@ class Access:
 
 
 class Gate:
-    """Lets calls in, as far as the rights of their principal go. Any thread may call.
+    """Authenticates calls and checks the rights of their principals. Any thread may call.
 
     Args:
-        principals: Who may call; none trusts everybody.
+        principals: Principals that may call; if there are none, every call is allowed.
     """
 
     def __init__(self, principals: Iterable[Principal]) -> None:
@@ -81,26 +81,26 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody is trusted."""
+        """Whether every call is allowed, because there are no principals."""
         return not self._principals
 
     def known(self, token: str, names: frozenset[str] = frozenset()) -> Principal | None:
-        """The principal whose token, or one of whose certificates' *names*, this is."""
+        """Return the principal with this *token* or one of these certificate *names*, if any."""
         return principal_of(self._principals, token, names)
 
     def enter(self, need: Need | None, principal: Principal | None) -> Access:
-        """What *principal* may do in a call that needs *need*; None is not in the table.
+        """Return the rights of a call.
 
         Raises:
-            Stranger: If a principal is needed and this is none.
-            Forbidden: If it lacks the right, or the table does not have the call.
+            Unauthenticated: If the call needs a principal and has none.
+            Forbidden: If the principal lacks the right, or the module `needs` does not list the call.
         """
         if need is None:
-            raise Forbidden("there is no such method")
+            raise Forbidden("this method does not exist")
         if self.is_open or need is Need.NOTHING:
             return Access(None, need)
         if principal is None:
-            raise Stranger("no token or certificate that is known")
+            raise Unauthenticated("send a known token or client certificate")
         if not principal.patterns(need):
             raise Forbidden(f"principal {principal.name!r} may not {need.value}")
         return Access(principal, need)

@@ -1,10 +1,10 @@
-"""Texts that must not be shown."""
+"""Secret texts that must not appear in logs or errors."""
 
 from urllib.parse import urlsplit
 
 
 class Secret:
-    """A text that only `reveal` shows; empty where none is set."""
+    """A secret text that only `reveal` returns; false if it is empty."""
 
     __slots__ = ("_text",)
 
@@ -12,7 +12,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself: for the one place that uses it."""
+        """Return the secret text, for the one place that uses it."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -25,7 +25,7 @@ class Secret:
 
 
 def shown_url(url: str) -> str:
-    """As much of *url* as may be shown: ``https://host/...``."""
+    """Return the part of *url* that is not secret, as ``https://host/...``."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or "?"

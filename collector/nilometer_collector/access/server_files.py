@@ -1,4 +1,4 @@
-"""The certificate, key and client CA of the gRPC server, read again when they change."""
+"""Loads the certificate, key and client CA of the gRPC server, again after each change."""
 
 import logging
 from pathlib import Path
@@ -11,12 +11,13 @@ log = logging.getLogger("nilometer.collector")
 
 
 class ServerFiles:
-    """Certificate, key and client CA of the server, read again when one of them changes.
+    """Certificate, key and client CA of a server, loaded again when one of the files changes.
 
     Args:
-        certificate: PEM, with its chain.
-        key: PEM.
-        client_ca: PEM of who may have signed clients' certificates; empty asks for none.
+        certificate: Path of the certificate with its chain, PEM.
+        key: Path of the private key, PEM.
+        client_ca: Path of the CA certificates that sign client certificates, PEM; empty if
+            clients need no certificate.
     """
 
     def __init__(self, certificate: str, key: str, client_ca: str) -> None:
@@ -25,7 +26,7 @@ class ServerFiles:
         self._stamp = self._stamps()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What a port is opened with: connections after a change see the new files.
+        """Return credentials for a port. New connections use the files as they are then.
 
         Raises:
             ConfigError: If a file cannot be read.
@@ -51,15 +52,18 @@ class ServerFiles:
         return [(there.st_ino, there.st_mtime_ns, there.st_size) for there in found]
 
     def _newer(self) -> grpc.ServerCertificateConfiguration | None:
-        """What is new since the last connection, or None. Called by gRPC at each connection."""
+        """Return the changed configuration, or None. gRPC calls this at each connection."""
         try:
             stamp = self._stamps()
             if stamp == self._stamp:
                 return None
             configuration = self._read()
-        except OSError as error:  # in the middle of a rotation: the old ones still stand
-            log.warning("certificates not read", extra={"reason": str(error)})
+        except OSError as error:  # in the middle of a rotation
+            log.warning(
+                "cannot read the certificate files, the old certificates stay in use",
+                extra={"reason": str(error)},
+            )
             return None
         self._stamp = stamp
-        log.info("certificates rotated")
+        log.info("new certificates loaded")
         return configuration

@@ -1,1 +1,1 @@
-"""Alerter rules and episodes over all agents."""
+"""Definitions of alerters, their episodes over all agents, and their Prometheus rules."""

@@ -1,7 +1,7 @@
-"""When an episode opens and closes, over all agents: pure functions.
+"""Pure functions that decide when an episode opens and closes, over all agents.
 
-Every agent advances a state of its own. An episode per (entity, alerter, summary, labels) opens
-when the first of them alerts and closes when none does. An agent that has been silent for
+Each agent has its own state. There is one episode per (entity, alerter, summary, labels). It opens
+when the first agent alerts, and closes when no agent alerts. An agent that has sent nothing for
 `SILENT_WINDOWS` of its windows no longer holds an episode open: its pod is gone.
 """
 
@@ -11,12 +11,12 @@ from nilometer.alert import Alerter, Evaluation, Verdict
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 
-SILENT_WINDOWS = 10  # after so many windows without a word an agent counts as gone
-SILENT_SECONDS = 600  # and not before so much wall time
+SILENT_WINDOWS = 10  # windows without an evaluation after which an agent counts as gone
+SILENT_SECONDS = 600  # shortest wall time after which an agent counts as gone
 
 
 class Change(Enum):
-    """What an evaluation does to the episode of all agents."""
+    """What an evaluation does to the episode."""
 
     NONE = "none"
     OPEN = "open"
@@ -25,13 +25,13 @@ class Change(Enum):
 
 
 def change(*, is_open: bool, ours: bool, others: bool, evaluation: Evaluation) -> Change:
-    """What follows from an evaluation that moved an agent's state.
+    """Return what an evaluation that changed an agent's state does to the episode.
 
     Args:
-        is_open: Whether there is an open episode.
-        ours: Whether the agent's state is ALERTING after the evaluation.
-        others: Whether any other agent's is.
-        evaluation: What was judged.
+        is_open: Whether an episode is open now.
+        ours: Whether this agent's state is ALERTING after the evaluation.
+        others: Whether the state of any other agent is ALERTING.
+        evaluation: Evaluation that changed the state.
     """
     if evaluation.verdict is Verdict.NOT_JUDGED:
         return Change.NONE
@@ -43,12 +43,12 @@ def change(*, is_open: bool, ours: bool, others: bool, evaluation: Evaluation) -
 
 
 def heard_since_ns(now_ns: int, window: Window) -> int:
-    """Arrivals before this wall time are of agents that count as gone."""
+    """Return the oldest wall time of a last evaluation at which an agent does not count as gone."""
     length = window.end_ns - window.start_ns
     return now_ns - max(SILENT_WINDOWS * length, SILENT_SECONDS * NANOSECONDS)
 
 
 def worst(alerter: Alerter, one: float, other: float) -> float:
-    """The one of two values that stands further on the wrong side."""
+    """Return the value that exceeds the threshold of *alerter* by more."""
     excess = alerter.condition.excess
     return other if excess(other) > excess(one) else one

@@ -1,7 +1,7 @@
-"""Alerters as rules of Prometheus: recording rules for service and data, one alert an alerter.
+"""Prometheus rules made from alerters: recording rules, health alerts, and one alert per alerter.
 
-The rules read what agents and collector export, by the names of the one table, so that an
-Alertmanager that a team already runs can wake the same people by the same thresholds.
+The rules read the metrics that agents and the collector export. An existing Alertmanager can so
+notify the same people at the same thresholds.
 """
 
 import json
@@ -29,19 +29,19 @@ from nilometer.export.telemetry import (
 )
 from nilometer.values.reasons import Outcome
 
-RATE = "5m"  # over which rates are taken: several scrapes, and several exports
-STALE_WINDOWS = 5  # windows without data before somebody is told
-OUTBOX_ALARM = 10_000  # rows: hours of a usual pod
+RATE = "5m"  # range of rates: several scrapes and exports
+STALE_WINDOWS = 5  # windows without data before an alert
+OUTBOX_ALARM = 10_000  # rows: a few hours of a usual pod
 
 Groups = Mapping[str, list[dict[str, object]]]
 
 _ENTITY, _OUTCOME, _FATE = map(sanitised, (ENTITY, OUTCOME, FATE))
 _FAILED = "|".join(outcome.value for outcome in Outcome if outcome.failed)
-_POD = "instance, job, pod"  # what tells pods apart, and is no place of a measurement
+_POD = "instance, job, pod"  # labels that name the pod, not where a sample was measured
 
 
 def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
-    """A file of rules for *alerters*, whose windows are *window_seconds* long."""
+    """Return the rule groups for *alerters*, whose windows are *window_seconds* long."""
     groups: list[dict[str, object]] = [
         {"name": "nilometer-records", "rules": records()},
         {"name": "nilometer-health", "rules": health(window_seconds)},
@@ -57,7 +57,7 @@ def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
 
 
 def records() -> list[dict[str, object]]:
-    """Service and coverage, by entity."""
+    """Return recording rules for requests and coverage, by entity."""
     requests, seen = REQUESTS.prometheus, OBSERVATIONS.prometheus
     duration = f"{REQUEST_DURATION.prometheus}_bucket"
 
@@ -90,9 +90,9 @@ def records() -> list[dict[str, object]]:
 
 
 def health(window_seconds: int) -> list[dict[str, object]]:
-    """Whether monitoring itself is well."""
+    """Return alerts for faults of the monitoring itself."""
     dropped = f'{OBSERVATIONS.prometheus}{{{_FATE}="dropped"}}'
-    # What `increase` makes of a series that was not there before is nothing.
+    # `increase` returns nothing for a series that did not exist before.
     lost = (f"increase({dropped}[10m])", f"{dropped} unless {dropped} offset 10m")
     refused = own_counter(Exporter.AGENT, "export_points_rejected").prometheus
     rejected = own_counter(Exporter.AGENT, "rows_rejected").prometheus
@@ -106,32 +106,31 @@ def health(window_seconds: int) -> list[dict[str, object]]:
         _alarm(
             "NilometerNoData",
             f"{DATA_AGE.prometheus} > {stale}",
-            "nothing came of {{ $labels." + _ENTITY + " }} for {{ $value | humanizeDuration }}",
+            "{{ $labels." + _ENTITY + " }} has sent no data for {{ $value | humanizeDuration }}",
         ),
         _alarm(
             "NilometerCollectorAway",
             f"{OUTBOX_ROWS.prometheus} > {OUTBOX_ALARM}",
-            "{{ $value }} rows wait for the collector at {{ $labels.instance }}",
+            "the agent {{ $labels.instance }} holds {{ $value }} rows that the collector has not acknowledged",
             wait="15m",
         ),
         _alarm(
             "NilometerRowsRejected",
             f"increase({rejected}[1h]) > 0",
-            "the collector refuses rows of {{ $labels.instance }}",
+            "the collector rejects rows of {{ $labels.instance }}",
         ),
         _alarm(
             "NilometerPointsRejected",
             f"increase({refused}[1h]) > 0",
-            "the OTLP endpoint refuses points of {{ $labels.instance }}",
+            "the OTLP endpoint rejects points of {{ $labels.instance }}",
         ),
     ]
 
 
 def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
-    """*alerter* as an alert: the same measure, threshold, patience and severity.
+    """Return *alerter* as an alert with the same measure, threshold, delays and severity.
 
-    An alert closes as soon as one window is fine; Prometheus 2.42 and later can be told to wait,
-    by `keep_firing_for`.
+    Prometheus before 2.42 ignores `keep_firing_for`: there, an alert closes after one fine window.
     """
     selector = ",".join(
         f"{sanitised(name)}={_quoted(value)}"
@@ -146,7 +145,7 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
         "expr": expression,
         "for": f"{(alerter.windows_to_open - 1) * window_seconds}s",
         "keep_firing_for": f"{(alerter.windows_to_close - 1) * window_seconds}s",
-        # Entity and alerter come with the series; here their text would be read as a template.
+        # The series carries entity and alerter; Prometheus would read their text here as a template.
         "labels": {"severity": alerter.severity.value},
         "annotations": {
             "summary": f"{_plain(alerter.entity)}: {measure} of {summary} is "
@@ -157,9 +156,9 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
 
 @singledispatch
 def _expression(condition: Condition, selector: str) -> str:
-    """When *condition* alerts, in PromQL; here by the verdict of the agents.
+    """Return the PromQL expression for *condition*. This fallback uses the agents' verdicts.
 
-    A condition whose limit Prometheus can hold the value against is registered below.
+    Conditions whose limit Prometheus can compare with the value are registered below.
     """
     del condition
     breach = f"max without ({_POD}) ({EVALUATION_BREACH.prometheus}{{{selector}}})"
@@ -185,12 +184,12 @@ def _(condition: Range, selector: str) -> str:
 
 
 def _most(selector: str) -> str:
-    """The largest value of all pods."""
+    """Return PromQL for the largest value over all pods."""
     return f"max without ({_POD}) ({EVALUATION_VALUE.prometheus}{{{selector}}})"
 
 
 def _least(selector: str) -> str:
-    """The smallest value of all pods."""
+    """Return PromQL for the smallest value over all pods."""
     return f"min without ({_POD}) ({EVALUATION_VALUE.prometheus}{{{selector}}})"
 
 
@@ -205,7 +204,7 @@ def _alarm(name: str, expression: str, summary: str, wait: str = "0s") -> dict[s
 
 
 def _number(value: float) -> str:
-    """*value* in PromQL, which writes infinities its own way."""
+    """Return *value* in PromQL, which writes infinities as +Inf and -Inf."""
     return {"inf": "+Inf", "-inf": "-Inf"}.get(repr(value), repr(value))
 
 
@@ -214,7 +213,7 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """*text* in a template, where braces would be code."""
+    """Return *text* without braces, which a template would read as code."""
     return text.replace("{", "").replace("}", "")
 
 

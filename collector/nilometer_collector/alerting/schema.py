@@ -1,8 +1,8 @@
-"""What a rule must be, as JSON Schema: bounds, words of closed sets, and what each kind asks for.
+"""The JSON Schema of an alerter: bounds, allowed words, and the fields that each kind requires.
 
-All bounds are the constants of the checks, and all words come from the registries, so that a kind,
-a comparator or a statistic from outside counts once it is registered. JSON Schema cannot say that
-``low`` is at most ``high``.
+Bounds are the constants that the checks use. Words come from the registries, so the schema includes
+every registered kind, comparator and statistic of other packages. JSON Schema cannot say that ``low``
+is at most ``high``.
 """
 
 import sys
@@ -15,8 +15,8 @@ from nilometer.alert.conditions import CONDITIONS, ThresholdSide
 from nilometer.alert.statistic import COUNT
 from nilometer.compare.registry import COMPARATORS
 from nilometer.values.entity import NAME
+from nilometer_collector.limits.alerters import MAX_ALERTER_NAME_CHARACTERS, MAX_WINDOWS_IN_A_ROW
 from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_CHARACTERS, NO_CONTROL
-from nilometer_collector.limits.rules import MAX_RULE_NAME_CHARACTERS, MAX_WINDOWS_IN_A_ROW
 
 Schema: TypeAlias = Mapping[str, object]
 
@@ -25,13 +25,13 @@ SEVERITY: Schema = {"enum": [severity.value for severity in Severity]}
 TEXT: Schema = {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": NO_CONTROL}
 
 
-def rule_schema() -> Schema:
-    """What is asked of a rule beside the types of its fields."""
+def alerter_schema() -> Schema:
+    """Return the constraints on the fields of an alerter, which their Python types do not express."""
     windows = {"type": "integer", "minimum": 1, "maximum": MAX_WINDOWS_IN_A_ROW}
     return {
         "properties": {
             "entity": {"pattern": f"^{NAME.pattern}$"},
-            "name": {**TEXT, "maxLength": MAX_RULE_NAME_CHARACTERS},
+            "name": {**TEXT, "maxLength": MAX_ALERTER_NAME_CHARACTERS},
             "summary": TEXT,
             "kind": {"enum": list(CONDITIONS)},
             "comparison": {"enum": ["", *(side.value for side in ThresholdSide)]},
@@ -54,9 +54,9 @@ def rule_schema() -> Schema:
 
 
 def _of_kind(kind: str) -> Schema:
-    """The fields that *kind* asks for, and no further parameter: all of its have keys of their own.
+    """Return the fields that *kind* requires. A built-in kind takes nothing under `parameters`.
 
-    Of a kind from outside, its class alone knows them.
+    For a kind of another package, the schema allows every field: only its class knows them.
     """
     example = _EXAMPLES.get(kind)
     if example is None:
@@ -71,7 +71,7 @@ def _of_kind(kind: str) -> Schema:
 
 @singledispatch
 def _asked_by(example: Condition) -> Schema:
-    """The fields that conditions such as *example* cannot do without."""
+    """Return the fields that conditions such as *example* require."""
     raise NotImplementedError(example)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP side: the API, its OpenAPI document, and the pages."""
+"""The HTTP server: the API, its OpenAPI document, and the pages."""
 
 from nilometer_collector.api.app import make_app
 

@@ -15,11 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.api.door import Door
-from nilometer_collector.api.given import Given
+from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
 from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
+from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
 from nilometer_collector.counters import Counters
@@ -28,23 +28,23 @@ from nilometer_collector.store import Store
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 NO_PAGES = (
-    "nilometer collector\n\nThe pages are not built here. In a checkout, run `make web`.\n"
+    "nilometer collector\n\nThe pages are not built. In a checkout, run `make web`.\n"
     "The API is at /api/v1, described by /openapi.json.\n"
 )
 
 
 class Pages:
-    """The built pages; those with a hash in their name may be kept for ever.
+    """Serves the built pages. Browsers may cache files under ``assets/`` for a year.
 
     Args:
-        static: Folder of the build.
+        static: Directory of the built pages.
     """
 
     def __init__(self, static: Path) -> None:
         self._files = StaticFiles(directory=static, html=True)
 
     async def __call__(self, request: Request) -> Response:
-        """A file, or 404."""
+        """Respond with the requested file, or with 404."""
         path = request.path_params["path"]
         response = await self._files.get_response(path or ".", request.scope)
         kept = path.startswith("assets/")
@@ -66,24 +66,24 @@ def make_app(
     secure: bool = False,
     static: Path = STATIC,
 ) -> Starlette:
-    """The API and the pages over *store*.
+    """Make the application that serves the API and the pages.
 
     Args:
-        store: Where rules are kept.
-        query: What answers questions.
-        clock: Wall time.
-        counters: Shown at /readyz.
-        wake: Called when a change may have queued a notification.
-        public_url: Under which the pages are known; its host is answered.
-        principals: Who is let in, and how far.
-        secure: Whether the server speaks TLS.
-        static: Folder of the built pages.
+        store: Store of alerters, references and episodes.
+        query: Query over the samples of the store.
+        clock: Clock for wall time and monotonic time.
+        counters: Counters that /readyz shows.
+        wake: Function that is called when a change may have queued a notification.
+        public_url: Public URL of the pages; requests for its host are accepted.
+        principals: Principals that may use the API and the pages.
+        secure: Whether the server uses TLS.
+        static: Directory of the built pages.
     """
     context = Context(store=store, query=query, clock=clock, counters=counters, wake=wake)
     described = msgspec.json.encode(document(OPERATIONS))
 
     async def openapi(request: Request) -> Response:
-        Given(request, ())
+        QueryParameters(request, ())
         return Response(described, media_type="application/json")
 
     async def no_pages(_: Request) -> Response:
@@ -91,7 +91,7 @@ def make_app(
 
     routes: list[BaseRoute] = [*_routes(OPERATIONS, context), Route("/openapi.json", openapi)]
     if (static / "index.html").is_file():
-        # A route and not a mount: a mount would answer every method of every path itself.
+        # A route, because a mount would respond to every method of every path itself.
         routes.append(Route("/{path:path}", Pages(static).__call__))
     else:
         routes.append(Route("/", no_pages))
@@ -100,7 +100,11 @@ def make_app(
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
             Middleware(
-                Door, principals=principals, clock=clock, secure=secure, public_url=public_url
+                Authentication,
+                principals=principals,
+                clock=clock,
+                secure=secure,
+                public_url=public_url,
             ),
         ],
         exception_handlers={
@@ -112,7 +116,7 @@ def make_app(
 
 
 def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:
-    """One route a path, so that another method on it is 405 with all that are allowed."""
+    """Make one route for each path, so that a 405 response lists all allowed methods."""
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation

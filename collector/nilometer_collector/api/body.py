@@ -1,4 +1,4 @@
-"""Request bodies: JSON, at most 1 MiB, exactly the structure that is declared."""
+"""Reads request bodies: JSON of at most 1 MiB, with exactly the declared structure."""
 
 from typing import TypeVar
 
@@ -13,15 +13,15 @@ T = TypeVar("T")
 
 
 async def read_json(request: Request, kind: type[T]) -> T:
-    """The body as *kind*.
+    """Read the body and decode it as *kind*.
 
     Raises:
-        ApiError: 413 when it is too large, 415 when it is not said to be JSON, 400 when it is not
-            JSON, 422 when it is not a *kind*.
+        ApiError: 413 if it is too large, 415 if its content type is not JSON, 400 if it is not
+            valid JSON, 422 if it is not a *kind*.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise ApiError(415, "the body must be application/json")
+        raise ApiError(415, "the content type of the body must be application/json")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
         raise ApiError(413, f"the body is over {MAX_BODY_BYTES} bytes")
@@ -32,7 +32,7 @@ async def read_json(request: Request, kind: type[T]) -> T:
             if len(body) > MAX_BODY_BYTES:
                 raise ApiError(413, f"the body is over {MAX_BODY_BYTES} bytes")
     except ClientDisconnect as error:
-        raise ApiError(400, "the body is cut short") from error
+        raise ApiError(400, "the connection ended before the whole body arrived") from error
     try:
         return msgspec.json.decode(bytes(body), type=kind)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""Fields that the views of several resources have."""
+"""Types and conversions of fields that several resources share."""
 
 from typing import Literal, TypeAlias
 
@@ -8,5 +8,5 @@ Health: TypeAlias = Literal["OK", "ALERTING", "NO_DATA", "LEARNING", "PAUSED"]
 
 
 def seconds(at_ns: int) -> float:
-    """Unix seconds of Unix nanoseconds."""
+    """Convert Unix nanoseconds to Unix seconds."""
     return at_ns / NANOSECONDS

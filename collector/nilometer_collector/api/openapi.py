@@ -1,6 +1,7 @@
-"""The OpenAPI 3.1 document, made from the operations and the structures of their bodies.
+"""Makes the OpenAPI 3.1 document from the operations and the types of their bodies.
 
-It says what is checked: types come from the structures, bounds and words from what the checks use.
+The document matches the checks: types come from the structures, and bounds and allowed words from
+the constants of the checks.
 """
 
 import http
@@ -9,27 +10,29 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 import nilometer
-from nilometer_collector.alerting.rules import AlerterView, Rule
-from nilometer_collector.alerting.schema import SEVERITY, Schema, rule_schema
+from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
+from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
-from nilometer_collector.api.given import MAX_QUERY_BYTES
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
+from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
+from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.episodes import EpisodeView
 
-# What the types of a structure do not say. Asked for with each document, so that what was registered
-# from outside is in it.
+# Constraints that the types of a structure do not express. They are functions, so that each document
+# includes the kinds that other packages have registered by then.
 _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
-    AlerterView: rule_schema,
-    Rule: rule_schema,
+    AlerterView: alerter_schema,
+    AlerterDefinition: alerter_schema,
+    PutAlerter: alerter_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"
 
 
 def document(operations: Iterable[Operation]) -> dict[str, object]:
-    """The document of *operations*."""
+    """Make the OpenAPI document of *operations*."""
     table = list(operations)
     kinds: list[type] = [Problem]
     for operation in table:
@@ -50,9 +53,9 @@ def document(operations: Iterable[Operation]) -> dict[str, object]:
         "info": {
             "title": "nilometer collector",
             "version": nilometer.__version__,
-            "description": "Times are Unix seconds, UTC; windows are half-open; a number that "
-            "does not exist is null. Errors are RFC 9457 problem details. A query is at most "
-            f"{MAX_QUERY_BYTES} bytes, a body {MAX_BODY_BYTES}.",
+            "description": "Times are Unix seconds, UTC. Windows are half-open. A number that does "
+            "not exist is null. Errors are RFC 9457 problem details. A query string may have at "
+            f"most {MAX_QUERY_BYTES} bytes, and a body at most {MAX_BODY_BYTES} bytes.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -61,7 +64,7 @@ def document(operations: Iterable[Operation]) -> dict[str, object]:
 
 
 def _refined(schema: Schema, more: Schema) -> Schema:
-    """*schema* with what *more* says, objects field by field; one type stands for alternatives."""
+    """Merge *more* into *schema*, field by field; a ``type`` in *more* replaces alternatives."""
     merged = {key: value for key, value in schema.items() if key != "anyOf" or "type" not in more}
     for key, value in more.items():
         known = merged.get(key)
@@ -78,10 +81,10 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -
         for status in operation.errors
     }
     if operation.answer is None:
-        responses["204"] = {"description": "Done."}
+        responses["204"] = {"description": "Success, without a body."}
     else:
         schema = schema_of[operation.answer]
-        responses["200"] = _answer("The answer.", "application/json", schema)
+        responses["200"] = _answer("Success.", "application/json", schema)
     described: dict[str, object] = {
         "operationId": operation.name,
         "summary": operation.about,

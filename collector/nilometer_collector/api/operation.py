@@ -1,6 +1,6 @@
-"""An operation of the API: one method on one path, and what answers it.
+"""An operation of the API: one method on one path, with its handler.
 
-Routes and the OpenAPI document are both made from operations, so that they cannot disagree.
+Operations define both the routes and the OpenAPI document, so the two cannot disagree.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,29 +14,29 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
-from nilometer_collector.api.door import access_of
-from nilometer_collector.api.given import Given
+from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.parameters import Parameter
+from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
-THREADS = 8  # that read the store at once
-PROBE_THREADS = 1  # of its own, so that slow questions do not hold a probe up
+THREADS = 8  # threads that read the store concurrently
+PROBE_THREADS = 1  # a separate thread, so that slow requests do not delay probes
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What all operations read and change.
+    """Everything that the operations read and change.
 
     Attributes:
-        store: Where rules, references and episodes are kept.
-        query: What answers questions about samples.
-        clock: Wall time.
-        counters: Shown at /readyz.
-        wake: Called when a change may have queued a notification.
+        store: Store of alerters, references and episodes.
+        query: Query over the samples of the store.
+        clock: Clock for wall time.
+        counters: Counters that /readyz shows.
+        wake: Function that is called when a change may have queued a notification.
     """
 
     store: Store
@@ -48,22 +48,22 @@ class Context:
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """The answer of a blocking *question*, which runs on one of `THREADS` threads."""
+        """Run a blocking *question* on one of `THREADS` threads and return its result."""
         return await to_thread.run_sync(question, limiter=self.limiter)
 
     async def probe(self, question: Callable[[], T]) -> T:
-        """As `ask`, on a thread that only probes use."""
+        """Run a blocking *question* on a thread that only probes use."""
         return await to_thread.run_sync(question, limiter=self.probes)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an operation, whose parameters are those that the operation declares."""
+    """One request to an operation, with its checked parameters."""
 
     request: Request
-    given: Given
+    parameters: QueryParameters
     context: Context
-    access: Access  # to entities that no parameter names: of a body, of a list
+    access: Access  # rights of the caller, for entities that a body or a list names
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | None]]
@@ -74,12 +74,12 @@ class Operation:
     """One method on one path.
 
     Attributes:
-        name: Its id in the document.
-        about: What it answers, in one sentence.
-        handler: Makes the answer.
-        answer: Structure of the body; None for 204.
-        body: Structure of the request's body, or None.
-        errors: Statuses of problems it may answer with.
+        name: Operation id in the OpenAPI document.
+        about: Summary in one sentence.
+        handler: Function that makes the response body.
+        answer: Type of the response body; None for status 204.
+        body: Type of the request body, or None.
+        errors: Statuses of its error responses.
     """
 
     method: str
@@ -93,15 +93,15 @@ class Operation:
     errors: tuple[int, ...] = (422,)
 
     async def respond(self, request: Request, context: Context) -> Response:
-        """Check the parameters and the entity they name, call the handler, encode its answer.
+        """Check the parameters and the caller's rights, call the handler and encode its result.
 
         Raises:
-            Forbidden: If the caller may not name this entity.
+            Forbidden: If the caller has no access to the entity.
         """
-        given, access = Given(request, self.parameters), access_of(request)
-        named = [given.value(one) for one in self.parameters if one.name == "entity"]
+        parameters, access = QueryParameters(request, self.parameters), access_of(request)
+        named = [parameters.value(one) for one in self.parameters if one.name == "entity"]
         access.require(entity for entity in named if isinstance(entity, str))
-        call = Call(request, given, context, access)
+        call = Call(request, parameters, context, access)
         answer = await self.handler(call)
         headers = {"cache-control": "no-store"}
         if self.answer is None:

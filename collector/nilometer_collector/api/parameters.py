@@ -1,4 +1,4 @@
-"""Query parameters, one class a kind: how the document describes it, and how its text is read."""
+"""Kinds of query parameters: one class each, with its JSON Schema and its parser."""
 
 import math
 from abc import ABC, abstractmethod
@@ -25,9 +25,9 @@ class Parameter(ABC, Generic[V_co]):
     """One query parameter, read as a value of one type.
 
     Attributes:
-        schema: JSON Schema of one text.
-        required: Whether it must be given.
-        repeated: Whether it may be given more than once.
+        schema: JSON Schema of one value.
+        required: Whether a request must have it.
+        repeated: Whether a request may have it more than once.
     """
 
     schema: ClassVar[Schema]
@@ -39,14 +39,14 @@ class Parameter(ABC, Generic[V_co]):
 
     @abstractmethod
     def read(self, texts: Sequence[str]) -> V_co:
-        """The value of *texts*, which are empty where an optional parameter is not given.
+        """Parse *texts*, which are empty if the request does not have an optional parameter.
 
         Raises:
-            ApiError: 422, naming the parameter.
+            ApiError: 422 if the value is not allowed; the detail names the parameter.
         """
 
     def refused(self, reason: str) -> ApiError:
-        """The error of a text that is not allowed."""
+        """Make the error for a value that is not allowed."""
         return ApiError(422, f"{self.name}: {reason}")
 
 
@@ -66,7 +66,7 @@ class Text(Parameter[str | None]):
 
 
 class RequiredText(Parameter[str]):
-    """A text of 1 to 256 characters that must be given."""
+    """A required text of 1 to 256 characters."""
 
     schema: ClassVar[Schema] = Text.schema
     required = True
@@ -81,7 +81,7 @@ class Time(Parameter[int]):
     """Unix seconds, read as nanoseconds.
 
     Attributes:
-        default_ns: The time where none is given.
+        default_ns: Time to use if the request has none, in Unix nanoseconds.
     """
 
     schema: ClassVar[Schema] = {"type": "number", "minimum": 0, "maximum": LAST_SECONDS}
@@ -89,7 +89,7 @@ class Time(Parameter[int]):
     default_ns: int
 
     def read(self, texts: Sequence[str]) -> int:
-        """Unix nanoseconds."""
+        """Return Unix nanoseconds."""
         if not texts:
             return self.default_ns
         number = _number(texts[0])
@@ -105,7 +105,7 @@ class Step(Parameter[int | None]):
     schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_STEP_SECONDS}
 
     def read(self, texts: Sequence[str]) -> int | None:
-        """Nanoseconds."""
+        """Return nanoseconds, or None."""
         if not texts:
             return None
         (text,) = texts
@@ -117,12 +117,12 @@ class Step(Parameter[int | None]):
 
 
 class Flag(Parameter[bool | None]):
-    """``true`` or ``false``; or None."""
+    """``true`` or ``false``, read as a bool; or None."""
 
     schema: ClassVar[Schema] = {"type": "boolean"}
 
     def read(self, texts: Sequence[str]) -> bool | None:
-        """True or False, as the text says."""
+        """Return the truth value, or None."""
         if not texts:
             return None
         if texts[0] not in {"true", "false"}:
@@ -140,7 +140,7 @@ class LabelPairs(Parameter[LabelFilter]):
     repeated = True
 
     def read(self, texts: Sequence[str]) -> LabelFilter:
-        """The filter of all pairs."""
+        """Return the filter of all pairs."""
         pairs = []
         for text in texts:
             key, separator, value = text.partition(":")
@@ -151,7 +151,7 @@ class LabelPairs(Parameter[LabelFilter]):
 
 
 ENTITY = RequiredText("entity", "Name of the monitored entity.")
-ANY_ENTITY = Text("entity", "Name of the monitored entity; all where it is left out.")
+ANY_ENTITY = Text("entity", "Name of the monitored entity. If it is left out, all entities.")
 
 
 def _short(parameter: Parameter[object], text: str) -> str:
@@ -161,7 +161,7 @@ def _short(parameter: Parameter[object], text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """A plain finite number; Python's own extras (nan, 1_000, other digits) are refused."""
+    """Parse a finite decimal number; refuse what only Python accepts (nan, 1_000, other digits)."""
     if len(text) > 32 or not set(text) <= set("0123456789.eE+-"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details. Nothing of a fault of ours leaves but that it happened."""
+"""Error responses as RFC 9457 problem details. Details of an internal error are not sent."""
 
 import http
 import logging
@@ -28,11 +28,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ApiError(Exception):
-    """A request that is answered with a problem.
+    """A request error that is sent to the client as problem details.
 
     Args:
-        status: Of the answer, 4xx.
-        detail: What is wrong, for the one who asked.
+        status: HTTP status of the response, 4xx.
+        detail: Description of the mistake, for the client.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -41,7 +41,7 @@ class ApiError(Exception):
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """The answer for *status*."""
+    """Make an error response with *status* and *detail*."""
     body = Problem(
         type="about:blank",
         title=http.HTTPStatus(status).phrase,
@@ -52,18 +52,18 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """What the router refused: no such path, no such method."""
-    assert isinstance(error, HTTPException)  # noqa: S101  registered for it alone
+    """Respond to an error of the router, such as an unknown path or method."""
+    assert isinstance(error, HTTPException)  # noqa: S101  the application registers only this type
     headers = dict(error.headers) if error.headers else None
     detail = {
-        404: f"there is nothing at {request.url.path!r}",
-        405: f"{request.method} is not allowed here",
+        404: f"the path {request.url.path!r} does not exist",
+        405: f"{request.method} is not allowed on this path",
     }.get(error.status_code, error.detail)
     return problem(error.status_code, detail, headers)
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """What a handler raised on purpose."""
+    """Respond to an error that a handler raises on purpose."""
     del request
     match error:
         case ApiError():
@@ -75,16 +75,18 @@ async def on_error(request: Request, error: Exception) -> Response:
         case TooMuch() | ConfigError():
             return problem(422, str(error))
         case StoreUnavailable():
-            log.error("store unavailable", extra={"reason": str(error)})
-            return problem(503, "the store cannot be read or written now", {"retry-after": "1"})
+            log.error("request failed: store unavailable", extra={"reason": str(error)})
+            return problem(
+                503, "the store cannot be read or written now; try again", {"retry-after": "1"}
+            )
         case _:
             raise error
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
-    """A fault of ours; the server logs it with its traceback."""
+    """Respond to an internal error, which the server logs with its traceback."""
     del request, error
-    return problem(500, "a fault of the collector; its log says more")
+    return problem(500, "internal error of the collector: see its log")
 
 
 EXPECTED = (ApiError, Forbidden, Unknown, TooMuch, ConfigError, StoreUnavailable)

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn on a thread of its own, behind a listener that no peer can hold."""
+"""The HTTP server: uvicorn on its own thread. Its listener limits how long a peer may wait."""
 
 import logging
 import socket
@@ -10,9 +10,10 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from nilometer.serving.listener import Listener
 from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
-from nilometer_collector.api.connections import Connection, Listener
+from nilometer_collector.api.connections import Connection, connect
 
 START_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 5
@@ -24,13 +25,13 @@ class HttpServer:
     """Serves the API and the pages.
 
     Args:
-        app: The application.
-        listening: A bound socket.
-        listener: Accepts on it.
-        certificate: Of the server with its chain, PEM; empty serves without TLS.
-        key: Of *certificate*, PEM.
-        shutdown_seconds: Longest time it may drain.
-        ended: Called when it serves no longer.
+        app: Application to serve.
+        listening: Bound socket.
+        listener: Listener that accepts connections on the socket.
+        certificate: Path of the server certificate with its chain, PEM; empty for no TLS.
+        key: Path of the private key of *certificate*, PEM.
+        shutdown_seconds: Longest time for running requests to finish at a stop.
+        ended: Function that is called when the server has ended.
 
     Raises:
         ConfigError: If the certificate or key cannot be read.
@@ -65,7 +66,7 @@ class HttpServer:
         )
         try:
             config.load()
-        except OSError as error:  # of TLS, too: ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             raise ConfigError(f"http_certificate and http_key: {error}") from error
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -76,10 +77,10 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="nilometer-http", daemon=True)
 
     def start(self) -> None:
-        """Return when requests are answered.
+        """Start to serve; return when the server accepts requests.
 
         Raises:
-            ConfigError: If they are not in time.
+            ConfigError: If it does not within `START_SECONDS`.
         """
         self._thread.start()
         clock = SystemClock()
@@ -88,10 +89,10 @@ class HttpServer:
             with suppress(RuntimeError):
                 self._thread.join(0.01)
             if not self._thread.is_alive() or clock.monotonic() > until:
-                raise ConfigError("http_address: the HTTP server did not start; the log says more")
+                raise ConfigError("http_address: the HTTP server did not start: see the log")
 
     def stop(self) -> None:
-        """Accept no more, let requests end, return."""
+        """Stop accepting connections, and return when running requests have finished."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(self._shutdown_seconds + 2.0)
@@ -100,26 +101,26 @@ class HttpServer:
         try:
             self._server.run(sockets=[self._listening])
         except Exception:
-            log.exception("the HTTP server failed")
+            log.exception("internal error: the HTTP server ended")
         finally:
             self._ended()
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's, with a listener of our own in place of asyncio's."""
+    """Uvicorn's server, with `Listener` in place of asyncio's listener."""
 
     def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
         super().__init__(config)
         self._listener = listener
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept."""
+        """Begin to accept connections."""
         del sockets
         self.servers = []
-        self._listener.start(self)
+        self._listener.start(lambda raw: connect(self, self._listener, raw))
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and drain."""
+        """Stop accepting connections, and wait for running requests."""
         self._listener.stop()
         await super().shutdown(sockets)

@@ -1,4 +1,4 @@
-"""Sessions of browsers: known to this process, so that a log-out ends one at once."""
+"""Browser sessions, kept in the memory of this process."""
 
 import hashlib
 import secrets
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nilometer.values.clock import NANOSECONDS, Clock
 
 SESSION_SECONDS = 12 * 3600
-MAX_SESSIONS = 10_000  # the one that began first makes room
+MAX_SESSIONS = 10_000  # above it, the oldest session ends
 SECRET_BYTES = 32
 
 
@@ -19,10 +19,10 @@ class _Session:
 
 
 class Sessions:
-    """Open sessions, kept by the digest of their secret. Not thread-safe.
+    """Open sessions by the digest of their secret. Not thread-safe.
 
     Args:
-        clock: Wall time, for the end of a session.
+        clock: Clock for wall time, to end old sessions.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -30,7 +30,7 @@ class Sessions:
         self._open: OrderedDict[bytes, _Session] = OrderedDict()
 
     def begin(self, principal: str) -> str:
-        """The secret of a new session of *principal*, for its cookie."""
+        """Open a session of *principal* and return its secret for the cookie."""
         now_ns = self._clock.now_ns()
         while self._open:
             oldest = next(iter(self._open.values()))
@@ -43,14 +43,14 @@ class Sessions:
         return secret
 
     def principal(self, secret: str) -> str | None:
-        """Whose session *secret* belongs to; None where it is not open."""
+        """Return the principal of the session with *secret*; None if no such session is open."""
         session = self._open.get(_digest(secret))
         if session is None or session.ends_ns <= self._clock.now_ns():
             return None
         return session.principal
 
     def end(self, secret: str) -> None:
-        """Close the session of *secret*, if there is one."""
+        """Close the session with *secret*, if it is open."""
         self._open.pop(_digest(secret), None)
 
 

@@ -1,4 +1,4 @@
-"""What every answer carries, and which hosts are answered: pure ASGI, around everything."""
+"""ASGI middleware that adds security headers and refuses unknown hosts."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,14 +18,14 @@ HEADERS = {
 
 
 class Shield:
-    """Adds the headers that keep a browser from being turned against the reader.
+    """Adds security headers to every response and refuses requests for unknown hosts.
 
-    A request whose Host is neither this machine nor the public URL's host is refused: a page of
-    another site that had its name point here could read everything otherwise.
+    The Host header must name this machine or the host of the public URL. This prevents DNS
+    rebinding: another site could otherwise let its name point to this server and read its data.
 
     Args:
-        app: What is shielded.
-        public_host: Host of the public URL; empty where there is none.
+        app: Protected application.
+        public_host: Host of the public URL; empty without one.
     """
 
     def __init__(self, app: ASGIApp, public_host: str = "") -> None:
@@ -33,7 +33,7 @@ class Shield:
         self.public_host = public_host.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, add headers to the answer."""
+        """Pass the request to the application, and add headers to the response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -46,7 +46,9 @@ class Shield:
             await send(message)
 
         if not self._is_ours(Headers(scope=scope).get("host", "")):
-            answer = problem(421, "the Host header names neither this machine nor public_url")
+            answer = problem(
+                421, "the Host header names neither this machine nor the host of public_url"
+            )
             await answer(scope, receive, shielded)
             return
         await self.app(scope, receive, shielded)

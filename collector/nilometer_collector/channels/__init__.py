@@ -1,4 +1,4 @@
-"""Telling people: one message per opening and closing, delivered however long it takes."""
+"""Notifications: one message for each opening and closing, retried until it is delivered."""
 
 from nilometer_collector.channels.delivery import Courier
 from nilometer_collector.channels.slack import CHANNEL, message

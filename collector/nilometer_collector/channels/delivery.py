@@ -1,7 +1,7 @@
-"""The courier: takes notifications out of the store, oldest first, until each is settled.
+"""Delivers stored notifications, oldest first, until each is delivered or refused.
 
-A notification is marked after the receiver took it, so that a crash in between repeats it, under
-the same key. Between attempts the wait is a full-jitter backoff of 1 to 60 s, for ever.
+A notification is marked after the receiver has accepted it. A crash in between repeats it under the
+same key. Failed attempts are retried without end, with a full-jitter backoff of 1 to 60 s.
 """
 
 import logging
@@ -19,21 +19,21 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Store
 
 BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
-IDLE_SECONDS = 60.0  # a look without being woken
+IDLE_SECONDS = 60.0  # interval of checks for notifications when `wake` is not called
 
 log = logging.getLogger("nilometer.collector")
 
 
 class Courier:
-    """Delivers to one webhook, on a thread of its own.
+    """Delivers notifications to one webhook, on its own thread.
 
     Args:
-        store: Where notifications wait.
-        destination: The webhook, and where it may be.
-        page_url: Where the pages are: asked at each delivery.
-        clock: Wall time of the mark.
-        counters: What is counted.
-        deliver: How a message is posted.
+        store: Store of the queued notifications.
+        destination: Webhook, and the addresses that it may have.
+        page_url: Function that returns the URL of the pages; called at each delivery.
+        clock: Clock for the wall time of deliveries.
+        counters: Counters of delivered, refused and failed notifications.
+        deliver: Function that posts a message.
         backoff_seconds: Smallest and largest bound of the jitter.
     """
 
@@ -62,26 +62,29 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
 
     def start(self) -> None:
-        """Begin with what waits from before."""
-        log.info("notifying", extra={"webhook": shown_url(self._destination.url.reveal())})
+        """Start to deliver, beginning with notifications of an earlier run."""
+        log.info(
+            "notifications go to a webhook",
+            extra={"webhook": shown_url(self._destination.url.reveal())},
+        )
         self._thread.start()
 
     def wake(self) -> None:
-        """There is a new notification."""
+        """Deliver now: there is a new notification. Any thread may call."""
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Finish the attempt that runs and end; the rest waits in the store. Safe twice."""
+        """Finish the running attempt and end; other notifications stay queued. Safe to repeat."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
     def deliver_oldest(self) -> float | None:
-        """One attempt with the oldest notification.
+        """Try once to deliver the oldest notification.
 
         Returns:
-            Seconds to wait before the next; None where nothing waits.
+            Seconds to wait before the next attempt; None if no notification is queued.
         """
         notice = self._store.deliveries.oldest(CHANNEL)
         if notice is None:
@@ -98,11 +101,16 @@ class Courier:
             case Outcome.REFUSED:
                 self._store.deliveries.refused(notice.id, now_ns, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_REFUSED)
-                log.error("notification refused", extra={**known, "reason": answer.reason})
+                log.error(
+                    "notification refused by the webhook, will not retry",
+                    extra={**known, "reason": answer.reason},
+                )
             case Outcome.FAILED:
                 self._store.deliveries.failed(notice.id, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_FAILED)
-                log.warning("notification waits", extra={**known, "reason": answer.reason})
+                log.warning(
+                    "notification failed, will retry", extra={**known, "reason": answer.reason}
+                )
                 return self._after_failure(answer)
         self._failures = 0
         return 0.0
@@ -119,10 +127,13 @@ class Courier:
             try:
                 wait = self.deliver_oldest()
             except StoreUnavailable as error:
-                log.warning("notifications cannot be read", extra={"reason": str(error)})
+                log.warning(
+                    "store unavailable, notifications will be retried",
+                    extra={"reason": str(error)},
+                )
                 wait = self._backoff_seconds[1]
             except Exception:
-                log.exception("a notification step failed")
+                log.exception("internal error in a notification, will retry")
                 wait = self._backoff_seconds[1]
             if wait is None:
                 self._wake.wait(IDLE_SECONDS)

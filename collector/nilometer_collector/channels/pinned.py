@@ -1,7 +1,7 @@
-"""An HTTP transport that looks a host up once, checks its addresses and connects to one of them.
+"""An HTTP transport that connects only to addresses that it has checked.
 
-The name is not looked up again between check and connection. It stays what TLS verifies and what
-the Host header says.
+It resolves a host name once, checks all addresses, and connects to one of them. TLS verification and
+the Host header still use the name.
 """
 
 import httpx
@@ -9,21 +9,21 @@ from anyio import to_thread
 
 from nilometer_collector.access.destinations import Allowed, Reach, addresses_of, reach_of
 
-MAX_ADDRESSES = 4  # that are tried
+MAX_ADDRESSES = 4  # addresses of a host that are tried
 
 
 class AddressRefused(httpx.TransportError):
-    """A host is at an address that is not allowed; the message says which, and what to do."""
+    """A host has a forbidden address; the message names it and how to allow it."""
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """Connects to allowed addresses only, without a proxy.
+    """HTTP transport that connects to allowed addresses only, without a proxy.
 
-    A host with one address that is not allowed is refused as a whole. Plain HTTP goes to loopback
-    addresses only.
+    It refuses a host if one of its addresses is forbidden. Plain HTTP may use loopback addresses
+    only.
 
     Args:
-        allowed: What may be connected to beside public addresses.
+        allowed: Addresses that it may connect to, besides public ones.
     """
 
     def __init__(self, allowed: Allowed) -> None:
@@ -31,21 +31,22 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         self._transport = httpx.AsyncHTTPTransport(trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send *request* to the first address that takes a connection.
+        """Send *request* to the first address that accepts a connection.
 
         Raises:
-            AddressRefused: If its host is at an address that is not allowed.
+            AddressRefused: If one of its addresses is forbidden.
             OSError: If its host has no address.
         """
         host = request.url.raw_host.decode("ascii")
-        # Abandoned when the request is cancelled: a lookup that hangs delays nothing.
+        # A lookup that hangs must not delay a request that is cancelled.
         addresses = await to_thread.run_sync(addresses_of, host, abandon_on_cancel=True)
         for address in addresses:
             if refusal := self._allowed.refusal(host, address):
                 raise AddressRefused(refusal)
             if request.url.scheme != "https" and reach_of(address) is not Reach.LOOPBACK:
                 raise AddressRefused(
-                    f"{host} is at {address}: http goes to loopback addresses only"
+                    f"{host} resolves to {address}: use https, because http is allowed for "
+                    "loopback addresses only"
                 )
         tried = addresses[:MAX_ADDRESSES]
         timeout = dict(request.extensions["timeout"])

@@ -1,7 +1,7 @@
-"""What an opening or a closing looks like in Slack: one line of text and the same as blocks.
+"""Slack messages for openings and closings: one line of text, and the same content as blocks.
 
 Source: Slack, "Sending messages using incoming webhooks" and "Formatting text for app surfaces":
-``&``, ``<`` and ``>`` are escaped, so that no name can become a link or call out to a channel.
+``&``, ``<`` and ``>`` are escaped, so that no name can become a link or mention a channel.
 """
 
 from datetime import UTC, datetime
@@ -21,7 +21,12 @@ _MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":
 
 
 def message(notice: Notice, page_url: str) -> dict[str, Any]:
-    """The message of *notice*; *page_url* is where the pages are, without a final slash."""
+    """Make the Slack message of *notice*.
+
+    Args:
+        notice: Notification to describe.
+        page_url: URL of the pages, without a final slash.
+    """
     episode, transition = notice.episode, notice.transition
     alerter = transition.alerter
     opening = transition.status == AlertStatus.ALERTING.value
@@ -58,7 +63,7 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
 
 
 def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Where the pages show *summary*."""
+    """Return the URL of the page that shows *summary*."""
     return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
 
 
@@ -83,19 +88,19 @@ def _fields(
 
 def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> str:
     mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
-    rule = f"_Alerter {_escaped(alerter.name)}_"
+    alerter_name = f"_Alerter {_escaped(alerter.name)}_"
     reference = (
         f", reference {_escaped(alerter.condition.reference)} "
         f"{_escaped(transition.reference_digest)}"
         if alerter.condition.reference
         else ""
     )
-    return f"{mark} {_escaped(transition.evidence)}\n{rule}{reference}"
+    return f"{mark} {_escaped(transition.evidence)}\n{alerter_name}{reference}"
 
 
 @singledispatch
 def _held_against(condition: Condition) -> str:
-    """The limit in words."""
+    """Return the limit of *condition* in words."""
     return condition.limit_text
 
 

@@ -1,8 +1,8 @@
-"""One HTTP request to a webhook, bounded in time. The status of the answer decides.
+"""Posts a message to a webhook within a time limit. The response status decides the outcome.
 
-`TOTAL_SECONDS` cover everything from the look-up of the name to the headers of the answer; its body
-is not read. No proxy of the environment is used, no redirect is followed, and only addresses that
-are allowed are connected to. The reason of a failure never holds the URL.
+`TOTAL_SECONDS` is the limit from the name lookup to the response headers; the body is not read. The
+request uses no proxy, follows no redirect, and connects to allowed addresses only. The reason of a
+failure never contains the URL.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from nilometer_collector.channels.pinned import AddressRefused, PinnedTransport
 TOTAL_SECONDS = 5.0
 MAX_RETRY_AFTER_SECONDS = 600.0
 
-# It would log the whole URL of every request.
+# At level INFO, these libraries log the URL of every request, which is a secret.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 class Outcome(Enum):
-    """What became of a request."""
+    """Outcome of a request."""
 
     DELIVERED = "delivered"
-    REFUSED = "refused"  # this message will never be taken
-    FAILED = "failed"  # try again
+    REFUSED = "refused"  # permanent: the receiver will never accept this message
+    FAILED = "failed"  # transient: try again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Answer:
     """The outcome of a request.
 
     Attributes:
-        reason: Why it was not delivered, without the URL.
-        wait_seconds: What the receiver asked for before the next try; 0 where it did not.
+        reason: Reason why it was not delivered, without the URL.
+        wait_seconds: Wait that the receiver demands before the next attempt; 0 if it demands none.
     """
 
     outcome: Outcome
@@ -51,19 +51,25 @@ class Answer:
 
 Post: TypeAlias = Callable[[Destination, Mapping[str, object], str], Answer]
 
-# The message itself is at fault: another one may pass, this one never will.
+# Statuses that blame the message: the receiver will never accept it, but may accept others.
 _REFUSED = frozenset({400, 413, 415, 422})
 
 
 def post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
-    """Post *content* as JSON to *destination*; a repeat carries the same *key*. Never raises."""
+    """Post *content* as JSON to *destination*. Never raises.
+
+    Args:
+        destination: Webhook to post to.
+        content: Message, as JSON values.
+        key: Idempotency key, the same for each attempt, so that the receiver can detect a repeat.
+    """
     return asyncio.run(_post(destination, content, key))
 
 
 async def _post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
     body = json.dumps(content, allow_nan=False).encode()
     headers = {"content-type": "application/json", "idempotency-key": key}
-    answer: Answer | None = None  # once it is here, a close that fails changes nothing
+    answer: Answer | None = None  # once set, an error while closing does not change the outcome
     reason = ""
     try:
         async with (
@@ -80,11 +86,11 @@ async def _post(destination: Destination, content: Mapping[str, object], key: st
         ):
             answer = _answer(response)
     except (TimeoutError, httpx.TimeoutException):
-        reason = f"no answer within {TOTAL_SECONDS:g} s"
+        reason = f"no response within {TOTAL_SECONDS:g} s"
     except AddressRefused as error:
         reason = str(error)
     except socket.gaierror:
-        reason = "its host has no address"
+        reason = "the host name of the webhook does not resolve"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         reason = type(error).__name__
     return answer or Answer(outcome=Outcome.FAILED, reason=reason)

@@ -1,1 +1,1 @@
-"""The commands `nilometer collector` and `nilometer rules`."""
+"""The commands `nilometer collector` and `nilometer alerters`."""

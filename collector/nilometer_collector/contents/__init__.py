@@ -1,1 +1,1 @@
-"""Contents of samples as the HTTP API shows them: one module a content type."""
+"""Contents of samples as the HTTP API shows them: one module for each content type."""

@@ -1,4 +1,4 @@
-"""Bins that all windows of one answer share."""
+"""Histogram bins that all windows of one response share."""
 
 import math
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ import numpy as np
 
 from nilometer.profile import FeatureProfile
 
-PLAIN_BINS = 20  # where no reference gives edges
+PLAIN_BINS = 20  # bins of equal width if no reference has edges
 
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """Edges that all windows of one answer share, so that they can be drawn side by side.
+    """Edges that all windows of one response share, so that a page can draw them side by side.
 
     Attributes:
-        inner: The edges that values are counted on, ascending.
-        outer: The same with a finite bound on each side, so that every bin has a width.
+        inner: Edges for counting values, ascending.
+        outer: The inner edges with a finite bound on each side, so that every bin has a width.
     """
 
     inner: tuple[float, ...]
@@ -26,7 +26,15 @@ class Bins:
 
 
 def common_bins_of(features: Iterable[FeatureProfile], edges: tuple[float, ...]) -> Bins | None:
-    """Bins for *features*: on a reference's *edges*, or of equal width where there are none."""
+    """Make bins for *features*.
+
+    Args:
+        features: Features that the bins must cover.
+        edges: Edges of a reference; if empty, the bins have equal width.
+
+    Returns:
+        Bins; None if there are no numbers, or if they span more than a float can hold.
+    """
     digests = [feature.numbers.digest for feature in features if feature.numbers.moments.count]
     if not digests:
         return None
@@ -48,6 +56,6 @@ def common_bins_of(features: Iterable[FeatureProfile], edges: tuple[float, ...])
 
 
 def _below(edges: tuple[float, ...]) -> float:
-    """A bound under the first edge, as far off as the second is above it."""
+    """Return a bound below the first edge, at the distance between the first two edges."""
     width = edges[1] - edges[0] if len(edges) > 1 else abs(edges[0]) * 0.01 or 1.0
     return min(edges[0] - width, math.nextafter(edges[0], -math.inf))

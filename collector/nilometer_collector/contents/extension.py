@@ -1,4 +1,4 @@
-"""Contents of types from outside this project as the API shows them."""
+"""Contents of other packages' types as the API shows them."""
 
 from nilometer.kinds import ContentKind, ContentView
 from nilometer.values.window import Window
@@ -7,14 +7,14 @@ from nilometer_collector.contents.view import C, Shown
 
 
 class ExtensionView(ContentView, frozen=True, kw_only=True):
-    """A content of a type from outside."""
+    """A content of a type that another package has registered."""
 
-    kind: str  # of the content type
-    content: ContentView  # as the type shows itself
+    kind: str  # kind of the content type
+    content: ContentView  # view that the type makes of itself
 
 
 def shown_extension(kind: ContentKind[C]) -> Shown[C]:
-    """How a content type from outside is shown."""
+    """Return how the API shows a content type of another package."""
     name, view = kind.content.kind, kind.view
 
     def in_window(value: C, window: Window, bins: Bins | None) -> ExtensionView:

@@ -11,7 +11,7 @@ TOP_CATEGORIES = 20
 
 
 class CategoryView(ContentView, frozen=True, kw_only=True):
-    """One value of a category with its share of the non-missing rows."""
+    """One category with its share of the rows that are not missing."""
 
     value: str
     count: int
@@ -26,25 +26,26 @@ class FeatureView(ContentView, frozen=True, kw_only=True):
     missing_ratio: float | None
     non_finite: int
     null_like: int  # strings such as "n/a"
+    suppressed: int  # numbers that only `types` counts: too few to reveal (docs/privacy.md)
     types: dict[str, int]
-    type_errors: dict[str, int]  # cells of another type than expected, by their type
+    type_errors: dict[str, int]  # cells of an unexpected type, by type
     zero: int
     negative: int
     below_reference: int  # below the smallest of the reference
     above_reference: int
-    unseen: int | None  # categories the reference never had; null without a reference
+    unseen: int | None  # categories that are not in the reference; null without a reference
     mean: float | None
     standard_deviation: float | None
     minimum: float | None
     maximum: float | None
     quantiles: dict[str, float]  # "0.01" ... "0.99"; empty without numbers
-    histogram: HistogramView | None  # on the reference's edges where there are any
+    histogram: HistogramView | None  # on the reference's edges, if it has edges
     distinct: float | None
     top: list[CategoryView]  # at most 20
 
 
 def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
-    """A distribution, with its histogram on *bins*."""
+    """Return *feature* as the API shows it, with its histogram on *bins*."""
     moments, digest = feature.numbers.moments, feature.numbers.digest
     present = sum(feature.types.values())
     known = feature.categories.dictionary
@@ -62,6 +63,7 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
         missing_ratio=ratio(feature.missing, feature.cells),
         non_finite=feature.non_finite,
         null_like=feature.null_like,
+        suppressed=feature.suppressed_numbers,
         types=dict(sorted(feature.types.items())),
         type_errors=dict(sorted(feature.type_errors.items())),
         zero=feature.numbers.zero,

@@ -1,4 +1,4 @@
-"""How registered content types are shown, by kind."""
+"""The registered content types, with how the API shows each."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from nilometer_collector.contents.scores import SHOWN_SCORES
 from nilometer_collector.contents.service import SHOWN_SERVICE
 from nilometer_collector.contents.view import Shown
 
-# Each takes its own content type only, which the kind of the key stands for.
+# `Any`, because each entry shows the content type of its own key only.
 SHOWN: dict[str, Shown[Any]] = {
     shown.kind: shown for shown in (SHOWN_FEATURE, SHOWN_SERVICE, SHOWN_SCORES)
 }
 
 
 def shown_of(content: Content) -> Shown[Any]:
-    """How *content* is shown: a type of this project, or a registered one from outside."""
+    """Return how the API shows *content*, of this package's types or of another package's."""
     return SHOWN.get(content.kind) or shown_extension(CONTENT_KINDS[content.kind])

@@ -15,13 +15,13 @@ class ScoresView(ContentView, frozen=True, kw_only=True):
     count: int  # inside [0, 1]
     mean: float | None
     predicted: dict[str, int]  # by predicted class
-    histogram: HistogramView  # on the union edges and the decision thresholds
+    histogram: HistogramView  # on the edges of all classes and the decision thresholds
     outside: int  # below 0 or above 1
     not_a_number: int
 
 
 def scores_view(scores: ScoreProfile) -> ScoresView:
-    """Probabilities, all classes together."""
+    """Return *scores* as the API shows them, with all classes added up."""
     total = sum((bins.counts for bins in scores.classes.values()), np.zeros(scores.edges.size + 1))
     return ScoresView(
         count=scores.count,

@@ -1,4 +1,4 @@
-"""Requests as the API shows them."""
+"""Service profiles (requests, statuses, latencies) as the API shows them."""
 
 from nilometer.kinds import ContentView
 from nilometer.profile import ServiceProfile
@@ -20,14 +20,14 @@ class ServiceView(ContentView, frozen=True, kw_only=True):
     statuses: dict[str, int]
     latency_quantiles_seconds: dict[str, float]  # "0.5", "0.9", "0.99"
     latency_mean_seconds: float | None
-    in_flight_max: int  # of one process
-    stream_ends: dict[str, int]  # answers in pieces, by how they ended
+    in_flight_max: int  # concurrent requests in one process
+    stream_ends: dict[str, int]  # streamed responses, by how they ended
     first_byte_quantiles_seconds: dict[str, float]
     chunk_gap_quantiles_seconds: dict[str, float]
 
 
 def service_view(service: ServiceProfile, window: Window) -> ServiceView:
-    """Requests of *window*."""
+    """Return *service* as the API shows it, for *window*."""
     timed = service.latency.count
     return ServiceView(
         requests=service.count,
@@ -45,7 +45,7 @@ def service_view(service: ServiceProfile, window: Window) -> ServiceView:
 
 
 def _times(histogram: ExponentialHistogram) -> dict[str, float]:
-    """Quantiles of times in seconds, those that exist."""
+    """Return the quantiles of *histogram* in seconds; empty without observations."""
     found = {f"{q:g}": finite(histogram.quantile(q)) for q in LATENCY_QUANTILES}
     return {q: value for q, value in found.items() if value is not None}
 

@@ -1,6 +1,6 @@
-"""What the views of all content types share.
+"""Types and conversions that the views of all content types share.
 
-A number that does not exist, or is not finite, is null.
+A number that does not exist or is not finite becomes null.
 """
 
 import math
@@ -28,10 +28,10 @@ class Shown(Generic[C]):
     """How the API shows one content type.
 
     Attributes:
-        kind: Of the content type.
-        field: Of `SampleView`: the kind, or ``extension`` for types from outside.
-        view: The view of a content in its window; the bins are common to all windows of an answer.
-        binned: The feature of a content that the common bins are made for; None without one.
+        kind: Kind of the content type.
+        field: Field of `SampleView` that holds the view; ``extension`` for other packages' types.
+        view: Function that makes the view of a content, from its window and the common bins.
+        binned: Function that returns the feature to make common bins for; None without one.
     """
 
     kind: str
@@ -41,10 +41,10 @@ class Shown(Generic[C]):
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """The share of *part* in *whole*; None of nothing."""
+    """Return ``part / whole``; None if *whole* is 0."""
     return part / whole if whole else None
 
 
 def finite(value: float | None) -> float | None:
-    """*value*; None where it is not finite."""
+    """Return *value*; None if it is not finite."""
     return value if value is not None and math.isfinite(value) else None

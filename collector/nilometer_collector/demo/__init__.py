@@ -1,4 +1,4 @@
-"""`nilometer demo`: real flights, a fault half-way, and the alert that names it."""
+"""`nilometer demo`: replays real flights with a fault half-way, and shows the alert about it."""
 
 import argparse
 from pathlib import Path
@@ -9,20 +9,26 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "demo",
         help="see the whole system work on real flights",
-        description="Train a small model on flights of 2013, start a collector, an agent and a "
-        "model server with two workers on loopback, replay two weeks over HTTP, change the unit "
-        "of one feature half-way, and show the alert that names it. Writes to a directory of its "
-        "own only, and ends what it started.",
+        description="Train a small model on flights of 2013. Start a collector, an agent and a "
+        "model server with two workers on loopback. Replay two weeks over HTTP, and change the unit "
+        "of one feature half-way. Show the alert that names this feature. Writes to its own "
+        "directory only, and stops all processes that it started.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
-    parser.add_argument("--keep", action="store_true", help="leave everything up for a look")
-    parser.add_argument("--directory", type=Path, help="for state and logs; default: a new one")
-    parser.add_argument("--workers", type=int, default=2, help="of the model server; default 2")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep everything running, to look at the pages"
+    )
+    parser.add_argument(
+        "--directory", type=Path, help="directory for state and logs; default: a new one"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, help="workers of the model server; default 2"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 0 only if the books balance and the broken feature, and no other, alerted."""
+    """Run the demo; return 0 if every request is accounted for and only the broken feature alerted."""
     from nilometer_collector.demo.show import show
 
     return show(arguments)

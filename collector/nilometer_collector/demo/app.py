@@ -1,4 +1,4 @@
-"""The demo's model server: plain Starlette, and one line of nilometer."""
+"""The demo's model server: a Starlette application with `NilometerMiddleware`."""
 
 import os
 from pathlib import Path
@@ -16,12 +16,12 @@ model = FlightModel.load(Path(os.environ[MODEL_VARIABLE]))
 
 
 async def predict(request: Request) -> JSONResponse:
-    """One flight in, one probability out."""
+    """Respond with the probability that one flight is late."""
     return JSONResponse({OUTPUT: model.late_probability(await request.json())})
 
 
 async def healthz(_: Request) -> JSONResponse:
-    """Whether the server is up."""
+    """Respond, to show that the server is running."""
     return JSONResponse({"status": "ok"})
 
 

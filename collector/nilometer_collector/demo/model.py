@@ -1,7 +1,7 @@
 """The demo's model: will a flight that just departed arrive 15 minutes late?
 
-A logistic regression of scikit-learn over five features. It is kept as JSON - names and weights,
-never a pickle - and served by plain arithmetic.
+It is a logistic regression of scikit-learn over five features. The demo saves its names and weights
+as JSON, not as a pickle, and computes predictions without scikit-learn.
 """
 
 import json
@@ -18,19 +18,19 @@ FEATURES = ("carrier", "origin", "distance", "dep_delay", "hour")
 TARGET = "late"
 OUTPUT = "late_probability"
 
-# What numbers are divided by before they are weighed, so that one regularisation fits all.
+# Divisors of numeric features, so that one regularisation fits all features.
 UNITS = {"distance": 1000.0, "dep_delay": 60.0, "hour": 24.0}
 
 
 @dataclass(frozen=True, slots=True)
 class FlightModel:
-    """Weights by feature (numbers) or ``feature=value`` (categories)."""
+    """Logistic regression, with weights by ``feature`` (numbers) or ``feature=value`` (categories)."""
 
     intercept: float
     weights: Mapping[str, float]
 
     def late_probability(self, row: Mapping[str, object]) -> float:
-        """The probability, 0 to 1; a feature that is missing weighs nothing."""
+        """Return the probability, 0 to 1, of a late arrival; a missing feature adds nothing."""
         score = self.intercept
         for feature in FEATURES:
             value = row.get(feature)
@@ -41,23 +41,23 @@ class FlightModel:
         return 1.0 / (1.0 + math.exp(-max(min(score, 500.0), -500.0)))
 
     def save(self, path: Path) -> None:
-        """Write JSON."""
+        """Write the model to *path* as JSON."""
         path.write_text(json.dumps({"intercept": self.intercept, "weights": dict(self.weights)}))
 
     @classmethod
     def load(cls, path: Path) -> "FlightModel":
-        """Read what `save` wrote."""
+        """Read a model that `save` wrote."""
         raw = json.loads(path.read_text())
         return cls(raw["intercept"], raw["weights"])
 
 
 def rows_of(table: "pyarrow.Table") -> list[dict[str, object]]:
-    """The features of each flight."""
+    """Return the features of each flight."""
     return list(table.select(FEATURES).to_pylist())
 
 
 def fit(table: "pyarrow.Table") -> FlightModel:
-    """Train on flights with a known end."""
+    """Train a model on flights with a known arrival."""
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -74,7 +74,7 @@ def fit(table: "pyarrow.Table") -> FlightModel:
 
 
 def reference_table(model: FlightModel, table: "pyarrow.Table") -> "pyarrow.Table":
-    """Inputs and outputs as they will be seen live."""
+    """Return inputs and outputs in the form of production data, to make a reference from."""
     import pyarrow
 
     columns = {f"input.{feature}": table[feature] for feature in FEATURES}

@@ -1,6 +1,6 @@
-"""What the demo's parts call each other by."""
+"""Names that the parts of the demo share."""
 
 ENTITY = "flight-delay"
 REFERENCE = "training"
-EVENT_TIME_HEADER = "x-event-time"  # recorded traffic says when it happened
-MODEL_VARIABLE = "FLIGHTS_MODEL"  # environment variable with the path of the model's file
+EVENT_TIME_HEADER = "x-event-time"  # request header with the departure of the recorded flight
+MODEL_VARIABLE = "FLIGHTS_MODEL"  # environment variable with the path of the model file

@@ -1,4 +1,4 @@
-"""The demo's processes: a collector, an agent and a model server, each a real one."""
+"""Starts and stops the demo's processes: a collector, an agent and a model server."""
 
 import os
 import socket
@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 
+from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
@@ -22,26 +23,26 @@ GRACE_SECONDS = 6 * 3600
 
 
 class DemoFailed(NilometerError):
-    """A part of the demo did not do its work."""
+    """A part of the demo failed."""
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Processes:
-    """Everything the demo starts, and ends.
+    """The processes of the demo.
 
     Args:
-        directory: For state and logs; made.
+        directory: Directory for state and logs; created if it does not exist.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_directory("directory", directory)
         self.http = f"127.0.0.1:{free_port()}"
         self.grpc = f"127.0.0.1:{free_port()}"
         self.model_url = f"http://127.0.0.1:{free_port()}"
@@ -50,11 +51,11 @@ class Processes:
 
     @property
     def page(self) -> str:
-        """Address of the collector's pages."""
+        """URL of the collector's pages."""
         return f"http://{self.http}"
 
     def start_collector(self, slack_url: str) -> None:
-        """Start the collector and wait until it answers."""
+        """Start the collector and wait until it responds."""
         options = {
             "--database": str(self.directory / "collector.db"),
             "--http-address": self.http,
@@ -73,7 +74,7 @@ class Processes:
         self._wait("collector", lambda: _answers(f"{self.page}/readyz"))
 
     def start_agent(self) -> None:
-        """Start the agent and wait until it answers."""
+        """Start the agent and wait until it responds."""
         options = {
             "--directory": str(self.socket.parent),
             "--collector": self.grpc,
@@ -86,7 +87,7 @@ class Processes:
         self._wait("agent", lambda: self.agent_status() is not None)
 
     def start_server(self, model: Path, workers: int) -> None:
-        """Start the model server under uvicorn and wait until it answers."""
+        """Start the model server under uvicorn and wait until it responds."""
         port = self.model_url.rpartition(":")[2]
         self._start(
             "server",
@@ -104,7 +105,7 @@ class Processes:
         self._wait("server", lambda: _answers(f"{self.model_url}/healthz"))
 
     def agent_status(self) -> StatusReply | None:
-        """What the agent says of itself; None while it does not answer."""
+        """Return the agent's status; None while it does not respond."""
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:
             try:
                 reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=2)
@@ -113,7 +114,7 @@ class Processes:
             return reply
 
     def settle(self, observations: int) -> None:
-        """Wait until the agent has *observations*, close its windows, wait until all is stored."""
+        """Wait until the agent has *observations*, flush it, and wait until its outbox is empty."""
 
         def arrived() -> bool:
             status = self.agent_status()
@@ -129,7 +130,7 @@ class Processes:
         self._wait("outbox", shipped, SETTLE_SECONDS)
 
     def stop(self) -> None:
-        """End everything, the last started first."""
+        """Stop all processes, the last started first."""
         for process in reversed(self._running):
             process.terminate()
             try:
@@ -148,7 +149,7 @@ class Processes:
                     stdout=output,
                     stderr=output,
                     env={**inherited, **environment},
-                    start_new_session=True,  # an interrupt reaches us alone; we end the rest
+                    start_new_session=True,  # Ctrl-C reaches this process only, which stops the rest
                 )
             )
 

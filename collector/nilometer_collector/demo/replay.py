@@ -1,4 +1,4 @@
-"""Replaying recorded flights over HTTP, in event time, with one fault half-way."""
+"""Replays recorded flights over HTTP in event time, with a fault from half-way on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 YEAR = 2013
 BROKEN_FEATURE = "distance"
-MILES_TO_KILOMETRES = 1.609344  # the fault: a unit change that no schema check would see
+MILES_TO_KILOMETRES = 1.609344  # the fault: a change of unit, which no schema check detects
 CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One request to replay: features and the scheduled departure, UTC."""
+    """One request to replay: features and scheduled departure, UTC."""
 
     departure: datetime
     features: dict[str, object]
 
     def broken(self) -> "Flight":
-        """The same flight after the unit of one feature has changed."""
+        """Return the flight with one feature in another unit."""
         distance = self.features[BROKEN_FEATURE]
         if not isinstance(distance, int | float):
             return self
@@ -39,7 +39,7 @@ class Flight:
 
 
 def flights_of(table: "pyarrow.Table") -> Iterator[Flight]:
-    """Flights in the order of the table, which is that of their departure."""
+    """Yield the flights in the order of the table, which is the order of departure."""
     for row in table.to_pylist():
         departure = datetime(YEAR, row["month"], row["day"], row["hour"], row["minute"], tzinfo=UTC)
         yield Flight(departure, {name: row[name] for name in FEATURES})
@@ -51,13 +51,14 @@ async def replay(
     break_from: datetime,
     on_progress: Callable[[int, datetime], None],
 ) -> int:
-    """Send every flight to *url*, day by day; returns how many were answered with 200.
+    """Send every flight to *url*, day by day; return the number of responses with status 200.
 
     Args:
-        url: Of the prediction endpoint.
-        flights: In order of departure.
-        break_from: Flights from here on carry the fault.
-        on_progress: Told how many were sent since the last call, and the day.
+        url: URL of the prediction endpoint.
+        flights: Flights in order of departure.
+        break_from: Time, UTC; flights that depart at it or later have the fault.
+        on_progress: Function that is called with the number of flights sent since its last call,
+            and the departure.
     """
     answered = 0
     async with _client() as client:

@@ -1,4 +1,4 @@
-"""The course of the demo, and what it says on the terminal."""
+"""Runs the demo step by step and prints its progress and result."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from typing import TypedDict
 import httpx
 
 from nilometer.batch.reference import reference_of
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.values.errors import ConfigError
 from nilometer_collector.demo.model import fit, reference_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
@@ -32,16 +32,16 @@ ALERTER = {
     "kind": "REFERENCE",
     "reference": REFERENCE,
     "comparator": "psi",
-    "threshold": 0.25,  # nats, debiased: untouched features stay below 0.16 in these two weeks
+    "threshold": 0.25,  # nats, debiased: other features stay below 0.16 in these two weeks
     "minimum_count": 100,
-    "windows_to_open": 2,  # days: one stormy day is weather, not drift
+    "windows_to_open": 2,  # days, so that one stormy day does not alert
     "windows_to_close": 2,
     "severity": "warning",
 }
 
 
 class Alert(TypedDict):
-    """An episode that the demo raised."""
+    """An episode that opened during the demo."""
 
     entity: str
     summary: str
@@ -52,7 +52,7 @@ class Alert(TypedDict):
 
 
 class Result(TypedDict):
-    """What the demo observed, and what became of it."""
+    """Result of the demo: counts of requests, and alerts."""
 
     observed: int
     profiled: int
@@ -63,7 +63,7 @@ class Result(TypedDict):
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Run the demo; returns the exit code."""
+    """Run the demo and return the exit code."""
     if arguments.workers < 1:
         raise ConfigError(f"--workers = {arguments.workers}: must be at least 1")
     if arguments.directory:
@@ -83,11 +83,11 @@ def _in(directory: Path, arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(result), flush=True)
         if arguments.keep:
-            _say(f"\nLook at {processes.page} - everything stays up until you press Ctrl-C.")
+            _say(f"\nOpen {processes.page} in a browser. Everything runs until you press Ctrl-C.")
             while True:
                 time.sleep(1)
     except KeyboardInterrupt:
-        _say("\nEnding what was started.")
+        _say("\nStopping all processes.")
         return 130 if not arguments.keep else 0
     finally:
         processes.stop()
@@ -120,12 +120,15 @@ def _course(
     answer.raise_for_status()
     processes.start_agent()
     processes.start_server(model_file, arguments.workers)
-    _say(f"Collector, agent and a server with {arguments.workers} workers are up: {processes.page}")
+    _say(
+        f"Collector, agent and a model server with {arguments.workers} workers are running: "
+        f"{processes.page}"
+    )
     flights = list(flights_of(recorded))
     break_from = half_way(flights)
     _say(
-        f"Replaying {len(flights)} flights over HTTP; from {break_from:%d %B} on "
-        f"{BROKEN_FEATURE} comes in kilometres instead of miles ..."
+        f"Replaying {len(flights)} flights over HTTP; from {break_from:%d %B} on, "
+        f"{BROKEN_FEATURE} is in kilometres instead of miles ..."
     )
     with _progress(len(flights)) as on_progress:
         url = f"{processes.model_url}/predict"
@@ -139,23 +142,23 @@ def _course(
 
 
 def half_way(flights: list[Flight]) -> datetime:
-    """The start of the day in the middle of the replay."""
+    """Return the start of the middle day of the replay."""
     days = sorted({flight.departure.date() for flight in flights})
     middle = days[len(days) // 2]
     return datetime(middle.year, middle.month, middle.day, tzinfo=UTC)
 
 
 def data_directory() -> Path:
-    """The demo's data: in the package where it was installed, else in the checkout."""
+    """Return the directory of the flights: in the installed package, or else in the checkout."""
     package = Path(__file__).resolve().parent
     for candidate in (package / "data", package.parents[2] / "examples" / "flights" / "data"):
         if (candidate / "replay.parquet").is_file():
             return candidate
-    raise DemoFailed("the flights are missing: neither the package nor the checkout has them")
+    raise DemoFailed("the data of the demo is missing from the package and from the checkout")
 
 
 def _result(processes: Processes, observed: int, seconds: float) -> tuple[Result, bool]:
-    """What stands at the collector, and whether it is what was sent and what was broken."""
+    """Read the result from the collector; return it, and whether it is as expected."""
     with httpx.Client(base_url=f"{processes.page}/api/v1", trust_env=False) as client:
         samples = client.get("/samples", params={"entity": ENTITY, "summary": "service"}).json()
         episodes = client.get("/episodes", params={"entity": ENTITY}).json()["episodes"]
@@ -201,21 +204,22 @@ def _tell(result: Result, slack: SlackStandIn, break_from: datetime) -> None:
         f"in {result['seconds']} s."
     )
     if not result["alerts"]:
-        _say("No alert was raised: that is wrong.")
+        _say("No alert was raised, although one feature was broken: this is an error.")
     for alert in result["alerts"]:
-        known = "the feature we broke" if alert["summary"] == BROKEN_SUMMARY else "untouched: wrong"
+        is_expected = alert["summary"] == BROKEN_SUMMARY
+        known = "the broken feature" if is_expected else "not broken: this is an error"
         _say(
             f"ALERT {alert['summary']} ({known}): {alert['comparator']} {alert['value']:.2f}, "
-            f"threshold {alert['threshold']:g}, opened with the day that ended on "
-            f"{alert['opened'][:10]}; the fault came in on {break_from:%Y-%m-%d}."
+            f"threshold {alert['threshold']:g}, opened after the day that ended on "
+            f"{alert['opened'][:10]}; the fault began on {break_from:%Y-%m-%d}."
         )
     for message in slack.messages:
-        _say(f"\nThe message in the channel:\n  {message}")
+        _say(f"\nThe message to Slack:\n  {message}")
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int, datetime], None]]:
-    """A bar on a terminal; elsewhere a line a day."""
+    """Show a progress bar on a terminal; elsewhere, print one line for each day."""
     if not sys.stderr.isatty():
         seen: set[str] = set()
 
@@ -241,10 +245,10 @@ def _progress(total: int) -> Iterator[Callable[[int, datetime], None]]:
 
 
 def _interrupt(*_: object) -> None:
-    """End on SIGTERM as on Ctrl-C: what was started is ended."""
+    """Treat SIGTERM like Ctrl-C, so that all processes are stopped."""
     raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:
-    """Tell a human: on stderr, so that stdout is for machines."""
+    """Print a line to stderr, because stdout is for machines."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A stand-in for Slack on loopback: keeps the messages it is posted."""
+"""A replacement for Slack on loopback, which keeps all posted messages."""
 
 import json
 import threading
@@ -8,7 +8,12 @@ MAX_MESSAGE_BYTES = 1 << 20
 
 
 class SlackStandIn:
-    """Serves from construction until `stop`. `messages` holds what came, oldest first."""
+    """Webhook that serves from construction until `stop`.
+
+    Attributes:
+        messages: Texts of the posted messages, oldest first.
+        url: URL of the webhook.
+    """
 
     def __init__(self) -> None:
         messages: list[str] = []
@@ -23,7 +28,7 @@ class SlackStandIn:
                 self.wfile.write(b"ok")
 
             def log_message(self, *_: object) -> None:
-                """Say nothing on the terminal."""
+                """Write no access log to the terminal."""
 
         self.messages = messages
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
@@ -31,6 +36,6 @@ class SlackStandIn:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()

@@ -1,1 +1,1 @@
-"""Rows in from agents, plans out to them, over gRPC."""
+"""The gRPC server: receives rows from agents and sends plans to them."""

@@ -1,8 +1,8 @@
-"""What agents say: rows in, plans out, over gRPC.
+"""The gRPC methods of the collector: they store rows of agents, and send plans to agents.
 
-Every row is checked on its own; a bad one is rejected by name, for ever, and the rest is stored
-in one transaction. The answer comes after the commit. A reason holds no value of a payload beyond
-the first characters of a name.
+Each row is checked separately. The reply lists each bad row as rejected, and the agent must not
+retry it. All other rows are stored in one transaction, which is committed before the reply. A
+reason for a rejection contains no values of a payload, except the first characters of a name.
 """
 
 import logging
@@ -13,8 +13,10 @@ from typing import Any
 import grpc
 
 from nilometer.profile import Reference
+from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
+from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.samples import sample_from_wire
@@ -27,10 +29,10 @@ from nilometer.wire.services import (
     ShipRequest,
 )
 from nilometer.wire.services import Reference as WireReference
-from nilometer_collector.access.processes import Processes
+from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
-from nilometer_collector.ingest.method import CallRefused, Method
+from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
 from nilometer_collector.limits.rows import (
@@ -41,9 +43,9 @@ from nilometer_collector.limits.rows import (
 )
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
 
-MAX_ROWS = 16_384  # of one call
-MAX_ENTITIES = 1000  # of one plan
-MAX_SEQUENCE = (1 << 63) - 1  # what SQLite keeps
+MAX_ROWS = 16_384  # in one call
+MAX_ENTITIES = 1000  # in one plan
+MAX_SEQUENCE = (1 << 63) - 1  # largest integer of SQLite
 MAX_REASON_CHARACTERS = 300
 EPOCH_BYTES = 16
 SERVICE_NAME = "nilometer.v1.CollectorService"
@@ -55,10 +57,11 @@ class Ingest:
     """The collector's gRPC methods. Any thread may call; each raises `CallRefused`.
 
     Args:
-        store: Where rows go.
-        clock: Wall time of arrival.
-        counters: What became of the rows.
-        wake: Called when a notification was queued.
+        store: Store for rows and references.
+        clock: Clock for the wall time of arrivals.
+        counters: Counters of stored, repeated and rejected rows.
+        wake: Function that is called after a notification was queued.
+        disclosure: Laxest privacy settings that agents may use; part of every plan.
     """
 
     def __init__(
@@ -67,17 +70,19 @@ class Ingest:
         clock: Clock,
         counters: Counters,
         wake: Callable[[], None],
+        disclosure: Disclosure = LAXEST,
     ) -> None:
-        self._processes = Processes(clock)
-        self._processes_lock = threading.Lock()
+        self._duplicates = DuplicateAgents(clock)
+        self._duplicates_lock = threading.Lock()
         self._store = store
         self._clock = clock
         self._counters = counters
         self._wake = wake
+        self._disclosure = disclosure
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
-        """All of them, by full name."""
+        """All methods, by full name."""
         return {
             f"/{SERVICE_NAME}/Ship": Method(
                 kind=ShipRequest,
@@ -100,7 +105,7 @@ class Ingest:
         }
 
     def ship(self, request: ShipRequest) -> ShipReply:
-        """Store what is new, answer what is rejected."""
+        """Store the new rows, and reply with the rejected rows."""
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
         arrivals = []
@@ -110,7 +115,10 @@ class Ingest:
             except (NilometerError, ValueError, ArithmeticError) as error:
                 reply.rejected.add(sequence=row.sequence, reason=_reason(error))
             except Exception as error:
-                log.exception("a row could not be read", extra={"agent": request.agent})
+                log.exception(
+                    "internal error while checking a row, row rejected",
+                    extra={"agent": request.agent},
+                )
                 reply.rejected.add(sequence=row.sequence, reason=type(error).__name__)
         shipment = Shipment(
             agent=request.agent,
@@ -128,7 +136,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         if reply.rejected:
             log.warning(
-                "rows rejected",
+                "rows rejected, the agent puts them into quarantine",
                 extra={
                     "agent": request.agent,
                     "rows": len(reply.rejected),
@@ -140,20 +148,20 @@ class Ingest:
         return reply
 
     def _is_duplicate(self, agent: str, instance: bytes) -> bool:
-        """Whether two processes ship under this name; both are counted all the same."""
-        with self._processes_lock:
-            duplicate, news = self._processes.see(agent, instance[:EPOCH_BYTES])
+        """Whether two processes ship under this name; the rows of both are stored."""
+        with self._duplicates_lock:
+            duplicate, news = self._duplicates.see(agent, instance[:EPOCH_BYTES])
         if news:
             self._counters.add(Counter.AGENTS_DUPLICATED)
             log.error(
-                "two agents ship under one name; both are counted: give each its own name, and a "
-                "volume of its own",
+                "two agents ship under one name, rows of both are stored: give each agent its own "
+                "name and its own volume",
                 extra={"agent": agent},
             )
         return duplicate
 
     def plan(self, request: GetPlanRequest) -> Plan:
-        """References and rules of the entities asked for, or that nothing changed."""
+        """Return the references and alerters of the requested entities, or that nothing changed."""
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
@@ -167,32 +175,32 @@ class Ingest:
                     continue
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
-                alerters += self._store.alerts.rules(entity)
+                alerters += self._store.alerts.alerters(entity)
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        plan = plan_to_wire(references, alerters, names_key)
+        plan = plan_to_wire(references, alerters, names_key, self._disclosure)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()
         return plan
 
     def put_reference(self, request: WireReference) -> PutReferenceReply:
-        """Keep a version of a reference and make it the current one of its name."""
+        """Store a version of a reference and make it the current version of its name."""
         try:
             reference = with_digest(reference_from_wire(request))
             check_reference(reference)
         except (NilometerError, ValueError, ArithmeticError) as error:
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         except Exception as error:
-            log.exception("a reference could not be read")
+            log.exception("internal error while checking a reference, reference refused")
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         try:
             self._store.references.put(reference, self._clock.now_ns())
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
-            "reference",
+            "reference stored",
             extra={
                 "entity": reference.entity,
                 "reference": reference.name,
@@ -203,7 +211,7 @@ class Ingest:
 
 
 def _entities_of_rows(request: ShipRequest) -> set[str]:
-    """The entities of all rows; a row without a content that is known has none."""
+    """Return the entities of all rows; a row without a known content has no entity."""
     found = {row.sample.entity for row in request.rows if row.HasField("sample")}
     return found | {
         row.evaluation.alerter.entity for row in request.rows if row.HasField("evaluation")
@@ -217,9 +225,9 @@ def _check_sender(request: ShipRequest) -> None:
     elif len(request.epoch) != EPOCH_BYTES:
         why = f"epoch must be {EPOCH_BYTES} bytes, not {len(request.epoch)}"
     elif request.oldest_held > MAX_SEQUENCE:
-        why = "oldest_held is out of range"
+        why = f"oldest_held must be at most {MAX_SEQUENCE}"
     elif len(request.rows) > MAX_ROWS:
-        why = f"{len(request.rows)} rows are more than {MAX_ROWS}"
+        why = f"the call has {len(request.rows)} rows: must be at most {MAX_ROWS}"
     if why:
         raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, why)
 
@@ -232,7 +240,7 @@ def _sequence(row: Row) -> int:
 
 def _content(row: Row) -> RowContent:
     if row.ByteSize() > MAX_ROW_BYTES:
-        raise Refused(f"{row.ByteSize()} bytes are more than {MAX_ROW_BYTES}")
+        raise Refused(f"the row has {row.ByteSize()} bytes: must be at most {MAX_ROW_BYTES}")
     match row.WhichOneof("content"):
         case "sample":
             sample = sample_from_wire(row.sample)
@@ -247,7 +255,7 @@ def _content(row: Row) -> RowContent:
                 raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
             return evaluation
         case _:
-            raise Refused("the row has no content that this collector knows")
+            raise Refused("the row has no content of a type that this collector knows")
 
 
 def _reason(error: Exception) -> str:

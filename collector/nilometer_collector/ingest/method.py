@@ -1,37 +1,23 @@
-"""A gRPC method of the collector: what it takes, whom it is about, and what answers it."""
+"""A gRPC method of the collector: its request type, its handler, and what it needs access to."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
 Q = TypeVar("Q", bound=Message)
 
 
-class CallRefused(Exception):
-    """A call that ends with a status.
-
-    Args:
-        code: The status.
-        why: What is wrong, for the caller; no value of a payload beyond the start of a name.
-    """
-
-    def __init__(self, code: grpc.StatusCode, why: str) -> None:
-        super().__init__(why)
-        self.code, self.why = code, why
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method(Generic[Q]):
-    """One method.
+    """One gRPC method.
 
     Attributes:
-        kind: Message that it takes.
-        answer: Makes the reply; blocks, and runs on a thread. Raises `CallRefused`.
-        agent: Name under which the caller ships; None for a method that no agent calls.
-        entities: Entities that the request is about.
+        kind: Type of its request message.
+        answer: Function that makes the reply; it may block, and raises `CallRefused`.
+        agent: Function that returns the agent name of a request; None if agents do not call it.
+        entities: Function that returns the entities that a request names.
     """
 
     kind: type[Q]

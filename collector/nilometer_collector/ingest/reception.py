@@ -1,13 +1,13 @@
-"""Receives gRPC calls: who calls is asked before a message is read, and nobody is waited for long.
+"""Receives gRPC calls: authenticates a caller before it reads a message, with time limits.
 
-A call runs on an event loop, so that one that sends its headers and no message holds no thread.
-Its principal comes from its headers or its certificate. Then its message is waited for, parsed and
-answered on a thread, all within `Bounds`.
+A call runs on an event loop, so a caller that sends headers but no message occupies no thread. The
+principal is found from the headers or the certificate. Then the call waits for the message, and a
+thread parses it and makes the reply. `Bounds` limits each step.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
@@ -15,28 +15,33 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
+from nilometer.serving.calls import (
+    Bounds,
+    CallRefused,
+    Context,
+    Requests,
+    caller_of,
+    message_of,
+)
 from nilometer.wire.lean import MAX_MESSAGES, is_lean
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import GRPC
-from nilometer_collector.ingest.bounds import Bounds, Caller
-from nilometer_collector.ingest.method import CallRefused, Method
+from nilometer_collector.access.needs import GRPC
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
+from nilometer_collector.ingest.method import Method
 
 log = logging.getLogger("nilometer.collector")
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Requests: TypeAlias = AsyncIterator[bytes]
 Health: TypeAlias = Callable[[Any, "_Encoding"], Awaitable[Message | None]]
 
 
 class Reception(grpc.GenericRpcHandler):
-    """Serves every method of the collector; any other is UNIMPLEMENTED.
+    """Serves every method of the collector; other methods get UNIMPLEMENTED.
 
     Args:
-        gate: Who may call.
-        bounds: How many calls at once.
-        methods: By full name.
-        probes: Methods of the health service, by full name, each with the message that it takes.
-        threads: Where methods are answered.
+        gate: Gate that authenticates calls and checks their rights.
+        bounds: Limits on concurrent calls and on waiting.
+        methods: Methods of the collector by full name.
+        probes: Methods of the health service by full name, each with its request type.
+        threads: Threads that run the methods.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class Reception(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        """What receives the call. No message is read before it decides to."""
+        """Return the handler of the call, which decides when to read the message."""
         name = handler_call_details.method
         if name in self._methods:
             method = self._methods[name]
@@ -79,14 +84,17 @@ class Reception(grpc.GenericRpcHandler):
     ) -> bytes:
         try:
             access = self._enter(name, context)
-            caller = _caller(access, context)
+            caller = caller_of(_name(access), context)
             async with self._bounds.waiting(caller):
-                content = await _message(requests)
+                content = await message_of(requests)
             loop = asyncio.get_running_loop()
             with self._bounds.answering(caller):
                 return await loop.run_in_executor(self._threads, _answer, method, access, content)
         except Forbidden as error:
-            log.warning("call refused", extra={"reason": str(error), "method": name})
+            log.warning(
+                "gRPC call refused: the principal lacks the right",
+                extra={"reason": str(error), "method": name},
+            )
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except CallRefused as error:
             await context.abort(error.code, error.why)
@@ -96,9 +104,9 @@ class Reception(grpc.GenericRpcHandler):
         self, name: str, kind: type[Message], answer: Health, requests: Requests, context: Context
     ) -> None:
         try:
-            caller = _caller(self._enter(name, context), context)
+            caller = caller_of(_name(self._enter(name, context)), context)
             async with self._bounds.waiting(caller):
-                request = _parsed(kind, await _message(requests))
+                request = _parsed(kind, await message_of(requests))
             async with self._bounds.watching(caller):
                 reply = await answer(request, _Encoding(context))
                 if reply is not None:
@@ -107,19 +115,19 @@ class Reception(grpc.GenericRpcHandler):
             await context.abort(error.code, error.why)
 
     def _enter(self, name: str, context: Context) -> Access:
-        """What the call may do, by its headers and its certificate alone."""
+        """Return the rights of the call, from its headers and its certificate."""
         metadata = dict(context.invocation_metadata() or ())
         scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
         names = _certificate_names(context.auth_context())
         principal = self._gate.known(token if scheme == "Bearer" else "", names)
         try:
             return self._gate.enter(GRPC.get(name), principal)
-        except Stranger as error:
+        except Unauthenticated as error:
             raise CallRefused(grpc.StatusCode.UNAUTHENTICATED, str(error)) from error
 
 
 class _Encoding:
-    """A context whose replies are messages: the health service writes such."""
+    """A call context that encodes replies, because the health service writes messages."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -133,15 +141,8 @@ class _Encoding:
         await self._context.abort(code, details)
 
 
-async def _message(requests: Requests) -> bytes:
-    """The message of a call."""
-    async for content in requests:
-        return content
-    raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
-
-
 def _answer(method: Method[Any], access: Access, content: bytes) -> bytes:
-    """The reply to *content*, once the caller may ask for it."""
+    """Check the rights of the caller for *content* and return the reply."""
     request = _parsed(method.kind, content)
     if method.agent is not None:
         access.require_agent(method.agent(request))
@@ -154,7 +155,7 @@ def _parsed(kind: type[Message], content: bytes) -> Message:
     if not is_lean(content, kind):
         raise CallRefused(
             grpc.StatusCode.INVALID_ARGUMENT,
-            f"a request may hold {MAX_MESSAGES} messages: send fewer rows at once",
+            f"a request may contain at most {MAX_MESSAGES} messages: send fewer rows in a call",
         )
     try:
         return kind.FromString(content)
@@ -164,9 +165,8 @@ def _parsed(kind: type[Message], content: bytes) -> Message:
         ) from error
 
 
-def _caller(access: Access, context: Context) -> Caller:
-    principal = access.principal.name if access.principal else ""
-    return Caller(principal, context.peer().rpartition(":")[0])
+def _name(access: Access) -> str:
+    return access.principal.name if access.principal else ""
 
 
 def _certificate_names(context: Mapping[str, Any]) -> frozenset[str]:

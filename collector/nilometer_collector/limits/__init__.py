@@ -1,1 +1,1 @@
-"""What a row, a reference or a rule must be before it is stored."""
+"""Checks of rows, references and alerters before they are stored."""

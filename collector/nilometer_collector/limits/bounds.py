@@ -1,4 +1,4 @@
-"""What names, texts, counts and histograms must be before they are stored, whatever holds them."""
+"""Bounds of names, texts, counts and histograms before they are stored."""
 
 import math
 import unicodedata
@@ -8,38 +8,38 @@ from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Expo
 from nilometer.values.entity import SCHEMA, SERVICE, role_of
 from nilometer_collector.errors import Refused
 
-MAX_COUNT = 1 << 48  # of observations in one sample: sums over ten thousand stay int64
-MAX_NAME_BYTES = 256  # of a summary
-MAX_NAME_CHARACTERS = 256  # of a text that a reader of the API writes
-MAX_KINDS = 64  # outcomes, reasons, types: closed sets of ours, with room for newer agents
-LAST_NS = 1 << 62  # year 2116; window bounds fit int64 with room to add
-SPAN_OF_FLOAT64 = 1100  # binary orders of magnitude on each side of 1
-PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # what `has_control` takes, as JSON Schema writes it
+MAX_COUNT = 1 << 48  # observations in one sample; a sum over 10,000 samples fits int64
+MAX_NAME_BYTES = 256  # in the name of a summary
+MAX_NAME_CHARACTERS = 256  # in a text that a client of the API sends
+MAX_KINDS = 64  # outcomes, reasons or types; newer agents may have more than this version knows
+LAST_NS = 1 << 62  # year 2116; leaves room in int64 for sums
+SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
+PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character, in JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
 
 
 def has_control(text: str) -> bool:
-    """Whether *text* holds a control character, NUL among them, or half a character."""
+    """Return whether *text* contains a control character, such as NUL, or a lone surrogate."""
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
-    """Refuse a text of over *most_bytes*, or with a control character."""
+    """Refuse a text of more than *most_bytes*, or with a control character."""
     if len(text.encode("utf-8", "replace")) > most_bytes:
-        raise Refused(f"{key} is over {most_bytes} bytes")
+        raise Refused(f"{key} must be at most {most_bytes} bytes")
     if has_control(text):
-        raise Refused(f"{key} {text[:64]!r} holds a control character")
+        raise Refused(f"{key} {text[:64]!r} must not contain control characters")
 
 
 def check_characters(key: str, text: str, most: int) -> None:
-    """Refuse a text of over *most* characters, which a schema can count, or with a control one."""
+    """Refuse a text of more than *most* characters, or with a control character."""
     if len(text) > most:
-        raise Refused(f"{key} is over {most} characters")
+        raise Refused(f"{key} must be at most {most} characters")
     check_text(key, text, 4 * most)
 
 
 def check_summary(name: str) -> None:
-    """Refuse a summary's name that no role starts, or that is not fit to be shown."""
+    """Refuse the name of a summary if it does not begin with a role or has control characters."""
     if name not in {SERVICE, SCHEMA} and role_of(name) is None:
         raise Refused(
             f"summary {name[:64]!r} must be 'service' or start with a role such as input."
@@ -50,13 +50,13 @@ def check_summary(name: str) -> None:
 def check_counts(what: str, counts: Iterable[int]) -> None:
     """Refuse a count below 0 or over `MAX_COUNT`."""
     if any(not 0 <= count <= MAX_COUNT for count in counts):
-        raise Refused(f"{what}: a count is over {MAX_COUNT}")
+        raise Refused(f"{what}: a count must be 0 to {MAX_COUNT}")
 
 
 def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
-    """Refuse over *most* counts by name, and names or counts out of bounds."""
+    """Refuse more than *most* named counts, and names or counts out of bounds."""
     if len(counts) > most:
-        raise Refused(f"{what}: {len(counts)} kinds are more than {most}")
+        raise Refused(f"{what}: has {len(counts)} names, must have at most {most}")
     for kind in counts:
         check_text(what, kind, MAX_NAME_BYTES)
     check_counts(what, counts.values())
@@ -69,14 +69,14 @@ def check_numbers(what: str, *numbers: float) -> None:
 
 
 def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -> None:
-    """Buckets near each other: merging fills the distance between the outermost."""
+    """Refuse buckets that are too far apart, because a merge allocates all buckets between them."""
     if not MIN_SCALE <= histogram.scale <= MAX_SCALE:
         raise Refused(f"a histogram's scale must be {MIN_SCALE} to {MAX_SCALE}")
     scaled = SPAN_OF_FLOAT64 * 2.0**histogram.scale + 2
     for side in (histogram.positive, histogram.negative):
         if len(side.counts) > limit:
-            raise Refused(f"a histogram has at most {limit} buckets a side")
+            raise Refused(f"a histogram must have at most {limit} buckets on each side of 0")
         if side.counts and not -scaled <= side.offset <= side.offset + len(side.counts) <= scaled:
-            raise Refused("a histogram's buckets are beyond float64")
+            raise Refused("a histogram's buckets must be within the range of float64")
     check_counts("histogram", (histogram.count, *histogram.positive.counts))
     check_counts("histogram", histogram.negative.counts)

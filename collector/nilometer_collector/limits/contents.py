@@ -1,8 +1,8 @@
-"""What the contents of samples must be, one check a content type, by kind.
+"""Checks of the contents of samples before they are stored, one for each content type.
 
-A series holds contents of one type, so that its samples merge. The name of a summary says which:
-``service`` holds requests, ``<output>.scores`` scores, and what a type from outside names as its
-`summaries` that type. Every other summary holds features.
+A series has contents of one type, so that its samples can be merged. The name of a summary decides the
+type: ``service`` has requests, and ``<output>.scores`` has scores. A type of another package has the
+summaries that match its pattern `summaries`. All other summaries have features.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,7 @@ from nilometer_collector.limits.feature import check_feature
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
 
-# A check takes its own content type only, which the kind of the key stands for, and raises
-# `Refused`.
+# `...`, because each check accepts the content type of its own key only. A check raises `Refused`.
 CHECKS: dict[str, Callable[..., None]] = {
     FeatureProfile.kind: check_feature,
     ServiceProfile.kind: check_service,
@@ -26,20 +25,20 @@ CHECKS: dict[str, Callable[..., None]] = {
 
 
 def check_content(sample: SummarySample) -> None:
-    """Refuse a *sample* whose content does not belong to its summary, or is out of bounds.
+    """Refuse a *sample* if its content has the wrong type for its summary or is out of bounds.
 
     Raises:
-        Refused: With the reason.
+        Refused: If it is refused; the message gives the reason.
     """
     kind = sample.content.kind
     if kind != _kind_in(sample.summary):
-        raise Refused(f"{sample.summary} has the content of another kind of summary")
+        raise Refused(f"{sample.summary} must not have content of type {kind}")
     check = CHECKS.get(kind, _check_extension)
     check(sample.content)
 
 
 def _kind_in(summary: str) -> str:
-    """The kind of content that the name of *summary* asks for."""
+    """Return the kind of content that the name *summary* requires."""
     if summary == SERVICE:
         return ServiceProfile.kind
     if summary.endswith(SCORES_SUFFIX):
@@ -51,7 +50,7 @@ def _kind_in(summary: str) -> str:
 
 
 def _check_extension(content: Content) -> None:
-    """Refuse a content of a type from outside that its own check refuses."""
+    """Check a content of another package's type with the check of that package."""
     check = CONTENT_KINDS[content.kind].check
     if check is None:
         return

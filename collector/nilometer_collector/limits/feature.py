@@ -1,4 +1,4 @@
-"""What a feature must be before it is stored."""
+"""Checks of a feature before it is stored."""
 
 import numpy as np
 
@@ -21,14 +21,15 @@ MAX_CATEGORY_BYTES = 256
 
 def check_feature(feature: FeatureProfile) -> None:
     """Refuse a feature that cannot be merged or shown."""
-    check_counts("feature", (feature.missing, feature.non_finite, feature.cells))
+    counts = (feature.missing, feature.non_finite, feature.cells, feature.suppressed_numbers)
+    check_counts("feature", counts)
     check_kinds("types", feature.types)
     moments, digest = feature.numbers.moments, feature.numbers.digest
     check_counts("moments", (moments.count, digest.count))
     check_numbers("the mean", moments.mean)
     histogram = feature.numbers.histogram
     if not moments.count == digest.count == (histogram.count if histogram else digest.count):
-        raise Refused("moments, t-digest and histogram count differently")
+        raise Refused("moments, t-digest and histogram must have the same count")
     if histogram is not None:
         check_histogram(histogram)
     if digest.compression != DEFAULT_COMPRESSION:
@@ -41,7 +42,7 @@ def check_feature(feature: FeatureProfile) -> None:
     if feature.numbers.binned is not None:
         check_counts("binned", feature.numbers.binned.counts)
         if feature.numbers.binned.count != moments.count:
-            raise Refused("the counts on edges are not those of the numbers")
+            raise Refused("the counts between edges must add up to the count of numbers")
     if feature.categories.dictionary is not None:
         _check_dictionary_counts(feature.categories.dictionary)
     _check_frequent(feature.categories.frequent)
@@ -57,10 +58,10 @@ def _check_frequent(categories: Frequent) -> None:
     if any(
         len(value.encode("utf-8", "replace")) > MAX_CATEGORY_BYTES for value in categories.counts
     ):
-        raise Refused(f"a category's name is over {MAX_CATEGORY_BYTES} bytes")
+        raise Refused(f"a category's name must be at most {MAX_CATEGORY_BYTES} bytes")
 
 
 def _check_dictionary_counts(counts: DictionaryCounts) -> None:
     check_counts("dictionary", (*counts.counts, counts.other, counts.unseen))
     if len(counts.counts) > DICTIONARY_NAMES or len(counts.id) > MAX_NAME_BYTES:
-        raise Refused(f"a dictionary has at most {DICTIONARY_NAMES} names")
+        raise Refused(f"a dictionary must have at most {DICTIONARY_NAMES} names")

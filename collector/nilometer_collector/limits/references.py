@@ -1,4 +1,4 @@
-"""What a reference must be before it is stored."""
+"""Checks of a reference before it is stored."""
 
 import math
 from itertools import pairwise
@@ -22,10 +22,10 @@ MAX_COLUMNS = 4096
 
 
 def check_reference(reference: Reference) -> None:
-    """Refuse *reference* if it cannot be compared with.
+    """Refuse *reference* if samples cannot be compared with it.
 
     Raises:
-        Refused: With the reason.
+        Refused: If a value is out of bounds; the message gives the reason.
         ConfigError: If a name is not allowed.
     """
     entity_name(reference.entity)
@@ -34,14 +34,14 @@ def check_reference(reference: Reference) -> None:
     check_text("name", reference.name, MAX_REFERENCE_NAME_BYTES)
     check_text("source", reference.source, MAX_SOURCE_BYTES)
     if not 0 <= reference.created_ns < LAST_NS or reference.rows > MAX_COUNT:
-        raise Refused("created_unix_nano or rows is out of range")
+        raise Refused("created_unix_nano or rows is out of bounds")
     if len(reference.columns) > MAX_COLUMNS:
-        raise Refused(f"a reference has at most {MAX_COLUMNS} columns")
+        raise Refused(f"a reference must have at most {MAX_COLUMNS} columns")
     for summary, column in reference.columns.items():
         check_summary(summary)
         edges = column.edges
         if len(edges) > MAX_EDGES or not all(map(math.isfinite, edges)):
             raise Refused(f"{summary}: edges must be at most {MAX_EDGES} finite numbers")
         if any(low >= high for low, high in pairwise(edges)):
-            raise Refused(f"{summary}: edges must ascend")
+            raise Refused(f"{summary}: edges must be strictly ascending")
         check_feature(column.feature)

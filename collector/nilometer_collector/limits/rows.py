@@ -1,7 +1,7 @@
-"""What a row of an agent must be before it is stored: a sample or an evaluation.
+"""Checks of an agent's row, which is a sample or an evaluation, before it is stored.
 
-A row that passes can be merged with every other row of its series and shown. Nothing that reads it
-later fails, allocates without bound, or overflows an integer.
+A row that passes can be shown and merged with every other row of its series. To read it later never
+fails, never allocates unbounded memory, and never overflows an integer.
 """
 
 from nilometer.alert import Evaluation
@@ -10,6 +10,7 @@ from nilometer.values.entity import entity_name
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Refused
+from nilometer_collector.limits.alerters import check_alerter
 from nilometer_collector.limits.bounds import (
     LAST_NS,
     MAX_NAME_BYTES,
@@ -20,7 +21,6 @@ from nilometer_collector.limits.bounds import (
     check_text,
 )
 from nilometer_collector.limits.contents import check_content
-from nilometer_collector.limits.rules import check_alerter
 
 MAX_ROW_BYTES = 256 << 10  # a sample is 1 to 8 KiB
 MAX_EVIDENCE_CHARACTERS = 1000
@@ -32,7 +32,7 @@ def check_sample(sample: SummarySample) -> None:
     """Refuse *sample* if it cannot be stored and merged.
 
     Raises:
-        Refused: With the reason.
+        Refused: If a value is out of bounds; the message gives the reason.
         ConfigError: If the entity's name is not allowed.
     """
     entity_name(sample.entity)
@@ -44,10 +44,10 @@ def check_sample(sample: SummarySample) -> None:
 
 
 def check_evaluation(evaluation: Evaluation) -> None:
-    """Refuse *evaluation* if it cannot be kept.
+    """Refuse *evaluation* if it cannot be stored.
 
     Raises:
-        Refused: With the reason.
+        Refused: If a value is out of bounds; the message gives the reason.
         ConfigError: If the entity's name is not allowed.
     """
     check_alerter(evaluation.alerter)
@@ -59,22 +59,26 @@ def check_evaluation(evaluation: Evaluation) -> None:
 
 
 def _check_labels(labels: Labels) -> None:
-    """Refuse too many labels, and values that are not fit to be shown."""
+    """Refuse too many labels, and values that are too long or have control characters."""
     if len(labels) > MAX_LABELS:
-        raise Refused(f"{len(labels)} labels are more than {MAX_LABELS}")
+        raise Refused(f"has {len(labels)} labels, must have at most {MAX_LABELS}")
     for key, value in labels:
         check_text(f"label {key}", value, MAX_NAME_BYTES)
 
 
 def _check_window(window: Window) -> None:
-    """Refuse a window outside the times that are stored, or of more than a year."""
+    """Refuse a window outside Unix time 0 to `LAST_NS`, or longer than 400 days."""
     if not 0 <= window.start_ns < window.end_ns <= LAST_NS:
-        raise Refused("the window is out of range")
+        raise Refused("the window must have start < end, both 0 to 2116")
     if window.end_ns - window.start_ns > MAX_WINDOW_NS:
-        raise Refused("the window is longer than 400 days")
+        raise Refused("the window must be at most 400 days long")
 
 
 def _check_coverage(coverage: Coverage) -> None:
     check_kinds("dropped", coverage.dropped)
     check_kinds("undecodable", coverage.undecodable)
-    check_counts("coverage", (coverage.seen, coverage.profiled, coverage.sampled_out))
+    check_kinds("lost_inputs", coverage.lost_inputs)
+    check_kinds("lost_outputs", coverage.lost_outputs)
+    check_kinds("unnamed", coverage.unnamed)
+    counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
+    check_counts("coverage", counts)

@@ -1,4 +1,4 @@
-"""What scores must be before they are stored."""
+"""Checks of scores before they are stored."""
 
 from nilometer.profile import ScoreProfile
 from nilometer_collector.limits.bounds import (

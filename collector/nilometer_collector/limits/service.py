@@ -1,4 +1,4 @@
-"""What a profile of requests must be before it is stored."""
+"""Checks of a profile of requests before it is stored."""
 
 from nilometer.profile import ServiceProfile
 from nilometer.profile.service import LIMIT

@@ -1,1 +1,1 @@
-"""Questions to the store: entities, summaries, windows, distances."""
+"""Queries over the store: entities, summaries, windows, distances."""

@@ -1,4 +1,4 @@
-"""Edges of references, decoded once."""
+"""Cache of the bin edges of references."""
 
 import threading
 
@@ -8,10 +8,10 @@ from nilometer_collector.store.references import References
 
 
 class ReferenceEdges:
-    """The edges of every version of an entity's references, by their name. Any thread may call.
+    """Cache of the edges of all versions of an entity's references. Any thread may call.
 
     Args:
-        references: Stored references; a change to any of them drops what was decoded.
+        references: Stored references; a change to any of them empties the cache.
     """
 
     def __init__(self, references: References) -> None:
@@ -21,7 +21,7 @@ class ReferenceEdges:
         self._generation = -1
 
     def of(self, entity: str) -> EdgesOf:
-        """What finds the edges of *entity*'s references."""
+        """Return the function that finds edges of *entity*'s references by id."""
         with self._lock:
             generation = self._references.generation
             if generation != self._generation:

@@ -1,6 +1,6 @@
-"""Stored samples merged on read: over agents, labels and time.
+"""Merges stored samples on read, over agents, labels and time.
 
-Samples are merged in canonical order, so that every order of arrival gives the same answer.
+It merges samples in canonical order, so that the order of arrival does not change the result.
 """
 
 import logging
@@ -17,9 +17,9 @@ from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.store import SampleRecord, SeriesRecord
 from nilometer_collector.store.samples import Samples
 
-MAX_WINDOWS = 2000  # of one answer
-MAX_SAMPLES = 20_000  # merged for one answer
-MAX_BYTES = 64 << 20  # of payloads, for one answer
+MAX_WINDOWS = 2000  # in one response
+MAX_SAMPLES = 20_000  # merged for one response
+MAX_BYTES = 64 << 20  # of payloads, read for one response
 
 log = logging.getLogger("nilometer.collector")
 
@@ -27,10 +27,10 @@ log = logging.getLogger("nilometer.collector")
 def merged_samples(
     stored: Samples, series: Sequence[SeriesRecord], question: SamplesQuestion, edges_of: EdgesOf
 ) -> list[SummarySample]:
-    """One sample per window of *series*, oldest first; samples that cannot be read are left out.
+    """Merge the samples of *series* to one sample for each window, oldest first.
 
     Raises:
-        TooMuch: If more would have to be read or answered than is served.
+        TooMuch: If too many samples match, or the response would have too many windows.
     """
     span = (question.start_ns, question.end_ns)
     sizes = stored.windows(series, *span, MAX_SAMPLES + 1)
@@ -39,8 +39,8 @@ def merged_samples(
     wanted = {_merged_window(start, end, question.step_ns) for start, end, _ in sizes}
     if len(wanted) > MAX_WINDOWS:
         raise TooMuch(
-            f"{len(wanted)} windows are more than {MAX_WINDOWS}: ask for a shorter time or "
-            "a longer step"
+            f"the response would have {len(wanted)} windows, the limit is {MAX_WINDOWS}: ask for a "
+            "shorter time or a longer step"
         )
     groups: dict[Window, list[SampleRecord]] = {}
     for record in stored.read(series, *span, MAX_SAMPLES):
@@ -55,7 +55,7 @@ def merged_samples(
 
 
 def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
-    """The window that is shown: of the step's length, or its own where that is longer."""
+    """Return the aligned window of the step's length, or the original window if it is longer."""
     if step_ns is None or end_ns - start_ns >= step_ns:
         return Window(start_ns, end_ns)
     return Window.containing(start_ns, step_ns)
@@ -64,7 +64,7 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
 def _merged_records(
     records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
 ) -> SummarySample | None:
-    """Stored samples of one window as one; those that cannot be read are left out."""
+    """Merge the stored samples of one window; leave out samples that cannot be decoded."""
     try:
         return merged_sample_from_bytes((one.payload for one in records), window, labels, edges_of)
     except (ValueError, NilometerError):
@@ -74,20 +74,22 @@ def _merged_records(
 
 
 def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
-    """A stored sample; counts on edges that do not fit are left to the t-digest."""
+    """Decode a stored sample; without the edges of its counts, only its t-digest is used."""
     try:
         sample = sample_from_bytes(record.payload, edges_of)
     except (ValueError, NilometerError):
         try:
             sample = sample_from_bytes(record.payload)
         except (ValueError, NilometerError) as error:
-            log.error("sample unreadable", extra={"reason": type(error).__name__})  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "stored sample left out: cannot decode it", extra={"reason": type(error).__name__}
+            )
             return None
     return sample
 
 
 def _shared(label_sets: Sequence[Labels]) -> Labels:
-    """The pairs that all label sets have."""
+    """Return the labels that all label sets share."""
     if not label_sets:
         return Labels()
     shared = set(label_sets[0].pairs).intersection(*(labels.pairs for labels in label_sets))

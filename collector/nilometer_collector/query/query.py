@@ -1,4 +1,4 @@
-"""Questions to the store: what is monitored, how it is, and how it moved."""
+"""Queries over the store: monitored entities, their health, and their summaries over time."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +12,7 @@ from nilometer.profile import (
 )
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
+from nilometer.values.nearest import did_you_mean
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.query.merging import merged_samples
@@ -24,15 +25,15 @@ from nilometer_collector.query.records import (
 )
 from nilometer_collector.store import SeriesRecord, Store
 
-SILENT_WINDOWS = 10  # without a word for so many windows a live series has no data
+SILENT_WINDOWS = 10  # a series has status NO_DATA after this many windows without an arrival
 
 
 class Query:
-    """Reads the store. Any thread may call.
+    """Answers queries from the store. Any thread may call.
 
     Args:
-        store: Where everything is kept.
-        clock: Wall time, to know what has gone silent.
+        store: Store to read.
+        clock: Clock for wall time, to detect series without new data.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -41,7 +42,7 @@ class Query:
         self._edges = ReferenceEdges(store.references)
 
     def entities(self) -> list[EntityRecord]:
-        """Everything that has data, a reference, a rule or an episode, by name."""
+        """List every entity that has data, a reference, an alerter or an episode, by name."""
         series: dict[str, list[SeriesRecord]] = {}
         for one in self._store.samples.series():
             series.setdefault(one.entity, []).append(one)
@@ -68,10 +69,10 @@ class Query:
         return found
 
     def summaries(self, entity: str) -> list[SummaryRecord]:
-        """The summaries of *entity*, the service first.
+        """List the summaries of *entity*, `service` first.
 
         Raises:
-            Unknown: If there is no such entity.
+            Unknown: If the entity does not exist.
         """
         series: dict[str, list[SeriesRecord]] = {}
         for one in self._store.samples.series(entity):
@@ -100,11 +101,11 @@ class Query:
         return found
 
     def samples(self, question: SamplesQuestion) -> SamplesAnswer:
-        """The windows of one summary, oldest first, merged over all that matches.
+        """Return the windows of one summary, oldest first, merged over all matching samples.
 
         Raises:
-            Unknown: If there is no such entity, summary or reference.
-            TooMuch: If more would have to be read or answered than is served.
+            Unknown: If the entity, the summary or the reference does not exist.
+            TooMuch: If too many samples match, or the response would have too many windows.
         """
         entity = question.entity
         reference = self._reference(entity, question.reference)
@@ -112,7 +113,9 @@ class Query:
         series = self._store.samples.series(entity, question.summary)
         if not series and column is None:
             self._require_entity(entity)
-            raise Unknown(f"{entity} has no summary {question.summary!r}")
+            names = {one.summary for one in self._store.samples.series(entity)}
+            hint = did_you_mean(question.summary, sorted(names))
+            raise Unknown(f"{entity} has no summary {question.summary!r}{hint}")
         chosen = [one for one in series if question.labels.matches(one.labels)]
         merged = merged_samples(self._store.samples, chosen, question, self._edges.of(entity))
         samples = [_compared(sample, column) for sample in merged]
@@ -122,12 +125,12 @@ class Query:
         known = {record.entity for record in self._store.references.records(entity)}
         known |= {series.entity for series in self._store.samples.series(entity)}
         if entity not in known | self._store.alerts.entities():
-            raise Unknown(f"there is no entity {entity!r}")
+            raise Unknown(f"entity {entity!r} does not exist")
 
     def _health(
         self, series: Sequence[SeriesRecord], *, judged: bool, is_open: bool
     ) -> AlertStatus:
-        """How it is. Silence counts from the last arrival, so that a replay is not silent."""
+        """Return the health. NO_DATA depends on the last arrival, so a replay of old data is OK."""
         if is_open:
             return AlertStatus.ALERTING
         if not series:
@@ -141,12 +144,14 @@ class Query:
     def _reference(self, entity: str, name: str | None) -> Reference | None:
         if name is None:
             return None
-        for record in self._store.references.records(entity):
+        records = self._store.references.records(entity)
+        for record in records:
             if record.name == name:
                 reference = self._store.references.read(record)
                 if reference is not None:
                     return reference
-        raise Unknown(f"{entity} has no reference {name!r}")
+        hint = did_you_mean(name, [record.name for record in records])
+        raise Unknown(f"{entity} has no reference {name!r}{hint}")
 
 
 def _compared(sample: SummarySample, column: ReferenceColumn | None) -> ComparedSample:
@@ -156,7 +161,7 @@ def _compared(sample: SummarySample, column: ReferenceColumn | None) -> Compared
 
 
 def _seen(series: Sequence[SeriesRecord]) -> int:
-    """Requests: every summary of an entity carries the same coverage, so the largest counts."""
+    """Return the requests: all summaries of an entity count the same requests, so take the most."""
     by_summary: dict[str, int] = {}
     for one in series:
         by_summary[one.summary] = by_summary.get(one.summary, 0) + one.seen
@@ -164,7 +169,7 @@ def _seen(series: Sequence[SeriesRecord]) -> int:
 
 
 def _label_values(label_sets: Iterable[Sequence[tuple[str, str]]]) -> dict[str, list[str]]:
-    """Every key with all of its values, sorted."""
+    """Return every label key with all its values, sorted."""
     values: dict[str, set[str]] = {}
     for pairs in label_sets:
         for key, value in pairs:

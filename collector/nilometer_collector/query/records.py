@@ -1,4 +1,4 @@
-"""What questions to the store ask and answer. Times are Unix nanoseconds, UTC."""
+"""Parameters and results of queries over the store. Times are Unix nanoseconds, UTC."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ EVERY_LABEL = LabelFilter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityRecord:
-    """A monitored entity and how it is.
+    """A monitored entity and its health.
 
     Attributes:
         health: ALERTING while an episode is open; LEARNING with data but no alerter.
-        summaries: How many it has.
+        summaries: Number of its summaries.
         observations: Requests seen over all windows.
         first_start_ns: Start of the oldest window; None without data.
         last_end_ns: End of the newest window; None without data.
-        open_episodes: How many there are.
-        references: Names of the current ones, ascending.
+        open_episodes: Number of its open episodes.
+        references: Names of its current references, ascending.
     """
 
     name: str
@@ -41,7 +41,7 @@ class SummaryRecord:
     """A named series of an entity.
 
     Attributes:
-        role: None for the service summary.
+        role: Role of the feature; None for the summary `service`.
         observations: Requests seen over all windows.
         last_end_ns: End of the newest window.
         labels: Every key with its values, sorted.
@@ -59,14 +59,14 @@ class SummaryRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplesQuestion:
-    """Which samples are wanted.
+    """Selection of samples of one summary.
 
     Attributes:
-        labels: Which label sets take part.
-        start_ns: Windows that end after it.
-        end_ns: Windows that start before it.
-        step_ns: Length of the aligned windows to merge into; None keeps them as they are.
-        reference: Name of the reference to compare with; None compares with nothing.
+        labels: Filter of the label sets.
+        start_ns: Time that windows must end after.
+        end_ns: Time that windows must start before.
+        step_ns: Length of the aligned windows to merge into; None does not merge windows.
+        reference: Name of the reference to compare with; None for no comparison.
     """
 
     entity: str
@@ -83,8 +83,8 @@ class ComparedSample:
     """A merged sample and its distances from the reference.
 
     Attributes:
-        distances: By comparator, in its unit; None where one does not exist. Empty where the sample
-            is compared with nothing.
+        distances: Distance by comparator, in its unit; None if a distance does not exist. Empty
+            without a comparison.
     """
 
     sample: SummarySample
@@ -96,9 +96,9 @@ class SamplesAnswer:
     """The windows of one summary.
 
     Attributes:
-        samples: Oldest window first.
-        reference: The reference that was asked for.
-        column: The reference's distribution of the summary; None where it has none.
+        samples: Compared samples, oldest window first.
+        reference: Requested reference.
+        column: Distribution of the summary in the reference; None if it has none.
     """
 
     samples: Sequence[ComparedSample]

@@ -1,4 +1,4 @@
-"""The collector's memory: the only room that speaks SQL."""
+"""The collector's database. Only this package uses SQL."""
 
 from nilometer_collector.store.records import (
     Arrival,

@@ -1,6 +1,6 @@
-"""Rules, where each agent stands on them, and the episodes that came of it.
+"""Alerters, the state of each agent for each alerter, and episodes.
 
-Every change of an episode writes its transition and the delivery row in the same transaction.
+Every change of an episode writes its transition and its delivery row in the same transaction.
 """
 
 import uuid
@@ -15,11 +15,11 @@ from nilometer_collector.alerting.episodes import Change, change, heard_since_ns
 from nilometer_collector.store import label_text
 from nilometer_collector.store.database import Database
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
-from nilometer_collector.store.unread import UnreadLog
+from nilometer_collector.store.unread_log import UnreadLog
 
-MOST_EPISODES = 1000  # of one answer
-RULE_GONE = "the alerter was deleted"
-RULE_MOVED = "the alerter no longer watches this summary"
+MOST_EPISODES = 1000  # in one response
+ALERTER_DELETED = "the alerter was deleted"
+SUMMARY_LEFT = "the alerter no longer watches this summary"
 
 
 class _Key(NamedTuple):
@@ -30,11 +30,11 @@ class _Key(NamedTuple):
 
 
 class Alerts:
-    """Reading and changing rules, states and episodes.
+    """Reads and changes alerters, states and episodes.
 
     Args:
-        database: Where they are.
-        channel: Where notifications go; empty where none is set: history only.
+        database: Database that holds them.
+        channel: Name of the channel that receives notifications; if empty, nothing is queued.
     """
 
     def __init__(self, database: Database, channel: str) -> None:
@@ -42,12 +42,12 @@ class Alerts:
         self._channel = channel
         self._unread = UnreadLog(SystemClock().monotonic)
 
-    # Rules
+    # Alerters
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
-        """Create or replace the rule of this entity and name.
+        """Create or replace the alerter of this entity and name.
 
-        Open episodes of summaries that it no longer watches close.
+        It closes open episodes of summaries that the alerter no longer watches.
         """
         with self._database.write():
             self._database.execute(
@@ -62,10 +62,10 @@ class Alerts:
                 (alerter.entity, alerter.name),
             ):
                 if not alerter.watches(summary):
-                    self._forget(alerter.entity, alerter.name, RULE_MOVED, now_ns, summary)
+                    self._forget(alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, summary)
 
     def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the rules of *origin*: those of it that are not named go."""
+        """Make *alerters* the only alerters of *origin*; delete its others."""
         named = {(alerter.entity, alerter.name) for alerter in alerters}
         with self._database.write():
             for entity, name in self._database.rows(
@@ -77,7 +77,7 @@ class Alerts:
                 self.put(alerter, origin, now_ns)
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
-        """Remove a rule and close its episodes; False where there is none."""
+        """Delete an alerter and close its episodes; return False if it does not exist."""
         with self._database.write():
             found = self._database.row(
                 "SELECT id FROM alerters WHERE entity = ? AND name = ? AND deleted = 0",
@@ -88,11 +88,11 @@ class Alerts:
             self._database.execute(
                 "UPDATE alerters SET deleted = 1, updated_ns = ? WHERE id = ?", (now_ns, found[0])
             )
-            self._forget(entity, name, RULE_GONE, now_ns)
+            self._forget(entity, name, ALERTER_DELETED, now_ns)
             return True
 
-    def rules(self, entity: str | None = None) -> list[Alerter]:
-        """Rules of all or one entity, ordered by name; what cannot be read is left out, logged."""
+    def alerters(self, entity: str | None = None) -> list[Alerter]:
+        """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
         found = []
         for alerter in self._stored(entity):
             if isinstance(alerter.condition, UnknownCondition):
@@ -102,8 +102,8 @@ class Alerts:
                 found.append(alerter)
         return found
 
-    def unread_rules(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
-        """The rules that `rules` leaves out, each with the reason."""
+    def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
+        """List the alerters that cannot be read, each with the reason."""
         return [
             (alerter, alerter.condition.why)
             for alerter in self._stored(entity)
@@ -121,7 +121,7 @@ class Alerts:
     # Evaluations
 
     def judge(self, evaluation: Evaluation, agent: str, now_ns: int) -> int:
-        """Advance the agent's state, inside a transaction; returns the deliveries queued."""
+        """Advance the agent's state inside a transaction; return the number of deliveries queued."""
         alerter = evaluation.alerter
         key = _Key(
             alerter.entity,
@@ -152,7 +152,7 @@ class Alerts:
         return 0
 
     def judged(self) -> set[tuple[str, str]]:
-        """(entity, summary) that some alerter could judge at least once."""
+        """Return each (entity, summary) that an alerter has judged at least once."""
         rows = self._database.rows(
             "SELECT DISTINCT entity, summary FROM alert_states WHERE status != ?",
             (AlertStatus.LEARNING.value,),
@@ -160,7 +160,7 @@ class Alerts:
         return {(entity, summary) for entity, summary in rows}
 
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """(entity, alerter, summary, labels, status over all agents) of everything judged."""
+        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
         rows = self._database.rows(
             "SELECT entity, alerter, summary, labels, min(status = ?), EXISTS (SELECT 1 FROM "
             "episodes e WHERE e.entity = s.entity AND e.alerter = s.alerter "
@@ -178,14 +178,14 @@ class Alerts:
     # Episodes
 
     def open_episodes(self) -> list[tuple[str, str]]:
-        """(entity, summary) of every open episode."""
+        """List the (entity, summary) of every open episode."""
         rows = self._database.rows(
             "SELECT entity, summary FROM episodes WHERE closed_ns IS NULL ORDER BY id"
         )
         return [(entity, summary) for entity, summary in rows]
 
     def entities(self) -> set[str]:
-        """Entities that have a rule or an episode."""
+        """Return the entities that have an alerter or an episode."""
         rows = self._database.rows(
             "SELECT entity FROM alerters WHERE deleted = 0 UNION SELECT entity FROM episodes"
         )
@@ -194,9 +194,9 @@ class Alerts:
     def episodes(
         self, entity: str | None = None, *, is_open: bool | None = None, episode: int | None = None
     ) -> list[EpisodeRecord]:
-        """Episodes with their history, newest first, at most `MOST_EPISODES`."""
+        """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         rows = self._database.rows(
-            "SELECT id, summary, labels, rule, opened_ns, closed_ns, worst, reference_digest, "
+            "SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, "
             "evidence, since_ns FROM episodes WHERE (?1 IS NULL OR entity = ?1) "
             "AND (?2 IS NULL OR (closed_ns IS NULL) = ?2) AND (?3 IS NULL OR id = ?3) "
             "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
@@ -220,7 +220,7 @@ class Alerts:
         ]
 
     def transition(self, transition: int) -> TransitionRecord:
-        """One opening or closing."""
+        """Return the opening or closing with this id."""
         ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
         return _transition(row)
 
@@ -229,7 +229,7 @@ class Alerts:
         return [_transition(row) for row in rows]
 
     def _is_deleted(self, key: _Key) -> bool:
-        """Whether the rule is known to be gone; an agent may have rules that we never saw."""
+        """Return whether the alerter was deleted; an agent may know alerters that this store does not."""
         found = self._database.row(
             "SELECT deleted FROM alerters WHERE entity = ? AND name = ?", key[:2]
         )
@@ -286,16 +286,15 @@ class Alerts:
         return None if found is None else int(found[0])
 
     def _open(self, key: _Key, evaluation: Evaluation, since_ns: int, now_ns: int) -> int:
-        rule = alerter_to_bytes(evaluation.alerter)
         episode = self._database.execute(
             "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, since_ns, "
-            "worst, rule, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "worst, alerter_payload, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
                 evaluation.window.end_ns,
                 since_ns,
                 evaluation.value,
-                rule,
+                alerter_to_bytes(evaluation.alerter),
                 evaluation.reference_digest,
                 evaluation.evidence,
             ),
@@ -334,10 +333,10 @@ class Alerts:
         )
 
     def _write_transition(self, values: tuple[object, ...]) -> int:
-        """Write a transition and queue its notification; returns the deliveries queued."""
+        """Write a transition and queue its notification; return the number of deliveries queued."""
         transition = self._database.execute(
             "INSERT INTO transitions (episode, status, at_ns, window_start_ns, recorded_ns, "
-            "value, evidence, rule, reference_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "value, evidence, alerter_payload, reference_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
         if not self._channel:
@@ -352,11 +351,11 @@ class Alerts:
     def _forget(
         self, entity: str, name: str, why: str, now_ns: int, summary: str | None = None
     ) -> None:
-        """Drop the states of a rule, and close its episodes at the last window it judged."""
+        """Delete the states of an alerter; close its episodes at the last window it judged."""
         chosen = "entity = ?1 AND alerter = ?2 AND (?3 IS NULL OR summary = ?3)"
-        for episode, opened_ns, value, rule, digest, last_end_ns in self._database.rows(
-            "SELECT id, opened_ns, worst, rule, reference_digest, (SELECT max(last_end_ns) "  # noqa: S608
-            "FROM alert_states s WHERE s.entity = e.entity AND s.alerter = e.alerter "
+        for episode, opened_ns, value, payload, digest, last_end_ns in self._database.rows(
+            "SELECT id, opened_ns, worst, alerter_payload, reference_digest, "  # noqa: S608
+            "(SELECT max(last_end_ns) FROM alert_states s WHERE s.entity = e.entity AND s.alerter = e.alerter "
             "AND s.summary = e.summary AND s.labels = e.labels) FROM episodes e "
             f"WHERE {chosen} AND closed_ns IS NULL",
             (entity, name, summary),
@@ -367,7 +366,7 @@ class Alerts:
             )
             paused = AlertStatus.PAUSED.value
             self._write_transition(
-                (episode, paused, at_ns, at_ns, now_ns, value, why, rule, digest)
+                (episode, paused, at_ns, at_ns, now_ns, value, why, payload, digest)
             )
         self._database.execute(
             f"DELETE FROM alert_states WHERE {chosen}",  # noqa: S608
@@ -376,8 +375,8 @@ class Alerts:
 
 
 _TRANSITIONS = (
-    "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, rule "
-    "FROM transitions WHERE "
+    "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
+    "alerter_payload FROM transitions WHERE "
 )
 
 

@@ -1,4 +1,4 @@
-"""One SQLite connection behind one lock: WAL, synchronous FULL, one writer at a time."""
+"""One SQLite connection with a lock, in WAL mode with synchronous FULL."""
 
 import logging
 import os
@@ -17,17 +17,17 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.schema import migrations
 
-BUSY_SECONDS = 5.0  # how long another process's lock (a backup's, say) is waited for
-WAL_PAGES = 1000  # after which a commit checkpoints
+BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
+WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 log = logging.getLogger("nilometer.collector")
 
 
 class Database:
-    """A migrated database. Any thread may call; a transaction holds the lock to its end.
+    """A database with the current schema. Any thread may call; a transaction holds the lock.
 
     Args:
-        path: Of the file; made with mode 0600, its folder with 0700.
+        path: Path of the file; it is created with mode 0600, and its directory with mode 0700.
 
     Raises:
         ConfigError: If the file is not a database of this or an older nilometer.
@@ -67,20 +67,20 @@ class Database:
         newer = applied - known - _names()
         if newer:
             raise ConfigError(
-                f"database = {str(path)!r}: was written by a newer nilometer "
-                f"({', '.join(sorted(newer))})"
+                f"database = {str(path)!r}: was written by a newer nilometer: install that version "
+                f"(unknown migrations: {', '.join(sorted(newer))})"
             )
         migrations.apply(schema)
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """A transaction: all of it is durable when the block ends, or none of it happened.
+        """Run the block as a transaction: all of it is durable at the end, or nothing changed.
 
         Raises:
-            StoreUnavailable: If the database refused; nothing of the block was kept.
+            StoreUnavailable: If the database fails; nothing has changed then.
         """
         with self._lock:
-            if self._connection.in_transaction:  # part of a larger one
+            if self._connection.in_transaction:  # nested: the outer transaction commits
                 yield
                 return
             try:
@@ -95,12 +95,12 @@ class Database:
                 raise
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> int:
-        """Run one statement inside `write`; returns the id of an inserted row."""
+        """Run one statement inside `write`; return the id of an inserted row."""
         with self._lock:
             return self._connection.execute(statement, values).lastrowid or 0
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query.
+        """Return all rows of a query.
 
         Raises:
             StoreUnavailable: If the database cannot be read.
@@ -112,21 +112,21 @@ class Database:
                 raise StoreUnavailable(f"database: {error}") from error
 
     def row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
-        """The first row of a query, or None."""
+        """Return the first row of a query, or None."""
         found = self.rows(statement, values)
         return found[0] if found else None
 
     def check_writable(self) -> None:
-        """Take the write lock and give it back.
+        """Check that the database can be written: take the write lock and release it.
 
         Raises:
-            StoreUnavailable: If that is refused.
+            StoreUnavailable: If the lock cannot be taken.
         """
         with self.write():
             pass
 
     def close(self) -> None:
-        """Fold the log into the file and close. Safe twice."""
+        """Write the log into the database file, and close it. Safe to repeat."""
         with self._lock:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -139,7 +139,7 @@ class Database:
 
 
 def _names() -> set[str]:
-    """Every migration that this version knows."""
+    """Return the names of all migrations that this version knows."""
     empty = SchemaDatabase(memory=True)
     try:
         return {migration.name for migration in migrations.pending(empty)}
@@ -148,13 +148,15 @@ def _names() -> set[str]:
 
 
 def checksum(payload: bytes) -> int:
-    """CRC-32 of *payload*."""
+    """Return the CRC-32 of *payload*."""
     return zlib.crc32(payload)
 
 
 def intact(table: str, row: int, payload: bytes, crc: int) -> bool:
-    """Whether *payload* is what was stored; if not, says so in the log."""
+    """Whether *payload* matches its checksum; log an error if not."""
     fine = checksum(payload) == crc
     if not fine:
-        log.error("row fails its checksum", extra={"table": table, "row": row})
+        log.error(
+            "stored row left out: its checksum does not match", extra={"table": table, "row": row}
+        )
     return fine

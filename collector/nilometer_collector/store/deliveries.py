@@ -1,4 +1,4 @@
-"""The outbox of notifications: oldest first, each marked once it is settled."""
+"""The queue of notifications, oldest first, with the outcome of each."""
 
 from nilometer_collector.store.alerts import Alerts
 from nilometer_collector.store.database import Database
@@ -8,14 +8,14 @@ MOST_FAILURE_CHARACTERS = 200
 
 
 class Deliveries:
-    """Reading and settling deliveries. They are queued by `Alerts`, with the transition."""
+    """Reads queued deliveries and records their outcome. `Alerts` queues them."""
 
     def __init__(self, database: Database, alerts: Alerts) -> None:
         self._database = database
         self._alerts = alerts
 
     def oldest(self, channel: str) -> Notice | None:
-        """The oldest delivery that waits for *channel*."""
+        """Return the oldest queued delivery of *channel*, or None."""
         found = self._database.row(
             "SELECT d.id, d.key, d.attempts, t.episode, t.id FROM deliveries d "
             "JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
@@ -34,19 +34,19 @@ class Deliveries:
         )
 
     def delivered(self, delivery: int, now_ns: int) -> None:
-        """The channel took it."""
+        """Record that the channel has accepted the delivery."""
         self._settle("delivered_ns = ?", delivery, now_ns)
 
     def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """The channel will never take it."""
+        """Record that the channel will never accept the delivery."""
         self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, _short(failure))
 
     def failed(self, delivery: int, failure: str) -> None:
-        """This attempt did not reach the channel; it waits on."""
+        """Record a failed attempt; the delivery stays queued."""
         self._settle("last_failure = ?", delivery, _short(failure))
 
     def counts(self, channel: str) -> DeliveryCounts:
-        """What became of the deliveries of *channel*."""
+        """Count the deliveries of *channel* by outcome."""
         ((total, delivered, refused),) = self._database.rows(
             "SELECT count(*), count(delivered_ns), count(refused_ns) FROM deliveries "
             "WHERE channel = ?",

@@ -1,4 +1,4 @@
-"""Labels as canonical text: equal labels, equal text."""
+"""Labels as canonical text: equal labels have equal text."""
 
 import json
 
@@ -6,10 +6,10 @@ from nilometer.values.labels import Labels
 
 
 def to_text(labels: Labels) -> str:
-    """A JSON object, keys sorted, no spaces."""
+    """Return a JSON object with sorted keys and without spaces."""
     return json.dumps(labels.as_dict(), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_text(text: str) -> Labels:
-    """The labels of `to_text`."""
+    """Return the labels of a text that `to_text` made."""
     return Labels.of(json.loads(text))

@@ -1,4 +1,4 @@
-"""What goes into the store and what comes out of it."""
+"""Arguments and results of the store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nilometer.values.labels import Labels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """A sample that was checked, and its bytes as they came."""
+    """A checked sample and its encoded bytes."""
 
     sample: SummarySample
     payload: bytes
@@ -22,7 +22,7 @@ RowContent: TypeAlias = SampleRow | Evaluation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """One row of an agent's outbox that was checked."""
+    """One checked row of an agent's outbox."""
 
     sequence: int  # 1 .. 2**63 - 1
     content: RowContent
@@ -34,9 +34,9 @@ class Shipment:
 
     Attributes:
         agent: Stable name of the agent.
-        epoch: 16 bytes, new with every outbox file.
-        oldest_held: Smallest sequence that the agent still holds; 0 where it does not say.
-        arrivals: What passed the checks, in any order.
+        epoch: Random id of the agent's outbox file, 16 bytes.
+        oldest_held: Smallest sequence in the agent's outbox; 0 if unknown.
+        arrivals: Rows that passed the checks, in any order.
     """
 
     agent: str
@@ -47,22 +47,22 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """What a Ship call did: every row is either stored by it or was before."""
+    """Result of a Ship call: it stored a row, or the row was stored before."""
 
     stored: int
     repeated: int
-    notices: int  # deliveries that it queued
+    notices: int  # queued deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesRecord:
-    """All samples of one entity, summary and label set, in figures.
+    """Statistics of the samples of one entity, summary and label set.
 
     Attributes:
-        seen: Observations, whatever became of them.
-        numbers: Finite numbers.
-        categories: Strings and booleans.
-        samples: Rows.
+        seen: Number of observations, profiled or not.
+        numbers: Number of finite numbers.
+        categories: Number of strings and booleans.
+        samples: Number of samples.
         first_start_ns: Start of the oldest window.
         last_end_ns: End of the newest window.
         longest_window_ns: Length of the longest window.
@@ -87,7 +87,7 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRecord:
-    """One stored sample: its window and its bytes, which passed their checksum."""
+    """One stored sample: its window and its bytes, which match their checksum."""
 
     window_start_ns: int
     window_end_ns: int
@@ -110,13 +110,14 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
-    """An opening or a closing, frozen: the rule, the version of the reference, the evidence.
+    """An opening or a closing of an episode, with the alerter and the evidence as they were then.
 
     Attributes:
-        status: ALERTING for an opening, OK for a closing, PAUSED where the rule went away.
+        status: Status after it: ALERTING for an opening, OK for a closing, PAUSED if the alerter was
+            deleted.
         at_ns: End of the window that caused it.
-        window_start_ns: Its start.
-        recorded_ns: Wall time.
+        window_start_ns: Start of that window.
+        recorded_ns: Wall time at which the collector stored it.
     """
 
     status: str
@@ -134,12 +135,12 @@ class EpisodeRecord:
     """The time from an alerter's opening to its closing.
 
     Attributes:
-        alerter: The rule as it was at the opening.
-        since_ns: Start of the first of the breaches that opened it: since when it is wrong.
+        alerter: Alerter as it was when the episode opened.
+        since_ns: Start of the first window of the breaches that opened it.
         opened_ns: End of the window that opened it.
-        worst: The value furthest on the wrong side so far.
-        closed_ns: None while it is open.
-        history: Oldest first.
+        worst: Value that exceeded the threshold by most so far.
+        closed_ns: End of the window that closed it; None while it is open.
+        history: Openings and closings, oldest first.
     """
 
     id: int
@@ -157,12 +158,12 @@ class EpisodeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A notification that waits for its channel.
+    """A queued notification.
 
     Attributes:
-        id: Ascending; delivered in this order.
-        key: Names this delivery for ever, so that a receiver can tell a repeat.
-        attempts: How often it was tried.
+        id: Position in the queue; smaller ids are delivered first.
+        key: Idempotency key, the same for each attempt, so that a receiver can detect a repeat.
+        attempts: Number of attempts so far.
     """
 
     id: int
@@ -174,7 +175,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCounts:
-    """All deliveries of a channel by what became of them; the parts add up to the whole."""
+    """Deliveries of a channel by outcome; the counts add up to all deliveries."""
 
     waiting: int
     delivered: int

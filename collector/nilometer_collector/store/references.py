@@ -1,4 +1,4 @@
-"""Versions of references: none is ever changed, one of a name is current."""
+"""Versions of references. A version never changes; each name has one current version."""
 
 from nilometer.profile import Reference
 from nilometer.wire.references import reference_from_bytes, reference_to_bytes
@@ -9,10 +9,10 @@ _COLUMNS = "id, entity, name, digest, created_ns, rows, source, current"
 
 
 class References:
-    """Reading and adding references.
+    """Reads and adds references.
 
     Attributes:
-        generation: Moves with every change, so that a reader can keep what it decoded.
+        generation: Number of changes, so that a reader can invalidate its cache.
     """
 
     def __init__(self, database: Database) -> None:
@@ -20,7 +20,7 @@ class References:
         self.generation = 0
 
     def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current one of its name; the same digest again is no new version."""
+        """Make *reference* the current version of its name; add a version if its digest is new."""
         payload = reference_to_bytes(reference)
         with self._database.write():
             self._database.execute(
@@ -46,7 +46,12 @@ class References:
         self.generation += 1
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
-        """References of all or one entity: the current ones, or every version, oldest first."""
+        """List the references of all entities or of one.
+
+        Args:
+            entity: Name of the entity; None for all entities.
+            current: Whether to list only current versions; else all versions, oldest first.
+        """
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM reference_versions WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
             "AND current >= ?2 ORDER BY entity, name, id",
@@ -67,7 +72,7 @@ class References:
         ]
 
     def read(self, record: ReferenceRecord) -> Reference | None:
-        """The whole reference; None where its bytes fail their checksum."""
+        """Read the whole reference; return None if its checksum does not match."""
         found = self._database.row(
             "SELECT payload, crc FROM reference_versions WHERE id = ?", (record.id,)
         )

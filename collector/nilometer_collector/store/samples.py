@@ -1,4 +1,4 @@
-"""Series and samples: a sample is added, never changed."""
+"""Series and samples. A stored sample never changes."""
 
 from collections.abc import Sequence
 
@@ -29,13 +29,13 @@ RETURNING id
 
 
 class Samples:
-    """Reading and adding samples."""
+    """Reads and adds samples."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, row: SampleRow, stream: int, sequence: int, now_ns: int) -> None:
-        """Store *row*, inside a transaction, and move the figures of its series."""
+        """Store *row* inside a transaction, and update the statistics of its series."""
         sample, window = row.sample, row.sample.window
         length = window.end_ns - window.start_ns
         numbers, categories = sample.content.type_counts
@@ -72,7 +72,7 @@ class Samples:
         )
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
-        """Series of all or one entity, and of all or one summary, ordered by name."""
+        """List the series by name, optionally of one *entity* or one *summary* only."""
         rows = self._database.rows(
             f"SELECT {_SERIES} FROM series WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
             "AND (?2 IS NULL OR summary = ?2) ORDER BY entity, summary, labels",
@@ -100,7 +100,7 @@ class Samples:
     def windows(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
     ) -> list[tuple[int, int, int]]:
-        """(start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
         found: list[tuple[int, int, int]] = []
         for one in series:
             found += self._database.rows(
@@ -116,7 +116,7 @@ class Samples:
     def read(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
     ) -> list[SampleRecord]:
-        """At most *limit* samples that overlap [start, end); a corrupt one is left out, logged."""
+        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
         found: list[SampleRecord] = []
         for one in series:
             rows = self._database.rows(

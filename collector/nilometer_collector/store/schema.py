@@ -1,6 +1,6 @@
-"""The schema: migrations are appended, never changed; each runs in a transaction of its own.
+"""The database schema, as migrations. A migration never changes and runs in its own transaction.
 
-Times are Unix nanoseconds. Checksums are CRC-32 of the payload beside them.
+Times are Unix nanoseconds. A checksum is the CRC-32 of the payload in the same row.
 """
 
 import secrets
@@ -12,7 +12,7 @@ migrations = Migrations("nilometer_collector")
 
 @migrations()
 def create_streams(db: Database) -> None:
-    """Which rows of which outbox are here: all up to the mark, and some ahead of it."""
+    """Sequences of each outbox that are stored: all up to `high_water`, and some above it."""
     db.table("streams").create(
         {"id": int, "agent": str, "epoch": bytes, "high_water": int, "received_ns": int},
         pk="id",
@@ -27,7 +27,7 @@ def create_streams(db: Database) -> None:
 
 @migrations()
 def create_samples(db: Database) -> None:
-    """One row a sample, and one a series with the figures that lists need."""
+    """One row for each sample, and one for each series with the statistics that lists show."""
     figures = {
         "seen": int,
         "numbers": int,
@@ -64,7 +64,7 @@ def create_samples(db: Database) -> None:
 
 @migrations()
 def create_references(db: Database) -> None:
-    """Every version of every reference; one of a name is current."""
+    """All versions of all references; each name has one current version."""
     columns = {
         "entity": str,
         "name": str,
@@ -85,7 +85,7 @@ def create_references(db: Database) -> None:
 
 @migrations()
 def create_alerters(db: Database) -> None:
-    """Rules; a deleted one stays as a mark, so that late evaluations do not revive it."""
+    """Alerters. A deleted alerter keeps its row, so that late evaluations do not revive it."""
     columns = {
         "entity": str,
         "name": str,
@@ -100,7 +100,7 @@ def create_alerters(db: Database) -> None:
 
 @migrations()
 def create_episodes(db: Database) -> None:
-    """Where each agent stands, and the history of what that opened and closed."""
+    """The state of each agent for each alerter, and the history of episodes."""
     _create_alert_states(db)
     _create_episodes(db)
     _create_transitions(db)
@@ -185,7 +185,7 @@ def _create_transitions(db: Database) -> None:
 
 @migrations()
 def create_deliveries(db: Database) -> None:
-    """The outbox of notifications: one row a transition and channel."""
+    """The queue of notifications: one row for each transition and channel."""
     db.table("deliveries").create(
         {
             "id": int,
@@ -211,8 +211,15 @@ def create_deliveries(db: Database) -> None:
 
 @migrations()
 def create_secrets(db: Database) -> None:
-    """Random keys of this installation, made once: pseudonyms of category names depend on one."""
+    """Random keys of this installation: the key of pseudonyms of category names."""
     db.table("secrets").create(
         {"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True
     )
     db.table("secrets").insert({"name": "names", "key": secrets.token_bytes(32)})
+
+
+@migrations()
+def name_alerter_payloads(db: Database) -> None:
+    """Give the stored alerters of episodes and transitions the name that `alerters` uses."""
+    for table in ("episodes", "transitions"):
+        db.execute(f"ALTER TABLE {table} RENAME COLUMN rule TO alerter_payload")

@@ -1,4 +1,4 @@
-"""The store: everything the collector remembers."""
+"""The store: all persistent data of the collector."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from nilometer_collector.store.streams import Stream
 
 
 class Store:
-    """Samples, references, rules, episodes and notifications in one SQLite file.
+    """Samples, references, alerters, episodes and notifications in one SQLite file.
 
-    What a call stored is durable when it returns (WAL, synchronous FULL). Any thread may call.
+    A change is durable when its call returns (WAL, synchronous FULL). Any thread may call.
 
     Args:
-        path: Of the file.
-        channel: Where notifications go; empty where none is set.
+        path: Path of the file.
+        channel: Name of the channel that receives notifications; empty for no notifications.
 
     Raises:
         ConfigError: If the file is not a database of this or an older nilometer.
@@ -33,7 +33,7 @@ class Store:
 
     @property
     def names_key(self) -> bytes:
-        """The key of pseudonyms of this installation, 32 random bytes.
+        """Key of the pseudonyms of this installation, 32 random bytes.
 
         Raises:
             StoreUnavailable: If the database cannot be read.
@@ -42,10 +42,10 @@ class Store:
         return bytes(found[0]) if found else b""
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
-        """Store the rows that are new: marks, samples, alert states and deliveries, or nothing.
+        """Store the new rows and their effects on alerts, in one transaction.
 
         Raises:
-            StoreUnavailable: If nothing was stored.
+            StoreUnavailable: If the database fails; nothing was stored then.
         """
         stored = notices = 0
         with self._database.write():
@@ -64,13 +64,13 @@ class Store:
         return Shipped(stored=stored, repeated=repeated, notices=notices)
 
     def check_writable(self) -> None:
-        """Whether rows could be stored now.
+        """Check that rows can be stored now.
 
         Raises:
-            StoreUnavailable: If not.
+            StoreUnavailable: If the database cannot be written.
         """
         self._database.check_writable()
 
     def close(self) -> None:
-        """Close the file. Safe twice."""
+        """Close the database. Safe to repeat."""
         self._database.close()

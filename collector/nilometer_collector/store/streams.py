@@ -1,13 +1,13 @@
-"""Which rows are here already: a contiguous mark a stream, and the rows ahead of it."""
+"""Deduplicates rows of an outbox: stored sequences are a high-water mark and rows above it."""
 
 from nilometer_collector.store.database import Database
 
 
 class Stream:
-    """One outbox of one agent, inside a transaction.
+    """The stored sequences of one outbox of one agent, inside a transaction.
 
-    A row counts once, however often and in whatever order it comes: all sequences up to the mark
-    are settled, and those ahead of it are remembered one by one until the mark reaches them.
+    A row is stored once, even if the agent ships it repeatedly or out of order. All sequences up to
+    the mark are complete. Sequences above the mark are stored one by one until the mark reaches them.
     """
 
     def __init__(self, database: Database, agent: str, epoch: bytes, now_ns: int) -> None:
@@ -33,14 +33,14 @@ class Stream:
         self._ahead = set(self._stored_ahead)
 
     def take(self, sequence: int) -> bool:
-        """Whether *sequence* is new; from now on it is not."""
+        """Add *sequence*; return whether it is new."""
         if sequence <= self._mark or sequence in self._ahead:
             return False
         self._ahead.add(sequence)
         return True
 
     def settle(self, oldest_held: int) -> None:
-        """Write the mark: the agent holds nothing below *oldest_held*, so nothing will come."""
+        """Advance the mark and write it; the agent ships nothing below *oldest_held* any more."""
         self._mark = max(self._mark, oldest_held - 1)
         while self._mark + 1 in self._ahead:
             self._mark += 1

@@ -1,4 +1,4 @@
-/** The frame around the pages: where one is, and the way back. */
+/** The frame of every page: a header with breadcrumbs, and the page itself. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { Crumbs } from "./parts/Crumbs";

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { circleIn, importsOf, moduleOf, SOURCES } from "./testing/sources";
 
-const ROOMS = [ // each may use those before it
+const ROOMS = [ // a room may import only the rooms before it
   ...["router", "api", "parts", "charts", "contents", "conditions", "episodes", "pages"],
   ...["routes", "App", "main"],
 ];

@@ -1,4 +1,4 @@
-/** Places inside the pages, kept in the address's fragment so that any of them can be linked to. */
+/** The router: the fragment of the URL names the page and its options, so that links work. */
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -12,7 +12,7 @@ export interface Match<R extends Pattern> {
   options: URLSearchParams;
 }
 
-/** The first route that begins the fragment's path; an empty path begins all of them. */
+/** The first route whose path is the beginning of the fragment's path; an empty path matches all. */
 export function matchOf<R extends Pattern>(routes: readonly R[], fragment: string): Match<R> | null {
   const [path = "", query = ""] = fragment.replace(/^#\/?/, "").split("?");
   const parts = path.split("/").map(decodeSafely);
@@ -50,7 +50,7 @@ export function summaryLink(entity: string, summary: string, options?: URLSearch
   return query ? `${path}?${query}` : path;
 }
 
-/** The fragment of the page's address, followed as it changes. */
+/** The fragment of the page's URL, as state that follows its changes. */
 export function useFragment(): string {
   const [fragment, setFragment] = useState(location.hash);
   useEffect(() => {
@@ -61,7 +61,7 @@ export function useFragment(): string {
   return fragment;
 }
 
-/** Change options of the place that is shown, without a new entry in the browser's history. */
+/** Change options of the current page, without a new entry in the browser's history. */
 export function setOptions(changes: Record<string, string | readonly string[] | null>): void {
   const [path = "#/", query = ""] = location.hash.split("?");
   const options = new URLSearchParams(query);

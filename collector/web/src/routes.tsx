@@ -1,4 +1,4 @@
-/** The table of the pages: the path of each, the crumbs that lead to it and what shows it. */
+/** The table of the pages: the path, the breadcrumbs and the component of each. */
 
 import type { JSX } from "preact";
 import { EntityPage } from "./pages/entity/EntityPage";
@@ -36,6 +36,6 @@ export const ROUTES: readonly Route[] = [
   { path: "", crumbs: () => [], page: () => <Home /> },
 ];
 
-/** The title of a page: its crumbs from the innermost out. */
+/** The title of a page: its breadcrumbs, innermost first. */
 export const titleOf = (crumbs: readonly Crumb[]): string =>
   [...crumbs.map(({ name }) => name).reverse(), "nilometer"].join(" · ");

@@ -1,4 +1,4 @@
-"""Alerters: rules over the summaries of a monitored entity."""
+"""Alerters: conditions on the summaries of a monitored entity."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,32 +7,38 @@ from fnmatch import fnmatchcase
 from nilometer.alert.conditions.condition import Condition, WrongField
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import not_one_of
 
 
 class Severity(Enum):
-    """How much it matters to the one who is woken."""
+    """How urgent an alert is for its receiver."""
 
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Severity":
+        raise ValueError(not_one_of("severity", value, (one.value for one in cls)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerter:
-    """One rule.
+    """A condition on summaries, and when it opens and closes an episode.
 
     Attributes:
         entity: Name of the monitored entity.
-        name: Unique within the entity.
-        summary: A glob over summary names, such as ``input.*``.
-        condition: What a window is held against.
-        minimum_count: Fewer observations in a window are not judged; >= 1.
-        windows_to_open: Consecutive breaches that open an episode; >= 1.
-        windows_to_close: Consecutive windows without a breach that close it; >= 1.
-        severity: How much it matters.
+        name: Name of the alerter, unique within the entity.
+        summary: Glob over summary names, such as ``input.*``.
+        condition: Condition that judges each window.
+        minimum_count: Smallest number of observations for which a window is judged; >= 1.
+        windows_to_open: Number of consecutive breaches that open an episode; >= 1.
+        windows_to_close: Number of consecutive windows without a breach that close it; >= 1.
+        severity: Urgency for the receiver of a notification.
 
     Raises:
-        ConfigError: If a value is not allowed; the message names key, value and what is.
+        ConfigError: If a value is not allowed; the message names the key, the value and
+            what is allowed.
     """
 
     entity: str
@@ -63,5 +69,5 @@ class Alerter:
         return None
 
     def watches(self, summary: str) -> bool:
-        """Whether the rule applies to *summary*."""
+        """Return whether the alerter applies to *summary*."""
         return fnmatchcase(summary, self.summary)

@@ -1,4 +1,4 @@
-"""One alerter applied to one window: a pure function of summaries."""
+"""Evaluates one alerter on one window: a pure function of summaries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from nilometer.values.window import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A verdict with everything that led to it.
+    """The verdict of an alerter on a window, with its evidence.
 
     Attributes:
-        alerter: The rule as it was.
-        summary: What it was applied to.
-        labels: Where.
-        window: When, in event time.
-        verdict: The outcome.
-        value: What was measured; 0 where nothing was.
-        count: Observations behind it.
-        reference_digest: Which version of the reference was compared with; or empty.
-        evidence: One sentence for a human.
+        alerter: Alerter as it was at the evaluation.
+        summary: Name of the summary it was applied to.
+        labels: Labels of the sample.
+        window: Window of the sample, in event time.
+        verdict: Outcome of the evaluation.
+        value: Measured value, in the unit of the condition; 0 where nothing was measured.
+        count: Number of observations that the verdict rests on.
+        reference_digest: Digest of the reference version; empty where no reference was used.
+        evidence: Reason for the verdict, one sentence.
     """
 
     alerter: Alerter

@@ -1,11 +1,11 @@
-"""What a condition says of one window: a verdict and the reason."""
+"""The judgement of a condition on one window: a verdict and its reason."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Verdict(Enum):
-    """What an alerter says of one window."""
+    """The outcome of an alerter on one window."""
 
     FINE = "FINE"
     BREACH = "BREACH"
@@ -13,19 +13,19 @@ class Verdict(Enum):
 
     @classmethod
     def of(cls, *, breached: bool) -> "Verdict":
-        """BREACH or FINE."""
+        """Return BREACH if *breached*, else FINE."""
         return cls.BREACH if breached else cls.FINE
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict and what led to it.
+    """A verdict with its evidence.
 
     Attributes:
-        verdict: The outcome.
-        evidence: One sentence for a human.
-        value: What was measured; 0 where nothing was.
-        reference_digest: Which version of the reference was compared with; or empty.
+        verdict: Outcome of the judgement.
+        evidence: Reason for the verdict, one sentence.
+        value: Measured value; 0 where nothing was measured.
+        reference_digest: Digest of the reference version; empty where no reference was used.
     """
 
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Statistics of a sample that fixed and range alerters name: those of all content types."""
+"""The statistics that FIXED and RANGE alerters may name, from all content types."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -7,14 +7,14 @@ from nilometer.profile.registered import CONTENTS
 
 Statistic = Callable[[Content], float | None]
 
-COUNT = "count"  # judged however small it is: a minimum would make it blind
+COUNT = "count"  # judged at any size: a minimum count would hide small windows
 CELL_SHARES = frozenset(
     {"missing_ratio", "non_finite_ratio", "null_like_ratio", "type_error_ratio"}
-)  # of all cells, not of values
+)  # ratios of all cells, not of values
 
 
 def statistic_of(content: Content, name: str) -> float | None:
-    """The statistic *name* of *content*; None where it does not exist."""
+    """Return the statistic *name* of *content*; None where it does not exist."""
     found = content.statistics().get(name)
     return None if found is None else found(content)
 
@@ -34,5 +34,5 @@ class _Registered(Mapping[str, Statistic]):
         return len(list(iter(self)))
 
 
-# Unit: that of the feature, or as the name says; ratios 0 to 1, latencies in seconds.
+# Units: that of the feature unless the name gives one; ratios are 0 to 1, latencies in seconds.
 STATISTICS: Mapping[str, Statistic] = _Registered()

@@ -1,4 +1,4 @@
-"""From verdicts to episodes: one opening, one closing, nothing in between."""
+"""The state machine from verdicts to episodes: each has one opening and one closing."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -8,7 +8,7 @@ from nilometer.alert.judgement import Verdict
 
 
 class AlertStatus(Enum):
-    """How an alerter stands on one summary."""
+    """The status of an alerter on one summary."""
 
     OK = "OK"
     ALERTING = "ALERTING"
@@ -18,7 +18,7 @@ class AlertStatus(Enum):
 
 
 class Transition(Enum):
-    """What an evaluation changed."""
+    """The change that an evaluation caused."""
 
     OPENED = "OPENED"
     CLOSED = "CLOSED"
@@ -26,15 +26,15 @@ class Transition(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeState:
-    """What is remembered of one alerter on one summary and label set.
+    """The state of one alerter on one summary and label set.
 
     Attributes:
-        status: OK, ALERTING, or LEARNING until the first window that could be judged.
-        breaches: Consecutive breaches up to now.
-        fines: Consecutive judged windows without one.
-        since_ns: Start of the first of the consecutive breaches, Unix nanoseconds: since when
-            something is wrong; kept while an episode is open.
-        last_end_ns: End of the newest window that was evaluated; older ones change nothing.
+        status: OK, ALERTING, or LEARNING until the first judged window.
+        breaches: Number of consecutive breaches up to now.
+        fines: Number of consecutive judged windows without a breach.
+        since_ns: Start of the first window of the consecutive breaches, Unix nanoseconds; kept
+            while an episode is open.
+        last_end_ns: End of the newest evaluated window; older windows change nothing.
     """
 
     status: AlertStatus = AlertStatus.LEARNING
@@ -45,10 +45,10 @@ class EpisodeState:
 
 
 def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:
-    """The state after *evaluation*, and what it changed.
+    """Return the state after *evaluation*, and the transition it caused.
 
-    A window that was evaluated before, or is older than one that was, is history already and
-    never alerts again. A window that could not be judged neither opens nor closes anything.
+    A window that is not newer than the newest evaluated window changes nothing. A window that
+    could not be judged neither opens nor closes an episode.
     """
     end = evaluation.window.end_ns
     if end <= state.last_end_ns:

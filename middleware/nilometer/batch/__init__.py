@@ -1,4 +1,4 @@
-"""Profiles of tables and Spark data frames, and references made of them."""
+"""Profiles of tables and Spark data frames, and references made from them."""
 
 from nilometer.batch.profile import profile_of
 from nilometer.batch.read import read_table, table_of

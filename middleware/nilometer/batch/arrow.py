@@ -1,7 +1,7 @@
-"""Columns of Arrow tables: their kinds, and how a recorder counts their cells.
+"""Reads columns of Arrow tables: finds their kinds, and adds their cells to recorders.
 
-Numbers and strings are counted in Arrow's own buffers. A cell becomes a Python object only where
-its type has no faster way.
+Numbers and strings are counted in Arrow's own buffers. A cell becomes a Python object only if its
+type has no faster way.
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 def record(recorder: FeatureRecorder, column: "pyarrow.ChunkedArray") -> None:
     """Add *column* to *recorder*.
 
-    Strings are added `CHUNK_ROWS` rows at a time, so that they stay in the processor's caches.
+    Strings are added `CHUNK_ROWS` rows at a time, so that they stay in the processor's cache.
     """
     import pyarrow
     import pyarrow.compute
@@ -60,7 +60,7 @@ def record(recorder: FeatureRecorder, column: "pyarrow.ChunkedArray") -> None:
 def _record_strings(
     recorder: FeatureRecorder, array: "pyarrow.Array | pyarrow.ChunkedArray"
 ) -> None:
-    """Add strings without making Python objects of them: counted and hashed where they are."""
+    """Add strings without creating Python objects: count and hash them in Arrow's buffers."""
     import pyarrow
 
     if isinstance(array, pyarrow.ChunkedArray):
@@ -75,7 +75,7 @@ def _record_strings(
 
 
 def numbers_of(column: "pyarrow.ChunkedArray") -> Floats | None:
-    """The present numbers of a numeric column as float64; None for another type."""
+    """Return the present numbers of a numeric column as float64; None for another type."""
     import pyarrow.types as kinds
 
     kind = column.type
@@ -89,7 +89,7 @@ def numbers_of(column: "pyarrow.ChunkedArray") -> Floats | None:
 
 
 def is_text(column: "pyarrow.ChunkedArray") -> bool:
-    """Whether the cells are strings, or a dictionary's."""
+    """Return whether the cells are strings, also in a dictionary."""
     import pyarrow.types as kinds
 
     kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
@@ -97,7 +97,7 @@ def is_text(column: "pyarrow.ChunkedArray") -> bool:
 
 
 def is_long_text(column: "pyarrow.ChunkedArray") -> bool:
-    """Whether some string is too long for the name of a category."""
+    """Return whether any string is too long for the name of a category."""
     import pyarrow.compute
 
     if not is_text(column) or not len(column):
@@ -107,7 +107,7 @@ def is_long_text(column: "pyarrow.ChunkedArray") -> bool:
 
 
 def is_list(column: "pyarrow.ChunkedArray") -> bool:
-    """Whether the cells are lists, of one length or of many."""
+    """Return whether the cells are lists, of one length or of many."""
     import pyarrow.types as kinds
 
     kind = column.type

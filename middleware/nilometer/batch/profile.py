@@ -1,6 +1,6 @@
-"""Profiles of tables: the same profiles as live, over an Arrow table or a data frame.
+"""Profiles of tables, equal to live profiles, from an Arrow table or a data frame.
 
-A column named ``input.x`` or ``output.y`` has its role in its name; any other is an input.
+A column named ``input.x`` or ``output.y`` has that role; any other column is an input.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from nilometer.values.errors import NilometerError
 if TYPE_CHECKING:
     import pyarrow
 
-USER_PROFILER_SECONDS = 3600.0  # that a profiler may take for a table
+USER_PROFILER_SECONDS = 3600.0  # limit for a user's profiler over a table
 
 
 def profile_of(
@@ -27,16 +27,16 @@ def profile_of(
     spec_of: Callable[[str], FeatureSpec] | None = None,
     profilers: Sequence[Profiler] = (),
 ) -> dict[str, FeatureProfile]:
-    """The profile of each column of *frame*, by summary name.
+    """Return the profile of each column of *frame*, by summary name.
 
     Args:
-        frame: An Arrow table or a data frame of pandas or polars, any number of rows.
-        spec_of: What is known of a summary; by default names are readable and nothing else is
-            known. `Reference.spec` compares with a reference.
-        profilers: Of users, each run over the whole table at once.
+        frame: Arrow table, or data frame of pandas or polars, with any number of rows.
+        spec_of: Function that gives the spec of a summary. By default names are readable and
+            nothing else is known. `Reference.spec` compares with a reference.
+        profilers: Profilers of users; each runs once over the whole table.
 
     Raises:
-        ConfigError: If *frame* is no table.
+        ConfigError: If *frame* is not a table.
     """
     table = table_of(frame)
     specs = spec_of or (lambda _: FeatureSpec(readable=True))
@@ -57,14 +57,14 @@ def profile_of(
 
 
 def summary_of(column: str) -> str:
-    """The summary that *column* of a table is: an input, unless its name has a role."""
+    """Return the summary for *column* of a table: an input, unless its name has a role."""
     return column if role_of(column) else summary_name(Role.INPUT, column)
 
 
 def derived_columns(
     summary: str, column: "pyarrow.ChunkedArray", spec: FeatureSpec
 ) -> dict[str, Column]:
-    """Columns beside one of text, times, vectors or tensors."""
+    """Return the derived columns of one with text, times, vectors or tensors."""
     import pyarrow.types as kinds
 
     kind = column.type
@@ -76,10 +76,10 @@ def derived_columns(
 
 
 def user_columns(table: "pyarrow.Table", profilers: Sequence[Profiler]) -> dict[str, Column]:
-    """Columns that profilers of users make of a table.
+    """Return the columns that users' profilers make from a table.
 
     Raises:
-        NilometerError: If one of them fails: over a table somebody is there to mend it.
+        NilometerError: If one of them fails, so that the caller can correct it.
     """
     runner = Runner(profilers, budget_seconds=USER_PROFILER_SECONDS)
     wanted = {

@@ -1,4 +1,4 @@
-"""References made of tables: profiles with exact edges and dictionaries."""
+"""Builds references from tables: profiles with exact edges and dictionaries."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from nilometer.wire.references import with_digest
 if TYPE_CHECKING:
     import pyarrow
 
-PUBLISHED_AT_LEAST = 5  # rows of a reference that a name must have to be readable in it
+PUBLISHED_AT_LEAST = 5  # rows of a reference that make a name readable in it
 
 
 def reference_of(
@@ -43,9 +43,9 @@ def reference_of(
     created_ns: int,
     profilers: Sequence[Profiler] = (),
 ) -> Reference:
-    """The profile of *table* as a reference: edges and dictionaries are exact.
+    """Return the profile of *table* as a reference; its edges and dictionaries are exact.
 
-    Names of at least `PUBLISHED_AT_LEAST` rows are readable, rarer ones are known by their hash.
+    Names in at least `PUBLISHED_AT_LEAST` rows are readable. Rarer ones are known by their hash.
 
     Raises:
         ConfigError: If the table has no rows or the entity's name is not allowed.
@@ -106,12 +106,12 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
 
 
 def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
-    """The centroid and components of a column of vectors of one size."""
+    """Return the centroid and components of a column of vectors of one size."""
     if not is_list(column):
         return None
     try:
         vectors = np.array(column.drop_null().to_pylist(), dtype=np.float64)
-    except (ValueError, TypeError):  # ragged, or no numbers
+    except (ValueError, TypeError):  # ragged, or not numbers
         return None
     if vectors.ndim != 2:
         return None
@@ -119,7 +119,7 @@ def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
 
 
 def _dictionary(column: "pyarrow.ChunkedArray") -> Dictionary:
-    """The strings of *column*: names that many rows have, hashes of some others."""
+    """Return the strings of *column*: names that many rows have, hashes of some others."""
     counted: dict[str, int] = {}
     for entry in column.drop_null().value_counts():
         counted[entry["values"].as_py()] = entry["counts"].as_py()

@@ -1,4 +1,4 @@
-"""Profiles as text for a terminal, and as JSON for a machine."""
+"""Shows profiles as text for a terminal, and as JSON for scripts."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ _HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "me
 
 
 def feature_table(profiles: Mapping[str, FeatureProfile]) -> str:
-    """One line a feature, columns aligned."""
+    """Return one line per feature, with aligned columns."""
     rows = [_HEAD] + [(name, *_cells(feature)) for name, feature in sorted(profiles.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = []
@@ -46,13 +46,13 @@ def _number(value: float | None) -> str:
 
 
 def as_json(entity: str, rows: int, profiles: Mapping[str, FeatureProfile]) -> dict[str, object]:
-    """What `nilometer profile --json` prints."""
+    """Return the JSON object that `nilometer profile --json` prints."""
     features = {name: feature_json(feature) for name, feature in sorted(profiles.items())}
     return {"entity": entity, "rows": rows, "features": features}
 
 
 def feature_json(feature: FeatureProfile) -> dict[str, object]:
-    """One feature for a machine: a number that does not exist is null."""
+    """Return one feature as a JSON object; a number that does not exist is null."""
     quantiles: dict[str, float] = {}
     if feature.numbers.count:
         found = feature.numbers.digest.quantile(QUANTILES)

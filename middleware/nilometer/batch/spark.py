@@ -1,7 +1,7 @@
-"""Profiles of Spark data frames: each partition is profiled where it lies, profiles are merged.
+"""Profiles of Spark data frames: each executor profiles its partitions, and profiles are merged.
 
-The same recorders and profilers as live and over a table. Arrow batches of a partition become
-profiles of some kilobytes, and only those leave the executors.
+The recorders and profilers are those of live traffic and tables. Arrow batches of a partition
+become profiles of some kilobytes, and only those leave the executors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,16 +22,16 @@ SCHEMA = "summary string, profile binary"
 def profile_dataframe(
     frame: "pyspark.sql.DataFrame", profilers: Sequence[Profiler] = (), *, readable: bool = True
 ) -> dict[str, FeatureProfile]:
-    """The profile of each column of *frame*, by summary name.
+    """Return the profile of each column of *frame*, by summary name.
 
     Args:
-        frame: A `pyspark.sql.DataFrame`, any number of partitions.
-        profilers: Of users; each sees one Arrow batch at a time, and must be importable where
-            the executors run.
-        readable: Whether category names are kept; else they are counted and not kept.
+        frame: Data frame, a `pyspark.sql.DataFrame` with any number of partitions.
+        profilers: Profilers of users; each sees one Arrow batch at a time, and must be importable
+            on the executors.
+        readable: Whether category names are kept; otherwise they are only counted.
 
     Raises:
-        NilometerError: If a profiler fails: the job fails with it.
+        NilometerError: If a profiler fails: then the job fails, too.
     """
     user_profilers = tuple(profilers)
 

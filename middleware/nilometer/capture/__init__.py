@@ -1,1 +1,1 @@
-"""Taking observations in the model server: O(1) in the path of a request, everything else beside."""
+"""Captures observations in the model server: O(1) work per request, the rest in a thread."""

@@ -1,12 +1,12 @@
-"""The ASGI middleware: pass everything through, never wait, keep references, offer once.
+"""The ASGI middleware: passes every message through, never waits, offers one observation.
 
-A message goes on as it came, of any type, known or not; what we note of it stands behind a guard.
-Nothing is parsed here: bodies are kept as they came, up to a cap, and packed for a background thread
-when the application has returned.
+Messages of every type are passed on unchanged. A guard surrounds the code that records them. Bodies
+are not parsed here. They are kept as received, up to a cap, and packed for a background thread when
+the application has returned.
 """
 
 # mypy: disable-error-code="possibly-undefined"
-# What the path needs is set in one guarded block, and nothing goes on where that failed.
+# One guarded block sets the variables of the request path. Nothing reads them if it failed.
 
 import asyncio
 import os
@@ -31,18 +31,18 @@ from nilometer.values.reasons import Outcome
 
 
 class NilometerMiddleware:
-    """Observes an ASGI application without touching its answers.
+    """Observes an ASGI application without changing its responses.
 
-    ``app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`` is all a Starlette or
-    FastAPI application needs; any other is wrapped: ``app = NilometerMiddleware(app, entity=...)``.
+    ``app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`` is enough for Starlette and
+    FastAPI. Any other application is wrapped: ``app = NilometerMiddleware(app, entity=...)``.
 
     Args:
-        app: The application.
-        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``.
+        app: ASGI application to observe.
+        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
 
     Raises:
-        ConfigError: If a setting is wrong and the application is not being served yet. Where the
-            server builds the middleware itself, its start fails with the same line.
+        ConfigError: If a setting is wrong and the server is not running yet. If the server itself
+            builds the middleware, the start of the server fails with the same message.
     """
 
     def __init__(self, app: ASGIApp, **options: Unpack[CaptureOptions]) -> None:
@@ -50,7 +50,7 @@ class NilometerMiddleware:
 
     @classmethod
     def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
-        """One that nobody wrote: it retires when the application turns out to have its own."""
+        """Return a middleware that retires if the application turns out to have its own."""
         made = cls.__new__(cls)
         made._set_up(app, {}, steps_aside=True)  # noqa: SLF001  of this class
         return made
@@ -85,15 +85,15 @@ class NilometerMiddleware:
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Serve one scope through the application; note what passes, offer one observation.
+        """Serve one scope through the application and offer one observation of it.
 
-        Returns what the application returned, which should be None: servers check.
+        Returns what the application returned. Servers check that this is None.
 
-        Long, and made of locals: this is the path of every request, and a call costs what ten
-        lines do.
+        The method is long and uses local variables because every request runs it: one function call
+        costs as much as ten lines.
         """
         worker = self._worker
-        # Path and headers are read now: routers may write to the scope.
+        # The path and the headers are read now: routers may change the scope.
         if (
             scope["type"] != "http"
             or not (worker.live or worker.revive())
@@ -112,13 +112,13 @@ class NilometerMiddleware:
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
-            exchange.finished = exchange.more = exchange.noted = None
+            exchange.finished = exchange.more = exchange.annotations = None
             headers = scope["headers"]
             if type(headers) is not list and type(headers) is not tuple:
                 headers = lasting_headers(scope)
             if share < 1.0:
                 exchange.with_more()
-                if random() >= share:  # noqa: S311  no secret
+                if random() >= share:  # noqa: S311  not for secrets
                     exchange.cap, exchange.share = 0, -share
             if self._wants_more:
                 more = exchange.with_more()
@@ -155,13 +155,13 @@ class NilometerMiddleware:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
                 request, response, rest = exchange.request, exchange.response, None
-                if exchange.more is not None or exchange.noted is not None:
+                if exchange.more is not None or exchange.annotations is not None:
                     query = scope.get("query_string") if self._wants_query else None
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                 # A task that the handler started may keep the exchange through its context, and
-                # log when all is over.
-                exchange.request = exchange.response = exchange.noted = None
+                # call `log` after the request has ended.
+                exchange.request = exchange.response = exchange.annotations = None
                 packed = worker.packer.pack(
                     arrival_ns,
                     latency,
@@ -181,7 +181,7 @@ class NilometerMiddleware:
                 worker.note(error, lost=1)
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one scope as ever, and tell how long it was with us."""
+        """Serve one scope like `__call__`, and measure how long this code took."""
         worker = self._worker
         worker.due = False
         middleware, own_receive, own_send, watch = self, receive, send, None
@@ -202,7 +202,7 @@ class NilometerMiddleware:
                 worker.meter.note(watch.seconds)
 
     def _returned_id(self, headers: Headers) -> tuple[bytes, bytes]:
-        """The header to add to the answer: the request's own id, or a new one."""
+        """Return the header to add to the response: the request's own id, or a new one."""
         name = self._id_header
         for key, value in headers:
             if key == name:
@@ -210,7 +210,7 @@ class NilometerMiddleware:
         return name, os.urandom(16).hex().encode()
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Scopes that are no HTTP request; `lifespan` tells when to begin and to end."""
+        """Serve a scope that is not an HTTP request; `lifespan` says when the server ends."""
         if scope["type"] != "lifespan":
             return await self.app(scope, receive, send)
         if self._refusal is not None:
@@ -221,7 +221,8 @@ class NilometerMiddleware:
 
         async def stopping_send(message: Message) -> None:
             nonlocal told
-            # Before the server hears of it: it may end the process at once.
+            # The worker stops before the server gets the message: the server may end the process
+            # then.
             if message["type"] in _SHUT_DOWN:
                 told = True
                 await self._stop()
@@ -230,8 +231,8 @@ class NilometerMiddleware:
         try:
             return await self.app(scope, receive, stopping_send)
         finally:
-            # Never again once the server has heard: it expects the application to be over, and
-            # cancels it where it still runs.
+            # The worker is not stopped again after the server has the message: the server expects
+            # the application to be finished, and cancels it if it still runs.
             if not told:
                 await self._stop()
 
@@ -242,21 +243,21 @@ class NilometerMiddleware:
                 return
             if _serving():
                 await asyncio.to_thread(worker.stop)
-            else:  # trio, say: its loop has nothing to serve any more
+            else:  # another event loop, such as trio's, has nothing left to serve
                 worker.stop()
-        except Exception as error:  # the end of the host is not ours to disturb
+        except Exception as error:  # an error here must not disturb the shutdown of the host
             worker.note(error)
 
 
 _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-_stepping_aside: list[Worker] = []  # of middlewares that nobody wrote
+_stepping_aside: list[Worker] = []  # of middlewares that `nilometer run` added
 
 
 def ended_by(error: BaseException, exchange: Exchange) -> str:
-    """The outcome of an exchange whose application raised *error*.
+    """Return the outcome of an exchange whose application raised *error*.
 
-    What is raised after a complete answer - by a background task, or by a server that ends - does
-    not change it, unless the answer said so itself.
+    An error after a complete response does not change the outcome, unless the response itself was
+    an error. A background task may raise it, or a server that shuts down.
     """
     if exchange.finished and exchange.status < 500:
         return outcome_of(exchange)
@@ -269,14 +270,14 @@ def ended_by(error: BaseException, exchange: Exchange) -> str:
     return _EXCEPTION
 
 
-# As text: an enumeration's value costs a look-up on each request.
+# Texts, because reading an enumeration's value costs a look-up for each request.
 _OK = Outcome.OK.value
 _EXCEPTION = Outcome.EXCEPTION.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 
 
 def _serving() -> bool:
-    """Whether a server is running already, so that raising would not stop its start."""
+    """Return whether a server is running already: an error would not stop its start."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

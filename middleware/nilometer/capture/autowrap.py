@@ -1,11 +1,11 @@
-"""No code: the servers of this process, and of its children, are observed as they are imported.
+"""Observation without a code change: servers are wrapped when their modules are imported.
 
-`install` watches for the modules of servers and puts `NilometerMiddleware` around the application
-where each of them has loaded it: outermost, so that it sees the bytes that the client sees. It is
-called by ``capture/hook/sitecustomize.py`` in every interpreter below ``nilometer run``; nothing is
-imported before the server itself imports it.
+`install` watches for the modules of servers. Each module is changed so that it puts
+`NilometerMiddleware` around the application that it loads. The middleware is outermost and sees the
+bytes that the client sees. ``capture/hook/sitecustomize.py`` calls `install` in every interpreter
+that ``nilometer run`` starts. Nothing is imported before the server itself imports it.
 
-An application that has a `NilometerMiddleware` of its own keeps it, and ours steps aside.
+An application that has its own `NilometerMiddleware` keeps it. The added middleware then retires.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from typing import Any
 from nilometer.capture.types import ASGIApp
 from nilometer.values.variables import RUN
 
-# The id of an application -> itself, and what is around it.
+# The id of an application -> the application, and the middleware around it.
 _watched: dict[int, tuple[ASGIApp, ASGIApp]] = {}
 
 
 def install() -> None:
-    """Watch for servers, in an interpreter below ``nilometer run``; elsewhere nothing happens."""
+    """Watch for servers if ``nilometer run`` started this interpreter; otherwise do nothing."""
     if os.environ.get(RUN) and not any(isinstance(one, _Finder) for one in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 def watched(app: ASGIApp) -> ASGIApp:
-    """*app* behind a middleware, one for each application; *app* itself where that fails."""
+    """Return *app* behind its one middleware, or *app* itself if that fails."""
     known = _watched.get(id(app))
     if known is not None:
         return known[1]
@@ -43,7 +43,7 @@ def watched(app: ASGIApp) -> ASGIApp:
         if isinstance(app, NilometerMiddleware):
             return app
         around = NilometerMiddleware.stepping_aside(app)
-    except Exception as error:  # the server must start as without us
+    except Exception as error:  # the server must start as it does without nilometer
         _tell(type(app).__name__, error)
         return app
     _watched[id(app)] = (app, around)
@@ -52,7 +52,7 @@ def watched(app: ASGIApp) -> ASGIApp:
 
 
 def _uvicorn_config(module: ModuleType) -> None:
-    """Every server that is made of uvicorn: KServe, MLServer, BentoML, LitServe, MLflow, Ray Serve."""
+    """Wrap servers built on uvicorn: KServe, MLServer, BentoML, LitServe, MLflow, Ray Serve."""
     load = module.Config.load
 
     @wraps(load)
@@ -77,7 +77,7 @@ def _hypercorn_utils(module: ModuleType) -> None:
 
 
 def _granian_asgi(module: ModuleType) -> None:
-    wrapper, lifespan = module._callback_wrapper, module.LifespanProtocol.__init__  # noqa: SLF001  no public place
+    wrapper, lifespan = module._callback_wrapper, module.LifespanProtocol.__init__  # noqa: SLF001  there is no public place
 
     @wraps(wrapper)
     def wrapper_watched(callback: ASGIApp, *arguments: object, **named: object) -> object:
@@ -118,7 +118,7 @@ SERVERS: dict[str, Callable[[ModuleType], None]] = {
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of `SERVERS` as everybody does, and has them changed once they are run."""
+    """Finds the modules of `SERVERS` like any finder, and changes them after they have run."""
 
     def __init__(self) -> None:
         self._finding: set[str] = set()
@@ -141,7 +141,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.Loader):
-    """Another's loader; the module is changed once it has run."""
+    """Wraps the loader of a module, and changes the module after it has run."""
 
     def __init__(self, loader: importlib.abc.Loader, change: Callable[[ModuleType], None]) -> None:
         self._loader = loader
@@ -151,19 +151,19 @@ class _Loader(importlib.abc.Loader):
         return getattr(self._loader, name)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """As the other does."""
+        """Create the module with the wrapped loader."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run it, then change it."""
+        """Run the module, then change it."""
         self._loader.exec_module(module)
         try:
             self._change(module)
-        except Exception as error:  # a version that looks different: the server runs without us
+        except Exception as error:  # an unexpected version of the server: it runs unobserved
             _tell(module.__name__, error)
 
 
 def _tell(what: str, error: Exception) -> None:
-    """One line on stderr: a server's logging may not be there yet, or show no extra values."""
+    """Write one line to stderr: logging may not be configured yet, or may hide extra values."""
     with contextlib.suppress(Exception):
         sys.stderr.write(f"nilometer: {what} is not observed: {error}\n")

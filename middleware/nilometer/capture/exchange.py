@@ -1,4 +1,4 @@
-"""One exchange while it is under way: what its messages leave behind."""
+"""One HTTP exchange while it is in progress: it records the messages that pass."""
 
 import sys
 from array import array
@@ -6,46 +6,48 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
-from nilometer.capture.headers import PassingHeaders, with_id
+from nilometer.capture.headers import PassingHeaders, content_type_of, with_id
 from nilometer.capture.types import Message, Receive, Send
-from nilometer.handoff.noted import Noted
+from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.pack import Body, Headers, Rest, Streamed
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
+from nilometer.values.streams import Keeper, is_streamed
 
 
 class Exchange:
-    """The state of one HTTP exchange, and the `receive` and `send` that its application gets.
+    """The state of one HTTP exchange, with the `receive` and `send` that its application gets.
 
-    It has no constructor: `NilometerMiddleware` sets every attribute, because a frame more is a
-    tenth of what the path may cost. What most exchanges do not have is in `more`, for the same
-    reason.
+    The class has no constructor: `NilometerMiddleware` sets every attribute, because one more call
+    frame costs a tenth of the path's budget. For the same reason, `more` holds what most exchanges
+    do not have.
 
     Attributes:
-        app_receive: The server's.
-        app_send: The server's; its awaitable is handed back as it is.
-        worker: Whose guard is told of faults.
-        cap: Most bytes kept of each body.
-        status: Of the answer; 0 before it.
-        response_headers: As they were when they were sent.
-        request: What is held of the request's body; None over the cap.
-        response: The same of the answer's.
-        finished: Whether the answer's body is complete; None before its first message.
-        latest: Monotonic seconds of the latest body message.
-        more: Of what is not one body under the cap in each direction; else None.
-        noted: What the model handed over.
-        share: Of the observations that are held, as it was at the start; negative where this one
-            is left out.
+        app_receive: The server's `receive`.
+        app_send: The server's `send`; its awaitable is returned unchanged.
+        worker: Worker whose guard counts errors.
+        cap: Largest number of bytes that are kept of each body.
+        status: HTTP status of the response; 0 before the response starts.
+        response_headers: Headers of the response as they were sent.
+        request: Body of the request so far; None over the cap.
+        response: Body of the response so far; None over the cap.
+        finished: Whether the response's body is complete; None before its first message.
+        latest: Time of the latest body message, in monotonic seconds.
+        more: Details of an exchange that is not one body under the cap in each direction; else
+            None.
+        annotations: Values and labels that the model's code added.
+        share: Share of the observations that are kept, read when the exchange began; negative if
+            this observation is not kept.
     """
 
     __slots__ = (
+        "annotations",
         "app_receive",
         "app_send",
         "cap",
         "finished",
         "latest",
         "more",
-        "noted",
         "request",
         "response",
         "response_headers",
@@ -64,11 +66,11 @@ class Exchange:
     finished: bool | None
     latest: float
     more: "More | None"
-    noted: Noted | None
+    annotations: Annotations | None
     share: float
 
     async def receive(self) -> Message:
-        """The server's message, noted."""
+        """Return the server's next message after recording it."""
         message = await self.app_receive()
         try:
             if message["type"] == "http.request":
@@ -85,7 +87,7 @@ class Exchange:
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
-        """The server's own awaitable; *message* is noted."""
+        """Record *message* and return the server's own awaitable."""
         try:
             if message["type"] == "http.response.body":
                 body = message.get("body")
@@ -97,7 +99,7 @@ class Exchange:
                     self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
                 if not self.status:
-                    # A copy: an outer middleware may compress, and write so into the same list.
+                    # A copy: an outer middleware that compresses may change the same list.
                     self.response_headers = _copy_of_list(message.get("headers"))
                     self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
@@ -113,7 +115,7 @@ class Exchange:
         return self.app_send(message)
 
     def _noted_otherwise(self, message: Message, error: Exception) -> Message:
-        """The message to pass on in place of *message*, which raised *error* when it was noted."""
+        """Return the message to send in place of *message*, whose recording raised *error*."""
         try:
             starts = message["type"] == "http.response.start" and not self.status
             if starts and not isinstance(message.get("headers"), list):
@@ -124,10 +126,10 @@ class Exchange:
         return message
 
     def _note_start(self, message: Message) -> Message:
-        """The message to pass on in place of an answer's start whose headers are no list.
+        """Return the message to send for the start of a response whose headers are not a list.
 
-        A collection may be read twice. Any other iterable is read by the server alone: it gets
-        `PassingHeaders` in its place.
+        A collection can be read twice. Any other iterable can be read only once, by the server:
+        `PassingHeaders` takes its place.
         """
         self.status = message["status"]
         headers = message.get("headers")
@@ -144,19 +146,19 @@ class Exchange:
         return {**message, "headers": iter(passing) if once else passing}
 
     def _with_id(self, new_id: tuple[bytes, bytes]) -> Headers:
-        """The answer's headers with the id that was asked for, unless the application set it."""
+        """Return the response's headers with the requested id, unless the application set it."""
         self.response_headers = headers = with_id(self.response_headers, new_id)
         return headers
 
     def with_more(self) -> "More":
-        """What most exchanges do not have."""
+        """Return `more`, which is created on first use."""
         more = self.more
         if more is None:
             more = self.more = More()
         return more
 
     def _note_request(self, body: Any) -> None:
-        """A chunk of the request that is not a whole body of plain bytes under the cap."""
+        """Record a chunk of a request that is not one `bytes` body under the cap."""
         more = self.with_more()
         before = more.request_size or len(self.request or b"")
         more.request_size = before + size_of(body)
@@ -164,7 +166,7 @@ class Exchange:
         self.request = None if over else joined(self.request, body, before)
 
     def _note_response(self, body: Any, unfinished: Any) -> None:
-        """A body message that is not a whole answer of plain bytes under the cap."""
+        """Record a body message of a response that is not one `bytes` body under the cap."""
         now = perf_counter()
         more = self.with_more()
         size = 0 if body is None else size_of(body)
@@ -179,68 +181,90 @@ class Exchange:
             else:
                 more.first = now
             more.response_size = before + size
-            over = more.response_size > self.cap
-            self.response = None if over else joined(self.response, body, before)
+            if more.response_size > self.cap:
+                self.keep_ends(more, body)
+            else:
+                self.response = joined(self.response, body, before)
         if size or not unfinished:
             self.latest = now
         self.finished = not unfinished
 
+    def keep_ends(self, more: "More", body: Any) -> None:
+        """Keep the start and the end of a response that went over the cap with the chunk *body*.
+
+        This applies to streams of events and lines. Nothing is kept of any other response.
+        """
+        held, self.response = self.response, None
+        keeper = more.keeper
+        if keeper is None:
+            if held is None or not self.cap:
+                return
+            if not is_streamed(content_type_of(self.response_headers)):
+                return
+            keeper = more.keeper = Keeper(self.cap)
+            keeper.add(held)
+        keeper.add(body if type(body) is bytes else bytes(body))
+
     def rest(
         self, outcome: str, started: float, ended_at: float, stall_seconds: float, query: Any
     ) -> Rest:
-        """What most exchanges do not have, summed up.
+        """Return the details that most exchanges do not have.
 
         Args:
-            outcome: Of the exchange.
-            started: Monotonic seconds.
-            ended_at: Monotonic seconds.
-            stall_seconds: A stream that was silent for so long before it broke off had stalled.
-            query: The query string, where a setting names parameters, else None.
+            outcome: Outcome of the exchange.
+            started: Start of the request, in monotonic seconds.
+            ended_at: End of the request, in monotonic seconds.
+            stall_seconds: Silence after which an interrupted stream counts as stalled.
+            query: Query string; None if no setting names parameters.
         """
         more = self.with_more()
         first = more.first or (self.latest if self.response else 0.0)
         streamed = None
         if more.stream is not None:
             streamed = more.stream.ended(stream_end(self, outcome, ended_at, stall_seconds))
+        keeper, more.keeper = more.keeper, None
         return Rest(
             more.request_size or len(self.request or b""),
             more.response_size or len(self.response or b""),
             first - started if first else 0.0,
             streamed,
-            self.noted,
+            self.annotations,
             query,
             self.share,
+            None if keeper is None else keeper.ends(),
         )
 
 
 class More:
-    """What an exchange has that is not one plain body in each direction.
+    """The details of an exchange that is not one plain body in each direction.
 
     Attributes:
-        request_size: Bytes so far; 0 while one plain body says it.
-        response_size: The same of the answer's.
-        first: Monotonic seconds of the answer's first body byte; 0 while `latest` says it.
-        stream: Of an answer in several chunks.
-        left: Whether the client went before the answer was complete.
-        new_id: The header to add to the answer, where one was asked for.
+        request_size: Bytes of the request so far; 0 if its body is one chunk.
+        response_size: Bytes of the response so far; 0 if its body is one chunk.
+        first: Time of the response's first body byte, in monotonic seconds; 0 if `latest` holds it.
+        keeper: Start and end of a stream over the cap; else None.
+        stream: Chunks of a response in several chunks; else None.
+        left: Whether the client disconnected before the response was complete.
+        new_id: Header to add to the response; None without the setting.
     """
 
-    __slots__ = ("first", "left", "new_id", "request_size", "response_size", "stream")
+    __slots__ = ("first", "keeper", "left", "new_id", "request_size", "response_size", "stream")
 
     def __init__(self) -> None:
         self.request_size = 0
         self.response_size = 0
         self.first = 0.0
+        self.keeper: Keeper | None = None
         self.stream: Stream | None = None
         self.left = False
         self.new_id: tuple[bytes, bytes] | None = None
 
 
-MAX_GAPS = 512  # of one stream that are kept
+MAX_GAPS = 512  # gaps that are kept of one stream
 
 
 class Stream:
-    """The chunks of an answer after its first."""
+    """The chunks of a response after its first."""
 
     __slots__ = ("chunks", "gaps")
 
@@ -249,13 +273,13 @@ class Stream:
         self.gaps = array("f")
 
     def note(self, gap: float) -> None:
-        """One chunk more, *gap* seconds after the one before."""
+        """Record one more chunk, *gap* seconds after the previous one."""
         self.chunks += 1
         if len(self.gaps) < MAX_GAPS:
             self.gaps.append(gap)
 
     def ended(self, end: StreamEnd) -> Streamed:
-        """What is left of it, now that it is over."""
+        """Return the summary of the stream, which has ended."""
         gaps = self.gaps
         if sys.byteorder == "big":
             gaps.byteswap()
@@ -265,13 +289,13 @@ class Stream:
 def stream_end(
     exchange: Exchange, outcome: str, ended_at: float, stall_seconds: float
 ) -> StreamEnd:
-    """How the stream of *exchange* ended.
+    """Return how the stream of *exchange* ended.
 
     Args:
-        exchange: Whose stream it is.
-        outcome: Of the exchange.
-        ended_at: Monotonic seconds.
-        stall_seconds: A stream that was silent for so long before it broke off had stalled.
+        exchange: Exchange that the stream belongs to.
+        outcome: Outcome of the exchange.
+        ended_at: End of the request, in monotonic seconds.
+        stall_seconds: Silence after which an interrupted stream counts as stalled.
     """
     if exchange.finished:
         return StreamEnd.COMPLETED
@@ -281,19 +305,19 @@ def stream_end(
 
 
 def size_of(body: Any) -> int:
-    """Bytes of a chunk: `bytes`, or any object that shows its memory.
+    """Return the bytes of a chunk, which is `bytes` or supports the buffer protocol.
 
     Raises:
-        TypeError: If *body* is no such object.
+        TypeError: If *body* does neither.
     """
     return len(body) if type(body) is bytes else memoryview(body).nbytes
 
 
 def joined(held: Body, body: Any, before: int) -> Body:
-    """What is held of a body of *before* bytes so far when the chunk *body* has come.
+    """Return the body so far, of *before* bytes, with the chunk *body* added.
 
-    One chunk is kept as it is; several are copied into one buffer, so that a million chunks of a
-    byte weigh a million bytes. What is no `bytes` is copied: it may change under us.
+    One chunk is kept as it is. Several chunks are copied into one buffer, so that a million chunks
+    of one byte take a million bytes. A chunk that is not `bytes` is copied, because it may change.
     """
     if held is None:
         return None
@@ -307,7 +331,7 @@ def joined(held: Body, body: Any, before: int) -> Body:
 
 
 def outcome_of(exchange: Exchange) -> str:
-    """How a request ended that raised nothing."""
+    """Return the outcome of a request whose application raised nothing."""
     status = exchange.status
     if exchange.finished:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
@@ -315,15 +339,15 @@ def outcome_of(exchange: Exchange) -> str:
     return _CLIENT_LEFT if left or status else _NO_RESPONSE
 
 
-# As text: an enumeration's value costs a look-up on each request.
+# Texts, because reading an enumeration's value costs a look-up for each request.
 _OK = Outcome.OK.value
 _CLIENT_ERROR = Outcome.CLIENT_ERROR.value
 _FAILED = Outcome.SERVER_ERROR.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 _NO_RESPONSE = Outcome.NO_RESPONSE.value
 
-# Refuses whatever is no list, and runs no code of a class that somebody made of one.
+# Raises for anything but a list, and runs no code of a subclass of list.
 _copy_of_list: Callable[[Any], list[Any]] = list.copy
 
-# Bodies that the server reads itself: their bytes never pass here.
+# Bodies that the server reads itself: the middleware does not see their bytes.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})

@@ -1,8 +1,8 @@
 """Headers in every form that ASGI allows: any iterable of any two-item iterables.
 
-Almost all servers and applications pass a list of tuples of `bytes`; `Exchange` and `Packer` read
-those where they pass. This module reads the other forms, and leaves to the server whatever can be
-read only once.
+Almost all servers and applications pass a list of tuples of `bytes`. `Exchange` and `Packer` read
+those lists directly. This module reads the other forms. An iterable that can be read only once is
+left to the server.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -12,20 +12,20 @@ from nilometer.capture.types import Scope
 
 
 class Answered(Protocol):
-    """What keeps the headers of an answer."""
+    """Something that stores the headers of a response."""
 
     response_headers: Iterable[tuple[bytes, bytes]]
 
 
 class PassingHeaders:
-    """Gives the application's headers to whoever iterates it, and keeps what it gave.
+    """Passes the application's headers to the server, and keeps what the server read.
 
-    The application's iterable is read when the server reads it, and as far: what it raises is
-    raised to the server.
+    The application's iterable is read when the server reads it, and only as far as the server does.
+    An exception that the iterable raises reaches the server.
 
     Args:
-        headers: The application's.
-        exchange: Keeps the headers that were read.
+        headers: Headers that the application sent.
+        exchange: Exchange that keeps the headers.
         new_id: Header to add at the end unless the application set it; None adds nothing.
     """
 
@@ -49,7 +49,7 @@ class PassingHeaders:
 
 
 def with_id(headers: Iterable[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
-    """*headers* with *new_id* at the end, unless they have a header of its name."""
+    """Return *headers* with *new_id* at the end, unless they already have a header of its name."""
     pairs = [lasting_pair(pair) for pair in headers]
     if not _has(pairs, new_id[0]):
         pairs.append(new_id)
@@ -57,25 +57,37 @@ def with_id(headers: Iterable[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
 
 
 def lasting_pair(pair: Any) -> Any:
-    """*pair* itself, or a tuple of it where it can be read only once."""
+    """Return *pair*, or a tuple of its items if it can be read only once."""
     return tuple(pair) if isinstance(pair, Iterator) else pair
 
 
 def lasting_headers(scope: Scope) -> Any:
-    """The request's headers; put into *scope* as a list where they can be read only once."""
+    """Return the request's headers; replace them in *scope* if they can be read only once."""
     headers = scope["headers"]
     if not isinstance(headers, Collection):
         scope["headers"] = headers = [lasting_pair(pair) for pair in headers]
     return headers
 
 
+def content_type_of(headers: Iterable[Any]) -> str:
+    """Return the content type in *headers*; empty without one."""
+    for pair in headers:
+        try:
+            name, value = pair
+            if bytes(memoryview(name)).lower() == b"content-type":
+                return bytes(memoryview(value)).decode("latin-1")
+        except (TypeError, ValueError):
+            continue  # the server will reject it
+    return ""
+
+
 def _has(pairs: list[Any], wanted: bytes) -> bool:
-    """Whether *pairs* hold a header of the name *wanted*; what is no pair of bytes is none."""
+    """Return whether *pairs* hold a header named *wanted*; malformed pairs are skipped."""
     for pair in pairs:
         try:
             name, _ = pair
             if bytes(memoryview(name)).lower() == wanted:
                 return True
         except (TypeError, ValueError):
-            continue  # the server will refuse it
+            continue  # the server will reject it
     return False

@@ -1,13 +1,14 @@
-"""`nilometer.observe`: a predict function is observed by itself, with or without a server.
+"""`nilometer.observe`: observes a predict function, with or without a server.
 
-Around a function, plain or `async`, it takes arguments as inputs and what is returned as outputs. In a
-request that is observed already they join its observation, as if `nilometer.log` had been given
-them; anywhere else - a batch job, a consumer of a queue, a server that nothing else observes - each
-call is an observation of its own, with its latency and outcome, and without any body.
+The decorator wraps a plain or `async` function. Its arguments are recorded as inputs and its result
+as outputs. In a request that is observed already, both join that observation as if passed to
+`nilometer.log`. Anywhere else, each call is its own observation, with its latency and outcome and
+without a body. Examples are a batch job, a queue consumer, and a server that is not observed.
 
-Names follow those of bodies: ``predict(row)`` with a mapping, a data frame, a dataclass or a pydantic
-model has an input for each key; ``predict(amount, age)`` has `input.amount` and `input.age`; an
-array of shape (rows, 4) has ``.0`` to ``.3``; what is returned without names is `output.value`.
+Names follow those of bodies. ``predict(row)`` has an input for each key if the row is a mapping, a
+data frame, a dataclass or a pydantic model. ``predict(amount, age)`` has `input.amount` and
+`input.age`. An array of shape (rows, 4) has the names ``.0`` to ``.3``. A result without names is
+`output.value`.
 """
 
 import asyncio
@@ -26,8 +27,8 @@ import msgspec
 
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.values import Holder, current, log
+from nilometer.handoff.annotations import MAX_NAMES, MAX_VALUES, SCALARS, Annotations, plain
 from nilometer.handoff.guard import Guard
-from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import checked, given
@@ -35,7 +36,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.reasons import Outcome
 
 INPUT, OUTPUT, VALUE = "input", "output", "value"
-MAX_DEPTH = 4  # of nested mappings that become dotted names
+MAX_DEPTH = 4  # levels of nested mappings that become dotted names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,15 +67,15 @@ def observe(
     """Observe a predict function: ``@observe``, or ``@observe(entity="fraud-scorer")``.
 
     Args:
-        function: Plain or `async`; what it returns and raises is never touched.
+        function: Plain or `async` function; its result and its exceptions are never changed.
         inputs: Names of the parameters that are inputs; by default all but `self` and `cls`.
-        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``. With any, each call
-            is an observation of its own, in a request, too. Where no entity is named, calls outside
-            a request are not observed.
+        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``. With
+            any option, each call is its own observation, even inside a request. Without an entity,
+            calls outside a request are not observed.
 
     Raises:
         ConfigError: If an option is wrong.
-        TypeError: If *function* is a generator: it has not predicted when it returns.
+        TypeError: If *function* is a generator: it returns before it has predicted.
     """
     recorder = Recorder.of(options) if options else None
 
@@ -90,7 +91,7 @@ def observe(
 
 
 class Arguments:
-    """Which arguments of a function are inputs, and how they are called."""
+    """The arguments of a function that are inputs, and their names."""
 
     __slots__ = ("_at", "_only", "_positional", "single")
 
@@ -112,7 +113,7 @@ class Arguments:
     def taken(
         self, positional: tuple[object, ...], named: Mapping[str, object]
     ) -> dict[str, object]:
-        """The inputs of one call by name."""
+        """Return the inputs of one call by name."""
         taken = {
             name: value for name, value in zip(self._positional, positional, strict=False) if name
         }
@@ -124,7 +125,7 @@ class Arguments:
     def columns(
         self, positional: tuple[object, ...], named: Mapping[str, object]
     ) -> dict[str, object]:
-        """The inputs of one call as columns, copied: they may change under us."""
+        """Return the inputs of one call as columns; they are copied because they may change."""
         if not named and 0 <= self._at < len(positional):
             return columns(self.single, positional[self._at])
         taken = self.taken(positional, named)
@@ -140,7 +141,7 @@ class Arguments:
 
 
 def columns(name: str, value: object) -> dict[str, object]:
-    """*value* as columns: its own names where it has some, else *name*. At most 256."""
+    """Return *value* as columns, named by itself or *name*; at most 256."""
     if type(value) is dict and len(value) <= MAX_NAMES:
         copied = value.copy()
         if SCALARS.issuperset(map(type, copied.values())):
@@ -156,7 +157,7 @@ def columns(name: str, value: object) -> dict[str, object]:
 
 
 def _add(found: dict[str, object], name: str, value: object, depth: int = 1) -> None:
-    """Add *value* to the columns *found*, in as many as it has names or places."""
+    """Add *value* to the columns *found*, one for each of its names or positions."""
     if len(found) >= MAX_NAMES:
         return
     named = _named(value) if depth < MAX_DEPTH else None
@@ -169,7 +170,7 @@ def _add(found: dict[str, object], name: str, value: object, depth: int = 1) -> 
 
 
 def _named(value: Any) -> Mapping[Any, Any] | None:
-    """The columns of what has several, by name or place; None for what is one column."""
+    """Return the columns of a value with several, by name or position; None for one column."""
     kind = type(value)
     if kind in SCALARS:
         return None
@@ -183,7 +184,7 @@ def _named(value: Any) -> Mapping[Any, Any] | None:
     shape = getattr(value, "shape", None)
     if hasattr(value, "columns") and hasattr(value, "to_dict"):  # pandas, polars
         return {name: value[name] for name in list(value.columns)[:MAX_NAMES]}
-    if isinstance(shape, tuple) and len(shape) == 2:  # a matrix, of rows
+    if isinstance(shape, tuple) and len(shape) == 2:  # a matrix, one row per prediction
         return {at: value[:, at] for at in range(min(shape[1], MAX_NAMES))}
     if isinstance(value, list | tuple) and value:
         return _of_rows(value[:MAX_VALUES])
@@ -191,7 +192,7 @@ def _named(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _of_rows(rows: Any) -> dict[Any, list[Any]] | None:
-    """Columns of a list of mappings, or of lists of one length."""
+    """Return the columns of a list of mappings, or of lists of equal length."""
     if all(isinstance(row, Mapping) for row in rows):
         names = dict.fromkeys(name for row in rows for name in row)
         return {name: [row.get(name) for row in rows] for name in list(names)[:MAX_NAMES]}
@@ -203,13 +204,13 @@ def _of_rows(rows: Any) -> dict[Any, list[Any]] | None:
 
 
 class Recorder:
-    """Makes observations of calls. Any thread may.
+    """Turns calls into observations. Any thread may use it.
 
     Args:
-        settings: Of the entity; without bodies whatever they say.
+        settings: Settings of the entity; bodies are never captured.
     """
 
-    _of: dict[bytes, "Recorder"] = {}  # noqa: RUF012  one worker for equal settings
+    _of: dict[bytes, "Recorder"] = {}  # noqa: RUF012  equal settings share one worker
     _lock = threading.Lock()
 
     def __init__(self, settings: CaptureSettings) -> None:
@@ -217,10 +218,10 @@ class Recorder:
 
     @classmethod
     def of(cls, options: Mapping[str, object]) -> "Recorder | None":
-        """The recorder of these options; None where no entity is named.
+        """Return the recorder for these options; None if no entity is named.
 
         Raises:
-            ConfigError: If one is wrong.
+            ConfigError: If an option is wrong.
         """
         raw = given(CaptureSettings, prefix=PREFIX) | dict(options) | {"capture": "values"}
         if "entity" not in raw:
@@ -234,16 +235,16 @@ class Recorder:
             return found
 
     def record(self, call: "Call", path: str, outcome: str, outputs: dict[str, object]) -> None:
-        """Offer *call*, which has just ended."""
+        """Offer the observation of *call*, which has just ended."""
         worker = self.worker
         latency = perf_counter() - call.started
         share = worker.share
         values: dict[str, object] = {INPUT: call.inputs, OUTPUT: outputs}
         labels: Mapping[str, str] = {}
-        noted = call.noted
-        if noted is not None:
-            values, labels = {**noted.values, **values}, noted.labels
-        if share < 1.0 and random() >= share:  # noqa: S311  no secret
+        annotations = call.annotations
+        if annotations is not None:
+            values, labels = {**annotations.values, **values}, annotations.labels
+        if share < 1.0 and random() >= share:  # noqa: S311  not for secrets
             share = -share
         worker.sink.offer(
             worker.packer.pack_call(
@@ -253,25 +254,25 @@ class Recorder:
 
 
 class Call:
-    """One call while it is under way: what `nilometer.log` and `label` find.
+    """One call in progress; `nilometer.log` and `label` find it through the context.
 
-    It has no constructor: a frame more is a twentieth of what observing a call costs.
+    The class has no constructor: one more call frame is a twentieth of the cost of a call.
 
     Attributes:
-        noted: What was handed over.
-        worker: Whose guard is told of faults; absent without *recorder*.
-        recorder: Whose observation it is; None where it belongs to a request that is observed.
-        inputs: Columns by name.
-        token: Of the context variable.
-        arrival_ns: Unix nanoseconds.
-        started: Monotonic seconds.
-        in_flight: Calls under way when this one began, itself included.
+        annotations: Values and labels that the function added.
+        worker: Worker whose guard counts errors; absent without *recorder*.
+        recorder: Recorder of the observation; None if the call is part of an observed request.
+        inputs: Inputs as columns by name.
+        token: Token of the context variable.
+        arrival_ns: Start of the call, in Unix nanoseconds.
+        started: Start of the call, in monotonic seconds.
+        in_flight: Number of calls in progress when this one began, itself included.
     """
 
     __slots__ = (
-        "arrival_ns", "in_flight", "inputs", "noted", "recorder", "started", "token", "worker",
+        "annotations", "arrival_ns", "in_flight", "inputs", "recorder", "started", "token", "worker",
     )  # fmt: skip
-    noted: Noted | None
+    annotations: Annotations | None
     worker: Worker
     recorder: Recorder | None
     inputs: dict[str, object]
@@ -281,9 +282,9 @@ class Call:
     in_flight: int
 
     def end(self, path: str, outcome: str, result: object) -> None:
-        """The function has returned *result*, or raised; never raises itself."""
+        """Record the end: the function returned *result* or raised. Never raises itself."""
         recorder = self.recorder
-        if recorder is None:  # in a request that is observed by itself: it is told there
+        if recorder is None:  # the values join the observation of the request
             if outcome == _OK:
                 log(**_flat(INPUT, self.inputs), **_flat(OUTPUT, columns(VALUE, result)))
             return
@@ -296,17 +297,17 @@ class Call:
             self.worker.note(error, lost=1)
 
 
-_default: list[Recorder | None] = []  # what ``NILOMETER_*`` ask for, once it was looked at
+_default: list[Recorder | None] = []  # the recorder for ``NILOMETER_*``, once it was looked up
 
 
 def default_recorder() -> Recorder | None:
-    """The recorder of functions without options; None where no entity is named, or wrongly."""
+    """Return the recorder of functions without options; None without a valid entity."""
     if not _default:
         found = None
         try:
             found = Recorder.of({})
         except ConfigError as error:
-            logger.error("settings refused", extra={"reason": str(error)})  # noqa: TRY400
+            logger.error("functions are not observed, a setting is wrong: %s", error)  # noqa: TRY400
         _default.append(found)
     return _default[0]
 
@@ -317,7 +318,7 @@ def _begin(
     positional: tuple[object, ...],
     named: Mapping[str, object],
 ) -> Call | None:
-    """What is noted of a call before it; None where it is not observed."""
+    """Return the state of a call that begins; None if it is not observed."""
     joined = None
     try:
         if recorder is None:
@@ -327,7 +328,7 @@ def _begin(
             return None
         call = Call()
         call.recorder = recorder
-        call.noted = call.token = None
+        call.annotations = call.token = None
         if recorder is None:
             call.inputs = arguments.columns(positional, named)
             return call

@@ -15,55 +15,57 @@ class CaptureOptions(TypedDict, total=False):
     """Name of the monitored entity."""
 
     labels: Mapping[str, str]
-    """Labels on every sample: where the server runs, its version, its region."""
+    """Labels on every sample, such as the server's location, version and region."""
 
     agent: str
-    """`auto` finds the agent of this user's directory and starts one where none answers;
-    `unix:/path` is an agent that somebody else starts. Default: `"auto"`.
+    """Address of the agent. `auto` uses the agent of this user's directory and starts one if none
+    answers; `unix:/path` names an agent that is started separately. Default: `"auto"`.
     """
 
     allowed_uids: list[int] | tuple[int, ...]
-    """Users that may run the agent, beside this process's own and root."""
+    """User ids that may run the agent, in addition to this process's own and root."""
 
     profile_in: Literal["agent", "process"]
-    """Where bodies are parsed: `agent`, or `process` where no raw byte may leave the process.
+    """Place where bodies are parsed: `agent`, or `process` if no raw byte may leave the process.
     Default: `"agent"`.
     """
 
     directory: str
-    """Directory of the socket and, for an agent started from here, its data."""
+    """Directory of the socket and of the data of an agent that this process starts."""
 
     max_body_bytes: int
-    """Cap for each body; over it only sizes are kept. Default: `262144`."""
+    """Cap for each body. Over the cap only the size is kept, and of a stream of events or lines
+    also its start and its end. Default: `262144`.
+    """
 
     max_queue_bytes: int
-    """Cap for what waits for the background thread. Default: `16777216`."""
+    """Cap for observations that wait for the background thread. Default: `16777216`."""
 
     max_unacknowledged_bytes: int
-    """Cap for what waits for the agent's acknowledgement. Default: `16777216`."""
+    """Cap for batches that the agent has not acknowledged yet. Default: `16777216`."""
 
     flush_seconds: float
-    """Longest wait of an observation before it is handed on. Default: `0.05`."""
+    """Longest time until an observation is sent. Default: `0.05`."""
 
     shutdown_seconds: float
-    """Longest time the end of the process may wait for the agent. Default: `2.0`."""
+    """Longest time that the process waits for the agent when it ends. Default: `2.0`."""
 
     stall_seconds: float
-    """Silence after which a stream that broke off counts as stalled. Default: `10.0`."""
+    """Silence after which an interrupted stream counts as stalled. Default: `10.0`."""
 
     max_cpu_percent: float
-    """Most processor time that observing may take in a process, in per cent of one core; above it
-    bodies of a share of the observations are left out. 0: no limit. Default: `0.0`.
+    """Limit of the processor time that observing takes in a process, in percent of one core. Above
+    it, the bodies of a share of the observations are left out. 0: no limit. Default: `0.0`.
     """
 
     max_p99_us: float
-    """Most microseconds that we may add to a request, at the 99th percentile, on its own path; 0:
-    no limit. Default: `0.0`.
+    """Limit of the microseconds that observing adds to a request, at the 99th percentile. 0: no
+    limit. Default: `0.0`.
     """
 
     capture: Literal["bodies", "values"]
-    """`bodies`, or `values`: no body is kept, only what `nilometer.log` and `observe` are given;
-    requests are counted all the same. Default: `"bodies"`.
+    """Source of the columns: `bodies`, or `values`, which keeps no body and records only what
+    `nilometer.log` and `observe` are given. Requests are counted with both. Default: `"bodies"`.
     """
 
     exclude: list[str] | tuple[str, ...]
@@ -78,48 +80,60 @@ class CaptureOptions(TypedDict, total=False):
     """Input field that holds the event time."""
 
     prediction_id_header: str
-    """Request header that holds the prediction id; without it, or where it is empty, `ce-id`,
-    `x-request-id` and the trace id are taken, in this order.
+    """Request header that holds the prediction id; if it is missing or empty, `ce-id`,
+    `x-request-id` and the trace id are used, in this order.
     """
 
     return_prediction_id: str
-    """Response header in which the prediction id is returned, made where the request has none;
+    """Response header that returns the prediction id, which is generated if the request has none;
     empty adds no header.
     """
 
     parent_header: str
-    """Request header that names the entity that asks. Default: `"x-nilometer-entity"`."""
+    """Request header that names the calling entity. Default: `"x-nilometer-entity"`."""
 
     label_headers: Mapping[str, str]
-    """Labels from request headers: `{"region": "x-region"}`. No other header is recorded."""
+    """Labels from request headers, such as `{"region": "x-region"}`. No other header is recorded.
+    """
 
     query_parameters: list[str] | tuple[str, ...]
-    """Query parameters that are recorded; `*` names them all."""
+    """Names of query parameters that are recorded; `*` records all."""
 
     redact_fields: list[str] | tuple[str, ...]
-    """Patterns of field names, such as `*.ssn`; such fields are removed before anything is handed
-    on. A body whose fields cannot be told apart is withheld whole.
+    """Patterns of field names, such as `*.ssn`. Matching fields are removed before data leaves the
+    process. A body that cannot be parsed into fields is withheld as a whole.
     """
 
     redact_values: list[str] | tuple[str, ...]
-    """Kinds of text that are replaced by `[redacted]` wherever they stand: `email`, `card`, `iban`,
-    `phone`, `ssn`, `ip`, `token`, or a regular expression of your own.
+    """Kinds of text that are replaced by `[redacted]` wherever they occur: `email`, `card`, `iban`,
+    `phone`, `ssn`, `ip`, `token`, or your own regular expression.
     """
 
     readable_categories: list[str] | tuple[str, ...]
-    """Patterns of summaries whose category names may be stored; used where profiles are made in the
+    """Patterns of summaries whose category names may be stored; used if profiles are made in the
     process.
     """
 
     segments: Mapping[str, str]
-    """Labels from fields, such as `{region = "input.region"}`, where profiles are made in the
-    process; an agent has a setting of its own. Their values are published.
+    """Labels from fields, such as `{region = "input.region"}`, if profiles are made in the process;
+    the agent has its own setting. The values of these fields are published.
+    """
+
+    features: list[str] | tuple[str, ...]
+    """Summaries that are features from their first request on, such as `input.amount`, if profiles
+    are made in the process. An agent uses those of its schemas and references.
+    """
+
+    admit_after: int
+    """Number of requests with a new name before it becomes a feature, if the entity has 64 features
+    already and profiles are made in the process. The cells of earlier requests are counted as
+    unnamed. Default: `5`.
     """
 
     profilers: list[str] | tuple[str, ...]
-    """Modules that register profilers, where profiles are made in the process."""
+    """Modules that register profilers, if profiles are made in the process."""
 
     names_key: str
-    """Secret of the pseudonyms of all other names, where profiles are made in the process; without
-    it they are not kept.
+    """Secret key for the pseudonyms of all other names, if profiles are made in the process;
+    without it these names are not kept.
     """

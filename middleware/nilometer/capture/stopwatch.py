@@ -1,4 +1,4 @@
-"""A stopwatch for the part of a request that is spent in our code."""
+"""A stopwatch for the time that a request spends in nilometer's code."""
 
 import copy
 from collections.abc import Awaitable
@@ -16,10 +16,10 @@ M = TypeVar("M", bound=_Wrapper)
 
 
 class Stopwatch:
-    """Time that one request spends in our code, in seconds.
+    """Measures the time that one request spends in nilometer's code, in seconds.
 
-    It goes from the moment that a message, or the request itself, comes to us until it is passed on.
-    Each stretch is synchronous, so that requests of one loop do not meet in it.
+    It runs from the moment that a message or the request arrives until the message is passed on.
+    Each stretch is synchronous, so that concurrent requests of one event loop do not mix.
     """
 
     __slots__ = ("_began", "seconds")
@@ -33,20 +33,20 @@ class Stopwatch:
         self._began = perf_counter()
 
     def stop(self) -> None:
-        """Somebody else goes on."""
+        """Stop: other code runs now."""
         self.seconds += perf_counter() - self._began
 
     def timed(self, middleware: M) -> M:
-        """*middleware* for one request, whose application stops the watch."""
+        """Return a copy of *middleware* for one request, whose application stops the watch."""
         its_own = copy.copy(middleware)
         its_own.app = self._outside(middleware.app)
         return its_own
 
     def server(self, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """The server's side, which stops the watch while it is waited for."""
+        """Return the server's `receive` and `send`, which stop the watch while they wait."""
         go, stop = self.go, self.stop
 
-        # Types in quotes are not computed anew for each request.
+        # Quoted types are not evaluated anew for each request.
         async def receive_stopped() -> Message:
             stop()
             try:

@@ -1,19 +1,27 @@
-"""From inside the model: `log` and `label` add to the observation of the request that is served.
+"""`log` and `label`: the model's code adds to the observation of the current request.
 
-The request is found through a context variable: asyncio tasks, `asyncio.to_thread` and the thread
-pools of Starlette and FastAPI carry it along; outside a request both do nothing.
+A context variable leads to the request. Asyncio tasks, `asyncio.to_thread` and the thread pools of
+Starlette and FastAPI copy it. Outside a request both functions do nothing.
 """
 
 from contextvars import ContextVar
 from typing import Protocol
 
-from nilometer.handoff.noted import MAX_NAMES, MAX_VALUES, SCALARS, Noted, plain, valid_labels, want
+from nilometer.handoff.annotations import (
+    MAX_NAMES,
+    MAX_VALUES,
+    SCALARS,
+    Annotations,
+    mark_used,
+    plain,
+    valid_labels,
+)
 
 
 class Holder(Protocol):
-    """What the context variable holds: the exchange, or call, that is being served."""
+    """The object in the context variable: the exchange or call that is being served."""
 
-    noted: Noted | None
+    annotations: Annotations | None
 
 
 current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=None)
@@ -22,60 +30,60 @@ current: ContextVar[Holder | None] = ContextVar("nilometer_current", default=Non
 def log(**values: object) -> None:
     """Add *values* to the observation of the current request.
 
-    A value is a number, text, a truth value, None, or a sequence or array of them; a name that
-    comes again gathers its values in a list. At most 256 names and 4096 values of each are kept.
-    Does nothing outside a request, and never raises.
+    A value is a number, text, a boolean, None, or a sequence or array of these. Repeated values of
+    one name become a list. At most 256 names and 4096 values of each are kept. The function does
+    nothing outside a request, and never raises.
     """
     holder = current.get()
     if holder is None:
-        want()
+        mark_used()
         return
     try:
-        held = _noted(holder)
-        noted = held.values
+        held = _annotations(holder)
+        recorded = held.values
         if (
-            not noted
+            not recorded
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
-            held.values = values  # the call's own: nobody else has it
+            held.values = values  # the caller's own dictionary: nothing else refers to it
             return
         for name, value in values.items():
-            if name in noted:
-                gathered = noted[name]
+            if name in recorded:
+                gathered = recorded[name]
                 if not isinstance(gathered, list):
-                    gathered = noted[name] = [gathered]
+                    gathered = recorded[name] = [gathered]
                 more = plain(value)
                 gathered.extend(more if isinstance(more, list) else [more])
                 del gathered[MAX_VALUES:]
-            elif len(noted) < MAX_NAMES:
-                noted[name] = value if type(value) in SCALARS else plain(value)
+            elif len(recorded) < MAX_NAMES:
+                recorded[name] = value if type(value) in SCALARS else plain(value)
     except Exception as error:  # monitoring must never fail a prediction
         _tell(holder, error)
 
 
 def label(**labels: str) -> None:
-    """Add *labels* to the observation of the current request: its segment.
+    """Add *labels*, which name the segment, to the observation of the current request.
 
-    A key that is no label key, or a value over 256 bytes, is left out. Does nothing outside a
-    request, and never raises.
+    An invalid label key, and a value over 256 bytes, are left out. The function does nothing
+    outside a request, and never raises.
     """
     holder = current.get()
     if holder is None:
-        want()
+        mark_used()
         return
     try:
-        noted = _noted(holder).labels
-        noted.update(valid_labels(labels))
+        added = _annotations(holder).labels
+        added.update(valid_labels(labels))
     except Exception as error:  # monitoring must never fail a prediction
         _tell(holder, error)
 
 
-def _noted(holder: Holder) -> Noted:
-    noted = holder.noted
-    if noted is None:
-        noted = holder.noted = Noted()
-    return noted
+def _annotations(holder: Holder) -> Annotations:
+    annotations = holder.annotations
+    if annotations is None:
+        annotations = holder.annotations = Annotations()
+    return annotations
 
 
 def _tell(holder: Holder, error: Exception) -> None:

@@ -1,1 +1,1 @@
-"""The commands of the library; those of the agent and the collector join by entry point."""
+"""The commands of the library; the agent and the collector add theirs by entry points."""

@@ -1,9 +1,10 @@
-"""`nilometer`: the commands of the library; the agent's and the collector's join by entry point.
+"""`nilometer`: the commands of the library; the agent and the collector add theirs.
 
-Exit codes: 0 fine, 1 the answer is no, 2 wrong use or configuration.
+Exit codes: 0 success, 1 a negative result, 2 wrong use or configuration.
 """
 
 import argparse
+import os
 import sys
 from importlib.metadata import entry_points
 
@@ -17,11 +18,18 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-EXTRAS = {"grpc": "agent", "pyarrow": "batch"}  # module -> the extra that brings it
+# The extra that a command needs, if its name differs from the command's.
+EXTRAS = {
+    "alerters": "collector",
+    "config": "agent",
+    "doctor": "agent",
+    "profile": "batch",
+    "top": "agent",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the arguments and run the command; an error of nilometer becomes one line."""
+    """Parse the arguments and run the command; print an error of nilometer as one line."""
     parser = argparse.ArgumentParser(
         prog="nilometer", description="Watch a served model against its reference."
     )
@@ -38,19 +46,27 @@ def main(argv: list[str] | None = None) -> int:
         entry.load()(commands)
     arguments = parser.parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()  # a closed pipe is noticed here, not at the end of the interpreter
+    except BrokenPipeError:
+        # The reader of the output has closed it, as `head` does: nothing is left to do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO
     except ConfigError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
-        # Every command is listed; what it needs beyond the library comes with an extra.
+        # Every command is listed, although it may need packages of an extra.
         command, module = arguments.command, error.name or ""
-        extra = EXTRAS.get(module.partition(".")[0], command)
+        if module.startswith("nilometer"):
+            raise  # a bug in nilometer: no extra installs the module
+        extra = EXTRAS.get(command, command)
         print(
-            f"nilometer: {command} needs {module}: pip install 'nilometer[{extra}]'",
+            f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",
             file=sys.stderr,
         )
         return EXIT_WRONG_USE
     except NilometerError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_NO
+    return status

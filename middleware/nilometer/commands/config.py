@@ -1,4 +1,4 @@
-"""`nilometer config`: check a settings file, or print what is in force."""
+"""`nilometer config`: checks a settings file, or prints the effective settings."""
 
 import argparse
 import json
@@ -6,29 +6,32 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import msgspec
 
+from nilometer.commands.unread import warn_of_unread_variables
 from nilometer.handoff.settings import PREFIX, CaptureSettings
-from nilometer.settings.files import is_sectioned, read
-from nilometer.settings.settings import CONFIG_VARIABLE, Settings, given, load, section_name
+from nilometer.settings.components import CONFIG_VARIABLE, installed
+from nilometer.settings.files import SECTIONS, is_sectioned, outside_sections, read
+from nilometer.settings.problems import problems
+from nilometer.settings.settings import Settings, checked, given, section_name
 from nilometer.values.errors import ConfigError
 
-# The components that are installed: `PREFIX` stands beside each class.
-GROUP = "nilometer.settings"
 SECRET = re.compile(r"(webhook_url|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
-IN_THE_CODE = "given-in-the-code"  # the entity of a server, where no file and no variable has it
+EXIT_WRONG = 2
+IN_THE_CODE = "given-in-the-code"  # stands for the entity of a server if its code sets it
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:
-    """Prefix and settings of every installed component, by section."""
+    """Return the prefix and the settings of every installed component, by section."""
     found: dict[str, tuple[str, type[Settings]]] = {"middleware": (PREFIX, CaptureSettings)}
-    for entry in entry_points(group=GROUP):
-        kind = entry.load()
-        found[entry.name] = (sys.modules[kind.__module__].PREFIX, kind)
+    found |= {
+        name: (prefix, kind)
+        for name, (prefix, kind) in installed().items()
+        if issubclass(kind, Settings)
+    }
     return dict(sorted(found.items()))
 
 
@@ -36,21 +39,21 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Register `nilometer config`."""
     parser = subparsers.add_parser(
         "config",
-        help="check a settings file, or print what is in force",
+        help="check a settings file, or print the effective settings",
         description="Read settings as the components do - a file (TOML or YAML), then NILOMETER_* - "
-        "and say what is wrong, or what is in force. Writes to standard output only; secrets are "
+        "and check them, or print the result. Writes to standard output only; secrets are "
         "not shown.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     names = [*components()]
     check = actions.add_parser(
         "check",
-        help="say what is wrong with a file; exit code 2 if anything is",
+        help="report every mistake in a file; exit code 2 if there is any",
         description="Read a settings file without starting anything. Writes to standard output "
         "only.",
     )
     check.add_argument("file", type=Path, help="TOML or YAML")
-    check.add_argument("--component", choices=names, help="whose file it is, if it has no sections")
+    check.add_argument("--component", choices=names, help="component of a file without sections")
     check.set_defaults(run=_check)
     show = actions.add_parser(
         "print",
@@ -58,34 +61,60 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Print what a file and the environment say; with --effective the defaults, "
         "too. Writes to standard output only.",
     )
-    show.add_argument("--config", type=Path, metavar="FILE", help="TOML or YAML")
-    show.add_argument("--component", choices=names, help="only this one; default: all")
-    show.add_argument("--effective", action="store_true", help="defaults too: all that is in force")
+    show.add_argument("--config", type=Path, metavar="FILE", help="settings file, TOML or YAML")
+    show.add_argument("--component", choices=names, help="print one component; default: all")
+    show.add_argument("--effective", action="store_true", help="include the defaults")
     show.set_defaults(run=_print)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     raw = read(arguments.file)
-    known = components()
-    if is_sectioned(raw):
-        names = [name for name in known if name in raw]
-        missing = sorted(set(raw) - set(known))
-        if missing:
-            raise ConfigError(f"settings file {arguments.file}: {missing[0]} is not installed here")
-    elif arguments.component:
-        names = [arguments.component]
-    else:
-        raise ConfigError(
-            f"settings file {arguments.file}: has no sections; say whose it is with --component"
-        )
-    for name in names:
-        prefix, kind = known[name]
-        _loaded(name, kind, prefix, arguments.file, environment={})
-    print(f"{arguments.file}: fine ({', '.join(names)})")
+    found = outside_sections(raw) if is_sectioned(raw) else []
+    names = []
+    for name, settings in _parts(arguments, raw).items():
+        if name in components():
+            _, kind = components()[name]
+            found += [f"{name}: {line}" for line in problems(kind, settings, _defaults(name))]
+            names.append(name)
+        else:
+            found.append(f"[{name}]: cannot be checked: {name} is not installed here")
+    for line in found:
+        print(f"nilometer: {line}", file=sys.stderr)
+    if found:
+        return EXIT_WRONG
+    print(f"{arguments.file}: fine ({', '.join(sorted(names))})")
     return 0
 
 
+def _parts(
+    arguments: argparse.Namespace, raw: Mapping[str, object]
+) -> dict[str, Mapping[str, object]]:
+    """Return the settings of *raw* for each component that it configures.
+
+    Raises:
+        ConfigError: If it is not clear which component the file is for.
+    """
+    if is_sectioned(raw):
+        return {
+            name: part
+            for name, part in raw.items()
+            if isinstance(part, Mapping) and name in SECTIONS
+        }
+    if not arguments.component:
+        raise ConfigError(
+            f"settings file {arguments.file}: has none of the sections {', '.join(SECTIONS)}; add "
+            "one, or name the component of the file with --component"
+        )
+    return {arguments.component: raw}
+
+
+def _defaults(name: str) -> dict[str, object]:
+    """Return values that a file need not give: a server's code may set its entity."""
+    return {"entity": IN_THE_CODE} if name == "middleware" else {}
+
+
 def _print(arguments: argparse.Namespace) -> int:
+    warn_of_unread_variables()
     shown = []
     file = arguments.config or _file_of_environment()
     raw = read(file) if file else {}
@@ -93,14 +122,14 @@ def _print(arguments: argparse.Namespace) -> int:
         if arguments.component not in {None, name}:
             continue
         if raw and not is_sectioned(raw) and arguments.component != name:
-            continue  # the file is one component's, and nobody said whose
+            continue  # a file without sections, and no component is named
         told = given(kind, prefix=prefix, file=file)
         if arguments.effective:
             settings = _loaded(name, kind, prefix, file, environment=dict(os.environ))
             told = msgspec.to_builtins(settings)
         shown.append(_section(name, told))
     if not shown:
-        raise ConfigError("the file has no sections; say whose it is with --component")
+        raise ConfigError("the file has no sections: name its component with --component")
     print("\n\n".join(shown))
     return 0
 
@@ -113,14 +142,10 @@ def _file_of_environment() -> Path | None:
 def _loaded(
     name: str, kind: type[Settings], prefix: str, file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    """The settings of a component; the entity of a server may come from its code."""
-    arguments = {}
-    if name == "middleware" and "entity" not in given(
-        kind, prefix=prefix, file=file, environment=environment
-    ):
-        arguments = {"entity": IN_THE_CODE}
+    """Return the settings of a component; a server's code may set its entity."""
+    told = given(kind, prefix=prefix, file=file, environment=environment)
     try:
-        return load(kind, prefix=prefix, file=file, environment=environment, arguments=arguments)
+        return checked(kind, {**_defaults(name), **told})
     except ConfigError as error:
         raise ConfigError(f"{section_name(prefix)}: {error}") from error
 
@@ -134,7 +159,7 @@ def _section(name: str, told: Mapping[str, object]) -> str:
 
 
 def _toml(value: object) -> str:
-    """*value* as TOML on one line."""
+    """Return *value* as TOML on one line."""
     match value:
         case bool():
             return str(value).lower()

@@ -1,4 +1,4 @@
-"""The options by which every command says who it is to a collector, and whom it trusts."""
+"""The options for credentials, which every command that calls a collector has."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     import ssl
 
 _OPTIONS = (
-    ("--token-file", "with a token for the collector"),
+    ("--token-file", "file with a token for the collector"),
     (
         "--tls-ca",
-        f"certificates that may have signed the collector's, PEM; {SYSTEM} for this machine's",
+        f"CA certificates to trust for the collector, PEM; {SYSTEM} for this machine's",
     ),
-    ("--tls-certificate", "for a collector that asks for one, PEM"),
-    ("--tls-key", "of --tls-certificate, PEM"),
+    ("--tls-certificate", "client certificate, if the collector asks for one, PEM"),
+    ("--tls-key", "key of --tls-certificate, PEM"),
 )
 
 
@@ -27,10 +27,10 @@ def add_credential_options(parser: argparse.ArgumentParser) -> None:
 
 
 def credentials_of(arguments: argparse.Namespace) -> Credentials:
-    """What the options of `add_credential_options` name.
+    """Return the credentials that the options of `add_credential_options` name.
 
     Raises:
-        ConfigError: If a file is missing, or one needs another.
+        ConfigError: If a file is missing, or needs a second file that is missing.
     """
     found = Credentials(
         ca=arguments.tls_ca,
@@ -43,10 +43,10 @@ def credentials_of(arguments: argparse.Namespace) -> Credentials:
 
 
 def require_private_url(url: str, credentials: Credentials) -> None:
-    """Refuse a URL that is none of a collector's, or that would give the token away.
+    """Refuse a URL that is not a collector's, or that contains a token.
 
     Raises:
-        ConfigError: Saying which.
+        ConfigError: If it is refused; the message gives the reason.
     """
     from urllib.parse import urlsplit
 
@@ -58,12 +58,12 @@ def require_private_url(url: str, credentials: Credentials) -> None:
     if parts.scheme not in {"http", "https"} or not host:
         raise ConfigError(f"collector = {url!r}: must be http:// or https://, host and port")
     if parts.username or parts.password:
-        raise ConfigError("collector: put the token into a file, not into the URL")
+        raise ConfigError("collector: the URL contains a token: put it into a file")
     credentials.require_privacy(host, secure=parts.scheme == "https")
 
 
 def tls_context(credentials: Credentials) -> "ssl.SSLContext":
-    """How a collector's HTTP server is trusted, and what it is shown.
+    """Return the TLS context for a collector's HTTP server.
 
     Raises:
         ConfigError: If a file holds no certificate or key.
@@ -75,6 +75,6 @@ def tls_context(credentials: Credentials) -> "ssl.SSLContext":
         context = ssl.create_default_context(cafile=known or None)
         if credentials.certificate:
             context.load_cert_chain(credentials.certificate, credentials.key or None)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         raise ConfigError(f"tls_ca, tls_certificate or tls_key: {error}") from error
     return context

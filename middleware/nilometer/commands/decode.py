@@ -1,4 +1,4 @@
-"""`nilometer decode`: what would be seen in recorded traffic."""
+"""`nilometer decode`: shows how recorded traffic would be decoded."""
 
 import argparse
 import json
@@ -10,22 +10,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     parser = commands.add_parser(
         "decode",
-        help="show what would be seen in recorded traffic",
+        help="show how recorded traffic would be decoded",
         description="Read a HAR file, or a manifest.json of recorded exchanges, and print for each "
         "the protocol, the outcome, the identity, and the named columns with their values. Reads "
         "the files, and sends and stores nothing.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the HAR file or manifest")
     parser.add_argument(
-        "--decoders", nargs="*", default=[], metavar="MODULE", help="that register decoders"
+        "--decoders", nargs="*", default=[], metavar="MODULE", help="modules with decoders"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nilometer.commands.recorded import read
-    from nilometer.commands.seen import see
+    from nilometer.commands.decoded_traffic import see
+    from nilometer.commands.traffic_files import read
     from nilometer.profile.profiler import load
 
     load(arguments.decoders)

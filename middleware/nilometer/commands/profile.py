@@ -1,4 +1,4 @@
-"""`nilometer profile`: the profile of a table, for a look or as a reference."""
+"""`nilometer profile`: profiles a table, to inspect it or to register it as a reference."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add the command."""
     parser = commands.add_parser(
         "profile",
-        help="profile a table, for a look or as a reference",
+        help="profile a table, to inspect it or to register it as a reference",
         description="Read a Parquet, CSV or JSON-lines file and profile its columns. Columns "
         "named input.x or output.y keep their role, any other is an input. With --as-reference "
         "the profile - category names included, no row - goes to the collector.",
@@ -34,7 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     add_credential_options(parser)
     parser.add_argument(
-        "--profilers", nargs="*", default=[], metavar="MODULE", help="that register profilers"
+        "--profilers", nargs="*", default=[], metavar="MODULE", help="modules with profilers"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)
@@ -43,7 +43,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.profile import profile_of
     from nilometer.batch.read import read_table
-    from nilometer.batch.register import put_reference
+    from nilometer.batch.reference_upload import put_reference
     from nilometer.batch.report import as_json, feature_table
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
@@ -72,7 +72,7 @@ def _reference(
     table: "pyarrow.Table",
     profilers: "tuple[Profiler, ...]",
 ) -> "Reference":
-    """A reference of *table*."""
+    """Return *table* as a reference."""
     from nilometer.batch.reference import reference_of
 
     return reference_of(

@@ -1,7 +1,8 @@
-"""``nilometer run``: a command with its servers observed, without a line of code.
+"""``nilometer run``: runs a command and observes its servers, without a code change.
 
-The command takes this process's place, so that signals and its exit code are its own. What it needs
-travels in the environment: it reaches forked and spawned workers, reloaders and their children.
+The command replaces this process, so that it handles its own signals and sets its own exit code.
+Its settings are in the environment, which forked and spawned workers, reloaders and their children
+inherit.
 """
 
 import argparse
@@ -23,7 +24,7 @@ HOOK = Path(nilometer.__file__).parent / "capture" / "hook"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command `run`."""
+    """Register the command."""
     parser = commands.add_parser(
         "run",
         help="run a command and observe its model servers",
@@ -38,21 +39,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="where it runs; may be given often",
+        help="label of the samples; may be repeated",
     )
-    parser.add_argument("--agent", help="unix:/path of an agent that somebody else starts")
+    parser.add_argument("--agent", help="address of an agent that runs already, unix:/path")
     parser.add_argument(
-        "--profile-in", choices=("agent", "process"), help="where bodies are parsed"
+        "--profile-in", choices=("agent", "process"), help="place where bodies are parsed"
     )
     parser.add_argument(
         "--max-cpu-percent",
         metavar="PERCENT",
-        help="most processor time that observing may take in a process, of one core",
+        help="limit of the processor time of observing, in percent of one core",
     )
     parser.add_argument(
         "--max-p99-us",
         metavar="MICROSECONDS",
-        help="most that observing may add to a request at its 99th percentile",
+        help="limit of the time added to a request, at the 99th percentile",
     )
     parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="after --")
     parser.set_defaults(run=_run)
@@ -72,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = load(CaptureSettings, prefix=PREFIX, environment=environment)
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
-        raise ConfigError(f"{command[0]}: there is no such command")
+        raise ConfigError(f"{command[0]}: no such command")
     if settings.agent == AUTO:
         start_agent(settings)
     sys.stdout.flush()
@@ -90,10 +91,10 @@ def environment_of(
     max_cpu_percent: str | None = None,
     max_p99_us: str | None = None,
 ) -> dict[str, str]:
-    """*environment*, such that every Python below observes its servers.
+    """Return *environment* with what lets every Python below it observe its servers.
 
     Raises:
-        ConfigError: If a label is no ``key=value``.
+        ConfigError: If a label is not ``key=value``.
     """
     new = dict(environment)
     new[PREFIX + "ENTITY"] = entity
@@ -117,10 +118,10 @@ def environment_of(
 
 
 def start_agent(settings: CaptureSettings) -> None:
-    """Start an agent if none answers, in a process that is nobody's child when the command runs.
+    """Start an agent if none answers, in a process that does not become the command's child.
 
-    The one who starts it waits beside, so that the server need not: a worker that is ready before
-    the agent keeps what it has.
+    A helper process waits for the agent, so that the server need not wait. A worker that is ready
+    before the agent keeps its observations.
 
     Raises:
         ConfigError: If the agent's packages are not installed.
@@ -132,7 +133,7 @@ def start_agent(settings: CaptureSettings) -> None:
     if child:
         os.waitpid(child, 0)
         return
-    # The grandchild: adopted by the system, so that the command never meets a child it did not make.
+    # The grandchild: the system adopts it, so that the command has no child that it did not start.
     if os.fork():
         os._exit(0)
     try:

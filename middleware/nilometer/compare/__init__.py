@@ -1,4 +1,4 @@
-"""Comparators: how far a distribution stands from its reference."""
+"""Comparators: distances of a distribution from its reference."""
 
 from nilometer.compare.bins import (
     CommonBins,

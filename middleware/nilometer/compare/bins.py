@@ -1,4 +1,4 @@
-"""Putting a feature and its reference on common bins."""
+"""Puts a feature and its reference on common bins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.binned import BinnedCounts, quantile_edges
 from nilometer.sketch.hashing import hash_strings
 
-OTHER = "other"  # the bin of categories that the reference had and does not name
-UNSEEN = "unseen"  # the bin of categories that the reference never had
+OTHER = "other"  # the bin of categories that the reference held without a count of their own
+UNSEEN = "unseen"  # the bin of categories that the reference did not hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonBins:
-    """Weights of both sides in the same *k* bins.
+    """The weights of both sides in the same *k* bins.
 
     Attributes:
-        reference: Shape (k,).
-        current: Shape (k,).
-        names: What each bin holds, for a human.
-        ordered: Whether the bins have an order (numbers), so that a cumulative makes sense.
+        reference: Weights of the reference, shape (k,).
+        current: Weights of the current side, shape (k,).
+        names: Content of each bin, for a reader.
+        ordered: Whether the bins have an order (numbers), so that cumulative shares exist.
         rebinned: Whether the current side was estimated from its t-digest (rank error .001).
     """
 
@@ -43,12 +43,12 @@ class CommonBins:
 
 
 def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | None:
-    """Both sides on the reference's bins; None where they have nothing in common to compare.
+    """Return both sides on the reference's bins; None if nothing can be compared.
 
-    Of all content types, a reference has features only.
+    Only features are compared, because a reference holds no other content type.
 
-    A column that was numeric in the reference and holds categories now (or the other way) has
-    all its weight in a bin of its own, so that the change of type is a distance, too.
+    If a column was numeric in the reference and holds categories now, or the reverse, all its
+    weight is in a separate bin. The change of type is then a distance, too.
     """
     past = reference.feature
     if not isinstance(current, FeatureProfile):
@@ -71,9 +71,9 @@ def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | No
 
 
 def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
-    """Both sides on the reference's dictionary: exact, or estimated from readable names.
+    """Return both sides on the reference's dictionary: exact, or estimated from readable names.
 
-    None where the current names are pseudonyms: nobody can tell which of them are in it.
+    None if the current names are pseudonyms, which cannot be found in the dictionary.
     """
     past = reference.feature
     dictionary = reference.dictionary or dictionary_of(past.categories)
@@ -94,7 +94,7 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
 def _on_dictionary(
     dictionary: Dictionary, categories: CategoryProfile
 ) -> tuple[list[float] | None, bool]:
-    """Counts on the names of *dictionary*, then other, then unseen; and whether estimated."""
+    """Return counts on *dictionary*'s names, then other, then unseen; and whether estimated."""
     known = categories.dictionary
     if known is not None and known.id == dictionary.id:
         return [float(count) for count in (*known.counts, known.other, known.unseen)], False
@@ -120,7 +120,7 @@ def _on_dictionary(
 
 
 def dictionary_of(categories: CategoryProfile) -> Dictionary:
-    """The dictionary of a reference that was made without one: of the names that it kept."""
+    """Return a dictionary for a reference without one, from the names that it kept."""
     ranked = [name for name, _ in categories.top(categories.frequent.capacity)]
     hashes = sorted(hash_strings(ranked[DICTIONARY_NAMES:]).tolist())
     complete = categories.frequent.other == 0
@@ -128,7 +128,7 @@ def dictionary_of(categories: CategoryProfile) -> Dictionary:
 
 
 def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
-    """A column of a reference: *feature* and its quantile edges, at most *bins* bins."""
+    """Return *feature* as a reference's column, with quantile edges for at most *bins* bins."""
     if not feature.numbers.count:
         return categorical_reference_column(feature)
     shares = np.arange(1, bins) / bins
@@ -139,7 +139,7 @@ def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
 def exact_reference_column(
     feature: FeatureProfile, numbers: np.ndarray[tuple[int], np.dtype[np.float64]], bins: int
 ) -> ReferenceColumn:
-    """The same where the finite *numbers* are at hand: edges and counts are exact."""
+    """Return such a column with exact edges and counts, from the finite *numbers*."""
     if not numbers.size:
         return categorical_reference_column(feature)
     edges = quantile_edges(np.quantile(numbers, np.arange(1, bins) / bins))
@@ -148,7 +148,7 @@ def exact_reference_column(
 
 
 def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
-    """A column without numbers: its dictionary is of the names that it kept."""
+    """Return a column without numbers; its dictionary has the names that it kept."""
     if not feature.categories.total:
         return ReferenceColumn(feature=feature)
     dictionary = dictionary_of(feature.categories)
@@ -165,7 +165,7 @@ def _intervals(edges: tuple[float, ...]) -> list[str]:
     if not edges:
         return ["all"]
     names = [f"below {edges[0]:g}"]
-    atom: float | None = None  # the value that had the bin before for itself
+    atom: float | None = None  # the value of the previous bin, if it holds a single value
     for low, high in pairwise(edges):
         if high == np.nextafter(low, np.inf):
             names.append(f"exactly {low:g}")

@@ -9,7 +9,7 @@ class Comparator(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in rules, on the wire and in the API."""
+        """The name in alerters, on the wire and in the API."""
 
     @property
     def unit(self) -> str:
@@ -17,7 +17,7 @@ class Comparator(Protocol):
 
     @property
     def needs_order(self) -> bool:
-        """Whether the distance exists only where the bins have an order."""
+        """Whether the distance exists only if the bins have an order."""
 
     def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
-        """The distance of *current* from *reference*: counts in the same bins, shape (k,)."""
+        """Return the distance of *current* from *reference*, counts in *k* bins, shape (k,)."""

@@ -14,13 +14,13 @@ from nilometer.profile.reference import ReferenceColumn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A distance and what carried it.
+    """A distance, and the bin that contributed most.
 
     Attributes:
-        value: In the unit of the comparator.
-        largest_bin: The bin whose share moved most.
-        share_before: Its share in the reference, 0 to 1.
-        share_now: Its share in the current window, 0 to 1.
+        value: Distance, in the unit of the comparator.
+        largest_bin: Name of the bin whose share changed most.
+        share_before: Share of that bin in the reference, 0 to 1.
+        share_now: Share of that bin in the current window, 0 to 1.
         rebinned: Whether the current side was estimated from its t-digest.
     """
 
@@ -34,9 +34,9 @@ class Comparison:
 def compare(
     comparator: Comparator, reference: ReferenceColumn, current: Content
 ) -> Comparison | None:
-    """The distance of *current* from *reference*; None where it does not exist.
+    """Return the distance of *current* from *reference*; None if it does not exist.
 
-    No distance of an empty side exists. Nor does one that needs an order, of categories.
+    An empty side has no distance. Categories have no distance that needs an order.
     """
     bins = common_bins(reference, current)
     distance = _distance(comparator, bins)
@@ -54,7 +54,7 @@ def compare(
 
 
 def distances(reference: ReferenceColumn, current: Content) -> dict[str, float | None]:
-    """The distances of *current* from *reference* by every comparator; None where one does not exist."""
+    """Return the distance of *current* from *reference* by each comparator; None if undefined."""
     bins = common_bins(reference, current)
     return {name: _distance(comparator, bins) for name, comparator in COMPARATORS.items()}
 

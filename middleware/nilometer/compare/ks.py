@@ -8,9 +8,9 @@ import numpy as np
 
 
 def kolmogorov_smirnov(reference: Sequence[float], current: Sequence[float]) -> float:
-    """Largest difference of the two cumulative distributions at the edges of the bins.
+    """Return the largest difference of the cumulative distributions at the edges of the bins.
 
-    A lower bound of the distance over all values; with 32 quantile bins within .012 of it.
+    This is a lower bound of the distance over all values; with 32 quantile bins it is within .012.
 
     Args:
         reference: Weight in each of *k* bins, shape (k,); any positive scale.
@@ -32,14 +32,14 @@ def kolmogorov_smirnov(reference: Sequence[float], current: Sequence[float]) -> 
 
 @dataclass(frozen=True, slots=True)
 class KolmogorovSmirnov:
-    """The comparator ``ks``: 0 to 1, of numbers only."""
+    """The comparator ``ks``: 0 to 1, for numbers only."""
 
     name: ClassVar[str] = "ks"
     unit: ClassVar[str] = ""
     needs_order: ClassVar[bool] = True
 
     def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
-        """The distance of counts in the same bins."""
+        """Return the distance of counts in the same bins."""
         return kolmogorov_smirnov(reference, current)
 
 

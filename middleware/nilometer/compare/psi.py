@@ -1,4 +1,4 @@
-"""Population stability index, with the part that sampling noise alone would give taken off."""
+"""Population stability index, reduced by the part that sampling noise alone would give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ EMPTY_BIN = 1e-4  # proportion given to an empty bin, so that the logarithm exis
 
 
 def population_stability_index(reference: Sequence[float], current: Sequence[float]) -> float:
-    """Symmetric relative entropy between two binned distributions.
+    """Return the symmetric relative entropy between two binned distributions.
 
     ``sum((c - r) * ln(c / r))`` over bins, where *r* and *c* are proportions.
 
@@ -34,14 +34,14 @@ def population_stability_index(reference: Sequence[float], current: Sequence[flo
 
 
 def debiased_psi(reference: Sequence[float], current: Sequence[float]) -> float:
-    """PSI less what equal distributions would show: ``(k - 1) (1/n + 1/N)``, at least 0.
+    """Return the PSI minus the value for equal distributions, ``(k - 1) (1/n + 1/N)``; at least 0.
 
-    Without drift PSI is about a chi-square with *k* - 1 degrees of freedom over *n*: at 100 rows
-    and 10 bins it averages .09, so that a fixed threshold would be noise.
+    Without drift, the PSI follows about a chi-square with *k* - 1 degrees of freedom over *n*. At
+    100 rows and 10 bins it averages .09, so a fixed threshold would react to noise.
 
     Args:
-        reference: Counts in each of *k* bins, *N* in all.
-        current: Counts in the same bins, *n* in all.
+        reference: Counts in each of *k* bins, *N* in total.
+        current: Counts in the same bins, *n* in total.
 
     Returns:
         A value in nats, >= 0.
@@ -61,7 +61,7 @@ class PopulationStabilityIndex:
     needs_order: ClassVar[bool] = False
 
     def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
-        """The distance of counts in the same bins."""
+        """Return the distance of counts in the same bins."""
         return debiased_psi(reference, current)
 
 

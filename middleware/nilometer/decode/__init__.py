@@ -1,8 +1,8 @@
 """From bytes to named columns: one inference protocol a file."""
 
+from nilometer.decode.body import decode_exchange
 from nilometer.decode.columns import Block, Side
 from nilometer.decode.custom import decoder
-from nilometer.decode.exchange import decode_exchange
 from nilometer.decode.facts import Facts, Protocol
 
 __all__ = ["Block", "Facts", "Protocol", "Side", "decode_exchange", "decoder"]

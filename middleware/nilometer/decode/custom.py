@@ -20,10 +20,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.media import media_type
-from nilometer.decode.tensors import MAX_CELLS
 from nilometer.values.errors import ConfigError, Undecodable
 from nilometer.values.reasons import UndecodableReason
 
@@ -87,7 +87,7 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
     """Add what the first decoder that takes *body* makes of it; None where none does.
 
     Raises:
-        Undecodable: ``decoder_failed``.
+        Undecodable: ``decoder_failed``, or ``too_large`` over `MAX_BODY_CELLS`.
     """
     media = media_type(content_type)
     for one in registered:
@@ -98,8 +98,9 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
             if produced is None:
                 continue
             block = _block(produced)
-        except Exception as error:  # a guest's fault is a count
+        except (Exception, SystemExit) as error:  # a guest's fault is a count
             raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
+        check_cells(block.rows * len(block.columns))
         side.add_block(block)
         return Facts(Protocol.CUSTOM)
     return None
@@ -118,8 +119,6 @@ def _block(produced: Mapping[str, object]) -> Block:
     if len(lengths) > 1:
         raise ValueError(f"columns have {sorted(lengths)} rows")
     rows = lengths.pop() if lengths else 0
-    if rows * len(columns) > MAX_CELLS:
-        raise ValueError(f"more than {MAX_CELLS} cells")
     return Block(rows, columns)
 
 

@@ -1,35 +1,47 @@
-"""CSV with a header, as MLflow and pandas read it: a column is numbers where all of it is.
+"""CSV, with a header or without: a column is numbers where all of it is.
+
+MLflow and pandas write a header; SageMaker and XGBoost do not, and columns are named by their place.
 
 Source: RFC 4180.
 """
 
 import csv
 
+from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.naming import has_header, placed
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
-from nilometer.decode.tensors import MAX_CELLS
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+
+LOOKED_AT = 32  # rows that tell whether there is a header
 
 
 def decode(body: bytes, side: Side) -> Facts:
     """Add the table of *body*, in UTF-8.
 
     Raises:
-        Undecodable: If it has no header, or a row has another number of cells.
+        Undecodable: If it has no cells, two names are one, a row has another number of cells, or
+            there are too many of either.
     """
+    check_lines(body)
     try:
         lines = body.decode("utf-8-sig").splitlines(keepends=True)
         table = [row for row in csv.reader(lines, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
-    names, rows = (table[0], table[1:]) if table else ([], [])
-    if not 0 < len(set(names)) == len(names) <= MAX_COLUMNS or len(rows) * len(names) > MAX_CELLS:
+    width = len(table[0]) if table else 0
+    check_cells(len(table) * width)
+    if not 0 < width <= MAX_COLUMNS or {len(row) for row in table} != {width}:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    if {len(row) for row in rows} - {len(names)}:
+    if has_header(table[:LOOKED_AT]):
+        names, rows = placed(table[0]), table[1:]
+    else:
+        names, rows = [*map(str, range(width))], table
+    if len(set(names)) < width:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     columns = zip(*rows, strict=True) if rows else (() for _ in names)
     side.add_block(

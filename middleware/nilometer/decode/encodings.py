@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+from nilometer.values.streams import Ends, Keeper
 
 MAX_DECODED_BYTES = 1 << 20  # of one body, decoded
+MAX_STREAM_BYTES = 16 << 20  # of a stream of which only both ends are kept, decoded
 MAX_CODINGS = 3  # on top of each other; real bodies have one
 MAX_MEMBERS = 64  # of gzip, frames of zstd: a body is one
 STEP_BYTES = 64 << 10  # decoded at once
@@ -42,13 +44,54 @@ def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) 
         Undecodable: ``encoded`` for a coding that is unknown or not installed, ``too_large`` past
             *limit*, ``malformed`` for bytes that are not so encoded.
     """
-    names = [name.strip().lower() for name in content_encoding.split(",")]
-    codings = [name for name in names if name not in PLAIN]
-    if len(codings) > MAX_CODINGS:
-        raise Undecodable(UndecodableReason.ENCODED.value)
-    for coding in reversed(codings):
+    for coding in _codings(content_encoding):
         body = _joined(_steps_of(coding)(body), limit)
     return body
+
+
+def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: bool = False) -> Ends:
+    """Both ends of a stream as it was before *content_encoding*.
+
+    The end is empty where it is not known: where *body* is cut off, is damaged, or grows past
+    `MAX_STREAM_BYTES`.
+
+    Args:
+        body: As on the wire.
+        content_encoding: One coding; of several, nothing is decoded.
+        limit: Bytes that are kept, both ends together.
+        cut_off: Whether *body* is only the beginning of what was on the wire.
+
+    Raises:
+        Undecodable: ``encoded`` for a coding that is unknown or not installed, or several.
+    """
+    codings = _codings(content_encoding)
+    if len(codings) != 1:
+        raise Undecodable(UndecodableReason.ENCODED.value)
+    keeper = Keeper(limit)
+    size = 0
+    try:
+        for part in _steps_of(codings[0])(body):
+            keeper.add(part)
+            size += len(part)
+            if size > MAX_STREAM_BYTES:
+                break
+    except Undecodable:
+        raise
+    except Exception:  # each coding's library has an error type of its own
+        cut_off = True
+    start, end = keeper.ends()
+    if size <= limit:  # nothing is left out between both
+        return Ends(start + end, b"")
+    return Ends(start, b"" if cut_off or size > MAX_STREAM_BYTES else end)
+
+
+def _codings(content_encoding: str) -> list[str]:
+    """The codings that were applied, the last one first."""
+    names = [name.strip().lower() for name in content_encoding.split(",")]
+    codings = [name for name in reversed(names) if name not in PLAIN]
+    if len(codings) > MAX_CODINGS:
+        raise Undecodable(UndecodableReason.ENCODED.value)
+    return codings
 
 
 def _joined(steps: Iterator[bytes], limit: int) -> bytes:

@@ -44,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         input_tokens: Tokens of the prompt; None where the body does not tell.
         output_tokens: Tokens of the answer; None where the body does not tell.
         stream_end: COMPLETED or ERROR where the stream itself said so; None where it did not.
+        partial: Whether columns or rows are missing, because only both ends of a stream are known.
     """
 
     protocol: Protocol
@@ -54,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     stream_end: StreamEnd | None = None
+    partial: bool = False
 
 
 def id_of(value: Cell) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from nilometer.decode.columns import MAX_COLUMNS, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.naming import flat
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
@@ -38,7 +39,7 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
             row[name] = [held, typed(cell)]
     if not 0 < len(row) <= MAX_COLUMNS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    side.add_rows([row])
+    side.add_rows([flat(row)])
     return Facts(protocol)
 
 

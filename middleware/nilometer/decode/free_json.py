@@ -31,4 +31,6 @@ def _add(value: Cell, side: Side) -> None:
         if block is not None:
             side.add_block(block)
             return
-    side.add_rows(rows_of(value))
+    rows = rows_of(value)
+    check_table(rows)
+    side.add_rows(rows)

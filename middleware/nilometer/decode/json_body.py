@@ -8,6 +8,7 @@ import json
 
 import msgspec
 
+from nilometer.decode.budget import check_text
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -25,8 +26,9 @@ def from_json(body: bytes) -> Cell:
     """The value of a JSON document.
 
     Raises:
-        Undecodable: If it is malformed.
+        Undecodable: If it is malformed, or ``too_large`` once it is read.
     """
+    check_text(body)
     try:
         value: Cell = _decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError):

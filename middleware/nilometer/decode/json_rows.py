@@ -1,26 +1,42 @@
-"""Free JSON: an object is a row, a list of objects is rows, a bare value is one cell."""
+"""Free JSON: an object is a row, or rows where row ids are its keys; a list of objects is rows.
+
+A bare value is one cell.
+"""
 
 from collections.abc import Sequence
 
-from nilometer.decode.columns import VALUE, Row, flat
+from nilometer.decode.budget import check_rows
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
+from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+
+_OBJECTS = {dict}
 
 
 def rows_of(value: Cell) -> Sequence[Row]:
     """The rows in a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that is not of objects, or of scalars.
+        Undecodable: If it is a list that is not of objects, or of scalars, or too long.
     """
     if isinstance(value, dict):
-        return [flat(value)]
+        kinds = set(map(type, value.values()))
+        nothing = names_nothing(value)
+        if not nothing and dict not in kinds and len(value) <= MAX_COLUMNS:
+            return [value]  # what most bodies are
+        if not nothing and kinds != _OBJECTS:
+            return [flat(value)]
+        rows = keyed_rows(value)
+        return [flat(value)] if rows is None else flat_table(rows)
     if isinstance(value, list):
         kinds = set(map(type, value))
         if kinds == {dict}:
-            return [flat(item) for item in value]
+            check_rows(len(value))
+            return flat_table(value)
         if not kinds & {dict, list}:
+            check_rows(len(value))
             return [{VALUE: item} for item in value]
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     return [{VALUE: value}]

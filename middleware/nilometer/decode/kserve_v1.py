@@ -9,10 +9,11 @@ Source: KServe, "V1 Inference Protocol".
 from collections.abc import Mapping
 
 from nilometer.decode import free_json
-from nilometer.decode.columns import Side, flat
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol, id_of
+from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
-from nilometer.decode.tensors import batch_block, nested_block, table_rows
+from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
 _MLFLOW_PATH = "/invocations"  # where MLflow takes the same form
@@ -35,7 +36,9 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     elif isinstance(items, dict):
         block = batch_block(items)
         if block is None:
-            side.add_rows([flat(items)])
+            rows = rows_of(items)
+            check_table(rows)
+            side.add_rows(rows)
         else:
             side.add_block(block)
     else:

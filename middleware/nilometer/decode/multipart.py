@@ -1,7 +1,8 @@
 """multipart/form-data: small fields by their names, files by size and type.
 
 A file ``image`` is ``image.bytes`` and ``image.type``, never its content or its name; a part that
-says it is JSON is decoded, so that ``{"x": 1}`` in ``data`` is ``data.x``.
+says it is JSON is decoded, so that ``{"x": 1}`` in ``data`` is ``data.x``. Parts whose names look like
+values are one map.
 
 Source: RFC 7578.
 """
@@ -10,9 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from nilometer.decode.columns import MAX_COLUMNS, Side, flat
+from nilometer.decode.budget import check_text
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
+from nilometer.decode.naming import flat, names_nothing
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
@@ -40,11 +43,21 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
     Raises:
         Undecodable: If a part has no name or the end is missing, or there are too many.
     """
-    row: dict[str, Cell] = {}
+    check_text(body)
+    parts: dict[str, _Part] = {}
     for part in _parts(body, content_type):
-        row |= _cells(part)
+        parts[part.name] = part
+        if len(parts) > MAX_COLUMNS:
+            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    nothing = names_nothing(parts)
+    row: dict[str, Cell] = {}
+    for name, part in parts.items():
+        if name not in nothing:
+            row |= _cells(part)
         if len(row) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    if nothing:
+        row.setdefault(VALUE, dict.fromkeys(nothing))
     side.add_rows([row])
     return Facts(Protocol.MULTIPART)
 

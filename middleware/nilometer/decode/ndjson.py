@@ -1,5 +1,6 @@
 """Newline-delimited JSON: each line is read as free JSON, its rows in the order of the lines."""
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -8,6 +9,7 @@ from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
+from nilometer.values.streams import NDJSON, Ends
 
 _RECORD_SEPARATOR = b"\x1e"  # of JSON text sequences, RFC 7464
 
@@ -16,8 +18,30 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add a row a line; a last line that is cut off is left out, and says that the stream broke.
 
     Raises:
-        Undecodable: If another line is no JSON, there is none, or they make no table.
+        Undecodable: If another line is no JSON, there is none, they make no table, or there
+            are too many.
     """
+    check_lines(body)
+    rows, end = _rows(body)
+    _add(rows, side)
+    return Facts(Protocol.NDJSON, stream_end=end)
+
+
+def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
+    """Add a row for each line that is whole at the start and at the end of a stream.
+
+    Raises:
+        Undecodable: As `decode`.
+    """
+    check_lines(start + end)
+    lines = Ends(start, end).whole_lines()
+    first, _ = _rows(lines.start)
+    last, told_end = _rows(lines.end)
+    _add(first + last, side)
+    return Facts(Protocol.NDJSON, stream_end=told_end, partial=True)
+
+
+def _rows(body: bytes) -> tuple[list[Row], StreamEnd | None]:
     lines = [line.strip(b" \t\r" + _RECORD_SEPARATOR) for line in body.split(b"\n")]
     last = len(lines) - 1
     rows: list[Row] = []
@@ -33,24 +57,21 @@ def decode(body: bytes, side: Side) -> Facts:
             end = StreamEnd.ERROR
             continue
         rows.extend(rows_of(value))
+        check_rows(len(rows))
+    return rows, end
+
+
+def _add(rows: list[Row], side: Side) -> None:
     if not rows:
         raise Undecodable(UndecodableReason.MALFORMED.value)
+    check_rows(len(rows))
     check_table(rows)
     side.add_rows(rows)
-    return Facts(Protocol.NDJSON, stream_end=end)
 
 
 FORMAT = Format(
-    media_types=frozenset(
-        {
-            "application/x-ndjson",
-            "application/ndjson",
-            "application/jsonl",
-            "application/x-jsonlines",
-            "application/jsonlines",
-            "application/json-seq",
-        }
-    ),
+    media_types=NDJSON,
     begins=lambda content: content.lstrip().startswith(b"{") and b"\n" in content,
     decode=lambda body, side: decode(body.content, side),
+    decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
 )

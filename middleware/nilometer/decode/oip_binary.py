@@ -9,6 +9,7 @@ Source: Triton, "Binary Tensor Data Extension".
 import json
 from collections.abc import Iterator, Mapping
 
+from nilometer.decode.budget import check_text
 from nilometer.decode.columns import Column, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -45,6 +46,7 @@ def decode(body: bytes, key: str, header_length: str, side: Side) -> Facts | Non
 
 def _head(body: bytes, header_length: str) -> tuple[Cell, int]:
     """The JSON at the start of *body*, and where it ends."""
+    check_text(body)
     if header_length.isascii() and header_length.isdigit() and len(header_length) < 12:
         end = int(header_length)
         if 0 < end <= len(body):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -238,5 +239,9 @@ FORMAT = Format(
     media_types=frozenset({"application/grpc", "application/grpc+proto", FRAMED}),
     decode=lambda body, side: decode(
         body.content, media_type(body.content_type), body.role, body.path, side
+    ),
+    # Messages are kept whole, so that both ends are a stream of their own.
+    decode_ends=lambda body, end, side: msgspec.structs.replace(
+        decode(body.content + end, FRAMED, body.role, body.path, side), partial=True
     ),
 )

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import Column
 from nilometer.decode.tensors import tensor_columns
 from nilometer.profile.feature import Cell
@@ -42,7 +43,7 @@ def raw_columns(
 
     Raises:
         Undecodable: ``wrong_shape`` where *shape* disagrees with the bytes, ``malformed`` where
-            the bytes are not of *datatype*.
+            the bytes are not of *datatype*, ``too_large`` where there are too many cells.
     """
     return tensor_columns(name, _cells(datatype, prod(shape), raw), shape)
 
@@ -55,6 +56,7 @@ def _cells(datatype: str, count: int, raw: memoryview) -> Sequence[Cell] | NDArr
         raise Undecodable(UndecodableReason.MALFORMED.value)
     if count * np.dtype(dtype).itemsize != len(raw):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    check_cells(count)
     numbers = np.frombuffer(raw, dtype)
     if datatype == BOOL:
         return [cell != 0 for cell in numbers.tolist()]

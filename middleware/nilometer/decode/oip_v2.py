@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of, text_of
+from nilometer.decode.protobuf import MAX_DIMENSIONS
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import tensor_columns
 from nilometer.profile.feature import Cell
@@ -83,9 +84,9 @@ def shape_of(shape: Cell) -> list[int]:
     """*shape*, checked.
 
     Raises:
-        Undecodable: If it is no list of sizes.
+        Undecodable: If it is no list of sizes, or of too many.
     """
-    if not isinstance(shape, list):
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     sizes = [size for size in shape if isinstance(size, int) and size >= 0]
     if len(sizes) != len(shape):

@@ -8,6 +8,8 @@ of a server that does not count.
 Source: OpenAI, "API reference": chat completions, completions, responses.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 
 from nilometer.decode.columns import Row, Side
@@ -32,6 +34,10 @@ _DETAILS = {
 _EVENT = "response."  # how the types of events of a streamed response begin
 _DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _FAILED = "response.failed"
+# A key of an object: inside of a string, its quotes would stand behind backslashes.
+_USAGE_KEY = re.compile(rb'"usage"\s*:\s*')
+MAX_USAGES = 4  # looked at in one event: a hostile one may have thousands
+_json = json.JSONDecoder()
 _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 
 
@@ -63,6 +69,7 @@ class Answer:
         "_end",
         "_finish",
         "_id",
+        "_interrupted",
         "_model",
         "_tokens",
         "begun",
@@ -78,6 +85,17 @@ class Answer:
         self._calls = 0
         self._tokens: dict[str, int] = {}
         self._end: StreamEnd | None = None
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Chunks are missing after those that were added: what they held cannot be counted."""
+        self._interrupted = True
+
+    def add_cut(self, piece: bytes) -> None:
+        """Add the usage that stands in *piece*, the rest of an event whose beginning is missing."""
+        if self.begun:
+            for found in [*_USAGE_KEY.finditer(piece)][-MAX_USAGES:]:
+                self._add_usage(_value_at(piece, found.end()))
 
     def add(self, value: Mapping[str, Cell]) -> None:
         """Add a whole answer, a chunk, or an event of a streamed response."""
@@ -91,13 +109,13 @@ class Answer:
             self._add_choices(value)
 
     def row(self) -> Row:
-        """The answer as one row; what nobody told is absent."""
+        """The answer as one row; what nobody told, or what was not seen whole, is absent."""
         row: dict[str, Cell] = {
             "model": self._model or None,
             "finish_reason": self._finish,
             "choices": max(len(self._choices), 1),
-            "characters": self._characters,
-            "tool_calls": self._calls,
+            "characters": None if self._interrupted else self._characters,
+            "tool_calls": None if self._interrupted else self._calls,
         }
         return row | self._tokens
 
@@ -111,6 +129,7 @@ class Answer:
             input_tokens=self._tokens.get("input_tokens"),
             output_tokens=self._tokens.get("output_tokens"),
             stream_end=StreamEnd.ERROR if StreamEnd.ERROR in {end, self._end} else end or self._end,
+            partial=self._interrupted,
         )
 
     def _add_choices(self, value: Mapping[str, Cell]) -> None:
@@ -137,7 +156,8 @@ class Answer:
         if isinstance(response, dict):
             self._name(response)
             if kind in _ENDS:
-                self._characters = 0  # the last event has all of the text again
+                # The last event has all of the text again.
+                self._characters, self._interrupted = 0, False
                 self._add_response(response)
                 self._end = StreamEnd.ERROR if kind == _FAILED else StreamEnd.COMPLETED
 
@@ -184,6 +204,15 @@ def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
                 found[column] = count_of(details.get(name))
     tokens = {column: count for column, count in found.items() if count is not None}
     return tokens if any(tokens.values()) else {}
+
+
+def _value_at(piece: bytes, start: int) -> Cell:
+    """The JSON value that begins at *start*; None where none does, or where it is cut off."""
+    try:
+        value: Cell = _json.raw_decode(piece[start:].decode("utf-8", "replace"))[0]
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 def _objects(items: Cell) -> Iterator[dict[str, Cell]]:

@@ -12,10 +12,13 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.decode.budget import check_cells
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_FIELDS = 1 << 15  # of one message, each element of a repeated one
+MAX_DIMENSIONS = 32  # of a tensor
+VARINTS_AT_ONCE = 64 << 10  # bytes: each takes some fifty while its number is made
 _MAX_VARINT = 10  # bytes
 
 
@@ -75,9 +78,24 @@ def varints(packed: bytes) -> NDArray[np.uint64]:
     """The numbers of a packed field, shape (n,), 64 bits each.
 
     Raises:
-        Undecodable: If the last is cut off or one is too long.
+        Undecodable: If the last is cut off, one is too long, or there are too many.
     """
     octets = np.frombuffer(packed, np.uint8)
+    if octets.size <= VARINTS_AT_ONCE:
+        return _numbers(octets)
+    check_cells(int(np.count_nonzero(octets < 0x80)))
+    parts = []
+    while octets.size:
+        last = np.flatnonzero(octets[:VARINTS_AT_ONCE] < 0x80)[-1:]
+        if not last.size:
+            raise Undecodable(UndecodableReason.MALFORMED.value)
+        end = int(last[0]) + 1
+        parts.append(_numbers(octets[:end]))
+        octets = octets[end:]
+    return np.concatenate(parts)
+
+
+def _numbers(octets: NDArray[np.uint8]) -> NDArray[np.uint64]:
     ends = np.flatnonzero(octets < 0x80)
     if not octets.size:
         return octets.astype(np.uint64)
@@ -108,9 +126,11 @@ def sizes(parts: Sequence[memoryview]) -> list[int]:
     """A repeated int64 field, packed or not.
 
     Raises:
-        Undecodable: If one is negative or cut off.
+        Undecodable: If one is negative or cut off, or if there are over `MAX_DIMENSIONS`.
     """
+    if sum(map(len, parts)) > MAX_DIMENSIONS * _MAX_VARINT:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     found: list[int] = varints(b"".join(parts)).tolist()
-    if any(size >= 1 << 63 for size in found):
+    if len(found) > MAX_DIMENSIONS or any(size >= 1 << 63 for size in found):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     return found

@@ -69,9 +69,12 @@ class Format:
             like JSON is read as JSON then, and offered to `decode` only if it is malformed.
         begins: Whether bytes begin like this format. Asked where a body should be JSON, by its
             content type or by its first byte, and is malformed.
+        decode_ends: Adds the columns of a stream of which only the start, in the body, and the end
+            are known; None where nothing can be made of those.
     """
 
     decode: Callable[[Body, Side], Facts | None]
     media_types: frozenset[str] = frozenset()
     often_json: bool = False
     begins: Callable[[bytes], bool] | None = None
+    decode_ends: Callable[[Body, bytes, Side], Facts] | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.json_rows import rows_of
+from nilometer.decode.naming import placed
 from nilometer.decode.oip_v2 import shape_of
 from nilometer.decode.protocol import JsonProtocol
 from nilometer.decode.tensors import nested_columns, tensor_columns
@@ -48,7 +49,7 @@ def _block(table: Mapping[str, Cell]) -> Block:
     rows, columns = _columns(table)
     names = table.get("names")
     if isinstance(names, list) and len(names) == len(set(map(str, names))) == len(columns):
-        columns = dict(zip(map(str, names), columns.values(), strict=True))
+        columns = dict(zip(placed([*map(str, names)]), columns.values(), strict=True))
     return Block(rows, columns)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
@@ -18,11 +19,14 @@ from nilometer.decode.openai_answer import Answer, is_chunk
 from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import StreamEnd
+from nilometer.values.reasons import StreamEnd, UndecodableReason
 
 DONE = b"[DONE]"  # how OpenAI-style streams say that they are complete
 _FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 _ERROR = b"error"
+# Two line ends, each of one of three kinds; the two bytes of one kind are never two.
+_EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # what stands between two lines of one event's data
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ def is_stream(body: bytes) -> bool:
 
 
 def events(body: bytes) -> Iterator[Event]:
-    """The events of *body*; one that no empty line ends is left out, as browsers do."""
+    """The events of *body*.
+
+    A last one that no empty line ends is left out, as browsers do, unless nothing can be missing
+    of it: it is a JSON object, a JSON list, or says that the stream is complete.
+    """
     kind = b""
     data: list[bytes] = []
     for line in body.removeprefix(b"\xef\xbb\xbf").splitlines():
@@ -54,46 +62,106 @@ def events(body: bytes) -> Iterator[Event]:
             data.append(value)
         elif name == b"event":
             kind = value
+    if data and _is_whole(last := b"\n".join(data)):
+        yield Event(kind, last)
 
 
 def decode(body: bytes, side: Side) -> Facts:
     """Add the answer, or a row an event, and one about the text of all that hold no JSON.
 
     Raises:
-        Undecodable: If the events make no table.
+        Undecodable: If the events make no table, or there are too many.
     """
-    answer = Answer()
-    rows: list[Row] = []
-    texts = characters = 0
-    end: StreamEnd | None = None
-    for event in events(body):
-        if event.data == DONE:
-            end = end or StreamEnd.COMPLETED
-            continue
-        if event.kind == _ERROR:
-            end = StreamEnd.ERROR
-        try:
-            value = from_json(event.data)
-        except Undecodable:
-            texts += 1
-            characters += len(event.data.decode("utf-8", "replace"))
-            continue
-        if isinstance(value, dict):
-            if value.get("error") or value.get("type") == "error":
-                end = StreamEnd.ERROR
-                continue
-            if is_chunk(value):
-                answer.add(value)
-                continue
-        rows.extend(rows_of(value))
-    if answer.begun:
-        side.add_rows([answer.row()])
-        return answer.facts(end)
-    if texts:
-        rows.append({"texts": texts, "characters": characters})
-    check_table(rows)
-    side.add_rows(rows)
-    return Facts(Protocol.SSE, stream_end=end)
+    check_lines(body)
+    stream = _Stream()
+    stream.take(body)
+    return stream.decoded(side)
 
 
-FORMAT = Format(begins=is_stream, decode=lambda body, side: decode(body.content, side))
+def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
+    """Add what both ends of a stream tell: the answer, or a row for each event that is whole.
+
+    What had to be counted over the whole stream is absent. An answer's usage is found even where
+    the gap cuts into the event that tells it.
+
+    Raises:
+        Undecodable: If the events make no table, none of them holds JSON, or there are too many.
+    """
+    check_lines(start + end)
+    boundary = _EMPTY_LINE.search(end)
+    next_event = boundary.end() if boundary is not None else len(end)
+    cut = end[:next_event]
+    stream = _Stream()
+    stream.take(start)
+    stream.answer.interrupt()
+    stream.answer.add_cut(_DATA_LINE.sub(b"\n", cut))
+    stream.take(cut, objects_only=True)  # the gap may end where an event begins
+    stream.take(end[next_event:])
+    return stream.decoded(side, partial=True)
+
+
+class _Stream:
+    """What the events of a stream add up to."""
+
+    def __init__(self) -> None:
+        self.answer = Answer()
+        self._rows: list[Row] = []
+        self._texts = self._characters = 0
+        self._end: StreamEnd | None = None
+
+    def take(self, body: bytes, *, objects_only: bool = False) -> None:
+        """Add the events of *body*, or those of them that hold a JSON object."""
+        for event in events(body):
+            if objects_only and not event.data.startswith(b"{"):
+                continue
+            if event.data == DONE:
+                self._end = self._end or StreamEnd.COMPLETED
+                continue
+            if event.kind == _ERROR:
+                self._end = StreamEnd.ERROR
+            try:
+                value = from_json(event.data)
+            except Undecodable:
+                self._texts += 1
+                self._characters += len(event.data.decode("utf-8", "replace"))
+                continue
+            if isinstance(value, dict):
+                if value.get("error") or value.get("type") == "error":
+                    self._end = StreamEnd.ERROR
+                    continue
+                if is_chunk(value):
+                    self.answer.add(value)
+                    continue
+            self._rows.extend(rows_of(value))
+            check_rows(len(self._rows))
+
+    def decoded(self, side: Side, *, partial: bool = False) -> Facts:
+        """Add the rows to *side*; *partial* says that there were more events between them."""
+        if self.answer.begun:
+            side.add_rows([self.answer.row()])
+            return self.answer.facts(self._end)
+        rows = self._rows
+        if self._texts and not partial:
+            rows.append({"texts": self._texts, "characters": self._characters})
+        if partial and not rows:
+            raise Undecodable(UndecodableReason.TOO_LARGE.value)
+        check_table(rows)
+        side.add_rows(rows)
+        return Facts(Protocol.SSE, stream_end=self._end, partial=partial)
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether *data* cannot be the beginning of something longer."""
+    if data == DONE:
+        return True
+    try:
+        return isinstance(from_json(data), dict | list)
+    except Undecodable:
+        return False
+
+
+FORMAT = Format(
+    begins=is_stream,
+    decode=lambda body, side: decode(body.content, side),
+    decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
+)

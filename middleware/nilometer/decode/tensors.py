@@ -12,14 +12,15 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row, flat
+from nilometer.decode.budget import check_cells, check_rows
+from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
+from nilometer.decode.naming import flat_table, names_nothing
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_WIDTH = 128  # a wider tensor is a vector, not columns
 MAX_DIMENSIONS = 8  # of a nested list; deeper ones stay cells
-MAX_CELLS = 1 << 20  # of one body, absent ones too: a table in which most cells are absent is none
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
@@ -41,8 +42,9 @@ def tensor_columns(
     """Columns of row-major *cells*, of which there are as many as *shape* says.
 
     Raises:
-        Undecodable: If they are not as many, or if rows have no cells.
+        Undecodable: If they are not as many, if rows have no cells, or if there are too many.
     """
+    check_cells(len(cells))
     if prod(shape) != len(cells) or (shape and shape[0] and not len(cells)):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     names = column_names(name, shape)
@@ -93,11 +95,15 @@ def nested_block(name: str, items: Sequence[Cell]) -> Block:
 
 
 def batch_block(table: Mapping[str, Cell]) -> Block | None:
-    """The block of named lists of one length; None where a value is no list, or lengths differ.
+    """The block of named lists of one length.
+
+    None where a value is no list, lengths differ, or a key looks like a value.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
+    if names_nothing(table):
+        return None
     columns: dict[str, Column] = {}
     rows: int | None = None
     for name, items in table.items():
@@ -124,23 +130,21 @@ def table_rows(items: Sequence[Cell]) -> list[Row]:
     """Rows of objects.
 
     Raises:
-        Undecodable: If one is no object, or if the table has too many columns or cells.
+        Undecodable: If one is no object, or if the table has too many rows or columns.
     """
+    check_rows(len(items))
     if set(map(type, items)) - {dict}:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    rows: list[Row] = [flat(item) for item in items if isinstance(item, dict)]
+    rows = flat_table(items)
     check_table(rows)
     return rows
 
 
 def check_table(rows: Sequence[Row]) -> None:
-    """Refuse a table whose columns, filled up, are more than memory should hold.
+    """Refuse rows that have too many columns between them.
 
     Raises:
-        Undecodable: If there are more than `MAX_COLUMNS` columns or `MAX_CELLS` cells.
+        Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
-    if len(rows) < 2:
-        return
-    columns = len(set().union(*rows))
-    if columns > MAX_COLUMNS or columns * len(rows) > MAX_CELLS:
+    if len(rows) > 1 and len(set().union(*rows)) > MAX_COLUMNS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)

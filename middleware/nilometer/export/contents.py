@@ -1,4 +1,4 @@
-"""What a profile gives to a metric: the one place of the exporters that looks into profiles."""
+"""Reads exported values out of profiles; the only module of this room that knows profiles."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 
 
 def distribution_of(feature: FeatureProfile) -> Distribution | None:
-    """The finite numbers of a feature as they are stored, bucket for bucket; None without any."""
+    """Return the finite numbers of a feature as its stored histogram; None without any."""
     numbers = feature.numbers
     if numbers.histogram is None:
         return None
@@ -18,7 +18,7 @@ def distribution_of(feature: FeatureProfile) -> Distribution | None:
 
 
 def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
-    """`QUANTILES` of the finite numbers; empty without any."""
+    """Return the `QUANTILES` of the finite numbers; empty without any."""
     if not feature.numbers.count:
         return {}
     found = feature.numbers.digest.quantile(QUANTILES)
@@ -26,7 +26,10 @@ def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
 
 
 def scores_of(scores: ScoreProfile) -> dict[str, Binned]:
-    """Scores by predicted class on `PROBABILITIES`: exact, because each is an edge of the bins."""
+    """Return scores by predicted class, binned on `PROBABILITIES`.
+
+    The counts are exact, because each probability is an edge of the stored bins.
+    """
     starts = np.concatenate([[0], np.searchsorted(scores.edges, PROBABILITIES) + 1])
     found: dict[str, Binned] = {}
     for (predicted, _), bins in scores.classes.items():

@@ -1,6 +1,6 @@
-"""The ways out for metrics of one process: OTLP where an endpoint is set, a port where one is asked.
+"""The exporters of one process: OTLP if an endpoint is set, a port for scrapes if one is set.
 
-Both show the same series. The OpenTelemetry SDK is loaded only where an endpoint is set.
+Both export the same series. The OpenTelemetry SDK is loaded only if an endpoint is set.
 """
 
 import logging
@@ -19,29 +19,31 @@ log = logging.getLogger("nilometer.export")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings:
-    """What a process was told about its ways out.
+    """Settings of the exporters of a process.
 
     Attributes:
-        otlp: Where to, over OTLP.
-        metrics_address: ``host:port`` of ``/metrics`` and the probes; empty opens none.
-        resource: Who exports.
+        otlp: Settings of the OTLP exporter.
+        metrics_address: Address of ``/metrics`` and the probes, ``host:port``; empty opens no port.
+        peers_by_address: Whether peers at the port are told apart by their addresses.
+        resource: Resource attributes of the process.
     """
 
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     metrics_address: str = ""
+    peers_by_address: bool = False
     resource: Mapping[str, str] = field(default_factory=dict)
 
 
 class Exports:
-    """`start`, then `stop`.
+    """The running exporters. Call `start`, then `stop`.
 
     Args:
-        settings: Where to.
-        gather: All families as of now, cumulative.
-        ready: Whether work would be taken now.
-        count: Told what becomes of exports.
-        clock: Wall time.
-        alive: As of `MetricsServer`.
+        settings: Settings of the exporters.
+        gather: Function that returns all families as of now, cumulative.
+        ready: Function that returns whether the process accepts work.
+        count: Function that is called with each export event and its number.
+        clock: Clock for wall time.
+        alive: Function that returns whether the process still works, as in `MetricsServer`.
 
     Raises:
         ConfigError: If the port cannot be bound.
@@ -65,17 +67,24 @@ class Exports:
             otlp = settings.otlp.resolved()
             try:
                 sender = open_sender(otlp, count)
-            except Exception:  # the SDK's, over a standard variable that is the application's
-                log.exception("OTLP cannot be sent")
+            except Exception:  # the SDK's error about a standard variable of the application
+                log.exception("OTLP export is off: check the OTEL_* variables")
             else:
                 self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
         if settings.metrics_address:
             address = host_and_port(settings.metrics_address)
-            self.server = MetricsServer(address, gather, settings.resource, ready, alive)
+            self.server = MetricsServer(
+                address,
+                gather,
+                settings.resource,
+                ready,
+                alive,
+                by_address=settings.peers_by_address,
+            )
 
     @property
     def any(self) -> bool:
-        """Whether anybody is to be told anything."""
+        """Whether any exporter is set."""
         return self.otlp is not None or self.server is not None
 
     def start(self) -> None:
@@ -93,10 +102,10 @@ class Exports:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """``host:port`` or ``[v6]:port``; an empty host means every address.
+    """Parse ``host:port`` or ``[v6]:port``; an empty host means every address.
 
     Raises:
-        ConfigError: If it is neither.
+        ConfigError: If the text has neither form.
     """
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")

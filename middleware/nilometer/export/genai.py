@@ -1,4 +1,4 @@
-"""The GenAI conventions, read from `genai.toml`: names that still move stand in one file."""
+"""The GenAI conventions, read from `genai.toml`: unstable names are in that one file."""
 
 import tomllib
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from nilometer.export.telemetry import METRICS, Metric
 
 @dataclass(frozen=True, slots=True)
 class GenAI:
-    """The mapping.
+    """The mapping from nilometer's names to the GenAI conventions.
 
     Attributes:
         provider: Value of `gen_ai.provider.name`.
-        operations: Operation by the end of a path, the longest first.
-        measures: Metric by what is measured of an observation.
-        tokens: Token type by summary.
+        operations: Operations by the end of a path, the longest first.
+        measures: Metrics by what is measured of an observation.
+        tokens: Token types by summary.
     """
 
     provider: str
@@ -27,7 +27,7 @@ class GenAI:
 
 @cache
 def genai() -> GenAI:
-    """The mapping as it ships."""
+    """Return the mapping that ships with nilometer."""
     raw = tomllib.loads(files("nilometer.export").joinpath("genai.toml").read_text("utf-8"))
     metrics = {metric.name: metric for metric in METRICS}
     ends = sorted(raw["operations"].items(), key=lambda item: -len(item[0]))
@@ -41,5 +41,5 @@ def genai() -> GenAI:
 
 @lru_cache(maxsize=1024)
 def operation_of(path: str) -> str:
-    """What a request to *path* asks of a generative model; empty where it is none."""
+    """Return the operation that a request to *path* asks for; empty if it is not generative."""
     return next((name for end, name in genai().operations if path.endswith(end)), "")

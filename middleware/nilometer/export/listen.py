@@ -1,34 +1,50 @@
 """The port for Prometheus and the kubelet: ``/metrics``, ``/livez``, ``/readyz``, ``/startupz``.
 
-Anybody who reaches it may read it: it tells names, counts, sums and quantiles of features, and those of
-a single observation are that observation. It takes GET and HEAD, one request a connection, a few
-connections at once.
+Every client that reaches the port may read it. It shows names, counts, sums and quantiles of
+features; if there is a single observation, they are that observation. The server accepts GET and
+HEAD, one request per connection and a few connections at once. Scrapes are limited to fewer than
+the connections, so that probes are always answered.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
-from nilometer.export.bounded import POLL_SECONDS, BoundedHandler, BoundedServer
 from nilometer.export.series import Family
+from nilometer.serving.threads import ThreadedServer, TimedHandler
 from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
-REQUEST_SECONDS = 10.0  # in all, the answer included
+MAX_SCRAPES = 4  # running or waiting at once; more get 503 and retry
+TURN_SECONDS = 10.0  # for a request to arrive, and for its response to be read
+STOP_SECONDS = 1.0
+TEXT = "text/plain"
 
 log = logging.getLogger("nilometer.export")
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The response to a request."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class MetricsServer:
-    """Serves what *gather* gives. `start`, then `stop`.
+    """Serves the metrics of *gather*. Call `start`, then `stop`.
 
     Args:
-        address: Host and port; port 0 takes a free one.
-        gather: All families as of now.
-        resource: Who exports.
-        ready: Whether work would be taken now.
-        alive: Whether the process still works, so that nobody need restart it.
+        address: Host and port; port 0 uses a free one.
+        gather: Function that returns all families as of now.
+        resource: Resource attributes of the process.
+        ready: Function that returns whether the process accepts work.
+        alive: Function that returns whether the process works; if not, it should be restarted.
+        by_address: Whether peers are told apart by their addresses; one address then has at most a
+            quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -41,100 +57,90 @@ class MetricsServer:
         resource: Mapping[str, str],
         ready: Callable[[], bool],
         alive: Callable[[], bool] = lambda: True,
+        *,
+        by_address: bool = False,
     ) -> None:
         self._gather = gather
         self._resource = resource
         self._ready = ready
         self._alive = alive
+        self._scrapes = threading.BoundedSemaphore(MAX_SCRAPES)
         self._encoding = threading.Lock()
         try:
-            self._server = _Server(address, self._answer)
+            self._server = _Server(
+                "nilometer-metrics",
+                address,
+                _Handler,
+                connections=MAX_CONNECTIONS,
+                turn_seconds=TURN_SECONDS,
+                by_address=by_address,
+            )
         except OSError as error:
             where = f"{address[0]}:{address[1]}"
             raise ConfigError(
                 f"metrics_address = {where!r}: cannot be bound: {error.strerror}"
             ) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": POLL_SECONDS},
-            name="nilometer-metrics",
-            daemon=True,
-        )
+        self._server.reply = self._reply
 
     @property
     def port(self) -> int:
-        """The real port."""
-        return int(self._server.server_address[1])
+        """The bound port."""
+        return self._server.port
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._server.start()
 
     def stop(self) -> None:
-        """End. Safe before `start`, and twice."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join(REQUEST_SECONDS)
-        self._server.server_close()
+        """Stop. Safe before `start`, and twice."""
+        self._server.stop(STOP_SECONDS)
 
-    def _answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
-        """Status, content type and body for *path*."""
+    def _reply(self, path: str, accept: str) -> Answer:
         match path.partition("?")[0]:
             case "/metrics":
-                # Imported at the first scrape: an agent that nobody scrapes pays nothing.
-                from nilometer.export.prometheus import exposition
-
-                with self._encoding:  # thousands of series take a hundred megabytes for a moment
-                    body, content_type = exposition(self._gather(), self._resource, accept)
-                return 200, content_type, body
+                return self._scrape(accept)
             case "/livez":
                 return _said(self._alive(), b"alive\n")
             case "/readyz" | "/startupz":
                 return _said(self._ready(), b"ready\n")
             case _:
-                return 404, "text/plain", b"/metrics, /livez, /readyz, /startupz\n"
+                return Answer(404, b"/metrics, /livez, /readyz, /startupz\n")
+
+    def _scrape(self, accept: str) -> Answer:
+        if not self._scrapes.acquire(blocking=False):
+            return Answer(503, b"too many scrapes at once\n", headers={"retry-after": "1"})
+        try:
+            # Imported at the first scrape, so that an agent without scrapes pays nothing.
+            from nilometer.export.prometheus import exposition
+
+            with self._encoding:  # thousands of series need 100 MB for a moment
+                body, content_type = exposition(self._gather(), self._resource, accept)
+            return Answer(200, body, content_type)
+        finally:
+            self._scrapes.release()
 
 
-def _said(well: bool, what: bytes) -> tuple[int, str, bytes]:  # noqa: FBT001  the question itself
-    return (200, "text/plain", what) if well else (503, "text/plain", b"not " + what)
+def _said(well: bool, what: bytes) -> Answer:  # noqa: FBT001  the state to report
+    return Answer(200, what) if well else Answer(503, b"not " + what)
 
 
-class _Server(BoundedServer):
-    def __init__(
-        self, address: tuple[str, int], answer: Callable[[str, str], tuple[int, str, bytes]]
-    ) -> None:
-        self.answer = answer
-        super().__init__(address, _Handler, MAX_CONNECTIONS, REQUEST_SECONDS)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """One who goes away is no fault of ours."""
-        del request, client_address
-        log.debug("a scrape ended early")
+class _Server(ThreadedServer):
+    reply: Callable[[str, str], Answer]
 
 
-class _Handler(BoundedHandler):
-    timeout = REQUEST_SECONDS
+class _Handler(TimedHandler):
     server: _Server
 
     def do_GET(self) -> None:  # noqa: N802  the name that http.server asks for
-        """Answer with a body."""
-        self._answer(with_body=True)
-
-    def do_HEAD(self) -> None:  # noqa: N802  as above
-        """Answer without one."""
-        self._answer(with_body=False)
-
-    def _answer(self, *, with_body: bool) -> None:
+        """Answer."""
+        self.request_is_whole()
         try:
-            status, content_type, body = self.server.answer(
-                self.path, self.headers.get("accept", "")
-            )
+            found = self.server.reply(self.path, self.headers.get("accept", ""))
         except Exception:
             log.exception("a scrape failed")
-            status, content_type, body = 500, "text/plain", b"the log says more\n"
-        self.send_response(status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
+            found = Answer(500, b"internal error: see the log of this process\n")
+        self.answer(found.status, {"content-type": found.content_type, **found.headers}, found.body)
+
+    def do_HEAD(self) -> None:  # noqa: N802  as above
+        """Respond without a body."""
+        self.do_GET()

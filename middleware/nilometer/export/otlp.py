@@ -1,8 +1,8 @@
-"""Points to OpenTelemetry at an interval, from a thread of its own.
+"""Sends points to OpenTelemetry at an interval, from its own thread.
 
-Temporality. Cumulative points stand for everything since the start of this process; one that is
-lost or repeated does no harm. Delta points stand for an interval; an interval that was not taken
-is kept, bounded, and sent again with the times it had, so that a receiver can know it.
+Temporality: a cumulative point covers the time since the start of this process, so a lost or
+repeated point does no harm. A delta point covers one interval. An interval that was not accepted is
+kept, up to a limit, and sent again with its original times, so that a receiver can recognise it.
 """
 
 import logging
@@ -24,21 +24,21 @@ from nilometer.export.resource import VERSION
 from nilometer.export.series import Differences, Family
 from nilometer.values.clock import Clock
 
-MAX_INTERVALS = 20  # of delta points that wait for the far side to return
+MAX_INTERVALS = 20  # of delta points that are kept while the receiver is away
 
 log = logging.getLogger("nilometer.export")
 
 
 class OtlpExporter:
-    """Sends what `gather` gives at an interval, from a thread of its own.
+    """Sends the points of `gather` at an interval, from its own thread.
 
     Args:
-        sender: An OTLP exporter.
-        settings: Resolved ones.
-        resource: Who exports.
-        gather: All families as of now, cumulative.
-        count: Told what happens.
-        clock: Wall time of the points.
+        sender: OTLP exporter of the SDK.
+        settings: Settings, after `OtlpSettings.resolved`.
+        resource: Resource attributes of the process.
+        gather: Function that returns all families as of now, cumulative.
+        count: Function that is called with each export event and its number.
+        clock: Clock for the wall time of the points.
     """
 
     def __init__(
@@ -76,21 +76,24 @@ class OtlpExporter:
                 self._thread.join(timeout)
             self._sender.shutdown(timeout_millis=timeout * 1000)
             if self._waiting and self._differences is not None:
-                log.warning("delta points lost at the end", extra={"requests": len(self._waiting)})
+                log.warning(
+                    "delta points lost at the end: the OTLP endpoint did not accept them",
+                    extra={"requests": len(self._waiting)},
+                )
                 self._count(Event.INTERVAL_DROPPED, len(self._waiting))
 
     def export_once(self) -> bool:
-        """Build every point and send; whether all was taken.
+        """Build and send all points; return whether all were accepted.
 
-        In a forked child nothing is sent: its parent counts the same.
+        A forked child sends nothing, because its parent counts the same.
         """
         if os.getpid() != self._process:
             return False
         with self._exporting:
             try:
                 self._waiting.extend(self._requests())
-            except Exception:  # of what is measured: the next time it may be there again
-                log.exception("points could not be gathered")
+            except Exception:  # an error of a metric may be gone the next time
+                log.exception("points could not be gathered, the next interval tries again")
                 self._count(Event.FAILED, 1)
                 return False
             return self._send_waiting()
@@ -104,19 +107,19 @@ class OtlpExporter:
                 continue
             taken = False
             if self._differences is None:
-                self._waiting.popleft()  # the next cumulative points say it all
+                self._waiting.popleft()  # the next cumulative points contain them
             elif self._sender.refused:
                 self._waiting.popleft()
                 self._count(Event.INTERVAL_DROPPED, 1)
             else:
                 break
-            if time.monotonic() > until:  # nobody is there: the others would wait as long
+            if time.monotonic() > until:  # the receiver is away: the others would wait as long
                 break
         self._keep()
         return taken
 
     def _requests(self) -> list[otel.MetricsData]:
-        now = max(self._clock.now_ns(), self._last_ns + 1)  # a clock that was set back ends nothing
+        now = max(self._clock.now_ns(), self._last_ns + 1)  # the clock may be set back
         families = self._gather()
         since = self._started_ns
         if self._differences is not None:
@@ -135,9 +138,9 @@ class OtlpExporter:
         ]
 
     def _keep(self) -> None:
-        """Decide what is worth sending again."""
+        """Drop waiting points that need not be sent again."""
         if self._differences is None:
-            self._waiting.clear()  # the next cumulative points say it all
+            self._waiting.clear()  # the next cumulative points contain them
         while len(self._waiting) > MAX_INTERVALS:
             self._waiting.popleft()
             self._count(Event.INTERVAL_DROPPED, 1)
@@ -145,7 +148,7 @@ class OtlpExporter:
     def _send(self, data: otel.MetricsData) -> bool:
         try:
             result = self._sender.export(data, timeout_millis=EXPORT_SECONDS * 1000)
-        except Exception as error:  # the SDK's, whatever it is, ends here
+        except Exception as error:  # any error of the SDK ends here
             log.warning("export failed", extra={"reason": str(error)[:200]})
             result = MetricExportResult.FAILURE
         taken = result is MetricExportResult.SUCCESS

@@ -1,7 +1,7 @@
-"""Families of series as the SDK's records, in portions that a receiver takes.
+"""Converts families of series to the SDK's records, in portions of a size that receivers accept.
 
-The SDK's instruments refuse negative values and cannot take a finished distribution. The points
-are therefore built here, and only the records are the SDK's.
+The SDK's instruments reject negative values and finished distributions. The points are therefore
+built here, and only the records are the SDK's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,11 +15,11 @@ from nilometer.export.series import Binned, Distribution, Exemplar, Family, Poin
 from nilometer.export.telemetry import Instrument
 
 MAX_POINTS = 2000  # of one request
-MAX_BYTES = 1 << 20  # of one request, about: gRPC receivers take 4 MiB
+MAX_BYTES = 1 << 20  # of one request, approximately: gRPC receivers accept 4 MiB
 
 
 def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
-    """Lists of metrics, given with their weights, of at most `MAX_BYTES` unless it is one alone."""
+    """Return lists of metrics of at most `MAX_BYTES` each; a single larger one stays alone."""
     chunk: list[otel.Metric] = []
     held = 0
     for metric, weight in metrics:
@@ -33,7 +33,7 @@ def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Met
 
 
 def _portions(points: Sequence[Point]) -> Iterable[tuple[list[Point], int]]:
-    """*points* in portions of at most `MAX_POINTS` and about `MAX_BYTES`, with their weights."""
+    """Return *points* in portions of at most `MAX_POINTS` and about `MAX_BYTES`, with weights."""
     portion: list[Point] = []
     held = 0
     for point in points:
@@ -48,7 +48,7 @@ def _portions(points: Sequence[Point]) -> Iterable[tuple[list[Point], int]]:
 
 
 def _weight(point: Point) -> int:
-    """About how many bytes *point* takes, rather more than less."""
+    """Return a rough upper bound of the bytes of *point*."""
     weight = 64 + sum(16 + len(key) + len(str(value)) for key, value in point.attributes)
     match point.value:
         case Distribution(histogram=histogram, exemplars=exemplars):
@@ -67,7 +67,7 @@ def _varint_bytes(count: int) -> int:
 def metrics_of(
     family: Family, started_ns: int, since_ns: int, now_ns: int, *, delta: bool
 ) -> Iterable[tuple[otel.Metric, int]]:
-    """*family* as the SDK's records, in portions with their weights."""
+    """Return *family* as the SDK's records, in portions with their weights."""
     for points, weight in _portions(family.points):
         metric = family.metric
         data: Any
@@ -94,7 +94,7 @@ def metrics_of(
 
 def _number_point(point: Point, since_ns: int, now_ns: int) -> otel.NumberDataPoint:
     if isinstance(point.value, Distribution | Binned):
-        raise TypeError("a number has no buckets")
+        raise TypeError("a histogram cannot be a number point")
     return otel.NumberDataPoint(dict(point.attributes), since_ns, now_ns, point.value)
 
 
@@ -102,7 +102,7 @@ def _histogram_point(
     point: Point, since_ns: int, now_ns: int
 ) -> otel.ExponentialHistogramDataPoint:
     if not isinstance(point.value, Distribution):
-        raise TypeError("a distribution has buckets")
+        raise TypeError("a number cannot be a histogram point")
     histogram = point.value.histogram
     positive, negative = histogram.positive, histogram.negative
     fresh = [e for e in point.value.exemplars.values() if e.time_ns >= since_ns]
@@ -117,7 +117,7 @@ def _histogram_point(
         positive=otel.Buckets(positive.offset, list(positive.counts)),
         negative=otel.Buckets(negative.offset, list(negative.counts)),
         flags=0,
-        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        min=None,  # type: ignore[arg-type]  # not known for cumulative points
         max=None,  # type: ignore[arg-type]  # as above
         exemplars=[_exemplar(exemplar) for exemplar in fresh],
     )
@@ -125,7 +125,7 @@ def _histogram_point(
 
 def _binned_point(point: Point, since_ns: int, now_ns: int) -> otel.HistogramDataPoint:
     if not isinstance(point.value, Binned):
-        raise TypeError("counts on edges have edges")
+        raise TypeError("only binned counts can be a binned point")
     return otel.HistogramDataPoint(
         attributes=dict(point.attributes),
         start_time_unix_nano=since_ns,
@@ -134,7 +134,7 @@ def _binned_point(point: Point, since_ns: int, now_ns: int) -> otel.HistogramDat
         sum=point.value.sum,
         bucket_counts=point.value.counts,
         explicit_bounds=point.value.edges,
-        min=None,  # type: ignore[arg-type]  # not known of what is cumulative
+        min=None,  # type: ignore[arg-type]  # not known for cumulative points
         max=None,  # type: ignore[arg-type]  # as above
     )
 

@@ -1,7 +1,7 @@
 """Requests to an OTLP receiver, sent by the SDK's own exporters over gRPC or HTTP.
 
-TLS, headers, compression and retries are the SDK's, all by the standard variables. Around it stand
-bounds that the SDK lacks: a reply is read up to a size and a time, a proxy is used only where the
+The SDK handles TLS, headers, compression and retries, all by the standard variables. This module
+adds bounds that the SDK lacks: a reply is read up to a size and a time, a proxy is used only if the
 settings ask for it, and points that the receiver rejects are counted.
 """
 
@@ -26,10 +26,10 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 
 from nilometer.export.otlp_settings import GRPC, Count, Event, OtlpSettings
 
-EXPORT_SECONDS = 5.0  # of one request, the SDK's retries included
+EXPORT_SECONDS = 5.0  # for one request, with the SDK's retries
 MAX_REPLY_BYTES = 64 << 10
 
-# What OTLP says may be sent again.
+# Status codes that OTLP allows to send again.
 RETRYABLE = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -38,7 +38,7 @@ RETRYABLE = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.UNAUTHENTICATED,  # not by OTLP; but a token may come
+    grpc.StatusCode.UNAUTHENTICATED,  # not in OTLP, but a token may arrive later
     grpc.StatusCode.PERMISSION_DENIED,  # as above
 }
 
@@ -46,17 +46,17 @@ log = logging.getLogger("nilometer.export")
 
 
 class MetricSender(Protocol):
-    """What the SDK's OTLP exporters are to us."""
+    """The part of the SDK's OTLP exporters that is used here."""
 
     @property
     def refused(self) -> bool:
-        """Whether the last failure would be the same for ever: OTLP does not repeat it."""
+        """Whether the last failure is permanent, so that OTLP forbids a retry."""
         ...
 
     def export(
         self, metrics_data: otel.MetricsData, timeout_millis: float = 10_000
     ) -> MetricExportResult:
-        """Send, with the SDK's own retries."""
+        """Send *data*, with the SDK's own retries."""
         ...
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
@@ -65,7 +65,7 @@ class MetricSender(Protocol):
 
 
 def open_sender(settings: OtlpSettings, count: Count) -> MetricSender:
-    """The SDK's exporter for *settings*, which are resolved."""
+    """Return the SDK's exporter for *settings*, which must be resolved."""
     endpoint = settings.endpoint or None
     if settings.protocol == GRPC:
         # Without a scheme the standard variable decides, and its default is TLS.
@@ -77,7 +77,7 @@ def open_sender(settings: OtlpSettings, count: Count) -> MetricSender:
 
 
 class _Grpc(GrpcExporter):
-    """The SDK's exporter over gRPC, with its replies read."""
+    """The SDK's exporter over gRPC, which also reads the replies."""
 
     def __init__(
         self, count: Count, *, endpoint: str | None, insecure: bool | None, use_proxy: bool
@@ -92,24 +92,24 @@ class _Grpc(GrpcExporter):
         )
 
     def _initialize_channel_and_stub(self) -> None:
-        # The SDK opens its channel here, again after the far side was away, and drops the replies.
+        # The SDK opens its channel here, also after a failure, and ignores the replies.
         super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
         self._client: Any = _Stub(self._client, self._count)
 
     @property
     def refused(self) -> bool:
-        """As of `MetricSender`."""
+        """Whether the last failure is permanent."""
         return bool(self._client.refused)
 
 
 class _Stub:
-    """The service's stub, with its replies read."""
+    """The stub of the service, which reads the replies."""
 
     def __init__(self, stub: Any, count: Count) -> None:
         self._stub, self._count = stub, count
         self.refused = False
 
-    def Export(self, request: Any, **how: Any) -> Any:  # noqa: N802  the contract's name
+    def Export(self, request: Any, **how: Any) -> Any:  # noqa: N802  name from the OTLP service
         self.refused = False
         try:
             reply = self._stub.Export(request=request, **how)
@@ -122,7 +122,7 @@ class _Stub:
 
 
 class _Http(HttpExporter):
-    """The SDK's exporter over HTTP, with its replies read."""
+    """The SDK's exporter over HTTP, which also reads the replies."""
 
     def __init__(self, count: Count, *, endpoint: str | None, use_proxy: bool) -> None:
         self._replies = _Session(count, use_proxy=use_proxy)
@@ -130,14 +130,14 @@ class _Http(HttpExporter):
 
     @property
     def refused(self) -> bool:
-        """As of `MetricSender`."""
+        """Whether the last failure is permanent."""
         return self._replies.refused
 
 
 class _Session(requests.Session):
-    """HTTP whose replies are read up to a size and a time.
+    """An HTTP session that reads replies up to a size and a time.
 
-    The SDK's exporter reads no reply, but `requests` would read one without end before it returns.
+    The SDK's exporter reads no reply, but `requests` would read an endless one before it returns.
     """
 
     def __init__(self, count: Count, *, use_proxy: bool) -> None:
@@ -147,7 +147,10 @@ class _Session(requests.Session):
         self._count = count
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: points go where they were told to go. `requests` would read what it leaves, whole."""
+        """Return None, so that points are sent to the configured endpoint only.
+
+        `requests` would also read the whole body of a redirect.
+        """
         del resp
 
     def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
@@ -159,15 +162,21 @@ class _Session(requests.Session):
             body = _body(response, until)
             if response.status_code < 300:
                 _read_reply(ExportMetricsServiceResponse.FromString(body), self._count)
-        except Exception as error:  # the request was answered; its reply is only worth a count
+        except Exception as error:  # the request succeeded: an unreadable reply is only counted
             self._count(Event.REPLY_UNREADABLE, 1)
-            log.warning("OTLP reply unreadable", extra={"reason": str(error)[:200]})
+            log.warning(
+                "OTLP reply unreadable, the request was accepted",
+                extra={"reason": str(error)[:200]},
+            )
         finally:
             response.close()
-        response._content = body  # noqa: SLF001  else `requests` reads on
+        response._content = body  # noqa: SLF001  otherwise `requests` reads on
         if 300 <= response.status_code < 400:
-            # The SDK would take it for taken: it asks for less than 400.
-            log.warning("OTLP endpoint redirects", extra={"status": response.status_code})
+            # The SDK would count it as accepted, because the status is below 400.
+            log.warning(
+                "OTLP endpoint redirects, points not sent: set the endpoint to the final URL",
+                extra={"status": response.status_code},
+            )
             response.status_code = 400
         self.refused = 400 <= response.status_code < 500 and (
             response.status_code not in {401, 403, 408, 429}
@@ -176,14 +185,14 @@ class _Session(requests.Session):
 
 
 def _body(response: requests.Response, until: float) -> bytes:
-    """The body of *response*, up to a size and a time."""
+    """Return the body of *response*, up to a size and a time."""
     body = b""
     while len(body) <= MAX_REPLY_BYTES and time.monotonic() < until:
         part = response.raw.read1(4096, decode_content=True)
         if not part:
             return body
         body += part
-    raise DecodeError("the reply has no end")
+    raise DecodeError("the reply is too long or too slow")
 
 
 def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
@@ -192,7 +201,7 @@ def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
         count(Event.POINTS_REJECTED, partial.rejected_data_points)
     if partial.rejected_data_points or partial.error_message:
         log.warning(
-            "OTLP points rejected",
+            "OTLP endpoint rejected some points",
             extra={
                 "points": partial.rejected_data_points,
                 "reason": partial.error_message[:200],

@@ -1,4 +1,4 @@
-"""Where metrics go over OTLP, and what may become of them. Imports nothing of OpenTelemetry."""
+"""Settings of the OTLP exporter, and the events that it counts. Imports no OpenTelemetry."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ log = logging.getLogger("nilometer.export")
 
 
 class Event(Enum):
-    """What happens to an export."""
+    """What may happen to an export."""
 
-    TAKEN = "taken"  # a request that the far side took
-    FAILED = "failed"  # one that it did not
-    POINTS_REJECTED = "points_rejected"  # points in a request that it took in part
-    REPLY_UNREADABLE = "reply_unreadable"  # took it and answered what is no OTLP, or without end
+    TAKEN = "taken"  # a request that the receiver accepted
+    FAILED = "failed"  # a request that failed
+    POINTS_REJECTED = "points_rejected"  # points rejected in an accepted request
+    REPLY_UNREADABLE = "reply_unreadable"  # accepted, but the reply is not OTLP or does not end
     INTERVAL_DROPPED = "interval_dropped"  # a delta interval that waited for too long
 
 
@@ -28,14 +28,15 @@ Count = Callable[[Event, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtlpSettings:
-    """Where to and how; what is empty is read from the standard variables.
+    """The endpoint and how to use it; an empty value is read from the standard variables.
 
     Attributes:
-        endpoint: Of the far side; an HTTP one gets ``/v1/metrics`` where it has no such path.
-        protocol: ``grpc`` or ``http/protobuf``.
-        temporality: ``cumulative`` or ``delta``.
-        interval_seconds: Between exports.
-        use_proxy: Whether proxy variables of the environment count.
+        endpoint: URL or address of the receiver; ``/v1/metrics`` is added to an HTTP one without
+            it.
+        protocol: Protocol, ``grpc`` or ``http/protobuf``.
+        temporality: Temporality, ``cumulative`` or ``delta``.
+        interval_seconds: Time between exports.
+        use_proxy: Whether proxy variables of the environment are used.
     """
 
     endpoint: str = ""
@@ -46,7 +47,7 @@ class OtlpSettings:
 
     @property
     def wanted(self) -> bool:
-        """Whether an endpoint is set, by us or by the standard variables."""
+        """Whether an endpoint is set, here or by the standard variables."""
         if self.endpoint:
             return True
         off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
@@ -54,25 +55,33 @@ class OtlpSettings:
         return not off and any(os.environ.get(name) for name in ENDPOINTS)
 
     def resolved(self) -> "OtlpSettings":
-        """The same with what the standard variables say.
+        """Return these settings with the values of the standard variables filled in.
 
-        What they say and does not exist is left out with a warning, as the standard asks: they may
-        be the application's, which knows more than we do.
+        A value that is not allowed is ignored with a warning, as the standard asks: the variables
+        may belong to the application, which may allow more.
         """
         preference = _variable("METRICS_TEMPORALITY_PREFERENCE").lower()
-        if preference == "lowmemory":  # as the SDKs: what adds up goes out as delta
+        if preference == "lowmemory":  # as in the SDKs: counters are sent as deltas
             preference = DELTA
         return replace(
             self,
-            protocol=self.protocol or _known("protocol", _variable("PROTOCOL"), (GRPC, HTTP)),
-            temporality=self.temporality or _known("temporality", preference, (CUMULATIVE, DELTA)),
+            protocol=self.protocol or _known("PROTOCOL", _variable("PROTOCOL"), (GRPC, HTTP)),
+            temporality=self.temporality
+            or _known("METRICS_TEMPORALITY_PREFERENCE", preference, (CUMULATIVE, DELTA)),
         )
 
 
 def _known(what: str, text: str, choices: tuple[str, ...]) -> str:
-    """*text* if it is one of *choices*, of which the first is the default."""
+    """Return *text* if it is one of *choices*; otherwise warn and return the first."""
     if text and text not in choices:
-        log.warning("OTLP setting unknown", extra={"setting": what, "value": text[:64]})
+        log.warning(
+            "environment variable ignored, its value is not allowed: the default is used",
+            extra={
+                "variable": f"OTEL_EXPORTER_OTLP_{what}",
+                "value": text[:64],
+                "allowed": ", ".join(choices),
+            },
+        )
     return text if text in choices else choices[0]
 
 

@@ -1,4 +1,4 @@
-"""What every process of ours tells alike: where something was measured, its counts, its cost."""
+"""The series that every process of nilometer exports: its counts and its cost."""
 
 import os
 import resource
@@ -10,23 +10,23 @@ from nilometer.values.labels import Labels
 
 
 def where(entity: str, labels: Labels) -> Attributes:
-    """The attributes that say where something was measured."""
+    """Return the attributes for the place of a measurement: its entity and labels."""
     return attributes_of({ENTITY: entity, **{LABEL_PREFIX + key: value for key, value in labels}})
 
 
 def add_counters(series: Series, exporter: Exporter, counters: Mapping[str, int]) -> None:
-    """The counters of docs/telemetry.md, by name; zeros too, so that a first move shows."""
+    """Add the counters of docs/telemetry.md by name, zeros too, so that a first increase shows."""
     for name, value in counters.items():
         series.add(own_counter(exporter, name), (), value)
 
 
 def add_cost(series: Series) -> None:
-    """What this process has cost since its start: processor time and resident memory."""
+    """Add the cost of this process since its start: processor time and resident memory."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     series.add(CPU_TIME, (), used.ru_utime + used.ru_stime)
     try:
         with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  one read of a small file
             pages = int(statm.read().split()[1])
     except (OSError, ValueError, IndexError):
-        return  # no such file outside Linux
+        return  # the file exists on Linux only
     series.set(MEMORY, (), pages * os.sysconf("SC_PAGE_SIZE"))

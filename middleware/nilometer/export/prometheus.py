@@ -1,12 +1,12 @@
-"""Series to Prometheus: classic histograms whose counts are exact.
+"""Exports series to Prometheus, as classic histograms whose counts are exact.
 
-The bounds of the classic buckets are powers of two, which are bounds of the exponential buckets
-too, so that no count is interpolated. A metric with bounds of its own in the table has those and no
-other. A feature, whose range nobody knows, gets those of one ladder, the same in every pod and at
-every time, from the first that has something below it to the ladder's end. A bound that is left out
-at the low end counts nothing there, so that buckets of several pods add up; those at the high end
-always stand. On the negative side a value that is itself a power of two stands one bucket higher,
-because exponential buckets are open there.
+The bounds of the classic buckets are powers of two. These are bounds of the exponential buckets,
+too, so no count is interpolated. A metric with its own bounds in the table has exactly those.
+Features have no known range, so they use one ladder of bounds, the same in every pod. A feature
+gets the bounds from its smallest value to the end of the ladder. A bound that is left out at the
+low end counts nothing there, so the buckets of several pods add up. The bounds at the high end are
+always present. A negative value that is a power of two counts one bucket higher, because
+exponential buckets exclude that bound.
 """
 
 import math
@@ -28,8 +28,8 @@ from nilometer.export.series import (
 from nilometer.export.telemetry import Instrument, Metric, sanitised
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
-# Exponents of two of the ladder's ends: 15 millionths to two billions, so that shares, amounts and
-# times in milliseconds stand on it. What is beyond stands in the first and the last bucket.
+# Exponents of two at the ladder's ends: 15 millionths to two billions, so that it covers shares,
+# amounts and times in milliseconds. Values beyond it count in the first and the last bucket.
 LOWEST, HIGHEST = -16, 41
 
 _TYPES = {
@@ -43,27 +43,27 @@ _TYPES = {
 def exposition(
     families: Iterable[Family], resource: Mapping[str, str], accept: str = ""
 ) -> tuple[bytes, str]:
-    """The text of a scrape and its content type, as *accept* asks for."""
+    """Return the text of a scrape and its content type, in the format that *accept* asks for."""
     encode, content_type = choose_encoder(accept)
-    # There a count without a sum is an error, and a sum is left out with negative values.
+    # OpenMetrics forbids a count without a sum, and a sum is left out with negative values.
     strict = "openmetrics" in content_type
     told = [_family(family, strict=strict) for family in families]
     return encode(_Collected([_target(resource), *told])), content_type
 
 
 class _Collected(Collector):
-    """What prometheus_client takes for a registry."""
+    """The registry that prometheus_client reads."""
 
     def __init__(self, metrics: list[PrometheusMetric]) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterable[PrometheusMetric]:
-        """All of them."""
+        """Return all metrics."""
         return self._metrics
 
 
 def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[float, int]]:
-    """Upper bounds with cumulative counts, ascending; the last is infinite."""
+    """Return upper bounds with cumulative counts, ascending; the last bound is infinite."""
     histogram = distribution.histogram
     if metric.bounds:
         wanted = metric.bounds
@@ -74,10 +74,10 @@ def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[fl
 
 
 def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
-    """Exponents of the bounds above and below zero that have something below them, and the rest."""
+    """Return the exponents of the bounds above zero and below zero that the histogram needs."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     if negative.counts:
-        last = negative.offset + len(negative.counts)  # its upper bound is that of its magnitude
+        last = negative.offset + len(negative.counts)  # the upper bound of its magnitude
         return range(LOWEST, HIGHEST + 1), range(LOWEST, _clipped(-_floor(-last, scale)) + 1)
     if histogram.zero_count:
         return range(LOWEST, HIGHEST + 1), range(0)
@@ -87,7 +87,7 @@ def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
 
 
 def _floor(index: int, scale: int) -> int:
-    """The highest exponent of two that is at most the lower bound of bucket *index*."""
+    """Return the highest exponent of two that is at most the lower bound of bucket *index*."""
     return index >> scale if scale >= 0 else index << -scale
 
 
@@ -98,7 +98,7 @@ def _clipped(exponent: int) -> int:
 def _cumulative(
     histogram: ExponentialHistogram, above: Sequence[int], below: Sequence[int]
 ) -> list[tuple[float, int]]:
-    """Counts up to each of ``-2**k`` of *below*, 0 where it matters, ``2**k`` of *above*."""
+    """Return counts up to each ``-2**k`` of *below*, 0 if needed, and each ``2**k`` of *above*."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     found = [(-(2.0**k), negative.total - _up_to(negative, k, scale)) for k in reversed(below)]
     if below or (histogram.zero_count and above):
@@ -109,9 +109,9 @@ def _cumulative(
 
 
 def _up_to(side: Buckets, exponent: int, scale: int) -> int:
-    """Values of one side with a magnitude of at most ``2**exponent``."""
-    # Bucket i ends at 2**((i + 1) / 2**scale); at a scale below 0 only every so many powers of two
-    # are bounds, and what a bucket holds beyond the last one is counted with the next.
+    """Return the number of values on one side with a magnitude of at most ``2**exponent``."""
+    # Bucket i ends at 2**((i + 1) / 2**scale). At a scale below 0, only some powers of two are
+    # bounds, and values beyond the last bound are counted with the next one.
     first_beyond = exponent << scale if scale >= 0 else exponent >> -scale
     return sum(side.counts[: max(first_beyond - side.offset, 0)])
 
@@ -168,11 +168,11 @@ def _add_binned(collected: PrometheusMetric, point: Point, binned: Binned) -> No
 
 
 def _labels(attributes: Iterable[tuple[str, Value]]) -> dict[str, str]:
-    """Names as Prometheus takes them; those that become one are joined, as its rules ask for."""
+    """Return attributes under valid Prometheus names; values of equal names are joined."""
     found: dict[str, list[str]] = {}
     for key, value in attributes:
         name = sanitised(key)
-        if name:  # of letters that Prometheus does not know there may be nothing left
+        if name:  # a name of unsupported letters may become empty
             found.setdefault(name, []).append(_text(value))
     return {name: ";".join(values) for name, values in found.items()}
 
@@ -184,7 +184,7 @@ def _text(value: Value) -> str:
 
 
 def _target(resource: Mapping[str, str]) -> PrometheusMetric:
-    """Who exports, as a metric that joins: ``target_info``."""
+    """Return the metric ``target_info``, which holds the resource attributes."""
     target = PrometheusMetric("target_info", "Attributes of the process that exports.", "gauge")
     target.add_sample("target_info", _labels(sorted(resource.items())), 1)
     return target

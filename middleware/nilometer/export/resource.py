@@ -1,7 +1,7 @@
-"""Who exports: resource attributes of the standard environment variables and the pod.
+"""The resource attributes of the exporting process, from standard variables and the pod.
 
-``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` win over what we say; the manifests in
-`deploy/` fill the latter from the downward API (`k8s.pod.name` and its like).
+``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` take precedence. The manifests in `deploy/`
+fill the latter from the downward API, for example `k8s.pod.name`.
 """
 
 import os
@@ -16,12 +16,12 @@ VERSION = version("nilometer")
 def resource_attributes(
     service: str, instance: str, environment: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Attributes of the process that exports.
+    """Return the attributes of the exporting process.
 
     Args:
-        service: Name where the environment gives none, such as ``nilometer-agent``.
-        instance: What tells this process from its like.
-        environment: Where the variables are; the process's own by default.
+        service: Service name if the environment gives none, such as ``nilometer-agent``.
+        instance: Identifier that is unique among equal processes.
+        environment: Environment variables; those of the process by default.
     """
     variables = os.environ if environment is None else environment
     attributes = {

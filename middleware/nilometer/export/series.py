@@ -1,8 +1,8 @@
 """Series in memory: cumulative since the start of the process, bounded in number.
 
-A metric has at most `MAX_SERIES` series. What would be one more goes, where values add up, to one
-series with the attribute `otel.metric.overflow`; where the newest value stands it is left out and
-counted. Nothing is lost from a total.
+A metric has at most `MAX_SERIES` series. Beyond that, values that add up go to one series with the
+attribute `otel.metric.overflow`, so no total loses anything. A gauge beyond it is left out and
+counted.
 """
 
 import math
@@ -23,13 +23,13 @@ _ADDING = (Instrument.COUNTER, Instrument.HISTOGRAM)
 
 
 def attributes_of(pairs: Mapping[str, Value]) -> Attributes:
-    """*pairs*, ordered; what is empty says nothing and is left out."""
+    """Return *pairs* in order; empty values are left out."""
     return tuple(sorted((key, value) for key, value in pairs.items() if value != ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """One measurement with the trace it belongs to; identifiers as in W3C Trace Context."""
+    """One measurement with its trace; identifiers as in W3C Trace Context."""
 
     value: float
     time_ns: int
@@ -38,7 +38,7 @@ class Exemplar:
 
     @classmethod
     def of(cls, value: float, time_ns: int, trace_parent: str) -> Self | None:
-        """The exemplar of a sampled ``traceparent``; None for any other text."""
+        """Return the exemplar of a sampled ``traceparent``; None for any other text."""
         parts = trace_parent.split("-")
         if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
             return None
@@ -52,13 +52,12 @@ class Exemplar:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A finished distribution.
+    """A finished distribution of values.
 
     Attributes:
-        histogram: Counts of all values.
-        sum: Of all values; None where it may not be told, because one was negative: a sum that
-            can fall is no counter.
-        exemplars: At most one for each power of two, the newest.
+        histogram: Counts of all values by magnitude.
+        sum: Sum of all values; None if one was negative, because a counter must not fall.
+        exemplars: Newest exemplar of each power of two.
     """
 
     histogram: ExponentialHistogram = field(default_factory=ExponentialHistogram)
@@ -77,7 +76,7 @@ class Distribution:
         return type(self)(self.histogram.merge(other.histogram), both, exemplars)
 
     def since(self, earlier: Self) -> Self:
-        """What came after *earlier*, an older state of the same series: exact."""
+        """Return the values since *earlier*, an older state of the same series; exact."""
         now, before = self.histogram, earlier.histogram
         steps = before.scale - now.scale
         histogram = ExponentialHistogram(
@@ -92,7 +91,7 @@ class Distribution:
 
     @staticmethod
     def keyed(exemplars: Iterable[Exemplar]) -> dict[int, Exemplar]:
-        """*exemplars* by the power of two at or above their value."""
+        """Return *exemplars* by the power of two at or above their value."""
         return {power_above(exemplar.value): exemplar for exemplar in exemplars}
 
 
@@ -101,9 +100,9 @@ class Binned:
     """Counts on the edges of a metric.
 
     Attributes:
-        edges: Ascending, *k* of them; a value equal to one counts above it.
-        counts: ``k + 1``.
-        sum: Of all values.
+        edges: Ascending bin edges, *k* of them; a value equal to an edge counts above it.
+        counts: Counts of the bins, ``k + 1`` of them.
+        sum: Sum of all values.
     """
 
     edges: tuple[float, ...]
@@ -116,18 +115,18 @@ class Binned:
         return sum(self.counts)
 
     def merge(self, other: Self) -> Self:
-        """Both; the edges are the metric's, and the same."""
+        """Return the sum of both, which have the same edges."""
         counts = map(add, self.counts, other.counts)
         return type(self)(self.edges, tuple(counts), self.sum + other.sum)
 
     def since(self, earlier: Self) -> Self:
-        """What came after *earlier*, an older state of the same series."""
+        """Return the values since *earlier*, an older state of the same series."""
         counts = map(sub, self.counts, earlier.counts)
         return type(self)(self.edges, tuple(counts), self.sum - earlier.sum)
 
 
 def power_above(value: float) -> int:
-    """The smallest *k* with ``value <= 2**k``; far down for what is not positive."""
+    """Return the smallest *k* with ``value <= 2**k``; very low for values up to 0."""
     if value <= 0:
         return -1075
     mantissa, exponent = math.frexp(value)
@@ -154,10 +153,10 @@ class Family:
 
 
 class Series:
-    """The series of all metrics of a process. Any thread may call.
+    """All series of a process, by metric. Any thread may call.
 
     Args:
-        limit: Series of one metric, the overflow included; at least 2.
+        limit: Largest number of series of one metric, with the overflow; at least 2.
     """
 
     def __init__(self, limit: int = MAX_SERIES) -> None:
@@ -166,17 +165,17 @@ class Series:
         self._metrics: dict[str, Metric] = {}
         self._values: dict[str, dict[Attributes, State]] = {}
         self._set_at: dict[tuple[str, Attributes], float] = {}
-        self.overflowed = 0  # measurements that went to an overflow series, or were left out
+        self.overflowed = 0  # measurements in an overflow series, or left out
 
     def add(self, metric: Metric, attributes: Attributes, amount: float) -> None:
-        """Move a counter; an amount of zero makes it known."""
+        """Increase a counter; an amount of zero only creates it."""
         with self._lock:
             values, key = self._place(metric, attributes)
             before = values.get(key, 0)
             values[key] = before + amount if isinstance(before, int | float) else amount
 
     def merge(self, metric: Metric, attributes: Attributes, added: Distribution | Binned) -> None:
-        """Add to a histogram."""
+        """Add a distribution to a histogram."""
         with self._lock:
             values, key = self._place(metric, attributes)
             match values.get(key), added:
@@ -188,7 +187,7 @@ class Series:
                     values[key] = added
 
     def set(self, metric: Metric, attributes: Attributes, value: float, at: float = 0.0) -> None:
-        """Replace a gauge; *at* is monotonic seconds, for `forget_gauges`."""
+        """Set a gauge; *at* is monotonic seconds, for `forget_gauges`."""
         with self._lock:
             values = self._of(metric)
             if attributes not in values and len(values) >= self._limit:
@@ -198,7 +197,7 @@ class Series:
             self._set_at[metric.name, attributes] = at
 
     def forget_gauges(self, before: float) -> None:
-        """Drop what was set before *before*: nothing tells it any more."""
+        """Drop gauges that were set before *before*, because their source is gone."""
         with self._lock:
             old = [key for key, at in self._set_at.items() if at < before]
             for name, attributes in old:
@@ -206,7 +205,7 @@ class Series:
                 self._values[name].pop(attributes, None)
 
     def families(self) -> list[Family]:
-        """All that there is, in the order of first use."""
+        """Return all metrics with their points, in the order of first use."""
         with self._lock:
             return [
                 Family(metric, tuple(Point(*item) for item in self._values[name].items()))
@@ -222,7 +221,7 @@ class Series:
         self, metric: Metric, attributes: Attributes
     ) -> tuple[dict[Attributes, State], Attributes]:
         if metric.instrument not in _ADDING:
-            raise ValueError(f"{metric.name} does not add up")
+            raise ValueError(f"{metric.name} is a gauge: its values do not add up")
         values = self._of(metric)
         if attributes in values or len(values) < self._limit - 1:
             return values, attributes
@@ -231,16 +230,16 @@ class Series:
 
 
 class Differences:
-    """Cumulative families to what came since the call before, for delta temporality.
+    """Converts cumulative families to differences since the last call, for delta temporality.
 
-    One reader owns it. A series that stands still gives no point.
+    One reader owns it. An unchanged series gives no point.
     """
 
     def __init__(self) -> None:
         self._before: dict[tuple[str, Attributes], State] = {}
 
     def of(self, families: Iterable[Family]) -> list[Family]:
-        """The families with their counters and histograms as differences; the rest as it is."""
+        """Return the families with counters and histograms as differences; gauges stay."""
         found = []
         for family in families:
             points = family.points
@@ -269,7 +268,7 @@ class Differences:
 
 
 def downscaled(side: Buckets, steps: int) -> Buckets:
-    """The same observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    """Return the observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
     if steps == 0 or not side.counts:
         return side
     start = side.offset >> steps
@@ -280,7 +279,7 @@ def downscaled(side: Buckets, steps: int) -> Buckets:
 
 
 def _minus(now: Buckets, before: Buckets) -> Buckets:
-    """Counts of *now* less those of *before*, whose range it covers, without empty ends."""
+    """Return the counts of *now* minus those of *before*, a subset, without empty ends."""
     counts = list(now.counts)
     for position, count in enumerate(before.counts, before.offset - now.offset):
         counts[position] -= count

@@ -1,9 +1,9 @@
-"""Every metric that leaves: one table, from which OTLP, Prometheus, dashboard, rules and page come.
+"""The table of all exported metrics, the source of OTLP, Prometheus, dashboard, rules and docs.
 
-Names follow OpenTelemetry's semantic conventions where there is one (`http.server.*`,
-`rpc.server.*`, `process.*`, `gen_ai.*`) and stand under `nilometer.*` where there is none. What
-Prometheus calls a metric or an attribute is computed by OpenTelemetry's translation rules, so that
-a scrape of ours and a scrape of an OpenTelemetry collector behind us give the same series.
+Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
+`process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
+the names in Prometheus. A direct scrape and a scrape through an OpenTelemetry collector therefore
+give the same series.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -14,16 +14,17 @@ from enum import Enum
 
 ENTITY = "nilometer.entity"
 SUMMARY = "nilometer.summary"
-LABEL_PREFIX = "nilometer.label."  # before the key of each label of a sample
+LABEL_PREFIX = "nilometer.label."  # prefix of the key of each label of a sample
 QUANTILE = "nilometer.quantile"
 OUTCOME = "nilometer.outcome"
 FATE = "nilometer.fate"
 REASON = "nilometer.reason"
+SIDE = "nilometer.side"  # inputs or outputs
 ALERTER = "nilometer.alerter"
 MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
 PREDICTED = "nilometer.predicted"  # the class that a score was given for
-SOURCE = "nilometer.source"  # of an edge of the pipeline
+SOURCE = "nilometer.source"  # source of an edge of the pipeline
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
 ERROR_TYPE = "error.type"
@@ -34,8 +35,8 @@ GEN_AI_PROVIDER = "gen_ai.provider.name"
 GEN_AI_MODEL = "gen_ai.request.model"
 GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  a name, not a secret
 
-OVERFLOW = "otel.metric.overflow"  # true on the one series that takes what is over the limit
-MAX_SERIES = 2000  # of one metric, the overflow series included: the default of the SDKs
+OVERFLOW = "otel.metric.overflow"  # true on the one series that takes measurements over the limit
+MAX_SERIES = 2000  # of one metric, with the overflow series: the default of the SDKs
 
 _UNITS = {"s": "seconds", "By": "bytes"}
 
@@ -44,13 +45,13 @@ class Instrument(Enum):
     """How the points of a metric add up."""
 
     COUNTER = "counter"  # monotonic sum
-    UP_DOWN_COUNTER = "updowncounter"  # sum that may fall
-    GAUGE = "gauge"  # the newest value stands
-    HISTOGRAM = "histogram"  # over OTLP exponential, or explicit on `edges`; classic for Prometheus
+    UP_DOWN_COUNTER = "updowncounter"  # a sum that may decrease
+    GAUGE = "gauge"  # the newest value
+    HISTOGRAM = "histogram"  # exponential or explicit over OTLP, classic for Prometheus
 
 
 class Exporter(Enum):
-    """Who sends a metric."""
+    """The process that sends a metric."""
 
     AGENT = "agent"
     COLLECTOR = "collector"
@@ -62,16 +63,16 @@ class Metric:
     """One row of the table.
 
     Attributes:
-        name: As OpenTelemetry knows it.
-        instrument: How its points add up.
-        unit: UCUM; in braces, or ``1`` for a share, where it has none.
-        about: One sentence, the help text everywhere.
-        attributes: What its points may carry, beside the labels of the sample.
-        exporter: Who sends it.
-        bounds: HISTOGRAM: upper bounds of the classic buckets as exponents of two, ascending;
-            empty takes what the values need.
-        edges: HISTOGRAM: bounds of explicit buckets, ascending; empty makes it exponential. A value
-            equal to an edge counts above it, as in the stored bins.
+        name: Name in OpenTelemetry.
+        instrument: Kind of instrument, which says how points add up.
+        unit: Unit in UCUM; in braces, or ``1`` for a share, if it has none.
+        about: Help text in all outputs, one sentence.
+        attributes: Attributes that its points may have, in addition to the labels of the sample.
+        exporter: Process that sends it.
+        bounds: Upper bounds of the classic buckets of a HISTOGRAM, as ascending exponents of two;
+            if empty, they follow the values.
+        edges: Ascending bounds of the explicit buckets of a HISTOGRAM; if empty, it is exponential.
+            A value equal to an edge counts above it, as in the stored bins.
     """
 
     name: str
@@ -96,14 +97,14 @@ class Metric:
 
 
 def sanitised(name: str) -> str:
-    """*name* with what Prometheus does not know as single underscores."""
+    """Return *name* with each unsupported character replaced by a single underscore."""
     text = re.sub(r"[^a-zA-Z0-9]+", "_", name).strip("_")
     return f"_{text}" if text[:1].isdigit() else text
 
 
 SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
-# Of probabilities: each is an edge of the stored bins, whatever the thresholds.
+# For probabilities: each is an edge of the stored bins, for any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 _REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)
@@ -115,7 +116,7 @@ REQUEST_DURATION = Metric(
     name="http.server.request.duration",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time from the first byte of a request to the last byte of its answer.",
+    about="Time from the first byte of a request to the last byte of its response.",
     attributes=_REQUEST,
     bounds=SECONDS,
 )
@@ -123,14 +124,14 @@ ACTIVE_REQUESTS = Metric(
     name="http.server.active_requests",
     instrument=Instrument.UP_DOWN_COUNTER,
     unit="{request}",
-    about="Most requests in flight at once, as those saw it that ended within the last interval.",
+    about="Largest number of requests in flight at once, as seen by those that ended lately.",
     attributes=(ENTITY,),
 )
 REQUEST_SIZE = Metric(
     name="http.server.request.body.size",
     instrument=Instrument.HISTOGRAM,
     unit="By",
-    about="Bytes of request bodies, as on the wire.",
+    about="Bytes of request bodies, as sent over the network.",
     attributes=_REQUEST,
     bounds=BYTES,
 )
@@ -138,7 +139,7 @@ RESPONSE_SIZE = Metric(
     name="http.server.response.body.size",
     instrument=Instrument.HISTOGRAM,
     unit="By",
-    about="Bytes of response bodies, as on the wire.",
+    about="Bytes of response bodies, as sent over the network.",
     attributes=_REQUEST,
     bounds=BYTES,
 )
@@ -146,7 +147,7 @@ CALL_DURATION = Metric(
     name="rpc.server.call.duration",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time from the first byte of a gRPC call to the last byte of its answer.",
+    about="Time from the first byte of a gRPC call to the last byte of its response.",
     attributes=(ENTITY, RPC_SYSTEM, RPC_METHOD, ERROR_TYPE),
     bounds=SECONDS,
 )
@@ -154,15 +155,29 @@ REQUESTS = Metric(
     name="nilometer.requests",
     instrument=Instrument.COUNTER,
     unit="{request}",
-    about="Requests by how they ended for the one who sent them.",
+    about="Requests by outcome, as the caller saw it.",
     attributes=(ENTITY, OUTCOME),
 )
 OBSERVATIONS = Metric(
     name="nilometer.observations",
     instrument=Instrument.COUNTER,
     unit="{observation}",
-    about="Coverage: what became of every observation that was seen, and why.",
+    about="Coverage: what happened to each observation, and why.",
     attributes=(ENTITY, FATE, REASON),
+)
+LOST_SIDES = Metric(
+    name="nilometer.observations.lost_sides",
+    instrument=Instrument.COUNTER,
+    unit="{side}",
+    about="Coverage by side: profiled observations whose inputs or outputs lack columns, and why.",
+    attributes=(ENTITY, SIDE, REASON),
+)
+UNNAMED_CELLS = Metric(
+    name="nilometer.unnamed.cells",
+    instrument=Instrument.COUNTER,
+    unit="{cell}",
+    about="Cells of columns that have no place among the features, by type.",
+    attributes=(ENTITY, FATE),
 )
 FEATURE_VALUE = Metric(
     name="nilometer.feature.value",
@@ -175,7 +190,7 @@ SCORE_VALUE = Metric(
     name="nilometer.score.value",
     instrument=Instrument.HISTOGRAM,
     unit="1",
-    about="Predicted probabilities, by predicted class; one equal to a bound counts above it.",
+    about="Predicted probabilities, by predicted class; a value equal to a bound counts above it.",
     attributes=(*_FEATURE, PREDICTED),
     edges=PROBABILITIES,
 )
@@ -197,35 +212,35 @@ FEATURE_CELLS = Metric(
     name="nilometer.feature.cells",
     instrument=Instrument.COUNTER,
     unit="{cell}",
-    about="Cells of a feature, by what they were: a number, a string, missing and so on.",
+    about="Cells of a feature, by type: a number, a string, missing and so on.",
     attributes=(*_FEATURE, FATE),
 )
 EVALUATION_VALUE = Metric(
     name="nilometer.evaluation.value",
     instrument=Instrument.GAUGE,
     unit="{value}",
-    about="What an alerter measured in the newest window that it judged: a distance or a statistic.",
+    about="Value that an alerter measured in the newest judged window: a distance or a statistic.",
     attributes=(*_EVALUATION, MEASURE),
 )
 EVALUATION_THRESHOLD = Metric(
     name="nilometer.evaluation.threshold",
     instrument=Instrument.GAUGE,
     unit="{value}",
-    about="The threshold of an alerter that has one.",
+    about="Threshold of an alerter with a single threshold.",
     attributes=(*_EVALUATION, MEASURE),
 )
 EVALUATION_EVIDENCE = Metric(
     name="nilometer.evaluation.evidence",
     instrument=Instrument.GAUGE,
     unit="{observation}",
-    about="Observations that the newest judgement of an alerter rests on.",
+    about="Number of observations behind the newest judgement of an alerter.",
     attributes=_EVALUATION,
 )
 EVALUATION_BREACH = Metric(
     name="nilometer.evaluation.breach",
     instrument=Instrument.GAUGE,
     unit="{breach}",
-    about="1 while the newest window that an alerter judged is a breach, else 0.",
+    about="1 while the newest judged window of an alerter is a breach, else 0.",
     attributes=_EVALUATION,
 )
 ALERT_STATUS = Metric(
@@ -248,7 +263,7 @@ OUTBOX_ROWS = Metric(
     name="nilometer.outbox.rows",
     instrument=Instrument.GAUGE,
     unit="{row}",
-    about="Samples and evaluations that wait for the collector.",
+    about="Samples and evaluations that wait to be sent to the collector.",
 )
 PIPELINE_CALLS = Metric(
     name="nilometer.pipeline.calls",
@@ -261,42 +276,42 @@ CPU_TIME = Metric(
     name="process.cpu.time",
     instrument=Instrument.COUNTER,
     unit="s",
-    about="What monitoring costs: processor time of this process, user and system.",
+    about="Cost of monitoring: processor time of this process, user and system.",
     exporter=Exporter.BOTH,
 )
 MEMORY = Metric(
     name="process.memory.usage",
     instrument=Instrument.UP_DOWN_COUNTER,
     unit="By",
-    about="What monitoring costs: resident memory of this process.",
+    about="Cost of monitoring: resident memory of this process.",
     exporter=Exporter.BOTH,
 )
 OBSERVING_TIME = Metric(
     name="nilometer.observing.cpu.time",
     instrument=Instrument.COUNTER,
     unit="s",
-    about="What monitoring costs the model server: processor time of our threads and our part of requests.",
+    about="Cost of monitoring in the model server: processor time of threads and part of requests.",
     attributes=(ENTITY,),
 )
 OBSERVING_ADDED = Metric(
     name="nilometer.observing.request.added",
     instrument=Instrument.GAUGE,
     unit="s",
-    about="What monitoring adds to a request on its own path, at the 99th percentile of the dearest worker.",
+    about="Time that monitoring adds to a request, at the 99th percentile of the slowest worker.",
     attributes=(ENTITY,),
 )
 OBSERVING_SHARE = Metric(
     name="nilometer.observing.share",
     instrument=Instrument.GAUGE,
     unit="1",
-    about="Share of observations whose bodies are held, of the worker that holds the least.",
+    about="Share of observations whose bodies are held, in the worker that holds the fewest.",
     attributes=(ENTITY,),
 )
 OBSERVING_EXCEEDED = Metric(
     name="nilometer.observing.exceeded",
     instrument=Instrument.COUNTER,
     unit="s",
-    about="Time that a limit of the overhead budget was exceeded, of all workers.",
+    about="Time during which a limit of the overhead budget was exceeded, over all workers.",
     attributes=(ENTITY,),
 )
 GEN_AI_DURATION = Metric(
@@ -311,7 +326,7 @@ GEN_AI_FIRST_TOKEN = Metric(
     name="gen_ai.server.time_to_first_token",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time to the first chunk of a streamed answer of a generative model.",
+    about="Time to the first chunk of a streamed response of a generative model.",
     attributes=_GEN_AI,
     bounds=SECONDS,
 )
@@ -319,7 +334,7 @@ GEN_AI_PER_TOKEN = Metric(
     name="gen_ai.server.time_per_output_token",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time between the chunks of a streamed answer of a generative model.",
+    about="Time between the chunks of a streamed response of a generative model.",
     attributes=_GEN_AI,
     bounds=SECONDS,
 )
@@ -327,7 +342,7 @@ GEN_AI_TOKENS = Metric(
     name="gen_ai.client.token.usage",
     instrument=Instrument.HISTOGRAM,
     unit="{token}",
-    about="Tokens of a request to a generative model, where the protocol tells them.",
+    about="Tokens of a request to a generative model, if the protocol reports them.",
     attributes=(*_GEN_AI, GEN_AI_TOKEN_TYPE),
     bounds=tuple(range(0, 27, 2)),
 )
@@ -344,6 +359,8 @@ METRICS: tuple[Metric, ...] = (
     GEN_AI_TOKENS,
     REQUESTS,
     OBSERVATIONS,
+    LOST_SIDES,
+    UNNAMED_CELLS,
     FEATURE_VALUE,
     SCORE_VALUE,
     FEATURE_QUANTILE,
@@ -367,7 +384,7 @@ METRICS: tuple[Metric, ...] = (
 
 
 def own_counter(exporter: Exporter, counter: str) -> Metric:
-    """The metric of one of the counters that docs/telemetry.md explains."""
+    """Return the metric for one of the counters in docs/telemetry.md."""
     return Metric(
         name=f"nilometer.{exporter.value}.{counter}",
         instrument=Instrument.COUNTER,

@@ -1,1 +1,1 @@
-"""From the server's process to the agent: queue, pack, redact, send."""
+"""Sends observations from the server's process to the agent: queue, pack, redact, send."""

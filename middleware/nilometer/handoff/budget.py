@@ -1,17 +1,17 @@
-"""The overhead budget: what observing costs this process, and the share that keeps it in limits.
+"""The overhead budget: measures what observing costs and lowers the share of held bodies.
 
-Cost is measured, not assumed: the processor time of our own threads, which the kernel counts, and
-our part of a few requests a second, timed by a stopwatch that stands still while the application
-or the server works. No request but those reads a clock for it.
+Cost is measured, not estimated. It is the processor time of nilometer's own threads, which the
+kernel counts, and nilometer's part of a few requests per second. A stopwatch times that part and
+pauses while the application or the server works. No other request reads a clock for it.
 
-Where a limit is set, a `Budget` halves the share of observations whose bodies are held until the
-cost is under it, and doubles it again when there has been room for long. Shares are powers of two,
-so that windows in which the share moved are merged by whole factors: each observation that was
-profiled at share *p* counts ``1 / p`` times, with nothing to be rounded
-(`tests/handoff/test_budget.py`). Whether an observation is held is drawn when it begins, before
-anything of it is known, so no kind of request is left out more than another.
+If a limit is set, a `Budget` halves the share of observations whose bodies are held until the cost
+is under the limit. It doubles the share again after the cost has been low for a while. Shares are
+powers of two, so that windows with different shares merge by whole factors: each observation that
+was profiled at share *p* counts ``1 / p`` times, without rounding (`tests/handoff/test_budget.py`).
+The draw happens when an observation begins and nothing about it is known. No kind of request is
+therefore left out more often than another.
 
-Requests, outcomes, latencies and sizes are never sampled: an observation that is left out travels
+Requests, outcomes, latencies and sizes are never sampled: an observation that is left out is sent
 without bodies and is counted.
 """
 
@@ -24,26 +24,28 @@ from nilometer.wire.frames import Cost
 
 MOST_HALVINGS = round(-log2(LEAST_SHARE))
 HALVINGS_AT_ONCE = 3
-JUDGED_SECONDS = 0.5  # between two judgements: over the limit is shed within twice as long
-START_SECONDS = 2.0  # that are not judged: connecting costs once what it would never cost again
-ROOMY = 0.8  # of a limit; under it there may be room for a larger share
-FIRST_HOLD_SECONDS = 5.0  # that there must be room before the share is doubled
+JUDGED_SECONDS = 0.5  # between two judgements; an excess is reduced within twice this time
+START_SECONDS = 2.0  # not judged after the start, because connecting is a cost that occurs once
+ROOMY = 0.8  # share of a limit under which the share of bodies may grow
+FIRST_HOLD_SECONDS = 5.0  # of low cost before the share is doubled for the first time
 LONGEST_HOLD_SECONDS = 320.0
-TIMED_REQUESTS = 256  # the latest that are remembered
-FEWEST_TIMED = 20  # that say something about a p99
+TIMED_REQUESTS = 256  # the latest ones that are kept
+FEWEST_TIMED = 20  # needed for an estimate of the p99
 BETWEEN_TIMED_SECONDS = 0.02
 
 
 class Budget:
-    """Decides the share of observations whose bodies are held. Reads no clock; one owner.
+    """Decides the share of observations whose bodies are held. Reads no clock; has one owner.
 
-    Over a limit the share is halved, at most thrice at once. It is doubled when the cost has been
-    under `ROOMY` of each limit for a while; a step up that had to be taken back doubles that while,
-    one that lasted halves it again. So a load that never changes sees ever fewer attempts.
+    Over a limit the share is halved, at most three times at once. It is doubled when the cost has
+    been under `ROOMY` of each limit for a hold time. The hold time doubles after an increase that
+    had to be reverted, and halves after an increase that lasted. A constant load therefore sees
+    ever fewer attempts.
 
     Args:
-        max_cpu_percent: Of one core; 0 for no limit.
-        max_p99_seconds: That we may add to a request at its 99th percentile; 0 for no limit.
+        max_cpu_percent: Limit of the processor time, in percent of one core; 0 for no limit.
+        max_p99_seconds: Limit of the time added to a request at its 99th percentile; 0 for no
+            limit.
     """
 
     def __init__(self, max_cpu_percent: float, max_p99_seconds: float) -> None:
@@ -53,41 +55,42 @@ class Budget:
         self.hold_seconds = FIRST_HOLD_SECONDS
         self._roomy_since: float | None = None
         self._raised_at: float | None = (
-            None  # the latest step up, while it may have to be taken back
+            None  # the latest increase, while it may have to be reverted
         )
 
     @property
     def is_set(self) -> bool:
-        """Whether there is any limit."""
+        """Whether any limit is set."""
         return bool(self.max_cpu_percent or self.max_p99_seconds)
 
     @property
     def share(self) -> float:
-        """The share of observations that are held: a power of two, at most 1."""
+        """The share of observations whose bodies are held: a power of two, at most 1."""
         return 2.0**-self.halvings
 
     def judge(self, now: float, cpu_percent: float, p99_seconds: float) -> bool:
-        """Take note of what the time since the last call has cost; whether it was over a limit.
+        """Judge the cost since the last call; return whether it was over a limit.
 
         Args:
-            now: Monotonic seconds.
-            cpu_percent: Processor time of ours, of one core.
-            p99_seconds: What we added to a request at its 99th percentile; 0 where too few were
-                timed since the share changed.
+            now: Monotonic time, in seconds.
+            cpu_percent: Processor time of nilometer, in percent of one core.
+            p99_seconds: Time that nilometer added to a request at its 99th percentile; 0 if too few
+                were timed since the share changed.
         """
         cpu = cpu_percent / self.max_cpu_percent if self.max_cpu_percent else 0.0
         path = p99_seconds / self.max_p99_seconds if self.max_p99_seconds else 0.0
         pressure = max(cpu, path)
         if pressure > 1.0:
-            # Twice over needs one halving where all cost is the bodies', and more where it is not:
-            # what is still over is seen at the next judgement.
+            # At twice the limit, one halving is enough if bodies cause all the cost. If they do
+            # not, the next judgement sees what is still over the limit.
             wished = max(1, ceil(log2(pressure)))
             self._shed(min(wished, HALVINGS_AT_ONCE))
             return True
         if self._raised_at is not None and now - self._raised_at >= self.hold_seconds:
             self._raised_at = None
             self.hold_seconds = max(self.hold_seconds / 2, FIRST_HOLD_SECONDS)
-        # Twice the bodies cost at most twice as much: where that fits, nothing is tried out.
+        # Twice the bodies cost at most twice as much. If that is within the limit, it is no
+        # experiment.
         hold_seconds = FIRST_HOLD_SECONDS if 2 * pressure <= ROOMY else self.hold_seconds
         if pressure > ROOMY:
             self._roomy_since = None
@@ -107,11 +110,11 @@ class Budget:
 
 
 class Meter:
-    """Measures what observing costs this process. `note` from any thread, the rest from one.
+    """Measures the cost of observing in this process. Any thread calls `note`, one the rest.
 
     Args:
-        budget: Judges it.
-        now: Monotonic seconds.
+        budget: Budget that judges the cost.
+        now: Monotonic time, in seconds.
     """
 
     def __init__(self, budget: Budget, now: float) -> None:
@@ -124,11 +127,11 @@ class Meter:
         self._requests = 0
 
     def note(self, seconds: float) -> None:
-        """One request was timed: so long was it with us."""
+        """Add the time that nilometer took in one timed request."""
         self._timed.append(seconds)
 
     def wants_time(self, now: float) -> bool:
-        """Whether another request should be timed."""
+        """Return whether another request should be timed."""
         if now < self._times_at:
             return False
         self._times_at = now + BETWEEN_TIMED_SECONDS
@@ -137,12 +140,12 @@ class Meter:
     def measure(
         self, now: float, threads_seconds: Callable[[], float], requests: int
     ) -> Cost | None:
-        """The cost since the last measurement; None while that is not long ago.
+        """Return the cost since the last measurement; None if that was too recent.
 
         Args:
-            now: Monotonic seconds.
-            threads_seconds: Tells the processor time of our threads so far.
-            requests: Observations so far.
+            now: Monotonic time, in seconds.
+            threads_seconds: Function that gives the processor time of nilometer's threads so far.
+            requests: Number of observations so far.
         """
         elapsed = now - self._judged_at
         if elapsed < JUDGED_SECONDS:
@@ -151,7 +154,7 @@ class Meter:
         threads = threads_seconds()
         timed = sorted(self._timed)
         new_requests = requests - self._requests
-        # The median: a stretch in which another thread had the interpreter is longer than our work.
+        # The median, because a stretch in which another thread held the interpreter is too long.
         each = timed[len(timed) // 2] if timed else 0.0
         cpu_seconds = max(threads - self._threads_seconds, 0.0) + each * new_requests
         self._threads_seconds, self._requests = threads, requests
@@ -161,12 +164,12 @@ class Meter:
             before = self.budget.halvings
             exceeded = self.budget.judge(now, 100 * cpu_seconds / elapsed, p99)
             if self.budget.halvings != before:
-                self._timed.clear()  # another share is judged by its own requests
+                self._timed.clear()  # requests at another share say nothing about the new one
         return Cost(cpu_seconds, new_requests, elapsed * exceeded, p99, self.budget.share)
 
 
 def _p99(ascending: list[float]) -> float:
-    """The 99th percentile of what was timed; one alone of them is chance."""
+    """Return the 99th percentile of the timed requests; a single slow request is ignored."""
     if len(ascending) < FEWEST_TIMED:
         return 0.0
     return ascending[-1 - max(1, len(ascending) // 100)]

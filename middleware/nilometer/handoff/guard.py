@@ -1,4 +1,4 @@
-"""One guard at the edge: faults of ours are counted, logged once a minute, and disarm us."""
+"""The guard: counts errors inside nilometer, logs one a minute, and pauses capture after many."""
 
 import time
 
@@ -11,29 +11,29 @@ LONGEST_REST_SECONDS = 3600.0
 
 
 class Guard:
-    """Counts our own faults and takes monitoring out of the path when there are too many.
+    """Counts errors inside nilometer and takes capture out of the request path after too many.
 
-    20 faults in 60 seconds trip it; it re-arms after a minute, then two, four ... up to an hour.
+    20 errors within 60 seconds pause it for a minute, then for two, four and more, up to an hour.
     """
 
     __slots__ = ("_first", "_log", "_recent", "_rest", "faults", "lost", "until")
 
     def __init__(self) -> None:
         self.faults = 0
-        self.lost = 0  # observations that a fault cost
+        self.lost = 0  # observations that an error cost
         self._recent = 0
         self._first = 0.0
         self._log = LimitedLog()
-        self.until = 0.0  # monotonic seconds; 0 while it never tripped
+        self.until = 0.0  # monotonic seconds; 0 if it never paused
         self._rest = FIRST_REST_SECONDS
 
     @property
     def tripped(self) -> bool:
-        """Whether monitoring is out of the path now."""
+        """Whether capture is paused now."""
         return self.until != 0.0 and time.monotonic() < self.until
 
     def note(self, error: Exception, lost: int = 0) -> None:
-        """Count *error* and the observations it cost; never raises."""
+        """Count *error* and the observations that it cost; never raises."""
         try:
             self.lost += lost
             now = time.monotonic()
@@ -41,7 +41,7 @@ class Guard:
             if now - self._first > WITHIN_SECONDS:
                 self._first, self._recent = now, 0
             self._recent += 1
-            self._log.fault("a fault in nilometer, requests are not affected", error)
+            self._log.fault("internal capture error, request served unobserved", error)
             if self._recent >= FAULTS_TO_TRIP:
                 self.until = now + self._rest
                 self._log.warning(

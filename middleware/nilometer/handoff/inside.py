@@ -20,9 +20,12 @@ from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
+from nilometer.profiling.admission import Names
+from nilometer.profiling.budget import Budget
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
+from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
@@ -38,7 +41,8 @@ DELTA_SECONDS = 1.0  # how often finished deltas are handed on
 MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own size
 WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
 MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # what else a frame holds has room beside it
-MAX_SAMPLES_IN_MEMORY = 10_000
+MAX_SAMPLES_IN_MEMORY = 4_000
+MAX_HELD_BYTES = 12 << 20  # of what is decoded and not handed on; at the half of it, it is
 
 _memories: dict[str, deque[SummarySample]] = {}
 
@@ -56,6 +60,7 @@ class InsideOutlet:
         self._link = link
         guests = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        declared = frozenset(settings.features)
         self._profiling = Profiling(
             settings.entity,
             Labels.of(settings.labels),
@@ -65,6 +70,8 @@ class InsideOutlet:
             segments=Segments.of(settings.segments),
             guests=Runner(guests) if guests else None,
             max_waiting=sys.maxsize,  # it is settled here, in steps
+            names=Names(lambda: declared, settings.admit_after),
+            budget=Budget(MAX_HELD_BYTES),
         )
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
@@ -77,7 +84,6 @@ class InsideOutlet:
         self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         self._in_slices(self._observing(kept))
-        self._observations += len(kept)
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
             self._profiling.book_drops(lost, time.time_ns())
@@ -119,10 +125,15 @@ class InsideOutlet:
 
     def _observing(self, packed: Sequence[bytes]) -> Iterator[None]:
         for start in range(0, len(packed), OBSERVED_AT_ONCE):
-            some = batch_of(packed[start : start + OBSERVED_AT_ONCE])
+            chunk = packed[start : start + OBSERVED_AT_ONCE]
+            some = batch_of(chunk)
             yield
+            self._observations += len(chunk)
             yield from self._profiling.observe_packed_in_steps(some)
             yield
+            if self._profiling.budget.is_due:
+                yield from self._handing_on()
+                continue
             self._waiting_bytes += len(some)
             waiting = self._profiling.waiting
             if waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
@@ -149,7 +160,7 @@ class InsideOutlet:
 
     def _sending(self, profile: Profile) -> Iterator[None]:
         partials: list[bytes] = []
-        size = 0
+        size = seen = lost = 0
         for sample in profile.samples_in_steps():
             yield
             if sample is None:
@@ -162,18 +173,22 @@ class InsideOutlet:
                 )
                 continue
             if size + len(partial) > MAX_BATCH_BYTES and partials:
-                self._send(partials)
-                partials, size = [], 0
+                self._send(partials, seen, lost)
+                partials, size, seen, lost = [], 0, 0, 0
             partials.append(partial)
             size += len(partial)
+            if sample.summary == SERVICE:
+                seen += sample.coverage.seen
+                lost += sum(sample.coverage.dropped.values())
             yield
         if partials:
-            self._send(partials)
+            self._send(partials, seen, lost)
 
-    def _send(self, partials: list[bytes]) -> None:
-        observations, self._observations = self._observations, 0
-        batch = Batch(entity=self._settings.entity, partials=partials, count=observations)
-        self._link.send(batch, observations)
+    def _send(self, partials: list[bytes], seen: int, lost: int) -> None:
+        """Send a batch that accounts for *seen* observations, of which *lost* never came here."""
+        self._observations = 0
+        batch = Batch(entity=self._settings.entity, partials=partials, count=seen)
+        self._link.send(batch, seen - lost)
 
     def _spec_of(self, summary: str) -> FeatureSpec:
         patterns = self._settings.readable_categories

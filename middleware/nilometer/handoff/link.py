@@ -1,4 +1,4 @@
-"""The way to the agent: batches out, acknowledgements in, everything unacknowledged kept."""
+"""The connection to the agent: sends batches and keeps each until the agent acknowledges it."""
 
 import errno
 import os
@@ -12,13 +12,23 @@ from nilometer.handoff.stream import Stream
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason
-from nilometer.wire.frames import BadFrame, Batch, Cost, frame_of
+from nilometer.wire.frames import (
+    HEAD_BYTES,
+    BadFrame,
+    Batch,
+    Cost,
+    Refused,
+    Why,
+    account_of,
+    frame_of,
+)
 
 FINISH_POLL_SECONDS = 0.005
-STALL_SECONDS = 10.0  # without an answer to what was sent: the agent hangs, or the link does
-RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last one repeats
+STALL_SECONDS = 10.0  # without an acknowledgement: the agent or the connection hangs
+REFUSALS = 3  # connections in a row that one batch ended: the batch is dropped
+RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last value repeats
 
-# What connecting to a socket raises where no agent runs.
+# Errors of connecting to a socket if no agent runs.
 _NOBODY = {errno.ENOENT, errno.ECONNREFUSED}
 
 
@@ -26,13 +36,13 @@ class AgentLink:
     """Keeps a connection to the agent open. Used by one thread.
 
     Args:
-        settings: Where the agent is and how much may wait for it.
-        worker: 16 random bytes that name this process.
+        settings: Capture settings: the agent's socket, and the size of unacknowledged batches.
+        worker: Name of this process, 16 random bytes.
 
     Attributes:
-        reconnects: Connections that were lost.
-        cost: What observing cost since the last batch; goes with the next one.
-        trouble: Why the agent was not reached, and what to do; empty while it is.
+        reconnects: Number of lost connections.
+        cost: Cost of observing since the last batch; sent with the next one.
+        trouble: Reason why the agent is not reachable, and what to do; empty while it is.
     """
 
     def __init__(self, settings: CaptureSettings, worker: bytes) -> None:
@@ -41,14 +51,16 @@ class AgentLink:
         self.reconnects = 0
         self.cost = Cost()
         self.trouble = ""
-        self._told_cost = Cost()  # what `cost` is once all of it is told
+        self._told_cost = Cost()  # `cost` after all of it was sent
         self._stream: Stream | None = None
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
         self._kept_bytes = 0
         self._sequence = 0
+        self._refusals = 0  # connections in a row that ended at their first batch
+        self._accounts: set[int] = set()  # batches that only report observations of refused batches
         self._failures = 0
         self._retry_at = 0.0
-        self._heard_at = 0.0  # when the agent last acknowledged something, or had nothing to
+        self._heard_at = 0.0  # last acknowledgement, or last time nothing was unacknowledged
         self._ending = False
         self._log = LimitedLog()
         self._path = frame_socket(settings.socket_path)
@@ -61,31 +73,32 @@ class AgentLink:
 
     @property
     def can_reach_agent(self) -> bool:
-        """Whether there is, or may come, an agent: false only where none can be started."""
+        """Whether an agent may be reachable; false only if none can be started."""
         return self._stream is not None or self.settings.agent != AUTO or self._spawner is not None
 
     def has_room(self) -> bool:
-        """Whether another batch may be kept."""
+        """Return whether another batch may be kept."""
         return self._kept_bytes < self.settings.max_unacknowledged_bytes
 
     @property
     def unacknowledged(self) -> int:
-        """Observations the agent has not acknowledged."""
+        """Number of observations that the agent has not acknowledged."""
         return sum(observations for _, _, observations in self._kept)
 
     @property
     def unacknowledged_batches(self) -> int:
-        """Batches the agent has not acknowledged."""
+        """Number of batches that the agent has not acknowledged."""
         return len(self._kept)
 
     def send(self, batch: Batch, observations: int) -> None:
-        """Number *batch*, keep it until it is acknowledged, and send it if there is a connection.
+        """Number *batch*, keep it until it is acknowledged, and send it if a connection is open.
 
-        What is too large for a frame is booked as lost: the agent would refuse it for ever.
+        A batch that is too large for a frame is counted as lost, because the agent would always
+        refuse it.
 
         Args:
-            batch: Without `worker`, `sequence` and `cost`, which are filled in here.
-            observations: It accounts for.
+            batch: Batch without `worker`, `sequence` and `cost`, which are filled in here.
+            observations: Number of observations that the batch accounts for.
         """
         if not self._kept:
             self._heard_at = time.monotonic()
@@ -106,10 +119,11 @@ class AgentLink:
             self._stream.send(frame)
 
     def tend(self) -> None:
-        """Forget what is acknowledged; connect and send again where needed."""
+        """Forget acknowledged batches; connect, and send the others again, if needed."""
         stream = self._stream
         if stream is not None:
             stream.tend()
+            self._drop_refused(stream)
             self._forget_until(stream.acknowledged)
             stalls = self._kept and time.monotonic() - self._heard_at >= STALL_SECONDS
             if not stream.broken and not stalls:
@@ -119,9 +133,10 @@ class AgentLink:
             self._connect()
 
     def finish(self, deadline: float) -> int:
-        """Wait until everything is acknowledged or *deadline*; returns observations that are left.
+        """Wait for all acknowledgements until *deadline*; return the number of observations left.
 
-        An agent that is down is not waited for; one that was just started from here is.
+        This does not wait for an agent that is down. It does wait for one that this process just
+        started.
         """
         try:
             self._finish(deadline)
@@ -146,12 +161,12 @@ class AgentLink:
                 refused = stream.refused is not None
             elif self._spawner is not None and self._spawner.starting:
                 self.tend()
-            elif refused or not self._connect():  # just after a fork a connection may break at once
+            elif refused or not self._connect():  # after a fork a connection may break at once
                 break
             time.sleep(FINISH_POLL_SECONDS)
 
     def _connect(self) -> bool:
-        """Whether there is a connection now, on which everything that is kept is sent again."""
+        """Connect and send every kept batch again; return whether that succeeded."""
         try:
             stream = self._stream = Stream(self._path, self.worker, self.settings.allowed_uids)
         except OSError as error:
@@ -176,16 +191,58 @@ class AgentLink:
         self.reconnects += 1
         if stream.acknowledged:
             self._failures = 0
-        else:  # one that listens and takes nothing is not asked at once
+        else:  # a listener that does not accept this worker is not asked again at once
             self._wait()
         if stream.refused is not None:
             self._tell(f"the agent at {at} refused this process: {stream.reason}")
-        elif self._kept or not self._ending:  # it closes what was half closed
+            self._suspect_first(stream, stream.refused)
+        elif self._kept or not self._ending:  # the agent closes a connection that was half closed
             why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
             self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
 
+    def _suspect_first(self, stream: Stream, refused: Refused) -> None:
+        """Drop the first batch if it ended several connections, although the agent did not name it.
+
+        All earlier batches are acknowledged by then, so the first one is the refused one.
+        """
+        if refused.why != Why.CONTRACT or not stream.welcome or not self._kept:
+            return
+        self._refusals += 1
+        if self._refusals >= REFUSALS:
+            self._drop(self._kept[0][0], refused.reason)
+
+    def _drop_refused(self, stream: Stream) -> None:
+        """Drop the batches that the agent refused, before a later batch is acknowledged."""
+        while stream.refused_batches:
+            refused = stream.refused_batches.pop(0)
+            self._drop(refused.sequence, refused.reason)
+
+    def _drop(self, sequence: int, reason: str) -> None:
+        """Drop a batch that breaks the contract, and report the observations lost with it."""
+        at = next((at for at, kept in enumerate(self._kept) if kept[0] == sequence), None)
+        if at is None:
+            return
+        _, frame, observations = self._kept[at]
+        del self._kept[at]
+        self._kept_bytes -= len(frame)
+        self._refusals = 0
+        self._heard_at = time.monotonic()
+        self._tell(
+            f"observations dropped: the agent at {self.settings.socket_path} refused their batch: "
+            f"{reason}: install one version in both, and check entity and labels"
+        )
+        if sequence in self._accounts:
+            self._accounts.discard(sequence)
+            return
+        lost = _lost_with(frame, observations)
+        if lost:
+            account = Batch(entity=self.settings.entity, dropped=lost)
+            account.dropped_unix_nano = time.time_ns()
+            self._accounts.add(self._sequence + 1)
+            self.send(account, observations)
+
     def _wait(self) -> None:
-        """Before the next attempt."""
+        """Set the time of the next attempt."""
         wait = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
         self._retry_at = time.monotonic() + wait
         self._failures += 1
@@ -196,14 +253,16 @@ class AgentLink:
 
     def _forget_until(self, sequence: int) -> None:
         while self._kept and self._kept[0][0] <= sequence:
-            _, frame, _ = self._kept.popleft()
+            done, frame, _ = self._kept.popleft()
             self._kept_bytes -= len(frame)
+            self._accounts.discard(done)
+            self._refusals = 0
             self.trouble = ""
             self._heard_at = time.monotonic()
 
 
 def _without_content(batch: Batch) -> Batch:
-    """*batch* with its observations booked as lost for their size."""
+    """Return *batch* with its observations counted as lost because of their size."""
     reason = DropReason.TOO_LARGE.value
     batch.dropped = {**batch.dropped, reason: batch.dropped.get(reason, 0) + batch.count}
     batch.dropped_unix_nano = batch.dropped_unix_nano or time.time_ns()
@@ -211,14 +270,26 @@ def _without_content(batch: Batch) -> Batch:
     return batch
 
 
+def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
+    """Return the lost observations by reason: those in a refused batch, and those it reported."""
+    account = account_of(memoryview(frame)[HEAD_BYTES:])
+    told = account.dropped if account is not None else None
+    lost = dict(told) if isinstance(told, dict) else {}
+    count = account.count if account is not None else observations
+    reason = DropReason.REFUSED.value
+    if isinstance(count, int) and count:
+        lost[reason] = lost.get(reason, 0) + count
+    return lost
+
+
 def _older(settings: CaptureSettings) -> str:
-    """There is an agent, and it takes no frames."""
+    """Return the reason for an agent that is too old to accept frames."""
     at = settings.socket_path
-    return f"no agent is reachable at {at}: the one there is older than this middleware: update the agent"
+    return f"no agent is reachable at {at}: it is older than this middleware: update the agent"
 
 
 def _why(error: OSError, settings: CaptureSettings) -> str:
-    """Why nobody was reached, and what to do."""
+    """Return why no agent was reached, and what to do."""
     at, directory = settings.socket_path, settings.socket_path.parent
     if isinstance(error, ForeignPeer):
         return f"the agent at {at} is not trusted: {error}: add that uid to allowed_uids if it is yours"

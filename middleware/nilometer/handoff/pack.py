@@ -1,9 +1,9 @@
-"""From what a request left behind to the bytes that travel: only what a setting or a decoder needs.
+"""Packs an exchange into bytes, with only the parts that a setting or a decoder needs.
 
-It is done on the path, because bytes are cheaper than what they are made of: the queue holds one
-object a request, which the garbage collector never visits, and the thread behind it has nothing left
-to do but to join them. Of the headers the content's type and encoding, the ids and what the settings
-name are picked here; no other header, and no query parameter that is not named, goes further.
+Packing happens in the request path, because bytes are cheaper to keep than objects. The queue then
+holds one object per request, which the garbage collector never visits, and the background thread
+only joins them. Of the headers, only the content type and encoding, the ids, and those that
+settings name are packed. No other header is sent, and no query parameter that is not named.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,28 +11,29 @@ from contextlib import suppress
 from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
-from nilometer.handoff.noted import Noted, encoded, valid_labels
+from nilometer.handoff.annotations import Annotations, encoded, valid_labels
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.values.reasons import DropReason
+from nilometer.values.streams import Ends
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 Body: TypeAlias = bytes | bytearray | None  # one chunk, several, or over the cap
 Fields: TypeAlias = tuple[Any, ...]  # in the order of nilometer.profiling.observation.Observation
 
-MAX_TEXTS = 1024  # decoded header values that are remembered
-MAX_ID = 256  # characters of an id that came from outside
-CALL = "CALL"  # stands where HTTP has its method
+MAX_TEXTS = 1024  # decoded header values that are kept
+MAX_ID = 256  # characters of an id from outside the process
+CALL = "CALL"  # in place of an HTTP method
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 
 
 class Streamed(NamedTuple):
-    """What an answer in several chunks leaves behind.
+    """The summary of a response in several chunks.
 
     Attributes:
-        chunks: Body messages with bytes.
-        gaps: Little-endian float32 seconds between them.
+        chunks: Number of body messages that have bytes.
+        gaps: Seconds between the chunks, as little-endian float32.
         end: A value of `nilometer.values.reasons.StreamEnd`.
     """
 
@@ -42,30 +43,32 @@ class Streamed(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What an observation has that is not one plain body in each direction.
+    """The details of an observation that is not one plain body in each direction.
 
     Attributes:
-        request_size: Bytes.
-        response_size: Bytes.
-        first_byte: Seconds to the first byte of the answer's body; 0 when there was none.
-        streamed: Of an answer in several chunks, else None.
-        noted: What the model handed over by `nilometer.log` and `label`, else None.
-        query: The query string, where a setting names parameters, else None.
-        share: Of the observations that are held, as it was when this one began; negative where this
-            one is left out, and travels to be counted.
+        request_size: Size of the request's body, in bytes.
+        response_size: Size of the response's body, in bytes.
+        first_byte: Seconds to the first byte of the response's body; 0 without one.
+        streamed: Summary of a response in several chunks; else None.
+        annotations: Values and labels added by `nilometer.log` and `label`; else None.
+        query: Query string; None if no setting names parameters.
+        share: Share of the observations that are held, read when this one began; negative if this
+            one is left out and sent only to be counted.
+        ends: Start and end of a streamed response over the cap; else None.
     """
 
     request_size: int
     response_size: int
     first_byte: float
     streamed: Streamed | None
-    noted: Noted | None
+    annotations: Annotations | None
     query: bytes | None
     share: float = 1.0
+    ends: Ends | None = None
 
 
 class Packer:
-    """Makes the bytes of an observation. Any thread may use it."""
+    """Packs observations into bytes. Any thread may use it."""
 
     def __init__(self, settings: CaptureSettings) -> None:
         self._event_time = _name(settings.event_time_header)
@@ -82,7 +85,7 @@ class Packer:
         self._of_requests = frozenset({_TYPE, _ENCODING, *asked})
         self._of_responses = frozenset({_TYPE, _ENCODING, *self._returned})
 
-    def pack(  # noqa: C901, PLR0912  of the path of every request: see NilometerMiddleware
+    def pack(  # noqa: C901, PLR0912  in the path of every request, see NilometerMiddleware
         self,
         arrival_ns: int,
         latency: float,
@@ -97,25 +100,25 @@ class Packer:
         in_flight: int,
         rest: Rest | None,
     ) -> bytes:
-        """One MessagePack array.
+        """Return one observation as a MessagePack array.
 
-        Types that are not the usual ones - a `bytearray` in a header, an integer of numpy as the
-        status - fail the first attempt; the second one makes them usual.
+        The first attempt fails for unusual types, such as a `bytearray` in a header or a numpy
+        integer as the status. A second attempt converts them first.
 
         Args:
-            arrival_ns: Unix nanoseconds.
-            latency: Seconds until the answer was passed on, or the end without one.
-            status: HTTP status; 0 without an answer.
-            outcome: A value of `nilometer.values.reasons.Outcome`.
+            arrival_ns: Start of the request, in Unix nanoseconds.
+            latency: Seconds until the response was passed on, or until the end without a response.
+            status: HTTP status; 0 without a response.
+            outcome: Outcome, a value of `nilometer.values.reasons.Outcome`.
             method: HTTP method.
-            path: Without the query string.
-            request_headers: As the server gave them: names in lower case.
-            response_headers: As the application sent them.
-            request: None when it was over the cap.
-            response: None when it was over the cap.
-            in_flight: Requests of this process in flight when this one began, itself included.
-            rest: Of what was not one plain body in each direction; None says that sizes are those
-                of the bodies, and that the answer came at once.
+            path: Path without the query string.
+            request_headers: Headers from the server, with names in lower case.
+            response_headers: Headers as the application sent them.
+            request: Body of the request; None if it was over the cap.
+            response: Body of the response; None if it was over the cap.
+            in_flight: Number of requests in progress in this process at the start, itself included.
+            rest: Details of an exchange that is not one plain body in each direction; with None,
+                the sizes are those of the bodies, and the response was one chunk.
         """
         try:
             texts, wanted = self._texts, self._of_requests
@@ -143,7 +146,7 @@ class Packer:
                     else:
                         returned[name] = value
             if not response_type and response_headers:
-                # Some applications write header names in capitals.
+                # Some applications send header names in capitals.
                 lower = {name.lower(): value for name, value in response_headers}
                 response_type = texts[lower.get(_TYPE, b"")]
                 response_encoding = texts[lower.get(_ENCODING, b"")]
@@ -153,7 +156,7 @@ class Packer:
                 return pack(
                     (
                         arrival_ns, latency, status, outcome, method, path,
-                        len(request), len(response),  # type: ignore[arg-type]  # they are there
+                        len(request), len(response),  # type: ignore[arg-type]  # not None here
                         request_type, request_encoding, response_type, response_encoding,
                         request, response, "", in_flight, first_byte, chunks,
                     )
@@ -175,7 +178,7 @@ class Packer:
             )  # fmt: skip
         except (TypeError, ValueError, AttributeError):
             if type(request_headers) is _PlainHeaders:
-                raise  # not because of the types
+                raise  # the types are not the cause
             return self.pack(
                 arrival_ns, latency, index(status), outcome, str.__str__(method), str.__str__(path),
                 _PlainHeaders(request_headers), _PlainHeaders(response_headers),
@@ -185,7 +188,7 @@ class Packer:
     def _more(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
     ) -> tuple[str, Fields]:
-        """The event time, and the fields that most observations do not have."""
+        """Return the event time, and the fields that most observations do not have."""
         gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
         event_time = identity = trace_parent = parent = ""
         if request or response:
@@ -194,17 +197,17 @@ class Packer:
             identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
             trace_parent = trace.decode("latin-1")
             parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
-        noted, query, share = rest.noted, rest.query, rest.share
+        annotations, query, share = rest.annotations, rest.query, rest.share
         labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
         values = b""
-        if noted is not None:
-            labels = {**labels, **noted.labels} if labels else noted.labels
-            if noted.values and share > 0:
-                values = encoded(noted.values)
+        if annotations is not None:
+            labels = {**labels, **annotations.labels} if labels else annotations.labels
+            if annotations.values and share > 0:
+                values = encoded(annotations.values)
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share),
+            *self._share(share, rest.ends),
         )
 
     def pack_call(
@@ -218,17 +221,17 @@ class Packer:
         labels: Mapping[str, str],
         share: float,
     ) -> bytes:
-        """What `pack` makes, of a call of a function.
+        """Return the observation of a function call, in the form that `pack` returns.
 
         Args:
-            arrival_ns: Unix nanoseconds.
-            latency: Seconds.
-            outcome: A value of `nilometer.values.reasons.Outcome`.
-            function: Its qualified name.
-            in_flight: Calls of this process under way when this one began, itself included.
+            arrival_ns: Start of the call, in Unix nanoseconds.
+            latency: Duration in seconds.
+            outcome: Outcome, a value of `nilometer.values.reasons.Outcome`.
+            function: Qualified name of the function.
+            in_flight: Number of calls in progress in this process at the start, itself included.
             values: Inputs and outputs by name.
-            labels: That the model added.
-            share: See `Rest`.
+            labels: Labels that the model added.
+            share: Share of the observations that are held, see `Rest`.
         """
         return pack(
             (
@@ -238,7 +241,9 @@ class Packer:
             )
         )  # fmt: skip
 
-    def _share(self, share: float) -> Fields:
+    def _share(self, share: float, ends: Ends | None) -> Fields:
+        if ends is not None:
+            return (share, False, False, ends)
         if self._values_only:
             return (abs(share), share < 0, True)
         return () if share == 1.0 else (abs(share), share < 0)
@@ -246,7 +251,7 @@ class Packer:
     def _id(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], trace_parent: bytes
     ) -> bytes:
-        """The request's id, else the one that the answer carries, else the trace's."""
+        """Return the request's id, else the response's id, else the trace id."""
         for headers, names in ((request, self._ids), (response, self._returned)):
             for name in names:
                 if headers.get(name):
@@ -264,7 +269,7 @@ class Packer:
         )
 
     def _named(self, query: bytes) -> str:
-        """The named parameters, as they came."""
+        """Return the query parameters that settings name, unchanged."""
         text = query.decode("latin-1")
         if "*" in self._query:
             return text
@@ -272,7 +277,7 @@ class Packer:
 
 
 class _PlainHeaders(list[tuple[bytes, bytes]]):
-    """Headers as pairs of `bytes`; what cannot be read as one is left out."""
+    """Headers as pairs of `bytes`; malformed headers are left out."""
 
     def __init__(self, headers: Iterable[Any]) -> None:
         for pair in headers:
@@ -282,7 +287,7 @@ class _PlainHeaders(list[tuple[bytes, bytes]]):
 
 
 class _Texts(dict[bytes, str]):
-    """Header values as text, remembered: the same few come again and again."""
+    """A cache of header values as text, because few values occur again and again."""
 
     def __missing__(self, value: bytes) -> str:
         text = value.decode("latin-1")
@@ -292,14 +297,14 @@ class _Texts(dict[bytes, str]):
 
 
 def batch_of(packed: Sequence[bytes]) -> bytes:
-    """Observations as one MessagePack array of at most 65,535."""
+    """Return *packed* observations as one MessagePack array; at most 65,535."""
     count = len(packed)
     head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
     return b"".join((head, *packed))
 
 
 def with_spoilt(dropped: Mapping[DropReason, int], spoilt: int) -> dict[str, int]:
-    """Lost observations by the name of their reason."""
+    """Return the numbers of lost observations by the text of their reason."""
     counts = {reason.value: count for reason, count in dropped.items()}
     if spoilt:
         reason = DropReason.INTERNAL_ERROR.value

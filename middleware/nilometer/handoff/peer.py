@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket."""
+"""Checks which user runs the process at the other end of a Unix socket."""
 
 import os
 import socket
@@ -12,17 +12,17 @@ _SOL_LOCAL, _LOCAL_PEERCRED = 0, 1
 
 
 class ForeignPeer(PermissionError):
-    """The process at the other end runs as a user that is not trusted."""
+    """The process at the other end runs as an untrusted user."""
 
 
 def check_peer(connection: socket.socket, allowed_uids: Collection[int]) -> None:
     """Check that the peer runs as this user, as root, or as one of *allowed_uids*.
 
-    Where the system does not tell, the permissions of the socket's file are all there is.
+    On a system that does not report the user, only the permissions of the socket's file protect it.
 
     Raises:
         ForeignPeer: If it runs as another user.
-        OSError: If the connection is gone.
+        OSError: If the connection is closed.
     """
     uid = peer_uid(connection)
     if uid is None or uid in {os.geteuid(), ROOT} or uid in allowed_uids:
@@ -33,7 +33,7 @@ def check_peer(connection: socket.socket, allowed_uids: Collection[int]) -> None
 
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """User id of the process at the other end; None where the system does not tell."""
+    """Return the user id of the process at the other end; None if the system does not report it."""
     if hasattr(socket, "SO_PEERCRED"):
         told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
         return int(_LINUX.unpack(told)[1])

@@ -1,28 +1,33 @@
-"""Redaction before anything is handed on: fields by name, text by pattern.
+"""Redaction before observations leave the process: fields by name, text by pattern.
 
-A body whose parts cannot be told apart - compressed, binary, or not what it says - is withheld whole
-where a rule asks for redaction: a rule that cannot be applied must not let anything through. Its
-content type is then `WITHHELD`, so that it counts as undecodable.
+Both apply to names and to values. If a rule exists, a body that cannot be parsed is withheld as a
+whole: a compressed or binary one, or one that contradicts its content type. Otherwise a rule that
+cannot be applied would let data through. The content type is then `WITHHELD`, and the body counts
+as undecodable.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus
 
 import msgspec
 
+from nilometer.profiling.observation import Observation
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
+from nilometer.values.redacted import REDACTED
+from nilometer.values.streams import EVENT_STREAM, NDJSON, Ends
 
-REDACTED = "[redacted]"
 WITHHELD = "application/vnd.nilometer.withheld"
 MAX_DEPTH = 64
-LEAST_DIGITS = 10**6  # a shorter whole number names nobody
+ENDS = Observation.__struct_fields__.index("response_ends")
+LEAST_DIGITS = 10**6  # a smaller whole number identifies no person
 
-# Kinds that have a name. Borders keep them from biting into longer words and numbers.
+# The built-in kinds. Word boundaries keep them from matching parts of longer words and numbers.
 KINDS: Mapping[str, str] = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     "card": r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])",
@@ -37,10 +42,10 @@ Pattern: TypeAlias = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
 def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
-    """The rules of `redact_values`, ready to be used.
+    """Return the rules of `redact_values`, compiled.
 
     Raises:
-        ConfigError: If a rule is neither a kind nor a regular expression.
+        ConfigError: If a rule is neither a built-in kind nor a regular expression.
     """
     patterns: list[Pattern] = []
     for rule in rules:
@@ -56,12 +61,12 @@ def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
 
 
 class Redaction:
-    """Rules, applied to the observations that travel.
+    """Redaction rules, applied to observations before they are sent.
 
     Args:
         fields: Patterns of names: of a field's own name, of its dotted path, or of either with
             ``input.`` or ``output.`` before it.
-        values: See `value_patterns`.
+        values: Rules for text, see `value_patterns`.
     """
 
     def __init__(self, fields: tuple[str, ...], values: tuple[Pattern, ...]) -> None:
@@ -71,16 +76,16 @@ class Redaction:
 
     @classmethod
     def of(cls, fields: Sequence[str], values: Sequence[str]) -> "Redaction | None":
-        """The rules, or None where there are none."""
+        """Return the redaction for these rules; None without rules."""
         return cls(tuple(fields), value_patterns(values)) if fields or values else None
 
     def redacted_all(self, packed: Sequence[bytes]) -> list[bytes]:
-        """Observations as the rules want them; one to which they cannot be applied is left out."""
+        """Return the observations redacted; one that cannot be redacted is left out."""
         kept = []
         for one in packed:
             try:
                 kept.append(msgspec.msgpack.encode(self.redacted(msgspec.msgpack.decode(one))))
-            except Exception as error:  # what cannot be redacted must not be handed on
+            except Exception as error:  # unredacted data must not leave the process
                 self._log.warning(
                     "an observation was dropped: it could not be redacted "
                     f"({type(error).__name__}): check redact_fields and redact_values"
@@ -88,13 +93,15 @@ class Redaction:
         return kept
 
     def redacted(self, array: Sequence[Any]) -> list[Any]:
-        """*array*, in the order of `Observation`, as the rules want it."""
+        """Return *array*, in the order of `Observation`, redacted."""
         fields = list(array)
         fields[5] = self._text(fields[5])
         fields[8], fields[9], fields[12] = self._body(fields[12], fields[8], fields[9], "input.")
         fields[10], fields[11], fields[13] = self._body(
             fields[13], fields[10], fields[11], "output."
         )
+        if len(fields) > ENDS and fields[ENDS]:
+            self._redact_ends(fields)
         if len(fields) > 25:
             fields[20] = self._text(fields[20])
             fields[23] = {
@@ -108,10 +115,22 @@ class Redaction:
             fields[25] = self._pairs(fields[25], "")
         return fields
 
+    def _redact_ends(self, fields: list[Any]) -> None:
+        """Redact both ends of a stream; the lines that are cut at the gap are left out."""
+        declared, encoding = fields[10], fields[11]
+        ends = []
+        for part in Ends(*fields[ENDS]).whole_lines():
+            fields[10], fields[11], clean = self._body(part, declared, encoding, "output.")
+            if fields[10] == WITHHELD:
+                fields[ENDS] = None
+                return
+            ends.append(clean)
+        fields[ENDS] = ends
+
     def _body(
         self, body: bytes | None, declared: str, encoding: str, role: str
     ) -> tuple[str, str, bytes | None]:
-        """Content type, content encoding and body."""
+        """Return the content type, the content encoding and the body."""
         if not body:
             return declared, encoding, body
         media = declared.partition(";")[0].strip().lower()
@@ -119,17 +138,17 @@ class Redaction:
             try:
                 return declared, encoding, self._decoded_body(body, media, role)
             except (ValueError, RecursionError):
-                pass  # cannot be told apart
+                pass  # the body cannot be parsed
         return WITHHELD, "", b""
 
     def _decoded_body(self, body: bytes, media: str, role: str) -> bytes:
-        text = body.decode("utf-8")  # a ValueError where it is binary
+        text = body.decode("utf-8")  # raises ValueError if it is binary
         if media == "application/x-www-form-urlencoded":
             return self._pairs(text, role).encode()
-        if media in {"application/x-ndjson", "application/jsonl", "application/json-lines"}:
+        if media in NDJSON:
             lines = [self._json(line, role) if line.strip() else line for line in text.split("\n")]
             return "\n".join(lines).encode()
-        if media == "text/event-stream":
+        if media == EVENT_STREAM:
             return "\n".join(self._event_line(line, role) for line in text.split("\n")).encode()
         try:
             return self._json(text, role).encode()
@@ -150,11 +169,11 @@ class Redaction:
         try:
             value = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            value = json.loads(text)  # NaN and Infinity
+            value = json.loads(text)  # accepts NaN and Infinity, too
         return json.dumps(self._value(value, "", role, 0), ensure_ascii=False)
 
     def _value(self, value: Any, path: str, role: str, depth: int) -> Any:
-        """*value* without the fields that are named, and its text redacted."""
+        """Return *value* without the named fields, and with its text redacted."""
         if depth > MAX_DEPTH:
             raise ValueError("too deep")
         if isinstance(value, str):
@@ -167,22 +186,30 @@ class Redaction:
             ]
         if isinstance(value, dict):
             value = self._without_columns(value, role)
-            return {
-                key: self._value(one, f"{path}.{key}" if path else key, role, depth + 1)
-                for key, one in value.items()
-                if not self._names(key, f"{path}.{key}" if path else key, role)
-            }
+            kept: dict[str, Any] = {}
+            for key, one in value.items():
+                whole = f"{path}.{key}" if path else key
+                if not self._names(key, whole, role):
+                    kept[self._key(key, kept)] = self._value(one, whole, role, depth + 1)
+            return kept
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= LEAST_DIGITS:
             return value if self._text(str(value)) == str(value) else REDACTED
         return value
 
+    def _key(self, key: str, taken: Mapping[str, Any]) -> str:
+        """Return *key* redacted; keys that become equal are numbered, so that none is lost."""
+        clean = self._text(key)
+        if clean == key or clean not in taken:
+            return clean
+        return next(f"{clean} {number}" for number in count(2) if f"{clean} {number}" not in taken)
+
     def _is_named_tensor(self, value: dict[str, Any], role: str) -> bool:
-        """Whether *value* is a tensor of the Open Inference Protocol that a rule names."""
+        """Return whether *value* is an Open Inference Protocol tensor that a rule names."""
         name = value.get("name")
         return isinstance(name, str) and "data" in value and self._names(name, name, role)
 
     def _without_columns(self, value: dict[str, Any], role: str) -> dict[str, Any]:
-        """*value*, a table in pandas' ``split`` form, without the columns that are named."""
+        """Return *value*, a table in pandas' ``split`` form, without the named columns."""
         columns, data = value.get("columns"), value.get("data")
         if not isinstance(columns, list) or not isinstance(data, list):
             return value
@@ -212,15 +239,15 @@ class Redaction:
         )
 
     def _pairs(self, text: str, role: str) -> str:
-        """A form or query without the fields that are named."""
+        """Return a form or a query string without the named fields."""
         kept = []
         for pair in text.split("&"):
             name, separator, value = pair.partition("=")
             name = unquote_plus(name)
             if not self._names(name, name, role):
-                plain = unquote_plus(value)
-                clean = self._text(plain)
-                kept.append(pair if clean == plain else f"{name}{separator}{clean}")
+                plain = (name, unquote_plus(value))
+                clean = (self._text(name), self._text(plain[1]))
+                kept.append(pair if clean == plain else separator.join(clean))
         return "&".join(kept)
 
     def _text(self, text: str) -> str:
@@ -235,7 +262,7 @@ def _always(match: re.Match[str]) -> str:
 
 
 def _card(match: re.Match[str]) -> str:
-    """A number whose check digit is that of a card (Luhn)."""
+    """Return the marker if the number has the check digit of a card (Luhn), else the number."""
     digits = [int(digit) for digit in match[0] if digit.isdigit()]
     doubled = [sum(divmod(digit * 2, 10)) for digit in digits[-2::-2]]
     return REDACTED if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 else match[0]

@@ -1,4 +1,4 @@
-"""What the middleware can be told."""
+"""Settings of the middleware."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from nilometer.values.labels import Labels
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
-FRAMES_SUFFIX = ".frames"  # of the socket for plain frames, beside the one for gRPC
+FRAMES_SUFFIX = ".frames"  # suffix of the socket for plain frames, beside the socket for gRPC
 MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel takes 107
 AUTO = "auto"
 
@@ -32,52 +32,60 @@ PROBES = (
 
 
 class CaptureSettings(Settings, frozen=True, kw_only=True):
-    """How a model server is observed.
+    """Settings for capture in a model server.
 
     Attributes:
         entity: Name of the monitored entity.
-        labels: Labels on every sample: where the server runs, its version, its region.
-        agent: ``auto`` finds the agent of this user's directory and starts one where none
-            answers; ``unix:/path`` is an agent that somebody else starts.
-        allowed_uids: Users that may run the agent, beside this process's own and root.
-        profile_in: Where bodies are parsed: ``agent``, or ``process`` where no raw byte may
+        labels: Labels on every sample, such as the server's location, version and region.
+        agent: Address of the agent. ``auto`` uses the agent of this user's directory and starts one
+            if none answers; ``unix:/path`` names an agent that is started separately.
+        allowed_uids: User ids that may run the agent, in addition to this process's own and root.
+        profile_in: Place where bodies are parsed: ``agent``, or ``process`` if no raw byte may
             leave the process.
-        directory: Directory of the socket and, for an agent started from here, its data.
-        max_body_bytes: Cap for each body; over it only sizes are kept.
-        max_queue_bytes: Cap for what waits for the background thread.
-        max_unacknowledged_bytes: Cap for what waits for the agent's acknowledgement.
-        flush_seconds: Longest wait of an observation before it is handed on.
-        shutdown_seconds: Longest time the end of the process may wait for the agent.
-        stall_seconds: Silence after which a stream that broke off counts as stalled.
-        max_cpu_percent: Most processor time that observing may take in a process, in per cent of one
-            core; above it bodies of a share of the observations are left out. 0: no limit.
-        max_p99_us: Most microseconds that we may add to a request, at the 99th percentile, on its
-            own path; 0: no limit.
-        capture: ``bodies``, or ``values``: no body is kept, only what `nilometer.log` and `observe` are
-            given; requests are counted all the same.
+        directory: Directory of the socket and of the data of an agent that this process starts.
+        max_body_bytes: Cap for each body. Over the cap only the size is kept, and of a stream of
+            events or lines also its start and its end.
+        max_queue_bytes: Cap for observations that wait for the background thread.
+        max_unacknowledged_bytes: Cap for batches that the agent has not acknowledged yet.
+        flush_seconds: Longest time until an observation is sent.
+        shutdown_seconds: Longest time that the process waits for the agent when it ends.
+        stall_seconds: Silence after which an interrupted stream counts as stalled.
+        max_cpu_percent: Limit of the processor time that observing takes in a process, in percent
+            of one core. Above it, the bodies of a share of the observations are left out. 0: no
+            limit.
+        max_p99_us: Limit of the microseconds that observing adds to a request, at the 99th
+            percentile. 0: no limit.
+        capture: Source of the columns: ``bodies``, or ``values``, which keeps no body and records
+            only what `nilometer.log` and `observe` are given. Requests are counted with both.
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
         event_time_field: Input field that holds the event time.
-        prediction_id_header: Request header that holds the prediction id; without it, or where it is
-            empty, ``ce-id``, ``x-request-id`` and the trace id are taken, in this order.
-        return_prediction_id: Response header in which the prediction id is returned, made where the
-            request has none; empty adds no header.
-        parent_header: Request header that names the entity that asks.
-        label_headers: Labels from request headers: ``{"region": "x-region"}``. No other header is
-            recorded.
-        query_parameters: Query parameters that are recorded; ``*`` names them all.
-        redact_fields: Patterns of field names, such as ``*.ssn``; such fields are removed before
-            anything is handed on. A body whose fields cannot be told apart is withheld whole.
-        redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they stand:
-            ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or a regular
-            expression of your own.
-        readable_categories: Patterns of summaries whose category names may be stored; used
-            where profiles are made in the process.
-        segments: Labels from fields, such as ``{region = "input.region"}``, where profiles are
-            made in the process; an agent has a setting of its own. Their values are published.
-        profilers: Modules that register profilers, where profiles are made in the process.
-        names_key: Secret of the pseudonyms of all other names, where profiles are made in the
-            process; without it they are not kept.
+        prediction_id_header: Request header that holds the prediction id; if it is missing or
+            empty, ``ce-id``, ``x-request-id`` and the trace id are used, in this order.
+        return_prediction_id: Response header that returns the prediction id, which is generated if
+            the request has none; empty adds no header.
+        parent_header: Request header that names the calling entity.
+        label_headers: Labels from request headers, such as ``{"region": "x-region"}``. No other
+            header is recorded.
+        query_parameters: Names of query parameters that are recorded; ``*`` records all.
+        redact_fields: Patterns of field names, such as ``*.ssn``. Matching fields are removed
+            before data leaves the process. A body that cannot be parsed into fields is withheld as
+            a whole.
+        redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they occur:
+            ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or your own
+            regular expression.
+        readable_categories: Patterns of summaries whose category names may be stored; used if
+            profiles are made in the process.
+        segments: Labels from fields, such as ``{region = "input.region"}``, if profiles are made in
+            the process; the agent has its own setting. The values of these fields are published.
+        features: Summaries that are features from their first request on, such as ``input.amount``,
+            if profiles are made in the process. An agent uses those of its schemas and references.
+        admit_after: Number of requests with a new name before it becomes a feature, if the entity
+            has 64 features already and profiles are made in the process. The cells of earlier
+            requests are counted as unnamed.
+        profilers: Modules that register profilers, if profiles are made in the process.
+        names_key: Secret key for the pseudonyms of all other names, if profiles are made in the
+            process; without it these names are not kept.
     """
 
     entity: str
@@ -107,6 +115,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     redact_values: tuple[str, ...] = ()
     readable_categories: tuple[str, ...] = ()
     segments: dict[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    admit_after: Annotated[int, Meta(ge=1, le=1000)] = 5
     profilers: tuple[str, ...] = ()
     names_key: str = ""
 
@@ -115,7 +125,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         Labels.of(self.labels)
         if self.segments:
             from nilometer.profiling.segments import (
-                Segments,  # brings numpy, which the tee can spare
+                Segments,  # imports numpy, which a server without segments does not need
             )
 
             Segments.of(self.segments)
@@ -136,29 +146,29 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def body_cap(self) -> int:
-        """Bytes of a body that are held."""
+        """Largest number of bytes that are held of a body."""
         return 0 if self.capture == "values" else self.max_body_bytes
 
     @property
     def home(self) -> Path:
-        """Where the socket and the data of an agent that is started here stand."""
+        """Directory of the socket and of the data of an agent that is started here."""
         return Path(self.directory) if self.directory else default_directory()
 
     @property
     def socket_path(self) -> Path:
-        """The agent's Unix socket."""
+        """Path of the agent's Unix socket."""
         if self.agent == AUTO:
             return self.home / SOCKET_NAME
         return Path(self.agent.removeprefix("unix:"))
 
 
 def frame_socket(socket_path: Path) -> Path:
-    """The agent's socket for plain frames, beside the one for gRPC."""
+    """Return the agent's socket for plain frames, beside the one for gRPC."""
     return socket_path.with_name(socket_path.name + FRAMES_SUFFIX)
 
 
 def default_directory(environment: Mapping[str, str] | None = None) -> Path:
-    """``$XDG_STATE_HOME/nilometer`` or ``~/.local/state/nilometer``."""
+    """Return ``$XDG_STATE_HOME/nilometer`` or ``~/.local/state/nilometer``."""
     import os
 
     state = (environment or os.environ).get("XDG_STATE_HOME")

@@ -1,27 +1,27 @@
-"""The bounded queue between the path of a request and the background thread."""
+"""The bounded queue between the request path and the background thread."""
 
 from bisect import bisect_right
 from itertools import accumulate
 
-ITEM_BYTES = 64  # what packed bytes weigh besides themselves
+ITEM_BYTES = 64  # overhead of one item in memory
 
 
 class Sink:
-    """Takes the packed observations that the path offers, never waits, and counts what it refuses.
+    """A queue of packed observations that never waits and counts what does not fit.
 
-    Bounded by bytes, because bodies vary. Any thread may offer and one takes: a list's `append`,
-    slice and `del` are each one step of the interpreter, and each counter has one side that writes
-    it, so neither side needs a lock.
+    Bounded by bytes, because bodies vary in size. Any thread may offer, and one thread takes. No
+    lock is needed: a list's `append`, slice and `del` are atomic in the interpreter, and only one
+    side writes each counter.
 
     Args:
-        max_bytes: Most bytes held at once.
+        max_bytes: Largest number of bytes held at once.
     """
 
     __slots__ = ("_items", "_offered_bytes", "_taken_bytes", "max_bytes", "refused")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.refused = 0  # observations
+        self.refused = 0  # observations that did not fit
         self._items: list[bytes] = []
         self._offered_bytes = 0
         self._taken_bytes = 0
@@ -30,7 +30,7 @@ class Sink:
         return len(self._items)
 
     def offer(self, packed: bytes) -> None:
-        """Take *packed* if there is room; else count it."""
+        """Store *packed* if there is room; otherwise count it as refused."""
         held = len(packed) + ITEM_BYTES
         if self._offered_bytes - self._taken_bytes + held > self.max_bytes:
             self.refused += 1
@@ -39,7 +39,7 @@ class Sink:
         self._items.append(packed)
 
     def take(self, most: int, most_bytes: int) -> list[bytes]:
-        """Up to *most* observations of together about *most_bytes*, oldest first."""
+        """Remove and return up to *most* observations, of about *most_bytes*, oldest first."""
         taken = self._items[:most]
         sizes = list(accumulate(map(len, taken)))
         if not sizes:

@@ -1,7 +1,7 @@
-"""Starting an agent where none answers: one line of code is a whole system.
+"""Starts an agent if none runs, so that one line of code is enough for a whole system.
 
-The first worker that finds no agent takes a lock beside the socket and starts one as a child in a
-session of its own; the others wait for the socket. The agent ends when its last worker has left.
+The first worker that finds no agent takes a lock beside the socket and starts an agent as a child
+in its own session. Other workers wait for the socket. The agent ends when its last worker has left.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ NEEDED = ("nilometer_agent", "sqlite_utils", "opentelemetry.sdk", "grpc_health")
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens on the Unix socket at *path*."""
+    """Return whether a process listens on the Unix socket at *path*."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.2)
         try:
@@ -38,11 +38,11 @@ class AgentSpawner:
     """Starts at most one agent for a directory.
 
     Args:
-        home: Directory of the socket and the agent's data; made with mode 0700.
-        allowed_uids: Users, beside this one and root, who may own it.
+        home: Directory of the socket and the agent's data; created with mode 0700.
+        allowed_uids: User ids that may own it, in addition to this user and root.
 
     Attributes:
-        trouble: Why no agent could be started, and what to do; empty where nothing hindered it.
+        trouble: Reason why no agent could be started, and what to do; empty without a problem.
 
     Raises:
         ConfigError: If the agent's packages are not installed.
@@ -64,11 +64,11 @@ class AgentSpawner:
 
     @property
     def starting(self) -> bool:
-        """Whether a child of ours is on its way."""
+        """Whether a child of this process is starting."""
         return self._child is not None and self._child.poll() is None
 
     def tend(self) -> None:
-        """Start an agent if nobody is doing so; call again until the socket answers."""
+        """Start an agent if no other worker does so; call again until the socket answers."""
         try:
             self._tend()
         except ConfigError as error:

@@ -1,4 +1,4 @@
-"""One connection to the agent's frame socket. It never blocks: what cannot be sent now waits."""
+"""One connection to the agent's frame socket. It never blocks: unsent bytes stay in a buffer."""
 
 import os
 import socket
@@ -23,14 +23,14 @@ from nilometer.wire.frames import (
     length_in,
 )
 
-RECEIVED_BYTES = 16 << 10  # taken at once; an acknowledgement has about ten
-RECEIVED_AT_ONCE = 16  # times: an agent that never ends does not hold the thread
+RECEIVED_BYTES = 16 << 10  # read at once; an acknowledgement has about ten
+RECEIVED_AT_ONCE = 16  # reads in one turn, so that a fast agent cannot hold the thread
 MAX_ANSWER_BYTES = 16 << 10  # of one frame from the agent
-# A host may let SIGPIPE end it; writing to an agent that is gone must not. macOS has no such flag.
+# A host may let SIGPIPE end it; writing to a closed connection must not. macOS has no such flag.
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
-# The sockets of this process, so that a forked child can close its copies: while a child holds
-# one, the agent would not see that the parent is gone. No fork comes while one is being made.
+# The sockets of this process, so that a forked child can close its copies. The agent would not see
+# the end of the parent while a child holds a copy. No fork happens while a socket is created.
 _open: set[socket.socket] = set()
 _opening = threading.Lock()
 
@@ -38,22 +38,23 @@ _opening = threading.Lock()
 class Stream:
     """An open connection. Used by one thread.
 
-    The agent's version must come before the first batch leaves, so that no agent is sent what it
-    cannot read.
+    No batch leaves before the agent's version has arrived, so that the agent gets only frames that
+    it can read.
 
     Args:
-        path: The agent's frame socket.
-        worker: 16 random bytes that name this process.
-        allowed_uids: Users, beside this one and root, that may run the agent.
+        path: Path of the agent's frame socket.
+        worker: Name of this process, 16 random bytes.
+        allowed_uids: User ids that may run the agent, in addition to this user and root.
 
     Attributes:
-        acknowledged: Sequence of the last batch that is committed.
-        broken: Whether nothing more can be sent or received.
-        reason: Why it broke, in words.
-        refused: What the agent said when it refused this worker; None where it did not.
+        acknowledged: Sequence number of the last batch that is committed.
+        broken: Whether the connection can no longer send or receive.
+        reason: Reason why it broke, in words.
+        refused: Message by which the agent refused this worker; else None.
+        refused_batches: Messages by which the agent refused batches that are not dropped yet.
 
     Raises:
-        OSError: If nobody listens, or somebody who is not trusted.
+        OSError: If no process listens, or an untrusted one.
     """
 
     def __init__(self, path: Path, worker: bytes, allowed_uids: Collection[int] = ()) -> None:
@@ -61,6 +62,7 @@ class Stream:
         self.broken = False
         self.reason = ""
         self.refused: Refused | None = None
+        self.refused_batches: list[Refused] = []
         hello = frame_of(Hello(OLDEST_VERSION, NEWEST_VERSION, worker))
         self._version = 0
         self._greeted = False
@@ -79,23 +81,28 @@ class Stream:
             self.close()
             raise
 
+    @property
+    def welcome(self) -> bool:
+        """Whether the agent has accepted this worker."""
+        return self._version > 0
+
     def send(self, frame: bytearray) -> None:
-        """Send *frame*, now or when the agent has room for it."""
+        """Send *frame*, now or as soon as the agent can receive it."""
         self._outgoing.append(memoryview(frame))
         self._flush()
 
     def tend(self) -> None:
-        """Read what the agent said, and send what waits."""
+        """Read the agent's messages, and send pending bytes."""
         self._receive()
         self._flush()
 
     def half_close(self) -> None:
-        """Tell the agent that nothing comes after what waits; it commits and acknowledges."""
+        """Tell the agent that no more frames follow; it commits and acknowledges the rest."""
         self._closing = True
         self._flush()
 
     def close(self) -> None:
-        """End the connection. Safe twice."""
+        """End the connection. Safe to call twice."""
         self.broken = True
         _open.discard(self._socket)
         self._socket.close()
@@ -119,7 +126,7 @@ class Stream:
         except BlockingIOError:
             return
         except OSError as error:
-            self._receive()  # a refusal says more than a broken pipe
+            self._receive()  # a refusal explains more than a broken pipe
             self._break(str(error))
 
     def _receive(self) -> None:
@@ -134,7 +141,7 @@ class Stream:
                 self._inbox += came
                 self._read_frames()
                 if len(came) < RECEIVED_BYTES:
-                    return  # all there was: to ask again costs an exception
+                    return  # nothing is left; reading again would cost an exception
         except BlockingIOError:
             return
         except (OSError, BadFrame) as error:
@@ -162,6 +169,8 @@ class Stream:
                 if not OLDEST_VERSION <= version <= NEWEST_VERSION:
                     raise BadFrame(f"the agent speaks version {version} of the frames")
                 self._version = version
+            case Refused() as refused if refused.sequence:
+                self.refused_batches.append(refused)
             case Refused() as refused:
                 self.refused = refused
                 self._break(refused.reason)

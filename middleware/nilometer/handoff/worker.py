@@ -1,9 +1,9 @@
-"""The background thread of a model server's process: from the sink to the agent.
+"""The background thread of a model server's process, which moves observations to the agent.
 
-Started lazily by the first request of each process, so that nothing of it exists before a fork;
-a child that was forked with it running forgets it and starts its own. It drains the sink in
-small batches, keeps what the agent has not acknowledged, and sends it again after a reconnect:
-(worker, sequence) counts once.
+The first request of each process starts it, so that it does not exist before a fork. A child that
+was forked later forgets the parent's thread and starts its own. The thread drains the sink in small
+batches, keeps those that the agent has not acknowledged, and sends them again after a reconnect.
+The agent counts each (worker, sequence) once.
 """
 
 import atexit
@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from nilometer.handoff import noted
+from nilometer.handoff import annotations
 from nilometer.handoff.budget import Budget, Meter
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Packer
@@ -28,55 +28,58 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Cost
 
 MAX_BATCH = 256  # observations
-MAX_BATCH_BYTES = 128 << 10  # one observation may exceed it by its own size
-WISHED_BATCH = 128  # observations: small bursts keep the server's p99
+MAX_BATCH_BYTES = 128 << 10  # a single larger observation is a batch of its own
+WISHED_BATCH = 128  # observations; small bursts keep the server's p99 low
 SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
 LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
 IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
-CLOSING_SECONDS = 0.1  # of the time to stop in, left for the stream to be closed; at most a half
+CLOSING_SECONDS = 0.1  # reserved from the stop time for closing the stream; at most half of it
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 
 class Outlet(Protocol):
-    """Where batches of packed observations go. Used by one thread."""
+    """Sends batches of packed observations onwards. Used by one thread."""
 
     @property
     def trouble(self) -> str:
-        """Why nothing reaches the agent, and what to do; empty where nothing hinders it."""
+        """Reason why batches do not reach the agent, and what to do; empty if they do."""
         ...
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
-        """Take *batch* and book observations that were lost before it."""
+        """Send *batch*, and record the observations that were lost before it."""
         ...
 
     def has_room(self) -> bool:
-        """Whether another batch may be taken now."""
+        """Return whether another batch is accepted now."""
         ...
 
     def tend(self) -> None:
-        """Do what is due: connect, send again, hand on what is finished. Never blocks for long."""
+        """Do pending work: connect, send again, send finished windows. Never blocks for long."""
         ...
 
     def tell(self, cost: Cost) -> None:
-        """Hand on what observing has cost, with the next batch."""
+        """Send the cost of observing with the next batch."""
         ...
 
     def finish(self, deadline: float) -> int:
-        """Hand on everything until *deadline* (monotonic seconds); returns what is left."""
+        """Send everything until *deadline*, monotonic; return the number of observations left."""
         ...
 
 
 class Worker:
-    """One process's way to the agent. Any thread may serve requests; one thread is its own.
+    """The connection of one process to the agent. Any thread may serve requests.
+
+    A background thread of its own sends the observations.
 
     Attributes:
-        live: Whether the path observes: this process has its thread and no guard has tripped.
-        in_flight: Requests that are under way.
+        live: Whether requests are observed: the thread runs and the guard has not paused capture.
+        in_flight: Number of requests in progress.
         due: Whether the next request is to be timed.
-        share: Of the observations whose bodies are held; see `nilometer.handoff.budget`.
-        meter: Takes the time of requests that were timed.
-        notes: Whether the model's code may call `log` or `label`: requests are found by them then.
-        packer: Makes what `sink` takes; absent where the settings were refused.
+        share: Share of the observations whose bodies are held, see `nilometer.handoff.budget`.
+        meter: Meter that gets the durations of timed requests.
+        notes: Whether the model's code may call `log` or `label`, so that requests must be looked
+            up.
+        packer: Packer of the observations; absent if the settings are invalid.
     """
 
     packer: Packer
@@ -95,7 +98,7 @@ class Worker:
         self._booked: Counter[DropReason] = Counter()
         self._owner = 0
         self._failed = settings is None
-        self._taken = 0  # observations that left the sink
+        self._taken = 0  # observations removed from the sink
         self._at_exit = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -109,12 +112,12 @@ class Worker:
 
     @classmethod
     def idle(cls) -> "Worker":
-        """One that never observes: its settings were refused."""
+        """Return a worker that never observes, because its settings are invalid."""
         return cls(None, Guard())
 
     @property
     def settings(self) -> CaptureSettings:
-        """What it was told."""
+        """The settings; absent for an idle worker."""
         if self._settings is None:
             raise RuntimeError("this worker's settings were refused")
         return self._settings
@@ -125,7 +128,7 @@ class Worker:
         return self._thread is not None and self._owner == os.getpid()
 
     def revive(self) -> bool:
-        """Begin to observe, in a new process or after a rest; false where that cannot be."""
+        """Start observing, in a new process or after a pause; return false if that fails."""
         try:
             if self._failed or self._stopping or self.guard.tripped:
                 return False
@@ -141,11 +144,11 @@ class Worker:
             if self._failed:
                 return
             if self._thread is None and not self._stopping:
-                self.notes = noted.are_wanted()
+                self.notes = annotations.may_be_used()
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
-                self.live = True  # before it starts: it may find that it cannot work
+                self.live = True  # set first: the thread may find that it cannot work
                 try:
                     thread.start()
                 except BaseException:
@@ -158,13 +161,13 @@ class Worker:
                 self.live = True
 
     def note(self, error: Exception, lost: int = 0) -> None:
-        """Count a fault of ours; too many take us out of the path. Never raises."""
+        """Count an error in nilometer; too many pause capture. Never raises."""
         self.guard.note(error, lost)
         if self.guard.tripped:
             self.live = False
 
     def stop(self) -> None:
-        """Hand on what is held and end the thread, within `shutdown_seconds`. Safe twice."""
+        """Send pending observations and end the thread within `shutdown_seconds`. Safe twice."""
         thread = self._thread
         if thread is None or not self.runs:
             return
@@ -178,13 +181,13 @@ class Worker:
         self._stopping = False
 
     def retire(self) -> None:
-        """Observe nothing from now on, and let go of what is under way."""
+        """Stop observing, and discard what is in progress."""
         self.live = False
         self._failed = True
         self.sink = Sink(0)
 
     def forget(self) -> None:
-        """In a forked child: its parent's thread, queue and identity are not ours."""
+        """Discard, in a forked child, the thread, queue and identity of the parent."""
         self.live = False
         self.in_flight = 0
         self.due = False
@@ -210,7 +213,7 @@ class Worker:
             return
         longest = self.settings.flush_seconds
         pause = longest
-        self.meter = _meter(self.settings)  # from now: the outlet is open
+        self.meter = _meter(self.settings)  # from now on, because the outlet is open
         while not self._stopping:
             took = self._step(outlet)
             self._measure(outlet)
@@ -220,7 +223,7 @@ class Worker:
                 wished = min(pause, longest) * WISHED_BATCH / took
                 pause = max(min(wished, longest), min(SHORTEST_PAUSE, longest))
             wake.acquire(timeout=pause)
-        # An outlet that was just opened may have taken its time: what is left is counted from now.
+        # Opening the outlet may have taken time, so the deadline starts now.
         most = self.settings.shutdown_seconds
         deadline = time.monotonic() + max(most - CLOSING_SECONDS, most / 2)
         while self._step(outlet) and time.monotonic() < deadline:
@@ -233,7 +236,7 @@ class Worker:
         self._tell_lost(left, outlet.trouble)
 
     def _tell_lost(self, left: int, trouble: str) -> None:
-        """The count at the end: *left* observations were not handed on because of *trouble*."""
+        """Log how many observations are lost; *left* were not sent because of *trouble*."""
         lost, why = left + self.sink.refused, trouble
         if left and not trouble:
             seconds = self.settings.shutdown_seconds
@@ -244,7 +247,7 @@ class Worker:
             self._log.warning(f"{lost} observations of {self.settings.entity} were lost: {why}")
 
     def _measure(self, outlet: Outlet) -> None:
-        """Say what observing costs, and keep it within its budget."""
+        """Report the cost of observing, and keep it within its budget."""
         try:
             now = time.monotonic()
             meter, sink = self.meter, self.sink
@@ -254,7 +257,7 @@ class Worker:
                 self.share = cost.share
                 outlet.tell(cost)
         except Exception as error:
-            self._log.fault("what observing costs is not known", error)
+            self._log.fault("the cost of observing could not be measured", error)
 
     def _lost(self) -> Counter[DropReason]:
         """Observations this process has lost so far."""
@@ -266,7 +269,7 @@ class Worker:
         )
 
     def _step(self, outlet: Outlet) -> int:
-        """Move what is there, one batch at a time; returns how many observations it moved."""
+        """Move pending observations, one batch at a time; return how many were moved."""
         took = batches = 0
         try:
             while outlet.has_room():
@@ -286,15 +289,15 @@ class Worker:
                     break
                 time.sleep(BETWEEN_BATCHES)
             if batches > 1:
-                time.sleep(BETWEEN_BATCHES)  # what is acknowledged is freed: a hold of its own
+                time.sleep(BETWEEN_BATCHES)  # lets other threads run first
             outlet.tend()
         except Exception as error:
-            self._log.fault("observations could not be handed on", error)
+            self._log.fault("observations could not be sent", error)
         return took
 
 
 def open_outlet(settings: CaptureSettings) -> Outlet:
-    """The outlet that *settings* ask for; imports what only it needs."""
+    """Return the outlet for *settings*; imports only what it needs."""
     from nilometer.handoff.link import AgentLink
 
     link = AgentLink(settings, secrets.token_bytes(16))
@@ -302,22 +305,22 @@ def open_outlet(settings: CaptureSettings) -> Outlet:
         from nilometer.handoff.inside import InsideOutlet
 
         return InsideOutlet(settings, link)
-    from nilometer.handoff.outside import OutsideOutlet
+    from nilometer.handoff.raw_outlet import RawOutlet
 
-    return OutsideOutlet(settings, link)
+    return RawOutlet(settings, link)
 
 
 def _import_outlet(settings: CaptureSettings) -> None:
-    """Import what the thread needs, while nothing is served yet.
+    """Import the modules that the thread needs, before requests are served.
 
     A thread that imports holds the interpreter for long, and a child that is forked meanwhile would
-    have half of a module for ever.
+    keep a half-imported module.
     """
     try:
         importlib.import_module("nilometer.handoff.link")
         inside = settings.profile_in == "process"
-        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'outside'}")
-    except Exception:  # noqa: S110  the thread will meet it again, and say so
+        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'raw_outlet'}")
+    except Exception:  # noqa: S110  the thread meets the error again and reports it
         pass
 
 
@@ -328,19 +331,19 @@ def _meter(settings: CaptureSettings | None) -> Meter:
 
 
 def _held_lock() -> threading.Lock:
-    """What the thread waits on: one call of C a pause, where an event costs a condition."""
+    """Return the lock that the thread waits on: one C call, where an event needs a condition."""
     lock = threading.Lock()
     lock.acquire()
     return lock
 
 
 def find_requests() -> None:
-    """From now on requests are found by `log` and `label`."""
+    """Make `log` and `label` look up requests from now on."""
     for worker in _workers:
         worker.notes = True
 
 
-noted.on_wanted(find_requests)
+annotations.on_first_use(find_requests)
 
 _workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 

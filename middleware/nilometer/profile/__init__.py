@@ -1,4 +1,4 @@
-"""Profiles: what the sketches of an entity, its labels and its windows add up to."""
+"""Profiles: the combined sketches of an entity, its labels and its windows."""
 
 from nilometer.profile.category import CategoryProfile, Dictionary, DictionaryCounts, pseudonym
 from nilometer.profile.content import Content, DataType, TypeCounts

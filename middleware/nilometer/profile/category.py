@@ -1,14 +1,15 @@
-"""The categories of one column: a reference's dictionary, what is outside it, and what is new.
+"""The categories of one column: those of a reference's dictionary, others, and new ones.
 
-Counts on the dictionary, on `other` (what the reference knew beside it) and on `unseen` (what it
-never held) are exact and merge exactly. Names of what is new come from a bounded heavy-hitter
-sketch. Names are in memory only while they are counted: on the way out of a recorder those that
-nobody published become pseudonyms under a key, or, without a key, lose their name.
+Counts on the dictionary, on `other` (names that the reference held without a count) and on `unseen`
+(names that it never held) are exact and merge exactly. A bounded heavy-hitter sketch holds names
+outside the dictionary. Names are in memory only while they are counted. When they leave a recorder,
+unpublished names become pseudonyms under a key; without a key they are removed.
 """
 
+import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -21,23 +22,26 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.hashing import Hashes, hash_strings
 from nilometer.values.steps import Steps, parts_of
 
-DICTIONARY_NAMES = 20  # of a reference that have a count of their own
-DICTIONARY_HASHES = 4096  # further names of a reference that are told from unseen ones
-MAX_NAME_CHARACTERS = 64  # of a category; a longer string is text and has no name
-MAX_WAITING = 4096  # different names that are counted before they are folded into sketches
-MASK_PREFIX = "~"  # marks a category whose name was replaced by a pseudonym
+DICTIONARY_NAMES = 20  # names of a reference with their own count
+DICTIONARY_HASHES = 4096  # further names of a reference that are told apart from unseen ones
+MAX_NAME_CHARACTERS = 64  # longest category name; a longer string is text without a name
+MAX_WAITING = 4096  # different names that are counted before they are merged into sketches
+MAX_WAITING_CHARACTERS = 1 << 19  # characters of these names
+_NAME_BYTES = 160  # memory of a name that waits: a string, and its place in a dictionary
+MASK_PREFIX = "~"  # marks a pseudonym
 _NOTHING = (
     "", " ", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "nil", "null", "none", "undefined",
     "missing", "<na>", "(null)",
 )  # fmt: skip
-# Strings that stand for nothing, in the cases that people and exports write.
+# Strings that stand for a missing value, in the cases that people and exports write.
 NULL_LIKE = frozenset(form for word in _NOTHING for form in (word, word.upper(), word.title()))
 
 
 def pseudonym(name: str, key: bytes) -> str:
-    """A fixed 48-bit pseudonym of a category under *key*, 1 to 64 bytes.
+    """Return a fixed 48-bit pseudonym of a category under *key*, 1 to 64 bytes.
 
-    Equal names stay equal wherever the key is the same; without the key a guess cannot be checked.
+    Equal names have equal pseudonyms under the same key. Without the key, a guess cannot be
+    checked.
     """
     packed = name.encode("utf-8", "surrogatepass")
     return MASK_PREFIX + hashlib.blake2b(packed, digest_size=6, key=key[:64]).hexdigest()
@@ -45,13 +49,13 @@ def pseudonym(name: str, key: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """The names that a reference has for a column.
+    """The names of a column in a reference.
 
     Attributes:
-        names: Those with counts of their own, most frequent first; at most `DICTIONARY_NAMES`.
-        hashes: 64-bit hashes of the others, ascending; at most `DICTIONARY_HASHES`.
-        complete: Whether names and hashes are all that the reference held: what is in neither is
-            then unseen, else it may be either and counts as other.
+        names: Names with their own counts, most frequent first; at most `DICTIONARY_NAMES`.
+        hashes: 64-bit hashes of the other names, ascending; at most `DICTIONARY_HASHES`.
+        complete: Whether names and hashes cover the whole reference. If so, any other name is
+            unseen; if not, it counts as other.
     """
 
     names: tuple[str, ...]
@@ -60,7 +64,7 @@ class Dictionary:
 
     @property
     def id(self) -> str:
-        """A name of the dictionary: equal ones, equal name."""
+        """A name for the dictionary: equal dictionaries have equal names."""
         packed = "\0".join((*self.names, str(self.complete), *map(str, self.hashes)))
         return hashlib.blake2b(packed.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -70,10 +74,10 @@ class DictionaryCounts:
     """Exact counts on a dictionary.
 
     Attributes:
-        id: Of the dictionary.
-        counts: Of each of its names, in its order.
-        other: Of names that the reference had beside them.
-        unseen: Of names that it never had.
+        id: Name of the dictionary, see `Dictionary.id`.
+        counts: Counts of its names, in its order.
+        other: Count of names that the reference held without a count.
+        unseen: Count of names that the reference did not hold.
     """
 
     id: str
@@ -87,7 +91,7 @@ class DictionaryCounts:
         return sum(self.counts) + self.other + self.unseen
 
     def plus(self, other: Self) -> Self:
-        """Both on the same dictionary, added."""
+        """Return the sum of both, which have the same dictionary."""
         added = zip(self.counts, other.counts, strict=True)
         return type(self)(
             self.id,
@@ -99,10 +103,10 @@ class DictionaryCounts:
 
 @dataclass(slots=True)
 class CategoryProfile:
-    """What is known of the categories of a column.
+    """The categories of a column.
 
     Attributes:
-        frequent: The most frequent names, published or as pseudonyms, with their error.
+        frequent: Most frequent names, published or as pseudonyms, with their error.
         dictionary: Exact counts on the reference's dictionary; None without one.
     """
 
@@ -115,18 +119,19 @@ class CategoryProfile:
         return self.frequent.total
 
     def top(self, k: int) -> list[tuple[str, int]]:
-        """The *k* most frequent names that are kept, with upper bounds of their counts."""
+        """Return the *k* most frequent kept names with upper bounds of their counts."""
         return self.frequent.top(k)
 
     def merge(self, other: Self) -> Self:
-        """The profile of both columns."""
+        """Return the profile of both columns."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """One profile of all columns, the same for every order of *profiles*.
+        """Return one profile of all columns, the same for every order of *profiles*.
 
-        Counts on a dictionary survive only where all that have categories have the same one.
+        Counts on a dictionary survive only if all profiles with categories have the same
+        dictionary.
         """
         held = list(profiles)
         merged = cls(Frequent.merge_all(part.frequent for part in held))
@@ -139,7 +144,10 @@ class CategoryProfile:
         return merged
 
     def suppressed(self, fewest: int) -> Self:
-        """Without pseudonyms that stand for fewer than *fewest* observations; totals stay."""
+        """Return the profile without pseudonyms of fewer than *fewest* observations.
+
+        All totals stay.
+        """
         frequent = self.frequent
         kept = {
             name: count
@@ -153,8 +161,35 @@ class CategoryProfile:
             Frequent(frequent.capacity, frequent.total, kept, errors), self.dictionary
         )
 
+    def masked(self, published: Collection[str], key: bytes) -> Self:
+        """Return the profile with pseudonyms under *key* for names that are not *published*.
+
+        Without a key such names are removed. The names of booleans are public. Pseudonyms stay as
+        they are.
+        """
+        frequent = self.frequent
+        public = {*published, *_PUBLIC_NAMES}
+        renamed = {
+            name: pseudonym(name, key) if key else ""
+            for name in frequent.counts
+            if not name.startswith(MASK_PREFIX) and name not in public
+        }
+        if not renamed:
+            return self
+        counts: dict[str, int] = {}
+        errors: dict[str, int] = {}
+        for name, count in frequent.counts.items():
+            told = renamed.get(name, name)
+            if told:
+                counts[told] = counts.get(told, 0) + count
+                errors[told] = errors.get(told, 0) + frequent.errors.get(name, 0)
+        kept_errors = {name: error for name, error in errors.items() if error}
+        return type(self)(
+            Frequent(frequent.capacity, frequent.total, counts, kept_errors), self.dictionary
+        )
+
     def scaled(self, factor: float) -> Self:
-        """Each observation *factor* times, rounded; *factor* is at least 1."""
+        """Return the counts times *factor*, rounded; *factor* is at least 1."""
         frequent, known = self.frequent, self.dictionary
         if known is not None:
             *counts, other, unseen = scaled_counts(
@@ -172,7 +207,7 @@ class CategoryProfile:
         )
 
     def describe(self) -> str:
-        """A table for a reader: name, count, share."""
+        """Return a table of name, count and share, as text."""
         rows = [f"{'category':<24} {'count':>10} {'share':>7}"]
         shown = [*self.top(20), ("(other)", self.frequent.other)]
         for name, count in shown:
@@ -184,18 +219,19 @@ class CategoryProfile:
 
 
 class CategoryRecorder:
-    """Categories on their way into a `CategoryProfile`. One owner.
+    """Builds a `CategoryProfile`. One owner.
 
     Args:
-        dictionary: Of the reference; None where there is none.
-        readable: Whether every name up to 64 characters may be kept as it is.
-        key: Of pseudonyms; without one, names that are not published are not kept at all.
-        capacity: Of the heavy hitters.
+        dictionary: Dictionary of the reference; None without one.
+        readable: Whether every name up to 64 characters may be kept.
+        key: Key of the pseudonyms; without one, names that are not published are not kept.
+        capacity: Capacity of the heavy hitters.
     """
 
     __slots__ = (
         "_capacity", "_codes", "_dictionary", "_distinct", "_hashes", "_key", "_known",
-        "_profile", "_readable", "_waiting", "null_like",
+        "_profile", "_readable", "_waiting",
+        "_waiting_characters", "null_like",
     )  # fmt: skip
 
     def __init__(
@@ -213,28 +249,39 @@ class CategoryRecorder:
         self._capacity = capacity
         self._profile = CategoryProfile(Frequent(capacity))
         self._waiting: dict[str, int] = {}
+        self._waiting_characters = 0  # of all that came since they were folded
         self._distinct = distinct
-        self.null_like = 0  # strings that stand for nothing and were not counted as categories
-        names = dictionary.names if dictionary else ()
-        self._known = frozenset(names)
-        self._hashes, self._codes = _lookup(names, dictionary.hashes if dictionary else ())
+        self.null_like = 0  # strings that stand for a missing value, not categories
+        self._known = frozenset(dictionary.names if dictionary else ())
+        self._hashes, self._codes = (
+            _lookup(dictionary.names, dictionary.hashes) if dictionary else _lookup_of_none()
+        )
 
     def observe(self, counted: Mapping[str, int]) -> Steps[None]:
-        """Add names that are counted already, in steps."""
+        """Add names with their counts, in steps."""
         waiting = self._waiting
         for name, count in counted.items():
             waiting[name] = waiting.get(name, 0) + count
-        if len(waiting) > MAX_WAITING:
-            yield from self._fold()
+        self._waiting_characters += sum(map(len, counted))
+        if len(waiting) > MAX_WAITING or self._waiting_characters > MAX_WAITING_CHARACTERS:
+            yield from self.fold()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds beside its fixed part, about."""
+        own = self._hashes.nbytes + self._codes.nbytes if self._dictionary is not None else 0
+        return own + _NAME_BYTES * len(self._waiting) + 2 * self._waiting_characters
 
     def profile(self) -> Steps[CategoryProfile]:
-        """Everything observed so far, in steps."""
-        yield from self._fold()
+        """Return the profile of all names so far, in steps."""
+        yield from self.fold()
         return self._profile
 
-    def _fold(self) -> Steps[None]:
+    def fold(self) -> Steps[None]:
+        """Put the names that wait into the sketches, in steps."""
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
+            self._waiting_characters = 0
             names = list(waiting)
             hashes = []
             for part in parts_of(names):
@@ -249,7 +296,7 @@ class CategoryRecorder:
     ) -> None:
         """Add different names by their hashes and counts, each of shape (n,), n > 0.
 
-        *name_of* gives the name at an index; it is asked for few of them.
+        *name_of* returns the name at an index; it is called for few of them.
         """
         place = np.minimum(self._hashes.searchsorted(hashes), self._hashes.size - 1)
         codes = np.where(self._hashes[place] == hashes, self._codes[place], _NEW)
@@ -276,12 +323,12 @@ class CategoryRecorder:
             on = DictionaryCounts(self._dictionary.id, tuple(found.tolist()), other, unseen)
             held = self._profile.dictionary
             self._profile.dictionary = on if held is None else held.plus(on)
-        # Names that may not be shown must not push out those that may.
+        # Names that stay hidden must not push out names that may be shown.
         shown = np.arange(counts.size)
         if not (self._key or self._readable):
             shown = np.flatnonzero(known | (codes == _PUBLIC))
         if shown.size > self._capacity:
-            # The largest counts; where they tie, the smallest hashes: an order of the names alone.
+            # The largest counts; ties go to the smallest hash, which depends on the names alone.
             least = -np.partition(-counts[shown], self._capacity - 1)[self._capacity - 1]
             shown = shown[counts[shown] >= least]
             order = np.lexsort((hashes[shown], -counts[shown]))
@@ -305,13 +352,19 @@ class CategoryRecorder:
         return pseudonym(name, self._key) if self._key else ""
 
 
-# What a hash is that stands for no name of the dictionary.
+# The code of a hash without a name in the dictionary.
 _NEW, _OTHER, _NOTHING_CODE, _PUBLIC = -1, -2, -3, -4
-_PUBLIC_NAMES = ("false", "true")  # of booleans: there is nothing to hide
+_PUBLIC_NAMES = ("false", "true")  # names of booleans, which are public
+
+
+@functools.cache
+def _lookup_of_none() -> tuple[Hashes, NDArray[np.int64]]:
+    """The lookup without a dictionary: one for all columns."""
+    return _lookup((), ())
 
 
 def _lookup(names: tuple[str, ...], others: tuple[int, ...]) -> tuple[Hashes, NDArray[np.int64]]:
-    """Ascending hashes that mean something, and what: an index of *names*, or a code."""
+    """Return ascending known hashes, and for each an index of *names* or a code."""
     nothing = sorted(NULL_LIKE.difference(names))
     public = [name for name in _PUBLIC_NAMES if name not in names]
     beside = set(others).difference(hash_strings([*nothing, *public]).tolist())

@@ -1,14 +1,14 @@
-"""What a summary sample may hold: the law of every content type.
+"""The protocol of content types: what a summary sample may hold.
 
-A content type is a class with this protocol: a feature's column, requests, scores, or a type from
-outside this project. One from outside has all of its parts in one `nilometer.kinds.ContentKind`.
-Those of this project are in one table a room, by kind:
+A content type is a class with this protocol: a feature's column, requests, scores, or a type of an
+extension. An extension has all parts of its type in one `nilometer.kinds.ContentKind`. The parts of
+this project's types are in one table per room, by kind:
 
 - `nilometer.profile.registered.CONTENTS`: the types, whose statistics alerters may name
-- `nilometer.wire.contents.registered.CODECS`: how they travel
-- `nilometer_agent.measure.contents.CONTENT_SERIES`: which series the agent exports
-- `nilometer_collector.limits.contents.CHECKS`: what is checked before they are stored
-- `nilometer_collector.contents.registered.SHOWN`: how the API shows them
+- `nilometer.wire.contents.registered.CODECS`: the codecs
+- `nilometer_agent.measure.contents.CONTENT_SERIES`: the series that the agent exports
+- `nilometer_collector.limits.contents.CHECKS`: the checks before they are stored
+- `nilometer_collector.contents.registered.SHOWN`: the form in the API
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,11 +18,11 @@ DataType: TypeAlias = Literal["number", "category", "mixed", "empty", "service"]
 
 
 class TypeCounts(NamedTuple):
-    """Values of a content by what they are.
+    """The number of values of a content by type.
 
     Attributes:
-        numbers: Finite numbers.
-        categories: Strings and booleans.
+        numbers: Number of finite numbers.
+        categories: Number of strings and booleans.
     """
 
     numbers: int = 0
@@ -30,7 +30,7 @@ class TypeCounts(NamedTuple):
 
     @property
     def data_type(self) -> DataType:
-        """What the values mostly are; ``mixed`` where the rarer type has over a tenth."""
+        """The type of most values; ``mixed`` if the rarer type has over a tenth."""
         numbers, categories = self
         if not numbers and not categories:
             return "empty"
@@ -40,7 +40,7 @@ class TypeCounts(NamedTuple):
 
 
 class Content(Protocol):
-    """What is measured in one summary, label set and window.
+    """The measurements of one summary, label set and window.
 
     Attributes:
         kind: Name of the type, unique among all types: ``[a-z][a-z0-9_]*``.
@@ -50,12 +50,12 @@ class Content(Protocol):
 
     @classmethod
     def merge_all(cls, contents: Iterable[Self]) -> Self:
-        """One content of all, the same bits for every order of *contents*."""
+        """Return one content from all, the same bits for every order of *contents*."""
         ...
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """What alerters may name; a function gives None where its value does not exist.
+        """The statistics that alerters may name, by name; a function may return None.
 
         A statistic of the same name has the same meaning and unit in every type.
         """
@@ -63,31 +63,35 @@ class Content(Protocol):
 
     @property
     def count(self) -> int:
-        """Observations behind the content."""
+        """Number of observations in the content."""
         ...
 
     @property
     def cells(self) -> int:
-        """Observations with those that gave no value; `count` where there are none such."""
+        """Number of observations, also those without a value; equal to `count` without such."""
         ...
 
     @property
     def type_counts(self) -> TypeCounts:
-        """The values by what they are."""
+        """Number of values by type."""
         ...
 
     @property
     def data_type(self) -> DataType:
-        """What the values mostly are."""
+        """Type of most values."""
         ...
 
     def scaled(self, factor: float) -> Self:
-        """Each observation *factor* times, for a stream of which a share was profiled.
+        """Return the content with each observation *factor* times, for a stream that was sampled.
 
-        A type that is never thinned returns itself.
+        A type that is never sampled returns itself.
         """
         ...
 
     def suppressed(self, fewest: int) -> Self:
-        """Without names of fewer than *fewest* observations; itself where nothing changes."""
+        """Return the content without names of fewer than *fewest* observations, or itself.
+
+        For a type of an extension this also removes numbers of fewer. It is called before anything
+        is stored if numbers are disclosed in groups only (docs/privacy.md).
+        """
         ...

@@ -1,4 +1,4 @@
-"""Coverage: what became of every observation that was seen."""
+"""Coverage: what happened to every observation that was seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ Counts = Mapping[str, int]
 
 
 def added(ours: Counts, theirs: Counts) -> dict[str, int]:
-    """Two counters, added."""
+    """Return the sum of two counters."""
     total = dict(ours)
     for key, count in theirs.items():
         total[key] = total.get(key, 0) + count
@@ -19,29 +19,47 @@ def added(ours: Counts, theirs: Counts) -> dict[str, int]:
 class Coverage:
     """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
 
+    An observation is profiled if one of its sides gave columns. The other side may be lost: each of
+    ``lost_inputs`` and ``lost_outputs`` counts at most what was profiled.
+
     Attributes:
-        profiled: Their columns are in the profiles.
-        sampled_out: Left out on purpose, with their weight carried by others.
-        dropped: Lost, by `DropReason`.
-        undecodable: Without columns, by `UndecodableReason`.
+        profiled: Number of observations whose columns are in the profiles.
+        sampled_out: Number of observations left out on purpose, whose weight others carry.
+        dropped: Number of lost observations, by `DropReason`.
+        undecodable: Number of observations without columns, by `UndecodableReason`.
+        lost_inputs: Number of profiled observations whose requests gave no columns, or not all of
+            them, by `UndecodableReason`.
+        lost_outputs: Number of profiled observations whose responses did so, by
+            `UndecodableReason`.
+        unnamed: Number of cells, not observations, of columns without a place, by type.
+        suppressed: Number of cells, not observations, of summaries whose name is hidden because too
+            few cells had it; kept on the summary `service`.
     """
 
     profiled: int = 0
     sampled_out: int = 0
     dropped: Counts = field(default_factory=dict)
     undecodable: Counts = field(default_factory=dict)
+    lost_inputs: Counts = field(default_factory=dict)
+    lost_outputs: Counts = field(default_factory=dict)
+    unnamed: Counts = field(default_factory=dict)
+    suppressed: int = 0
 
     @property
     def seen(self) -> int:
-        """Observations, whatever became of them."""
+        """Number of observations that were seen."""
         lost = sum(self.dropped.values()) + sum(self.undecodable.values())
         return self.profiled + self.sampled_out + lost
 
     def merge(self, other: Self) -> Self:
-        """The coverage of both streams."""
+        """Return the coverage of both streams."""
         return type(self)(
             profiled=self.profiled + other.profiled,
             sampled_out=self.sampled_out + other.sampled_out,
             dropped=added(self.dropped, other.dropped),
             undecodable=added(self.undecodable, other.undecodable),
+            lost_inputs=added(self.lost_inputs, other.lost_inputs),
+            lost_outputs=added(self.lost_outputs, other.lost_outputs),
+            unnamed=added(self.unnamed, other.unnamed),
+            suppressed=self.suppressed + other.suppressed,
         )

@@ -1,11 +1,12 @@
-"""The profile of one column, whatever its cells hold.
+"""The profile of one column, of any types of cells.
 
-Numbers go to moments, a t-digest and counts; strings and booleans to a dictionary, heavy hitters
-and a distinct count; everything else - null, NaN, infinities, lists, objects - to a counter of its
-own. ``sum(types) + missing`` is the number of cells.
+Numbers go to moments, a t-digest and counts. Strings and booleans go to a dictionary, heavy hitters
+and a distinct count. Everything else has its own counter: null, NaN, infinities, lists, objects.
+``sum(types) + missing`` is the number of cells.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -23,19 +24,19 @@ NUMBER, STRING, BOOLEAN = "number", "string", "boolean"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
-    """What a profile is told about a feature before it sees a value.
+    """The settings of a feature's profile, known before its first value.
 
     Attributes:
         bounds: Frozen bin edges and range of the reference's numbers; None without a reference.
         dictionary: Categories of the reference; None without a reference.
-        expected: Type of its cells, such as ``number``; empty where nobody said.
+        expected: Expected type of its cells, such as ``number``; empty without one.
         score: Decision thresholds of an output of probabilities; None for any other column.
-        embedding: Of the reference's vectors; None where there are none.
-        readable: Keep every category name; else names that are not published get a pseudonym.
-        key: Of pseudonyms; without one, names that are not published are not kept.
+        embedding: Embedding of the reference's vectors; None without one.
+        readable: Whether every category name is kept; if not, unpublished names get pseudonyms.
+        key: Key of the pseudonyms; without one, unpublished names are not kept.
         distinct: Whether to count different strings.
-        distinct_numbers: Whether to count different numbers, too: a digest shows already which
-            few values a column has, so only columns of identifiers want it.
+        distinct_numbers: Whether to count different numbers, too. Only columns of identifiers need
+            this, because a digest shows if a column has few values.
     """
 
     bounds: Bounds | None = None
@@ -54,15 +55,17 @@ class FeatureProfile:
     """All sketches of one column; parts merge in any order to the same bits.
 
     Attributes:
-        missing: Cells that are absent or null.
-        null_like: Strings that stand for nothing, such as ``"n/a"``; they are strings in `types`
-            and no categories.
-        types: Cells that are not missing, by type: number, string, boolean, timestamp, bytes,
-            list, object.
-        expected: The type that the reference or a declaration gives the column; empty without.
-        numbers: Numbers.
-        categories: Strings and booleans.
-        distinct: Different strings (and numbers, if asked for); None when not counted.
+        missing: Number of cells that are absent or null.
+        null_like: Number of strings that stand for a missing value, such as ``"n/a"``; they are
+            strings in `types`, but not categories.
+        types: Number of present cells by type: number, string, boolean, timestamp, bytes, list,
+            object.
+        expected: Type from the reference or a declaration; empty without one.
+        numbers: Profile of the numbers.
+        categories: Profile of the strings and booleans.
+        distinct: Different strings (and numbers, if requested); None if not counted.
+        suppressed_numbers: Number of finite numbers that are in `types` and in no sketch, because
+            they were too few to be disclosed.
     """
 
     kind: ClassVar[str] = "feature"
@@ -74,57 +77,59 @@ class FeatureProfile:
     numbers: NumericProfile = field(default_factory=NumericProfile)
     categories: CategoryProfile = field(default_factory=CategoryProfile)
     distinct: Distinct | None = None
+    suppressed_numbers: int = 0
 
     @property
     def count(self) -> int:
-        """Finite numbers and categories: what a distribution is made of."""
+        """Number of finite numbers and categories, which form the distribution."""
         return self.numbers.count + self.categories.total
 
     @property
     def cells(self) -> int:
-        """Every cell that was seen, missing ones too."""
+        """Number of all cells, also missing ones."""
         return sum(self.types.values()) + self.missing
 
     @property
     def non_finite(self) -> int:
-        """NaN and infinite cells."""
+        """Number of NaN and infinite cells."""
         return self.numbers.non_finite
 
     @property
     def type_errors(self) -> dict[str, int]:
-        """Cells of another type than expected, by their type; empty where nothing is expected."""
+        """Number of cells of another type than expected, by type; empty without one."""
         if not self.expected:
             return {}
         return {kind: count for kind, count in self.types.items() if kind != self.expected}
 
     @property
     def type_counts(self) -> TypeCounts:
-        """Finite numbers and categories, apart."""
+        """Finite numbers and categories, counted separately."""
         return TypeCounts(self.numbers.count, self.categories.total)
 
     @property
     def data_type(self) -> DataType:
-        """``number``, ``category``, ``mixed`` or ``empty``: what the cells mostly are."""
+        """``number``, ``category``, ``mixed`` or ``empty``: the type of most cells."""
         return self.type_counts.data_type
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """Unit: that of the feature; ratios are 0 to 1."""
+        """The statistics; their unit is that of the feature, ratios are 0 to 1."""
         return _STATISTICS
 
     def merge(self, other: Self) -> Self:
-        """The profile of both columns; bins survive only where both have the same edges."""
+        """Return the profile of both columns; bins survive only if both have the same edges."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """One profile of all columns, the same bits for every order of *profiles*."""
+        """Return one profile of all columns, the same bits for every order of *profiles*."""
         parts = list(profiles)
         merged = cls(
             missing=sum(part.missing for part in parts),
             null_like=sum(part.null_like for part in parts),
             numbers=NumericProfile.merge_all(part.numbers for part in parts),
             categories=CategoryProfile.merge_all(part.categories for part in parts),
+            suppressed_numbers=sum(part.suppressed_numbers for part in parts),
         )
         expected = {part.expected for part in parts if part.cells}
         merged.expected = expected.pop() if len(expected) == 1 else ""
@@ -136,22 +141,36 @@ class FeatureProfile:
         return merged
 
     def suppressed(self, fewest: int) -> Self:
-        """Without pseudonyms of fewer than *fewest* observations; every total stays."""
+        """Return the profile without pseudonyms of fewer than *fewest* observations.
+
+        All totals stay.
+        """
         categories = self.categories.suppressed(fewest)
         if categories is self.categories:
             return self
-        return type(self)(
-            missing=self.missing,
-            null_like=self.null_like,
-            types=self.types,
-            expected=self.expected,
-            numbers=self.numbers,
-            categories=categories,
-            distinct=self.distinct,
+        return dataclasses.replace(self, categories=categories)
+
+    def coarsened(self, fewest: int) -> Self:
+        """Return the profile in which every number stands for at least *fewest* cells.
+
+        Numbers are those of `NumericProfile.coarsened`. Different values are not counted, because
+        the hash of a single value sets a register of that sketch, and the hash has no key.
+        """
+        numbers = self.numbers.coarsened(fewest)
+        withheld = self.numbers.count - numbers.count
+        return dataclasses.replace(
+            self,
+            numbers=numbers,
+            distinct=None,
+            suppressed_numbers=self.suppressed_numbers + withheld,
         )
 
+    def masked(self, published: Collection[str], key: bytes) -> Self:
+        """Return the profile with pseudonyms for names that are not *published*."""
+        return dataclasses.replace(self, categories=self.categories.masked(published, key))
+
     def scaled(self, factor: float) -> Self:
-        """Each cell *factor* times, rounded, for a stream of which a share was profiled."""
+        """Return the counts times *factor*, rounded, for a stream that was sampled."""
         return type(self)(
             missing=round(self.missing * factor),
             null_like=round(self.null_like * factor),
@@ -160,13 +179,16 @@ class FeatureProfile:
             numbers=self.numbers.scaled(factor),
             categories=self.categories.scaled(factor),
             distinct=self.distinct,
+            suppressed_numbers=round(self.suppressed_numbers * factor),
         )
 
     def describe(self) -> str:
-        """Tables for a reader: cells by type, then numbers, then categories."""
+        """Return tables as text: cells by type, then numbers, then categories."""
         rows = [("cells", self.cells), ("missing", self.missing), ("null-like", self.null_like)]
         rows += [(f"{kind}s", count) for kind, count in sorted(self.types.items())]
         rows += [(f"not {self.expected}", sum(self.type_errors.values()))] if self.expected else []
+        if self.suppressed_numbers:
+            rows.append(("suppressed", self.suppressed_numbers))
         if self.distinct is not None:
             rows.append(("distinct", round(self.distinct.estimate)))
         tables = ["\n".join(f"{name:<14} {count:>10}" for name, count in rows)]

@@ -1,9 +1,9 @@
 """The numbers of one column: moments, a t-digest, and counts by magnitude or on frozen edges.
 
-Numbers wait in a buffer and are sorted once; everything else is read from their order: NaN and
-infinities stand at the ends, counts are differences of positions, and the digest takes runs.
-Before a reference exists, finite numbers are counted by magnitude, which can be exported and
-re-binned; once there are edges they are counted on those, exactly.
+Numbers are collected in a buffer and sorted once. Their order gives everything else: NaN and
+infinities are at the ends, counts are differences of positions, and the digest takes runs. Without
+a reference, finite numbers are counted by magnitude, which can be exported and re-binned. With
+edges, they are counted exactly on those.
 """
 
 from collections.abc import Iterable
@@ -21,16 +21,17 @@ from nilometer.values.steps import Steps
 
 Floats = NDArray[np.float64]
 
-MOST_BUCKETS = 80  # of one sign, before there are edges: enough to export, small on the wire
+FIRST_BUFFER = 64  # numbers; the buffer grows up to that of the digest
+MOST_BUCKETS = 80  # per sign, without edges: enough to export, small in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a reference froze for a feature.
+    """The frozen edges and range of a feature in a reference.
 
     Attributes:
         edges: Bin edges, ascending; a value equal to an edge belongs to the bin on its right.
-        low: Smallest number of the reference; None where it is not known.
+        low: Smallest number of the reference; None if unknown.
         high: Largest number of the reference.
     """
 
@@ -41,20 +42,20 @@ class Bounds:
 
 @dataclass(slots=True)
 class NumericProfile:
-    """What is known of the numbers of a column; parts merge in any order to the same bits.
+    """The numbers of a column; parts merge in any order to the same bits.
 
     Attributes:
-        nan: Numbers that are none.
-        positive_infinity: Infinite ones, and integers beyond float64.
-        negative_infinity: The same below zero.
-        zero: Finite numbers equal to 0.
-        negative: Finite numbers below 0.
-        below_reference: Finite numbers below the smallest of the reference.
-        above_reference: Finite numbers above its largest.
+        nan: Count of NaN.
+        positive_infinity: Count of positive infinities, and of integers beyond float64.
+        negative_infinity: Count of negative infinities, and of integers beyond float64.
+        zero: Count of finite numbers equal to 0.
+        negative: Count of finite numbers below 0.
+        below_reference: Count of finite numbers below the smallest of the reference.
+        above_reference: Count of finite numbers above the largest of the reference.
         moments: Count, mean and central moments to the fourth, of finite numbers.
         digest: Quantiles, minimum and maximum of finite numbers.
-        histogram: Finite numbers by magnitude: what is exported. None without any, and in profiles of
-            older agents that counted on edges.
+        histogram: Finite numbers by magnitude, which is exported. None without any, and in profiles
+            of older agents that counted on edges.
         binned: Finite numbers on the reference's edges; None without a reference.
     """
 
@@ -77,19 +78,19 @@ class NumericProfile:
 
     @property
     def non_finite(self) -> int:
-        """NaN and infinite numbers."""
+        """Number of NaN and infinite numbers."""
         return self.nan + self.positive_infinity + self.negative_infinity
 
     def merge(self, other: Self) -> Self:
-        """The profile of both columns."""
+        """Return the profile of both columns."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """One profile of all columns, the same bits for every order of *profiles*.
+        """Return one profile of all columns, the same bits for every order of *profiles*.
 
-        Bins survive only where all that have numbers have the same edges, and counts by magnitude
-        only where all have them; the digest always does.
+        Bins survive only if all profiles with numbers have the same edges. Counts by magnitude
+        survive only if all have them. The digest always survives.
         """
         held = list(profiles)
         parts = [part for part in held if part.count]
@@ -114,7 +115,7 @@ class NumericProfile:
         return merged
 
     def scaled(self, factor: float) -> Self:
-        """Each number *factor* times, at least once; every count is rounded, sums stay equal."""
+        """Return the counts times *factor*, at least 1; each is rounded, and sums stay equal."""
         return type(self)(
             nan=round(self.nan * factor),
             positive_infinity=round(self.positive_infinity * factor),
@@ -129,11 +130,52 @@ class NumericProfile:
             binned=self.binned and self.binned.scaled(factor),
         )
 
-    def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
-        """Finite numbers in each bin of *edges*, shape (k + 1,), and whether they are estimated.
+    def coarsened(self, fewest: int) -> Self:
+        """Return the profile in which every number stands for at least *fewest* numbers.
 
-        Counts that were taken on these edges are exact. Others are read from the digest, whose
-        rank error, .001, is that of each cumulative count.
+        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by magnitude count
+        these groups. Counts on the reference's edges stay, because the edges are public ranges. A
+        bin of one value, and the count of zeros, stay only if that value is a group of its own.
+        Moments stay, because they are sums over all numbers. If fewer than *fewest* numbers are
+        outside such values, these numbers are left out everywhere, and `count` is lower by their
+        number.
+        """
+        if not self.count:
+            return self
+        digest = self.digest.coarsened(fewest)
+        means, weights, atoms = digest.centroids()
+        told = type(self)(
+            nan=self.nan,
+            positive_infinity=self.positive_infinity,
+            negative_infinity=self.negative_infinity,
+            zero=int(weights[atoms & (means == 0.0)].sum()),
+            digest=digest,
+        )
+        if not weights.size:
+            return told
+        told.histogram = ExponentialHistogram.of_weighted(means, weights, MOST_BUCKETS)
+        if digest.count == self.count:
+            told.moments = self.moments
+            told.negative = self.negative
+            told.below_reference = self.below_reference
+            told.above_reference = self.above_reference
+            shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
+            told.binned = self.binned and self.binned.without_single_values(dict(shared))
+            return told
+        # Only values that many observations share are left, so their counts describe them fully.
+        told.moments = Moments.of_weighted(means, weights)
+        told.negative = int(weights[means < 0.0].sum())
+        told.below_reference = _whole_groups(weights, self.below_reference)
+        told.above_reference = _whole_groups(weights[::-1], self.above_reference)
+        if self.binned is not None:
+            told.binned = BinnedCounts.of_weighted(means, weights, self.binned.edges)
+        return told
+
+    def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
+        """Return the finite numbers in each bin of *edges*, shape (k + 1,), and whether estimated.
+
+        Counts on the same edges are exact. Others are estimated from the digest, with its rank
+        error of .001 for each cumulative count.
         """
         if self.binned is not None and self.binned.edges == edges:
             return list(map(float, self.binned.counts)), False
@@ -144,7 +186,7 @@ class NumericProfile:
         return (np.maximum(shares, 0.0) * self.count).tolist(), True
 
     def describe(self) -> str:
-        """A table for a reader: counters, moments, quantiles."""
+        """Return a table of counters, moments and quantiles, as text."""
         deviation = self.moments.standard_deviation
         rows: list[tuple[str, float | None]] = [
             ("count", self.count),
@@ -165,10 +207,10 @@ class NumericProfile:
 
 
 class NumericRecorder:
-    """Numbers on their way into a `NumericProfile`. One owner.
+    """Builds a `NumericProfile`. One owner.
 
     Args:
-        bounds: What the reference froze; None where there is none.
+        bounds: Frozen edges and range of the reference; None without one.
     """
 
     __slots__ = ("_bounds", "_buffer", "_pending", "_profile", "_tally")
@@ -188,21 +230,45 @@ class NumericRecorder:
                 yield from self._take(np.sort(numbers[start : start + BUFFER]))
                 start += BUFFER
                 continue
-            if self._buffer is None:
-                self._buffer = np.empty(BUFFER)
             part = numbers[start : start + BUFFER - self._pending]
+            self._buffer = self._roomy(self._pending + part.size)
             self._buffer[self._pending : self._pending + part.size] = part
             self._pending += part.size
             start += part.size
             if self._pending == BUFFER:
                 yield from self._empty()
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds beside its fixed part, which a first buffer belongs to, about."""
+        buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
+        return 8 * buffered + self._profile.digest.held_bytes
+
+    def fold(self) -> Steps[None]:
+        """Put what waits into the sketches, in steps, and let its memory go."""
+        yield from self._empty()
+        self._buffer = None
+        self._profile.digest.join()
+
     def profile(self) -> Steps[NumericProfile]:
-        """Everything observed so far, in steps."""
+        """Return the profile of all numbers so far, in steps."""
         yield from self._empty()
         if self._profile.count:
             self._profile.histogram = self._tally.histogram()
         return self._profile
+
+    def _roomy(self, numbers: int) -> Floats:
+        """The buffer, with room for *numbers*, at most `BUFFER`."""
+        held = self._buffer
+        if held is not None and held.size >= numbers:
+            return held
+        size = FIRST_BUFFER
+        while size < numbers:
+            size *= 2
+        larger = np.empty(size)
+        if held is not None:
+            larger[: self._pending] = held[: self._pending]
+        return larger
 
     def _empty(self) -> Steps[None]:
         if self._pending and self._buffer is not None:
@@ -248,7 +314,17 @@ class NumericRecorder:
                 )
 
 
+def _whole_groups(weights: Floats, outside: int) -> int:
+    """Return the count of the groups, by *weights*, within the *outside* first numbers.
+
+    A group is outside as a whole or not at all. Fewer numbers were left out than any group has, so
+    the groups show which of them were counted.
+    """
+    up_to = np.cumsum(weights)
+    return int(max(up_to[up_to <= outside], default=0.0))
+
+
 def _canonical(profile: NumericProfile) -> tuple[float, ...]:
-    """An order of profiles that does not depend on their arrival: floats add alike."""
+    """Return a sort key that does not depend on arrival, so that sums of floats are equal."""
     moments = profile.moments
     return (moments.count, moments.mean, moments.m2, moments.m3, moments.m4)

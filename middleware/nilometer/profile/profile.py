@@ -18,7 +18,7 @@ SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
 
 
 def default_spec(summary: str) -> FeatureSpec:
-    """Nothing is known of any feature."""
+    """Return a spec without knowledge of the feature."""
     del summary
     return FeatureSpec()
 
@@ -29,12 +29,12 @@ class Profile:
 
     Attributes:
         entity: Name of the monitored entity.
-        labels: Where it was measured.
-        window: Event time.
-        features: By summary name.
-        scores: By summary name.
-        service: Requests; None where there were none (a table).
-        coverage: What became of the observations.
+        labels: Labels of the measurements.
+        window: Window of event time.
+        features: Recorders of features by summary name.
+        scores: Profiles of scores by summary name.
+        service: Profile of the requests; None without requests (a table).
+        coverage: Coverage of the observations.
         sample: Share of the observations that were profiled on purpose.
     """
 
@@ -48,14 +48,14 @@ class Profile:
     sample: float = 1.0
 
     def feature(self, name: str, spec_of: SpecOf) -> FeatureRecorder:
-        """What records a column, made at its first sight."""
+        """Return the recorder of a column, which is created on first use."""
         profile = self.features.get(name)
         if profile is None:
             profile = self.features[name] = FeatureRecorder(spec_of(name))
         return profile
 
     def score(self, name: str, thresholds: tuple[float, ...]) -> ScoreProfile:
-        """The scores of an output, made at their first sight."""
+        """Return the scores of an output, which are created on first use."""
         return self.scores.setdefault(name, ScoreProfile(thresholds))
 
     def observe_service(self, service: ServiceProfile) -> None:
@@ -67,11 +67,11 @@ class Profile:
         self.coverage = self.coverage.merge(coverage)
 
     def samples(self) -> list[SummarySample]:
-        """One sample a summary, ordered by name; the service first."""
+        """Return one sample per summary, ordered by name; the service first."""
         return [sample for sample in self.samples_in_steps() if sample is not None]
 
     def samples_in_steps(self) -> Iterator[SummarySample | None]:
-        """The same, made one by one, and None between the steps of making one."""
+        """Yield the samples one by one, and None between the steps of making one."""
         if self.service is not None or self.coverage.seen:
             yield self._sample(SERVICE, self.service or ServiceProfile())
         for name, recorder in sorted(self.features.items()):

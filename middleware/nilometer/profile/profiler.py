@@ -1,16 +1,17 @@
 """Profilers: functions from a batch of columns to named values.
 
-A profiler is registered in three lines and is the same object live, in batch and on Spark:
+A profiler is registered in three lines. The same object works live, in batch and on Spark:
 
     @nilometer.profiler(version="1", columns=["input.prompt"])
     def refusals(batch):
         return {"asked_twice": ["again" in text for text in batch["input.prompt"]]}
 
-What it names becomes ordinary summaries, ``input.refusals.asked_twice``: numbers, categories and
-booleans are profiled like any feature, and compared with a reference that was made with it.
+The names that it returns become ordinary summaries, such as ``input.refusals.asked_twice``.
+Numbers, categories and booleans are profiled like any feature, and compared with a reference that
+has them.
 
-A profiler is a guest. One that raises, takes longer than its budget or returns what is no column is
-disarmed and counted, and everything else goes on.
+A profiler cannot harm the process. If it raises, exceeds its time limit or returns invalid columns,
+it is disabled and counted, and everything else goes on.
 """
 
 import importlib
@@ -34,27 +35,27 @@ Batch: TypeAlias = Mapping[str, Column]  # by summary name, all of one length on
 Produced: TypeAlias = Mapping[str, object]
 Function: TypeAlias = Callable[[Batch], Produced]
 
-MAX_VALUES = 64  # that one profiler may name
+MAX_VALUES = 64  # names that one profiler may return
 
 
 class Fault(Enum):
-    """Why a profiler was disarmed."""
+    """The reason why a profiler was disabled."""
 
     RAISED = "raised"
-    TIMEOUT = "timeout"  # took longer than its budget; its thread is left to itself
+    TIMEOUT = "timeout"  # exceeded its time limit; its thread is abandoned
     WRONG_SHAPE = "wrong_shape"  # no mapping of names to columns of the batch's length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiler:
-    """A function with a name.
+    """A named function that makes columns from a batch.
 
     Attributes:
-        name: ``[a-z][a-z0-9_]{0,62}``; part of the summaries it makes.
-        version: Of its meaning: a value that means something else is another version.
-        columns: Patterns of summaries it is given; it runs where at least one is there.
-        labels: On the samples of its values, beside those of the observation.
-        function: From a batch to named values: one a row, or one number for the batch.
+        name: Name of the profiler, ``[a-z][a-z0-9_]{0,62}``; part of the names of its summaries.
+        version: Version of its meaning; a changed meaning needs another version.
+        columns: Patterns of the summaries that it reads; it runs if at least one is present.
+        labels: Labels of its samples, in addition to those of the observation.
+        function: Function from a batch to named values: one per row, or one number for the batch.
     """
 
     name: str
@@ -64,11 +65,11 @@ class Profiler:
     labels: Labels = field(default_factory=Labels)
 
     def __call__(self, batch: Batch) -> Produced:
-        """What the function makes of *batch*: a profiler can be tried like one."""
+        """Return what the function makes of *batch*, to try a profiler."""
         return self.function(batch)
 
     def wants(self, summaries: Sequence[str]) -> list[str]:
-        """Those of *summaries* that it is given."""
+        """Return those of *summaries* that it reads."""
         return [
             summary
             for summary in summaries
@@ -86,16 +87,16 @@ def profiler(
     name: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> Callable[[Function], Profiler]:
-    """Register a function as a profiler; see the module.
+    """Register a function as a profiler; the module shows an example.
 
     Args:
-        version: Of its meaning.
-        columns: Patterns of the summaries it is given.
-        name: Instead of the function's own.
-        labels: On the samples of its values.
+        version: Version of its meaning.
+        columns: Patterns of the summaries that it reads.
+        name: Name of the profiler; by default the function's name.
+        labels: Labels of its samples.
 
     Raises:
-        ConfigError: If the name is none, or another version of it is registered already.
+        ConfigError: If the name is not allowed, or another version of it is registered.
     """
 
     def register(function: Function) -> Profiler:
@@ -111,7 +112,7 @@ def profiler(
         held = _registered.get(made.name)
         if held is not None and held.version != version:
             raise ConfigError(
-                f"profiler {made.name!r} is there already in version {held.version!r}"
+                f"profiler {made.name!r} is already registered in version {held.version!r}"
             )
         _registered[made.name] = made
         return made
@@ -120,12 +121,12 @@ def profiler(
 
 
 def registered() -> tuple[Profiler, ...]:
-    """The profilers of this process, by name."""
+    """Return the profilers of this process, by name."""
     return tuple(_registered[name] for name in sorted(_registered))
 
 
 def load(modules: Sequence[str]) -> tuple[Profiler, ...]:
-    """Import *modules* and return every profiler that is registered then.
+    """Import *modules* and return every profiler that is registered afterwards.
 
     Raises:
         ConfigError: If a module cannot be imported.
@@ -133,27 +134,27 @@ def load(modules: Sequence[str]) -> tuple[Profiler, ...]:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever its top level does
+        except Exception as error:  # the module may raise anything
             raise ConfigError(f"profilers: {module!r} cannot be imported: {error!r}") from error
     return registered()
 
 
 def columns_of(name: str, batch: Batch, produced: object, rows: int) -> dict[str, Column]:
-    """What a profiler produced, as columns by summary name.
+    """Return the values of a profiler as columns by summary name.
 
     Raises:
-        TypeError: If it is no mapping of text to columns or numbers.
-        ValueError: If a column has not *rows* cells, or there are too many.
+        TypeError: If *produced* is not a mapping of text to columns or numbers.
+        ValueError: If a column does not have *rows* cells, or there are too many columns.
     """
     if not isinstance(produced, Mapping):
-        raise TypeError(f"{type(produced).__name__} is no mapping of names to values")
+        raise TypeError(f"{type(produced).__name__} is not a mapping of names to values")
     if len(produced) > MAX_VALUES:
         raise ValueError(f"{len(produced)} values are more than {MAX_VALUES}")
     role = next((role_of(summary) for summary in batch if role_of(summary)), None) or Role.INPUT
     columns: dict[str, Column] = {}
     for key, value in produced.items():
         if not isinstance(key, str) or not key:
-            raise TypeError(f"{key!r} is no name")
+            raise TypeError(f"{key!r} is not a name")
         columns[f"{role.value}.{name}.{key}"] = _column(key, value, rows)
     return columns
 

@@ -21,6 +21,8 @@ from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.hashing import hash_numbers
 from nilometer.values.steps import Steps, finished, parts_of
 
+RECORDER_BYTES = 4096  # of one, and of the profile and the sample that it becomes
+MISSING_BYTES = 2048  # of one that has seen no cell
 MIXED_AT_ONCE = 128  # cells of any type that one step takes
 
 
@@ -57,6 +59,20 @@ class FeatureRecorder:
             profile.null_like = self._categories.null_like
         profile.distinct = self._distinct
         return profile
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that it holds beside its fixed part, `RECORDER_BYTES`, about."""
+        numbers = self._numbers.held_bytes if self._numbers is not None else 0
+        names = self._categories.held_bytes if self._categories is not None else 0
+        return numbers + names
+
+    def fold_in_steps(self) -> Steps[None]:
+        """Put what waits into the sketches, in steps, and let its memory go."""
+        if self._numbers is not None:
+            yield from self._numbers.fold()
+        if self._categories is not None:
+            yield from self._categories.fold()
 
     def observe(self, cells: Sequence[Cell] | NDArray[np.generic]) -> None:
         """Add *cells* of any type, n of them; None means missing.
@@ -185,6 +201,29 @@ class FeatureRecorder:
         if self._distinct is None:
             self._distinct = Distinct()
         return self._distinct
+
+
+def count_types(cells: Sequence[Cell] | NDArray[np.generic]) -> Counter[str]:
+    """Cells of a column by the type that a profile counts them as; ``missing`` for None."""
+    if isinstance(cells, np.ndarray):
+        if cells.ndim > 1 or cells.dtype.kind in "fiu":
+            return Counter({NUMBER if cells.ndim == 1 else "list": len(cells)})
+        cells = list(cells)
+    return Counter(map(_type, cells))
+
+
+def _type(cell: Cell) -> str:
+    match _scalar(cell):
+        case None:
+            return "missing"
+        case bool():
+            return BOOLEAN
+        case int() | float():
+            return NUMBER
+        case str():
+            return STRING
+        case other:
+            return _other(other)
 
 
 _PLAIN_NUMBERS = {float, int}

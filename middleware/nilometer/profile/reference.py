@@ -1,4 +1,4 @@
-"""A reference: a frozen, versioned profile that production is compared against."""
+"""A reference: a frozen, versioned profile that production is compared with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
 from nilometer.values.entity import Role, role_of
 
-INPUT_BINS = 32  # statistics: leaves delays of mean and scale unchanged, finds a 5 % spike
-OUTPUT_BINS = 64  # predictions deserve the finer eye
+INPUT_BINS = 32  # bins per input: keeps detection delay for mean and scale, finds a 5 % spike
+OUTPUT_BINS = 64  # finer, because predictions matter more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceColumn:
-    """One column of a reference and what it froze.
+    """One column of a reference and its frozen parameters.
 
     Attributes:
-        feature: The column.
-        edges: Of its numbers, ascending; empty for categories.
-        dictionary: Of its categories; None for numbers.
-        embedding: Of its vectors; None where it has none.
+        feature: Profile of the column.
+        edges: Edges for its numbers, ascending; empty for categories.
+        dictionary: Dictionary of its categories; None for numbers.
+        embedding: Embedding of its vectors; None without one.
     """
 
     feature: FeatureProfile
@@ -31,7 +31,7 @@ class ReferenceColumn:
 
     @property
     def bounds(self) -> Bounds | None:
-        """What later numbers are counted on; None where the column had no numbers."""
+        """Edges and range for later numbers; None if the column had no numbers."""
         if not self.edges:
             return None
         digest = self.feature.numbers.digest
@@ -39,7 +39,7 @@ class ReferenceColumn:
 
     @property
     def is_score(self) -> bool:
-        """Whether its numbers look like probabilities: all in [0, 1], and not 0 and 1 alone."""
+        """Whether its numbers look like probabilities: all in [0, 1], and not only 0 and 1."""
         numbers = self.feature.numbers
         low, high = numbers.digest.min, numbers.digest.max
         if low is None or high is None or low < 0.0 or high > 1.0:
@@ -48,23 +48,23 @@ class ReferenceColumn:
 
     @property
     def expected(self) -> str:
-        """The type that most of the cells have; empty for a column of nothing."""
+        """The type of most cells; empty for an empty column."""
         types = self.feature.types
         return max(sorted(types), key=lambda kind: types[kind]) if types else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What production is compared with.
+    """The profile that production is compared with.
 
     Attributes:
         entity: Name of the monitored entity.
-        name: Such as ``training`` or ``golden``; unique within the entity.
-        rows: Rows of the table.
-        created_ns: Unix nanoseconds.
-        source: Where the rows came from, for the reader.
-        columns: By summary name.
-        digest: Hash of the columns: names this version of the reference.
+        name: Name of the reference, such as ``training``; unique within the entity.
+        rows: Number of rows of the table.
+        created_ns: Time of creation, in Unix nanoseconds.
+        source: Origin of the rows, for a reader.
+        columns: Columns by summary name.
+        digest: Hash of the columns, which names this version of the reference.
     """
 
     entity: str
@@ -76,7 +76,7 @@ class Reference:
     digest: str
 
     def spec(self, summary: str, *, readable: bool = False, key: bytes = b"") -> FeatureSpec | None:
-        """What a profile of *summary* is told, to be compared with this; None for a new one."""
+        """Return the spec for *summary*, to be compared with this; None for a new summary."""
         column = self.columns.get(summary)
         if column is None:
             return None

@@ -1,8 +1,8 @@
-"""What a window's fields are against what they should be: a change is an observation of its own.
+"""Compares a window's fields with the expected schema; changes become an observation.
 
-The summary `schema` counts cells by what is wrong with their field: ``new:input.x`` was never
-there, ``vanished:input.y`` is not there any more, ``changed:input.z:number>string`` has another
-type. Nothing wrong is a count of 0, so that an alerter sees a schema heal, too.
+The summary `schema` counts cells by the problem of their field. ``new:input.x`` is an unknown
+field, ``vanished:input.y`` is a missing one, ``changed:input.z:number>string`` has another type. A
+window without a problem has a count of 0, so that an alerter sees the end of a problem, too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,16 +16,16 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.values.entity import SCHEMA, Role, role_of
 from nilometer.values.errors import ConfigError
 
-OPTIONAL_FROM = 0.5  # share of missing cells of a reference from which a field may be absent
+OPTIONAL_FROM = 0.5  # share of missing cells of a reference from which a field is optional
 TYPES = frozenset({"number", "string", "boolean", "timestamp", "bytes", "list", "object"})
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one field should be.
+    """The expected properties of one field.
 
     Attributes:
-        type: One of `TYPES`; empty where any is right.
+        type: Expected type, one of `TYPES`; empty allows any type.
         required: Whether its absence from a whole window is a change.
     """
 
@@ -35,13 +35,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The fields of an entity by summary name, such as ``input.amount``."""
+    """The expected fields of an entity by summary name, such as ``input.amount``."""
 
     fields: Mapping[str, Field]
 
     @classmethod
     def of_reference(cls, reference: Reference) -> "Schema":
-        """The schema that a reference's columns show."""
+        """Return the schema of a reference's columns."""
         fields = {}
         for summary, column in reference.columns.items():
             cells = column.feature.cells
@@ -51,12 +51,12 @@ class Schema:
 
     @classmethod
     def declared(cls, fields: Mapping[str, str]) -> "Schema":
-        """A schema as people write it: ``{"input.amount": "number", "input.note": "string?"}``.
+        """Return the schema in ``{"input.amount": "number", "input.note": "string?"}``.
 
-        A question mark makes a field optional; ``any`` takes every type.
+        A question mark makes a field optional; ``any`` allows every type.
 
         Raises:
-            ConfigError: If a summary has no role or a type is not known.
+            ConfigError: If a summary has no role or a type is unknown.
         """
         found = {}
         for summary, text in fields.items():
@@ -73,9 +73,9 @@ class Schema:
         return cls(found)
 
     def changes(self, features: Mapping[str, FeatureProfile]) -> dict[str, int]:
-        """What is wrong with *features* of one window, by name; cells each.
+        """Return the changes in *features* of one window by name, with their number of cells.
 
-        A field can vanish only where others of its role are there: without any, nothing was decoded.
+        A field can vanish only if others of its role are present; otherwise nothing was decoded.
         """
         found: dict[str, int] = {}
         rows: dict[Role | None, int] = {}
@@ -100,7 +100,7 @@ class Schema:
         return found
 
     def sample(self, samples: Iterable[SummarySample]) -> SummarySample | None:
-        """The `schema` sample of the samples of one window and label set; None without features."""
+        """Return the `schema` sample for a window and label set; None without features."""
         features: dict[str, FeatureProfile] = {}
         first: SummarySample | None = None
         for sample in samples:

@@ -1,13 +1,13 @@
-"""Scores: predicted probabilities on edges that serve rare events and decisions alike.
+"""Scores: predicted probabilities, counted on edges for rare events and for decisions.
 
-The union of 99 edges of equal width, .01 apart, and 63 whose logits are evenly spaced from -10 to
-10; they share .5, so there are 162 bins. Equal widths alone lose rare events, quantiles of
-a reference lose calibration. Decision thresholds are edges, too. Counts and sums of the scores in
-each bin are kept by predicted class, and by true class once it is known: everything that a
-calibration curve, an area under a curve, a Brier score or an estimate without labels needs.
+The edges are 99 of equal width, .01 apart, and 63 whose logits are evenly spaced from -10 to 10.
+They share .5, so there are 162 bins. Equal widths alone hide rare events, and quantiles of a
+reference hide calibration. Decision thresholds are edges, too. Counts and sums of the scores in
+each bin are kept by predicted class, and by true class once it is known. That is enough for a
+calibration curve, an area under a curve, a Brier score or an estimate without labels.
 
-A matrix of class probabilities is profiled by its largest: the predicted class, its margin over the
-second largest, and the entropy of the row in nats.
+A matrix of class probabilities is profiled by its largest value per row: the predicted class, the
+margin over the second largest, and the entropy of the row in nats.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,25 +28,25 @@ LOGITS = np.linspace(-10.0, 10.0, 63)
 UNION_EDGES: Floats = np.unique(
     np.concatenate([EQUAL_WIDTH, np.where(LOGITS == 0.0, 0.5, 1.0 / (1.0 + np.exp(-LOGITS)))])
 )
-DECISION = 0.5  # where no threshold is given
-MAX_CLASSES = 100  # pairs of predicted and true class; what comes after is predicted as `other`
+DECISION = 0.5  # used without a threshold
+MAX_CLASSES = 100  # pairs of predicted and true class; further ones are predicted as `other`
 OTHER = "other"
 
-Pair: TypeAlias = tuple[str, str]  # predicted class, true class; the latter empty while not known
+Pair: TypeAlias = tuple[str, str]  # predicted class, true class; the latter is empty if unknown
 
 
 def score_edges(thresholds: Sequence[float]) -> Floats:
-    """The edges with decision *thresholds* among them, ascending; 161 without any."""
+    """Return the edges with decision *thresholds* among them, ascending; 161 without any."""
     return np.unique(np.concatenate([UNION_EDGES, np.asarray(thresholds, dtype=np.float64)]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreBins:
-    """Scores of one pair of classes.
+    """The scores of one pair of classes.
 
     Attributes:
-        counts: In each bin, shape (bins,), int64.
-        sums: Of the scores in each bin, shape (bins,).
+        counts: Number of scores in each bin, shape (bins,), int64.
+        sums: Sum of the scores in each bin, shape (bins,).
     """
 
     counts: NDArray[np.int64]
@@ -60,16 +60,16 @@ class ScoreBins:
 
 @dataclass(slots=True)
 class ScoreProfile:
-    """Scores of one output. One owner observes; parts merge exactly but for rounding of sums.
+    """The scores of one output. One owner observes; parts merge exactly, except rounding of sums.
 
     Attributes:
         thresholds: Decision thresholds that are edges, ascending, inside (0, 1).
-        classes: By predicted and true class.
-        score: Of all scores: sums of p and of its squares.
-        margin: Of rows of several probabilities.
-        entropy: Of rows of several probabilities, in nats.
-        outside: Finite scores below 0 or above 1, which are in no bin.
-        not_a_number: Cells that are missing, not finite or no number.
+        classes: Bins by predicted and true class.
+        score: Moments of all scores: sums of p and of its squares.
+        margin: Moments of the margin, for rows of several probabilities.
+        entropy: Moments of the entropy in nats, for rows of several probabilities.
+        outside: Count of finite scores below 0 or above 1, which are in no bin.
+        not_a_number: Count of cells that are missing, not finite or not a number.
     """
 
     kind: ClassVar[str] = "scores"
@@ -84,17 +84,17 @@ class ScoreProfile:
 
     @property
     def count(self) -> int:
-        """Scores in bins."""
+        """Number of scores in bins."""
         return sum(bins.count for bins in self.classes.values())
 
     @property
     def cells(self) -> int:
-        """Scores in bins."""
+        """Number of scores in bins."""
         return self.count
 
     @property
     def type_counts(self) -> TypeCounts:
-        """Every score is a number."""
+        """The number of scores: each is a number."""
         return TypeCounts(numbers=self.count)
 
     @property
@@ -104,19 +104,19 @@ class ScoreProfile:
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """Scores are 0 to 1."""
+        """The statistics; scores are 0 to 1."""
         return _STATISTICS
 
     @property
     def edges(self) -> Floats:
-        """Of the bins: a value equal to an edge belongs to the bin on its right."""
+        """Edges of the bins: a value equal to an edge belongs to the bin on its right."""
         return score_edges(self.thresholds)
 
     def observe(self, scores: Floats, truth: Sequence[str] | None = None) -> None:
-        """Add *scores* of a binary classifier, shape (n,), and their true classes where known.
+        """Add *scores* of a binary classifier, shape (n,), with their true classes if known.
 
-        The predicted class is the number of thresholds (.5 where there are none) that a score
-        reaches: ``"0"`` or ``"1"`` with one.
+        The predicted class is the number of thresholds (.5 by default) that a score reaches:
+        ``"0"`` or ``"1"`` with one threshold.
         """
         cuts = np.asarray(self.thresholds or (DECISION,))
         predicted = np.searchsorted(cuts, scores, side="right")
@@ -141,21 +141,22 @@ class ScoreProfile:
         self._add(top[:, -1], whole.argmax(axis=1), kept)
 
     def merge(self, other: Self) -> Self:
-        """The profile of both."""
+        """Return the profile of both."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """One profile of all, the same bits for every order of *profiles*.
+        """Return one profile of all, the same bits for every order of *profiles*.
 
-        Thresholds that not all have are edges no more: their bins are joined, exactly.
+        A threshold that not all have is no longer an edge: its bins are joined, exactly.
         """
         parts = sorted(profiles, key=_canonical)
         common = set(parts[0].thresholds if parts else ())
         merged = cls(tuple(sorted(common.intersection(*(part.thresholds for part in parts)))))
         edges = merged.edges
         for part in parts:
-            # Where each of our bins begins among theirs, which are ours and perhaps more.
+            # The start of each of the joined bins among the bins of this part, which has all edges
+            # or more.
             starts = np.concatenate([[0], part.edges.searchsorted(edges) + 1])
             for pair, bins in sorted(part.classes.items()):
                 merged._put(
@@ -169,7 +170,7 @@ class ScoreProfile:
         return merged
 
     def scaled(self, factor: float) -> Self:
-        """Each score *factor* times, at least once, rounded: bins and moments count alike."""
+        """Return the counts times *factor*, at least 1, rounded; bins and moments count equally."""
         found = {pair: self.classes[pair] for pair in sorted(self.classes)}
         size = self.edges.size + 1
         every = scaled_counts([n for bins in found.values() for n in bins.counts.tolist()], factor)
@@ -190,19 +191,44 @@ class ScoreProfile:
         )
 
     def suppressed(self, fewest: int) -> Self:
-        """Itself: the names of classes are the model's own."""
+        """Return itself: the names of classes come from the model."""
         del fewest
         return self
 
+    def coarsened(self, fewest: int) -> Self:
+        """Return the profile in which every number stands for at least *fewest* scores.
+
+        Counts stay, because the edges are public ranges. Each score is replaced by the middle of
+        its bin: otherwise the difference between overlapping sums could reveal a score. Margin and
+        entropy of fewer rows than *fewest* are left out.
+        """
+        edges = np.concatenate([[0.0], self.edges, [1.0]])
+        middles = (edges[:-1] + edges[1:]) / 2
+        counts = np.zeros(middles.size)
+        for bins in self.classes.values():
+            counts += bins.counts
+        return type(self)(
+            self.thresholds,
+            {
+                pair: ScoreBins(bins.counts, bins.counts * middles)
+                for pair, bins in self.classes.items()
+            },
+            Moments.of_weighted(middles[counts > 0], counts[counts > 0]),
+            self.margin if self.margin.count >= fewest else Moments(),
+            self.entropy if self.entropy.count >= fewest else Moments(),
+            self.outside,
+            self.not_a_number,
+        )
+
     def by_predicted(self) -> Mapping[str, int]:
-        """Scores by predicted class."""
+        """Return the scores by predicted class."""
         counts: dict[str, int] = {}
         for (predicted, _), bins in self.classes.items():
             counts[predicted] = counts.get(predicted, 0) + bins.count
         return dict(sorted(counts.items()))
 
     def describe(self) -> str:
-        """A table for a reader: classes, then what there is beside them."""
+        """Return a table of classes and other counts, as text."""
         rows = [f"{'predicted':<12} {'true':<12} {'count':>10} {'mean score':>11}"]
         for (predicted, true), bins in sorted(self.classes.items()):
             mean = float(bins.sums.sum()) / max(bins.count, 1)
@@ -252,7 +278,7 @@ _STATISTICS: Mapping[str, Callable[[ScoreProfile], float | None]] = {
 
 
 def _canonical(profile: ScoreProfile) -> tuple[object, ...]:
-    """An order of profiles that does not depend on their arrival: floats add alike."""
+    """Return a sort key that does not depend on arrival, so that sums of floats are equal."""
     moments = profile.score
     pairs = tuple((pair, bins.count) for pair, bins in sorted(profile.classes.items()))
     return (moments.count, moments.mean, moments.m2, pairs)

@@ -1,7 +1,8 @@
-"""The profile of the requests themselves: outcomes, status codes, latency, sizes and streams.
+"""The profile of the requests: outcomes, status codes, latency, sizes and streams.
 
-Times and sizes are counted on a base of 2^(1/32), 1.0219: a quantile is within 1.1 % of the true value. That is scale 5 of OpenTelemetry's exponential histograms, with more
-buckets than the 160 that its SDKs keep: a microsecond to an hour is about 1,000 of them.
+Times and sizes are counted on a base of 2^(1/32), 1.0219, so a quantile is within 1.1 % of the true
+value. This is scale 5 of OpenTelemetry's exponential histograms. It needs more than the 160 buckets
+of its SDKs: a microsecond to an hour is about 1,000 buckets.
 """
 
 import math
@@ -23,21 +24,23 @@ EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
 
 
 def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
-    """Counts of *values*, shape (n,), times in seconds or sizes in bytes."""
-    return ExponentialHistogram.of(np.asarray(values, dtype=np.float64), SCALE, LIMIT)
+    """Return counts of *values*, shape (n,): times in seconds or sizes in bytes."""
+    if not isinstance(values, np.ndarray):  # `fromiter` does not search a list for arrays
+        values = np.fromiter(values, np.float64, len(values))
+    return ExponentialHistogram.of(values, SCALE, LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Answers that came in more than one piece.
+    """Responses in more than one chunk.
 
     Attributes:
-        ends: Streams by `StreamEnd`.
-        first_byte: Seconds from the request to the first byte of the answer.
-        first_byte_sum: Seconds.
-        chunk_gap: Seconds between pieces; of a long stream the first 512.
-        chunk_gap_sum: Seconds.
-        chunks: Pieces, all of them.
+        ends: Number of streams by `StreamEnd`.
+        first_byte: Seconds from the request to the first byte of the response.
+        first_byte_sum: Sum of these times, in seconds.
+        chunk_gap: Seconds between chunks; for a long stream, the first 512.
+        chunk_gap_sum: Sum of these gaps, in seconds.
+        chunks: Number of all chunks.
     """
 
     ends: Counts = field(default_factory=dict)
@@ -51,7 +54,7 @@ class Streams:
     def of(
         cls, *, ends: Counts, first_bytes: Sequence[float], gaps: NDArray[np.float64], chunks: int
     ) -> Self:
-        """Streams of a batch: one first byte each, in seconds, and all their gaps, shape (n,)."""
+        """Return the streams of a batch: times to first bytes and gaps, shape (n,), seconds."""
         firsts = np.array(first_bytes, dtype=np.float64)
         return cls(
             dict(ends),
@@ -70,19 +73,19 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProfile:
-    """Requests of one entity, labels and window.
+    """The requests of one entity, labels and window.
 
     Attributes:
-        outcomes: Requests by `Outcome`.
-        statuses: Requests by HTTP status code, as text; without an answer none.
-        latency: Seconds from the first byte we saw to the last byte we passed on.
-        latency_sum: Seconds.
-        request_bytes: Body sizes as they were on the wire.
-        request_bytes_sum: Bytes.
-        response_bytes: Body sizes as they were on the wire.
-        response_bytes_sum: Bytes.
-        in_flight_max: Most requests at once in one process.
-        streams: Answers in pieces.
+        outcomes: Number of requests by `Outcome`.
+        statuses: Number of requests by HTTP status code, as text; none without a response.
+        latency: Seconds from the first byte received to the last byte sent.
+        latency_sum: Sum of the latencies, in seconds.
+        request_bytes: Body sizes as sent over the network.
+        request_bytes_sum: Sum of these sizes, in bytes.
+        response_bytes: Body sizes as sent over the network.
+        response_bytes_sum: Sum of these sizes, in bytes.
+        in_flight_max: Largest number of concurrent requests in one process.
+        streams: Responses in several chunks.
     """
 
     kind: ClassVar[str] = "service"
@@ -110,7 +113,7 @@ class ServiceProfile:
         in_flight_max: int = 0,
         streams: Streams | None = None,
     ) -> Self:
-        """The profile of a batch: latencies in seconds, sizes in bytes, one each per request."""
+        """Return the profile of a batch: latencies in seconds, sizes in bytes, one per request."""
         return cls(
             dict(outcomes),
             dict(statuses),
@@ -131,12 +134,12 @@ class ServiceProfile:
 
     @property
     def cells(self) -> int:
-        """Requests: each is observed whole."""
+        """Number of requests: each is observed whole."""
         return self.count
 
     @property
     def type_counts(self) -> TypeCounts:
-        """None: requests are neither numbers nor categories."""
+        """No values: requests are neither numbers nor categories."""
         return TypeCounts()
 
     @property
@@ -146,22 +149,22 @@ class ServiceProfile:
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """Latencies in seconds; ratios are 0 to 1."""
+        """The statistics; latencies are in seconds, ratios 0 to 1."""
         return _STATISTICS
 
     @property
     def failures(self) -> int:
-        """Requests that failed on our side of the wire."""
+        """Number of requests that failed because of the service."""
         return sum(self.outcomes.get(outcome.value, 0) for outcome in Outcome if outcome.failed)
 
     def merge(self, other: Self) -> Self:
-        """The profile of both streams."""
+        """Return the profile of both streams."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """One profile of all requests, the same bits for every order of *profiles*."""
-        # Sums of floats depend on their order: an order of their own values does not.
+        """Return one profile of all requests, the same bits for every order of *profiles*."""
+        # Sums of floats depend on their order, so the values are sorted first.
         parts = sorted(profiles, key=lambda part: (part.count, part.latency_sum))
         outcomes: Counts = {}
         statuses: Counts = {}
@@ -196,12 +199,12 @@ class ServiceProfile:
         )
 
     def scaled(self, factor: float) -> Self:
-        """Itself: every request is counted, however few are profiled."""
+        """Return itself: every request is counted, even if few are profiled."""
         del factor
         return self
 
     def suppressed(self, fewest: int) -> Self:
-        """Itself: it holds no names."""
+        """Return itself: it has no names."""
         del fewest
         return self
 
@@ -232,7 +235,7 @@ _STATISTICS: Mapping[str, Callable[[ServiceProfile], float | None]] = {
 
 
 def _sum(numbers: Iterable[float]) -> float:
-    """Correctly rounded where it can be: the same for every order."""
+    """Return the sum, correctly rounded if possible, and the same for every order."""
     found = list(numbers)
     try:
         return math.fsum(found)

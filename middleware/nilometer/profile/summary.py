@@ -1,4 +1,4 @@
-"""The unit that is shipped, stored, merged and shown."""
+"""The unit that is shipped, stored, merged and shown: one summary sample."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from nilometer.values.window import Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummarySample:
-    """One summary x labels x window.
+    """One summary, label set and window.
 
-    Samples with equal (entity, summary, labels, window) add; what comes late is a further one.
+    Samples with equal (entity, summary, labels, window) add up; late data is a further sample.
 
     Attributes:
-        sample: Share of the observations that were profiled on purpose, above 0 to 1. Requests
-            are all counted; features stand for ``1 / sample`` observations each.
+        sample: Share of the observations that were profiled on purpose, above 0 to 1. Requests are
+            all counted; features stand for ``1 / sample`` observations each.
     """
 
     entity: str
@@ -32,13 +32,13 @@ class SummarySample:
 
     @classmethod
     def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
-        """One sample over *window* of samples of one summary, in any order.
+        """Return one sample over *window* from samples of one summary, in any order.
 
-        Contents of samples that were thinned differently are scaled first, so that a window of
-        which a tenth was profiled weighs as much as one that was profiled whole.
+        Contents that were sampled at different shares are scaled first, so that a window with a
+        tenth profiled weighs as much as one that was profiled fully.
 
         Raises:
-            ValueError: If there are none, or they mix kinds of content.
+            ValueError: If there are no samples, or they mix kinds of content.
         """
         parts = list(samples)
         if not parts:
@@ -65,6 +65,6 @@ class SummarySample:
         )
 
     def suppressed(self, fewest: int) -> Self:
-        """Without pseudonyms of fewer than *fewest* observations, as a sample leaves the pod."""
+        """Return the sample to ship, without pseudonyms of fewer than *fewest* observations."""
         content = self.content.suppressed(fewest)
         return self if content is self.content else dataclasses.replace(self, content=content)

@@ -1,8 +1,21 @@
 """Event times as requests say them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from nilometer.profile.feature import Cell
+
+
+def told_time(header: str, field: str, value: Cell) -> Cell:
+    """What a request says of its time.
+
+    Args:
+        header: Value of the header that may tell; empty without.
+        field: Name of the field that tells; empty where it is the header.
+        value: The request's JSON; of a list the first row counts.
+    """
+    row = value[0] if isinstance(value, list) and value else value
+    return row.get(field) if field and isinstance(row, Mapping) else header
 
 
 def event_time_ns(value: Cell) -> int | None:

@@ -1,6 +1,8 @@
 """Observations of one window and label set that wait to be profiled at once."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,8 +11,12 @@ import numpy as np
 from nilometer.decode import Side
 from nilometer.profile import ServiceProfile, Streams
 from nilometer.profile.feature import Cell
+from nilometer.profile.recorder import count_types
 from nilometer.profile.service import magnitudes
+from nilometer.profiling.admission import Names
+from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.steps import Steps
@@ -27,6 +33,8 @@ class Gathered:
     outcomes: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     undecodable: Counter[str] = field(default_factory=Counter)
+    lost_inputs: Counter[str] = field(default_factory=Counter)
+    lost_outputs: Counter[str] = field(default_factory=Counter)
     profiled: int = 0
     sampled_out: int = 0
     latencies: list[float] = field(default_factory=list)
@@ -38,28 +46,44 @@ class Gathered:
     chunk_gaps: list[bytes] = field(default_factory=list)
     chunks: int = 0
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
+    unnamed: Counter[str] = field(default_factory=Counter)
 
     @property
     def accounted(self) -> int:
         """Observations that it stands for."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
-    def hand_over(self, values: bytes) -> None:
-        """Add what the model's own code gave: a value or a list of them by name."""
-        try:
-            found = msgspec.msgpack.decode(values)
-        except msgspec.DecodeError:
-            return
-        for name, value in found.items() if isinstance(found, dict) else ():
-            if isinstance(value, dict):  # what `nilometer.observe` took: columns by role
-                for key, cell in value.items():
-                    self._add(f"{name}.{key}", cell)
-            else:
-                self._add(str(name), value)
+    def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
+        """Book an observation whose bodies were decoded.
 
-    def _add(self, name: str, value: Cell) -> None:
-        cells = value if isinstance(value, list) else [value]
-        self.handed_over.setdefault(name, []).extend(cells)
+        Args:
+            decoded: What was found in the bodies.
+            handed_over: Sides that `hand_over` was given: their columns are not lost.
+        """
+        if decoded.undecodable:
+            self.undecodable[decoded.undecodable] += 1
+            return
+        self.profiled += 1
+        if decoded.lost_input and Role.INPUT not in handed_over:
+            self.lost_inputs[decoded.lost_input] += 1
+        if decoded.lost_output and Role.OUTPUT not in handed_over:
+            self.lost_outputs[decoded.lost_output] += 1
+
+    def hand_over(self, values: bytes, names: Names) -> AbstractSet[Role]:
+        """Add what the model's own code gave: a value or a list of them by name.
+
+        Returns:
+            The sides that the names belong to.
+        """
+        roles: set[Role] = set()
+        for name, cells in _handed_over(values):
+            role, field_name = side_of(name)
+            roles.add(role)
+            if field_name in names.known[role] or not names.meet(role, [field_name]):
+                self.handed_over.setdefault(name, []).extend(cells)
+            else:
+                self.unnamed += count_types(cells)
+        return roles
 
     def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
         """Add the request itself, whatever its bodies hold.
@@ -83,6 +107,15 @@ class Gathered:
             self.first_bytes.append(observation.first_byte)
             self.chunk_gaps.append(observation.chunk_gaps)
             self.chunks += observation.chunks
+
+    def serve_alike(self, kind: Kind, rows: Sequence[Observation]) -> None:
+        """Add requests of one *kind*, whatever their bodies hold."""
+        self.outcomes[kind.outcome] += len(rows)
+        self.statuses[str(kind.status)] += len(rows)
+        self.latencies += [row.latency for row in rows]
+        self.request_sizes += [row.request_size for row in rows]
+        self.response_sizes += [row.response_size for row in rows]
+        self.in_flight_max = max(self.in_flight_max, *[row.in_flight for row in rows])
 
     def service(self) -> Steps[ServiceProfile]:
         """The profile of the requests, in steps."""
@@ -114,6 +147,23 @@ class Gathered:
             gaps=gaps[np.isfinite(gaps) & (gaps >= 0)],
             chunks=self.chunks,
         )
+
+
+def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
+    """Names and cells of MessagePack *values*."""
+    try:
+        found = msgspec.msgpack.decode(values)
+    except msgspec.DecodeError:
+        return
+    for name, value in found.items() if isinstance(found, dict) else ():
+        # What `nilometer.observe` took is columns by role.
+        columns = (
+            {f"{name}.{key}": one for key, one in value.items()}
+            if isinstance(value, dict)
+            else {str(name): value}
+        )
+        for column, cells in columns.items():
+            yield column, cells if isinstance(cells, list) else [cells]
 
 
 def side_of(name: str) -> tuple[Role, str]:

@@ -1,43 +1,83 @@
-"""Where the fields of packed observations are, and what is checked of many at once."""
+"""Observations of one kind: what they have in common, and a decoder that reads no other.
 
+Most servers send observations of one kind: one status, one method, one pair of content types. After a
+batch of one kind, `Layout` makes a structure that allows no other kind, so that later batches are decoded
+and checked in one pass of C. The first batch with another observation is decoded the general way, and
+`by_kind` tells its kinds apart. The structure is then forgotten, and made again after a while.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, cast, get_type_hints
 
-from nilometer.profiling.observation import (
-    LEAST_SHARE,
-    MOST_BYTES,
-    MOST_COUNT,
-    MOST_NS,
-    MOST_SECONDS,
-    Observation,
-)
+import msgspec
+from msgspec import Meta
 
-PLACE = {name: at for at, name in enumerate(Observation.__struct_fields__)}
-# What observations must have in common to be read at once.
-SAME = tuple(
-    PLACE[name]
-    for name in (
-        "outcome", "status", "method", "event_time", "stream_end", "values",
-        "share", "left_out", "values_only", "request_type", "request_encoding", "response_type", "response_encoding",
+from nilometer.decode.body import plain_json
+from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
+from nilometer.profiling.sides import BODYLESS
+from nilometer.values.reasons import Outcome
+
+LONGEST_PAUSE = 64  # batches until a kind that keeps changing is looked for again
+
+_OK_STATUS = range(100, 400)
+
+
+class Kind(NamedTuple):
+    """What observations have in common that are read at once; see `Observation`."""
+
+    outcome: str
+    status: int
+    method: str
+    event_time: str
+    stream_end: str
+    request_type: str
+    request_encoding: str
+    response_type: str
+    response_encoding: str
+    share: float
+    left_out: bool
+    values_only: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an answered request with JSON in both bodies, or one that was left out."""
+        return (
+            self.outcome == Outcome.OK.value
+            and self.status in _OK_STATUS
+            and self.method not in BODYLESS
+            and not self.event_time
+            and not self.stream_end
+            and (self.left_out or not self.values_only)
+            and self.share == usable_share(self.share)
+            and plain_json(*_types(self))
+        )
+
+
+Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None: of no kind that is plain
+
+_FIELDS = Observation.__struct_fields__
+_SHARE = _FIELDS.index("share")
+_FEWEST = _FIELDS.index("in_flight") + 1  # the last field that is read of every kind
+_DEFAULTS = dict(
+    zip(
+        _FIELDS[-len(Observation.__struct_defaults__) :],
+        Observation.__struct_defaults__,
+        strict=True,
     )
-)  # fmt: skip
-ARRIVAL, LATENCY, LABELS, IN_FLIGHT = (
-    PLACE[name] for name in ("arrival_ns", "latency", "labels", "in_flight")
 )
-REQUEST, RESPONSE = PLACE["request_body"], PLACE["response_body"]
-REQUEST_SIZE, RESPONSE_SIZE = PLACE["request_size"], PLACE["response_size"]
-# What must be a number of this type and at most so large, as `Observation` asks for.
-NUMBERS = (
-    (ARRIVAL, int, MOST_NS),
-    (LATENCY, float, MOST_SECONDS),
-    (REQUEST_SIZE, int, MOST_BYTES),
-    (RESPONSE_SIZE, int, MOST_BYTES),
-    (IN_FLIGHT, int, MOST_COUNT),
-)
-SHARE, LEFT_OUT = PLACE["share"], PLACE["left_out"]
-OLDEST_FIELDS = PLACE["event_time"]  # what the first workers sent
-DEFAULTS = [None] * (len(PLACE) - len(Observation.__struct_defaults__))
-DEFAULTS += Observation.__struct_defaults__
+_HINTS = get_type_hints(Observation, include_extras=True) | {
+    "labels": Annotated[dict[str, str], Meta(max_length=0)] | None,
+    "values": Annotated[bytes, Meta(max_length=0)],
+}
+_SAMPLING = ("share", "left_out", "values_only")
+_HELD = tuple(
+    name for name in Kind._fields if name not in _SAMPLING
+)  # by a structure, to one value
+
+_kind, _held, _sampling = (attrgetter(*names) for names in (Kind._fields, _HELD, _SAMPLING))
+_types = attrgetter("request_type", "request_encoding", "response_type", "response_encoding")
 
 
 def usable_share(share: float) -> float:
@@ -45,47 +85,108 @@ def usable_share(share: float) -> float:
     return share if LEAST_SHARE <= share <= 1.0 else 1.0
 
 
-def is_share(share: object, left_out: object) -> bool:
-    """Whether an observation may be held at *share*, and left out as *left_out* says."""
-    return type(share) is float and type(left_out) is bool and share == usable_share(share)
+def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
+    """*observations* by plain kinds of which there are *fewest*; runs of others are of no kind.
+
+    All of one kind stand where its first one was. Observations with labels, or with values that the
+    model handed over, are of no plain kind.
+    """
+    kinds = [None if row.labels or row.values else _kind(row) for row in observations]
+    plain = {
+        kind
+        for kind, count in Counter(kinds).items()
+        if kind is not None and count >= fewest and Kind(*kind).is_plain
+    }
+    parts: list[Part] = []
+    rows: list[Observation] = []  # of the latest part
+    found: dict[tuple[Any, ...], list[Observation]] = {}
+    for kind, row in zip(kinds, observations, strict=True):
+        if kind is not None and kind in plain:
+            if kind not in found:
+                found[kind] = []
+                parts.append((Kind(*kind), found[kind]))
+            found[kind].append(row)
+            continue
+        if not parts or parts[-1][0] is not None:
+            rows = []
+            parts.append((None, rows))
+        rows.append(row)
+    return parts
 
 
-def by_share(arrays: Sequence[Sequence[Any]]) -> list[Sequence[Sequence[Any]]]:
-    """*arrays* by the share they were held at, those that were left out apart."""
-    if not arrays or max(map(len, arrays)) <= SHARE:
-        return [arrays]
-    parts: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
-    try:
-        for array in arrays:
-            parts.setdefault(tuple(array[SHARE:]), []).append(array)
-    except TypeError:  # a list or a map: no such field
-        return [arrays]
-    return list(parts.values())
+class Layout:
+    """The kind of observations that one entity sends. One owner."""
 
+    __slots__ = ("_decode", "_kind", "_pause", "_sampled", "_wait")
 
-def storable(columns: Sequence[Sequence[Any]]) -> bool:
-    """Whether all numbers are in the bounds of `Observation`, and none is no number."""
-    in_bounds = all(min(columns[at]) >= 0 and max(columns[at]) <= most for at, _, most in NUMBERS)
-    return in_bounds and sum(columns[LATENCY]) >= 0  # false for a NaN, which has no order
+    def __init__(self) -> None:
+        self._decode: msgspec.msgpack.Decoder[list[Observation]] | None = None
+        self._kind: Kind | None = None
+        self._sampled = False  # whether observations say their share
+        self._pause = 1  # batches to let pass after a kind did not hold
+        self._wait = 0
 
+    def read(self, packed: bytes, fewest: int) -> list[Part] | None:
+        """The observations of a batch, as of `by_kind`; None where one is not of the kind before.
 
-def alike_columns(arrays: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]] | None:
-    """One column a field of *arrays*; None where the observations are not of one kind."""
-    # Columns, in one pass in C instead of an attribute a cell.
-    try:
-        columns = [*zip(*arrays, strict=True)]
-    except ValueError:  # of workers of two versions
-        return None
-    if not OLDEST_FIELDS <= len(columns) <= len(DEFAULTS):
-        return None
-    columns += [(default,) for default in DEFAULTS[len(columns) :]]
-    try:
-        if any(len(set(columns[at])) > 1 for at in SAME):
+        Those of a kind have the first fields of `Observation`, as many as came.
+        """
+        if self._decode is None or self._kind is None:
             return None
-    except TypeError:  # a list or a map: no such field
-        return None
-    if any(columns[LABELS]) or any(
-        set(map(type, columns[at])) != {kind} for at, kind, _ in NUMBERS
-    ):
-        return None
-    return columns
+        try:
+            rows = self._decode.decode(packed)
+        except (msgspec.DecodeError, ValueError):
+            self._decode = None
+            self._wait, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            return None
+        self._pause = 1
+        parts: dict[tuple[Any, ...], list[Observation]] = {}
+        if self._sampled:
+            for row in rows:
+                parts.setdefault(_sampling(row), []).append(row)
+        else:
+            parts[_sampling(self._kind)] = rows
+        found: list[Part] = []
+        for sampling, some in parts.items():
+            kind = Kind(*_held(self._kind), *sampling)
+            alike = len(some) >= fewest and kind.is_plain
+            found.append((kind, some) if alike else (None, _whole(some)))
+        return found
+
+    def learn(self, packed: bytes, observations: Sequence[Observation]) -> None:
+        """Expect more of the kind of *observations*, which are those in *packed*, if it is one."""
+        if self._wait:
+            self._wait -= 1
+            return
+        first = Kind(*_kind(observations[0]))
+        fields = max(map(len, raw_arrays(packed)))
+        if (
+            not first.is_plain
+            or len(set(map(_held, observations))) > 1
+            or any(row.labels or row.values for row in observations)
+            or fields > len(_FIELDS)
+        ):
+            return
+        self._sampled = fields > _SHARE
+        self._kind = first
+        fields = len(_FIELDS) if self._sampled else max(fields, _FEWEST)
+        self._decode = msgspec.msgpack.Decoder(list[_structure(first, fields)])  # type: ignore[misc]
+
+
+def _whole(rows: Sequence[Observation]) -> list[Observation]:
+    """*rows* with all the fields of `Observation`."""
+    return [Observation(*msgspec.structs.astuple(row)) for row in rows]
+
+
+def _structure(kind: Kind, fields: int) -> type[Observation]:
+    """The first *fields* of `Observation`; where *kind* decides, no other value is allowed."""
+    held = dict(zip(_HELD, _held(kind), strict=True))
+    found: list[Any] = []
+    for name in _FIELDS[:fields]:
+        allowed = Literal[held[name]] if name in held else _HINTS[name]
+        default = (_DEFAULTS[name],) if name in _DEFAULTS else ()
+        found.append((name, allowed, *default))
+    structure = msgspec.defstruct(
+        "Alike", found, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False
+    )
+    return cast("type[Observation]", structure)

@@ -56,6 +56,8 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         share: Of the observations whose bodies are held, as it was when this one began, above 0 to 1.
         left_out: Whether this one's were not, to keep the overhead budget; it is counted all the same.
         values_only: Whether bodies are never held, and `values` is all there is.
+        response_ends: Of a streamed answer over the cap its start and its end, without the bytes
+            between: as many as `response_size` is longer than both. Else None.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -87,6 +89,7 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     share: float = 1.0
     left_out: bool = False
     values_only: bool = False
+    response_ends: tuple[bytes, bytes] | None = None
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
@@ -96,6 +99,24 @@ def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
         with suppress(msgspec.ValidationError):
             found.append(msgspec.convert(array, Observation))
     return found
+
+
+def declared(packed: bytes) -> int:
+    """How many observations a batch says that it has: its first bytes, before it is unpacked."""
+    head = packed[:1]
+    if b"\x90" <= head < b"\xa0":
+        return head[0] & 0x0F
+    sizes = {b"\xdc": 2, b"\xdd": 4}
+    return int.from_bytes(packed[1 : 1 + sizes.get(bytes(head), 0)], "big")
+
+
+def parts_of(packed: bytes) -> list[bytes]:
+    """Each observation of a batch as a batch of its own.
+
+    Raises:
+        msgspec.DecodeError: If the bytes are not a batch.
+    """
+    return [pack([array]) for array in raw_arrays(packed)]
 
 
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above

@@ -7,56 +7,46 @@ Observations of one entity go, by event time, into profiles that hold what came 
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.exchange import plain_json
-from nilometer.decode.learned import Shapes
-from nilometer.decode.oip_v2 import KEYS
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
+from nilometer.profiling.admission import Names
+from nilometer.profiling.alike import Alike, AlikeReader
+from nilometer.profiling.budget import (
+    MAX_VALUES_BYTES,
+    PROFILE_BYTES,
+    SERVED_BYTES,
+    Budget,
+    Weight,
+    kept_bytes,
+    recorders_bytes,
+    served_bytes,
+)
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.event_time import event_time_ns, told_time
 from nilometer.profiling.gathered import Gathered
-from nilometer.profiling.layout import (
-    ARRIVAL,
-    IN_FLIGHT,
-    LATENCY,
-    REQUEST,
-    REQUEST_SIZE,
-    RESPONSE,
-    RESPONSE_SIZE,
-    SAME,
-    alike_columns,
-    by_share,
-    is_share,
-    storable,
-    usable_share,
-)
-from nilometer.profiling.observation import (
-    Observation,
-    raw_arrays,
-    readable,
-    unpack,
-)
+from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
+from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import BODYLESS, decode_sides
+from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd
+from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
+FIRST_NAMES = 16  # columns that are expected of an entity of which none is known
 FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
 MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
 
-_OK_STATUS = range(100, 400)
+_TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 
 
 class Profiling:
@@ -76,9 +66,13 @@ class Profiling:
         guests: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         max_waiting: Observations that are profiled at once.
+        names: The entity's names that have a place, shared with its other label sets; None for
+            names of its own.
+        budget: Memory that this and other profilings may hold; None for one of its own.
 
     Attributes:
         waiting: Observations that are decoded and not profiled.
+        budget: What is held is charged to it.
     """
 
     def __init__(
@@ -96,6 +90,8 @@ class Profiling:
         guests: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
+        names: Names | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.entity = entity
         self.labels = labels
@@ -105,14 +101,22 @@ class Profiling:
         self.sample = sample
         self.event_times_unread = 0  # named times that could not be read: arrival was taken
         self.latest_ns = 0  # newest event time seen: the watermark
+        self._booked_ns = 0  # in a window that is open: what has no room for its own is lost there
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
-        self._deltas = Deltas(entity, spec_of, event_time_field, guests, reductions)
+        self._names = names or Names()
+        self.budget = budget or Budget()
+        self._weight = Weight(self.budget)  # of what waits
+        self._deltas = Deltas(
+            entity, spec_of, event_time_field, guests, reductions, self._names, self.budget
+        )
         self._gathered: dict[Key, Gathered] = {}
+        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # of them
+        self._window = Window.containing(0, window_ns)  # of the latest observation
         self.waiting = 0
         self._max_waiting = max_waiting
-        self._request_shapes = Shapes(KEYS[Role.INPUT])
-        self._response_shapes = Shapes(KEYS[Role.OUTPUT])
+        self._layout = Layout()
+        self._reader = AlikeReader(window_ns)
         # Chance, not every n-th: traffic has periods, too.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
@@ -130,45 +134,53 @@ class Profiling:
 
     def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
         """The same, in steps: for who shares an interpreter."""
-        arrays = raw_arrays(packed)
+        at_once = self._reads_at_once
+        parts = self._layout.read(packed, FEWEST_ALIKE) if at_once else None
         yield
-        parts = by_share(arrays)
-        if len(parts) == 1 and (yield from self._observe_alike(arrays)):
-            return len(arrays)
+        if parts is not None and (yield from self._observe_parts(parts)):
+            return sum(len(rows) for _, rows in parts)
+        lost = 0
         try:
             observations = unpack(packed)
         except msgspec.ValidationError:
+            arrays = raw_arrays(packed)
             observations = readable(arrays)
             if not observations:
                 raise
-            lost = {DropReason.MALFORMED_BATCH.value: len(arrays) - len(observations)}
-            self.book_drops(lost, observations[-1].arrival_ns)
-            parts = [arrays]
-        if len(parts) == 1:
-            yield from self._observe(observations)
-            return len(arrays)
-        for part in parts:
-            if not (yield from self._observe_alike(part)):
-                yield from self._observe(msgspec.convert(part, list[Observation]))
-        return len(arrays)
-
-    def observe_arrays(self, arrays: Sequence[Sequence[Any]]) -> None:
-        """Decode observations of this process, each in the order of `Observation`."""
-        for part in by_share(arrays):
-            if not finished(self._observe_alike(part)):
-                self.observe([Observation(*array) for array in part])
+            lost = len(arrays) - len(observations)
+            self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
+        yield
+        if parts is not None:  # of one kind, and their bodies of many shapes
+            yield from self._observe_each(observations)
+            return len(observations) + lost
+        yield from self._observe(observations)
+        if at_once and observations and not lost:
+            self._layout.learn(packed, observations)
+        return len(observations) + lost
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Decode; columns wait until there are enough of them to be profiled at once."""
         finished(self._observe(observations))
 
     def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
+        if self._reads_at_once:
+            parts = by_kind(observations, FEWEST_ALIKE)
+            yield
+            if (yield from self._observe_parts(parts)):
+                return
+        yield from self._observe_each(observations)
+
+    def _observe_each(self, observations: Sequence[Observation]) -> Steps[None]:
         self._deltas.given += len(observations)
         for observation in observations:
             self._gather(observation)
             yield
-        if self.waiting >= self._max_waiting:
-            yield from self.settle_in_steps()
+            if self._waits_enough:
+                yield from self.settle_in_steps()
+
+    @property
+    def _waits_enough(self) -> bool:
+        return self.waiting >= self._max_waiting or self._weight.is_enough
 
     def settle(self) -> None:
         """Profile what waits."""
@@ -177,9 +189,21 @@ class Profiling:
     def settle_in_steps(self) -> Steps[None]:
         """The same, in steps."""
         self.waiting = 0
+        self._weight.give_back()
+        self._latest = None
         while self._gathered:  # one by one: an error costs no more than the part it happens in
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything was observed that was not taken yet."""
+        return bool(self._deltas.given)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that it knows of features and label sets between two calls of `take`, about."""
+        return kept_bytes(self._deltas.names, sum(map(len, self._label_sets.values())))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were lost before they came here."""
@@ -219,6 +243,7 @@ class Profiling:
         """What came since the last call, by window and labels; it is the caller's now."""
         taken: list[Profile] = []
         self.take_into(taken, self.latest_ns)
+        self.budget.clear()
         return taken
 
     def take_into(self, taken: list[Profile], event_ns: int) -> None:
@@ -230,96 +255,91 @@ class Profiling:
         """
         self.settle()
         self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
-        # Windows that are long past will hardly come again: their label sets start anew.
-        newest = max(self._label_sets, default=None)
-        if newest is not None and len(self._label_sets) > MAX_OPEN_WINDOWS:
-            kept = sorted(self._label_sets)[-MAX_OPEN_WINDOWS:]
-            self._label_sets = {window: self._label_sets[window] for window in kept}
+        for sets in self._label_sets.values():
+            sets.rest()
         self._deltas.take_into(taken)
 
-    def _observe_alike(self, arrays: Sequence[Sequence[Any]]) -> Steps[bool]:
-        """Read observations of one kind at once; False where they are not, and nothing changed."""
-        if len(arrays) < FEWEST_ALIKE:
-            return False
-        if self.event_time_field or self.segments.rules or self.sample < 1.0:
-            return False
-        columns = alike_columns(arrays)
-        yield
-        return columns is not None and (yield from self._gather_alike(columns, len(arrays)))
+    @property
+    def _reads_at_once(self) -> bool:
+        """Whether observations of one kind may be read at once: none is looked at for itself."""
+        return not (self.event_time_field or self.segments.rules or self.sample < 1.0)
 
-    def _gather_alike(self, columns: Sequence[Sequence[Any]], count: int) -> Steps[bool]:
-        outcome, status, method, event_time, stream_end, values, *rest = (
-            columns[at][0] for at in SAME
-        )
-        share, left_out, values_only, *types = rest
-        if {*map(type, types), type(method)} != {str} or type(status) is not int:
-            return False
-        if (values_only and not left_out) or not is_share(share, left_out):
-            return False
-        if event_time or stream_end or values or outcome != Outcome.OK.value:
-            return False
-        if method in BODYLESS or not plain_json(*types) or status not in _OK_STATUS:
-            return False
-        arrivals = columns[ARRIVAL]
-        window = Window.containing(min(arrivals), self.window_ns)
-        latest = max(arrivals)
-        if latest >= window.end_ns or not storable(columns):
-            return False
-        inputs = outputs = None
-        if not left_out:
-            inputs = self._request_shapes.read(columns[REQUEST])
-            yield
-            outputs = None if inputs is None else self._response_shapes.read(columns[RESPONSE])
-            yield
-            if inputs is None or outputs is None:
+    def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
+        """Read what is of a kind at once; False where that cannot be, and nothing changed."""
+        found: list[Alike | None] = []
+        for kind, rows in parts:
+            alike = None if kind is None else (yield from self._reader.read(kind, rows))
+            if kind is not None and alike is None:
                 return False
-        self.latest_ns = max(self.latest_ns, latest)
-        part = self._part(window, self.labels, share)
+            found.append(alike)
+        if not self._names.settle_at_once(one.sides for one in found if one and one.sides):
+            return False
+        for (_, rows), alike in zip(parts, found, strict=True):
+            if alike is None:
+                yield from self._observe_each(rows)
+            else:
+                yield from self._gather_alike(alike, rows)
+        return True
+
+    def _gather_alike(self, alike: Alike, rows: Sequence[Observation]) -> Steps[None]:
+        kind, window, latest, sides = alike
+        count = len(rows)
         self._deltas.given += count
+        part = self._part(window, self.labels, kind.share)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: count}, self._booked_ns)
+            return
+        self.latest_ns = max(self.latest_ns, latest)
         self.waiting += count
-        if inputs is None or outputs is None:
+        self._weight.add(SERVED_BYTES * count + alike.weight)
+        if sides is None:
             part.sampled_out += count
         else:
-            part.inputs.add_block(inputs)
-            part.outputs.add_block(outputs)
+            self._add_sides(part, sides[Role.INPUT], sides[Role.OUTPUT])
             part.profiled += count
-        part.outcomes[outcome] += count
-        part.statuses[str(status)] += count
-        part.latencies += columns[LATENCY]
-        part.request_sizes += columns[REQUEST_SIZE]
-        part.response_sizes += columns[RESPONSE_SIZE]
-        part.in_flight_max = max(part.in_flight_max, *columns[IN_FLIGHT])
-        if self.waiting >= self._max_waiting:
+        part.serve_alike(kind, rows)
+        if self._waits_enough:
             yield from self.settle_in_steps()
-        return True
 
     def _gather(self, observation: Observation) -> None:
         inputs, outputs = Side(), Side()
-        held = not observation.left_out
+        large = len(observation.values) > MAX_VALUES_BYTES
+        held = not (observation.left_out or large)
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
-        reason: str | None = None
-        value: Cell = None
-        told_end: StreamEnd | None = None
+        decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            reason, value, told_end = decode_sides(observation, inputs, outputs)
-        event_ns = self._event_time(observation, value)
+            decoded = decode_sides(observation, inputs, outputs)
+        event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
-        window = Window.containing(event_ns, self.window_ns)
+        window = self._window
+        if not window.start_ns <= event_ns < window.end_ns:
+            window = self._window = Window.containing(event_ns, self.window_ns)
         labels = self._labels(window, observation, inputs, outputs)
         part = self._part(window, labels, self.sample * usable_share(observation.share))
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
+            return
         self.waiting += 1
-        part.serve(observation, told_end)
+        self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
+        part.serve(observation, decoded.stream_end)
+        if large:
+            part.cover(_TOO_LARGE, frozenset())
+            return
         if not sampled:
             part.sampled_out += 1
             return
+        self._add_sides(part, inputs, outputs)
+        values = observation.values
+        handed_over = part.hand_over(values, self._names) if values else frozenset()
+        part.cover(decoded, handed_over)
+
+    def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
+        """Add the columns of a request, or of requests that are alike, whose names have a place."""
+        if not self._names.passes(inputs, outputs):
+            for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
+                part.unnamed.update(self._names.sift(role, side, self.event_time_field))
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
-        if observation.values:
-            part.hand_over(observation.values)
-        if reason is None:
-            part.profiled += 1
-        else:
-            part.undecodable[reason] += 1
 
     def _labels(
         self, window: Window, observation: Observation, inputs: Side, outputs: Side
@@ -332,22 +352,30 @@ class Profiling:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
+            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # those of the first start anew
+                del self._label_sets[next(iter(self._label_sets))]
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
-    def _part(self, window: Window, labels: Labels, share: float) -> Gathered:
+    def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
+        """What waits of a window and label set; None where the budget has no room for another."""
+        latest = self._latest
+        if latest and latest[0] is window and latest[1] is labels and latest[2] == share:
+            return latest[3]  # without a look at what its key is equal to
         key = (window, labels, share)
         part = self._gathered.get(key)
-        if part is None:
+        if part is None and self.budget.take(PROFILE_BYTES):
             part = self._gathered[key] = Gathered()
+            self._weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
+            self._booked_ns = window.start_ns
+        if part is not None:
+            self._latest = (window, labels, share, part)
         return part
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
-        text: Cell = observation.event_time
-        if self.event_time_field:
-            row = value[0] if isinstance(value, list) and value else value
-            if isinstance(row, Mapping):
-                text = row.get(self.event_time_field)
+        if not observation.event_time and not self.event_time_field:
+            return observation.arrival_ns
+        text = told_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
         event_ns = event_time_ns(text)

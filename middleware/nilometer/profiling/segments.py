@@ -58,10 +58,10 @@ class Segments:
 def _value(cells: Column) -> str:
     """The one value of *cells* as a label."""
     plain = cells.tolist() if isinstance(cells, np.ndarray) else cells
-    found = {_text(cell) for cell in plain}
-    if len(found) > 1:
-        return MIXED
-    return found.pop() if found else ABSENT
+    if not plain or plain.count(None) == len(plain):
+        return ABSENT
+    first = _text(plain[0])
+    return first if all(_text(cell) == first for cell in plain) else MIXED
 
 
 def _text(cell: object) -> str:
@@ -88,21 +88,31 @@ class LabelSets:
         most: Label sets that are told apart.
     """
 
-    __slots__ = ("_base", "_known", "_most", "_overflow")
+    __slots__ = ("_base", "_known", "_most", "_overflow", "_seen")
 
     def __init__(self, base: Labels, most: int = MAX_LABEL_SETS) -> None:
         self._base = base
         self._most = most
         self._known: dict[tuple[tuple[str, str], ...], Labels] = {(): base}
+        self._seen = {hash(())}  # of all sets that are told apart: they outlive `rest`
         self._overflow = Labels.of({**base.as_dict(), OVERFLOW_KEY: "true"})
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def rest(self) -> None:
+        """Let the labels themselves go, until they come again."""
+        self._known = {(): self._base}
 
     def get(self, found: Mapping[str, str]) -> Labels:
         """The label set with *found* beside the base, or the overflow set."""
         key = tuple(sorted(found.items()))
         labels = self._known.get(key)
         if labels is None:
-            if len(self._known) >= self._most:
+            place = hash(key)
+            if len(self._seen) >= self._most and place not in self._seen:
                 return self._overflow
+            self._seen.add(place)
             labels = Labels.of({**found, **self._base.as_dict()})
             self._known[key] = labels
         return labels

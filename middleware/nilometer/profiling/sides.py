@@ -1,5 +1,7 @@
 """The two sides of one exchange, from bytes to columns."""
 
+from typing import NamedTuple
+
 from nilometer.decode import Side, decode_exchange
 from nilometer.profile.feature import Cell
 from nilometer.profiling.observation import Observation
@@ -11,21 +13,36 @@ BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 
 
-def decode_sides(
-    observation: Observation, inputs: Side, outputs: Side
-) -> tuple[str | None, Cell, StreamEnd | None]:
-    """Fill both sides.
+class Decoded(NamedTuple):
+    """What decoding both sides of an observation told beside their columns.
 
-    Returns:
-        Why there are no columns (or None), the request's value, and the end that the answer
-        tells of itself.
+    Attributes:
+        undecodable: Why there are no columns at all; empty where there are some.
+        lost_input: Why the request gave no columns, or not all; empty where it did, or where it
+            has none to give.
+        lost_output: The same of the answer.
+        request: The request's value.
+        stream_end: What the answer tells of its own end.
     """
+
+    undecodable: str = ""
+    lost_input: str = ""
+    lost_output: str = ""
+    request: Cell = None
+    stream_end: StreamEnd | None = None
+
+
+NOT_DECODED = Decoded()
+
+
+def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decoded:
+    """Fill both sides."""
     if observation.outcome not in _PREDICTED:
-        return UndecodableReason.FAILED_REQUEST.value, None, None
-    reason: str | None = None
-    value: Cell = None
+        return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
-        return None if observation.values else UndecodableReason.EMPTY.value, None, None
+        return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
+    lost_input = lost_output = ""
+    value: Cell = None
     if observation.request_body or observation.query or observation.method not in BODYLESS:
         try:
             value = decode_exchange(
@@ -39,10 +56,10 @@ def decode_sides(
                 query=observation.query,
             ).value
         except Undecodable as error:
-            reason = error.reason
+            lost_input = error.reason
     told_end: StreamEnd | None = None
     try:
-        told_end = decode_exchange(
+        facts = decode_exchange(
             observation.response_body,
             observation.response_type,
             observation.response_encoding,
@@ -50,7 +67,11 @@ def decode_sides(
             outputs,
             method=observation.method,
             path=observation.path,
-        ).stream_end
+            ends=observation.response_ends,
+        )
+        told_end = facts.stream_end
+        lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
     except Undecodable as error:
-        reason = reason or error.reason
-    return (None if inputs.rows or outputs.rows else reason), value, told_end
+        lost_output = error.reason
+    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
+    return Decoded(undecodable, lost_input, lost_output, value, told_end)

@@ -1,4 +1,4 @@
-"""The files that a client shows to the collector, and those that say whom it trusts.
+"""The files of a client's credentials: what it shows to the collector, and which CAs it trusts.
 
 `Credentials.stamp` changes whenever one of the files changes, so that certificates and tokens are
 rotated without a restart.
@@ -10,21 +10,21 @@ from pathlib import Path
 from nilometer.settings.loopback import is_this_machine
 from nilometer.values.errors import ConfigError
 
-SYSTEM = "system"  # as a CA: the machine's own
+SYSTEM = "system"  # as a CA: the CAs of the machine
 IN_THE_CLEAR = "a token is not sent without TLS, but to a loopback address"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Files that say who we are and whom we trust; empty where there are none.
+    """Files with the credentials of a client; empty if unused.
 
     Attributes:
-        ca: Certificates that may have signed the collector's; ``system`` for the machine's own;
-            empty for no TLS at all, where the address does not say otherwise.
-        certificate: Ours, with its chain; PEM.
-        key: Of *certificate*.
+        ca: CA certificates to trust; ``system`` for those of the machine; empty for a connection
+            without TLS, unless the address asks for TLS.
+        certificate: Client certificate with its chain, PEM.
+        key: Private key of *certificate*.
         token: File with a bearer token.
-        server_name: Name in the collector's certificate, where it is not the address's.
+        server_name: Name in the collector's certificate, if it differs from the address.
     """
 
     ca: str = ""
@@ -34,14 +34,14 @@ class Credentials:
     server_name: str = ""
 
     def stamp(self) -> tuple[object, ...]:
-        """Another one when a file has changed."""
+        """A value that changes when one of the files changes."""
         return tuple(_stamp(path) for path in (self.ca, self.certificate, self.key, self.token))
 
     def require_files(self) -> None:
         """Refuse credentials that cannot be used.
 
         Raises:
-            ConfigError: Naming the setting and the file that is missing.
+            ConfigError: If a file is missing; the message names the setting and the file.
         """
         if self.key and not self.certificate:
             raise ConfigError(f"tls_key = {self.key!r}: needs tls_certificate")
@@ -66,7 +66,7 @@ class Credentials:
             raise ConfigError(f"token_file = {self.token!r}: {IN_THE_CLEAR}: set tls_ca, use https")
 
     def bearer(self) -> str:
-        """The token, or empty. The caller has called `require_privacy` for its connection."""
+        """Return the token, or empty. Call `require_privacy` for the connection first."""
         return Path(self.token).read_text("utf-8").strip() if self.token else ""
 
 
@@ -77,7 +77,7 @@ def _stamp(path: str) -> object:
     if not path or path == SYSTEM:
         return None
     try:
-        there = Path(path).stat()  # follows links: Kubernetes turns one to rotate
+        there = Path(path).stat()  # follows links: Kubernetes changes one to rotate
     except OSError:
         return None
     return there.st_ino, there.st_mtime_ns, there.st_size

@@ -1,7 +1,7 @@
 """A settings file, TOML or YAML, for one component or - in sections - for all.
 
-A file whose top level is nothing but sections named after components gives each its own; any other
-file is one component's. A key that appears twice is an error in both formats.
+A file with a section named after a component holds sections only, one for each component. Any other
+file is for one component. A key that appears twice is an error in both formats.
 """
 
 import tomllib
@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import did_you_mean
 
 SECTIONS = ("agent", "collector", "middleware")
-MAX_BYTES = 4 << 20  # a file over it is no settings file
+MAX_BYTES = 4 << 20  # a larger file is not a settings file
 FORMATS = (".toml", ".yaml", ".yml")
 
 
 def read(file: Path) -> dict[str, object]:
-    """Everything in *file*.
+    """Return everything in *file*.
 
     Raises:
-        ConfigError: With one line that says what is wrong.
+        ConfigError: If it cannot be read; the message is one line that says why.
     """
     if file.suffix.lower() not in FORMATS:
         raise ConfigError(f"settings file {file}: must end in one of {', '.join(FORMATS)}")
@@ -37,19 +38,44 @@ def read(file: Path) -> dict[str, object]:
     return raw
 
 
-def section_of(raw: Mapping[str, object], section: str) -> dict[str, object]:
-    """What *raw* says to the component of *section*: all of it, where it has no sections."""
+def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str, object]:
+    """Return the settings of *raw* for one component; without sections, these are all of them.
+
+    Args:
+        file: Path of the file, for the error.
+        raw: Content of the file.
+        section: Name of the section of the component.
+
+    Raises:
+        ConfigError: If the file has other keys than sections.
+    """
     if not is_sectioned(raw):
         return dict(raw)
-    found = raw.get(section, {})
+    if wrong := outside_sections(raw):
+        raise ConfigError(f"settings file {file}: {wrong[0]}")
+    found = raw.get(section)
     return dict(found) if isinstance(found, Mapping) else {}
 
 
 def is_sectioned(raw: Mapping[str, object]) -> bool:
-    """Whether *raw* holds sections of components and nothing else."""
-    return bool(raw) and all(
-        key in SECTIONS and isinstance(value, Mapping) for key, value in raw.items()
-    )
+    """Return whether *raw* has a section of a component; an empty YAML section is None."""
+    return any(isinstance(raw.get(key, 0), Mapping | None) for key in SECTIONS)
+
+
+def outside_sections(raw: Mapping[str, object]) -> list[str]:
+    """Return a line for each key of a file with sections that is not a section."""
+    found = []
+    for key, value in raw.items():
+        if key not in SECTIONS:
+            hint = did_you_mean(key, SECTIONS)
+            found.append(
+                f"[{key}]: there is no such section{hint} (the sections are {', '.join(SECTIONS)})"
+                if isinstance(value, Mapping)
+                else f"{key}: must be in one of the sections {', '.join(SECTIONS)}"
+            )
+        elif not isinstance(value, Mapping | None):
+            found.append(f"{key} = {value!r}: must be a section, with settings of its own")
+    return found
 
 
 def _yaml(file: Path, text: str) -> dict[str, object]:
@@ -61,12 +87,12 @@ def _yaml(file: Path, text: str) -> dict[str, object]:
         ) from error
 
     class Strict(yaml.SafeLoader):
-        """Plain values only; no key twice, and no value that stands in two places."""
+        """Loads plain values only; rejects repeated keys, and values that are used twice."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-                raise ValueError(f"line {mark.line + 1}: aliases are not taken")
+                raise ValueError(f"line {mark.line + 1}: aliases are not allowed")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002

@@ -1,4 +1,4 @@
-"""Which hosts can only mean this machine."""
+"""Finds hosts that can only mean this machine."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ _SIX = ipaddress.ip_address("::1")
 
 
 def is_loopback_address(host: str) -> bool:
-    """Whether *host* is an address of 127.0.0.0/8, or ::1. No name is."""
+    """Return whether *host* is an address of 127.0.0.0/8, or ::1. A name is neither."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -19,7 +19,7 @@ def is_loopback_address(host: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether *host* is a loopback address, or ``localhost`` where that resolves to such only."""
+    """Return whether *host* is a loopback address, or ``localhost`` that resolves to these only."""
     if host.lower() != "localhost":
         return is_loopback_address(host)
     try:
@@ -30,6 +30,6 @@ def is_this_machine(host: str) -> bool:
 
 
 def host_of(address: str) -> str:
-    """The host of ``host:port`` or ``[v6]:port``; empty for anything else, such as a gRPC URI."""
+    """Return the host of ``host:port`` or ``[v6]:port``; empty for any other text."""
     match = _ADDRESS.fullmatch(address)
     return (match["six"] or match["host"]) if match else ""

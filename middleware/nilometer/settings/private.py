@@ -1,7 +1,8 @@
-"""Directories and files of ours, whoever else may write beside them.
+"""Private directories and files, safe even if others may write beside them.
 
-A directory is trusted by its owner. A file in it is opened without following a link, must be ours or
-root's, and gets its mode whatever the umask says: another user may have put something at its name.
+A directory is trusted by its owner. A file in it is opened without following a link, because
+another user may have created it. It must belong to this user or root, and it gets its mode
+regardless of the umask.
 """
 
 import errno
@@ -18,18 +19,18 @@ ROOT = 0
 
 
 def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) -> None:
-    """Make *path* and its parents for this user only; check it where it is there already.
+    """Create *path* and its parents for this user only, or check an existing *path*.
 
-    A directory of root may be writable by everybody: a volume of a pod is. One of this user's own
-    may only with the sticky bit, which keeps others from replacing what is in it.
+    A directory of root may be writable by every user, as a pod's volume is. One of this user may
+    only be with the sticky bit, which keeps others from replacing its files.
 
     Args:
         key: Name of the setting, for the error.
-        path: The directory.
-        allowed_uids: Users, beside this one and root, who may own it.
+        path: Directory to create or check.
+        allowed_uids: User ids that may own it, in addition to this user and root.
 
     Raises:
-        ConfigError: If it cannot be made, is no directory, or is not to be trusted.
+        ConfigError: If it cannot be created, is not a directory, or is not trusted.
     """
     try:
         _make(path)
@@ -54,12 +55,12 @@ def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) 
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of a regular file that is ours; made with mode 0600 where *flags* say so.
+    """Open a private regular file and return its descriptor; *flags* may create it, mode 0600.
 
     Raises:
         OSError: If it cannot be opened, is a link, or belongs to another user than this one or root.
     """
-    # O_NONBLOCK: a pipe at this name must not hold us up.
+    # O_NONBLOCK, because opening a pipe of this name must not wait.
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, FILE_MODE)
     try:
@@ -79,14 +80,14 @@ def _claim(descriptor: int, path: Path) -> None:
 
 
 def check_private(key: str, *paths: Path) -> None:
-    """Check files that a library will open by name.
+    """Check files that a library opens by name.
 
     Args:
         key: Name of the setting, for the error.
-        paths: Need not be there.
+        paths: Paths of the files, which may be missing.
 
     Raises:
-        ConfigError: If one is no regular file, or belongs to another user than this one or root.
+        ConfigError: If a file is not regular, or belongs to another user than this one or root.
     """
     for path in paths:
         try:
@@ -109,5 +110,5 @@ def _make(path: Path) -> None:
         _make(path.parent)
     try:
         path.mkdir(DIRECTORY_MODE)
-    except FileExistsError:  # another process was faster, or it is a file: the check will tell
+    except FileExistsError:  # another process created it, or it is a file: the check decides
         return

@@ -1,6 +1,6 @@
-"""Files of tokens and private keys: who else can read them.
+"""Warns about files of tokens and private keys that others can read.
 
-A warning, not an error: a volume whose modes nobody chose must not stop a service from observing.
+This is a warning, not an error: a mode that nobody chose must not stop a service.
 """
 
 import logging
@@ -8,12 +8,12 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-# A group may read: that is how an orchestrator hands a secret to a process that is not root.
+# A group may read, because an orchestrator gives a secret to a non-root process that way.
 OTHERS = stat.S_IWGRP | stat.S_IRWXO
 
 
 def mode_for_others(path: str) -> int | None:
-    """The mode of *path* if others may read it or a group may change it, else None.
+    """Return the mode of *path* if others may read it or a group may change it, else None.
 
     Raises:
         OSError: If there is no such file.
@@ -23,14 +23,14 @@ def mode_for_others(path: str) -> int | None:
 
 
 def warn(log: logging.Logger, paths: Iterable[str]) -> None:
-    """One line for each of *paths* that others can read; an empty or missing one is passed over."""
+    """Log a warning for each of *paths* that others can read; missing files are skipped."""
     for path in filter(None, paths):
         try:
             mode = mode_for_others(path)
         except OSError:
-            continue  # who opens it says so
+            continue  # the code that opens it reports that
         if mode is not None:
             log.warning(
-                "a secret can be read by others",
+                "a secret can be read by others: restrict its mode",
                 extra={"path": path, "mode": f"{mode:04o}", "remedy": f"chmod 0600 {path}"},
             )

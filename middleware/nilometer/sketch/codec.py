@@ -13,24 +13,25 @@ _DRAWN = [
     (np.uint64(2), np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000)),
     (np.uint64(4), np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000)),
 ]
-OLD_DROPPED_BITS = 28  # of digests that were written without saying: 24 significant digits stayed
-MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant digits stay
+OLD_DROPPED_BITS = 28  # of digests without this field: 24 significant digits remained
+MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant digits remain
 SPARE_BITS = 7  # a rounded mean is off by at most 1/256 of a narrow gap
-EXACT_UP_TO = 40  # means: fewer are written as they are
+EXACT_UP_TO = 40  # means: fewer are written exactly
 
 
 def ordered_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Ascending integers for ascending finite *values*, shape (n,): all 64 bits."""
+    """Return ascending integers for ascending finite *values*, shape (n,), with all 64 bits."""
     bits = (values + 0.0).view(np.uint64)
     magnitude = bits & ~_SIGN
     return np.where(bits & _SIGN, _SIGN - magnitude, _SIGN + magnitude)
 
 
 def dropped_bits(ordered: NDArray[np.uint64]) -> int:
-    """How many low bits of ascending *ordered* integers, shape (n,), a digest can spare.
+    """Return the number of low bits that ascending *ordered* integers, shape (n,), can spare.
 
-    As many as leave narrow gaps between them 128 steps: wide ranges need few digits, measurements
-    with a large offset many. Few integers keep all; what was rounded before stays as it is.
+    Narrow gaps between the integers keep 128 steps. Wide ranges therefore need few digits,
+    measurements with a large offset many. Few integers keep all bits. Integers that were rounded
+    before stay as they are.
     """
     if ordered.size <= EXACT_UP_TO:
         return 0
@@ -46,7 +47,7 @@ def dropped_bits(ordered: NDArray[np.uint64]) -> int:
 def rounded_bits(
     ordered: NDArray[np.uint64], dropped: int | NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
-    """*ordered* integers without *dropped* low bits, of all or of each, rounded to the nearest."""
+    """Return *ordered* without *dropped* low bits, one number or one per item, rounded."""
     shift = np.asarray(dropped, dtype=np.uint64)
     half = (np.uint64(1) << shift) >> np.uint64(1)
     return (ordered + half) >> shift
@@ -55,17 +56,17 @@ def rounded_bits(
 def from_rounded_bits(
     bits: NDArray[np.uint64], dropped: int | NDArray[np.uint64]
 ) -> NDArray[np.float64]:
-    """The values that `rounded_bits` stands for; *dropped* of all, or of each, shape (n,)."""
+    """Return the values of `rounded_bits`; *dropped* is one number or of shape (n,)."""
     ordered = bits << np.asarray(dropped, dtype=np.uint64)
-    # Below the middle lie negative numbers, whose magnitude grows downwards.
+    # Integers below the middle are negative numbers, whose magnitude grows downwards.
     with np.errstate(over="ignore"):
         return np.where(ordered >= _SIGN, ordered - _SIGN, np.uint64(0) - ordered).view(np.float64)
 
 
 def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
-    """Counts between *positions* that ascend from 0 to *total*, shape (k,) to (k + 1,).
+    """Return the counts between ascending *positions*, 0 and *total*, shape (k,) to (k + 1,).
 
-    What ``np.diff`` gives with its ends, in a fifth of the time.
+    The result is that of ``np.diff`` with both ends, in a fifth of the time.
     """
     counts = np.empty(positions.size + 1, dtype=np.int64)
     counts[0] = positions[0] if positions.size else total
@@ -76,14 +77,14 @@ def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
 
 
 def scaled_counts(counts: Sequence[int], factor: float) -> list[int]:
-    """*counts* times *factor*, rounded so that their sum is the rounded sum."""
+    """Return *counts* times *factor*, rounded so that their sum is the rounded sum."""
     total = np.rint(np.cumsum(np.asarray(counts, dtype=np.float64)) * factor)
     found: list[int] = np.diff(total, prepend=0.0).astype(np.int64).tolist()
     return found
 
 
 def from_varints(packed: bytes) -> NDArray[np.uint64]:
-    """The values of LEB128 numbers, one after the other.
+    """Return the values of LEB128 numbers in a row.
 
     Raises:
         ValueError: If the last value is cut or one is longer than ten bytes.
@@ -92,7 +93,7 @@ def from_varints(packed: bytes) -> NDArray[np.uint64]:
 
 
 def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """The values of all *packs*, one pack after the other, and how many each holds.
+    """Return the values of all *packs* in a row, and the number of values of each pack.
 
     Raises:
         ValueError: If the last value of a pack is cut or a value is longer than ten bytes.
@@ -102,7 +103,7 @@ def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray
     raw = np.frombuffer(packed, dtype=np.uint8)
     ends = np.flatnonzero(raw[:size] < 0x80) + 1
     borders = np.cumsum(np.fromiter(map(len, packs), np.intp, len(packs)))
-    # A pack must end where a value does: the byte before its border is the last of a value.
+    # A pack must end with a value: its last byte must be the last byte of a value.
     if (raw[borders[borders > 0] - 1] >= 0x80).any():
         raise ValueError("varints are cut short")
     sizes = np.diff(np.searchsorted(ends, borders, "right"), prepend=0)
@@ -120,8 +121,8 @@ def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray
         position = np.arange(size) - np.repeat(starts, lengths)
         parts = (raw[:size] & 0x7F).astype(np.uint64) << (position * 7).astype(np.uint64)
         return np.asarray(np.add.reduceat(parts, starts)), sizes
-    # The eight bytes from the first of each value on, wherever it stands: what follows the value
-    # is cut off, then groups of seven bits are drawn together, two, four and eight at a time.
+    # Read eight bytes from the start of each value, mask the bytes after the value, and then join
+    # the groups of seven bits in steps of two, four and eight.
     words = np.ndarray((size,), "<u8", packed, 0, (1,)).take(starts)
     words &= _KEPT.take(lengths)
     for shift, low, high in _DRAWN[: (longest - 1).bit_length()]:

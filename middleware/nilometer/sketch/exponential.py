@@ -1,9 +1,9 @@
 """A histogram by magnitude that merges exactly.
 
-`ExponentialHistogram` is the one of OpenTelemetry: bucket *i* holds ``(base**i, base**(i + 1)]``
-with ``base = 2**(2**-scale)``. Halving the scale joins neighbours exactly, so the merge takes
-the smaller scale and adds. At most 160 buckets a side: the scale falls until the range fits, and
-the result depends on the observations alone, not on their order.
+`ExponentialHistogram` follows OpenTelemetry: bucket *i* holds ``(base**i, base**(i + 1)]`` with
+``base = 2**(2**-scale)``. A scale lower by one joins neighbours exactly, so a merge uses the
+smaller scale and adds. A side has at most 160 buckets: the scale falls until the range fits. The
+result depends on the observations alone, not on their order.
 
 Source: OpenTelemetry metrics data model, "ExponentialHistogram".
 """
@@ -21,8 +21,8 @@ from nilometer.sketch.codec import between, scaled_counts
 
 Floats = NDArray[np.float64]
 
-MAX_BUCKETS = 160  # of one side; what OpenTelemetry's SDKs keep
-MAX_SCALE = 12  # base 1.00017: finer than any question asked here
+MAX_BUCKETS = 160  # of one side, as in OpenTelemetry's SDKs
+MAX_SCALE = 12  # base 1.00017, finer than any query needs
 MIN_SCALE = -10
 
 
@@ -35,22 +35,22 @@ class Buckets:
 
     @property
     def total(self) -> int:
-        """Observations on this side."""
+        """Number of observations on this side."""
         return sum(self.counts)
 
 
 @dataclass(frozen=True, slots=True)
 class ExponentialHistogram:
-    """Counts of finite observations by magnitude, negatives too.
+    """Counts of finite observations by magnitude, also of negative ones.
 
-    Relative width of a bucket is ``base - 1``; `quantile` answers within one bucket.
+    The relative width of a bucket is ``base - 1``. `quantile` is exact within one bucket.
 
     Attributes:
-        scale: `MIN_SCALE` to `MAX_SCALE`; ``base = 2**(2**-scale)``.
-        zero_count: Observations equal to 0.
-        positive: Observations above 0.
-        negative: Absolute values of observations below 0.
-        limit: Most buckets of one side: past it the scale falls.
+        scale: Scale of the buckets, `MIN_SCALE` to `MAX_SCALE`; ``base = 2**(2**-scale)``.
+        zero_count: Number of observations equal to 0.
+        positive: Counts of observations above 0.
+        negative: Counts of the absolute values of observations below 0.
+        limit: Largest number of buckets of one side; the scale falls to keep it.
     """
 
     scale: int = MAX_SCALE
@@ -61,14 +61,27 @@ class ExponentialHistogram:
 
     @classmethod
     def of(cls, values: Floats, scale: int = MAX_SCALE, limit: int = MAX_BUCKETS) -> Self:
-        """A histogram of finite *values*, shape (n,), at *scale* or as much coarser as they need."""
+        """Return a histogram of finite *values*, shape (n,), at *scale* or the next that fits."""
         tally = MagnitudeTally(scale, limit)
         tally.observe_sorted(np.sort(values))
         return cls._of(tally)
 
     @classmethod
+    def of_weighted(cls, values: Floats, weights: Floats, limit: int = MAX_BUCKETS) -> Self:
+        """Return a histogram of *values* with whole weights, both of shape (n,)."""
+        tally = MagnitudeTally(limit=limit)
+        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+            count = int(weight)
+            if value == 0.0:
+                tally.add_zeros(count)
+            else:
+                sign, place = (1 if value > 0 else -1), _index(abs(value), MAX_SCALE)
+                tally.add_counts(sign, MAX_SCALE, place, np.array([count], dtype=np.int64))
+        return cls._of(tally)
+
+    @classmethod
     def merge_all(cls, histograms: Iterable[Self]) -> Self:
-        """A histogram of all streams: exact, in any order."""
+        """Return a histogram of all streams: exact, in any order."""
         held = list(histograms)
         tally = MagnitudeTally(limit=max((one.limit for one in held), default=MAX_BUCKETS))
         for histogram in held:
@@ -92,15 +105,15 @@ class ExponentialHistogram:
 
     @property
     def base(self) -> float:
-        """Ratio of the bounds of a bucket."""
+        """Ratio of the upper to the lower bound of a bucket."""
         return float(2.0 ** (2.0**-self.scale))
 
     def merge(self, other: Self) -> Self:
-        """A histogram of both streams: exact, in any order."""
+        """Return a histogram of both streams: exact, in any order."""
         return self.merge_all((self, other))
 
     def scaled(self, factor: float) -> Self:
-        """Each observation *factor* times, rounded."""
+        """Return the counts times *factor*, rounded."""
         below, above = self.negative.counts, self.positive.counts
         found = scaled_counts([*below, self.zero_count, *above], factor)
         return type(self)(
@@ -112,7 +125,7 @@ class ExponentialHistogram:
         )
 
     def quantile(self, q: float) -> float | None:
-        """The middle (geometric) of the bucket in which the share *q* is reached."""
+        """Return the geometric middle of the bucket in which the share *q* is reached."""
         total = self.count
         if total == 0:
             return None
@@ -135,30 +148,30 @@ class ExponentialHistogram:
         return float(2.0 ** min((index + 0.5) * 2.0**-self.scale, 1023.99))
 
 
-# Lower bounds of the finest buckets inside one power of two, as mantissas; every coarser bound is
-# among them, so that a value's bucket at one scale is that at another, shifted.
+# Lower bounds of the finest buckets inside one power of two, as mantissas. Every coarser bound is
+# among them, so a value's bucket at another scale is a shift of its index.
 _MANTISSAS = np.asarray(
     np.exp2(np.arange(1 << MAX_SCALE, dtype=np.longdouble) / (1 << MAX_SCALE)) / 2,
     dtype=np.float64,
 )
-_SMALLEST_NORMAL = 2.0**-1000  # below it bounds could not be told apart in float64
+_SMALLEST_NORMAL = 2.0**-1000  # smaller bounds cannot be told apart in float64
 
 
 _BISECTED = _MANTISSAS.tolist()
 
 
 def _index(value: float, scale: int) -> int:
-    """The bucket of one positive value."""
+    """Return the bucket of one positive value."""
     mantissa, exponent = math.frexp(value)
     fine = ((exponent - 1) << MAX_SCALE) + bisect_left(_BISECTED, mantissa) - 1
     return fine >> (MAX_SCALE - scale)
 
 
 def _indices(values: Floats, scale: int) -> NDArray[np.int64]:
-    """Buckets of positive *values*: ``ceil(log2(v) * 2**scale) - 1``.
+    """Return the buckets of positive *values*: ``ceil(log2(v) * 2**scale) - 1``.
 
-    Mantissa and exponent are taken apart first, so that exact powers of two stand exactly on
-    their bounds and denormals keep their place.
+    Mantissa and exponent are separated first, so that powers of two are exactly on their bounds and
+    denormals stay in order.
     """
     mantissa, exponent = np.frexp(values)  # mantissa in [.5, 1)
     fine = np.searchsorted(_MANTISSAS, mantissa) - 1
@@ -167,7 +180,7 @@ def _indices(values: Floats, scale: int) -> NDArray[np.int64]:
 
 
 def _upper_bounds(first: int, last: int, scale: int) -> Floats:
-    """Upper bounds of the buckets *first* to *last* - 1, ascending."""
+    """Return the upper bounds of the buckets *first* to *last* - 1, ascending."""
     whole = (np.arange(first, last, dtype=np.int64) + 1) << max(MAX_SCALE - scale, 0)
     if scale < 0:
         return np.asarray(np.ldexp(1.0, (np.arange(first, last) + 1) << -scale))
@@ -176,7 +189,7 @@ def _upper_bounds(first: int, last: int, scale: int) -> Floats:
 
 
 def _fitting_scale(first: int, last: int, buckets: int) -> int:
-    """The finest scale at which the finest indices *first* to *last* fill at most *buckets*."""
+    """Return the finest scale at which the indices *first* to *last* need at most *buckets*."""
     scale = MAX_SCALE
     while scale > MIN_SCALE and (last - first) >= buckets:
         first, last, scale = first >> 1, last >> 1, scale - 1
@@ -184,7 +197,7 @@ def _fitting_scale(first: int, last: int, buckets: int) -> int:
 
 
 def _side_of(ordered: Floats, scale: int) -> tuple[int, NDArray[np.int64]]:
-    """Offset and dense counts of ascending positive values at *scale*."""
+    """Return the offset and the dense counts of ascending positive values at *scale*."""
     first, last = _index(float(ordered[0]), scale), _index(float(ordered[-1]), scale)
     if ordered[0] < _SMALLEST_NORMAL:
         return first, np.bincount(_indices(ordered, scale) - first)
@@ -195,7 +208,7 @@ def _side_of(ordered: Floats, scale: int) -> tuple[int, NDArray[np.int64]]:
 def _downscaled(
     offset: int, counts: NDArray[np.int64], steps: int
 ) -> tuple[int, NDArray[np.int64]]:
-    """The same observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    """Return the observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
     if steps == 0:
         return offset, counts
     positions = ((np.arange(counts.size, dtype=np.int64) + offset) >> steps) - (offset >> steps)
@@ -205,9 +218,9 @@ def _downscaled(
 
 
 class MagnitudeTally:
-    """An `ExponentialHistogram` in the making: adds in place. One owner.
+    """Builds an `ExponentialHistogram`: adds in place. One owner.
 
-    The result is that of the observations, however they were cut into calls.
+    The result depends on the observations alone, not on their division into calls.
     """
 
     __slots__ = ("_limit", "_scale", "_sides", "_zero")
@@ -219,7 +232,7 @@ class MagnitudeTally:
         self._sides: dict[int, tuple[int, NDArray[np.int64]]] = {}  # by sign
 
     def observe_sorted(self, ordered: Floats) -> None:
-        """Add finite values that ascend, shape (n,)."""
+        """Add ascending finite values, shape (n,)."""
         below = int(ordered.searchsorted(0.0, "left"))
         above = int(ordered.searchsorted(0.0, "right"))
         self._zero += above - below
@@ -233,7 +246,7 @@ class MagnitudeTally:
         self.add_counts(sign, min(scale, self._scale), offset, counts)
 
     def add_counts(self, sign: int, scale: int, offset: int, counts: NDArray[np.int64]) -> None:
-        """Add dense counts of a side: *sign* is 1 or -1, ``counts[i]`` of bucket ``offset + i``."""
+        """Add dense counts of side *sign*, 1 or -1; ``counts[i]`` is of bucket ``offset + i``."""
         self.lower(scale)
         offset, counts = _downscaled(offset, counts, scale - self._scale)
         ours, held = self._sides.get(sign, (offset, counts[:0]))
@@ -260,7 +273,7 @@ class MagnitudeTally:
         self._zero += count
 
     def histogram(self) -> "ExponentialHistogram":
-        """What was added so far."""
+        """Return the histogram of all values so far."""
         sides = {
             sign: Buckets(at, tuple(held.tolist())) for sign, (at, held) in self._sides.items()
         }
@@ -273,7 +286,7 @@ class MagnitudeTally:
         )
 
     def lower(self, scale: int) -> None:
-        """Go down to *scale*; what is there already goes along. A finer one changes nothing."""
+        """Lower the scale to *scale* and convert the counts; a finer scale changes nothing."""
         if scale >= self._scale:
             return
         steps = self._scale - scale

@@ -1,8 +1,8 @@
 """Space saving: the most frequent values of a stream, with a stated error.
 
-At most *capacity* values are kept. When a new one comes and there is no room, the values with the
-smallest counts leave, and what they had becomes the error of those that took their place: a kept
-count is never below the true one, and exceeds it by at most ``total / capacity``.
+At most *capacity* values are kept. A new value takes the place of the value with the smallest
+count. That count is added to its own and becomes its error. A kept count is therefore never below
+the true one, and exceeds it by at most ``total / capacity``.
 
 Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in
 data streams" (2005); merge after Agarwal et al., "Mergeable summaries" (2012).
@@ -22,10 +22,10 @@ class Frequent:
     """Counts of the heavy hitters of a stream of strings.
 
     Attributes:
-        capacity: Most values kept.
-        total: Observations.
+        capacity: Largest number of kept values.
+        total: Number of observations.
         counts: Upper bounds of the true counts by value.
-        errors: How much a count may exceed the true one; a missing value means 0.
+        errors: Largest excess of each count over the true one; a missing value means 0.
     """
 
     capacity: int = DEFAULT_CAPACITY
@@ -35,7 +35,7 @@ class Frequent:
 
     @classmethod
     def of(cls, counted: Mapping[str, int], capacity: int = DEFAULT_CAPACITY) -> Self:
-        """A sketch of values that are counted already."""
+        """Return a sketch of values with their counts."""
         return cls._kept(capacity, sum(counted.values()), dict(counted), {})
 
     @property
@@ -45,15 +45,15 @@ class Frequent:
 
     @property
     def other(self) -> int:
-        """Observations of values that are not kept, at least 0."""
+        """Observations of values that are not kept; at least 0."""
         return max(self.total - sum(self.counts.values()), 0)
 
     def top(self, k: int) -> list[tuple[str, int]]:
-        """The *k* largest counts, largest first, ties by value."""
+        """Return the *k* largest counts, largest first, ties by value."""
         return sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))[:k]
 
     def merge(self, other: Self) -> Self:
-        """A sketch of both streams.
+        """Return a sketch of both streams.
 
         Raises:
             IncompatibleSketches: If the capacities differ.
@@ -62,7 +62,7 @@ class Frequent:
 
     @classmethod
     def merge_all(cls, parts: Iterable[Self]) -> Self:
-        """A sketch of all streams, the same for every order of *parts*.
+        """Return a sketch of all streams, the same for every order of *parts*.
 
         Raises:
             IncompatibleSketches: If the capacities differ.
@@ -71,7 +71,7 @@ class Frequent:
         capacity = held[0].capacity if held else DEFAULT_CAPACITY
         counts: dict[str, int] = {}
         errors: dict[str, int] = {}
-        spare = 0  # what a value may have had in the parts that do not keep it
+        spare = 0  # largest count of a value in the parts that do not keep it
         for part in held:
             if part.capacity != capacity:
                 raise IncompatibleSketches("capacity", capacity, part.capacity)
@@ -85,7 +85,7 @@ class Frequent:
         return cls._kept(capacity, sum(part.total for part in held), upper, excess)
 
     def _floor(self) -> int:
-        """What a value that is not kept may have had."""
+        """Return the largest count that a value may have without being kept."""
         return min(self.counts.values()) if len(self.counts) >= self.capacity else 0
 
     @classmethod

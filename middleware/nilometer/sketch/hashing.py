@@ -1,14 +1,14 @@
-"""A fixed 64-bit hash of strings, over many at once.
+"""A fixed 64-bit hash of strings, computed over many at once.
 
-Python's own ``hash`` is seeded by process, so sketches built on it would not merge. This one reads
-the UTF-8 bytes eight at a time, little-endian, mixes each word into the state with the multipliers
-of splitmix64 and finishes with Murmur3's 64-bit finaliser, the length included:
+Python's own ``hash`` has a random seed per process, so sketches built on it would not merge. This
+hash reads the UTF-8 bytes eight at a time, little-endian, and mixes each word into the state with
+the multipliers of splitmix64. It finishes with Murmur3's 64-bit finaliser, the length included:
 
     h = length * K
     for each word w (the last one padded with zeros): h = (rotl(h ^ mix(w), 27)) * K + 1
     hash = mix(h)
 
-It is no secret: who needs one takes keyed BLAKE2b. Test vectors stand in `tests/sketch/test_hashing`.
+The hash hides nothing; use keyed BLAKE2b to keep a value secret. `tests/sketch/test_hashing` has test vectors.
 
 Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014); Appleby,
 MurmurHash3 ``fmix64``.
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 
-MAX_VECTOR_BYTES = 256  # of one string; a longer one is digested by BLAKE2b first
+MAX_VECTOR_BYTES = 256  # of one string; a longer one is first hashed by BLAKE2b
 _K = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 _S33, _S27, _S37 = np.uint64(33), np.uint64(27), np.uint64(37)
 
 
 def mixed(bits: Hashes) -> Hashes:
-    """Murmur3's finaliser: every input bit moves every output bit. Shape (n,), a new array."""
+    """Return Murmur3's finaliser, in which every input bit moves every output bit; shape (n,)."""
     with np.errstate(over="ignore"):
         out = bits ^ (bits >> _S33)
         out *= _MIX[0]
@@ -40,7 +40,7 @@ def mixed(bits: Hashes) -> Hashes:
 
 
 def hash_strings(values: Sequence[str]) -> Hashes:
-    """Hashes of *values*, shape (n,); half a surrogate pair counts as its three bytes."""
+    """Return hashes of *values*, shape (n,); half of a surrogate pair counts as three bytes."""
     joined = "".join(values)
     if joined.isascii():
         lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
@@ -55,9 +55,9 @@ def hash_strings(values: Sequence[str]) -> Hashes:
 
 
 def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes:
-    """Hashes of the strings ``packed[offsets[i]:offsets[i + 1]]``, offsets of shape (n + 1,).
+    """Return hashes of ``packed[offsets[i]:offsets[i + 1]]``, offsets of shape (n + 1,).
 
-    This is how Arrow holds strings: no Python object is made.
+    Arrow holds strings in this form, so no Python object is created.
     """
     starts, lengths = offsets[:-1], np.diff(offsets)
     with np.errstate(over="ignore"):
@@ -68,7 +68,7 @@ def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes
             padded = np.empty(len(packed) + 8, dtype=np.uint8)
             padded[:-8] = np.frombuffer(packed, dtype=np.uint8)
             padded[-8:] = 0
-            # A word may begin at any byte: a view with a stride of one byte.
+            # A word may begin at any byte, so the view has a stride of one byte.
             words = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
             for at in range(0, longest, 8):
                 active = active[lengths[active] > at]
@@ -86,5 +86,5 @@ def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes
 
 
 def hash_numbers(values: NDArray[np.float64]) -> Hashes:
-    """Hashes of finite *values*, shape (n,); 0.0 and -0.0 are one value."""
+    """Return hashes of finite *values*, shape (n,); 0.0 and -0.0 are one value."""
     return mixed((values + 0.0).view(np.uint64))

@@ -1,4 +1,4 @@
-"""The t-digest in the forms that others read: DataSketches bytes and the `tdigest` package's dicts.
+"""The t-digest in other formats: DataSketches bytes and the `tdigest` package's dictionaries.
 
 The DataSketches layout of ``tdigest_double`` (serial version 1, family 20), little-endian:
 
@@ -19,8 +19,8 @@ offset  size  field
 32      16 n  centroids: float64 mean, uint64 weight; then the buffered float64 values
 ======  ====  =============================================================
 
-Neither form says which centroids are atoms. What is written loses that; what is read takes a
-centroid of weight 1 for an atom and every other for a slope.
+Neither format says which centroids are atoms. Writing loses that. Reading treats a centroid of
+weight 1 as an atom and every other one as a slope.
 
 Source: apache/datasketches-cpp, tdigest_impl.hpp; CamDavidsonPilon/tdigest, ``to_dict``.
 """
@@ -42,7 +42,7 @@ _MINIMUM_K, _MAXIMUM_K = 10, 65535
 
 
 def to_datasketches(digest: TDigest) -> bytes:
-    """*digest* as ``tdigest_double`` bytes: 32 bytes and 16 a centroid."""
+    """Return *digest* as ``tdigest_double`` bytes: 32 bytes and 16 per centroid."""
     k = min(round(digest.compression), _MAXIMUM_K)
     if digest.min is None or digest.max is None:
         return _HEADER.pack(1, _SERIAL, _FAMILY, k, _EMPTY, 0)
@@ -57,10 +57,10 @@ def to_datasketches(digest: TDigest) -> bytes:
 
 
 def from_datasketches(packed: bytes) -> TDigest:
-    """The digest in ``tdigest_double`` bytes, as written by C++, Java, Go, Rust or `to_datasketches`.
+    """Return the digest in ``tdigest_double`` bytes from C++, Java, Go, Rust or `to_datasketches`.
 
     Raises:
-        ValueError: If the bytes are cut, of another sketch or version, or contradict themselves.
+        ValueError: If the bytes are incomplete, contradictory, or of another sketch or version.
     """
     if len(packed) < _HEADER.size:
         raise ValueError(f"t-digest bytes: {len(packed)} are too few for a header")
@@ -88,7 +88,7 @@ def from_datasketches(packed: bytes) -> TDigest:
 
 
 def to_dictionary(digest: TDigest) -> dict[str, object]:
-    """What ``TDigest.to_dict`` of the `tdigest` package gives: n, delta, K and centroids."""
+    """Return the dictionary of the `tdigest` package's ``to_dict``: n, delta, K and centroids."""
     means, weights, _ = digest.centroids()
     pairs = zip(means.tolist(), weights.tolist(), strict=True)
     return {
@@ -102,18 +102,18 @@ def to_dictionary(digest: TDigest) -> dict[str, object]:
 def from_dictionary(
     stored: Mapping[str, object], compression: float = DEFAULT_COMPRESSION
 ) -> TDigest:
-    """The digest in a dictionary of the `tdigest` package; only ``centroids`` is read.
+    """Return the digest in a dictionary of the `tdigest` package; only ``centroids`` is read.
 
-    Such a dictionary has no minimum and maximum: those of the outer means stand for them.
+    Such a dictionary has no minimum and maximum, so the outermost means are used.
 
     Raises:
-        ValueError: If it holds no list of ``{"m": mean, "c": weight}`` with finite means and
-            whole weights of at least 1.
+        ValueError: If it has no list of ``{"m": mean, "c": weight}`` with finite means and whole
+            weights of at least 1.
     """
     found = stored.get("centroids")
     try:
         if not isinstance(found, list):
-            raise TypeError("no list")  # noqa: TRY301  # as a centroid that is none
+            raise TypeError("not a list")  # noqa: TRY301  # as a centroid that is none
         means = np.array([float(one["m"]) for one in found])
         weights = np.array([float(one["c"]) for one in found])
     except (TypeError, KeyError, ValueError) as error:
@@ -134,7 +134,7 @@ def _checked(
     high: float,
     compression: float,
 ) -> TDigest:
-    """A digest of foreign centroids in any order, brought to our own bound."""
+    """Return a digest of foreign centroids in any order, within the bound of this library."""
     if not (np.isfinite(means).all() and np.isfinite(low) and np.isfinite(high)):
         raise ValueError("t-digest: means, minimum and maximum must be finite")
     if not means.size or low > means.min() or high < means.max():

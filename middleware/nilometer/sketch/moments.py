@@ -18,8 +18,8 @@ class Moments:
     """Count, mean and sums of powers of deviations from the mean.
 
     Attributes:
-        count: Finite observations.
-        mean: Their mean, in the unit of the feature; 0 when there are none.
+        count: Number of finite observations.
+        mean: Mean, in the unit of the feature; 0 without observations.
         m2: Sum of squared deviations.
         m3: Sum of cubed deviations.
         m4: Sum of fourth powers of deviations.
@@ -35,7 +35,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
-        """Moments of finite *values*, shape (n,)."""
+        """Return the moments of finite *values*, shape (n,)."""
         n = int(values.size)
         if n == 0:
             return cls()
@@ -53,8 +53,16 @@ class Moments:
                 float((square * square).sum()),
             )
 
+    @classmethod
+    def of_weighted(cls, values: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
+        """Return the moments of finite *values* with whole weights, both of shape (n,)."""
+        merged = cls()
+        for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+            merged = merged.merge(cls(int(weight), value))
+        return merged
+
     def merge(self, other: Self) -> Self:
-        """Moments of both streams."""
+        """Return the moments of both streams."""
         if other.count == 0:
             return self
         if self.count == 0:
@@ -62,7 +70,7 @@ class Moments:
         a, b = self.count, other.count
         n = a + b
         delta = other.mean - self.mean
-        if not math.isfinite(delta):  # the means are further apart than a float can say
+        if not math.isfinite(delta):  # the difference of the means exceeds float64
             mean = self.mean * (a / n) + other.mean * (b / n)
             return type(self)(n, mean, math.inf, math.copysign(math.inf, delta), math.inf)
         step = delta / n
@@ -86,7 +94,7 @@ class Moments:
         return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
 
     def scaled(self, factor: float) -> Self:
-        """Each observation *factor* times, rounded: the mean stays, sums grow."""
+        """Return the moments with each observation *factor* times, rounded; the mean stays."""
         count = round(self.count * factor)
         share = count / self.count if self.count else 1.0
         return type(self)(count, self.mean, self.m2 * share, self.m3 * share, self.m4 * share)

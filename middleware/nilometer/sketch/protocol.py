@@ -1,4 +1,4 @@
-"""What every sketch promises; `tests/support/laws.py` holds each of them to it."""
+"""The protocol of all sketches; `tests/support/laws.py` tests its laws for each of them."""
 
 from typing import Protocol, Self
 
@@ -11,9 +11,9 @@ class Sketch(Protocol):
 
     @property
     def count(self) -> int:
-        """Observations, of whatever value."""
+        """Number of observations, of any value."""
         ...
 
     def merge(self, other: Self) -> Self:
-        """A new sketch of both streams; neither operand changes."""
+        """Return a new sketch of both streams; neither operand changes."""
         ...

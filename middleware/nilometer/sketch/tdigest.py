@@ -1,14 +1,15 @@
 """Merging t-digest: quantiles of a stream in bounded memory, sharpest at the tails.
 
-Observations wait in a buffer; when it is full they are sorted, equal values are joined, and the
-points are merged into centroids by cells of the scale function k1 (`nilometer.sketch.centroids`).
+Observations are collected in a buffer. When it is full they are sorted and equal values are joined.
+The points are then merged into centroids by cells of the scale function k1
+(`nilometer.sketch.centroids`).
 
-A centroid remembers whether all of its observations had one value (an *atom*). Atoms are steps
-of the distribution function, other centroids are slopes: columns that are 60 % zeros keep the
-right median, which interpolation between means would get wrong by a tenth of the ranks.
+A centroid records whether all of its observations had one value (an *atom*). Atoms are steps of the
+distribution function, other centroids are slopes. A column with 60 % zeros therefore has the
+correct median, which interpolation between means would miss by a tenth of the ranks.
 
-Merging any set of digests at once, `TDigest.merge_all`, orders all their centroids canonically
-first, so that every order of the same parts gives the same bits.
+`TDigest.merge_all` merges any set of digests at once. It first sorts all their centroids, so that
+every order of the same parts gives the same bits.
 
 Source: Dunning and Ertl, "Computing extremely accurate quantiles using t-digests",
 arXiv:1902.04023.
@@ -21,12 +22,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nilometer.sketch.centroids import Bools, Centroids, Floats, centroids_of, joined
+from nilometer.sketch.centroids import (
+    Bools,
+    Centroids,
+    Floats,
+    centroids_of,
+    grouped,
+    joined,
+)
 from nilometer.values.errors import IncompatibleSketches
 
 DESCRIBED = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
-BUFFER = 8192  # observations that wait for one sort
-MAX_PARTS = 16  # whole buffers that wait to be joined at once
+BUFFER = 8192  # observations that are sorted together
+MAX_PARTS = 16  # full buffers that are joined together
 MINIMUM_COMPRESSION = 20.0
 DEFAULT_COMPRESSION = 100.0
 
@@ -41,17 +49,17 @@ class TDigest:
     array([  1., 200.])
 
     Args:
-        compression: delta of the paper, dimensionless, at least 20: ``1.25 * compression + 1``
-            centroids are kept at most, 126 at 100, and where many observations share values up to
-            two more for each of at most 200 such values. Rank error at 100: .001, and .0005 at
-            q = .001 and .999, after any number of merges; at most one centroid (.013) across an
-            empty gap. `test_digest_accuracy` and ``make quality`` hold them.
+        compression: Parameter delta of the paper, dimensionless, at least 20. At most ``1.25 *
+            compression + 1`` centroids are kept, 126 at 100. Up to 200 values that many
+            observations share may each add two more. The rank error at 100 is .001, and .0005 at q
+            = .001 and .999, after any number of merges. It is at most one centroid (.013) across an
+            empty gap. `test_digest_accuracy` and ``make quality`` check these numbers.
 
     Raises:
         ValueError: If *compression* is below 20 or not finite.
 
-    Only finite values may be observed: what is not finite is counted by the profile that owns
-    the digest. Not thread-safe; one owner observes, anyone may merge a copy.
+    Only finite values may be observed; the profile that owns the digest counts all others. Not
+    thread-safe: one owner observes, anyone may merge a copy.
     """
 
     __slots__ = (
@@ -77,11 +85,11 @@ class TDigest:
         self._max = -math.inf
         self._buffer: Floats | None = None
         self._pending = 0
-        self._parts: list[Centroids] = []  # of whole buffers, not joined with the rest yet
+        self._parts: list[Centroids] = []  # of full buffers, not joined with the rest yet
 
     @classmethod
     def of(cls, values: ArrayLike, compression: float = DEFAULT_COMPRESSION) -> Self:
-        """A digest of finite *values*, shape (n,)."""
+        """Return a digest of finite *values*, shape (n,)."""
         digest = cls(compression)
         digest.observe(np.asarray(values, dtype=np.float64).ravel())
         return digest
@@ -97,7 +105,7 @@ class TDigest:
         maximum: float,
         compression: float = DEFAULT_COMPRESSION,
     ) -> Self:
-        """A digest of stored centroids, each of shape (k,), means ascending."""
+        """Return a digest of stored centroids, each of shape (k,), means ascending."""
         digest = cls(compression)
         digest._means = np.asarray(means, dtype=np.float64)
         digest._weights = np.asarray(weights, dtype=np.float64)
@@ -124,7 +132,7 @@ class TDigest:
             if self._buffer is None:
                 self._buffer = np.empty(BUFFER)
             part = values[start : start + BUFFER - self._pending]
-            # Adding 0.0 turns -0.0 into 0.0: one value, one centroid.
+            # Adding 0.0 turns -0.0 into 0.0, so that both are one value with one centroid.
             np.add(part, 0.0, out=self._buffer[self._pending : self._pending + part.size])
             self._pending += part.size
             start += part.size
@@ -132,9 +140,9 @@ class TDigest:
                 self._empty_buffer()
 
     def observe_sorted(self, ordered: Floats) -> None:
-        """Add finite values that ascend already, shape (n,), without -0.0; they are not checked.
+        """Add ascending finite values, shape (n,), without -0.0; they are not checked.
 
-        For who has sorted them for other counts, too.
+        This is for a caller that has sorted them for other counts, too.
         """
         if ordered.size == 0:
             return
@@ -142,10 +150,15 @@ class TDigest:
         self._max = max(self._max, float(ordered[-1]))
         self._parts.append(centroids_of(ordered, self.compression))
         if len(self._parts) >= MAX_PARTS:
-            self._join()
+            self.join()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the centroids that are not joined yet."""
+        return sum(means.nbytes + weights.nbytes for means, weights, _ in self._parts)
 
     def merge(self, other: Self) -> Self:
-        """A new digest of both streams; the order of the operands does not matter.
+        """Return a new digest of both streams; the order of the operands does not matter.
 
         Raises:
             IncompatibleSketches: If the compressions differ.
@@ -154,7 +167,7 @@ class TDigest:
 
     @classmethod
     def merge_all(cls, digests: Iterable[Self]) -> Self:
-        """One digest of all streams: every order of *digests* gives the same bits.
+        """Return one digest of all streams: every order of *digests* gives the same bits.
 
         Raises:
             IncompatibleSketches: If the compressions differ.
@@ -181,11 +194,12 @@ class TDigest:
             self.observe_sorted(ordered)
 
     def _settle(self) -> None:
-        """Join the waiting observations with the centroids."""
+        """Join the buffered observations with the centroids."""
         self._empty_buffer()
-        self._join()
+        self.join()
 
-    def _join(self) -> None:
+    def join(self) -> None:
+        """Join the centroids of whole buffers with the rest, which lets their memory go."""
         if not self._parts:
             return
         parts, self._parts = self._parts, []
@@ -212,13 +226,13 @@ class TDigest:
 
     @property
     def min(self) -> float | None:
-        """Exact smallest observation; None without observations."""
+        """Exact minimum; None without observations."""
         self._empty_buffer()
         return self._min if self._min <= self._max else None
 
     @property
     def max(self) -> float | None:
-        """Exact largest observation; None without observations."""
+        """Exact maximum; None without observations."""
         self._empty_buffer()
         return self._max if self._min <= self._max else None
 
@@ -241,7 +255,7 @@ class TDigest:
         return values, ranks
 
     def quantile(self, q: ArrayLike) -> Floats:
-        """Values below which the shares *q* of the observations lie.
+        """Return the values below which the shares *q* of the observations lie.
 
         Args:
             q: Shares, 0 to 1, any shape.
@@ -257,7 +271,7 @@ class TDigest:
         return np.asarray(np.clip(found, self._min, self._max))
 
     def rank(self, value: ArrayLike) -> Floats:
-        """Shares of the observations that are at most *value*; NaN without observations."""
+        """Return the shares of observations that are at most *value*; NaN without any."""
         at = np.asarray(value, dtype=np.float64)
         if self.count == 0:
             return np.full(at.shape, np.nan)
@@ -273,7 +287,7 @@ class TDigest:
         return np.asarray(np.where(np.isnan(at), np.nan, found / ranks[-1]))
 
     def scaled(self, factor: float) -> Self:
-        """Each observation *factor* times, rounded; *factor* is at least 1."""
+        """Return a digest with each observation *factor* times, rounded; *factor* is at least 1."""
         means, weights, atoms = self.centroids()
         if not weights.size:
             return self
@@ -287,8 +301,26 @@ class TDigest:
             compression=self.compression,
         )
 
+    def coarsened(self, fewest: int) -> Self:
+        """Return the digest without centroids of fewer than *fewest* observations, see `grouped`.
+
+        Minimum and maximum are then the outermost means. Observations that fit no group are left
+        out, which lowers `count` by less than *fewest*.
+        """
+        means, weights, atoms = grouped(*self.centroids(), fewest)
+        if not weights.size:
+            return type(self)(self.compression)
+        return self.from_centroids(
+            means,
+            weights,
+            atoms,
+            minimum=float(means[0]),
+            maximum=float(means[-1]),
+            compression=self.compression,
+        )
+
     def describe(self) -> str:
-        """The quantiles that people ask for, one a line."""
+        """Return the most used quantiles as text, one per line."""
         if not self.count:
             return repr(self)
         found = self.quantile(DESCRIBED)
@@ -309,10 +341,10 @@ class TDigest:
 
 
 def _all_finite(values: Floats) -> bool:
-    """Whether no value is NaN or infinite.
+    """Return whether no value is NaN or infinite.
 
-    A sum of squares tells in a quarter of the time of a mask; where it is not finite, it may have
-    overflowed. A long one would wake the threads of BLAS.
+    A sum of squares takes a quarter of the time of a mask. If it is not finite, it may have
+    overflowed, so the values are checked. A long one would start the threads of BLAS.
     """
     if values.size <= BUFFER and math.isfinite(np.vdot(values, values)):
         return True

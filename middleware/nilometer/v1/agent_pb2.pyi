@@ -74,7 +74,7 @@ class StatusRequest(_message.Message):
     def __init__(self, entities: bool = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable", "entities", "instance")
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "entities", "instance")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,27 @@ class StatusReply(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostInputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostOutputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class UnnamedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +138,9 @@ class StatusReply(_message.Message):
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     UNDECODABLE_FIELD_NUMBER: _ClassVar[int]
+    LOST_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    LOST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    UNNAMED_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     version: str
@@ -133,9 +157,12 @@ class StatusReply(_message.Message):
     uptime_seconds: float
     dropped: _containers.ScalarMap[str, int]
     undecodable: _containers.ScalarMap[str, int]
+    lost_inputs: _containers.ScalarMap[str, int]
+    lost_outputs: _containers.ScalarMap[str, int]
+    unnamed: _containers.ScalarMap[str, int]
     entities: _containers.RepeatedCompositeFieldContainer[EntityStatus]
     instance: bytes
-    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., entities: _Optional[_Iterable[_Union[EntityStatus, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., entities: _Optional[_Iterable[_Union[EntityStatus, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class EntityStatus(_message.Message):
     __slots__ = ("entity", "outcomes", "latency", "coverage", "cost", "judged", "breaches", "worst")

@@ -55,22 +55,22 @@ class AgentServiceServicer(object):
     """Missing associated documentation comment in .proto file."""
 
     def Capture(self, request_iterator, context):
-        """One stream a worker. The agent answers each batch once the profile that contains it is
-        committed; what is not answered is sent again on the next stream and counts once.
+        """One stream for each worker. The agent acknowledges a batch once its profile is committed. The
+        worker sends unacknowledged batches again on the next stream; each batch counts once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Status(self, request, context):
-        """What the agent holds and has done, for `nilometer doctor` and tests.
+        """Counters, gauges and states of the agent, for `nilometer doctor` and tests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Flush(self, request, context):
-        """Close every window now and commit; returns when the samples stand in the outbox.
+        """Close every window now and commit; returns when the samples are in the outbox.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

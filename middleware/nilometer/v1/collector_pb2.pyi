@@ -60,20 +60,24 @@ class GetPlanRequest(_message.Message):
     def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano")
+    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     ALERTERS_FIELD_NUMBER: _ClassVar[int]
     NAMES_KEY_FIELD_NUMBER: _ClassVar[int]
     NOW_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_FIELD_NUMBER: _ClassVar[int]
+    SUPPRESS_BELOW_FIELD_NUMBER: _ClassVar[int]
     version: str
     unchanged: bool
     references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
     alerters: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Alerter]
     names_key: bytes
     now_unix_nano: int
-    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ...) -> None: ...
+    privacy: str
+    suppress_below: int
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
     __slots__ = ("digest",)

@@ -134,7 +134,7 @@ class Distinct(_message.Message):
     def __init__(self, precision: _Optional[int] = ..., registers: _Optional[bytes] = ..., sparse: _Optional[_Iterable[int]] = ..., packed: _Optional[bytes] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary")
+    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary", "suppressed")
     class TypesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +153,7 @@ class Feature(_message.Message):
     NULL_LIKE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     DICTIONARY_FIELD_NUMBER: _ClassVar[int]
+    SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
     missing: int
     nan: int
     positive_infinity: int
@@ -164,7 +165,8 @@ class Feature(_message.Message):
     null_like: int
     expected: str
     dictionary: DictionaryCounts
-    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ...) -> None: ...
+    suppressed: int
+    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ..., suppressed: _Optional[int] = ...) -> None: ...
 
 class Scores(_message.Message):
     __slots__ = ("thresholds", "classes", "score", "margin", "entropy", "outside", "not_a_number")
@@ -261,7 +263,7 @@ class Extension(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable")
+    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "suppressed")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -276,17 +278,46 @@ class Coverage(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostInputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostOutputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class UnnamedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     SEEN_FIELD_NUMBER: _ClassVar[int]
     PROFILED_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_OUT_FIELD_NUMBER: _ClassVar[int]
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     UNDECODABLE_FIELD_NUMBER: _ClassVar[int]
+    LOST_INPUTS_FIELD_NUMBER: _ClassVar[int]
+    LOST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    UNNAMED_FIELD_NUMBER: _ClassVar[int]
+    SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
     seen: int
     profiled: int
     sampled_out: int
     dropped: _containers.ScalarMap[str, int]
     undecodable: _containers.ScalarMap[str, int]
-    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    lost_inputs: _containers.ScalarMap[str, int]
+    lost_outputs: _containers.ScalarMap[str, int]
+    unnamed: _containers.ScalarMap[str, int]
+    suppressed: int
+    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ...) -> None: ...
 
 class SummarySample(_message.Message):
     __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "sample")

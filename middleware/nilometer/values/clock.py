@@ -1,9 +1,9 @@
-"""Where time comes from, so that the domain reads no clock and a test can step one."""
+"""Sources of time: code takes a clock as an argument, so that a test can step one."""
 
 import time
 from typing import Protocol
 
-NANOSECONDS = 1_000_000_000  # in a second
+NANOSECONDS = 1_000_000_000  # per second
 
 
 class Clock(Protocol):

@@ -6,13 +6,13 @@ from enum import Enum
 from nilometer.values.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
-SCHEMA = "schema"  # the summary of changes of fields, present where a schema is known
-SCORES_SUFFIX = ".scores"  # of the summary of an output's probabilities
-SERVICE = "service"  # the summary of requests, present for every served entity
+SCHEMA = "schema"  # the summary of schema changes, present if a schema is known
+SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
+SERVICE = "service"  # the summary of the requests, present for every served entity
 
 
 class Role(Enum):
-    """On which side of a prediction a feature stands; the first part of its summary's name."""
+    """The side of a prediction that a feature belongs to; the first part of its summary's name."""
 
     INPUT = "input"
     OUTPUT = "output"
@@ -20,10 +20,10 @@ class Role(Enum):
 
 
 def entity_name(name: str) -> str:
-    """*name*, checked: it becomes a key, a file name's hash and a metric attribute.
+    """Return *name* after a check: it becomes a key, a hash in a file name and a metric attribute.
 
     Raises:
-        ConfigError: If it is not ``[A-Za-z0-9][A-Za-z0-9._/-]{0,127}``.
+        ConfigError: If it does not match ``[A-Za-z0-9][A-Za-z0-9._/-]{0,127}``.
     """
     if not NAME.fullmatch(name):
         raise ConfigError(
@@ -34,14 +34,14 @@ def entity_name(name: str) -> str:
 
 
 def summary_name(role: Role, feature: str) -> str:
-    """The name of a feature's summary, such as ``input.amount``.
+    """Return the name of a feature's summary, such as ``input.amount``.
 
-    Half a surrogate pair, which no wire can carry, becomes ``?``.
+    Half of a surrogate pair becomes ``?``, because UTF-8 cannot encode it.
     """
     return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
 
 
 def role_of(summary: str) -> Role | None:
-    """The role in a summary's name; None for the service summary."""
+    """Return the role in a summary's name; None for the service summary."""
     prefix = summary.partition(".")[0]
     return Role(prefix) if prefix in Role._value2member_map_ and prefix != summary else None

@@ -1,4 +1,4 @@
-"""Errors nilometer raises on purpose.
+"""Errors that nilometer raises on purpose.
 
     NilometerError
     ├── ConfigError            caught at start-up, before any request is served
@@ -8,12 +8,12 @@
         ├── CollectorUnavailable   transient: keep the rows and try again
         └── BatchRejected          permanent: the same rows will fail again
 
-A bug raises whatever Python raises. Nothing here crosses into the host application.
+A bug raises whatever Python raises. None of these errors reaches the host application.
 """
 
 
 class NilometerError(Exception):
-    """Any error nilometer raises on purpose."""
+    """Any error that nilometer raises on purpose."""
 
 
 class ConfigError(NilometerError):

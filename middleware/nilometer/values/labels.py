@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nilometer.values.errors import ConfigError
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
-MAX_VALUE_BYTES = 256  # of UTF-8; a longer value is a payload, not a label
+MAX_VALUE_BYTES = 256  # of UTF-8; a longer value is data, not a label
 OVERFLOW_KEY = "nilometer_overflow"
 
 
@@ -32,7 +32,7 @@ class Labels:
             if not KEY.fullmatch(key):
                 raise ConfigError(f"label key {key!r} must match [a-z][a-z0-9_]{{0,62}}")
             if value.encode("utf-8", "replace").decode() != value:
-                raise ConfigError(f"label {key} = {value!r}: must be text that UTF-8 can write")
+                raise ConfigError(f"label {key} = {value!r}: must be text that UTF-8 can encode")
             if len(value.encode()) > MAX_VALUE_BYTES:
                 raise ConfigError(f"label {key} has a value over {MAX_VALUE_BYTES} bytes")
         if list(self.pairs) != sorted(dict(self.pairs).items()):
@@ -40,11 +40,11 @@ class Labels:
 
     @classmethod
     def of(cls, pairs: Mapping[str, str] | None = None, /, **more: str) -> "Labels":
-        """Labels of a mapping and keywords; keywords win."""
+        """Return the labels of a mapping and of keywords; keywords take precedence."""
         return cls(tuple(sorted({**(pairs or {}), **more}.items())))
 
     def as_dict(self) -> dict[str, str]:
-        """A new dictionary in key order."""
+        """Return a new dictionary in key order."""
         return dict(self.pairs)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -59,19 +59,19 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class LabelFilter:
-    """Which label sets are meant: OR inside a key, AND across keys."""
+    """A filter on label sets: OR within a key, AND across keys."""
 
     allowed: tuple[tuple[str, frozenset[str]], ...] = ()
 
     @classmethod
     def of(cls, pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> "LabelFilter":
-        """The filter of (key, value) pairs, where a key may repeat."""
+        """Return the filter for (key, value) pairs, where a key may repeat."""
         allowed: dict[str, set[str]] = {}
         for key, value in pairs:
             allowed.setdefault(key, set()).add(value)
         return cls(tuple((key, frozenset(values)) for key, values in sorted(allowed.items())))
 
     def matches(self, labels: Labels) -> bool:
-        """Whether *labels* has an allowed value for every key of the filter."""
+        """Return whether *labels* has an allowed value for every key of the filter."""
         present = dict(labels.pairs)
         return all(present.get(key) in values for key, values in self.allowed)

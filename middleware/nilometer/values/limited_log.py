@@ -1,8 +1,8 @@
-"""Lines for the log of a process that is not ours: complete, and at most one a minute of each kind.
+"""Log lines for a process of the host: complete, and at most one a minute of each kind.
 
-A model server decides how its log looks. Under uvicorn's default logging only the message of a
-warning or an error is shown: no logger's name, and none of the `extra` values. Each line therefore
-begins with ``nilometer:`` and says in its message what happened, why, and what to do.
+A model server decides how its log looks. Uvicorn's default logging shows only the message of a
+warning or an error: no logger name and no `extra` values. Each line therefore begins with
+``nilometer:`` and says what happened, why, and what to do.
 """
 
 import logging
@@ -14,7 +14,7 @@ _log = logging.getLogger("nilometer.capture")
 
 
 class LimitedLog:
-    """Writes to the logger ``nilometer.capture``. Any thread may use it; never raises."""
+    """Writes to the logger ``nilometer.capture``. Any thread may use it; it never raises."""
 
     __slots__ = ("_once",)
 
@@ -22,20 +22,20 @@ class LimitedLog:
         self._once = OnceAMinute()
 
     def warning(self, message: str, kind: str = "") -> None:
-        """Write what somebody can change.
+        """Log a problem that the reader can solve.
 
         Args:
-            message: What happened, why, and what to do.
-            kind: What is written once a minute; the message itself where it is empty.
+            message: Message that says what happened, why, and what to do.
+            kind: Kind of the line, which is logged at most once a minute; by default the message.
         """
         self._write(logging.WARNING, message, kind or message, None)
 
     def fault(self, message: str, error: BaseException) -> None:
-        """Write that something in nilometer failed, with the traceback of *error*.
+        """Log that something in nilometer failed, with the traceback of *error*.
 
         Args:
-            message: What failed, and what that costs; it is the kind, too.
-            error: Why.
+            message: Message that says what failed and what that costs; also the kind.
+            error: Exception that was raised.
         """
         self._write(logging.ERROR, message, message, error)
 
@@ -46,5 +46,5 @@ class LimitedLog:
             if error is not None:
                 message = f"{message}: {error!r}: please report it with this traceback"
             _log.log(level, "nilometer: %s", message, exc_info=error)
-        except Exception:  # noqa: S110  a log that fails must not stop what writes to it
+        except Exception:  # noqa: S110  a failing log must not stop its caller
             pass

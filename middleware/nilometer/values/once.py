@@ -1,20 +1,23 @@
-"""Says whether a line of a log is due: at most one a minute of each kind."""
+"""Limits log lines: at most one a minute of each kind."""
 
 import threading
 
-SECONDS = 60.0  # after which a line of the same kind is due again
-MAX_KINDS = 64  # that are remembered: the oldest are forgotten
+SECONDS = 60.0  # until a line of the same kind is due again
+MAX_KINDS = 64  # kept at once: the oldest are forgotten
 
 
 class OnceAMinute:
-    """Remembers when a line of each kind was last due. Any thread may call."""
+    """Keeps the time of the last line of each kind. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._said: dict[str, float] = {}  # kind -> when, oldest first
+        self._said: dict[str, float] = {}  # kind -> time of its last line, oldest first
 
     def due(self, now: float, kind: str = "") -> bool:
-        """Whether a line of *kind* may be written at *now*, monotonic seconds; then it counts as written."""
+        """Return whether a line of *kind* may be written at *now*, in monotonic seconds.
+
+        A True result counts as written.
+        """
         with self._lock:
             if now - self._said.get(kind, -SECONDS) < SECONDS:
                 return False

@@ -1,22 +1,22 @@
-"""Closed sets: how a request ended, why an observation was lost, why it gave no columns."""
+"""Closed sets: outcomes of requests, reasons for lost observations and for missing columns."""
 
 from enum import Enum
 
 
 class Outcome(Enum):
-    """How a request ended, for the one who sent it."""
+    """How a request ended, as its caller sees it."""
 
     OK = "ok"  # status below 400
     CLIENT_ERROR = "client_error"  # 400 to 499
     SERVER_ERROR = "server_error"  # 500 and above
     EXCEPTION = "exception"  # the application raised
-    CLIENT_LEFT = "client_left"  # the client went before the answer was complete
-    NO_RESPONSE = "no_response"  # the application returned without an answer
-    UNKNOWN = "unknown"  # a logger told one half of it only: neither its time nor its end is known
+    CLIENT_LEFT = "client_left"  # the client disconnected before the response was complete
+    NO_RESPONSE = "no_response"  # the application returned without a response
+    UNKNOWN = "unknown"  # a log reported one half only: neither duration nor outcome is known
 
     @property
     def failed(self) -> bool:
-        """Whether the service is to blame."""
+        """Whether the service is the cause."""
         match self:
             case Outcome.SERVER_ERROR | Outcome.EXCEPTION | Outcome.NO_RESPONSE:
                 return True
@@ -25,32 +25,35 @@ class Outcome(Enum):
 
 
 class StreamEnd(Enum):
-    """How an answer in pieces ended."""
+    """How a response in several chunks ended."""
 
     COMPLETED = "completed"
-    CLIENT_LEFT = "client_left"  # the client went before it was complete
-    ERROR = "error"  # the application raised in mid-stream, or the protocol said so
-    STALLED = "stalled"  # pieces stopped coming for longer than the service's limit
+    CLIENT_LEFT = "client_left"  # the client disconnected before it was complete
+    ERROR = "error"  # the application raised during the stream, or the protocol said so
+    STALLED = "stalled"  # no chunk came for longer than the service's limit
 
 
 class DropReason(Enum):
-    """Why an observation was lost for good."""
+    """Why an observation is lost."""
 
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
-    TOO_LARGE = "batch_too_large"  # over what the agent takes in one message
-    MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack what a worker sent
-    INTERNAL_ERROR = "internal_error"  # a fault of ours, logged
+    TOO_LARGE = "batch_too_large"  # larger than the agent accepts in one message
+    MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack a worker's batch
+    REFUSED = "refused"  # the agent refused the batch because it breaks the contract
+    POISON = "poison"  # profiling it alone ended the process, twice
+    INTERNAL_ERROR = "internal_error"  # an error in nilometer, logged
 
 
 class UndecodableReason(Enum):
-    """Why the bodies of an observation gave no columns; its service profile stands all the same."""
+    """Why a side of an observation, or both, gave no columns; the request still counts."""
 
     EMPTY = "empty"  # there is no body
-    MALFORMED = "malformed"  # not what its content type says
-    UNKNOWN_CONTENT_TYPE = "unknown_content_type"  # no decoder takes it
+    MALFORMED = "malformed"  # contradicts its content type
+    UNKNOWN_CONTENT_TYPE = "unknown_content_type"  # no decoder accepts it
     TOO_LARGE = "too_large"  # over the capture cap
-    ENCODED = "encoded"  # a content encoding that is not decoded
-    WRONG_SHAPE = "wrong_shape"  # well-formed, but not columns: a list of unlike things
+    ENCODED = "encoded"  # a content encoding that is not supported
+    WRONG_SHAPE = "wrong_shape"  # well-formed, but not a table: a list of unlike things
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
-    NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was asked for
+    NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was requested
     DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table
+    PARTIAL = "partial"  # a stream over the cap: only its ends are read

@@ -1,7 +1,7 @@
-"""Work in steps, for a thread that shares an interpreter.
+"""Work in steps, for a thread that shares the interpreter with others.
 
-A function that works in steps is a generator: it yields where another thread may run, and returns
-its result. `finished` runs it through for whoever has the interpreter to himself.
+A function that works in steps is a generator. It yields where another thread may run, and returns
+its result. `finished` runs it without pauses.
 """
 
 from bisect import bisect_right
@@ -18,7 +18,7 @@ Steps: TypeAlias = Generator[None, None, T]
 
 
 def finished(steps: Steps[T]) -> T:
-    """The result of *steps*, without a pause."""
+    """Return the result of *steps*, run without pauses."""
     while True:
         try:
             next(steps)
@@ -28,7 +28,7 @@ def finished(steps: Steps[T]) -> T:
 
 
 def parts_of(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """*texts* in order, in parts that one step can take; a longer text is a part of its own."""
+    """Yield *texts* in order, in parts for one step each; a longer text is its own part."""
     ends = list(accumulate(map(len, texts)))
     start = before = 0
     while start < len(ends):

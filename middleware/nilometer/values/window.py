@@ -27,7 +27,7 @@ class Window:
 
     @classmethod
     def containing(cls, event_ns: int, length_ns: int) -> "Window":
-        """The window of *length_ns*, aligned to the epoch, that holds *event_ns*."""
+        """Return the window of *length_ns*, aligned to the epoch, that contains *event_ns*."""
         start = event_ns - event_ns % length_ns
         return cls(start, start + length_ns)
 

@@ -1,4 +1,4 @@
-"""Domain <-> protobuf: the only importer of `nilometer.v1`.
+"""Converts domain values to protobuf and back: the only importer of `nilometer.v1`.
 
-`services` is light and serves the model server's process; the others need numpy.
+`services` is small and is imported by the model server's process; the others need numpy.
 """

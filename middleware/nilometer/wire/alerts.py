@@ -1,4 +1,4 @@
-"""Alerters, evaluations and plans <-> protobuf."""
+"""Converts alerters, evaluations and plans to protobuf and back."""
 
 import hashlib
 import math
@@ -21,20 +21,21 @@ from nilometer.v1 import alert_pb2 as pb
 from nilometer.v1 import collector_pb2
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST, MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
 
 MAX_PARAMETERS = 16  # in each map of an alerter
-MAX_PARAMETER_CHARACTERS = 256  # of a parameter's name, and of its text
+MAX_PARAMETER_CHARACTERS = 256  # in the name and in the text of a parameter
 
-# Kinds with a number of their own in the contract; any other is written by its name.
+# Kinds with a number in the contract; any other kind is written by its name.
 _KINDS = {
     name.removeprefix("KIND_"): name
     for name, number in pb.Alerter.Kind.items()
     if number != pb.Alerter.KIND_UNSPECIFIED
 }
-# Parameters with a field of their own, and what is written where a condition has no such parameter.
+# Parameters with a field in the message, and the value that is written if one is missing.
 _UNUSED: dict[str, str | float] = {
     "statistic": "",
     "comparison": ThresholdSide.ABOVE.value,
@@ -54,7 +55,7 @@ _FROM_VERDICT = {number: verdict for verdict, number in _VERDICTS.items()}
 
 
 def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
-    """An alerter: each parameter in the message's field of its name, the rest in the maps."""
+    """Return an alerter as a message: some parameters have fields, the rest is in the maps."""
     condition = alerter.condition
     fields = condition.fields()
     others = {key: value for key, value in fields.items() if key not in _UNUSED}
@@ -78,11 +79,11 @@ def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
 
 
 def alerter_from_wire(message: pb.Alerter) -> Alerter:
-    """An alerter.
+    """Return the alerter in a message.
 
     Raises:
         ValueError: If an enumeration has an unknown value, or a parameter is missing or too long.
-        ConfigError: If a rule is not allowed.
+        ConfigError: If a field of the alerter is not allowed.
     """
     kind = _kind_of(message)
     if kind not in CONDITIONS:
@@ -92,13 +93,13 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
 
 
 def stored_alerter_from_bytes(packed: bytes) -> Alerter:
-    """An alerter of `alerter_to_bytes`, also where its condition is not known here any more.
+    """Return an alerter of `alerter_to_bytes`, even if its condition is not registered here.
 
-    Its condition is an `UnknownCondition` then, which gives the same bytes again.
+    The condition is then an `UnknownCondition`, which gives the same bytes again.
 
     Raises:
         ValueError: If the bytes are not an alerter.
-        ConfigError: If a part beside the condition is not allowed.
+        ConfigError: If a part other than the condition is not allowed.
     """
     message = parsed(pb.Alerter, packed)
     try:
@@ -128,7 +129,7 @@ def _alerter(message: pb.Alerter, condition: Condition) -> Alerter:
 
 
 def _fields(message: pb.Alerter) -> Fields:
-    """All parameters of *message*.
+    """Return all parameters of *message*.
 
     Raises:
         ValueError: If there are too many, or one is too long.
@@ -143,17 +144,17 @@ def _fields(message: pb.Alerter) -> Fields:
 
 
 def alerter_to_bytes(alerter: Alerter) -> bytes:
-    """Deterministic bytes of an alerter."""
+    """Return the deterministic bytes of an alerter."""
     return alerter_to_wire(alerter).SerializeToString(deterministic=True)
 
 
 def alerter_from_bytes(packed: bytes) -> Alerter:
-    """An alerter of `alerter_to_bytes`."""
+    """Return the alerter in the bytes of `alerter_to_bytes`."""
     return alerter_from_wire(parsed(pb.Alerter, packed))
 
 
 def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
-    """Field by field, the rule included."""
+    """Convert an evaluation with its alerter, field by field."""
     return pb.Evaluation(
         alerter=alerter_to_wire(evaluation.alerter),
         summary=evaluation.summary,
@@ -169,11 +170,11 @@ def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
 
 
 def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
-    """An evaluation.
+    """Return the evaluation in a message.
 
     Raises:
         ValueError: If an enumeration has an unknown value.
-        ConfigError: If its rule, labels or window are not allowed.
+        ConfigError: If its alerter, labels or window are not allowed.
     """
     verdict = _FROM_VERDICT.get(message.verdict)
     if verdict is None:
@@ -192,18 +193,24 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
 
 
 def evaluation_to_bytes(evaluation: Evaluation) -> bytes:
-    """Deterministic bytes of an evaluation."""
+    """Return the deterministic bytes of an evaluation."""
     return evaluation_to_wire(evaluation).SerializeToString(deterministic=True)
 
 
 def plan_to_wire(
-    references: list[Reference], alerters: list[Alerter], names_key: bytes = b""
+    references: list[Reference],
+    alerters: list[Alerter],
+    names_key: bytes = b"",
+    disclosure: Disclosure = LAXEST,
 ) -> collector_pb2.Plan:
-    """References, alerters and the key of pseudonyms under the hash of their content."""
+    """Return a plan with its hash: references, alerters, the pseudonym key and the disclosure."""
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
         names_key=names_key,
+        # Defaults are left out, so that the version of an older plan stays the same.
+        privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
+        suppress_below=disclosure.suppress_below,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -211,29 +218,37 @@ def plan_to_wire(
 
 
 class PlanContent(NamedTuple):
-    """What a plan says.
+    """The content of a plan.
 
     Attributes:
-        references: Of the entities asked for.
-        alerters: Those that can be read here.
-        unread: Why each other alerter cannot, by entity and name.
+        references: References of the requested entities.
+        alerters: Alerters that can be read here.
+        unread: Reasons for all others, by entity and name.
+        disclosure: Most that the collector lets its agents disclose.
     """
 
     references: list[Reference]
     alerters: list[Alerter]
     unread: dict[tuple[str, str], str]
+    disclosure: Disclosure
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
-    """References and alerters of a plan; an alerter that cannot be read costs no other.
+    """Return the content of a plan; an alerter that cannot be read does not affect others.
 
     Raises:
         ValueError: If a reference contradicts itself.
     """
-    content = PlanContent([reference_from_wire(one) for one in message.references], [], {})
-    for rule in message.alerters:
+    privacy = Privacy.named(message.privacy) if message.privacy else Privacy.OPEN
+    content = PlanContent(
+        [reference_from_wire(one) for one in message.references],
+        [],
+        {},
+        Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
+    )
+    for alerter in message.alerters:
         try:
-            content.alerters.append(alerter_from_wire(rule))
+            content.alerters.append(alerter_from_wire(alerter))
         except (ValueError, ConfigError) as error:
-            content.unread[rule.entity, rule.name] = str(error)
+            content.unread[alerter.entity, alerter.name] = str(error)
     return content

@@ -1,4 +1,4 @@
-"""``CaptureBatch``, the protobuf form of a batch, as gRPC clients send it."""
+"""Reads ``CaptureBatch``, the protobuf form of a batch that gRPC clients send."""
 
 from nilometer.v1.agent_pb2 import CaptureBatch
 from nilometer.wire.frames import Batch, Cost
@@ -9,10 +9,10 @@ TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer parti
 
 
 def batch_from_bytes(content: bytes) -> Batch:
-    """The batch in an encoded ``CaptureBatch``.
+    """Return the batch in an encoded ``CaptureBatch``.
 
     Raises:
-        ValueError: If the bytes are not one, or hold more messages than `MAX_MESSAGES`.
+        ValueError: If the bytes are invalid, or hold more messages than `MAX_MESSAGES`.
     """
     if not is_lean(content, CaptureBatch):
         raise ValueError(TOO_MANY_MESSAGES)

@@ -1,3 +1,3 @@
-"""What a message may claim: past these it is an attack or rot, not a profile."""
+"""Bounds on the content of a message; beyond them it is an attack or corrupt."""
 
-MAX_COUNT = 1 << 53  # observations: what float64 counts exactly
+MAX_COUNT = 1 << 53  # observations, as many as float64 counts exactly

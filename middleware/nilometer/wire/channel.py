@@ -1,4 +1,4 @@
-"""A channel to a collector's gRPC server, and the metadata that says who calls."""
+"""Opens a channel to a collector's gRPC server, and makes the metadata with the token."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from nilometer.wire.services import CHANNEL_OPTIONS
 
 
 def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
-    """A channel to *address*, ``host:port``; over TLS where the credentials name a CA.
+    """Return a channel to *address*, ``host:port``; with TLS if the credentials name a CA.
 
     Raises:
         OSError: If a file cannot be read.
@@ -31,11 +31,11 @@ def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
 
 
 def call_metadata(address: str, credentials: Credentials) -> tuple[tuple[str, str], ...]:
-    """Metadata that shows the token, where there is one, to *address*.
+    """Return the metadata for a call to *address*, with the token, if there is one.
 
     Raises:
-        ConfigError: If the token would go to *address* without TLS.
-        OSError: If its file cannot be read.
+        ConfigError: If the token would be sent without TLS.
+        OSError: If the token's file cannot be read.
     """
     credentials.require_privacy(host_of(address), secure=bool(credentials.ca))
     bearer = credentials.bearer()

@@ -5,29 +5,42 @@ from nilometer.v1 import summary_pb2 as pb
 
 
 def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
-    """Field by field, with the sum that readers of other languages expect."""
+    """Return a coverage as a message, with the total for readers in other languages."""
     return pb.Coverage(
         seen=coverage.seen,
         profiled=coverage.profiled,
         sampled_out=coverage.sampled_out,
-        # An empty map costs as much to hand over as a full one.
+        # An empty map costs as much to pass to protobuf as a full one.
         dropped=coverage.dropped or None,
         undecodable=coverage.undecodable or None,
+        lost_inputs=coverage.lost_inputs or None,
+        lost_outputs=coverage.lost_outputs or None,
+        unnamed=coverage.unnamed or None,
+        suppressed=coverage.suppressed,
     )
 
 
 def coverage_from_wire(message: pb.Coverage) -> Coverage:
-    """A coverage.
+    """Return the coverage in a message.
 
     Raises:
-        ValueError: If the parts do not add up to what was seen.
+        ValueError: If the parts do not add up to the seen observations, or more of one side are
+            lost than were profiled.
     """
     coverage = Coverage(
         profiled=message.profiled,
         sampled_out=message.sampled_out,
         dropped=dict(message.dropped),
         undecodable=dict(message.undecodable),
+        lost_inputs=dict(message.lost_inputs),
+        lost_outputs=dict(message.lost_outputs),
+        unnamed=dict(message.unnamed),
+        suppressed=message.suppressed,
     )
     if coverage.seen != message.seen:
         raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")
+    for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
+        lost = sum(counts.values())
+        if lost > coverage.profiled:
+            raise ValueError(f"{side}: {lost} lost exceed {coverage.profiled} profiled")
     return coverage

@@ -1,11 +1,11 @@
-"""The dictionary of a reference's categories <-> protobuf."""
+"""Converts the dictionary of a reference's categories to protobuf and back."""
 
 from nilometer.profile.category import DICTIONARY_HASHES, DICTIONARY_NAMES, Dictionary
 from nilometer.v1 import summary_pb2 as pb
 
 
 def dictionary_to_wire(dictionary: Dictionary) -> pb.Dictionary:
-    """Field by field."""
+    """Return a dictionary as a message."""
     return pb.Dictionary(
         names=[name.encode("utf-8", "replace").decode() for name in dictionary.names],
         hashes=dictionary.hashes,
@@ -14,10 +14,10 @@ def dictionary_to_wire(dictionary: Dictionary) -> pb.Dictionary:
 
 
 def dictionary_from_wire(message: pb.Dictionary) -> Dictionary:
-    """A dictionary.
+    """Return the dictionary in a message.
 
     Raises:
-        ValueError: If it holds more than a reference may publish.
+        ValueError: If it is larger than a reference may publish.
     """
     if len(message.names) > DICTIONARY_NAMES or len(message.hashes) > DICTIONARY_HASHES:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""The frames in which a worker hands batches to its agent; docs/frames.md is the contract.
+"""The frames in which a worker sends batches to its agent; docs/frames.md is the contract.
 
-A frame is a length, a kind and one MessagePack array. Neither protobuf nor gRPC is needed for it:
-this is what a model server imports.
+A frame is a length, a kind and one MessagePack array. It needs neither protobuf nor gRPC, because
+model servers import this module.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ MAX_WORKER_BYTES: Final = 64
 MAX_PARTIALS: Final = 4096  # of one batch
 MAX_LABELS: Final = 64
 MAX_REASONS: Final = 64
-MAX_SEQUENCE: Final = (1 << 63) - 1  # what a column of the outbox holds
+MAX_SEQUENCE: Final = (1 << 63) - 1  # fits a column of the outbox
 MAX_TIME_NS: Final = 1 << 62  # the year 2116
 MAX_TEXT: Final = 1024  # characters
-MAX_COUNT: Final = 1 << 48  # observations in one batch: sums over a window stay far from 2 ** 63
+MAX_COUNT: Final = 1 << 48  # observations in one batch: sums over a window stay far below 2 ** 63
 
 
 class Kind(IntEnum):
-    """What a frame is. Other kinds are of a later version and end the connection."""
+    """The kind of a frame. Unknown kinds are from a later version and end the connection."""
 
     HELLO = 1
     WELCOME = 2
@@ -38,24 +38,24 @@ class Kind(IntEnum):
 
 
 class Why(IntEnum):
-    """Why an agent refuses a worker."""
+    """The reason why an agent refuses a worker."""
 
-    VERSION = 1  # no version of the frames that both know
-    FULL = 2  # the agent serves as many workers as it can: try again later
+    VERSION = 1  # no version of the frames that both support
+    FULL = 2  # the agent has its maximum of workers: try again later
     CONTRACT = 3  # a frame breaks the contract: the same frame will be refused again
 
 
 class BadFrame(ValueError):
-    """Bytes that are no frame of the contract."""
+    """Bytes that are not a valid frame."""
 
 
 class Hello(Struct, array_like=True, frozen=True):
-    """First frame of a worker.
+    """The first frame of a worker.
 
     Attributes:
-        oldest: Lowest version it speaks.
-        newest: Highest version it speaks.
-        worker: 16 random bytes, new in every process and after every fork.
+        oldest: Lowest version that the worker supports.
+        newest: Highest version that the worker supports.
+        worker: Name of the worker: 16 random bytes, new in every process and after every fork.
     """
 
     oldest: Annotated[int, Meta(ge=1, le=1 << 16)]
@@ -64,43 +64,46 @@ class Hello(Struct, array_like=True, frozen=True):
 
 
 class Welcome(Struct, array_like=True, frozen=True):
-    """First frame of an agent that takes the worker.
+    """The first frame of an agent that accepts the worker.
 
     Attributes:
-        version: Highest version that both speak.
+        version: Highest version that both support.
     """
 
     version: Annotated[int, Meta(ge=1, le=1 << 16)]
 
 
 class Acknowledged(Struct, array_like=True, frozen=True):
-    """A batch and every earlier one of this worker is committed."""
+    """A batch and all earlier ones of this worker are committed, except for refused ones."""
 
     sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 
 
 class Refused(Struct, array_like=True, frozen=True):
-    """The agent takes no more of this connection, and closes it.
+    """The agent refuses a worker and closes the connection, or it refuses one batch.
 
     Attributes:
-        why: A value of `Why`; later versions may add some.
-        reason: In words, for the worker's log.
+        why: Reason, a value of `Why`; later versions may add some.
+        reason: Reason in words, for the worker's log.
+        sequence: Sequence number of the refused batch, if the connection goes on; 0 ends the
+            connection.
     """
 
     why: int
     reason: Annotated[str, Meta(max_length=MAX_TEXT)]
+    sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)] = 0
 
 
 class Cost(Struct, array_like=True):
-    """What observing cost a process over some time.
+    """The cost of observing in a process over some time.
 
     Attributes:
-        cpu_seconds: Processor time: of our threads, and our part of the requests.
-        requests: It was spent on.
-        exceeded_seconds: That a limit was exceeded.
-        p99_seconds: Added to a request at its 99th percentile, as far as the latest that were timed
-            tell; 0 where none was.
-        share: Of the observations that are held, at the end.
+        cpu_seconds: Processor time of nilometer's threads, and of its part of the requests.
+        requests: Number of requests in that time.
+        exceeded_seconds: Time during which a limit was exceeded.
+        p99_seconds: Time added to a request at its 99th percentile, from the latest timed requests;
+            0 without any.
+        share: Share of the observations whose bodies are held, at the end.
     """
 
     cpu_seconds: float = 0.0
@@ -110,7 +113,7 @@ class Cost(Struct, array_like=True):
     share: float = 1.0
 
     def add(self, later: "Cost") -> None:
-        """Add what it cost after that."""
+        """Add a later cost."""
         self.cpu_seconds += later.cpu_seconds
         self.requests += later.requests
         self.exceeded_seconds += later.exceeded_seconds
@@ -119,23 +122,23 @@ class Cost(Struct, array_like=True):
 
 
 class Batch(Struct, array_like=True, kw_only=True):
-    """Observations of one entity, or profiles that a worker made of them.
+    """Observations of one entity, or profiles that a worker made from them.
 
-    A later version may append fields; a reader ignores those that it does not know.
+    A later version may append fields. A reader ignores fields that it does not know.
 
     Attributes:
-        worker: 16 random bytes, new in every process and after every fork.
-        sequence: 1, 2, 3 ... of this worker; (worker, sequence) counts once.
+        worker: Name of the worker: 16 random bytes, new in every process and after every fork.
+        sequence: Number of the batch: 1, 2, 3 ... per worker; (worker, sequence) counts once.
         entity: Name of the monitored entity.
-        count: Observations in `observations`, or in `partials`.
-        labels: Of every observation in the batch.
-        event_time_field: Input column that holds the event time; empty for none.
-        dropped: Observations that were lost in the worker since the batch before, by reason.
-        dropped_unix_nano: Event time they are booked on.
-        cost: What observing cost since the batch before; None where that is not known.
-        partials: Profiles made in the process: finished partial windows, each the bytes of a
+        count: Number of observations in `observations`, or in `partials`.
+        labels: Labels of every observation in the batch.
+        event_time_field: Input column that holds the event time; empty without one.
+        dropped: Number of observations lost in the worker since the last batch, by reason.
+        dropped_unix_nano: Event time for the lost observations, in Unix nanoseconds.
+        cost: Cost of observing since the last batch; None if unknown.
+        partials: Profiles of finished partial windows, made in the process; each is the bytes of a
             ``nilometer.v1.SummarySample``.
-        observations: MessagePack array of observations, see `nilometer.profiling.observation`.
+        observations: Observations as a MessagePack array, see `nilometer.profiling.observation`.
     """
 
     worker: Annotated[bytes, Meta(min_length=1, max_length=MAX_WORKER_BYTES)] = b""
@@ -153,6 +156,22 @@ class Batch(Struct, array_like=True, kw_only=True):
     observations: bytes = b""
 
 
+class Account(Struct, array_like=True):
+    """The counts in a batch, read without checking bounds, to report a refused batch.
+
+    Attributes:
+        worker: As in `Batch`; this applies to all fields.
+    """
+
+    worker: bytes
+    sequence: Annotated[int, Meta(ge=1, le=MAX_SEQUENCE)]
+    entity: object = None
+    count: object = None
+    labels: object = None
+    event_time_field: object = None
+    dropped: object = None
+
+
 Body = Hello | Welcome | Batch | Acknowledged | Refused
 
 _encoder = msgspec.msgpack.Encoder()
@@ -166,41 +185,42 @@ _KINDS: dict[type[Struct], Kind] = {
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Body]] = {
     kind: msgspec.msgpack.Decoder(body) for body, kind in _KINDS.items()
 }
+_account_decoder = msgspec.msgpack.Decoder(Account)
 
 
 def frame_of(body: Body) -> bytearray:
-    """*body* as one frame.
+    """Return *body* as one frame.
 
     Raises:
-        BadFrame: If it is over `MAX_FRAME_BYTES`.
+        BadFrame: If the frame is over `MAX_FRAME_BYTES`.
     """
     frame = bytearray(HEAD_BYTES)
     _encoder.encode_into(body, frame, HEAD_BYTES)
     length = len(frame) - LENGTH_BYTES
     if length > MAX_FRAME_BYTES:
-        raise BadFrame(f"a frame of {length} bytes: at most {MAX_FRAME_BYTES}")
+        raise BadFrame(f"a frame of {length} bytes: must be at most {MAX_FRAME_BYTES}")
     frame[:LENGTH_BYTES] = length.to_bytes(LENGTH_BYTES, "little")
     frame[LENGTH_BYTES] = _KINDS[type(body)]
     return frame
 
 
 def length_in(head: bytes | bytearray | memoryview) -> int:
-    """Bytes of kind and body that follow the length at the beginning of *head*.
+    """Return the number of bytes that follow the length at the start of *head*.
 
     Raises:
-        BadFrame: If no frame is so long.
+        BadFrame: If no frame has this length.
     """
     length = int.from_bytes(head[:LENGTH_BYTES], "little")
     if not 1 < length <= MAX_FRAME_BYTES:
-        raise BadFrame(f"a frame of {length} bytes: from 2 to {MAX_FRAME_BYTES}")
+        raise BadFrame(f"a frame of {length} bytes: must be 2 to {MAX_FRAME_BYTES}")
     return length
 
 
 def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
-    """The body of a frame.
+    """Return the body of a frame.
 
     Raises:
-        BadFrame: If the kind is unknown, or *content* is not what it says.
+        BadFrame: If the kind is unknown, or *content* does not match it.
     """
     decoder = _DECODERS.get(kind)
     if decoder is None:
@@ -208,10 +228,18 @@ def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
     try:
         return decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame(f"no {Kind(kind).name.lower()} frame: {error}") from error
+        raise BadFrame(f"malformed {Kind(kind).name.lower()} frame: {error}") from error
+
+
+def account_of(content: bytes | bytearray | memoryview) -> Account | None:
+    """Return the account of a batch that may break the contract; None if it is unreadable."""
+    try:
+        return _account_decoder.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def common_version(hello: Hello) -> int | None:
-    """Highest version that the worker and this code speak; None where there is none."""
+    """Return the highest version that the worker and this code support; None without one."""
     newest = min(hello.newest, NEWEST_VERSION)
     return newest if newest >= max(hello.oldest, OLDEST_VERSION) else None

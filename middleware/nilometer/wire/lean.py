@@ -1,7 +1,7 @@
 """Counts the messages in encoded bytes before they are parsed.
 
-Two bytes of an empty sub-message become some eighty of memory, so a bound on bytes alone bounds
-little.
+An empty sub-message of two bytes takes about eighty bytes of memory once parsed. A limit on the
+number of bytes is therefore not enough.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,27 +12,27 @@ from google.protobuf.message import Message
 
 from nilometer.v1.summary_pb2 import SummarySample
 
-MAX_MESSAGES = 100_000  # inside of one: about 8 MiB once they are parsed
-UNCOUNTED_BYTES = 64 << 10  # a message of so few bytes cannot hold that many
+MAX_MESSAGES = 100_000  # within one message: about 8 MiB once parsed
+UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot hold that many
 
 # Wire types: https://protobuf.dev/programming-guides/encoding
 VARINT, DELIMITED = 0, 2
-FIXED = {1: 8, 5: 4}  # bytes of the others; the ends of a group have none
+FIXED = {1: 8, 5: 4}  # bytes of the other types; the end of a group has none
 MAX_VARINT_BYTES = 10
 
 _Part: TypeAlias = tuple[int, int, Any]  # start, end, type
 
 
 def is_lean(content: bytes, kind: type[Message], uncounted: int = UNCOUNTED_BYTES) -> bool:
-    """Whether there are at most `MAX_MESSAGES` messages in an encoded *kind*, at any depth.
+    """Return whether an encoded *kind* holds at most `MAX_MESSAGES` messages, at any depth.
 
-    Content of at most *uncounted* bytes is not counted. Never raises.
+    Content of at most *uncounted* bytes is not counted. The function never raises.
     """
     return len(content) <= uncounted or _messages(content, kind, MAX_MESSAGES) <= MAX_MESSAGES
 
 
 def are_lean_samples(samples: Sequence[bytes]) -> bool:
-    """The same of all encoded ``SummarySample`` messages together, each of them counted."""
+    """Return whether encoded ``SummarySample`` messages hold at most `MAX_MESSAGES` together."""
     if sum(map(len, samples)) <= UNCOUNTED_BYTES:
         return True
     found = 0
@@ -44,7 +44,7 @@ def are_lean_samples(samples: Sequence[bytes]) -> bool:
 
 
 def _messages(content: bytes, kind: type[Message], most: int) -> int:
-    """Messages inside of an encoded *kind*, at any depth; counts no further than one over *most*."""
+    """Return the number of messages in an encoded *kind*, at any depth, up to *most* + 1."""
     found = 0
     waiting: list[_Part] = [(0, len(content), kind.DESCRIPTOR)]
     while waiting:
@@ -57,10 +57,10 @@ def _messages(content: bytes, kind: type[Message], most: int) -> int:
 
 
 def _messages_in(content: bytes, at: int, end: int, kind: Any) -> Iterator[_Part]:
-    """Where the messages directly inside of one stand, and of what type they are.
+    """Yield the position and the type of each message directly inside one.
 
-    Ends early where the bytes are cut off or no message: the parser will say so. What stands in a
-    group, which nobody sends, is told as if it stood beside it.
+    Ends early if the bytes are cut off or invalid, because the parser reports that. Groups are not
+    used; a message inside one is reported as if it was outside.
     """
     inner = {field.number: field.message_type for field in kind.fields if field.message_type}
     with suppress(IndexError):

@@ -1,4 +1,4 @@
-"""Bytes to protobuf messages, with one kind of error."""
+"""Parses protobuf messages, with one kind of error."""
 
 from typing import TypeVar
 
@@ -8,10 +8,10 @@ M = TypeVar("M", bound=Message)
 
 
 def parsed(kind: type[M], packed: bytes) -> M:
-    """The message in *packed*.
+    """Return the message in *packed*.
 
     Raises:
-        ValueError: If the bytes are not one.
+        ValueError: If the bytes are not such a message.
     """
     try:
         return kind.FromString(packed)

@@ -15,7 +15,7 @@ from nilometer.wire.parse import parsed
 
 
 def reference_to_wire(reference: Reference) -> pb.Reference:
-    """A reference with its digest; an empty one is filled in from the columns."""
+    """Return a reference as a message; an empty digest is computed from the columns."""
     message = pb.Reference(
         entity=reference.entity,
         name=reference.name,
@@ -51,7 +51,7 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
 
 
 def reference_from_wire(message: pb.Reference) -> Reference:
-    """A reference.
+    """Return the reference in a message.
 
     Raises:
         ValueError: If a column contradicts itself.
@@ -82,34 +82,34 @@ def reference_from_wire(message: pb.Reference) -> Reference:
 
 
 def _embedding(message: pb.Embedding) -> Embedding:
-    """What a reference knows of its vectors.
+    """Return the embedding of a reference's vectors.
 
     Raises:
         ValueError: If the sizes disagree or a part is not finite.
     """
     size = message.dimensions
     if not 0 < size <= MAX_DIMENSIONS:
-        raise ValueError(f"an embedding of {size} dimensions")
+        raise ValueError(f"embedding: {size} dimensions must be 1 to {MAX_DIMENSIONS}")
     mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
     parts = np.frombuffer(message.components, "<f4").astype(np.float64)
     if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
-        raise ValueError("an embedding's mean and components disagree with its dimensions")
+        raise ValueError("embedding: mean and components must have its dimensions")
     if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
-        raise ValueError("an embedding must be finite")
+        raise ValueError("embedding: numbers must be finite")
     return Embedding(mean, parts.reshape(-1, size))
 
 
 def reference_to_bytes(reference: Reference) -> bytes:
-    """Deterministic bytes of a reference."""
+    """Return the deterministic bytes of a reference."""
     return reference_to_wire(reference).SerializeToString(deterministic=True)
 
 
 def reference_from_bytes(packed: bytes) -> Reference:
-    """A reference of `reference_to_bytes`."""
+    """Return the reference in the bytes of `reference_to_bytes`."""
     return reference_from_wire(parsed(pb.Reference, packed))
 
 
 def with_digest(reference: Reference) -> Reference:
-    """The reference with the digest of its columns."""
+    """Return the reference with the digest of its columns."""
     message = reference_to_wire(dataclasses.replace(reference, digest=""))
     return dataclasses.replace(reference, digest=message.digest)

@@ -1,6 +1,6 @@
-"""Summary samples <-> protobuf, alone and many in one piece."""
+"""Converts summary samples to protobuf and back, one or many at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nilometer.profile.summary import SummarySample
 from nilometer.sketch.tdigest import TDigest
@@ -18,7 +18,10 @@ _NO_DIGEST = TDigest()
 
 
 def sample_to_wire(sample: SummarySample, digest: pb.TDigest | None = None) -> pb.SummarySample:
-    """A sample without its identity, which the row carries. *digest*: of its content, coded already."""
+    """Return a sample as a message without its identity; *digest* is its encoded t-digest.
+
+    The row of the sample carries the identity.
+    """
     message = pb.SummarySample(
         entity=sample.entity,
         summary=sample.summary,
@@ -39,15 +42,15 @@ def sample_to_wire(sample: SummarySample, digest: pb.TDigest | None = None) -> p
 def sample_from_wire(
     message: pb.SummarySample, edges_of: EdgesOf = no_edges, *, digest: bool = True
 ) -> SummarySample:
-    """A sample; its content without its t-digest where *digest* is false.
+    """Return the sample in a message; its content has no t-digest if *digest* is false.
 
     Raises:
-        ValueError: If it has no content, one of an unknown kind, or a part contradicts itself.
+        ValueError: If it has no content, an unknown kind of it, or a part that contradicts itself.
         ConfigError: If its labels or window are not allowed.
     """
     share = message.sample or 1.0
     if not 0.0 < share <= 1.0:
-        raise ValueError(f"sample of {message.summary!r}: a share of {share:g} was profiled")
+        raise ValueError(f"sample of {message.summary!r}: share {share:g} must be in (0, 1]")
     codec = codec_for(message)
     fast = None if digest else codec.digests
     read = codec.read if fast is None else fast.read
@@ -64,12 +67,12 @@ def sample_from_wire(
 
 
 def sample_to_bytes(sample: SummarySample) -> bytes:
-    """Deterministic bytes of a sample."""
+    """Return the deterministic bytes of a sample."""
     return finished(sample_to_bytes_in_steps(sample))
 
 
 def sample_to_bytes_in_steps(sample: SummarySample) -> Steps[bytes]:
-    """The same, in steps."""
+    """Return the bytes of `sample_to_bytes`, in steps."""
     digests = codec_of(sample.content).digests
     digest = None
     if digests is not None:
@@ -79,7 +82,7 @@ def sample_to_bytes_in_steps(sample: SummarySample) -> Steps[bytes]:
 
 
 def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySample:
-    """A sample of `sample_to_bytes`.
+    """Return the sample in the bytes of `sample_to_bytes`.
 
     Raises:
         ValueError: If the bytes are not a sample.
@@ -90,7 +93,7 @@ def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySam
 def merged_sample_from_bytes(
     packed: Iterable[bytes], window: Window, labels: Labels, edges_of: EdgesOf = no_edges
 ) -> SummarySample:
-    """One sample over *window* of many of one summary: t-digests are decoded many at a time.
+    """Return one sample over *window* from many of one summary; t-digests are decoded together.
 
     Raises:
         ValueError: If the bytes are not samples of one kind.
@@ -106,7 +109,7 @@ def merged_sample_from_bytes(
 
 
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
-    """Several samples in one piece."""
+    """Return several samples as one piece of bytes."""
     every = list(samples)
     fast = [(sample.content, codec_of(sample.content).digests) for sample in every]
     digests = [_NO_DIGEST if of is None else of.of(content) for content, of in fast]
@@ -115,11 +118,11 @@ def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def samples_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> list[SummarySample]:
-    """The samples of `samples_to_bytes`.
+def parts_by_summary(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield each sample in the bytes of `samples_to_bytes`: its summary's name and its bytes.
 
     Raises:
         ValueError: If the bytes are not samples.
     """
-    message = parsed(pb.SummarySamples, packed)
-    return [sample_from_wire(sample, edges_of) for sample in message.samples]
+    for sample in parsed(pb.SummarySamples, packed).samples:
+        yield sample.summary, sample.SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""The gRPC services and their messages, under one roof and without numpy."""
+"""The gRPC services and their messages, in one module without numpy."""
 
 import grpc
 
@@ -33,15 +33,15 @@ from nilometer.v1.collector_pb2_grpc import (
     add_CollectorServiceServicer_to_server,
 )
 
-# What every channel of ours is made with: see each reason.
+# The options of every channel, each with its reason.
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.enable_http_proxy", 0),  # a proxy variable in the pod must not carry loopback traffic
+    ("grpc.enable_http_proxy", 0),  # a proxy of the environment must not carry loopback traffic
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),  # the default takes 4 to 7 s to see an agent return
+    ("grpc.max_reconnect_backoff_ms", 1000),  # by default an agent's return is seen after 4 to 7 s
     ("grpc.max_receive_message_length", 4 << 20),
 )
-# What every server of ours is made with.
+# The options of every server.
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it silently
     ("grpc.max_receive_message_length", 4 << 20),
@@ -49,12 +49,12 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def agent_stub(channel: grpc.Channel) -> AgentServiceStub:
-    """The agent's methods over *channel*."""
+    """Return the agent's methods over *channel*."""
     return AgentServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
 
 
 def collector_stub(channel: grpc.Channel) -> CollectorServiceStub:
-    """The collector's methods over *channel*."""
+    """Return the collector's methods over *channel*."""
     return CollectorServiceStub(channel)  # type: ignore[no-untyped-call]  # as above
 
 

@@ -1,4 +1,4 @@
-"""What an agent says of its entities in `Status` <-> protobuf."""
+"""Converts an agent's status of its entities, in `Status`, to protobuf and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ NO_LABELS = Labels()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What an alerter last said of one summary and label set.
+    """The newest judgement of an alerter on one summary and label set.
 
     Attributes:
-        alerter: Name of the rule.
-        summary: What it was applied to.
-        labels: Where.
-        measure: Comparator or statistic.
-        value: What was measured.
-        threshold: Of the rule; 0 where it has none.
-        breach: Whether the window was one.
-        distance: Whether *value* is a distance from a reference: the larger, the farther.
+        alerter: Name of the alerter.
+        summary: Name of the summary.
+        labels: Labels of the summary.
+        measure: Name of the comparator or statistic.
+        value: Measured value.
+        threshold: Limit of the alerter; 0 without a single limit.
+        breach: Whether the window is a breach.
+        distance: Whether *value* is a distance from a reference, so that larger is worse.
         window_end_ns: End of the window, Unix nanoseconds.
     """
 
@@ -42,30 +42,30 @@ class Judged:
 
     @property
     def severity(self) -> tuple[bool, float]:
-        """Orders judgements: breaches above all others, then by distance in thresholds."""
+        """The order of judgements: breaches first, then by distance in thresholds."""
         far = self.value / self.threshold if self.distance and self.threshold > 0 else 0.0
         return self.breach, far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityState:
-    """What is committed of one entity since the start of an agent, over all labels and workers.
+    """The committed counts of one entity since an agent's start, over all labels and workers.
 
     Attributes:
-        entity: Its name.
-        outcomes: Requests by `Outcome`.
-        latency: Seconds, of requests whose time is known.
-        coverage: What became of the observations.
-        cpu_seconds: What observing cost the workers.
-        cost_requests: Requests that it was spent on.
-        exceeded_seconds: That a limit of the overhead budget was exceeded.
-        added_p99_seconds: What observing adds to a request now, at the 99th percentile of the
-            dearest worker; 0 where it is not known.
-        share: Of the observations that are held now, of the worker that holds least; 0 where
-            it is not known.
-        judged: Alerters x summaries x label sets that have a newest judgement.
-        breaches: Those of them that are breaches.
-        worst: The first of them by `Judged.severity`.
+        entity: Name of the entity.
+        outcomes: Number of requests by `Outcome`.
+        latency: Histogram of latencies in seconds, of requests whose time is known.
+        coverage: Coverage of the observations.
+        cpu_seconds: Processor time that observing cost the workers.
+        cost_requests: Number of requests in that time.
+        exceeded_seconds: Time during which a limit of the overhead budget was exceeded.
+        added_p99_seconds: Time that observing now adds to a request, at the 99th percentile of the
+            slowest worker; 0 if unknown.
+        share: Share of the observations that are held now, in the worker that holds the fewest; 0
+            if unknown.
+        judged: Number of newest judgements, over alerters, summaries and label sets.
+        breaches: Number of them that are breaches.
+        worst: Most severe of them, by `Judged.severity`.
     """
 
     entity: str
@@ -83,7 +83,7 @@ class EntityState:
 
 
 def entity_to_wire(state: EntityState) -> EntityStatus:
-    """Field by field."""
+    """Return a state as a message."""
     return EntityStatus(
         entity=state.entity,
         outcomes=state.outcomes,
@@ -103,10 +103,10 @@ def entity_to_wire(state: EntityState) -> EntityStatus:
 
 
 def entity_from_wire(message: EntityStatus) -> EntityState:
-    """Field by field.
+    """Return the state in a message.
 
     Raises:
-        ValueError: If the histogram or the coverage cannot be.
+        ValueError: If the histogram or the coverage is invalid.
     """
     return EntityState(
         entity=message.entity,
@@ -125,7 +125,7 @@ def entity_from_wire(message: EntityStatus) -> EntityState:
 
 
 def entities_from_wire(messages: Iterable[EntityStatus]) -> tuple[EntityState, ...]:
-    """As `entity_from_wire`, each."""
+    """Return the states in messages, see `entity_from_wire`."""
     return tuple(entity_from_wire(message) for message in messages)
 
 

@@ -21,7 +21,7 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.wire.frames import Batch
-from nilometer_agent.doctor.checks.coverage import DROPPED, UNDECODABLE
+from nilometer_agent.doctor.checks.coverage import DECLARE, DROPPED, UNDECODABLE
 from nilometer_agent.doctor.doctor import CHECKS, examine
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.states import STATES
@@ -132,7 +132,7 @@ def test_no_directory_and_no_agent(home: Path) -> None:
     found = said(told(home / "nothing", "127.0.0.1:1"))
     assert [one.check for one in found] == ["directory", "socket", "collector"]
     assert {one.level for one in found} == {Level.BROKEN}
-    assert "no agent has run here" in texts(found)
+    assert "this directory does not exist" in texts(found)
     assert "Connection refused" in texts(found)
     assert all(one.remedy for one in found)
 
@@ -146,14 +146,14 @@ def test_a_socket_that_nobody_listens_on(home: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(home / "agent.sock"))
     (found,) = said(told(home), "socket")
-    assert (found.remedy, found.level) == ("start it: `nilometer agent`", Level.BROKEN)
+    assert (found.remedy, found.level) == ("start the agent: `nilometer agent`", Level.BROKEN)
 
 
 @pytest.mark.parametrize("name", ["agent.sock", "agent.sock.frames"])
 def test_a_socket_that_was_removed_under_a_running_agent(home: Path, name: str) -> None:
     with running(told(home)):
         (home / name).unlink()
-        assert "an agent holds" in texts(said(told(home), "socket"))
+        assert "an agent uses" in texts(said(told(home), "socket"))
 
 
 def test_a_file_where_the_directory_should_be_and_one_that_others_read(home: Path) -> None:
@@ -186,6 +186,41 @@ def test_losses_are_told_by_reason_with_their_remedies(home: Path) -> None:
         assert not said(told(home), "accounts")
 
 
+def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -> None:
+    request = list(ROW)
+    tensor = b'{"name": "%s", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}'
+    request[12] = b'{"inputs": [' + tensor % b"jo@example.com" + b"]}"
+    values = Batch(entity="tested", observations=pack([tuple(request)] * 2), count=2)
+    with running(told(home)) as agent, worker(home, values):
+        eventually(lambda: agent.status().counters["observations"] == 2)
+        assert dict(agent.status().unnamed) == {"number": 6}
+        agent.counters.add(Counter.COLUMNS_OVER_LIMIT, 3)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("3 columns refused: an entity can have 1,000 features", Level.WARNING),
+            ("6 unnamed cells: 6 number", Level.WARNING),
+        ]
+        assert {one.remedy for one in found} == {DECLARE}
+
+
+def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:
+    long, odd = list(ROW), list(ROW)
+    long[13], odd[10] = None, "image/png"
+    bodies = Batch(entity="tested", observations=pack([tuple(long)] * 3 + [tuple(odd)]), count=4)
+    with running(told(home)) as agent, worker(home, bodies):
+        eventually(lambda: agent.status().counters["observations"] == 4)
+        assert dict(agent.status().lost_outputs) == {"too_large": 3, "unknown_content_type": 1}
+        assert not agent.status().lost_inputs
+        counters = agent.status().counters
+        assert (counters["outputs_lost"], counters["inputs_lost"]) == (4, 0)
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level) for one in found] == [
+            ("3 profiled, outputs lost: too_large", Level.WARNING),
+            ("1 profiled, outputs lost: unknown_content_type", Level.WARNING),
+        ]
+        assert found[0].remedy == UNDECODABLE[UndecodableReason.TOO_LARGE]
+
+
 def test_accounts_that_do_not_add_up(home: Path) -> None:
     with running(told(home)) as agent:
         agent.counters.add(Counter.OBSERVATIONS, 2)
@@ -214,7 +249,7 @@ def test_a_disk_that_cannot_be_used_and_an_outbox_that_is_full(home: Path) -> No
     with running(settings) as agent:
         agent.counters.add(Counter.ROWS_DROPPED_FOR_SPACE, 7)
         found = said(settings, "buffer")
-        assert found[0].text.startswith("7 rows were dropped")
+        assert found[0].text.startswith("7 rows dropped")
         assert found[0].level is Level.BROKEN
         agent.buffer.gauges = lambda: {  # type: ignore[method-assign]
             **dict.fromkeys(("rows_in_outbox", "rows_in_quarantine", "lag_seconds"), 9),
@@ -271,7 +306,7 @@ def test_a_key_that_others_can_read(home: Path) -> None:
 
 
 def test_a_look_that_fails_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(patient: object) -> Iterator[Finding]:
+    def fails(examined: object) -> Iterator[Finding]:
         raise RuntimeError("no idea")
         yield
 
@@ -290,7 +325,7 @@ def test_the_command(home: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == ""
     assert "no agent runs here" in done.stdout
-    assert done.stdout.splitlines()[-1] == "1 broken, 0 to be looked at"
+    assert done.stdout.splitlines()[-1] == "broken: 1, warnings: 0"
     assert "\x1b" not in done.stdout
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     read = json.loads(done.stdout)

@@ -1,76 +1,12 @@
-"""The engine alone, with a clock that is stepped and a disk that fails."""
+"""The engine without sockets, with a clock under the test's control and a failing disk."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.engine_rig import Rig, batch
 
-from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock, eventually
-from nilometer.wire.frames import Batch
-from nilometer.wire.samples import sample_from_bytes
-from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.rows import Delta
-from nilometer_agent.settings import AgentSettings
-from nilometer_agent.uplink.plan import PlanKeeper
-
-
-def batch(sequence: int, amount: float = 1.0, *, observations: bytes | None = None) -> Batch:
-    one = (
-        *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 15, 2),
-        *("application/json", "", "application/json", ""),
-        *(b'{"amount": %f}' % amount, b"{}", ""),
-    )
-    packed = pack([one]) if observations is None else observations
-    return Batch(worker=b"w", sequence=sequence, entity="tested", observations=packed, count=1)
-
-
-class FailingBuffer(Buffer):
-    failures = 0
-
-    def commit_deltas(
-        self,
-        deltas: Sequence[Delta],
-        sequences: Mapping[bytes, int],
-    ) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise sqlite3.OperationalError("database or disk is full")
-        super().commit_deltas(deltas, sequences)
-
-
-class Rig:
-    """An engine whose steps are called, not run."""
-
-    def __init__(self, directory: Path, **settings: Any) -> None:
-        self.buffer = FailingBuffer(directory / "agent.db")
-        self.counters = Counters()
-        self.acknowledged: list[int] = []
-        self.engine = Engine(
-            AgentSettings(collector="", **settings),
-            self.buffer,
-            PlanKeeper(self.buffer, None),
-            self.counters,
-            SteppedClock(),
-        )
-
-    def give(self, one: Batch) -> None:
-        self.engine._item = Arrival(one, self.acknowledged.append)
-        self.engine._step()
-
-    def commit(self) -> None:
-        self.engine._item = Arrival(None, lambda _: None)
-        self.engine._step()
-
-    def stored(self) -> int:
-        self.engine._close_all()
-        rows, _ = self.buffer.oldest(1000, 1 << 30)
-        samples = [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
-        return sum(s.coverage.seen for s in samples if s.summary == "service")
 
 
 @pytest.fixture
@@ -138,7 +74,7 @@ def test_a_window_that_cannot_be_closed_holds_up_no_other(
     rig.give(batch(1))
     rig.commit()
     with monkeypatch.context() as patched:
-        patched.setattr("nilometer_agent.engine.judge.merged", lambda *_: 1 / 0)
+        patched.setattr("nilometer_agent.engine.judge.merged_sample_from_bytes", lambda *_: 1 / 0)
         assert rig.engine._close_all() == 0
     assert rig.engine._closer.open  # kept for another attempt
     assert isinstance(rig.engine._clock, SteppedClock)

@@ -1,4 +1,4 @@
-"""An engine that hangs is told to the kubelet, which restarts what is not alive."""
+"""A hanging engine fails the liveness probe, so that the kubelet restarts the agent."""
 
 import threading
 from pathlib import Path

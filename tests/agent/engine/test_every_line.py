@@ -20,10 +20,12 @@ from nilometer.profile import Profile
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import BY_DEFAULT, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
 from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.engine.in_work import InWork
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
@@ -42,6 +44,8 @@ OURS = tuple(
 ERRORS = (MemoryError, RecursionError, OSError)
 LONG = "NILOMETER_LONG" in os.environ  # every line is tried
 TRIALS = 100_000 if LONG else 60  # lines that are tried, spread over all of them
+SUSPECT_TRIALS = 300 if LONG else 5  # of a batch that is tried in a child first: that takes longer
+WORKER = b"w" * 16
 MANY, FEW = 40, 3  # observations that are read a column at a time, and one by one
 
 
@@ -108,26 +112,50 @@ KINDS: dict[str, Callable[[], Batch]] = {
 
 
 class Rig:
-    """An engine whose steps are called, not run."""
+    """An engine whose steps are called, not run.
 
-    def __init__(self, directory: Path) -> None:
+    Attributes:
+        in_work: What the engine before had in work.
+    """
+
+    def __init__(self, directory: Path, disclosure: Disclosure) -> None:
+        self.in_work = directory / "in-work"
+        self.disclosure = disclosure
         self.buffer = Buffer(directory / "agent.db", max_bytes=64 << 20)
         self.counters = Counters()
-        self.engine = Engine(
-            AgentSettings(collector=""),
-            self.buffer,
-            PlanKeeper(self.buffer, None),
-            self.counters,
-            SteppedClock(),
-        )
+        self.engine = self.started()
         self.sent = 0
         self.sequence = 0
         self.acknowledged: list[int] = []
         self.acknowledge = self.acknowledged.append
 
+    def started(self) -> Engine:
+        return Engine(
+            AgentSettings(collector=""),
+            self.buffer,
+            PlanKeeper(self.buffer, None, disclosure=self.disclosure),
+            self.counters,
+            SteppedClock(),
+            in_work=InWork(self.in_work, {}),
+        )
+
+    def give_suspect(self, batch: Batch, fault: Raiser | None = None, *, ends: int) -> None:
+        """Give a batch that has ended *ends* engines that had nothing else in work."""
+        for _ in range(ends):
+            before = InWork(self.in_work, {})
+            suspect = before.suspect(WORKER, self.sequence + 1)
+            if suspect is None:
+                before.begin(WORKER, self.sequence + 1)
+            else:
+                before.begin_alone(suspect, WORKER, self.sequence + 1)
+            before.close()
+        self.engine._in_work.close()
+        self.engine = self.started()
+        self.give(batch, fault)
+
     def give(self, batch: Batch, fault: Raiser | None = None) -> None:
         self.sequence += 1
-        batch.worker, batch.sequence = b"w" * 16, self.sequence
+        batch.worker, batch.sequence = WORKER, self.sequence
         self.sent += batch.count + sum(batch.dropped.values())
         self.run(Arrival(batch, self.acknowledge), fault)
 
@@ -165,9 +193,9 @@ class Rig:
         return sum(s.coverage.seen for s in samples if s.summary == "service")
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    one = Rig(tmp_path)
+@pytest.fixture(params=[BY_DEFAULT, Disclosure(Privacy.STRICT)], ids=["pod", "strict"])
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    one = Rig(tmp_path, request.param)
     yield one
     one.buffer.close()
 
@@ -186,6 +214,24 @@ def test_an_error_at_any_line_of_receiving_costs_no_account(rig: Rig, kind: str)
         rig.give(made(), fault)
         rig.give(made())
         rig.check(f"{kind}, line {at}: {fault.raised}")
+    assert rig.stored() == rig.sent
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_at_any_line_of_receiving_a_suspect_costs_no_account(
+    rig: Rig, kind: str, ends: int
+) -> None:
+    made = KINDS[kind]
+    counting = Raiser(0, MemoryError)
+    rig.give_suspect(made(), counting, ends=ends)
+    errors = itertools.cycle(ERRORS)
+    step = max(1, counting.lines // SUSPECT_TRIALS)
+    for at in range(1, counting.lines + 1, step):
+        fault = Raiser(at, next(errors))
+        rig.give_suspect(made(), fault, ends=ends)
+        rig.give(made())
+        rig.check(f"{kind}, {ends} ends, line {at}: {fault.raised}")
     assert rig.stored() == rig.sent
 
 

@@ -11,7 +11,7 @@ from nilometer.wire.frames import Cost
 from nilometer_agent.measure.entities import Entities
 from nilometer_collector.testing import (
     ENTITY,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     service_sample,
@@ -70,7 +70,7 @@ def test_the_newest_verdict_counts_and_the_worst_are_told(
         entities.closed([], [an_evaluation(0.1 * number, 1, summary=summary)])
     entities.closed([], [an_evaluation(5.0, 1, summary="input.y", verdict=Verdict.NOT_JUDGED)])
     (state,) = entities.states()
-    threshold = a_rule().condition.threshold or 0.0
+    threshold = an_alerter().condition.threshold or 0.0
     assert state.judged == 12
     assert state.breaches == sum(0.1 * number > threshold for number in range(12))
     assert [one.summary for one in state.worst[:2]] == ["input.x11", "input.x10"]
@@ -88,8 +88,8 @@ def test_numbers_are_bounded(entities: Entities, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "MAX_JUDGED", 5)
     for number in range(10):
         entities.committed([replace(service_sample([0.1]), entity=f"e{number}")], [])
-        rule = a_rule(entity="e0", name=f"r{number}")
-        entities.closed([], [an_evaluation(1.0, 0, rule=rule)])
+        alerter = an_alerter(entity="e0", name=f"r{number}")
+        entities.closed([], [an_evaluation(1.0, 0, alerter=alerter)])
     states = entities.states()
     assert [state.entity for state in states] == ["e0", "e1", "e2"]
     assert states[0].judged == 5

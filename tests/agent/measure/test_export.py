@@ -143,6 +143,28 @@ def test_counts_are_cumulative_over_deltas(receiver: GrpcReceiver) -> None:
     out.exports.stop(1.0)
 
 
+def test_lost_sides_are_told_by_side_and_reason(receiver: GrpcReceiver) -> None:
+    lost = Coverage(
+        profiled=9, lost_inputs={"malformed": 1}, lost_outputs={"too_large": 2, "partial": 3}
+    )
+    out = Out(receiver.url)
+    covered = [replace(sample, coverage=lost) for sample in delta([1.0])]
+    out.exports.committed([], covered)
+    assert out.send()
+    points = metrics_of(receiver.requests[0])["nilometer.observations.lost_sides"].sum.data_points
+    found = {
+        (told["nilometer.side"], told["nilometer.reason"]): point.as_int
+        for point in points
+        for told in [attributes(point)]
+    }
+    assert found == {
+        ("inputs", "malformed"): 1,
+        ("outputs", "too_large"): 2,
+        ("outputs", "partial"): 3,
+    }
+    out.exports.stop(1.0)
+
+
 def test_delta_temporality_sends_what_came_since(receiver: GrpcReceiver) -> None:
     out = Out(receiver.url, otlp_temporality="delta")
     out.exports.committed([], delta([1.0, 2.0]))
@@ -749,7 +771,7 @@ def test_delta_points_that_wait_at_the_end_are_counted(caplog: pytest.LogCapture
     assert not out.send()
     out.exports.stop(1.0)
     assert out.counters.snapshot()["export_intervals_dropped"] == 1
-    assert "delta points lost at the end" in caplog.text
+    assert "delta points lost at the end: the OTLP endpoint did not accept them" in caplog.text
     receiver.stop()
 
 
@@ -761,7 +783,7 @@ def test_a_wrong_standard_variable_is_told_and_left_out(
     out = Out(receiver.url, otlp_protocol="")
     out.exports.committed([], delta([1.0]))
     assert out.send()
-    assert caplog.text.count("OTLP setting unknown") == 2
+    assert caplog.text.count("environment variable ignored") == 2
     out.exports.stop(1.0)
 
 

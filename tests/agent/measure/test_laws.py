@@ -54,5 +54,5 @@ def test_a_damaged_file_suspends_what_it_has_made_unknown() -> None:
 
 
 def test_no_figures_are_no_verdict() -> None:
-    with pytest.raises(ValueError, match="no figures"):
+    with pytest.raises(ValueError, match="at least one snapshot"):
         broken([])

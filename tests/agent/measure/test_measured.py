@@ -1,4 +1,4 @@
-"""The agent's series: bounded in what a client can make of them."""
+"""The number of the agent's series is bounded, whatever clients send."""
 
 from typing import Any
 

@@ -16,12 +16,12 @@ from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.measure.counters import Counters
-from nilometer_agent.outbox import space
+from nilometer_agent.outbox import disk_space
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.database import PAGE_BYTES, wal_pages
+from nilometer_agent.outbox.disk_space import Ballast, allowed_bytes, is_scarce
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.rows import PAYLOAD_VERSION, Closing, Delta, NewRow, WindowKey
-from nilometer_agent.outbox.space import Ballast, allowed_bytes, is_scarce
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -98,6 +98,7 @@ def test_files_and_directory_are_the_owners_whatever_the_umask(
             "agent.db",
             "agent.db-wal",
             "agent.ballast",
+            "in-work",
         ),
         0o600,
     )
@@ -141,7 +142,7 @@ def test_a_place_is_never_used_twice_even_when_all_has_drained(tmp_path: Path) -
     for _ in range(3):
         buffer = Buffer(tmp_path / "agent.db")
         buffer.commit_deltas([Delta(KEY, b"delta")], {})
-        ids = [identity for identity, _ in buffer.partials(KEY)[0]]
+        ids = [identity for identity, _ in buffer.partials(KEY)]
         closing = Closing(KEY, ids, [NewRow("sample", b"row")])
         assert buffer.close_windows([closing], buffer.generation)
         buffer.settle()
@@ -193,7 +194,7 @@ def test_the_log_has_its_full_size_from_the_start_and_keeps_it(tmp_path: Path) -
     for number in range(60):
         key = WindowKey("flight-delay", Labels.of(), Window(number, number + 60))
         buffer.commit_deltas([Delta(key, os.urandom(8000), 1)], {b"w": number})
-        ids = [identity for identity, _ in buffer.partials(key)[0]]
+        ids = [identity for identity, _ in buffer.partials(key)]
         rows = [NewRow("sample", os.urandom(8000))] * 3
         assert buffer.close_windows([Closing(key, ids, rows)], buffer.generation)
         buffer.settle()
@@ -219,7 +220,7 @@ def test_the_file_is_never_larger_than_its_cap(tmp_path: Path) -> None:
 
 def a_disk(monkeypatch: pytest.MonkeyPatch, *, total: int, free: int) -> None:
     found = SimpleNamespace(f_frsize=4096, f_blocks=total // 4096, f_bavail=free // 4096)
-    monkeypatch.setattr("nilometer_agent.outbox.space.os.statvfs", lambda _: found)
+    monkeypatch.setattr("nilometer_agent.outbox.disk_space.os.statvfs", lambda _: found)
 
 
 def test_the_cap_is_half_of_what_is_free_where_that_is_less(
@@ -234,7 +235,7 @@ def test_the_cap_is_half_of_what_is_free_where_that_is_less(
     assert allowed_bytes(path, 256 << 20) == 60 << 20
     a_disk(monkeypatch, total=10 << 30, free=0)
     path.unlink()
-    assert allowed_bytes(path, 256 << 20) == space.LEAST_BYTES
+    assert allowed_bytes(path, 256 << 20) == disk_space.LEAST_BYTES
 
 
 def test_a_disk_that_others_fill_is_left_to_them(

@@ -371,7 +371,7 @@ def http_pair() -> Iterator[tuple[Proxied, list[Any]]]:
 
 def _armed(proxy: Proxied) -> None:
     """As if nothing had gone wrong before."""
-    worker = proxy.door.worker
+    worker = proxy.proxy_server.worker
     worker.guard, worker.live = Guard(), True
 
 
@@ -384,7 +384,7 @@ def test_a_fault_of_ours_leaves_every_http_answer(
     _armed(proxy)
     with injected(point, kind) as fault:
         assert _one_of_each(proxy.port) == bare
-        eventually(lambda: not proxy.door.connections)
+        eventually(lambda: not proxy.proxy_server.connections)
         assert fault.reached
 
 
@@ -429,5 +429,5 @@ def test_a_fault_of_ours_leaves_every_grpc_answer(
     _armed(proxy)
     with injected(point, kind) as fault:
         assert _calls(proxy.port) == bare
-        eventually(lambda: not proxy.door.connections)
+        eventually(lambda: not proxy.proxy_server.connections)
         assert fault.reached

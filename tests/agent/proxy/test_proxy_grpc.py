@@ -1,4 +1,4 @@
-"""A proxy in front of a real gRPC server: a call is what it is without."""
+"""A proxy in front of a real gRPC server does not change a call."""
 
 import contextlib
 import gzip
@@ -13,6 +13,7 @@ import pytest
 from hpack import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
+from support.holding import half_open_calls, silent_sockets
 from support.proxied import HOST, Proxied, both, client, proxied, raw_server, read_all, read_until
 
 from nilometer.capture.grpc.messages import FRAMED, ONE, Messages
@@ -302,6 +303,23 @@ def test_messages_over_the_cap_pass_and_are_not_kept(backend: Backend) -> None:
         assert (one.request_size, one.request_body, one.response_body) == (1200, None, None)
 
 
+def test_a_stream_over_the_cap_keeps_its_first_and_its_last_messages(backend: Backend) -> None:
+    messages = [b"%03d" % number * 30 for number in range(200)]
+    with proxied(backend.port, protocol="grpc", max_body_bytes=2048) as proxy:
+        answers, *_ = Caller(proxy.port).both_ways([*messages, b"x" * 4096, *messages])
+        assert len(answers) == 401
+        (one,) = observed(proxy, 1)
+        assert one.request_body is None
+        assert one.response_body is None
+        assert one.response_type == FRAMED.decode()
+        assert one.response_size == 400 * 90 + 4096
+        assert one.response_ends is not None
+        start, end = (part[5 : 5 + 90] for part in one.response_ends)
+        assert start == messages[0][::-1]
+        assert one.response_ends[1].endswith(messages[-1][::-1])
+        assert end in {message[::-1] for message in messages[-20:]}
+
+
 def test_a_thousand_calls_at_once(proxy: Proxied) -> None:
     caller = Caller(proxy.port)
     method = caller.of("unary_unary", "ModelInfer")
@@ -310,6 +328,52 @@ def test_a_thousand_calls_at_once(proxy: Proxied) -> None:
     found = observed(proxy, 1000)
     assert {one.request_body for one in found} == {b"%d" % number for number in range(1000)}
     assert all((one.response_body or b"")[::-1] == one.request_body for one in found)
+
+
+@pytest.mark.parametrize("calls", [0, 60])
+def test_clients_that_say_nothing_more_make_room(backend: Backend, calls: int) -> None:
+    with proxied(backend.port, protocol="grpc", max_connections=10) as proxy:
+        target = f"{HOST}:{proxy.port}"
+        with (
+            half_open_calls(target, f"/{SERVICE}/ModelInfer", calls, connections=30)
+            if calls
+            else silent_sockets(target, PREFACE, 100)
+        ):
+            for _ in range(3):
+                caller = Caller(proxy.port)
+                assert caller.unary(b"ab", timeout=5.0, wait_for_ready=True)[0] == b"ba"
+                caller.channel.close()
+
+
+def test_a_call_that_waits_for_its_answer_is_not_ended_for_another() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(grpc.GenericRpcHandler):
+        def service(self, _: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(self.answer)
+
+        def answer(self, request: bytes, _: Any) -> bytes:
+            asked.set()
+            go_on.wait(10)
+            return request
+
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[Slow()])
+    port = server.add_insecure_port(f"{HOST}:0")
+    server.start()
+    # A call that is not observed counts, too.
+    for method in (f"{SERVICE}/ModelInfer", "grpc.health.v1.Health/Check"):
+        with proxied(port, protocol="grpc", max_connections=2) as proxy:
+            caller = Caller(proxy.port)
+            call: Any = caller.channel.unary_unary(f"/{method}")
+            answer = call.future(b"a", timeout=10.0)
+            assert asked.wait(5)
+            with silent_sockets(f"{HOST}:{proxy.port}", PREFACE, 20):
+                go_on.set()
+                assert answer.result() == b"a"
+            caller.channel.close()
+        asked.clear()
+        go_on.clear()
+    server.stop(0).wait(5)
 
 
 def test_health_checks_are_not_observed(proxy: Proxied) -> None:
@@ -429,7 +493,7 @@ def test_headers_that_cannot_be_read_end_the_reading(wire: bytes) -> None:
 
 def test_a_table_grows_to_what_the_other_side_allows(proxy: Proxied) -> None:
     """Both encoders may then use more than the default of 4096 bytes."""
-    http2 = Http2(proxy.door.settings, proxy.door.worker)
+    http2 = Http2(proxy.proxy_server.settings, proxy.proxy_server.worker)
     size = 16384
     settings = _frame(4, 0, 0, b"\0\1" + size.to_bytes(4, "big"))
     encoder = Encoder()
@@ -445,7 +509,7 @@ def test_a_table_grows_to_what_the_other_side_allows(proxy: Proxied) -> None:
     http2.answered(_frame(1, 0x5, 1, trailers.encode(last)))
     http2.answered(_frame(1, 0x5, 3, trailers.encode(last)))
     assert [one.path for one in observed(proxy, 2)] == [CALL, CALL]
-    with pytest.raises(Unreadable, match="too much memory"):
+    with pytest.raises(Unreadable, match="too large"):
         http2.answered(_frame(4, 0, 0, b"\0\1\x7f\xff\xff\xff"))
 
 

@@ -1,4 +1,4 @@
-"""A proxy in front of HTTP servers of raw bytes: the client sees what it would see without."""
+"""A proxy in front of HTTP servers does not change a byte that the client receives."""
 
 import contextlib
 import socket
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.holding import silent_sockets
 from support.proxied import (
     HOST,
     SECONDS,
@@ -228,7 +229,7 @@ def test_a_proxy_leaves_out_what_its_budget_does_not_hold() -> None:
         raw_server(answers(b"HTTP/1.1 204 No Content\r\n\r\n")) as server,
         proxied(server.port) as proxy,
     ):
-        worker = proxy.door.worker
+        worker = proxy.proxy_server.worker
         assert worker.revive()
         eventually(lambda: worker.outlet is not None)
         worker.meter.budget.halvings, worker.share = 10, 2.0**-10
@@ -249,6 +250,23 @@ def test_a_stream_is_observed_chunk_by_chunk() -> None:
     assert one.response_body == b"data: adata: bdata: c"
     assert (one.chunks, one.stream_end) == (3, StreamEnd.COMPLETED.value)
     assert len(one.chunk_gaps) == 2 * 4
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["sized", "chunked"])
+def test_a_stream_over_the_cap_keeps_its_start_and_its_end(*, length: bool) -> None:
+    events = [b"data: event %04d\n\n" % number for number in range(600)]
+    stream = b"".join(events)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+    if length:
+        parts = [head + b"Content-Length: %d\r\n\r\n" % len(stream), stream[:5000], stream[5000:]]
+    else:
+        sent = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in events)
+        parts = [head + b"Transfer-Encoding: chunked\r\n\r\n", sent, b"0\r\n\r\n"]
+    bare, seen, proxy = both(answers(*parts), ask(WHOLE), max_body_bytes=1024)
+    assert seen == bare
+    (one,) = proxy.observed()
+    assert (one.response_body, one.response_size) == (None, len(stream))
+    assert one.response_ends == (stream[:512], stream[-512:])
 
 
 def test_a_large_answer_with_a_length_is_no_stream() -> None:
@@ -578,13 +596,64 @@ def test_a_slow_body_is_the_servers_business() -> None:
         assert read_all(connection)[0].endswith(b"ok")
 
 
-def test_clients_over_the_limit_are_told_so() -> None:
-    with raw_server(_wait) as server, proxied(server.port, max_connections=1) as proxy:
-        with client(proxy.port) as first:
-            first.sendall(b"GET")
-            with client(proxy.port) as second:
-                assert read_all(second)[0].startswith(b"HTTP/1.1 503 ")
-        assert proxy.door.refused == 1
+def test_clients_over_the_limit_are_told_so_while_every_place_has_a_request_under_way() -> None:
+    over = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        over.wait(SECONDS)
+
+    with (
+        raw_server(handle) as server,
+        proxied(server.port, max_connections=1) as proxy,
+        client(proxy.port) as first,
+    ):
+        first.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: server.connections == 1)
+        with client(proxy.port) as second:
+            assert read_all(second)[0].startswith(b"HTTP/1.1 503 ")
+        assert proxy.proxy_server.refused == 1
+        over.set()
+
+
+HELD = {
+    "nothing": b"",
+    "part of a head": b"POST / HTTP/1.1\r\nHost: ",
+    "part of a body": POST + b"Content-Length: 3\r\n\r\na",
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_clients_that_say_nothing_more_make_room(held: str) -> None:
+    with (
+        raw_server(answers(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\nok")) as server,
+        proxied(server.port, max_connections=10) as proxy,
+        silent_sockets(f"{HOST}:{proxy.port}", HELD[held], 100),
+    ):
+        for _ in range(3):
+            with client(proxy.port) as connection:
+                connection.sendall(POST + b"Content-Length: 1\r\n\r\na")
+                assert read_until(connection, b"ok").endswith(b"ok")
+        assert proxy.proxy_server.refused == 0
+
+
+def test_a_client_that_waits_for_its_answer_is_not_ended_for_another() -> None:
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        go_on.wait(SECONDS)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + LENGTH + b"\r\nok")
+
+    go_on = threading.Event()
+    with (
+        raw_server(handle) as server,
+        proxied(server.port, max_connections=2) as proxy,
+        client(proxy.port) as patient,
+    ):
+        patient.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: server.connections == 1)
+        with silent_sockets(f"{HOST}:{proxy.port}", b"G", 20):
+            go_on.set()
+            assert read_until(patient, b"ok").endswith(b"ok")
 
 
 def test_a_hundred_megabytes_pass_and_little_is_held() -> None:
@@ -739,10 +808,10 @@ def test_no_bytes_of_a_body_do_more_than_be_refused(data: bytes) -> None:
     [
         ({"listen": ":8080"}, "every address of this machine"),
         ({"listen": "70000"}, "must be 'port'"),
-        ({"listen": "8000"}, "the upstream's own"),
+        ({"listen": "8000"}, "must differ from upstream"),
         ({"upstream": "http://a:1"}, "must be 'port'"),
-        ({"protocol": "grpc", "return_prediction_id": "x-id"}, "gRPC answers pass"),
-        ({"agent": "unix:/a"}, "those of the agent itself"),
+        ({"protocol": "grpc", "return_prediction_id": "x-id"}, "does not change responses"),
+        ({"agent": "unix:/a"}, "remove agent and directory"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, str], why: str) -> None:
@@ -753,7 +822,7 @@ def test_settings_that_cannot_work_are_refused(options: dict[str, str], why: str
 
 def test_two_proxies_do_not_share_an_address() -> None:
     one = ProxySettings(entity="m", listen="8080", upstream="8000")
-    with pytest.raises(ConfigError, match="appears twice"):
+    with pytest.raises(ConfigError, match="used by two proxies"):
         check_all((one, ProxySettings(entity="n", listen="127.0.0.1:8080", upstream="8001")))
 
 

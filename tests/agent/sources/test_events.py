@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.far_side import FarSide
 
-from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample
+from nilometer.profile import Coverage, FeatureProfile, ServiceProfile, SummarySample
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.events.event_receiver import MAX_REQUEST_BYTES
 from nilometer_agent.sources.events.join import MAX_WAITING_BYTES, Half, Joiner, Pair, Side, held
 from nilometer_agent.sources.events.message import BATCH, MAX_EVENTS, STRUCTURED
-from nilometer_agent.sources.events.taker import MAX_REQUEST_BYTES
 
 RECORDED = Path(__file__).parents[2] / "decode" / "recorded" / "kserve_cloudevents"
 KSERVE, SELDON = "org.kubeflow.serving.inference", "io.seldon.serving"
@@ -237,6 +237,19 @@ def test_a_half_is_profiled_as_what_it_is(logged: Logged) -> None:
     assert (profile.latency.count, profile.statuses, profile.failures) == (0, {}, 0)
     found = means(samples)
     assert found["input.instances.1 sum"] == found["output.predictions sum"] == 3.0
+    coverages = [part.coverage for part in samples["iris", "service"]]
+    assert sum(one.profiled for one in coverages) == 2
+    assert [one.lost_inputs for one in coverages if one.lost_inputs] == [{"empty": 1}]
+    assert [one.lost_outputs for one in coverages if one.lost_outputs] == [{"empty": 1}]
+
+
+def test_a_logged_answer_over_the_cap_is_a_lost_side(logged: Logged) -> None:
+    request, _ = pair(0)
+    response = event(f"{KSERVE}.response", {"predictions": ["x" * (256 << 10)]})
+    for message in (to_binary_event(request), to_binary_event(response)):
+        assert logged.post(message.headers, message.body) == 202
+    (sample,) = logged.samples()["iris", "service"]
+    assert sample.coverage == Coverage(profiled=1, lost_outputs={"too_large": 1})
 
 
 def test_feedback_is_ground_truth(logged: Logged) -> None:

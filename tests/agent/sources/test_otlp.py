@@ -1,4 +1,4 @@
-"""What a server tells of itself over OTLP, sent by OpenTelemetry's own SDK."""
+"""The agent receives a server's OTLP metrics, sent by OpenTelemetry's own SDK."""
 
 import gzip
 import http.client
@@ -33,10 +33,10 @@ from nilometer.profile import ServiceProfile
 from nilometer.testing import eventually
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_agent.sources.http_door import unpacked
-from nilometer_agent.sources.otlp import cumulative, taker
+from nilometer_agent.sources.http_server import unpacked
+from nilometer_agent.sources.otlp import cumulative, otlp_receiver
 from nilometer_agent.sources.otlp import edges as edges_module
-from nilometer_agent.sources.otlp.taker import MAX_BODY_BYTES
+from nilometer_agent.sources.otlp.otlp_receiver import MAX_BODY_BYTES
 
 CUMULATIVE = PbTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 VALUES = [0.004, 0.03, 0.03, 0.8, 20.0]
@@ -300,7 +300,7 @@ def test_older_names_in_milliseconds_count_too_and_each_request_once(told: Told,
 def test_what_was_told_to_come_again_counts_once(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taker, "ACKNOWLEDGE_SECONDS", 0.2)
+    monkeypatch.setattr(otlp_receiver, "ACKNOWLEDGE_SECONDS", 0.2)
     request = counting(5, 1, time.time_ns())
     request.resource_metrics[0].scope_metrics[0].metrics[
         0

@@ -3,14 +3,16 @@ from pathlib import Path
 import pytest
 from support.outside import MOST, OUTSIDE
 
+from nilometer.profile.schema import Schema
 from nilometer.testing import registered
+from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.dial import Reach
-from nilometer_agent.uplink.plan import PlanKeeper
-from nilometer_collector.testing import ENTITY, a_reference, a_rule
+from nilometer_agent.uplink.plan import MAX_ENTITIES, ActivePlan, PlanKeeper
+from nilometer_collector.testing import ENTITY, a_reference, an_alerter
 
 
 def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> None:
@@ -21,6 +23,15 @@ def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> No
     assert plans.wanted.is_set()
     assert not plans.refresh()
     assert not plans.wanted.is_set()
+    buffer.close()
+
+
+def test_rules_are_asked_for_so_many_entities_and_no_more(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    plans = PlanKeeper(buffer, None)
+    for at in range(MAX_ENTITIES + 10):
+        plans.see(f"e{at}")
+    assert len(plans.entities) == MAX_ENTITIES
     buffer.close()
 
 
@@ -46,20 +57,80 @@ def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     """Nor does one without a parameter that its condition needs."""
     reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
     with registered(OUTSIDE):
-        plan = plan_to_wire([reference], [MOST, a_rule()])
+        plan = plan_to_wire([reference], [MOST, an_alerter()])
     buffer = Buffer(tmp_path / "agent.db")
     plans = PlanKeeper(buffer, OnePlan(plan))
     plans.see(ENTITY)
     assert plans.refresh()
-    assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
-    assert list(plans.rules.references(ENTITY)) == ["training"]
+    assert plans.active.alerters(ENTITY, "input.amount") == [an_alerter()]
+    assert list(plans.active.references(ENTITY)) == ["training"]
     with registered(OUTSIDE):
         kept = PlanKeeper(buffer, None)
-        assert kept.rules.alerters(ENTITY, "input.amount") == [MOST, a_rule()]
+        assert kept.active.alerters(ENTITY, "input.amount") == [MOST, an_alerter()]
         del plan.alerters[0].numbers["values_allowed"]
         assert plans.refresh()
-    assert plans.rules.alerters(ENTITY, "input.amount") == [a_rule()]
+    assert plans.active.alerters(ENTITY, "input.amount") == [an_alerter()]
     buffer.close()
-    (first, second) = (record for record in caplog.records if "left out" in record.message)
+    (first, second) = (record for record in caplog.records if "alerter ignored" in record.message)
     assert first.__dict__["alerter"] == second.__dict__["alerter"] == "most"
     assert "values_allowed" in second.__dict__["reason"]
+
+
+@pytest.mark.parametrize("own", Privacy)
+@pytest.mark.parametrize("asked_for", Privacy)
+def test_a_collector_tightens_what_is_told_and_loosens_nothing(
+    tmp_path: Path, own: Privacy, asked_for: Privacy
+) -> None:
+    """Nor does it after a restart, while the collector is away."""
+    buffer = Buffer(tmp_path / "agent.db")
+    plan = plan_to_wire([], [], b"", Disclosure(asked_for, 7))
+    plans = PlanKeeper(buffer, OnePlan(plan), disclosure=Disclosure(own, 3))
+    plans.see(ENTITY)
+    assert plans.active.disclosure == Disclosure(own, 3)
+    assert plans.refresh()
+    expected = Disclosure(own, 3).tightened(Disclosure(asked_for, 7))
+    assert plans.active.disclosure == expected
+    kept = PlanKeeper(buffer, None, disclosure=Disclosure(own, 3))
+    assert kept.active.disclosure == expected
+    buffer.close()
+
+
+def test_a_level_that_the_agent_does_not_know_means_the_strictest(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    plan = plan_to_wire([], [])
+    assert (plan.privacy, plan.suppress_below) == ("", 0)  # as from a collector of before
+    plan.privacy, plan.suppress_below = "sealed", 1 << 63
+    plans = PlanKeeper(buffer, OnePlan(plan))
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.active.disclosure == Disclosure(Privacy.STRICT, MAX_SUPPRESS_BELOW)
+    buffer.close()
+
+
+def test_which_names_are_readable_at_which_level(tmp_path: Path) -> None:
+    allowed = ("input.country",)
+    for privacy, readable in (
+        (Privacy.OPEN, {"input.country", "input.city"}),
+        (Privacy.POD, {"input.country"}),
+        (Privacy.STRICT, set()),
+    ):
+        rules = ActivePlan([], [], disclosure=Disclosure(privacy))
+        found = {
+            summary
+            for summary in ("input.country", "input.city")
+            if rules.spec("e", summary, allowed).readable
+        }
+        assert found == readable
+
+
+def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_path: Path) -> None:
+    reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
+    buffer = Buffer(tmp_path / "agent.db")
+    declared = {ENTITY: Schema.declared({"input.country": "string"})}
+    plans = PlanKeeper(buffer, OnePlan(plan_to_wire([reference], [])), declared=declared)
+    assert plans.active.declared(ENTITY) == {"input.country"}
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.active.declared(ENTITY) == {"input.country", "input.amount"}
+    assert plans.active.declared("another") == frozenset()
+    buffer.close()

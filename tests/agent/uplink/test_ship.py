@@ -1,4 +1,4 @@
-"""What becomes of rows, by what the collector says."""
+"""The agent keeps, deletes or quarantines rows, depending on the collector's reply."""
 
 from collections import Counter
 from collections.abc import Callable

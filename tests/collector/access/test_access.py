@@ -1,4 +1,4 @@
-"""Who gets in, over real TLS: tokens, certificates, their rotation, and a name that two use."""
+"""Authentication over real TLS: tokens, certificates, their rotation, and duplicate agent names."""
 
 import hashlib
 import os
@@ -18,7 +18,11 @@ from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import GetPlanRequest, ShipRequest
 from nilometer_agent.uplink.dial import Dial, Reach
-from nilometer_collector.access.processes import DUPLICATE_SECONDS, MAX_AGENTS, Processes
+from nilometer_collector.access.duplicate_agents import (
+    DUPLICATE_SECONDS,
+    MAX_AGENTS,
+    DuplicateAgents,
+)
 from nilometer_collector.counters import Counter
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import Running, running
@@ -130,7 +134,7 @@ def ship(dial: Dial, agent: str, instance: bytes = b"i" * 16) -> grpc.StatusCode
         ("", "scoring-1", Code.UNAUTHENTICATED),
     ],
 )
-def test_a_token_lets_in_whose_it_is_under_the_names_that_are_theirs(
+def test_a_token_authenticates_its_principal_for_its_agents(
     keys: Keys, database: Path, token: str, agent: str, code: grpc.StatusCode
 ) -> None:
     (keys.directory / "token").write_text(f"{token}\n")
@@ -142,7 +146,7 @@ def test_a_token_lets_in_whose_it_is_under_the_names_that_are_theirs(
         assert ship(dial, agent) is code
 
 
-def test_a_plan_is_no_more_for_strangers_than_a_shipment_is(keys: Keys, database: Path) -> None:
+def test_a_plan_needs_the_same_rights_as_a_shipment(keys: Keys, database: Path) -> None:
     with (
         guarded(keys, database) as served,
         dialled(served, ca=str(keys.directory / "ca.crt")) as dial,
@@ -164,7 +168,7 @@ def test_a_token_is_rotated_without_a_restart(keys: Keys, database: Path) -> Non
         assert ship(dial, "scoring-1") is Code.OK
 
 
-def test_a_certificate_lets_in_whose_it_is(keys: Keys, database: Path) -> None:
+def test_a_certificate_authenticates_its_principal(keys: Keys, database: Path) -> None:
     mine = keys.issue("client", "pricing")
     told = {
         "ca": str(keys.directory / "ca.crt"),
@@ -182,7 +186,7 @@ def test_a_certificate_lets_in_whose_it_is(keys: Keys, database: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["none", "foreign", "expired", "not yet"])
-def test_a_client_that_cannot_show_a_good_certificate_is_told_tls_not_down(
+def test_a_client_without_a_good_certificate_reports_a_tls_error(
     keys: Keys, database: Path, fault: str
 ) -> None:
     told = {"ca": str(keys.directory / "ca.crt")}
@@ -212,7 +216,7 @@ def test_a_client_that_cannot_show_a_good_certificate_is_told_tls_not_down(
         ("plain", "wants TLS"),
     ],
 )
-def test_a_collector_that_cannot_show_a_good_certificate_is_told_with_the_reason(
+def test_a_collector_without_a_good_certificate_is_reported_with_the_reason(
     keys: Keys, database: Path, fault: str, word: str
 ) -> None:
     ca = str(keys.directory / "ca.crt")
@@ -247,7 +251,9 @@ def test_the_server_serves_new_certificates_without_a_restart(keys: Keys, databa
         assert dial.probe() == (Reach.ANSWERS, "")
 
 
-def test_nobody_is_down_and_not_a_fault_of_tls(keys: Keys, database: Path) -> None:
+def test_a_closed_port_is_reported_as_down_and_not_as_a_tls_error(
+    keys: Keys, database: Path
+) -> None:
     with guarded(keys, database) as served:
         port = served.collector.grpc_target.rpartition(":")[2]
     dial = Dial(f"localhost:{port}", Credentials(ca=str(keys.directory / "ca.crt")))
@@ -267,7 +273,7 @@ def test_no_proxy_of_the_environment_is_asked(
 
 
 @pytest.mark.parametrize(("mode", "lines"), [(0o644, 2), (0o620, 2), (0o440, 0), (0o600, 0)])
-def test_who_else_can_read_a_token_or_a_key_is_said(
+def test_a_secret_file_that_others_can_read_is_reported(
     keys: Keys, database: Path, caplog: pytest.LogCaptureFixture, mode: int, lines: int
 ) -> None:
     token, key = keys.directory / "token", keys.directory / "server.key"
@@ -278,7 +284,9 @@ def test_who_else_can_read_a_token_or_a_key_is_said(
     with guarded(keys, database) as served, dialled(served, **told) as dial:
         assert ship(dial, "scoring-1") is Code.OK
     said = [
-        record for record in caplog.records if record.message == "a secret can be read by others"
+        record
+        for record in caplog.records
+        if record.message == "a secret can be read by others: restrict its mode"
     ]
     assert len(said) == lines
     assert {record.__dict__["path"] for record in said} == (
@@ -287,7 +295,7 @@ def test_who_else_can_read_a_token_or_a_key_is_said(
     assert TOKEN not in caplog.text
 
 
-def test_two_processes_under_one_name_are_counted_and_told(
+def test_two_processes_under_one_name_are_counted_and_reported(
     database: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(database, SteppedClock()) as served:
@@ -300,36 +308,36 @@ def test_two_processes_under_one_name_are_counted_and_told(
             for instance in (one, two, two, one, two)
         ]
         assert said == [False, False, False, True, True]
-        assert "give each its own name" in caplog.text
+        assert "give each agent its own name" in caplog.text
         assert served.collector.counters.read()[Counter.AGENTS_DUPLICATED] == 1
 
 
 def test_a_restart_is_no_duplicate_and_a_duplicate_that_ended_is_forgotten() -> None:
     clock = SteppedClock()
-    processes = Processes(clock)
+    agents = DuplicateAgents(clock)
     for number in range(20):
-        assert processes.see("pod-1", bytes([number]) * 16) == (False, False)
-    assert processes.see("pod-1", bytes([18]) * 16) == (True, True)
-    assert processes.see("pod-1", bytes([19]) * 16) == (True, False)
+        assert agents.see("pod-1", bytes([number]) * 16) == (False, False)
+    assert agents.see("pod-1", bytes([18]) * 16) == (True, True)
+    assert agents.see("pod-1", bytes([19]) * 16) == (True, False)
     clock.step(DUPLICATE_SECONDS + 1)
-    assert processes.see("pod-1", bytes([19]) * 16) == (False, False)
+    assert agents.see("pod-1", bytes([19]) * 16) == (False, False)
 
 
 def test_names_that_nobody_uses_any_more_take_no_room() -> None:
-    processes = Processes(SteppedClock())
+    agents = DuplicateAgents(SteppedClock())
     for number in range(MAX_AGENTS + 100):
-        processes.see(f"pod-{number}", b"i" * 16)
-        processes.see(f"pod-{number}", b"j" * 16)
-    assert len(processes._current) == MAX_AGENTS
-    assert len(processes._replaced) == MAX_AGENTS
+        agents.see(f"pod-{number}", b"i" * 16)
+        agents.see(f"pod-{number}", b"j" * 16)
+    assert len(agents._current) == MAX_AGENTS
+    assert len(agents._replaced) == MAX_AGENTS
 
 
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
         ({"principals": [{"name": "a"}]}, "needs token_sha256 or certificates"),
-        ({"principals": [{"name": "a", "token_sha256": [TOKEN]}]}, "64 lower hexadecimal"),
-        ({"grpc_certificate": "c.pem"}, "one needs the other"),
+        ({"principals": [{"name": "a", "token_sha256": [TOKEN]}]}, "64 lower-case hexadecimal"),
+        ({"grpc_certificate": "c.pem"}, "set both or none"),
         ({"grpc_client_ca": "c.pem"}, "needs grpc_certificate"),
         ({"principals": [{"name": "a", "certificates": ["x"]}]}, "need grpc_client_ca"),
         (

@@ -1,4 +1,4 @@
-"""Only public addresses are connected to, and those that the setting allows, in any notation."""
+"""The collector connects only to public and explicitly allowed addresses, in any notation."""
 
 import ipaddress
 
@@ -160,7 +160,7 @@ def test_the_start_looks_no_name_up() -> None:
 
 
 def test_a_user_in_the_url_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match="a user or a password") as caught:
+    with pytest.raises(ConfigError, match="a user name or a password") as caught:
         checked(
             CollectorSettings, {"slack_webhook_url": "https://hooks.slack.com:s3cret@x.example/"}
         )

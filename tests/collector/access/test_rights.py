@@ -1,4 +1,4 @@
-"""Every method and route, with every right: what the table says is what happens."""
+"""Every method and route allows exactly the rights in the table."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ import pytest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from starlette.routing import Route
-from support.problems import RULE
+from support.problems import ALERTER
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.access.rights import Access, Forbidden, Gate, Stranger
-from nilometer_collector.access.table import GRPC, HTTP, Need, http_need
+from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api import make_app
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -31,7 +31,7 @@ from nilometer_collector.testing import (
     ENTITY,
     Running,
     a_reference,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     running,
@@ -82,10 +82,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for entity in (ENTITY, OTHER):
             reference = a_reference({"input.amount": amounts(200)}, entity=entity)
             put_reference(reference, served.collector.grpc_target)
-            served.put_rule({**RULE, "entity": entity}).raise_for_status()
+            served.put_alerter({**ALERTER, "entity": entity}).raise_for_status()
             served.sender().ship(feature_sample(amounts(50), entity=entity))
         served.sender("second").ship(an_evaluation(0.5, 1))
-        served.sender("third").ship(an_evaluation(0.5, 1, rule=a_rule(entity=OTHER)))
+        served.sender("third").ship(an_evaluation(0.5, 1, alerter=an_alerter(entity=OTHER)))
     with running(database, SteppedClock(), principals=PRINCIPALS) as served:
         yield served
 
@@ -152,7 +152,7 @@ def test_a_grpc_right_ends_with_its_entities(guarded: Running, method: str, name
 
 @pytest.mark.parametrize("agent", ["", "other-1", "pod"])
 @pytest.mark.parametrize("method", [m for m, need in GRPC.items() if need is Need.SHIP])
-def test_nobody_ships_or_learns_the_key_under_another_name(
+def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
     guarded: Running, method: str, agent: str
 ) -> None:
     for name in RIGHTS:
@@ -169,9 +169,22 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         method,
         path.replace("{path:path}", "nowhere.js"),
         params=parameters if path.startswith("/api/") and method != "PUT" else None,
-        json={**RULE, "entity": entity} if method == "PUT" else None,
+        json={**ALERTER, "entity": entity} if method == "PUT" else None,
         headers={"authorization": f"Bearer {token(name)}"} if name else {},
     )
+
+
+def test_a_warning_about_an_alerter_reveals_nothing_without_the_right_to_read(
+    guarded: Running,
+) -> None:
+    body = {**ALERTER, "name": "misspelt", "reference": "trainig"}
+    told = {}
+    for name in ("writer", "old-writer"):
+        headers = {"authorization": f"Bearer {token(name)}"}
+        answer = guarded.http.put("/api/v1/alerters", json=body, headers=headers)
+        told[name] = answer.raise_for_status().json()["warnings"]
+    assert told["writer"] == []
+    assert "'training'" in told["old-writer"][0]
 
 
 def is_refused(answer: httpx.Response) -> bool:
@@ -270,7 +283,7 @@ def test_what_is_not_in_the_table_is_refused_even_where_everybody_is_trusted() -
 def test_a_gate_asks_for_a_principal_and_for_its_right() -> None:
     reader = Principal(name="reader", token_sha256=("0" * 64,), read=("a-*",))
     gate = Gate([reader])
-    with pytest.raises(Stranger):
+    with pytest.raises(Unauthenticated):
         gate.enter(Need.READ, None)
     with pytest.raises(Forbidden, match="may not write"):
         gate.enter(Need.WRITE, reader)
@@ -317,7 +330,7 @@ def test_older_and_newer_settings_mean_what_the_page_says(
         ({"http": "read"}, "has http and no agents"),
         ({"agents": [], "http": "read", "read": ["e"]}, "leave http out"),
         ({"agents": [], "http": "none", "write": ["e"]}, "leave http out"),
-        ({"agents": [], "ship": ["e"]}, "name the agents"),
+        ({"agents": [], "ship": ["e"]}, "add the agent names"),
         ({"http": "all"}, "http"),
         ({"reads": ["e"]}, "reads"),
     ],

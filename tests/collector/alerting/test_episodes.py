@@ -1,16 +1,16 @@
-"""An episode opens with the first agent and closes with the last; each is told once."""
+"""An episode opens with the first agent and closes with the last, with one message for each."""
 
 import pytest
 
 from nilometer.alert import Alerter, Fixed, Range, ThresholdSide, Verdict
 from nilometer.testing import SteppedClock
+from nilometer_collector.alerting.definitions import alerter_view
 from nilometer_collector.alerting.episodes import Change, change, worst
-from nilometer_collector.alerting.rules import rule_of
 from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import (
     ENTITY,
     Running,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
 )
@@ -90,50 +90,50 @@ def test_a_late_window_is_history_and_does_not_alert(agents: Agents) -> None:
     assert agents.statuses == []
 
 
-def test_the_history_keeps_the_rule_and_the_evidence_as_they_were(agents: Agents) -> None:
-    old, new = a_rule(threshold=0.2), a_rule(threshold=0.4)
-    agents.say("pod-1", 0.5, 1, rule=old)
-    agents.say("pod-1", 0.8, 2, rule=new)
-    agents.say("pod-1", 0.3, 3, rule=new)
+def test_the_history_keeps_the_alerter_and_the_evidence_as_they_were(agents: Agents) -> None:
+    old, new = an_alerter(threshold=0.2), an_alerter(threshold=0.4)
+    agents.say("pod-1", 0.5, 1, alerter=old)
+    agents.say("pod-1", 0.8, 2, alerter=new)
+    agents.say("pod-1", 0.3, 3, alerter=new)
     (episode,) = agents.store.alerts.episodes()
     assert (episode.alerter, episode.worst) == (old, 0.8)
     assert [transition.alerter for transition in episode.history] == [old, new]
     assert episode.evidence == episode.history[0].evidence == an_evaluation(0.5, 1).evidence
 
 
-def test_a_deleted_rule_closes_its_episodes_and_stays_deleted(
+def test_a_deleted_alerter_closes_its_episodes_and_stays_deleted(
     agents: Agents, store: Store, clock: SteppedClock
 ) -> None:
-    store.alerts.put(a_rule(), "api", clock.now_ns())
+    store.alerts.put(an_alerter(), "api", clock.now_ns())
     agents.say("pod-1", 0.5, 1)
     assert store.alerts.delete(ENTITY, "drift", clock.now_ns())
     assert agents.say("pod-1", 0.6, 2) == 0  # an agent that has not heard of it yet
     assert agents.statuses == [["ALERTING", "PAUSED"]]
     assert not store.alerts.delete(ENTITY, "drift", clock.now_ns())
     assert store.deliveries.counts("slack").waiting == 2
-    store.alerts.put(a_rule(), "api", clock.now_ns())
+    store.alerts.put(an_alerter(), "api", clock.now_ns())
     assert agents.say("pod-1", 0.6, 3) == 1
 
 
-def test_a_rule_that_watches_other_summaries_now_closes_what_it_left(
+def test_an_alerter_that_watches_other_summaries_now_closes_what_it_left(
     agents: Agents, store: Store, clock: SteppedClock
 ) -> None:
-    store.alerts.put(a_rule(), "api", clock.now_ns())
+    store.alerts.put(an_alerter(), "api", clock.now_ns())
     agents.say("pod-1", 0.5, 1)
     agents.say("pod-1", 0.5, 1, summary="input.age")
-    store.alerts.put(a_rule(summary="input.age"), "api", clock.now_ns())
+    store.alerts.put(an_alerter(summary="input.age"), "api", clock.now_ns())
     assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
 
 
-def test_rules_of_the_file_replace_those_of_the_file_before_and_no_others(
+def test_alerters_of_the_file_replace_those_of_the_file_before_and_no_others(
     store: Store, clock: SteppedClock
 ) -> None:
     now_ns = clock.now_ns()
-    store.alerts.put(a_rule(name="by-hand"), "api", now_ns)
-    store.alerts.replace_all([a_rule(name="one"), a_rule(name="two")], "file", now_ns)
-    store.alerts.replace_all([a_rule(name="two", threshold=0.7)], "file", now_ns)
-    rules = [(rule.name, rule.condition.threshold) for rule in store.alerts.rules()]
-    assert rules == [("by-hand", 0.2), ("two", 0.7)]
+    store.alerts.put(an_alerter(name="by-hand"), "api", now_ns)
+    store.alerts.replace_all([an_alerter(name="one"), an_alerter(name="two")], "file", now_ns)
+    store.alerts.replace_all([an_alerter(name="two", threshold=0.7)], "file", now_ns)
+    alerters = [(alerter.name, alerter.condition.threshold) for alerter in store.alerts.alerters()]
+    assert alerters == [("by-hand", 0.2), ("two", 0.7)]
 
 
 def test_without_a_channel_history_is_kept_and_nothing_is_queued(
@@ -162,7 +162,7 @@ def test_a_judgement_that_is_sent_again_opens_nothing_twice(served: Running) -> 
 
 
 def test_an_episode_shows_what_moved_and_by_how_much(served: Running) -> None:
-    served.put_rule(rule_of(a_rule())).raise_for_status()
+    served.put_alerter(alerter_view(an_alerter())).raise_for_status()
     sender = served.sender()
     sender.ship(feature_sample([1.0]), an_evaluation(0.5, 0), an_evaluation(0.9, 1))
     (episode,) = served.get("episodes", open="true")["episodes"]
@@ -193,13 +193,13 @@ BELOW = Alerter(
 
 
 @pytest.mark.parametrize(
-    ("rule", "values", "expected"),
-    [(a_rule(), (0.3, 0.9), 0.9), (BELOW, (3, 7), 3), (RANGE, (2.5, -4.0), -4.0)],
+    ("alerter", "values", "expected"),
+    [(an_alerter(), (0.3, 0.9), 0.9), (BELOW, (3, 7), 3), (RANGE, (2.5, -4.0), -4.0)],
 )
 def test_the_worst_value_is_the_one_furthest_on_the_wrong_side(
-    rule: Alerter, values: tuple[float, float], expected: float
+    alerter: Alerter, values: tuple[float, float], expected: float
 ) -> None:
-    assert worst(rule, *values) == worst(rule, *reversed(values)) == expected
+    assert worst(alerter, *values) == worst(alerter, *reversed(values)) == expected
 
 
 def test_the_limit_of_a_range_is_the_bound_that_was_passed() -> None:

@@ -1,4 +1,4 @@
-"""The application answers known hosts, paths and methods, protects a browser, and shows no fault of its own."""
+"""The application serves known hosts, paths and methods, and hides internal errors."""
 
 import asyncio
 import http.client
@@ -40,7 +40,7 @@ from nilometer_collector.testing import ENTITY, Running
         "/api/v1/summaries?entity=%FF%FE",
     ],
 )
-def test_what_is_not_here_is_404(filled: Running, path: str) -> None:
+def test_an_unknown_name_is_404(filled: Running, path: str) -> None:
     is_problem(filled.http.get(path), 404)
 
 

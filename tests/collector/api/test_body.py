@@ -28,7 +28,7 @@ from nilometer_collector.testing import Running
         (b" " * (1 << 20) + b"{}", "application/json", 413),
     ],
 )
-def test_a_body_that_is_no_rule_is_refused(
+def test_a_body_other_than_an_alerter_is_refused(
     served: Running, body: bytes, media_type: str, status: int
 ) -> None:
     headers = {"content-type": media_type} if media_type else {}

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium, as somebody sees them who has a token, and who has none."""
+"""The pages in a real Chromium, with and without a token."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
-from nilometer_collector.alerting.rules import AlerterView
+from nilometer_collector.alerting.definitions import AlerterView
 from nilometer_collector.testing import ENTITY, Running, feature_sample, running
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -97,7 +97,7 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
 
     served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
     page.route("**/api/v1/samples?*", from_outside)
-    rule = AlerterView(
+    alerter = AlerterView(
         entity=ENTITY,
         name="hits",
         summary="*",
@@ -105,8 +105,8 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
         statistic="hit_ratio",
         parameters={"values_allowed": 7.0},
     )
-    rules = {"alerters": [msgspec.to_builtins(rule)]}
-    page.route("**/api/v1/alerters?*", lambda route: route.fulfill(json=rules))
+    alerters = {"alerters": [msgspec.to_builtins(alerter)]}
+    page.route("**/api/v1/alerters?*", lambda route: route.fulfill(json=alerters))
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}/summary/input.amount")
     panel = page.get_by_role("region", name=re.compile("^Window"))
     panel.get_by_text("hits").wait_for(timeout=10_000)

@@ -1,4 +1,4 @@
-"""One message per opening and closing, in order, however long the receiver is away."""
+"""One message for each opening and closing, in order, even after a long outage of the receiver."""
 
 import logging
 import socket
@@ -19,7 +19,13 @@ from nilometer_collector.channels.webhook import Answer
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, Shipment, Store
-from nilometer_collector.testing import Webhook, a_rule, an_evaluation, listening_webhook, running
+from nilometer_collector.testing import (
+    Webhook,
+    an_alerter,
+    an_evaluation,
+    listening_webhook,
+    running,
+)
 
 SECRET = "s3cret"
 LOOPBACK = "127.0.0.0/8"
@@ -91,7 +97,7 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
 
 def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
     summary = "input.<!channel> <http://evil.example|a&b>"
-    judge(store, [0.5], summary=summary, rule=a_rule(summary="*", name="<@U1>"))
+    judge(store, [0.5], summary=summary, alerter=an_alerter(summary="*", name="<@U1>"))
     notice = store.deliveries.oldest(CHANNEL)
     assert notice is not None
     content = message(notice, "https://nilometer.example")
@@ -210,7 +216,7 @@ def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.Monkey
         answer = post(to(url), {"text": "x"}, "key")
         ended.set()
         thread.join()
-    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no answer within 0.3 s")
+    assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no response within 0.3 s")
     assert len(drops) < 60
 
 

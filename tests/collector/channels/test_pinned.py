@@ -1,4 +1,4 @@
-"""A webhook's addresses are checked when it is connected to, and the connection goes to those."""
+"""The collector checks the addresses of a webhook and connects only to a checked address."""
 
 import ipaddress
 import socket
@@ -56,13 +56,13 @@ def at(host: str, webhook: Webhook) -> str:
     "addresses",
     [["127.0.0.1"], ["10.0.0.1"], ["169.254.169.254"], ["::ffff:127.0.0.1"], ["1.1.1.1", "::1"]],
 )
-def test_a_name_that_leads_inside_is_refused_with_the_reason(
+def test_a_name_of_an_internal_address_is_refused_with_the_reason(
     webhook: Webhook, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     resolving(monkeypatch, hooks_example=[addresses])
     answer = post(to(at(HOST, webhook).replace("http:", "https:")), {"text": "x"}, "key")
     assert answer.outcome is Outcome.FAILED
-    assert answer.reason.startswith(f"{HOST} is at {ipaddress.ip_address(addresses[-1])}, a ")
+    assert answer.reason.startswith(f"{HOST} resolves to {ipaddress.ip_address(addresses[-1])}, a ")
     assert "webhook_allow" in answer.reason
     assert "s3cret" not in answer.reason
     assert webhook.posted == []
@@ -88,19 +88,22 @@ def test_an_address_that_takes_no_connection_gives_way_to_the_next(
 def test_plain_http_goes_to_loopback_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, localhost=[["10.0.0.1"]])
     answer = post(to("http://localhost/s3cret", "10.0.0.0/8"), {"text": "x"}, "key")
-    assert answer.reason == "localhost is at 10.0.0.1: http goes to loopback addresses only"
+    assert answer.reason == (
+        "localhost resolves to 10.0.0.1: use https, because http is allowed for loopback addresses "
+        "only"
+    )
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"https://{HOST}/s3cret", "its host has no address"),
+        (f"https://{HOST}/s3cret", "the host name of the webhook does not resolve"),
         ("https://xn--/s3cret", "IDNAError"),
         ("https://\uff11\uff12\uff17.0.0.1/s3cret", "InvalidURL"),
         ("https://\0/s3cret", "InvalidURL"),
     ],
 )
-def test_a_host_that_is_none_is_a_failure_with_a_reason(
+def test_an_invalid_host_is_a_failure_with_a_reason(
     monkeypatch: pytest.MonkeyPatch, url: str, reason: str
 ) -> None:
     def unknown(host: object, *_: object, **__: object) -> None:
@@ -124,7 +127,7 @@ def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     answer = post(to(f"https://{HOST}/"), {"text": "x"}, "key")
     ended.set()
-    assert answer.reason == "no answer within 0.2 s"
+    assert answer.reason == "no response within 0.2 s"
 
 
 @pytest.fixture

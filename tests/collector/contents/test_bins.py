@@ -1,4 +1,4 @@
-"""Bins that all windows of one answer share."""
+"""Histogram bins that all windows of one response share."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What agents say over gRPC: stored once, rejected by name, never a crash."""
+"""Rows of agents are stored once, bad rows are rejected one by one, and no input causes a crash."""
 
 import dataclasses
 import math
@@ -14,10 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
+from nilometer.values.privacy import LAXEST
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
@@ -34,7 +35,7 @@ from nilometer_collector.testing import (
     Running,
     a_reference,
     a_row,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     service_sample,
@@ -103,6 +104,10 @@ BAD: dict[str, Row] = {
     "late window": _changed(lambda row: setattr(row.sample, "window_end_unix_nano", 2**64 - 1)),
     "long window": _changed(lambda row: setattr(row.sample, "window_start_unix_nano", 1)),
     "coverage": _changed(lambda row: setattr(row.sample.coverage, "seen", 99)),
+    "lost inputs": _changed(
+        lambda row: row.sample.coverage.lost_inputs.update({"empty": MAX_COUNT + 1})
+    ),
+    "lost outputs": _changed(lambda row: row.sample.coverage.lost_outputs.update({"a\0b": 0})),
     "types": _changed(_wide),
     "count": _changed(lambda row: setattr(row.sample.feature, "missing", MAX_COUNT + 1)),
     "mean": _changed(lambda row: setattr(row.sample.feature.numeric.moments, "mean", math.nan)),
@@ -128,10 +133,10 @@ BAD: dict[str, Row] = {
     ),
     "no verdict": _reading(lambda row: setattr(row.evaluation, "verdict", 0)),
     "no kind": _reading(lambda row: setattr(row.evaluation.alerter, "kind", 0)),
-    "rule": _reading(lambda row: setattr(row.evaluation.alerter, "threshold", -1.0)),
+    "alerter": _reading(lambda row: setattr(row.evaluation.alerter, "threshold", -1.0)),
     "severity": _reading(lambda row: setattr(row.evaluation.alerter, "severity", "panic")),
     "value": _reading(lambda row: setattr(row.evaluation, "value", math.nan)),
-    "rule name": _reading(lambda row: setattr(row.evaluation.alerter, "name", "a\nb")),
+    "alerter name": _reading(lambda row: setattr(row.evaluation.alerter, "name", "a\nb")),
     "evidence": _reading(lambda row: setattr(row.evaluation, "evidence", "x" * 5000)),
 }
 
@@ -244,12 +249,13 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     other = dataclasses.replace(reference, entity="other")
     put_reference(other, served.collector.grpc_target)
     body = {"entity": ENTITY, "name": "drift", "summary": "input.*", "kind": "REFERENCE"}
-    served.put_rule({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
+    served.put_alerter({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=5)
-    references, alerters, _ = plan_from_wire(plan)
+    references, alerters, _, disclosure = plan_from_wire(plan)
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
-    assert alerters == [a_rule()]
+    assert alerters == [an_alerter()]
+    assert disclosure == LAXEST
     again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5)
     assert again.unchanged
     assert not again.references

@@ -1,4 +1,4 @@
-"""What strangers send over gRPC: a clear status, and the next call is served."""
+"""Malformed gRPC calls get a clear status, and the next call is served."""
 
 import gzip
 from pathlib import Path
@@ -24,7 +24,7 @@ EMPTY_ROW = bytes([ShipRequest.ROWS_FIELD_NUMBER << 3 | 2, 0])
     ],
     ids=["no message", "cut off", "empty rows"],
 )
-def test_what_is_no_request_is_refused_and_the_next_is_served(
+def test_an_invalid_request_is_refused_and_the_next_is_served(
     database: Path, content: bytes, word: str
 ) -> None:
     with running(database) as served:

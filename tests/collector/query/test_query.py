@@ -1,11 +1,12 @@
-"""Merged on read equals measured at once; health says how an entity is."""
+"""Samples merged on read equal one sample of all data, and health follows data and episodes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nilometer.batch.register import put_reference
+from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import KS, PSI, compare
 from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
 from nilometer.testing import SteppedClock, amounts
@@ -16,7 +17,7 @@ from nilometer_collector.testing import (
     Running,
     a_reference,
     a_row,
-    a_rule,
+    an_alerter,
     an_evaluation,
     feature_sample,
     minute,
@@ -182,6 +183,22 @@ def test_a_service_shows_its_requests(served: Running) -> None:
     assert sample["coverage"]["undecodable"] == {"failed_request": 5}
 
 
+def test_lost_sides_are_shown_by_reason_and_merged_over_windows(served: Running) -> None:
+    sender = served.sender()
+    for window in range(2):
+        sample = service_sample([0.1] * 9, window=minute(window))
+        lost = replace(
+            sample.coverage, lost_inputs={"malformed": 1}, lost_outputs={"too_large": 2 + window}
+        )
+        sender.ship(replace(sample, coverage=lost))
+    service = {"entity": ENTITY, "summary": "service"}
+    shown = [one["coverage"] for one in served.get("samples", **service)["samples"]]
+    assert [one["lost_outputs"] for one in shown] == [{"too_large": 2}, {"too_large": 3}]
+    (merged,) = served.get("samples", **service, step=3600)["samples"]
+    assert merged["coverage"]["lost_inputs"] == {"malformed": 2}
+    assert merged["coverage"]["lost_outputs"] == {"too_large": 5}
+
+
 def test_types_of_data_are_told_from_their_weight(served: Running) -> None:
     sender = served.sender()
     columns: dict[str, Sequence[object]] = {
@@ -234,12 +251,12 @@ def test_silence_is_counted_from_arrival_so_that_a_replay_is_not_silent(
     assert health(served) == "LEARNING"
 
 
-def test_an_entity_with_only_a_rule_or_a_reference_is_listed(
+def test_an_entity_with_only_an_alerter_or_a_reference_is_listed(
     served: Running, reference: Reference
 ) -> None:
-    from nilometer_collector.alerting.rules import rule_of
+    from nilometer_collector.alerting.definitions import alerter_view
 
-    served.put_rule(rule_of(a_rule(entity="ruled"))).raise_for_status()
+    served.put_alerter(alerter_view(an_alerter(entity="ruled"))).raise_for_status()
     put_reference(reference, served.collector.grpc_target)
     entities = served.get("entities")["entities"]
     assert [(e["name"], e["health"], e["references"]) for e in entities] == [

@@ -26,7 +26,7 @@ from nilometer.testing import amounts, eventually
 from nilometer.wire.services import StatusReply, StatusRequest, agent_stub
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
-from nilometer_collector.testing import a_rule, an_evaluation, running, service_sample
+from nilometer_collector.testing import an_alerter, an_evaluation, running, service_sample
 
 TOP = [sys.executable, "-m", "nilometer", "top"]
 COLOURS = re.compile(rb"\x1b\[[0-9;]*3[0-7]m")
@@ -139,7 +139,7 @@ def test_keys_sort_filter_pause_and_look_inside(agent: Agent, home: Path) -> Non
         terminal.type("\x1b")
         terminal.shows(" 2 entities")
         terminal.type("\x1b[B\r")
-        terminal.shows("5 in all")
+        terminal.shows("5 in total")
         terminal.type("\rp")
         terminal.shows("PAUSED")
         terminal.type("ph")
@@ -214,7 +214,7 @@ def test_an_agent_that_goes_and_comes_back(home: Path) -> None:
             observe(home, "fraud-scorer", count=20)
             terminal.until(lambda: re.search(r"(?m)^fraud-scorer +[0-9]", terminal.text))
             terminal.type("\r")
-            terminal.shows(", 20 in all")
+            terminal.shows(", 20 in total")
             terminal.type("q")
             assert terminal.ended() == 0
 
@@ -325,10 +325,13 @@ def test_json_is_an_object_a_line(agent: Agent, home: Path) -> None:
     ("arguments", "expected"),
     [
         (["--collector", "ftp://x"], "must be http:// or https://"),
-        (["--collector", "http://user:secret@127.0.0.1:1"], "put the token into a file"),
+        (
+            ["--collector", "http://user:secret@127.0.0.1:1"],
+            "the URL contains a token: put it into a file",
+        ),
         (["--collector", "http://127.0.0.1:1", "--token-file", "/no"], "there is no such file"),
         (["--collector", "http://x.example", "--token-file", __file__], "not sent without TLS"),
-        (["--token-file", "/no"], "none is named"),
+        (["--token-file", "/no"], "--token-file: needs --collector"),
         (["--interval", "0"], "0.1 to 60"),
     ],
 )
@@ -353,7 +356,7 @@ def test_what_is_no_agent_is_told_apart(home: Path, what: str) -> None:
             stranger.start()
         answer = run_top("--agent", home, "--once")
     assert answer.returncode == 1
-    expected = {"file": "is no socket", "silent": "nobody listens", "stranger": "no agent"}
+    expected = {"file": "is not a socket", "silent": "no process listens", "stranger": "no agent"}
     assert expected[what] in answer.stdout
 
 
@@ -379,7 +382,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
         assert (far["windowed"], far["requests"], far["error_ratio"]) == (True, 2.0, 0.25)
         assert far["p50"] == pytest.approx(0.2, rel=0.03)
         assert far["health"] == "LEARNING"
-        served.put_rule(
+        served.put_alerter(
             {
                 "entity": "fraud-scorer",
                 "name": "drift",
@@ -390,7 +393,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
                 "threshold": 0.2,
             }
         ).raise_for_status()
-        served.sender("elsewhere-too").ship(an_evaluation(0.9, 0, rule=a_rule()))
+        served.sender("elsewhere-too").ship(an_evaluation(0.9, 0, alerter=an_alerter()))
         table = run_top(
             "--collector", served.collector.http_url, "--once", XDG_STATE_HOME=str(tmp_path)
         ).stdout
@@ -402,7 +405,7 @@ def test_a_collector_tells_health_and_what_no_agent_here_knows(home: Path, tmp_p
 
 
 def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
-    rule = Alerter(
+    alerter = Alerter(
         entity="fraud-scorer",
         name="many",
         summary="input.amount",
@@ -412,11 +415,11 @@ def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
     from support.far_side import FarSide
 
     side = FarSide()
-    side.alerters.append(rule)
+    side.alerters.append(alerter)
     try:
         with agent_at(home, collector=side.address, plan_seconds=0.1) as agent:
-            observe(home, "fraud-scorer", count=5)  # the first sight of it asks for its rules
-            eventually(lambda: agent.plans.rules.alerters("fraud-scorer", "input.amount"))
+            observe(home, "fraud-scorer", count=5)  # the first sight of it asks for its alerters
+            eventually(lambda: agent.plans.active.alerters("fraud-scorer", "input.amount"))
             observe(home, "fraud-scorer")
             agent.engine.flush(10)
             (told,) = json.loads(run_top("--agent", home, "--once", "--json").stdout)["entities"]

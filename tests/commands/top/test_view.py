@@ -161,7 +161,7 @@ def test_a_filter_is_typed_and_taken_back() -> None:
     assert press("/", "F", "q", "backspace", "enter") == ["fraud"]
     assert not state.over
     assert press("/", "q") == []
-    assert any("no entity has 'Fq'" in line for line in shown(of, state))
+    assert any("no entity's name contains 'Fq'" in line for line in shown(of, state))
     assert sorted(press("esc")) == ["churn", "fraud"]
     press("q")
     assert state.over
@@ -180,6 +180,8 @@ def test_what_is_inside_an_entity() -> None:
         "fraud",
         dropped_total={"queue_full": 7},
         undecodable_total={"malformed": 2},
+        lost_inputs={"empty": 4},
+        lost_outputs={"too_large": 5},
         worst=(JUDGED,),
         judged=1,
         breaches=1,
@@ -198,7 +200,14 @@ def test_what_is_inside_an_entity() -> None:
         picture(row), collector=CollectorState(url="http://c", open_episodes=[episode])
     )
     text = "\n".join("".join(text for text, _ in line) for line in inside(row, of))
-    for expected in ("queue_full 7", "malformed 2", "psi 1.2 of 0.25", "longer by·[2J 60 %"):
+    for expected in (
+        "queue_full 7",
+        "malformed 2",
+        "inputs lost  empty 4",
+        "too_large 5",
+        "psi 1.2 of 0.25",
+        "longer by·[2J 60 %",
+    ):
         assert expected in text
 
 
@@ -209,7 +218,7 @@ def test_more_agents_than_there_is_room_for() -> None:
     )
     drawn = shown(picture(entity("fraud"), agents=agents), State())
     assert "pod-17  away: nobody listens" in drawn[1]
-    assert "and 14 agents more, 0 of them away" in drawn[7]
+    assert "and 14 more agents, 0 of them away" in drawn[7]
     assert any(line.startswith("fraud") for line in drawn)
 
 
@@ -218,7 +227,7 @@ def test_more_agents_than_there_is_room_for() -> None:
     [
         ({"durable": False}, "IN MEMORY"),
         ({"collector_state": "auth_error", "collector_reason": "no token"}, "auth_error: no token"),
-        ({"duplicate": True}, "two agents of this name"),
+        ({"duplicate": True}, "two agents have this name"),
         ({"quarantined": 3}, "3 rows in quarantine"),
         ({"buffer_bytes": 95, "buffer_cap": 100}, "buffer full"),
         ({"dropped": 2.0}, "drops 2.00/s"),

@@ -1,1 +1,1 @@
-"""What the doctor looks at, one check a module."""
+"""The doctor's checks, one in each module."""

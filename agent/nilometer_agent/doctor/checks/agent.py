@@ -1,4 +1,4 @@
-"""What the agent says of itself."""
+"""Check of the agent's own answers."""
 
 import time
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ import grpc
 import nilometer
 from nilometer.handoff.spawn import answers
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusRequest, agent_stub
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.words import seconds_in_words
 
 STATUS_SECONDS = 3.0
-LOOKS = 4  # at the figures of a working agent
+LOOKS = 4  # snapshots of a working agent's counters
 BETWEEN_LOOKS_SECONDS = 0.25
 
 
-def agent(patient: Patient) -> Iterator[Finding]:
-    """Whether it answers, is of this version, and is the one that is meant."""
-    path = patient.settings.socket_path
+def agent(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the agent answers, has this version, and is the one that the settings name."""
+    path = examined.settings.socket_path
     if not answers(path):
         return
     with grpc.insecure_channel(f"unix:{path}", options=CHANNEL_OPTIONS) as channel:
@@ -28,31 +28,31 @@ def agent(patient: Patient) -> Iterator[Finding]:
         try:
             for look in range(LOOKS):
                 time.sleep(BETWEEN_LOOKS_SECONDS if look else 0)
-                patient.looks.append(stub.Status(StatusRequest(), timeout=STATUS_SECONDS))
+                examined.looks.append(stub.Status(StatusRequest(), timeout=STATUS_SECONDS))
         except grpc.RpcError as error:
             code: Any = error
             yield Finding(
                 "agent",
                 Level.BROKEN,
-                f"somebody listens and does not answer ({code.code().name})",
-                "it is stopped, hangs, or is no agent: see its log and restart it",
+                f"the socket is open, but the agent does not answer ({code.code().name})",
+                "the process is stopped, hangs, or is not an agent: see its log and restart it",
             )
             return
-    status = patient.looks[-1]
+    status = examined.looks[-1]
     up = f"up {seconds_in_words(status.uptime_seconds)}"
     yield Finding("agent", Level.OK, f"{status.agent}, version {status.version}, {up}")
     if status.version != nilometer.__version__:
         yield Finding(
             "agent",
             Level.WARNING,
-            f"it is version {status.version}, this is {nilometer.__version__}",
-            "bring both to one version",
+            f"the agent has version {status.version}, this command has {nilometer.__version__}",
+            "install the same version for both",
         )
-    if status.data_directory != str(patient.settings.home):
+    if status.data_directory != str(examined.settings.home):
         yield Finding(
             "agent",
             Level.WARNING,
-            f"it keeps its data in {status.data_directory}, not in {patient.settings.home}",
+            f"the agent keeps its data in {status.data_directory}, not in {examined.settings.home}",
             "give the doctor the settings of the agent: --config or --directory",
         )
     if status.duplicate:
@@ -60,5 +60,5 @@ def agent(patient: Patient) -> Iterator[Finding]:
             "agent",
             Level.BROKEN,
             f"another process ships as {status.agent!r}",
-            "give each a name of its own (name); a volume was copied, or two pods share one",
+            "give each agent its own name and volume: a volume was copied, or two pods share one",
         )

@@ -1,17 +1,17 @@
-"""The outbox."""
+"""Check of the outbox."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.words import bytes_in_words
 
-NEARLY_FULL = 0.5  # of the outbox's cap; above nine tenths rows are dropped
+NEARLY_FULL = 0.5  # share of the outbox's cap; the outbox drops rows above nine tenths
 
 
-def buffer(patient: Patient) -> Iterator[Finding]:
-    """Whether the outbox is durable, has room, and has lost nothing."""
-    status = patient.status
+def buffer(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the outbox is durable, has room, and has lost no row."""
+    status = examined.status
     if status is None:
         return
     counted, held = status.counters, status.gauges
@@ -19,8 +19,8 @@ def buffer(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "buffer",
             Level.BROKEN,
-            "the disk cannot be used: what is acknowledged is in memory only",
-            f"see the disk under {status.data_directory}; the agent goes back to it by itself",
+            "the disk cannot be used: acknowledged data is in memory only",
+            f"check the disk of {status.data_directory}; the agent returns to it by itself",
         )
     used = held["buffer_bytes"] / max(held["buffer_bytes_cap"], 1)
     text = (
@@ -28,32 +28,32 @@ def buffer(patient: Patient) -> Iterator[Finding]:
         f"{bytes_in_words(held['buffer_bytes_cap'])}"
     )
     if used > NEARLY_FULL:
-        remedy = "the collector is away or slow: see below; raise max_outbox_bytes"
+        remedy = "the collector is unreachable or slow: see below; raise max_outbox_bytes"
         yield Finding("buffer", Level.WARNING, text, remedy)
     else:
         yield Finding("buffer", Level.OK, text)
     for name, what, remedy in (
         (
             "rows_dropped_for_space",
-            "rows were dropped because the outbox or the disk was full",
-            "raise max_outbox_bytes, or make room on the disk",
+            "rows dropped because the outbox or the disk was full",
+            "raise max_outbox_bytes, or free space on the disk",
         ),
         (
             "rows_corrupt",
             "stored rows fail their checksum",
-            "the disk or its memory is failing: look at the kernel's log",
+            "the disk or the memory may be failing: check the kernel's log",
         ),
         (
             "recoveries",
-            "times a new file was made of a damaged one",
-            "the old file stands beside it, ending in .corrupt; look at the disk",
+            "times the outbox file was damaged and rebuilt",
+            "the old file is kept next to it with the suffix .corrupt; check the disk",
         ),
         (
             "rows_rejected",
-            "rows were refused by the collector for good",
+            "rows rejected permanently by the collector",
             "the agent's log says why; they are kept in quarantine",
         ),
-        ("disk_faults", "transactions were refused by the disk", "look at the kernel's log"),
+        ("disk_faults", "transactions refused by the disk", "check the kernel's log"),
     ):
         if counted[name]:
             lost = name in {"rows_dropped_for_space", "rows_rejected"}

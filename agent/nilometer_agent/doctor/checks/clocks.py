@@ -1,14 +1,14 @@
-"""Event time against windows."""
+"""Check of event times."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def clocks(patient: Patient) -> Iterator[Finding]:
-    """Whether windows came too late to be judged."""
-    status = patient.status
+def clocks(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check whether data arrived too late to be judged."""
+    status = examined.status
     if status is None:
         return
     late = status.counters["windows_late"]
@@ -16,6 +16,6 @@ def clocks(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Level.WARNING,
-            f"{late:,} windows came after they had been closed: stored, not judged again",
-            "raise grace_seconds; see the clocks of whoever sets the event time",
+            f"{late:,} windows got data after they were closed: it was stored, but not judged",
+            "raise grace_seconds; check the clocks of the programs that set the event time",
         )

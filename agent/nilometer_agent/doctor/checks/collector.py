@@ -1,4 +1,4 @@
-"""The collector, seen from here."""
+"""Check of the collector, as this machine reaches it."""
 
 import time
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import grpc
 
 from nilometer.values.clock import NANOSECONDS
 from nilometer.wire.services import GetPlanRequest
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.states import STATES
 from nilometer_agent.doctor.words import seconds_in_words
 from nilometer_agent.uplink.dial import Dial, Reach
@@ -18,20 +18,20 @@ PLAN_SECONDS = 3.0
 MAX_SKEW_SECONDS = 2.0
 
 
-def collector(patient: Patient) -> Iterator[Finding]:
-    """Whether the collector can be reached, takes this agent, and has the same time."""
-    settings, status = patient.settings, patient.status
+def collector(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the collector answers, accepts this agent, and has the same time."""
+    settings, status = examined.settings, examined.status
     address = settings.collector
     if status is not None and status.collector != address:
         yield Finding(
             "collector",
             Level.WARNING,
-            f"the agent ships to {status.collector or 'nobody'!r}, the settings here say "
-            f"{address or 'nobody'!r}",
+            f"the agent ships to {status.collector or 'no collector'!r}, the settings here say "
+            f"{address or 'no collector'!r}",
             "give the doctor the settings of the agent: --config or --collector",
         )
     if not address:
-        text = "none is set: summaries stay in the outbox until it is full"
+        text = "no collector is set: summaries stay in the outbox until it is full"
         yield Finding("collector", Level.OK, text)
         return
     dial = Dial(address, settings.credentials)
@@ -41,16 +41,16 @@ def collector(patient: Patient) -> Iterator[Finding]:
             state = "tls_error" if reach is Reach.TLS else "unavailable"
             yield Finding("collector", Level.BROKEN, f"{address}: {why}", STATES[state])
             return
-        yield from _asked(patient, dial, address)
+        yield from _asked(examined, dial, address)
     finally:
         dial.close()
 
 
-def _asked(patient: Patient, dial: Dial, address: str) -> Iterator[Finding]:
+def _asked(examined: ExaminedAgent, dial: Dial, address: str) -> Iterator[Finding]:
     before = time.time_ns()
     try:
-        # Under the agent's name, for that is whom its token is for; as no process of that name.
-        asked = GetPlanRequest(agent=patient.settings.agent_name)
+        # The token is for the agent's name. Without an instance, this call does not count as an agent.
+        asked = GetPlanRequest(agent=examined.settings.agent_name)
         plan = dial.GetPlan(asked, timeout=PLAN_SECONDS)
     except OSError as error:
         text = f"{address}: {error.filename}: {error.strerror}"
@@ -78,5 +78,5 @@ def _asked(patient: Patient, dial: Dial, address: str) -> Iterator[Finding]:
             "clock",
             Level.WARNING,
             f"the collector's clock is {seconds_in_words(abs(skew))} {'ahead' if skew > 0 else 'behind'}",
-            "set both by NTP: windows of agents are laid side by side by their times",
+            "synchronize both with NTP: the collector aligns the windows of agents by time",
         )

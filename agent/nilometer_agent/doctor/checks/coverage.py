@@ -1,36 +1,47 @@
-"""What became of the observations, and what to do about each reason."""
+"""Check of coverage: how many observations are profiled, and a remedy for each reason of loss."""
 
 from collections.abc import Iterator, Mapping
 
+from nilometer.profiling.admission import MAX_FEATURES
 from nilometer.values.reasons import DropReason, UndecodableReason
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
-# What to do about each reason; a test holds that none is missing.
+# The remedy for each reason; a test checks that none is missing.
 DROPPED: Mapping[DropReason, str] = {
-    DropReason.QUEUE_FULL: "the agent was away or slow for long: see that it runs beside the server "
-    "from the start, give it more CPU, or raise max_queue_bytes of the middleware",
-    DropReason.TOO_LARGE: "lower max_body_bytes of the middleware, or log fewer values a request",
-    DropReason.MALFORMED_BATCH: "bring server and agent to one version of nilometer",
-    DropReason.INTERNAL_ERROR: "a fault of nilometer: its log has it; please report it",
+    DropReason.QUEUE_FULL: "the agent was unreachable or too slow: start it together with the "
+    "server, give it more CPU, or raise max_queue_bytes of the middleware",
+    DropReason.TOO_LARGE: "lower max_body_bytes of the middleware, or log fewer values per request",
+    DropReason.MALFORMED_BATCH: "install the same version of nilometer for server and agent",
+    DropReason.REFUSED: "the agent's log says why it refused the batch: install the same version of "
+    "nilometer for server and agent, and check the middleware's labels",
+    DropReason.POISON: "profiling this observation crashed the process: the agent's log has its size "
+    "and shape; check your profilers and decoders, and please report it",
+    DropReason.INTERNAL_ERROR: "this is a bug of nilometer: please report it with the log",
 }
 UNDECODABLE: Mapping[UndecodableReason, str] = {
-    UndecodableReason.EMPTY: "endpoints without bodies: name them in exclude, or use nilometer.log",
-    UndecodableReason.MALFORMED: "look at one with `nilometer decode`; clients send what is not "
-    "what its content type says",
-    UndecodableReason.UNKNOWN_CONTENT_TYPE: "write a decoder (docs/decoding.md), or hand values over "
+    UndecodableReason.EMPTY: "endpoints without bodies: list them in exclude, or use nilometer.log",
+    UndecodableReason.MALFORMED: "the body does not match its content type: check one with "
+    "`nilometer decode`",
+    UndecodableReason.UNKNOWN_CONTENT_TYPE: "write a decoder (docs/decoding.md), or log the values "
     "with nilometer.log",
-    UndecodableReason.TOO_LARGE: "raise max_body_bytes of the middleware, or hand values over with "
+    UndecodableReason.TOO_LARGE: "raise max_body_bytes of the middleware, or log the values with "
     "nilometer.log",
     UndecodableReason.ENCODED: "pip install 'nilometer[decode]' where the agent runs",
-    UndecodableReason.WRONG_SHAPE: "look at one with `nilometer decode`; hand values over with "
+    UndecodableReason.WRONG_SHAPE: "check one with `nilometer decode`, or log the values with "
     "nilometer.log",
     UndecodableReason.FAILED_REQUEST: "requests fail: see outcomes and statuses of the entity",
-    UndecodableReason.NOT_INFERENCE: "questions for metadata: name their paths in exclude to leave "
+    UndecodableReason.NOT_INFERENCE: "requests for metadata: list their paths in exclude to leave "
     "them out",
-    UndecodableReason.DECODER_FAILED: "your decoder raised: the agent's log names it",
+    UndecodableReason.DECODER_FAILED: "your decoder raised an error: see the agent's log",
+    UndecodableReason.PARTIAL: "long streams are decoded at both ends only: raise max_body_bytes of "
+    "the middleware to decode the middle",
 }
-# What is fine for these reasons is not told as a finding.
+DECLARE = (
+    "names that look like values or are rare do not become features: declare real features in "
+    "schemas of the agent, or publish a reference (docs/decoding.md)"
+)
+# These reasons are normal and are not reported as findings.
 EXPECTED = {
     UndecodableReason.FAILED_REQUEST.value,
     UndecodableReason.NOT_INFERENCE.value,
@@ -38,9 +49,9 @@ EXPECTED = {
 }
 
 
-def coverage(patient: Patient) -> Iterator[Finding]:
-    """How many observations have columns, and why others have none."""
-    status = patient.status
+def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Report how many observations have columns, and why the others have none."""
+    status = examined.status
     if status is None:
         return
     seen = status.counters["observations"]
@@ -52,9 +63,24 @@ def coverage(patient: Patient) -> Iterator[Finding]:
     for counts, remedies, level, what in (
         (status.dropped, DROPPED, Level.BROKEN, "lost"),
         (status.undecodable, UNDECODABLE, Level.WARNING, "without columns"),
+        (status.lost_inputs, UNDECODABLE, Level.WARNING, "profiled, inputs lost"),
+        (status.lost_outputs, UNDECODABLE, Level.WARNING, "profiled, outputs lost"),
     ):
         known = {reason.value: remedy for reason, remedy in remedies.items()}
         for name, count in sorted(counts.items(), key=lambda one: -one[1]):
             how = Level.OK if name in EXPECTED else level
             text = f"{count:,} {what}: {name}"
             yield Finding("coverage", how, text, known.get(name, "see docs/telemetry.md"))
+    yield from _unnamed(status.unnamed, status.counters["columns_over_limit"], seen)
+
+
+def _unnamed(cells: Mapping[str, int], over_limit: int, seen: int) -> Iterator[Finding]:
+    """Report cells whose names are not features, if there are more of them than observations."""
+    if over_limit:
+        text = f"{over_limit:,} columns refused: an entity can have {MAX_FEATURES:,} features"
+        yield Finding("coverage", Level.WARNING, text, DECLARE)
+    if cells:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(cells.items()))
+        total = sum(cells.values())
+        level = Level.WARNING if total > seen else Level.OK
+        yield Finding("coverage", level, f"{total:,} unnamed cells: {kinds}", DECLARE)

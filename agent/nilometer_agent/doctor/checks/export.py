@@ -1,36 +1,36 @@
-"""OTLP export."""
+"""Check of the OTLP export."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def export(patient: Patient) -> Iterator[Finding]:
-    """Whether metrics are taken by the far side."""
-    status = patient.status
+def export(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the OTLP endpoint accepts the exported metrics."""
+    status = examined.status
     if status is None:
         return
     counted = status.counters
     done, failed = counted["exports"], counted["export_failures"]
     if failed:
         level = Level.WARNING if done else Level.BROKEN
-        text = f"{failed:,} OTLP exports failed, {done:,} were taken"
-        remedy = "see otlp_endpoint, its protocol and headers; the agent's log has the reason"
+        text = f"{failed:,} OTLP exports failed, {done:,} succeeded"
+        remedy = "check otlp_endpoint, its protocol and headers; the agent's log has the reason"
         yield Finding("otlp", level, text, remedy)
     elif done:
-        yield Finding("otlp", Level.OK, f"{done:,} exports were taken")
+        yield Finding("otlp", Level.OK, f"{done:,} exports succeeded")
     if counted["export_points_rejected"]:
         yield Finding(
             "otlp",
             Level.WARNING,
-            f"{counted['export_points_rejected']:,} points were refused by the far side",
-            "its log says why",
+            f"{counted['export_points_rejected']:,} points were rejected by the OTLP endpoint",
+            "the log of the endpoint says why",
         )
     if counted["series_overflowed"]:
         yield Finding(
             "otlp",
             Level.WARNING,
-            f"{counted['series_overflowed']:,} measurements were over 2000 series of a metric",
-            "fewer labels, or fewer columns",
+            f"{counted['series_overflowed']:,} measurements exceeded 2000 series of a metric",
+            "use fewer labels or fewer columns",
         )

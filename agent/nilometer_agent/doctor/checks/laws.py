@@ -1,19 +1,21 @@
-"""The accounts of the agent."""
+"""Check of the agent's own counters."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.measure.laws import broken
 
 
-def laws(patient: Patient) -> Iterator[Finding]:
-    """Whether the agent's own counts agree with each other."""
-    if not patient.looks:
+def laws(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the agent's counters agree with each other."""
+    if not examined.looks:
         return
-    breaches = broken({**look.counters, **look.gauges} for look in patient.looks)
+    breaches = broken({**look.counters, **look.gauges} for look in examined.looks)
     for breach in breaches:
-        remedy = "a fault of nilometer: please report it, with this output"
+        remedy = "this is a bug of nilometer: please report it with this output"
         yield Finding("accounts", Level.BROKEN, str(breach), remedy)
     if not breaches:
-        yield Finding("accounts", Level.OK, "what came has gone or is there, at every hop")
+        yield Finding(
+            "accounts", Level.OK, "the counters of every hop add up: nothing is lost unnoticed"
+        )

@@ -1,16 +1,16 @@
-"""Files that hold secrets."""
+"""Check of the files that hold secrets."""
 
 from collections.abc import Iterator
 
 from nilometer.settings.secrets import mode_for_others
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def secrets(patient: Patient) -> Iterator[Finding]:
-    """Whether others can read them."""
+def secrets(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check whether other users can read the files of secrets."""
     for name in ("token_file", "tls_key"):
-        path = getattr(patient.settings, name)
+        path = getattr(examined.settings, name)
         if not path:
             continue
         mode = mode_for_others(path)
@@ -18,6 +18,6 @@ def secrets(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "secrets",
                 Level.WARNING,
-                f"{name} = {path} has mode {mode:04o}: others can read it",
+                f"{name} = {path} has mode {mode:04o}: other users can read it",
                 f"chmod 0600 {path}",
             )

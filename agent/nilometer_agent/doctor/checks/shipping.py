@@ -1,23 +1,23 @@
-"""The way to the collector, as the agent says."""
+"""Check of shipping to the collector, as the agent reports it."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 from nilometer_agent.doctor.states import STATES
 from nilometer_agent.doctor.words import seconds_in_words
 
 MAX_LAG_SECONDS = 300
 
 
-def shipping(patient: Patient) -> Iterator[Finding]:
-    """Whether rows leave, and how long the oldest waits."""
-    status = patient.status
+def shipping(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that rows are shipped, and how long the oldest one waits."""
+    status = examined.status
     if status is None or not status.collector:
         return
     lag = status.gauges["lag_seconds"]
     state = status.collector_state
-    text = f"the agent says {state!r}"
+    text = f"the agent reports the state {state!r}"
     if status.collector_reason:
         text += f": {status.collector_reason}"
     if state == "connecting" and not status.gauges["rows_in_outbox"]:
@@ -26,9 +26,11 @@ def shipping(patient: Patient) -> Iterator[Finding]:
     if state != "ready":
         level = Level.WARNING if state == "connecting" else Level.BROKEN
         yield Finding("shipping", level, text, STATES.get(state, "see the agent's log"))
-    waits = f"the oldest row waits for {seconds_in_words(lag)}"
+    waits = f"the oldest row has waited for {seconds_in_words(lag)}"
     if lag > MAX_LAG_SECONDS:
-        yield Finding("shipping", Level.WARNING, waits, "the collector was away, or is too slow")
+        yield Finding(
+            "shipping", Level.WARNING, waits, "the collector was unreachable or is too slow"
+        )
     elif state == "ready":
         shipped = status.counters["rows_acknowledged"]
         yield Finding("shipping", Level.OK, f"{shipped:,} rows shipped, {waits}")

@@ -1,4 +1,4 @@
-"""The socket, seen from outside."""
+"""Check of the sockets, from outside the agent."""
 
 import fcntl
 import os
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from nilometer.handoff.settings import frame_socket
 from nilometer.handoff.spawn import answers
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def socket(patient: Patient) -> Iterator[Finding]:
-    """Whether somebody listens on the socket, and on the one for plain frames beside it."""
-    path = patient.settings.socket_path
+def socket(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that the agent listens on its socket and on the one for plain frames."""
+    path = examined.settings.socket_path
     for one in (path, frame_socket(path)):
-        wrong = _wrong(one, patient.settings.home)
+        wrong = _wrong(one, examined.settings.home)
         if wrong is not None:
             yield wrong
             return
@@ -24,34 +24,38 @@ def socket(patient: Patient) -> Iterator[Finding]:
 
 
 def _wrong(path: Path, home: Path) -> Finding | None:
-    """What is wrong with the socket at *path* of an agent with the data directory *home*."""
+    """Yield problems with the socket at *path* of an agent with the data directory *home*."""
     text, remedy = "", ""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         if _is_locked(home / "agent.lock"):
-            text = f"{path} is not there, but an agent holds {home}"
-            remedy = "it listens elsewhere, is older than this, or somebody removed it: restart it"
+            text = f"{path} does not exist, but an agent uses {home}"
+            remedy = (
+                "restart the agent: it uses another socket, is an older version, or its socket was "
+                "removed"
+            )
         else:
-            text = f"{path} is not there: no agent runs here"
+            text = f"{path} does not exist: no agent runs here"
             remedy = "start one: `nilometer agent`, or `nilometer run --entity NAME -- COMMAND`"
     except OSError as error:
-        text, remedy = f"{path}: {error.strerror}", "run as the user of the agent"
+        text, remedy = f"{path}: {error.strerror}", "run the doctor as the user of the agent"
     else:
         if not stat.S_ISSOCK(mode):
             text, remedy = f"{path} is not a socket", f"remove {path} and restart the agent"
         elif not answers(path):
             locked = _is_locked(home / "agent.lock")
-            who = "an agent holds the directory and does not" if locked else "nobody does"
-            text = f"{path}: {who} listen on it"
-            remedy = (
-                "restart it: it is stopped or hangs" if locked else "start it: `nilometer agent`"
-            )
+            if locked:
+                text = f"{path}: an agent runs but does not listen on this socket"
+                remedy = "restart the agent: it is stopped or hangs"
+            else:
+                text = f"{path}: no agent listens on this socket"
+                remedy = "start the agent: `nilometer agent`"
     return Finding("socket", Level.BROKEN, text, remedy) if text else None
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a data directory."""
+    """Return whether a process holds the lock of a data directory."""
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -1,14 +1,14 @@
-"""The servers that are observed."""
+"""Check of the connected model servers."""
 
 from collections.abc import Iterator
 
+from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
-from nilometer_agent.doctor.patient import Patient
 
 
-def workers(patient: Patient) -> Iterator[Finding]:
-    """Whether a server is connected."""
-    status = patient.status
+def workers(examined: ExaminedAgent) -> Iterator[Finding]:
+    """Check that a server is connected."""
+    status = examined.status
     if status is None:
         return
     count = len(status.workers)
@@ -20,6 +20,6 @@ def workers(patient: Patient) -> Iterator[Finding]:
         "workers",
         Level.WARNING,
         "no server is connected",
-        f"see that the server finds unix:{patient.settings.socket_path} (NILOMETER_AGENT), runs as "
-        "the same user, and has had a request",
+        f"check that the server uses unix:{examined.settings.socket_path} (NILOMETER_AGENT), runs as "
+        "the same user, and has received a request",
     )

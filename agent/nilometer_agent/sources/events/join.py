@@ -1,4 +1,4 @@
-"""Two halves of a prediction to one, within a time limit and within bounds."""
+"""Joins the request and the response of a prediction, within limits of time and memory."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 MAX_WAITING = 100_000  # halves
 MAX_WAITING_BYTES = 64 << 20
-MAX_REMEMBERED = 100_000  # pairs whose halves would be known as repeated
+MAX_REMEMBERED = 100_000  # pairs remembered to detect repeated halves
 
 
 class Side(Enum):
@@ -17,7 +17,7 @@ class Side(Enum):
     RESPONSE = "response"
 
 
-HALF_BYTES = 1000  # of an empty half in the memory of CPython
+HALF_BYTES = 1000  # bytes of an empty half in the memory of CPython
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class Half:
 
     Attributes:
         entity: Name of the monitored entity.
-        labels: Where it came from, as pairs in order.
-        side: Which half.
-        key: What both halves have in common, with the entity.
-        prediction_id: What the sender calls the prediction.
-        time_ns: When it happened, Unix nanoseconds.
-        timed: Whether the sender said so; else `time_ns` is when it came here.
-        content_type: As the sender gave it.
-        trace_parent: The W3C header, or empty.
-        data: The body; None over the cap.
-        size: Bytes of the body.
+        labels: Labels of its origin, as sorted pairs.
+        side: Request or response.
+        key: Key that both halves share, within the entity.
+        prediction_id: Id of the prediction from the sender.
+        time_ns: Time of the event, Unix nanoseconds.
+        timed: Whether the time is from the sender; else `time_ns` is when the event arrived.
+        content_type: Content type from the sender.
+        trace_parent: W3C ``traceparent`` header; may be empty.
+        data: Body; None if it exceeds the cap.
+        size: Size of the body in bytes.
     """
 
     entity: str
@@ -56,29 +56,29 @@ _Key: TypeAlias = tuple[str, str]
 
 
 class Joiner:
-    """Keeps halves until the other comes. One owner, and the time is its owner's.
+    """Keeps a half until its other half arrives. Not thread-safe; the caller passes in the time.
 
     Args:
-        seconds: How long a half waits, and how long a pair is remembered.
+        seconds: Longest time that a half waits, and time that a pair is remembered.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._waiting: OrderedDict[_Key, tuple[float, Half]] = OrderedDict()
         self._waiting_bytes = 0
-        # What has left: until when it is remembered, and which halves of it came.
+        # Pairs that left: until when each is remembered, and which of its halves arrived.
         self._left: OrderedDict[_Key, tuple[float, frozenset[Side]]] = OrderedDict()
 
     @property
     def waiting(self) -> int:
-        """Halves that wait."""
+        """Number of halves that wait."""
         return len(self._waiting)
 
     def take(self, half: Half, now: float) -> tuple[Pair | None, bool]:
-        """Take *half* at *now*, monotonic seconds.
+        """Add *half* at *now*, monotonic seconds.
 
         Returns:
-            The pair that it completes, or None; and whether it had come before.
+            The completed pair, or None; and whether this half is a repetition.
         """
         key = (half.entity, half.key)
         if key in self._left:
@@ -86,7 +86,7 @@ class Joiner:
             if half.side in came:
                 return None, True
             self._left[key] = (until, came | {half.side})
-            return alone(half), False  # too late for the other
+            return alone(half), False  # the other half has left already
         found = self._waiting.get(key)
         if found is None:
             self._waiting[key] = (now + self._seconds, half)
@@ -99,7 +99,7 @@ class Joiner:
         return ((other, half) if half.side is Side.RESPONSE else (half, other)), False
 
     def expired(self, now: float) -> list[Pair]:
-        """Halves whose time is over, or that there is no room for: each is half a pair."""
+        """Return halves that waited too long or do not fit, each as a pair with one half missing."""
         found: list[Pair] = []
         while self._waiting:
             key, (until, half) = next(iter(self._waiting.items()))
@@ -122,12 +122,12 @@ class Joiner:
 
 
 def alone(half: Half) -> Pair:
-    """A pair of which the other half did not come."""
+    """Return *half* as a pair whose other half is missing."""
     return (half, None) if half.side is Side.REQUEST else (None, half)
 
 
 def held(half: Half) -> int:
-    """Bytes that a half weighs, with its own objects."""
+    """Return the memory of a half in bytes, with its own objects."""
     texts = (half.entity, half.key, half.prediction_id, half.content_type, half.trace_parent)
     labels = sum(len(name) + len(value) for name, value in half.labels)
     return len(half.data or b"") + sum(map(len, texts)) + labels + HALF_BYTES

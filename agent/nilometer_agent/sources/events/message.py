@@ -1,4 +1,4 @@
-"""What an HTTP request holds: CloudEvents, binary, structured or a batch, or LogRequests.
+"""Parsing of HTTP requests with events: CloudEvents (binary, structured or a batch) or LogRequests.
 
 Sources: CloudEvents 1.0 HTTP protocol binding, section 3; KServe ``pkg/logger/marshaller.go`` for
 LogRequest.
@@ -20,7 +20,7 @@ _CE = "ce-"
 
 
 class NotEvents(ValueError):
-    """A body that holds no events; the reason is in words for who sent it."""
+    """The body does not contain events; the text of this error is for the sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Event:
     """One CloudEvent.
 
     Attributes:
-        attributes: By name in lower case, without ``ce-``: ``id``, ``type``, ``source``, ``time``
-            and extensions, as text.
-        content_type: Of the data; may be empty.
-        data: Bytes as the model server had them.
+        attributes: Attributes as text, by name in lower case, without ``ce-``: ``id``, ``type``,
+            ``source``, ``time`` and extensions.
+        content_type: Content type of the data; may be empty.
+        data: Body of the model server's request or response.
     """
 
     attributes: Mapping[str, str]
@@ -40,24 +40,24 @@ class Event:
 
     @property
     def id(self) -> str:
-        """Unique with its source."""
+        """Id of the event, unique within its source."""
         return self.attributes.get("id", "")
 
     @property
     def type(self) -> str:
-        """What happened."""
+        """Type of the event."""
         return self.attributes.get("type", "")
 
 
 def events_in(headers: Mapping[str, str], body: bytes) -> list[Event | None]:
-    """The events of one HTTP request; None stands for one that cannot be read.
+    """Return the events of one HTTP request; None in place of an event that cannot be read.
 
     Args:
-        headers: By name in lower case.
-        body: Without its content encoding.
+        headers: Headers by name in lower case.
+        body: Body without its content encoding.
 
     Raises:
-        NotEvents: If the request is none of the three modes, or holds too many.
+        NotEvents: If the request has none of the three CloudEvents modes, or too many events.
     """
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == BATCH:
@@ -77,10 +77,10 @@ def events_in(headers: Mapping[str, str], body: bytes) -> list[Event | None]:
 
 
 def log_requests_in(body: bytes) -> list[Event | None]:
-    """The events of a batch that KServe's logger hands to a marshaller.
+    """Return the events of a batch that KServe's logger sends to a marshaller.
 
     Raises:
-        NotEvents: If the body is no array of LogRequests, or holds too many.
+        NotEvents: If the body is not an array of LogRequests, or has too many.
     """
     return [_log_request(one) for one in _array(body)]
 

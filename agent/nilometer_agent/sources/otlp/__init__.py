@@ -1,1 +1,1 @@
-"""OTLP in: service metrics of servers that are instrumented already."""
+"""OTLP as a source: service metrics of servers that already have OpenTelemetry instrumentation."""

@@ -1,9 +1,9 @@
-"""Cumulative points as differences.
+"""Turns cumulative points into differences.
 
-A series is that of a resource, a scope, a start time and attributes; a point that is no newer than
-the last one says nothing. A series that is seen for the first time counts from there on if it began
-before this agent did - its past may have been counted by the one before - and in whole if it began
-later.
+A series is identified by resource, scope, start time and attributes. A point that is not newer than
+the last one adds nothing. The first point of a series counts in full if the series began after this
+agent. If the series began earlier, only its later points count, because an earlier agent may have
+counted its past.
 """
 
 import time
@@ -14,8 +14,10 @@ from nilometer.export.series import Distribution
 from nilometer.profile.service import EMPTY
 from nilometer_agent.sources.otlp.distributions import grew
 
-MAX_SERIES = 2000  # whose last cumulative state is kept
-SERIES_SECONDS = 3600.0  # that tell nothing, and are forgotten where there is no room for new ones
+MAX_SERIES = 2000  # series whose last state is kept
+SERIES_SECONDS = (
+    3600.0  # silent series older than this are forgotten when there is no room for new ones
+)
 
 SeriesKey: TypeAlias = tuple[object, ...]
 
@@ -24,7 +26,7 @@ _NOTHING = Distribution(EMPTY, 0.0)
 
 @dataclass(slots=True)
 class _Cumulative:
-    """The last state of a cumulative series, and when it came."""
+    """The last state of a cumulative series, and when it arrived."""
 
     time_ns: int
     distribution: Distribution
@@ -35,7 +37,7 @@ class CumulativeSeries:
     """The last state of each series. The caller holds a lock.
 
     Args:
-        started_ns: A series that began before is not counted from its beginning.
+        started_ns: Start of the agent, Unix nanoseconds; the past of older series is not counted.
     """
 
     def __init__(self, started_ns: int) -> None:
@@ -43,7 +45,7 @@ class CumulativeSeries:
         self._last: dict[SeriesKey, _Cumulative] = {}
 
     def since_last(self, key: SeriesKey, point: Any, read: Distribution) -> Distribution | None:
-        """What a cumulative point adds to the one before; None where there is no room to keep it."""
+        """Return what a point adds to the one before; None if there is no room for its series."""
         now = time.monotonic()
         before = self._last.get(key)
         if before is None and not self._has_room(now):
@@ -58,7 +60,7 @@ class CumulativeSeries:
         return read.since(before.distribution)
 
     def _has_room(self, now: float) -> bool:
-        """Whether one more series may be kept; those that told nothing for long make room."""
+        """Whether there is room for one more series, after forgetting silent ones."""
         if len(self._last) >= MAX_SERIES:
             old = now - SERIES_SECONDS
             self._last = {key: one for key, one in self._last.items() if one.seen > old}

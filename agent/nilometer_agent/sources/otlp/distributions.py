@@ -1,4 +1,4 @@
-"""Histogram points of OTLP as the distributions of a service profile."""
+"""Turns OTLP histogram points into distributions of a service profile."""
 
 from itertools import pairwise
 from typing import Any
@@ -9,10 +9,10 @@ from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 
 def distribution_in(point: Any, seconds: float) -> Distribution | None:
-    """A point in seconds; None where its parts do not agree.
+    """Return the distribution of a point, in seconds; None if its parts contradict each other.
 
-    Exponential points in seconds stay as they are. Explicit buckets are put at their middle: exact
-    in number, within a bucket in value.
+    Exponential points in seconds are kept unchanged. For explicit buckets, every value counts as the
+    middle of its bucket. So counts are exact, and each value is off by less than a bucket.
     """
     if hasattr(point, "scale") and seconds == 1.0:
         histogram = ExponentialHistogram(
@@ -25,7 +25,7 @@ def distribution_in(point: Any, seconds: float) -> Distribution | None:
         fine = fine and abs(point.positive.offset) < 1 << 30
     elif hasattr(point, "explicit_bounds"):
         bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
-        if not bounds and not counts:  # a count and a sum, as OTLP allows
+        if not bounds and not counts:  # OTLP allows points with count and sum only
             counts = [point.count]
         fine = len(counts) == len(bounds) + 1 <= 1024 and bounds == sorted(set(bounds))
         fine = fine and all(bound >= 0 for bound in bounds)
@@ -40,11 +40,11 @@ def distribution_in(point: Any, seconds: float) -> Distribution | None:
     if not fine or histogram.count != point.count:
         return None
     total = point.sum * seconds if point.HasField("sum") and point.sum >= 0 else 0.0
-    return Distribution(EMPTY.merge(histogram), total)  # never finer than a stored one
+    return Distribution(EMPTY.merge(histogram), total)  # not finer than a stored histogram
 
 
 def _middles(bounds: list[float]) -> list[float]:
-    """A value in each bucket of explicit *bounds*."""
+    """Return a value inside each bucket of explicit *bounds*."""
     if not bounds:
         return [0.0]
     inner = [(low + high) / 2 for low, high in pairwise(bounds)]
@@ -59,7 +59,7 @@ def _repeated(value: float, count: int) -> ExponentialHistogram:
 
 
 def grew(before: ExponentialHistogram, now: ExponentialHistogram) -> bool:
-    """Whether *now* may be a later state of the series of *before*."""
+    """Return whether *now* can be a later state of the same series as *before*."""
     if now.scale > before.scale or now.zero_count < before.zero_count:
         return False
     older = downscaled(before.positive, before.scale - now.scale)

@@ -1,4 +1,4 @@
-"""Edges of the pipeline, out of client and server spans: whom an entity reads from."""
+"""Edges of the pipeline, found in client and server spans: which entity reads from which."""
 
 import ipaddress
 import time
@@ -11,8 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from nilometer_agent.sources.otlp.places import Place, attributes_in, is_name
 
-MAX_CALLS = 10_000  # client and server spans that wait for the other side
-CALL_SECONDS = 30.0  # that they wait
+MAX_CALLS = 10_000  # client and server spans that wait for their other side
+CALL_SECONDS = 30.0  # longest time that they wait
 MAX_EDGES = 1000
 PEERS = ("peer.service", "service.peer.name", "server.address")
 
@@ -22,15 +22,15 @@ class _Call:
     """A span that waits for its other side."""
 
     entity: str
-    peer: str  # whom a client named
+    peer: str  # the peer that a client named
     since: float  # monotonic
 
 
 class Edges:
-    """Calls by (entity, the one it reads from). The caller holds a lock.
+    """Counts calls by (entity, entity it reads from). The caller holds a lock.
 
     Args:
-        left_out: Called with each call that there is no room to count.
+        left_out: Function that is called for each call that does not fit and is not counted.
     """
 
     def __init__(self, left_out: Callable[[], None]) -> None:
@@ -40,12 +40,12 @@ class Edges:
         self._calls_by_edge: Tally[tuple[str, str]] = Tally()
 
     def counted(self) -> dict[tuple[str, str], int]:
-        """All of them, since the start."""
+        """Return all counts since the start."""
         self._settle()
         return dict(self._calls_by_edge)
 
     def called(self, where: Place, span: Span) -> None:
-        """A client span: its server span says whom it called, or it does so itself."""
+        """Add a client span; its server span tells the called entity, or else its own peer name."""
         told = attributes_in(span.attributes)
         peer = next((str(told[key]) for key in PEERS if told.get(key)), "")
         key = (span.trace_id, span.span_id)
@@ -57,7 +57,7 @@ class Edges:
         self._settle()
 
     def served(self, where: Place, span: Span) -> None:
-        """A server span: its caller reads from this entity by its name."""
+        """Add a server span; its caller reads from this entity."""
         if not span.parent_span_id:
             return
         key = (span.trace_id, span.parent_span_id)
@@ -69,7 +69,7 @@ class Edges:
         self._settle()
 
     def _settle(self) -> None:
-        """Calls whose server span does not come, because it is not observed, count by their peer."""
+        """Count calls by their peer name if their server span did not arrive in time."""
         before = time.monotonic() - CALL_SECONDS
         for waiting in (self._clients, self._servers):
             while waiting:

@@ -1,4 +1,4 @@
-"""Whose measurement a resource of OTLP is, and what its attributes say."""
+"""Finds the entity and the labels of an OTLP resource, and reads attributes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ Attributes: TypeAlias = dict[str, str | int | float | bool]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose measurement it is."""
+    """Entity and labels of a measurement."""
 
     entity: str
     labels: Labels
 
 
 def place_of(resource: Resource) -> Place | None:
-    """Whose it is: `nilometer.entity`, or the service's name; its version is a label."""
+    """Return the place of a resource: entity from `nilometer.entity` or the service name."""
     told = attributes_in(resource.attributes)
     name = str(told.get(ENTITY) or told.get(SERVICE_NAME) or "")
     if not is_name(name):
@@ -56,7 +56,7 @@ def is_name(text: str) -> bool:
 
 
 def attributes_in(pairs: Iterable[KeyValue]) -> Attributes:
-    """The attributes in *pairs* whose values are plain."""
+    """Return the attributes in *pairs* that have scalar values."""
     found: Attributes = {}
     for pair in pairs:
         kind = pair.value.WhichOneof("value")
@@ -66,7 +66,7 @@ def attributes_in(pairs: Iterable[KeyValue]) -> Attributes:
 
 
 def times_fit(told: Timed) -> bool:
-    """Whether the times of a point or a span can be those of a window."""
+    """Return whether the times of a point or a span fit into a window."""
     start, end = told.start_time_unix_nano, getattr(told, "time_unix_nano", 0)
     end = end or getattr(told, "end_time_unix_nano", 0)
     return 0 < end < MAX_EVENT_NS and start <= end

@@ -1,4 +1,4 @@
-"""Service profiles out of the histograms and server spans that count requests."""
+"""Builds service profiles from histograms and server spans of requests."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import Outcome
 from nilometer_agent.sources.otlp.places import Attributes, attributes_in
 
-DURATIONS = {  # histograms of requests, and what one of a service stands for others
+DURATIONS = {  # names of request histograms; the old and the new name of one have the same value
     "http.server.request.duration": "http",
-    "http.server.duration": "http",  # of older instrumentation, in milliseconds
+    "http.server.duration": "http",  # name in older instrumentation, in milliseconds
     "rpc.server.call.duration": "rpc",
     "rpc.server.duration": "rpc",  # as above
 }
@@ -23,7 +23,7 @@ RPC_STATUS = "rpc.grpc.status_code"
 
 
 def durations_in(names: set[str]) -> set[str]:
-    """Of *names* those that count requests, each once: a service may tell an old and a new name."""
+    """Return the *names* that count requests; only one if a service sends the old and the new name."""
     wanted: dict[str, str] = {}
     for name, kind in DURATIONS.items():
         if name in names:
@@ -32,7 +32,7 @@ def durations_in(names: set[str]) -> set[str]:
 
 
 def profile_of(read: Distribution, status: str, told: Attributes) -> ServiceProfile:
-    """The profile of the requests that a point counts."""
+    """Return the profile of the requests that a point counts."""
     count = read.histogram.count
     failed = bool(told.get(ERROR_TYPE)) or str(told.get(RPC_STATUS, "0")) not in {"0", "OK"}
     outcome = _outcome_of(int(status) if status.isdecimal() else 0, failed=failed)
@@ -45,7 +45,7 @@ def profile_of(read: Distribution, status: str, told: Attributes) -> ServiceProf
 
 
 def profile_of_spans(spans: Iterable[Span]) -> ServiceProfile:
-    """The profile of server spans, one request each."""
+    """Return the profile of server spans, one request for each."""
     outcomes, statuses = Tally[str](), Tally[str]()
     latencies = []
     for span in spans:

@@ -1,1 +1,1 @@
-"""The workers of model servers: plain frames, and gRPC for every other client."""
+"""Workers of model servers as a source, over plain frames or gRPC."""

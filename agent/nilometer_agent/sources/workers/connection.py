@@ -1,4 +1,4 @@
-"""One worker's connection: frames in, acknowledgements out. Only the loop's thread may call."""
+"""One worker's connection: receives frames and sends acknowledgements. Only the loop may call."""
 
 import socket
 from collections.abc import Callable
@@ -12,48 +12,52 @@ from nilometer.wire.frames import (
     Batch,
     Body,
     Hello,
+    Kind,
     Refused,
     Welcome,
     Why,
+    account_of,
     body_of,
     common_version,
     frame_of,
     length_in,
 )
 from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import wrong
+from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-READ_BYTES = 1 << 20  # of one connection, before the others have their turn
-MAX_REASON = 200  # characters of what a worker is told
+READ_BYTES = 1 << 20  # bytes read from one connection before the others have their turn
+MAX_REASON = 200  # characters of a reason
+MAX_UNREAD_BYTES = 64 << 10  # bytes of refusals that a worker has not read
 
 
 class Step(Enum):
-    """What a connection does now. It goes from `READING` to a need and back, and ends once."""
+    """What a connection does now. It alternates between `READING` and a need, and ends once."""
 
-    READING = auto()  # takes what comes
-    NEEDS_MEMORY = auto()  # a frame was announced for which there is no memory yet
-    NEEDS_ENGINE = auto()  # holds a batch for which the engine has no room yet
-    ENDING = auto()  # reads nothing more; closed when all that was taken is acknowledged
+    READING = auto()  # reads frames
+    NEEDS_MEMORY = auto()  # the next frame needs memory that is not available yet
+    NEEDS_ENGINE = auto()  # holds a batch that the engine has no room for yet
+    ENDING = auto()  # reads no more; closes when all its batches are acknowledged
 
 
 class Connection:
     """A worker that speaks plain frames.
 
     Args:
-        accepted: The connection; non-blocking. The peer has been checked.
-        engine: Takes the batches.
-        memory: Grants the bytes of a frame.
-        on_acknowledged: Called from the engine's thread with this connection when there is
+        accepted: Non-blocking socket of the connection. Its peer has been checked.
+        engine: Engine that gets the batches.
+        memory: Memory for frames.
+        on_acknowledged: Function that the engine's thread calls with this connection when there is
             something to acknowledge.
-        now: Monotonic seconds.
+        now: Current time, monotonic seconds.
 
     Attributes:
-        worker: Its name; empty before it said hello.
-        step: What it does now.
-        since: When the connection, a later frame that is under way, or the end began.
-        refused: What the worker was told when it was refused; None where it was not.
-        gone: Whether the other side is gone, so that nothing can be sent.
+        worker: Name of the worker; empty before its hello.
+        step: What the connection does now.
+        since: Start of the connection, of the frame in progress, or of the end; monotonic seconds.
+        refused: Refusal that the worker gets; None if it is not refused.
+        refused_batches: Refusals of batches that are not counted yet.
+        gone: Whether the worker has disconnected, so that nothing can be sent.
     """
 
     def __init__(
@@ -69,16 +73,19 @@ class Connection:
         self.step = Step.READING
         self.since = now
         self.refused: Refused | None = None
+        self.refused_batches: list[Refused] = []
         self.gone = False
         self._engine = engine
         self._memory = memory
         self._on_acknowledged = on_acknowledged
-        self._acknowledge = self._note_committed  # one object: the engine knows connections by it
+        self._acknowledge = (
+            self._note_committed
+        )  # always the same object, because the engine identifies connections by it
         self._head = bytearray(HEAD_BYTES)
         self._in_body = False
-        self._target = memoryview(self._head)  # where the next bytes go
+        self._target = memoryview(self._head)  # position of the next bytes
         self._filled = 0
-        self._held: Batch | None = None  # until the engine has room
+        self._held: Batch | None = None  # waits until the engine has room
         self._last_taken = 0
         self._committed = 0  # written by the engine's thread
         self._acknowledged = 0
@@ -87,7 +94,7 @@ class Connection:
 
     @property
     def between_frames(self) -> bool:
-        """Whether no frame has begun."""
+        """Whether no frame is partly received."""
         return not self._in_body and self._filled == 0
 
     @property
@@ -97,20 +104,20 @@ class Connection:
 
     @property
     def wants_to_write(self) -> bool:
-        """Whether something waits until the worker reads."""
+        """Whether data waits to be sent."""
         return bool(self._out) and not self.gone
 
     @property
     def over(self) -> bool:
-        """Whether it can be closed."""
+        """Whether the connection can be closed."""
         all_said = self._acknowledged >= self._last_taken and not self._out
         return self.gone or (self.step is Step.ENDING and all_said)
 
     def read(self, now: float) -> None:
-        """Take what came, and hand whole batches to the engine; refuse what breaks the contract.
+        """Read available bytes, pass complete batches to the engine, refuse invalid frames.
 
         Args:
-            now: Monotonic seconds.
+            now: Current time, monotonic seconds.
 
         Raises:
             OSError: If the connection is broken.
@@ -121,34 +128,34 @@ class Connection:
             self.refuse(Why.CONTRACT, str(error), now)
 
     def resume(self, now: float) -> None:
-        """Ask again for what it needs."""
+        """Ask again for the memory or the room that the connection needs."""
         if self.step is Step.NEEDS_MEMORY:
             self._begin_body(now)
         elif self._held is not None:
             self._offer(self._held)
 
     def refuse(self, why: Why, reason: str, now: float) -> None:
-        """Say why nothing more is taken, after what was taken is acknowledged."""
+        """Stop reading, and send the reason once all accepted batches are acknowledged."""
         self.refused = Refused(why, reason[:MAX_REASON])
         self._refusal_waits = True
         self.end(now)
         self.write()
 
     def end(self, now: float) -> None:
-        """Read nothing more, and have committed what was taken."""
+        """Stop reading, and request a commit of the accepted batches."""
         if self.step is Step.ENDING:
             return
         self.step = Step.ENDING
         self.since = now
-        self._held = None  # not taken: the worker will send it again
+        self._held = None  # not accepted: the worker will send it again
         self._begin_head()
         self._memory.give_back(self)
         if self._committed < self._last_taken:
-            # An engine that has no room for this commits soon without.
+            # If the engine has no room for this request, it commits soon anyway.
             self._engine.offer_now(Arrival(None, self._acknowledge))
 
     def write(self) -> None:
-        """Send what waits; acknowledgements are summed up while the worker does not read."""
+        """Send waiting data; if the worker reads slowly, only the newest acknowledgement is sent."""
         try:
             while not self.gone:
                 if not self._out and not self._fill():
@@ -161,7 +168,7 @@ class Connection:
             self.gone = True
 
     def close(self) -> None:
-        """Give the connection and its memory back."""
+        """Close the connection and release its memory."""
         self.gone = True
         self._memory.give_back(self)
         self.socket.close()
@@ -192,20 +199,28 @@ class Connection:
         self._target, self._filled = memoryview(self._head), 0
 
     def _begin_body(self, now: float) -> None:
-        size = length_in(self._head) - 1  # the kind is read already
+        size = length_in(self._head) - 1  # the byte with the kind is read already
         if not self._memory.take(self, size):
             self.step = Step.NEEDS_MEMORY
             return
         if self.step is Step.NEEDS_MEMORY:
             self.step = Step.READING
-            self.since = now  # the wait was not the worker's
+            self.since = now  # the worker was not the cause of the wait
         self._in_body = True
         self._target, self._filled = memoryview(bytearray(size)), 0
 
     def _end_body(self, now: float) -> None:
         kind, content = self._head[LENGTH_BYTES], self._target
         self._begin_head()
-        self._take(body_of(kind, content), now)
+        try:
+            body = body_of(kind, content)
+        except BadFrame as error:
+            account = account_of(content) if kind == Kind.BATCH else None
+            if account is None or not self.worker or account.worker != self.worker:
+                raise
+            self._refuse_batch(account.sequence, str(error))
+        else:
+            self._take(body, now)
         if self._held is None:
             self._memory.give_back(self)
 
@@ -213,22 +228,35 @@ class Connection:
         match body:
             case Batch() if self.worker:
                 if body.worker != self.worker:
-                    raise BadFrame("a batch of another worker than the one that said hello")
-                reason = wrong(body)
+                    raise BadFrame("the batch names another worker than the hello")
+                reason = problem_of(body)
                 if reason:
-                    raise BadFrame(f"batch {body.sequence}: {reason}")
-                self._offer(body)
+                    self._refuse_batch(body.sequence, reason)
+                else:
+                    self._offer(body)
             case Hello() if not self.worker:
                 self._greet(body, now)
             case _:
                 raise BadFrame(f"a {type(body).__name__.lower()} frame was not expected")
 
+    def _refuse_batch(self, sequence: int, reason: str) -> None:
+        """Tell the worker why a batch is refused; other batches are not affected."""
+        refused = Refused(Why.CONTRACT, reason[:MAX_REASON], sequence)
+        self.refused_batches.append(refused)
+        self._out += frame_of(
+            refused
+        )  # before the acknowledgement of a later batch, which covers this one too
+        if len(self._out) > MAX_UNREAD_BYTES:
+            self.write()
+        if len(self._out) > MAX_UNREAD_BYTES:
+            raise BadFrame("the worker does not read its refusals")
+
     def _greet(self, hello: Hello, now: float) -> None:
         self.worker = hello.worker
         version = common_version(hello)
         if version is None:
-            spoken = f"versions {hello.oldest} to {hello.newest}"
-            reason = f"{spoken} of the frames are not spoken by this agent: update the older"
+            offered = f"versions {hello.oldest} to {hello.newest}"
+            reason = f"this agent does not support frame {offered}: update the older side"
             self.refuse(Why.VERSION, reason, now)
             return
         self._out += frame_of(Welcome(version))
@@ -246,7 +274,7 @@ class Connection:
             self.step = Step.READING
 
     def _fill(self) -> bool:
-        """Whether there is more to say."""
+        """Add the next acknowledgement or refusal to the output; return whether there was one."""
         committed = self._committed
         if committed > self._acknowledged:
             self._acknowledged = committed

@@ -1,4 +1,4 @@
-"""The Unix socket for plain frames: every worker's connection in one thread."""
+"""The Unix socket for plain frames: one thread serves all workers."""
 
 import logging
 import os
@@ -22,15 +22,15 @@ from nilometer_agent.sources.workers.connection import Connection, Step
 from nilometer_agent.sources.workers.memory import FrameMemory
 from nilometer_agent.sources.workers.registry import Workers
 
-MAX_WORKERS = 256  # of one agent
+MAX_WORKERS = 256  # connections of one agent
 BACKLOG = 256
 ACCEPTED_AT_ONCE = 16
-TICK_SECONDS = 1.0  # between two looks at what takes too long
-POLL_SECONDS = 0.02  # between two looks while a connection has needs, or the agent ends
-HELLO_SECONDS = 5.0  # in which a worker must have said hello
-FRAME_SECONDS = 10.0  # in which a frame that has begun must be whole
-END_SECONDS = 60.0  # in which what an ended worker sent must be committed
-PAUSE_SECONDS = 1.0  # without accepting, where there are no descriptors
+TICK_SECONDS = 1.0  # between two checks for timeouts
+POLL_SECONDS = 0.02  # between two checks while a connection has needs or the agent stops
+HELLO_SECONDS = 5.0  # longest time until the hello of a worker
+FRAME_SECONDS = 10.0  # longest time to receive one frame
+END_SECONDS = 60.0  # longest time to commit the batches of a connection that ends
+PAUSE_SECONDS = 1.0  # pause in accepting when no file descriptors are left
 
 log = logging.getLogger("nilometer.agent")
 
@@ -38,16 +38,16 @@ log = logging.getLogger("nilometer.agent")
 class FrameSocket:
     """Serves workers that speak plain frames. A `Source`.
 
-    Nothing in the loop blocks. A connection for which there is no memory, or no room in the engine,
-    is not read until there is; the others go on.
+    Nothing in the loop blocks. If there is no memory for a frame, or no room in the engine, that
+    connection is not read for a while. The other connections are not affected.
 
     Args:
-        path: Of the socket; `check_free` says whether it may be taken.
-        engine: Takes the batches.
-        workers: Counts the connections.
-        counters: What is counted.
+        path: Path of the socket; call `check_free` first.
+        engine: Engine that gets the batches.
+        workers: Registry of the connections.
+        counters: Counters of the agent.
         clock: Monotonic time.
-        allowed_uids: Users, beside this one and root, whose workers are served.
+        allowed_uids: User ids whose workers may connect, besides this user and root.
     """
 
     name = "frames"
@@ -72,16 +72,16 @@ class FrameSocket:
         self._bound: tuple[int, int] | None = None
         self._memory = FrameMemory()
         self._connections: set[Connection] = set()
-        self._in_need: dict[Connection, None] = {}  # in the order in which they came to be
+        self._in_need: dict[Connection, None] = {}  # oldest need first
         self._acknowledged: deque[Connection] = deque()  # filled by the engine's thread
-        self._once = OnceAMinute()  # for each reason
+        self._once = OnceAMinute()  # logs each reason once a minute
         self._accept_again_at: float | None = None
         self._expire_at = 0.0
         self._stop_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="nilometer-frames", daemon=True)
 
     def start(self) -> None:
-        """Bind the socket and take batches.
+        """Bind the socket and start to receive batches.
 
         Raises:
             ConfigError: If the socket cannot be bound.
@@ -97,7 +97,7 @@ class FrameSocket:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Read nothing more, acknowledge what is committed. Safe before `start`, and twice."""
+        """Stop reading, acknowledge committed batches. Safe before `start`, and twice."""
         if not self._thread.is_alive():
             return
         self._stop_at = self._clock.monotonic() + seconds_until(deadline)
@@ -112,7 +112,7 @@ class FrameSocket:
                 try:
                     self._turn()
                 except Exception:
-                    log.exception("a turn of the frame socket failed")
+                    log.exception("internal error in the frame socket, continuing")
         finally:
             for connection in list(self._connections):
                 self._close(connection)
@@ -156,7 +156,7 @@ class FrameSocket:
             self._expire(now)
 
     def _expire(self, now: float) -> None:
-        """End what takes too long, and accept again after a pause."""
+        """End connections that take too long, and accept new ones again after a pause."""
         if self._accept_again_at is not None and now >= self._accept_again_at:
             self._accept_again_at = None
             if self._listener is not None:
@@ -168,10 +168,10 @@ class FrameSocket:
                     self._close(connection)
             elif connection.step is Step.READING:
                 if not connection.worker and waited > HELLO_SECONDS:
-                    self._refuse(connection, f"no hello in {HELLO_SECONDS:g} s", now)
+                    self._refuse(connection, f"no hello within {HELLO_SECONDS:g} s", now)
                 elif not connection.between_frames and waited > FRAME_SECONDS:
                     self._refuse(
-                        connection, f"a frame was not whole after {FRAME_SECONDS:g} s", now
+                        connection, f"a frame was not complete within {FRAME_SECONDS:g} s", now
                     )
 
     # One connection
@@ -182,8 +182,8 @@ class FrameSocket:
                 accepted, _ = listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # no descriptors are left
-                self._tell("workers wait", str(error))
+            except OSError as error:  # no file descriptors are left
+                self._tell("cannot accept workers, will retry", str(error))
                 self._selector.unregister(listener)
                 self._accept_again_at = now + PAUSE_SECONDS
                 return
@@ -199,7 +199,7 @@ class FrameSocket:
             accepted.close()
             return
         if len(self._connections) >= MAX_WORKERS:
-            reason = f"this agent serves {MAX_WORKERS} workers, which is the most that one can"
+            reason = f"this agent already serves {MAX_WORKERS} workers, its limit"
             refused = Refused(Why.FULL, reason)
             self._note_refusal(refused)
             with suppress(OSError):
@@ -216,14 +216,22 @@ class FrameSocket:
             connection.read(now)
         except OSError as error:
             log.info(
-                "worker is gone", extra={"worker": connection.worker.hex(), "reason": str(error)}
+                "worker disconnected",
+                extra={"worker": connection.worker.hex(), "reason": str(error)},
             )
             connection.end(now)
             connection.gone = True
         except Exception:
-            # The batch under way is not taken; a later one must not be acknowledged in its place.
-            log.exception("reading a worker failed", extra={"worker": connection.worker.hex()})
+            # The current batch is not accepted, so a later one must not be acknowledged for it.
+            log.exception(
+                "internal error while reading from a worker, closing its connection",
+                extra={"worker": connection.worker.hex()},
+            )
             connection.end(now)
+        for refused in connection.refused_batches:
+            self._engine.refuse()
+            self._tell("batch refused", refused.reason)
+        connection.refused_batches.clear()
         if connection.refused is not None:
             self._note_refusal(connection.refused)
 
@@ -240,7 +248,7 @@ class FrameSocket:
         self._tell("worker refused", refused.reason)
 
     def _settle(self, connection: Connection) -> None:
-        """Send what waits, then wait for what is due, or close."""
+        """Send waiting data; then close the connection, or watch it for its next event."""
         if connection not in self._connections:
             return
         connection.write()
@@ -254,7 +262,7 @@ class FrameSocket:
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        """Let the selector tell what the connection waits for, and nothing else."""
+        """Register the connection for exactly the events that it waits for."""
         events = selectors.EVENT_READ if connection.step is Step.READING else 0
         if connection.wants_to_write:
             events |= selectors.EVENT_WRITE
@@ -281,7 +289,9 @@ class FrameSocket:
         self._wake()
 
     def _wake(self) -> None:
-        with suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+        with suppress(
+            OSError
+        ):  # a full socket wakes the loop anyway; a closed one means that the loop has ended
             self._wake_up.send(b"\0")
 
     def _stop_listening(self) -> None:
@@ -290,7 +300,7 @@ class FrameSocket:
             return
         with suppress(KeyError, ValueError):
             self._selector.unregister(listener)
-        # While it is open no other file has its number: what has another is a successor's.
+        # The inode is not reused while the socket is open. Another one belongs to another agent.
         if _identity(self._path) == self._bound:
             self._path.unlink(missing_ok=True)
         listener.close()
@@ -301,14 +311,14 @@ class FrameSocket:
 
 
 def _listening(path: Path, *, open_to_all: bool) -> socket.socket:
-    """A socket at *path* that only this user may open.
+    """Return a listening socket at *path* that only this user may open.
 
     Args:
-        path: Where it is bound.
-        open_to_all: Let other users open it: each one's user id is checked before a byte is read.
+        path: Path of the socket.
+        open_to_all: Whether other users may open it; their user id is checked before any read.
 
     Raises:
-        ConfigError: If it cannot be bound.
+        ConfigError: If the socket cannot be bound.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -327,7 +337,7 @@ def _listening(path: Path, *, open_to_all: bool) -> socket.socket:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a file from every other; None where there is none."""
+    """Return device and inode of a file; None if it does not exist."""
     try:
         found = path.stat()
     except OSError:

@@ -14,17 +14,17 @@ from nilometer.wire.services import SERVER_OPTIONS, serve_agent
 from nilometer_agent.sources.source import seconds_until
 from nilometer_agent.sources.workers.service import MAX_STREAMS, Bounds, WorkerService
 
-GRACE_SECONDS = 0.5  # for calls under way; a client keeps what was not acknowledged until then
-OTHER_CALLS = 16  # status, flush and health, beside streams of batches
+GRACE_SECONDS = 0.5  # for calls in progress; a client keeps batches that are not acknowledged
+OTHER_CALLS = 16  # threads for status, flush and health, in addition to streams of batches
 
 
 class GrpcSocket:
     """Serves gRPC on a Unix socket that only this user may open. A `Source`.
 
     Args:
-        path: Of the socket; `check_free` says whether it may be taken.
-        service: Takes the batches.
-        health: Answers health checks.
+        path: Path of the socket; call `check_free` first.
+        service: Service that receives the batches.
+        health: Service that answers health checks.
     """
 
     name = "grpc"
@@ -41,7 +41,7 @@ class GrpcSocket:
         health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
 
     def start(self) -> None:
-        """Bind the socket and take batches."""
+        """Bind the socket and start to receive batches."""
         previous = os.umask(0o177)
         try:
             self._server.add_insecure_port(f"unix:{self._path}")
@@ -50,22 +50,22 @@ class GrpcSocket:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new calls, and end streams after their grace. Safe before `start`, and twice."""
+        """Refuse new calls, and end streams after a grace time. Safe before `start`, and twice."""
         self._server.stop(GRACE_SECONDS).wait(seconds_until(deadline))
 
 
 def check_free(path: Path) -> None:
-    """Check that no one else uses *path*: gRPC would take it over silently.
+    """Check that *path* is not in use, because gRPC would take it over silently.
 
     Raises:
-        ConfigError: If another server listens there, or it is not a socket.
+        ConfigError: If another server listens there, or the file is not a socket.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise ConfigError(f"socket = {str(path)!r}: there is a file that is not a socket")
+        raise ConfigError(f"socket = {str(path)!r}: this file is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.5)
         try:

@@ -1,4 +1,4 @@
-"""The workers that are connected, whichever way they came."""
+"""The connected workers, over frames and gRPC."""
 
 import threading
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from nilometer.values.clock import Clock
 
 
 class Connected(Protocol):
-    """One worker's connection."""
+    """A connection of one worker."""
 
     worker: bytes
 
 
 class Workers:
-    """Counts connections. Any thread may call.
+    """Keeps track of connections. Any thread may call.
 
     Args:
         clock: Monotonic time.
@@ -32,20 +32,20 @@ class Workers:
         return len(self._connected)
 
     def enter(self, worker: Connected) -> None:
-        """Count *worker* from now on."""
+        """Add *worker*."""
         with self._lock:
             self._connected.add(worker)
             self._had_workers = True
 
     def leave(self, worker: Connected) -> None:
-        """Count *worker* no more. Safe twice."""
+        """Remove *worker*. Safe twice."""
         with self._lock:
             self._connected.discard(worker)
             self._idle_since = self._clock.monotonic()
 
     @contextmanager
     def connected(self, worker: Connected) -> Iterator[None]:
-        """Count *worker* while it lasts."""
+        """Add *worker* for the duration of the block."""
         self.enter(worker)
         try:
             yield
@@ -53,14 +53,14 @@ class Workers:
             self.leave(worker)
 
     def names(self) -> list[str]:
-        """Of the workers, hexadecimal, in order."""
+        """Names of the workers, hexadecimal, sorted."""
         with self._lock:
             return sorted(one.worker.hex() for one in self._connected)
 
     def idle_for(self, now: float) -> float:
-        """Seconds without a worker at *now*, monotonic."""
+        """Return the seconds without a worker at *now*, monotonic."""
         with self._lock:
             if self._connected:
                 return 0.0
-            # Before the first worker has come, it is given the time a slow server takes.
+            # Before the first worker connects, wait as long as a slow server needs to start.
             return now - self._idle_since if self._had_workers else (now - self._idle_since) / 6

@@ -1,4 +1,4 @@
-"""The agent's gRPC service: batches of clients that do not speak plain frames, status, flush."""
+"""The agent's gRPC service: batches from clients without plain frames, status, flush."""
 
 import logging
 import queue
@@ -18,10 +18,10 @@ from nilometer.wire.services import (
     StatusRequest,
 )
 from nilometer_agent.engine.engine import Arrival, Engine
-from nilometer_agent.engine.intake import Refusal, taken
+from nilometer_agent.engine.parse_batch import Refusal, parse_batch
 from nilometer_agent.sources.workers.registry import Workers
 
-MAX_STREAMS = 64  # of gRPC: each takes two threads
+MAX_STREAMS = 64  # gRPC streams at once; each needs two threads
 FLUSH_SECONDS = 60.0
 CAPTURE = "/nilometer.v1.AgentService/Capture"
 
@@ -29,7 +29,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Stream:
-    """One worker's stream: read by its own thread, acknowledged from the engine's."""
+    """One worker's stream. Its own thread reads it; the engine's thread acknowledges batches."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class Stream:
         self.refused = ""
 
     def read(self, batches: Iterator[Batch | Refusal]) -> None:
-        """Take batches until the worker closes its side, is gone, or breaks the contract."""
+        """Receive batches until the worker closes its side, disconnects, or breaks the contract."""
         acknowledge = self._answers.put
         try:
             for batch in batches:
@@ -48,7 +48,7 @@ class Stream:
                     self.refused = batch.reason
                     self._engine.refuse()
                     log.error(
-                        "stream refused",
+                        "worker stream refused: it breaks the contract",
                         extra={"worker": self.worker.hex(), "reason": batch.reason[:200]},
                     )
                     break
@@ -56,14 +56,14 @@ class Stream:
                 self._last_received = batch.sequence
                 self._engine.offer(Arrival(batch, acknowledge))
         except grpc.RpcError:
-            log.info("worker is gone", extra={"worker": self.worker.hex()})
+            log.info("worker disconnected", extra={"worker": self.worker.hex()})
         finally:
             self._done_reading = True
             self._engine.offer(Arrival(None, acknowledge))
             self._answers.put(0)
 
     def acknowledgements(self) -> Iterator[CaptureAcknowledgement]:
-        """What is committed, until everything that was read is."""
+        """Yield acknowledgements until everything that was read is committed."""
         acknowledged = 0
         while not (self._done_reading and acknowledged >= self._last_received):
             answer = self._answers.get()
@@ -74,17 +74,17 @@ class Stream:
                 yield CaptureAcknowledgement(sequence=answer)
 
     def abandon(self) -> None:
-        """The call is over, however."""
+        """Note that the call is over."""
         self._answers.put(None)
 
 
 class WorkerService(AgentServiceServicer):
-    """Hands batches to the engine and its acknowledgements back.
+    """Passes batches to the engine and acknowledgements back to the workers.
 
     Args:
-        engine: Takes the batches.
-        workers: Counts the connections.
-        status: What the agent holds and has done; with entities where they are asked for.
+        engine: Engine that gets the batches.
+        workers: Registry of the connections.
+        status: Function that returns the status of the agent, with entities if its argument is set.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class WorkerService(AgentServiceServicer):
     def Capture(  # noqa: N802  the contract's name
         self, request_iterator: Iterator[Batch | Refusal], context: grpc.ServicerContext
     ) -> Iterator[CaptureAcknowledgement]:
-        """Take a worker's batches, and acknowledge what is committed."""
+        """Receive a worker's batches, and acknowledge the committed ones."""
         if not self._slots.acquire(blocking=False):
-            reason = f"this agent serves {MAX_STREAMS} gRPC streams, which is the most that one can"
+            reason = f"this agent already serves {MAX_STREAMS} gRPC streams, its limit"
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
-        if not context.add_callback(self._slots.release):  # the call is over already
+        if not context.add_callback(self._slots.release):  # the call has ended already
             self._slots.release()
             return
         stream = Stream(self._engine)
@@ -118,7 +118,7 @@ class WorkerService(AgentServiceServicer):
     def Status(  # noqa: N802
         self, request: StatusRequest, context: grpc.ServicerContext
     ) -> StatusReply:
-        """What the agent holds and has done."""
+        """Return counters, gauges and states of the agent."""
         del context
         return self._status(request.entities)
 
@@ -131,13 +131,13 @@ class WorkerService(AgentServiceServicer):
 
 
 class Bounds(grpc.ServerInterceptor):
-    """Looks at batches before they are parsed."""
+    """Checks batches before they are parsed."""
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The handler, with `intake.taken` for a parser where it takes batches."""
+        """Return the handler, which parses batches with `parse_batch`."""
         handler = continuation(handler_call_details)
         if handler is None or handler_call_details.method != CAPTURE:
             return handler
         return grpc.stream_stream_rpc_method_handler(
-            handler.stream_stream, taken, handler.response_serializer
+            handler.stream_stream, parse_batch, handler.response_serializer
         )

@@ -1,5 +1,5 @@
-"""The resources of the API, one module each: its views, its handlers and its operations.
+"""The resources of the API, one module each, with views, handlers and operations.
 
-Times are Unix seconds (float, UTC) for the reader's convenience; windows are half-open
-``[start, end)``. Ratios are 0 to 1. A number that does not exist (the mean of nothing) is null.
+Times are Unix seconds (float, UTC). Windows are half-open ``[start, end)``. Ratios are 0 to 1. A
+number that does not exist, such as the mean of no values, is null.
 """

@@ -1,77 +1,97 @@
-"""Alerters, as they are written."""
+"""The HTTP resource of alerters: list, create or replace, delete."""
 
 import msgspec
 
 from nilometer.alert import Alerter
-from nilometer_collector.alerting.rules import AlerterView, Rule, alerter_of, rule_of
+from nilometer_collector.access.needs import Need
+from nilometer_collector.access.rights import Access
+from nilometer_collector.alerting.definitions import (
+    AlerterDefinition,
+    AlerterView,
+    alerter_of,
+    alerter_view,
+)
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.missing_names import missing_names
 
-ORIGIN = "api"  # of a rule that came over HTTP
+ORIGIN = "api"  # origin of alerters that were created over HTTP
 NAME = RequiredText("name", "Name of the alerter.")
 
 
-class UnreadRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored rule that this collector cannot read: it gives it to no agent."""
+class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored alerter that this collector cannot read. No agent receives it."""
 
     entity: str
     name: str
     summary: str
     kind: str
-    reason: str  # what is not known
+    reason: str  # why it cannot be read
+
+
+class PutAlerter(AlerterView, frozen=True, kw_only=True):
+    """The stored alerter, with warnings of likely mistakes."""
+
+    warnings: list[str]  # names in it that do not exist yet, each with the most similar known name
 
 
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules, by name."""
+    """Alerters, ordered by entity and name."""
 
     alerters: list[AlerterView]
-    unread: list[UnreadRule] | msgspec.UnsetType = msgspec.UNSET  # where there are some
+    unread: list[UnreadAlerter] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # absent if every alerter can be read
 
 
 async def list_alerters(call: Call) -> Alerters:
-    """The rules of all or one entity."""
-    alerts, entity = call.context.store.alerts, call.given.value(ANY_ENTITY)
+    """List the alerters of all entities or of one."""
+    alerts, entity = call.context.store.alerts, call.parameters.value(ANY_ENTITY)
     found, unread = await call.context.ask(
-        lambda: (alerts.rules(entity), alerts.unread_rules(entity))
+        lambda: (alerts.alerters(entity), alerts.unread_alerters(entity))
     )
     may = call.access.may
     return Alerters(
-        alerters=[rule_of(one) for one in found if may(one.entity)],
-        unread=[_unread_rule(*one) for one in unread if may(one[0].entity)] or msgspec.UNSET,
+        alerters=[alerter_view(one) for one in found if may(one.entity)],
+        unread=[_unread_alerter(*one) for one in unread if may(one[0].entity)] or msgspec.UNSET,
     )
 
 
-async def put_alerter(call: Call) -> AlerterView:
-    """Create the rule, or replace the one of its entity and name.
+async def put_alerter(call: Call) -> PutAlerter:
+    """Create the alerter, or replace the alerter of this entity and name.
 
     Raises:
-        Forbidden: If the caller may not change rules of this entity.
+        Forbidden: If the caller may not change alerters of this entity.
     """
-    alerter = alerter_of(await read_json(call.request, Rule))
+    alerter = alerter_of(await read_json(call.request, AlerterDefinition))
     call.access.require((alerter.entity,))
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    return rule_of(alerter)
+    may_read = Access(call.access.principal, Need.READ).may  # a warning reveals stored names
+    warnings = []
+    if may_read(alerter.entity):
+        warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
+    return PutAlerter(**msgspec.structs.asdict(alerter_view(alerter)), warnings=warnings)
 
 
 async def delete_alerter(call: Call) -> None:
-    """Remove the rule.
+    """Delete the alerter.
 
     Raises:
-        Unknown: If there is none of this entity and name.
+        Unknown: If there is no alerter of this entity and name.
     """
-    entity, name = call.given.value(ENTITY), call.given.value(NAME)
+    entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
     alerts, now_ns = call.context.store.alerts, call.context.clock.now_ns()
     if not await call.context.ask(lambda: alerts.delete(entity, name, now_ns)):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()
 
 
-def _unread_rule(alerter: Alerter, reason: str) -> UnreadRule:
-    return UnreadRule(
+def _unread_alerter(alerter: Alerter, reason: str) -> UnreadAlerter:
+    return UnreadAlerter(
         entity=alerter.entity,
         name=alerter.name,
         summary=alerter.summary,
@@ -85,7 +105,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/alerters",
         name="listAlerters",
-        about="The rules.",
+        about="List the alerters.",
         handler=list_alerters,
         answer=Alerters,
         parameters=(ANY_ENTITY,),
@@ -94,17 +114,17 @@ OPERATIONS = (
         method="PUT",
         path="/api/v1/alerters",
         name="putAlerter",
-        about="Create or replace the rule of this entity and name.",
+        about="Create or replace the alerter of this entity and name.",
         handler=put_alerter,
-        answer=AlerterView,
-        body=Rule,
+        answer=PutAlerter,
+        body=AlerterDefinition,
         errors=(400, 413, 415, 422),
     ),
     Operation(
         method="DELETE",
         path="/api/v1/alerters",
         name="deleteAlerter",
-        about="Remove a rule; its open episodes close.",
+        about="Delete an alerter; its open episodes close.",
         handler=delete_alerter,
         answer=None,
         parameters=(ENTITY, NAME),

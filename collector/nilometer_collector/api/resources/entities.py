@@ -8,7 +8,7 @@ from nilometer_collector.query.records import EntityRecord
 
 
 class EntityView(msgspec.Struct, frozen=True, kw_only=True):
-    """A monitored entity and how it is."""
+    """A monitored entity and its health."""
 
     name: str
     health: Health  # ALERTING while an episode is open; LEARNING with data but no alerter
@@ -21,13 +21,13 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entities(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is watched, by name."""
+    """All monitored entities, by name."""
 
     entities: list[EntityView]
 
 
 def entity_view(entity: EntityRecord) -> EntityView:
-    """*entity* as it is shown."""
+    """Return *entity* as the API shows it."""
     first_ns, last_ns = entity.first_start_ns, entity.last_end_ns
     return EntityView(
         name=entity.name,
@@ -42,7 +42,7 @@ def entity_view(entity: EntityRecord) -> EntityView:
 
 
 async def list_entities(call: Call) -> Entities:
-    """Every entity."""
+    """List the entities that the caller may read."""
     query, access = call.context.query, call.access
     found = await call.context.ask(
         lambda: [entity_view(one) for one in query.entities() if access.may(one.name)]
@@ -55,7 +55,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/entities",
         name="listEntities",
-        about="Everything that is watched, and how it is.",
+        about="List the monitored entities with their health.",
         handler=list_entities,
         answer=Entities,
     ),

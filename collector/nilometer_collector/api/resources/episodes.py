@@ -11,7 +11,7 @@ from nilometer_collector.api.parameters import ANY_ENTITY, Flag
 from nilometer_collector.store import EpisodeRecord, TransitionRecord
 from nilometer_collector.store.alerts import MOST_EPISODES
 
-OPEN = Flag("open", "true: open episodes only; false: closed ones only.")
+OPEN = Flag("open", "true: only open episodes; false: only closed episodes.")
 
 
 class TransitionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +37,14 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     breached_since: float  # start of the first breach in a row
     opened: float  # end of the window that opened it
     closed: float | None
-    value: float  # the largest so far
+    value: float  # the value furthest beyond the threshold so far
     reference: str
     reference_digest: str
     evidence: str
     history: list[TransitionView]
-    unread: str | msgspec.UnsetType = msgspec.UNSET  # why its rule cannot be read here, where so
+    unread: str | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # why its alerter cannot be read; absent if it can
 
 
 class Episodes(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def episode_view(episode: EpisodeRecord) -> EpisodeView:
-    """*episode* as it is shown, its history oldest first."""
+    """Return *episode* as the API shows it, with its history oldest first."""
     alerter = episode.alerter
     condition = alerter.condition
     return EpisodeView(
@@ -77,15 +79,15 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
 
 
 async def list_episodes(call: Call) -> Episodes:
-    """The episodes of all or one entity."""
+    """List the episodes of all entities or of one, newest first."""
     found = await call.context.ask(lambda: [episode_view(one) for one in _visible(call)])
     return Episodes(episodes=found)
 
 
 def _visible(call: Call) -> list[EpisodeRecord]:
-    """The newest episodes of the entities that the caller may read."""
+    """List the newest episodes of the entities that the caller may read."""
     alerts, access = call.context.store.alerts, call.access
-    entity, is_open = call.given.value(ANY_ENTITY), call.given.value(OPEN)
+    entity, is_open = call.parameters.value(ANY_ENTITY), call.parameters.value(OPEN)
     if entity is not None or access.is_unlimited:
         return alerts.episodes(entity, is_open=is_open)
     found: list[EpisodeRecord] = []
@@ -109,7 +111,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/episodes",
         name="listEpisodes",
-        about="Episodes with their history.",
+        about="List episodes with their history, newest first.",
         handler=list_episodes,
         answer=Episodes,
         parameters=(ANY_ENTITY, OPEN),

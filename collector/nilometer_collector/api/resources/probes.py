@@ -1,4 +1,4 @@
-"""Probes of the process: is it alive, and could it store rows."""
+"""Probes of the process: whether it responds, and whether it can store rows."""
 
 import msgspec
 
@@ -6,28 +6,28 @@ from nilometer_collector.api.operation import Call, Operation
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """That the store takes rows, and what the collector has counted since its start."""
+    """Readiness to store rows, and the collector's counters since its start."""
 
     ready: bool
     counters: dict[str, int]
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True):
-    """That the process answers."""
+    """Liveness of the process."""
 
     alive: bool
 
 
 async def read_liveness(_: Call) -> Alive:
-    """The process answers."""
+    """Respond, to show that the process is alive."""
     return Alive(alive=True)
 
 
 async def read_readiness(call: Call) -> Ready:
-    """The store takes rows.
+    """Check that the store accepts rows.
 
     Raises:
-        StoreUnavailable: If it does not.
+        StoreUnavailable: If the database cannot be written.
     """
     await call.context.probe(call.context.store.check_writable)
     counts = {counter.value: count for counter, count in call.context.counters.read().items()}
@@ -39,7 +39,7 @@ OPERATIONS = (
         method="GET",
         path="/healthz",
         name="readLiveness",
-        about="Whether the process answers.",
+        about="Check that the process responds.",
         handler=read_liveness,
         answer=Alive,
     ),
@@ -47,7 +47,7 @@ OPERATIONS = (
         method="GET",
         path="/readyz",
         name="readReadiness",
-        about="Whether rows could be stored now.",
+        about="Check that the collector can store rows, and read its counters.",
         handler=read_readiness,
         answer=Ready,
         errors=(422, 503),

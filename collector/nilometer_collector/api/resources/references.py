@@ -11,7 +11,7 @@ from nilometer_collector.store import ReferenceRecord
 
 
 class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
-    """A reference and, when a summary was asked for, its distribution."""
+    """A reference, with its distribution if the request names a summary."""
 
     entity: str
     name: str
@@ -31,7 +31,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
 def reference_view(
     reference: Reference | ReferenceRecord, feature: FeatureView | None = None
 ) -> ReferenceView:
-    """*reference* as it is shown, with its distribution of one *feature*."""
+    """Return *reference* as the API shows it, with its distribution of one *feature*."""
     return ReferenceView(
         entity=reference.entity,
         name=reference.name,
@@ -44,8 +44,8 @@ def reference_view(
 
 
 async def list_references(call: Call) -> References:
-    """The references of all or one entity."""
-    stored, entity = call.context.store.references, call.given.value(ANY_ENTITY)
+    """List the current references of all entities or of one."""
+    stored, entity = call.context.store.references, call.parameters.value(ANY_ENTITY)
     access = call.access
     found = await call.context.ask(
         lambda: [reference_view(one) for one in stored.records(entity) if access.may(one.entity)]
@@ -58,7 +58,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/references",
         name="listReferences",
-        about="The current references.",
+        about="List the current references.",
         handler=list_references,
         answer=References,
         parameters=(ANY_ENTITY,),

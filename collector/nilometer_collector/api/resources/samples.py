@@ -1,4 +1,4 @@
-"""Samples of one summary over time, beside a reference."""
+"""Samples of one summary over time, compared with a reference."""
 
 import msgspec
 
@@ -25,25 +25,35 @@ from nilometer_collector.limits.bounds import LAST_NS
 from nilometer_collector.query.records import ComparedSample, SamplesAnswer, SamplesQuestion
 
 SUMMARY = RequiredText("summary", "Name of the summary, such as input.amount.")
-START = Time("start", "Unix seconds: windows that end after it.", default_ns=0)
-END = Time("end", "Unix seconds: windows that start before it.", default_ns=LAST_NS)
-LABEL = LabelPairs("label", "key:value. Values of one key are alternatives; all keys must match.")
-STEP = Step("step", "Seconds of the aligned windows to merge into; shorter windows only.")
+START = Time("start", "Unix seconds. Only windows that end after it.", default_ns=0)
+END = Time("end", "Unix seconds. Only windows that start before it.", default_ns=LAST_NS)
+LABEL = LabelPairs(
+    "label", "Label as key:value. Values of the same key are alternatives; all keys must match."
+)
+STEP = Step("step", "Merge shorter windows into aligned windows of this many seconds.")
 REFERENCE = Text("reference", "Name of the reference to compare with.")
 
 
 class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
-    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable)."""
+    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+    lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
+    unnamed counts cells of columns whose name was not admitted, by type.
+    """
 
     seen: int
     profiled: int
     sampled_out: int
     dropped: dict[str, int]
     undecodable: dict[str, int]
+    lost_inputs: dict[str, int]
+    lost_outputs: dict[str, int]
+    unnamed: dict[str, int]
+    suppressed: int  # on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
-    """All samples of one summary and window that matched the filter, merged."""
+    """The merged samples of one summary and window that match the filter."""
 
     window_start: float
     window_end: float
@@ -51,14 +61,16 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     feature: FeatureView | None
     service: ServiceView | None
     scores: ScoresView | None
-    psi: float | None  # debiased, nats, against the reference asked for
+    psi: float | None  # debiased, nats, from the requested reference
     ks: float | None  # 0 .. 1
-    extension: ExtensionView | msgspec.UnsetType = msgspec.UNSET  # of a type from outside
+    extension: ExtensionView | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # content of another package's type
     distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # by other comparators
 
 
 class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
-    """A series, oldest window first, beside its reference."""
+    """A series, oldest window first, with its reference."""
 
     entity: str
     summary: str
@@ -67,18 +79,22 @@ class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coverage_view(coverage: Coverage) -> CoverageView:
-    """*coverage* field by field, with reasons in order."""
+    """Return *coverage* as the API shows it, with reasons sorted."""
     return CoverageView(
         seen=coverage.seen,
         profiled=coverage.profiled,
         sampled_out=coverage.sampled_out,
         dropped=dict(sorted(coverage.dropped.items())),
         undecodable=dict(sorted(coverage.undecodable.items())),
+        lost_inputs=dict(sorted(coverage.lost_inputs.items())),
+        lost_outputs=dict(sorted(coverage.lost_outputs.items())),
+        unnamed=dict(sorted(coverage.unnamed.items())),
+        suppressed=coverage.suppressed,
     )
 
 
 def samples_view(question: SamplesQuestion, answer: SamplesAnswer) -> SamplesView:
-    """The *answer* to *question* as it is shown, with all histograms on common bins."""
+    """Return the *answer* to *question* as the API shows it, with all histograms on common bins."""
     bins = _bins(answer)
     reference = answer.reference
     feature = None if answer.column is None else feature_view(answer.column.feature, bins)
@@ -91,16 +107,16 @@ def samples_view(question: SamplesQuestion, answer: SamplesAnswer) -> SamplesVie
 
 
 async def read_samples(call: Call) -> SamplesView:
-    """The samples of one summary."""
-    given, query = call.given, call.context.query
+    """Read the samples of one summary."""
+    parameters, query = call.parameters, call.context.query
     question = SamplesQuestion(
-        entity=given.value(ENTITY),
-        summary=given.value(SUMMARY),
-        labels=given.value(LABEL),
-        start_ns=given.value(START),
-        end_ns=given.value(END),
-        step_ns=given.value(STEP),
-        reference=given.value(REFERENCE),
+        entity=parameters.value(ENTITY),
+        summary=parameters.value(SUMMARY),
+        labels=parameters.value(LABEL),
+        start_ns=parameters.value(START),
+        end_ns=parameters.value(END),
+        step_ns=parameters.value(STEP),
+        reference=parameters.value(REFERENCE),
     )
     return await call.context.ask(lambda: samples_view(question, query.samples(question)))
 
@@ -133,7 +149,7 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
 
 
 def _other_distances(compared: ComparedSample) -> dict[str, float | None]:
-    """The distances that have no field of their own."""
+    """Return the distances that have no field of their own in `SampleView`."""
     named = (PSI.name, KS.name)
     return {name: value for name, value in compared.distances.items() if name not in named}
 
@@ -143,7 +159,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/samples",
         name="readSamples",
-        about="One summary over time, merged over all samples that match, and its reference.",
+        about="Read one summary over time, merged over all matching samples, with its reference.",
         handler=read_samples,
         answer=SamplesView,
         parameters=(ENTITY, SUMMARY, START, END, LABEL, STEP, REFERENCE),

@@ -24,13 +24,13 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summaries(msgspec.Struct, frozen=True, kw_only=True):
-    """The summaries of one entity, the service first."""
+    """The summaries of one entity, `service` first."""
 
     summaries: list[SummaryView]
 
 
 def summary_view(summary: SummaryRecord) -> SummaryView:
-    """*summary* as it is shown."""
+    """Return *summary* as the API shows it."""
     return SummaryView(
         entity=summary.entity,
         name=summary.name,
@@ -44,8 +44,8 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
 
 
 async def list_summaries(call: Call) -> Summaries:
-    """The summaries of one entity."""
-    query, entity = call.context.query, call.given.value(ENTITY)
+    """List the summaries of one entity."""
+    query, entity = call.context.query, call.parameters.value(ENTITY)
     found = await call.context.ask(lambda: [summary_view(one) for one in query.summaries(entity)])
     return Summaries(summaries=found)
 
@@ -55,7 +55,7 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/summaries",
         name="listSummaries",
-        about="The summaries of an entity.",
+        about="List the summaries of an entity.",
         handler=list_summaries,
         answer=Summaries,
         parameters=(ENTITY,),

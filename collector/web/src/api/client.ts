@@ -6,7 +6,7 @@
 
 import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary } from "./types";
 
-/** What the collector, or the way to it, said instead of an answer. Status 0: it was not reached. */
+/** An error response of the collector or of a proxy; with status 0, the collector was not reached. */
 export class ApiProblem extends Error {
   constructor(
     readonly status: number,
@@ -21,7 +21,7 @@ type Path = keyof Reads;
 export type Query<P extends Path> = Reads[P]["query"];
 export type SamplesQuestion = Query<"/api/v1/samples">;
 
-/** The address of a request, relative to the page so that a path prefix is kept. */
+/** The URL of a request, relative to the page, so that a path prefix is kept. */
 export function address<P extends Path>(path: P, query: Query<P>): string {
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
@@ -45,23 +45,23 @@ async function get<P extends Path>(
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiProblem(0, "The collector does not answer", "It will be asked again.");
+    throw new ApiProblem(0, "The collector does not respond", "The page tries again every ten seconds.");
   }
   if (response.ok) {
     try {
       return (await response.json()) as Reads[P]["answer"];
     } catch {
-      throw new ApiProblem(response.status, "The answer is not JSON", `from ${path}`);
+      throw new ApiProblem(response.status, "The response is not JSON", `Path: ${path}`);
     }
   }
-  let title = `The collector answered ${response.status}`;
+  let title = `The collector responded with status ${response.status}`;
   let detail = response.statusText;
   try {
     const problem = (await response.json()) as Partial<Problem>;
     title = problem.title ?? title;
     detail = problem.detail ?? detail;
   } catch {
-    // A proxy's own error page: the status says what there is to say.
+    // A proxy's error page is not JSON; the status is enough.
   }
   throw new ApiProblem(response.status, title, detail);
 }

@@ -1,4 +1,4 @@
-/** The HTTP API of the collector: its types, and the functions that ask it. */
+/** The HTTP API of the collector: its types, and the functions that call it. */
 
 import type { Entity, Summary } from "./types";
 

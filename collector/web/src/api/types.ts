@@ -1,11 +1,12 @@
 /**
- * The questions and answers of the HTTP API. Generated from its OpenAPI document by `make web-api`.
+ * Requests and responses of the HTTP API. Generated from its OpenAPI document by `make web-api`.
  *
- * Times are Unix seconds, UTC; windows are half-open; a number that does not exist is null. Errors
- * are RFC 9457 problem details. A query is at most 16384 bytes, a body 1048576.
+ * Times are Unix seconds, UTC. Windows are half-open. A number that does not exist is null. Errors
+ * are RFC 9457 problem details. A query string may have at most 16384 bytes, and a body at most
+ * 1048576 bytes.
  */
 
-/** A rule. See nilometer.alert.Alerter for meaning and bounds. */
+/** An alerter as the API returns it. See nilometer.alert.Alerter for meaning and bounds. */
 export interface Alerter {
   entity: string;
   name: string;
@@ -18,25 +19,25 @@ export interface Alerter {
   high: number;
   reference: string;
   comparator: "" | "psi" | "ks";
-  parameters?: Record<string, string | number>; // those without a field here
+  parameters?: Record<string, string | number>; // parameters without a field above
   minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
   severity: "info" | "warning" | "critical";
 }
 
-/** The rules, by name. */
+/** Alerters, ordered by entity and name. */
 export interface Alerters {
   alerters: Alerter[];
-  unread?: UnreadRule[]; // where there are some
+  unread?: UnreadAlerter[];
 }
 
-/** That the process answers. */
+/** Liveness of the process. */
 export interface Alive {
   alive: boolean;
 }
 
-/** One value of a category with its share of the non-missing rows. */
+/** One category with its share of the rows that are not missing. */
 export interface Category {
   value: string;
   count: number;
@@ -47,21 +48,28 @@ export interface Category {
 export interface Content {
 }
 
-/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable). */
+/** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
+
+lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
+unnamed counts cells of columns whose name was not admitted, by type. */
 export interface Coverage {
   seen: number;
   profiled: number;
   sampled_out: number;
   dropped: Record<string, number>;
   undecodable: Record<string, number>;
+  lost_inputs: Record<string, number>;
+  lost_outputs: Record<string, number>;
+  unnamed: Record<string, number>;
+  suppressed: number; // on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
 }
 
-/** Everything that is watched, by name. */
+/** All monitored entities, by name. */
 export interface Entities {
   entities: Entity[];
 }
 
-/** A monitored entity and how it is. */
+/** A monitored entity and its health. */
 export interface Entity {
   name: string;
   health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED"; // ALERTING while an episode is open; LEARNING with data but no alerter
@@ -86,12 +94,12 @@ export interface Episode {
   breached_since: number; // start of the first breach in a row
   opened: number; // end of the window that opened it
   closed: number | null;
-  value: number; // the largest so far
+  value: number; // the value furthest beyond the threshold so far
   reference: string;
   reference_digest: string;
   evidence: string;
   history: Transition[];
-  unread?: string; // why its rule cannot be read here, where so
+  unread?: string;
 }
 
 /** Episodes, newest first; at most 1,000. */
@@ -99,10 +107,10 @@ export interface Episodes {
   episodes: Episode[];
 }
 
-/** A content of a type from outside. */
+/** A content of a type that another package has registered. */
 export interface Extension {
-  kind: string; // of the content type
-  content: Content; // as the type shows itself
+  kind: string; // kind of the content type
+  content: Content; // view that the type makes of itself
 }
 
 /** A distribution of one feature in one window, or of a reference. */
@@ -112,19 +120,20 @@ export interface Feature {
   missing_ratio: number | null;
   non_finite: number;
   null_like: number; // strings such as "n/a"
+  suppressed: number; // numbers that only `types` counts: too few to reveal (docs/privacy.md)
   types: Record<string, number>;
-  type_errors: Record<string, number>; // cells of another type than expected, by their type
+  type_errors: Record<string, number>; // cells of an unexpected type, by type
   zero: number;
   negative: number;
   below_reference: number; // below the smallest of the reference
   above_reference: number;
-  unseen: number | null; // categories the reference never had; null without a reference
+  unseen: number | null; // categories that are not in the reference; null without a reference
   mean: number | null;
   standard_deviation: number | null;
   minimum: number | null;
   maximum: number | null;
   quantiles: Record<string, number>; // "0.01" ... "0.99"; empty without numbers
-  histogram: Histogram | null; // on the reference's edges where there are any
+  histogram: Histogram | null; // on the reference's edges, if it has edges
   distinct: number | null;
   top: Category[]; // at most 20
 }
@@ -143,13 +152,34 @@ export interface Problem {
   detail: string;
 }
 
-/** That the store takes rows, and what the collector has counted since its start. */
+/** The stored alerter, with warnings of likely mistakes. */
+export interface PutAlerter {
+  entity: string;
+  name: string;
+  summary: string;
+  kind: "FIXED" | "RANGE" | "REFERENCE";
+  statistic: string;
+  comparison: "" | ">" | ">=" | "<" | "<=";
+  threshold: number;
+  low: number;
+  high: number;
+  reference: string;
+  comparator: "" | "psi" | "ks";
+  parameters?: Record<string, string | number>;
+  minimum_count: number;
+  windows_to_open: number;
+  windows_to_close: number;
+  severity: "info" | "warning" | "critical";
+  warnings: string[]; // names in it that do not exist yet, each with the most similar known name
+}
+
+/** Readiness to store rows, and the collector's counters since its start. */
 export interface Ready {
   ready: boolean;
   counters: Record<string, number>;
 }
 
-/** A reference and, when a summary was asked for, its distribution. */
+/** A reference, with its distribution if the request names a summary. */
 export interface Reference {
   entity: string;
   name: string;
@@ -165,7 +195,7 @@ export interface References {
   references: Reference[];
 }
 
-/** All samples of one summary and window that matched the filter, merged. */
+/** The merged samples of one summary and window that match the filter. */
 export interface Sample {
   window_start: number;
   window_end: number;
@@ -173,13 +203,13 @@ export interface Sample {
   feature: Feature | null;
   service: Service | null;
   scores: Scores | null;
-  psi: number | null; // debiased, nats, against the reference asked for
+  psi: number | null; // debiased, nats, from the requested reference
   ks: number | null; // 0 .. 1
-  extension?: Extension; // of a type from outside
+  extension?: Extension;
   distances?: Record<string, number | null>; // by other comparators
 }
 
-/** A series, oldest window first, beside its reference. */
+/** A series, oldest window first, with its reference. */
 export interface Samples {
   entity: string;
   summary: string;
@@ -192,7 +222,7 @@ export interface Scores {
   count: number; // inside [0, 1]
   mean: number | null;
   predicted: Record<string, number>; // by predicted class
-  histogram: Histogram; // on the union edges and the decision thresholds
+  histogram: Histogram; // on the edges of all classes and the decision thresholds
   outside: number; // below 0 or above 1
   not_a_number: number;
 }
@@ -206,13 +236,13 @@ export interface Service {
   statuses: Record<string, number>;
   latency_quantiles_seconds: Record<string, number>; // "0.5", "0.9", "0.99"
   latency_mean_seconds: number | null;
-  in_flight_max: number; // of one process
-  stream_ends: Record<string, number>; // answers in pieces, by how they ended
+  in_flight_max: number; // concurrent requests in one process
+  stream_ends: Record<string, number>; // streamed responses, by how they ended
   first_byte_quantiles_seconds: Record<string, number>;
   chunk_gap_quantiles_seconds: Record<string, number>;
 }
 
-/** The summaries of one entity, the service first. */
+/** The summaries of one entity, `service` first. */
 export interface Summaries {
   summaries: Summary[];
 }
@@ -237,70 +267,70 @@ export interface Transition {
   evidence: string;
 }
 
-/** A stored rule that this collector cannot read: it gives it to no agent. */
-export interface UnreadRule {
+/** A stored alerter that this collector cannot read. No agent receives it. */
+export interface UnreadAlerter {
   entity: string;
   name: string;
   summary: string;
   kind: string;
-  reason: string; // what is not known
+  reason: string; // why it cannot be read
 }
 
 /** What may be read: the query parameters and the answer of each path. */
 export interface Reads {
-  /** Everything that is watched, and how it is. */
+  /** List the monitored entities with their health. */
   "/api/v1/entities": {
     query: Record<string, never>;
     answer: Entities;
   };
-  /** The summaries of an entity. */
+  /** List the summaries of an entity. */
   "/api/v1/summaries": {
     query: {
       entity: string; // Name of the monitored entity.
     };
     answer: Summaries;
   };
-  /** One summary over time, merged over all samples that match, and its reference. */
+  /** Read one summary over time, merged over all matching samples, with its reference. */
   "/api/v1/samples": {
     query: {
       entity: string; // Name of the monitored entity.
       summary: string; // Name of the summary, such as input.amount.
-      start?: number | undefined; // Unix seconds: windows that end after it.
-      end?: number | undefined; // Unix seconds: windows that start before it.
-      label?: readonly string[] | undefined; // key:value. Values of one key are alternatives; all keys must match.
-      step?: number | undefined; // Seconds of the aligned windows to merge into; shorter windows only.
+      start?: number | undefined; // Unix seconds. Only windows that end after it.
+      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
       reference?: string | undefined; // Name of the reference to compare with.
     };
     answer: Samples;
   };
-  /** The current references. */
+  /** List the current references. */
   "/api/v1/references": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
+      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
     };
     answer: References;
   };
-  /** The rules. */
+  /** List the alerters. */
   "/api/v1/alerters": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
+      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
     };
     answer: Alerters;
   };
-  /** Episodes with their history. */
+  /** List episodes with their history, newest first. */
   "/api/v1/episodes": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity; all where it is left out.
-      open?: boolean | undefined; // true: open episodes only; false: closed ones only.
+      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+      open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
     };
     answer: Episodes;
   };
-  /** Whether the process answers. */
+  /** Check that the process responds. */
   "/healthz": {
     query: Record<string, never>;
     answer: Alive;
   };
-  /** Whether rows could be stored now. */
+  /** Check that the collector can store rows, and read its counters. */
   "/readyz": {
     query: Record<string, never>;
     answer: Ready;

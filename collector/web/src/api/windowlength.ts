@@ -1,4 +1,4 @@
-/** How long the windows of an entity are; the API does not say it, its samples do. */
+/** The window length of an entity, found from its samples because the API does not return it. */
 
 import { ApiProblem, samples } from "./client";
 
@@ -16,7 +16,7 @@ export async function windowLength(
 ): Promise<number> {
   const known = lengths.get(entity);
   if (known !== undefined) return known;
-  // An hour holds a window, unless windows are longer, or more than can be answered at once.
+  // An hour contains a window, unless windows are longer, or too short for one response.
   const longer = [8 * DAY, Infinity];
   const shorter = [HOUR / 6, HOUR / 60];
   let span: number | undefined = HOUR;
@@ -38,6 +38,6 @@ export async function windowLength(
   return HOUR;
 }
 
-/** Whether the collector refused to answer that much at once. */
+/** Whether the collector refused because the response would be too large. */
 export const tooMuch = (error: unknown): boolean =>
   error instanceof ApiProblem && error.status === 422;

@@ -1,4 +1,4 @@
-/** Shares of categories: a bar for the current window, a mark where the reference stands. */
+/** Shares of categories: a bar for the selected window, and a mark for the reference. */
 
 import * as format from "../parts/format";
 import type { Pair } from "./categories";

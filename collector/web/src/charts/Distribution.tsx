@@ -1,4 +1,4 @@
-/** One window's histogram over the reference's, on the same edges. */
+/** The histogram of one window and of the reference, on the same edges. */
 
 import { useState } from "preact/hooks";
 import type { Histogram } from "../api";
@@ -27,7 +27,7 @@ export function Distribution({
   referenceName: string | null;
 }) {
   const [wanted, setScale] = useState<Scale>("bins");
-  // Alone, shares in bins of equal weight are a flat line that tells nothing.
+  // Without a reference, shares in bins of equal weight would be a flat line.
   const scale = reference ? wanted : "density";
   const [ref, width] = useWidth<HTMLDivElement>();
   const edges = (reference ?? current).edges;
@@ -57,7 +57,7 @@ export function Distribution({
         </Legend>
         {reference && (
           <OneOf
-            legend="Drawn as"
+            legend="Scale"
             name="scale"
             options={[
               { id: "bins", name: "Share per bin" },
@@ -81,7 +81,7 @@ export function Distribution({
       </div>
       {!exact && (
         <p class="faint small">
-          The window was counted on other edges; its bars are estimated on those of {referenceName}.
+          This window has other bin edges than {referenceName}, so its bars are estimates.
         </p>
       )}
       <details>
@@ -136,7 +136,7 @@ function Plot({
       width={width}
       height={HEIGHT}
       role="img"
-      aria-label={`Histogram of ${current.counts.length} bins${reference ? ` against ${referenceName}` : ""}; the figures are in the table below.`}
+      aria-label={`Histogram of ${current.counts.length} bins${reference ? ` against ${referenceName}` : ""}; the table below has the numbers.`}
     >
       <g transform={`translate(${MARGIN.left} 0)`}>
         {ticks(0, top * 1.06, 4).map((each) => (

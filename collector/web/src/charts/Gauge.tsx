@@ -1,4 +1,4 @@
-/** A value against its threshold, as a ruled scale with a water line. */
+/** A value and its threshold on a scale, drawn like a water gauge. */
 
 import * as format from "../parts/format";
 import { ticks } from "./ticks";

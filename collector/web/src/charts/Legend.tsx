@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import styles from "./Legend.module.css";
 
-/** What the lines of a chart are: a list of a sample, a name and perhaps a value in bold. */
+/** The legend of a chart: for each line a sample of it, its name, and optionally its value. */
 export function Legend({ children }: { children: ComponentChildren }) {
   return <ul class={styles.legend}>{children}</ul>;
 }

@@ -1,4 +1,4 @@
-/** The shape of a few dozen windows, without an axis. */
+/** A small line chart of a few dozen windows, without axes. */
 
 import styles from "./Sparkline.module.css";
 

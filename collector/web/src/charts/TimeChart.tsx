@@ -1,4 +1,4 @@
-/** A quantity over windows: lines, one band, marks to read it against, episodes as shade. */
+/** A chart over windows: lines, an optional band, dashed marks, and shaded episodes. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";

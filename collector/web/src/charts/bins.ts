@@ -1,4 +1,4 @@
-/** Where the bins of a histogram are drawn, and how high. */
+/** The position and the height of the bins of a histogram. */
 
 import type { Histogram } from "../api";
 import * as format from "../parts/format";
@@ -17,11 +17,11 @@ export interface Drawn {
 const edgeText = (edge: number | null | undefined, low: boolean): string =>
   edge == null ? (low ? "−∞" : "∞") : format.number(edge, 3);
 
-/** A bin in words, by its edges. */
+/** The interval of a bin as text. */
 export const interval = (edges: readonly (number | null)[], i: number): string =>
   `${edgeText(edges[i], true)} to ${edgeText(edges[i + 1], false)}`;
 
-/** Every bin equally wide: what the comparators see, whatever the tails. */
+/** Bins of equal width, as comparators see them, so that long tails need no space. */
 export function inBins(current: Histogram, reference: Histogram | null, inner: number): Drawn {
   const bins = current.counts.length;
   const at = (i: number): number => (i / bins) * inner;
@@ -34,11 +34,11 @@ export function inBins(current: Histogram, reference: Histogram | null, inner: n
     left: current.counts.map((_, i) => at(i)),
     right: current.counts.map((_, i) => at(i + 1)),
     labels: texts.map((text, i) => ({ at: at(i), text })).filter((_, i) => i % every === 0),
-    note: "share of values in each bin; bins drawn equally wide",
+    note: "share of values in each bin; all bins have the same width",
   };
 }
 
-/** The feature's own axis: area is share. An outer bin longer than all others is cut. */
+/** Bins on the axis of the feature: area is share. An outer bin longer than all others is cut. */
 export function inUnits(current: Histogram, reference: Histogram | null, inner: number): Drawn {
   const edges = current.edges;
   const finite = edges.filter((edge): edge is number => edge !== null);
@@ -62,11 +62,11 @@ export function inUnits(current: Histogram, reference: Histogram | null, inner: 
       at: x(each),
       text: format.number(each, 3),
     })),
-    note: `share per unit of the feature${cut ? "; a long tail is cut" : open ? "; open bins are left out" : ""}`,
+    note: `share per unit of the feature${cut ? "; a long tail is cut" : open ? "; bins without an end are left out" : ""}`,
   };
 }
 
-/** The path along the tops of the reference's bins. */
+/** The SVG path along the tops of the reference's bins. */
 export function outline(drawn: Drawn, y: (value: number) => number, bottom: number): string {
   let path = "";
   let height = bottom;

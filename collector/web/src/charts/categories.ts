@@ -11,8 +11,8 @@ export interface Pair {
 /**
  * Shares of categories side by side, largest first by the greater of the two; at most *limit*.
  *
- * A share is null where a side does not list the value. A side lists at most 20 values, so that
- * value may be rare there, not absent.
+ * A share is null if a side does not list the value. A side lists at most 20 values, so a value that
+ * is not listed may be rare there.
  */
 export function pairs(
   current: readonly Category[],

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** Whether the reader prefers dark; a canvas must be drawn anew when this changes. */
+/** Whether the user prefers a dark theme; a canvas must be redrawn when this changes. */
 export function useDark(): boolean {
   const [query] = useState(() => matchMedia("(prefers-color-scheme: dark)"));
   const [dark, setDark] = useState(query.matches);

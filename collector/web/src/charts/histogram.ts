@@ -6,13 +6,13 @@
 
 import type { Histogram } from "../api";
 
-/** Shares of the total; zeros where there is nothing. */
+/** Shares of the total; zeros if the total is zero. */
 export function shares(counts: readonly number[]): number[] {
   const total = counts.reduce((sum, each) => sum + each, 0);
   return counts.map((each) => (total > 0 ? each / total : 0));
 }
 
-/** Whether both were counted on the same edges. */
+/** Whether both histograms have the same edges. */
 export function sameEdges(a: Histogram, b: Histogram): boolean {
   return a.edges.length === b.edges.length && a.edges.every((edge, i) => edge === b.edges[i]);
 }
@@ -27,10 +27,10 @@ export function densities(histogram: Histogram): (number | null)[] {
 }
 
 /**
- * The histogram on other edges, every bin taken as uniform inside.
+ * The histogram on other edges; values are assumed to be uniform inside each bin.
  *
- * Weight outside the new edges goes to the outer bins, so that the total is kept. Weight of a bin
- * with an infinite edge goes to the bin that holds its finite edge.
+ * Weight outside the new edges goes to the outer bins, so the total stays the same. Weight of a bin
+ * with an infinite edge goes to the bin that contains its finite edge.
  */
 export function rebin(histogram: Histogram, edges: readonly (number | null)[]): Histogram {
   const bins = edges.length - 1;
@@ -46,7 +46,7 @@ export function rebin(histogram: Histogram, edges: readonly (number | null)[]): 
     const low = histogram.edges[i] ?? null;
     const high = histogram.edges[i + 1] ?? null;
     if (low === null || high === null || high <= low) {
-      // A value equal to an edge belongs to the right of it; the open bin below lies to the left.
+      // A value equal to an edge belongs to the bin on its right; the open bin below is on its left.
       const at = low === null && high !== null ? binOf(high - Math.abs(high) * 1e-12) : binOf(low ?? 0);
       counts[at]! += count;
       return;

@@ -1,4 +1,4 @@
-/** What is painted on a time chart besides its lines: episodes, the selected window, marks. */
+/** Paints a time chart's episodes, selected window and marks. */
 
 import type uPlot from "uplot";
 import type { Mark, Properties } from "./timeline";
@@ -17,7 +17,7 @@ export function paletteOf(element: Element): Palette {
   return { tone, textSize, font: tone("font-text"), ratio: devicePixelRatio };
 }
 
-/** Paint the episodes as shade and the selected window, below the lines. */
+/** Paint the episodes as shades and the selected window, below the lines. */
 export function paintWindows(u: uPlot, properties: Properties, { tone, ratio }: Palette): void {
   const { shades = [], windows, selected } = properties;
   const { ctx, bbox } = u;
@@ -53,7 +53,7 @@ export function paintMarks(u: uPlot, { marks = [] }: Properties, palette: Palett
   ctx.save();
   ctx.font = `${palette.textSize * ratio}px ${palette.font}`;
   ctx.textAlign = "right";
-  const named: number[] = []; // keeps the words of close marks apart; the first one wins
+  const named: number[] = []; // positions of painted names; a later mark too close gets no name
   for (const mark of marks) {
     const y = Math.round(u.valToPos(mark.value, "y", true));
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
@@ -71,7 +71,7 @@ export function paintMarks(u: uPlot, { marks = [] }: Properties, palette: Palett
   ctx.restore();
 }
 
-/** Paint the name of a mark at the right end of its line, on a wash that keeps it legible. */
+/** Paint the name of a mark at the right end of its line, on a background that keeps it legible. */
 function paintName({ ctx, bbox }: uPlot, { name }: Mark, y: number, { tone, ratio }: Palette): void {
   const words = ctx.measureText(name).width;
   const right = bbox.left + bbox.width - 4 * ratio;

@@ -1,13 +1,13 @@
-/** The options of uPlot for a time chart: scales, lines, axes, and what its hooks paint. */
+/** The options of uPlot for a time chart: scales, lines, axes and drawing hooks. */
 
 import uPlot from "uplot";
 import * as format from "../parts/format";
 import { paintMarks, paintWindows, paletteOf } from "./paint";
 import type { Line, Properties } from "./timeline";
 
-const MOST_POINTS = 70; // positions up to which each of them gets a point
+const MOST_POINTS = 70; // a line with more positions is drawn without points
 
-/** What the drawing hooks read; replaced on every render, so that the plot itself can stay. */
+/** The data of the drawing hooks; each render replaces it, so that the plot can be kept. */
 export interface Live {
   properties: Properties;
   index: (number | null)[]; // position in the plot -> window
@@ -81,7 +81,7 @@ export function optionsOf(
   };
 }
 
-/** The window below the pointer; null in a gap and outside. */
+/** The window below the pointer; null in a gap and outside the plot. */
 function windowAt(u: uPlot, { index }: Live): number | null {
   return u.cursor.idx == null ? null : (index[u.cursor.idx] ?? null);
 }
@@ -96,7 +96,7 @@ function seriesOf(line: Line, positions: number, colour: string): uPlot.Series {
   };
 }
 
-/** The range of the y axis: all values and marks with room around them, and zero where it is wanted. */
+/** The range of the y axis: all values and marks with a margin, and zero if requested. */
 function rangeOf(
   extremes: readonly (number | null)[],
   { marks = [], fromZero }: Properties,
@@ -111,7 +111,7 @@ function rangeOf(
   return [fromZero && least === 0 ? 0 : least - pad, most + pad];
 }
 
-/** Clock times, with the date under the first of each day; dates alone where a step is a day or more. */
+/** Labels of times, with the date below the first of each day; only dates if a step is a day or more. */
 function timeTexts(u: uPlot, splits: readonly number[], step: number): string[] {
   let day = "";
   const end = u.bbox.width / devicePixelRatio;

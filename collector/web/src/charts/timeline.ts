@@ -1,4 +1,4 @@
-/** What a time chart shows: lines over windows, marks and shades. */
+/** The content of a time chart: lines over windows, marks and shades. */
 
 export interface Line {
   name: string;
@@ -39,7 +39,7 @@ export interface Properties {
   fromZero?: boolean;
 }
 
-/** Positions in the middle of windows, with a gap wherever windows are missing. */
+/** Positions at the middle of windows, with a gap for missing windows. */
 export function gapped(windows: Windows): { x: number[]; index: (number | null)[] } {
   const x: number[] = [];
   const index: (number | null)[] = [];

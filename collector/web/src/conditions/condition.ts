@@ -1,8 +1,8 @@
-/** What the pages show of one kind of condition: its words, and its limits on charts. */
+/** How the pages show one kind of condition: as text, and as limits on charts. */
 
 import type { Alerter } from "../api";
 
-/** One line on the chart of what it limits. */
+/** A limit, drawn as a line on the chart of its statistic or comparator. */
 export interface Limit {
   what: string; // statistic or comparator
   value: number; // in its unit
@@ -10,6 +10,6 @@ export interface Limit {
 }
 
 export interface Condition {
-  words: (alerter: Alerter) => string; // the alerter "opens when" this is so
-  limits: (alerter: Alerter, reference: string | undefined) => readonly Limit[]; // against it
+  words: (alerter: Alerter) => string; // text after "opens when"
+  limits: (alerter: Alerter, reference: string | undefined) => readonly Limit[]; // limits for this reference
 }

@@ -14,7 +14,7 @@ export const range: Condition = {
   limits: limitsOf,
 };
 
-/** The bounds that exist: JSON has no infinity, so the largest number stands for none. */
+/** The existing bounds. JSON has no infinity, so the largest number means no bound. */
 function limitsOf({ statistic, low, high }: Alerter): Limit[] {
   const name = format.named(statistic);
   return [

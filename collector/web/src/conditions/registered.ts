@@ -12,7 +12,7 @@ export const CONDITIONS: ReadonlyMap<string, Condition> = new Map([
   ["RANGE", range],
 ]);
 
-/** The condition of this kind; one from outside shows its parameters. */
+/** The condition of this kind; a kind of another package shows its parameters. */
 export const conditionOf = (
   kind: string,
   conditions: ReadonlyMap<string, Condition> = CONDITIONS,

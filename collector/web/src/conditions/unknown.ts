@@ -1,4 +1,4 @@
-/** A condition of a kind that has no entry in the registry: its name and whatever parameters it has. */
+/** A condition of a kind without an entry in the registry, shown by its name and its parameters. */
 
 import type { Alerter } from "../api";
 import type { Condition } from "./condition";
@@ -19,7 +19,7 @@ export const unknownCondition: Condition = {
   },
 };
 
-/** What is not at its default, which is an empty text or 0, and all that has no field of its own. */
+/** All parameters that are not at their default, which is an empty text or 0. */
 const parametersOf = (alerter: Alerter): [string, string | number][] => [
   ...[...TEXTS, ...LIMITS]
     .map((key): [string, string | number] => [key, alerter[key]])

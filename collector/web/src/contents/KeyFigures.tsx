@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import styles from "./KeyFigures.module.css";
 
-/** The few figures that tell most about a window, large. */
+/** The most important figures of a window, in large type. */
 export function KeyFigures({ children }: { children: ComponentChildren }) {
   return <dl class={styles.figures}>{children}</dl>;
 }

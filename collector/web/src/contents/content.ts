@@ -1,8 +1,8 @@
 /**
- * What the pages show of one kind of content.
+ * How the pages show one kind of content.
  *
- * A kind is one entry of the registry: the figures of a window, the charts over time, and the line
- * that an overview has room for.
+ * A kind is one entry of the registry. It has the figures of a window, the charts over time, and the
+ * line of an overview.
  */
 
 import type { JSX } from "preact";
@@ -15,29 +15,29 @@ export interface Chart {
   lines: Line[];
   band?: [upper: number, lower: number]; // positions in lines
   marks?: Mark[];
-  statistics: readonly string[]; // of alerters whose limits belong on this chart
+  statistics: readonly string[]; // statistics of alerters whose limits this chart shows
   show: (value: number | null | undefined) => string;
   height?: number; // CSS pixels
   fromZero?: boolean;
 }
 
-/** The one line that tells most about a series. */
+/** The most important line of a series, for an overview. */
 export interface Glance {
   what: string;
-  values: (number | null)[]; // one a window
+  values: (number | null)[]; // one for each window
   mark: number | null; // the reference's value
   newest: string;
 }
 
-/** A kind as its own files write it; *C* is the content of one window. */
+/** A kind as its own files define it; *C* is the content of one window. */
 export interface OwnKind<C> {
-  of: (sample: Sample) => C | null | undefined; // what a sample holds of this kind
+  of: (sample: Sample) => C | null | undefined; // content of this kind in a sample
   figures: (content: C, sample: Sample, reference: Reference | null) => JSX.Element;
-  charts: (contents: readonly (C | null)[], series: Samples) => Chart[]; // the most telling first
+  charts: (contents: readonly (C | null)[], series: Samples) => Chart[]; // most important first
   glance: (contents: readonly (C | null)[], series: Samples) => Glance;
 }
 
-/** A kind as the pages use it, whatever its content is. */
+/** A kind as the pages use it, independent of its type of content. */
 export interface ContentKind {
   holds: (sample: Sample) => boolean;
   figures: (sample: Sample, reference: Reference | null) => JSX.Element | null;
@@ -45,7 +45,7 @@ export interface ContentKind {
   glance: (series: Samples) => Glance;
 }
 
-/** The kind for the pages, which finds its own content in samples. */
+/** Makes a kind for the pages, which finds its own content in samples. */
 export function contentKind<C>({ of, figures, charts, glance }: OwnKind<C>): ContentKind {
   const contents = ({ samples }: Samples): (C | null)[] => samples.map((each) => of(each) ?? null);
   return {

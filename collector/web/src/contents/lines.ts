@@ -1,6 +1,6 @@
 import type { Line } from "../charts/timeline";
 
-/** Looks of lines that stand beside one another, in the order in which they are given out. */
+/** Styles of the lines of a chart, in the order of the lines. */
 export const LINE_LOOKS: readonly Pick<Line, "tone" | "dash">[] = [
   { tone: "flow" },
   { tone: "line-2", dash: [8, 3] },

@@ -9,7 +9,7 @@ import { unknownKind } from "./unknown/unknown";
 
 export const KINDS: readonly ContentKind[] = [service, feature, scores];
 
-/** The kind of *samples*, which are windows of one summary; a kind from outside shows its numbers. */
+/** The kind of *samples* of one summary; a kind of another package shows its numbers. */
 export const kindOf = (
   samples: readonly Sample[],
   kinds: readonly ContentKind[] = KINDS,

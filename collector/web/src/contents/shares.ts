@@ -1,4 +1,4 @@
-/** A chart of the shares that the most frequent values have. */
+/** A chart of the shares of the most frequent values. */
 
 import type { Category } from "../api";
 import { leading } from "../charts/categories";
@@ -6,7 +6,7 @@ import * as format from "../parts/format";
 import type { Chart } from "./content";
 import { LINE_LOOKS } from "./lines";
 
-/** Shares over windows; null where no window lists a value. */
+/** Shares over windows; null if no window lists a value. */
 export function sharesChart(title: string, windows: readonly (readonly Category[])[]): Chart | null {
   const names = leading(windows, LINE_LOOKS.length);
   if (!names.length) return null;

@@ -1,4 +1,4 @@
-/** Episodes: what went wrong, since when, and by how much. */
+/** A list of episodes with their summary, value, threshold and time. */
 
 import type { Episode } from "../api";
 import { Gauge } from "../charts/Gauge";
@@ -16,7 +16,7 @@ export function EpisodeList({
   now,
 }: {
   episodes: readonly Episode[];
-  place: "home" | "entity" | "summary"; // what need not be said again
+  place: "home" | "entity" | "summary"; // page that shows the list, whose facts are not repeated
   now: number;
 }) {
   return (
@@ -78,7 +78,7 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
   );
 }
 
-/** The summary at the window that opened the episode, filtered as the episode was. */
+/** A link to the summary, with the window that opened the episode and the episode's labels. */
 function link(episode: Episode): string {
   const options = new URLSearchParams();
   if (episode.reference) options.set("reference", episode.reference);

@@ -5,7 +5,7 @@ import * as format from "./format";
 import type { Polled } from "./polled";
 import styles from "./Await.module.css";
 
-/** An answer, or why there is none: loading and failing look the same on every page. */
+/** Shows a response, a loading text or an error, in the same way on every page. */
 export function Await<T>({
   polled,
   children,
@@ -18,7 +18,7 @@ export function Await<T>({
       {polled.problem && <Problem problem={polled.problem} at={polled.at} />}
       {polled.value !== null
         ? children(polled.value)
-        : !polled.problem && <Empty status>Reading…</Empty>}
+        : !polled.problem && <Empty status>Loading…</Empty>}
     </>
   );
 }
@@ -33,7 +33,7 @@ function Problem({ problem, at }: { problem: ApiProblem; at: number | null }) {
         <strong>{problem.title}</strong>
         {problem.status > 0 && <span class="faint"> (status {problem.status})</span>}
         {problem.detail && <p>{problem.detail}</p>}
-        {at !== null && <p class="faint">What is shown is from {format.time(Math.floor(at))}.</p>}
+        {at !== null && <p class="faint">The page shows data from {format.time(Math.floor(at))}.</p>}
       </div>
     </div>
   );

@@ -1,4 +1,4 @@
-/** Choices as real radio buttons and checkboxes that look like a row of keys. */
+/** Radio buttons and checkboxes that look like a row of buttons. */
 
 import type { ComponentChildren } from "preact";
 import styles from "./Choices.module.css";
@@ -8,7 +8,7 @@ export interface Choice {
   name: string;
 }
 
-/** One of a few. */
+/** A choice of one option. */
 export function OneOf({
   legend,
   name,
@@ -17,7 +17,7 @@ export function OneOf({
   onChoose,
 }: {
   legend: string;
-  name: string; // of the group of radio buttons
+  name: string; // name of the group of radio buttons
   options: readonly Choice[];
   chosen: string;
   onChoose: (id: string) => void;
@@ -39,7 +39,7 @@ export function OneOf({
   );
 }
 
-/** Any of a few. */
+/** A choice of any number of options. */
 export function AnyOf({
   legend,
   options,

@@ -1,17 +1,17 @@
-/** The path from the home page to the page that is shown. */
+/** Breadcrumbs: the path from the home page to the current page. */
 
 import styles from "./Crumbs.module.css";
 
 export interface Crumb {
   name: string;
-  href?: string; // absent where the page has nothing below it
+  href?: string; // absent for the current page
 }
 
-/** The crumbs after the home page, outermost first; the last one is the page itself. */
+/** Breadcrumbs after the home page, outermost first; the last one is the current page. */
 export function Crumbs({ crumbs }: { crumbs: readonly Crumb[] }) {
   const current = (i: number) => (i === crumbs.length - 1 ? "page" : undefined);
   return (
-    <nav aria-label="Where you are">
+    <nav aria-label="Breadcrumbs">
       <ol class={styles.crumbs}>
         <li>
           <a href="#/" class={styles.brand} aria-current={current(-1)}>

@@ -1,6 +1,6 @@
 import styles from "./Labels.module.css";
 
-/** Each label as `key=value`; nothing where there are none. */
+/** Each label as `key=value`; nothing without labels. */
 export function Labels({ labels }: { labels: Record<string, string> }) {
   const entries = Object.entries(labels);
   if (!entries.length) return null;

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import type { Health } from "../api";
 import styles from "./StatusMark.module.css";
 
-export type Status = Health | "CLOSED"; // of an episode that is over
+export type Status = Health | "CLOSED"; // CLOSED: an episode that has ended
 
 interface Look {
   word: string;
@@ -48,7 +48,7 @@ const LOOKS: Record<Status, Look> = {
   },
 };
 
-/** A status as a word, a shape and a colour, so that no one of them has to be seen. */
+/** A status as a word, a shape and a colour, so that it can be read without seeing colours. */
 export function StatusMark({ status }: { status: Status }) {
   const { word, tone, shape } = LOOKS[status];
   return (

@@ -1,7 +1,7 @@
 import * as format from "./format";
 import styles from "./Time.module.css";
 
-/** A time in UTC, and with *now* how long ago it was. Both are Unix seconds. */
+/** A time in UTC, and its age if *now* is given. Both are Unix seconds. */
 export function Time({ at, now }: { at: number | null; now?: number }) {
   if (at === null) return <span class="faint">{format.NOTHING}</span>;
   const age = now === undefined ? "" : format.ago(at, now);

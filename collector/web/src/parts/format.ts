@@ -1,4 +1,4 @@
-/** Numbers and times as a reader of an instrument wants them. Times are Unix seconds, shown in UTC. */
+/** Formats numbers and times. Times are Unix seconds, shown in UTC. */
 
 export const NOTHING = "–";
 
@@ -34,7 +34,7 @@ export function percent(ratio: number | null | undefined): string {
   return `${value.toFixed(digits)} %`;
 }
 
-/** A duration of service: 0.0031 s is 3.1 ms. */
+/** A latency: 0.0031 s is 3.1 ms. */
 export function latency(seconds: number | null | undefined): string {
   if (seconds == null || !Number.isFinite(seconds)) return NOTHING;
   if (seconds === 0) return "0 s";
@@ -57,7 +57,7 @@ const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
 /** 2013-01-05 */
 export const date = (seconds: number): string => iso(seconds).slice(0, 10);
 
-/** 14:05, or 14:05:30 where the seconds matter. */
+/** 14:05, or 14:05:30 if the seconds are not zero. */
 export const clock = (seconds: number): string =>
   iso(seconds).slice(11, seconds % MINUTE === 0 ? 16 : 19);
 
@@ -66,7 +66,7 @@ export function time(seconds: number | null | undefined): string {
   return seconds == null ? NOTHING : `${date(seconds)} ${clock(seconds)} UTC`;
 }
 
-/** A window in as few words as are exact: a whole day is its date. */
+/** A window as short as possible without loss: a whole day is its date. */
 export function window(start: number, end: number): string {
   if (start % DAY === 0 && end - start === DAY) return `${date(start)} UTC`;
   if (start % DAY === 0 && end % DAY === 0) return `${date(start)} to ${date(end - DAY)} UTC`;
@@ -74,21 +74,21 @@ export function window(start: number, end: number): string {
   return `${date(start)} ${clock(start)} to ${date(end)} ${clock(end)} UTC`;
 }
 
-/** How long before *now*, or nothing when that says less than the date does. */
+/** The age at *now*; empty if the date says more. */
 export function ago(seconds: number, now: number): string {
   const age = now - seconds;
   if (age < 0 || age > 2 * DAY) return "";
   return age < 5 ? "just now" : `${duration(age)} ago`;
 }
 
-/** A distance between distributions, with decimals that stand below one another. */
+/** A distance between distributions, with a fixed number of decimals. */
 export function distance(value: number | null | undefined): string {
   if (value == null || !Number.isFinite(value)) return NOTHING;
   const text = value.toFixed(3).replace("-", "−");
   return text === "−0.000" ? "0.000" : text;
 }
 
-/** A value in the unit that its statistic or comparator has. */
+/** A value in the unit of its statistic or comparator. */
 export function measured(what: string, value: number): string {
   if (what.endsWith("_ratio")) return percent(value);
   if (what.endsWith("_seconds")) return latency(value);
@@ -96,7 +96,7 @@ export function measured(what: string, value: number): string {
   return number(value);
 }
 
-/** The statistic or comparator in words. */
+/** The name of a statistic or comparator as text. */
 export function named(what: string): string {
   if (what === "psi" || what === "ks") return what.toUpperCase();
   return what.replace(/_seconds$/, "").replaceAll("_", " ");

@@ -1,4 +1,4 @@
-/** State that follows the collector. */
+/** State that is requested from the collector again and again. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiProblem } from "../api";
@@ -6,16 +6,16 @@ import { ApiProblem } from "../api";
 export const REFRESH_SECONDS = 10;
 
 export interface Polled<T> {
-  value: T | null; // the newest answer there was, also while a later question fails
+  value: T | null; // newest response, kept while later requests fail
   problem: ApiProblem | null;
-  at: number | null; // Unix seconds of the newest answer
+  at: number | null; // time of the newest response, Unix seconds
 }
 
 /**
- * Ask now and every ten seconds while the page is seen.
+ * Send a request now and every ten seconds while the page is visible.
  *
- * A changed *key* asks at once and keeps the old answer until the new one is there, so that nothing
- * flickers. Components that must not show another thing's answer are mounted with a key of their own.
+ * A changed *key* sends a request at once, and the old value stays until the response arrives, so
+ * that the page does not flicker. A component must have its own key if old values would be wrong.
  */
 export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<T>): Polled<T> {
   const [state, setState] = useState<Polled<T>>({ value: null, problem: null, at: null });
@@ -33,7 +33,7 @@ export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<
         } catch (error) {
           if (stop.signal.aborted) return;
           const problem =
-            error instanceof ApiProblem ? error : new ApiProblem(0, "The page failed", String(error));
+            error instanceof ApiProblem ? error : new ApiProblem(0, "Internal error of the page", String(error));
           setState((before) => ({ ...before, problem }));
         }
       }

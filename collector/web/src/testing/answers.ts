@@ -1,12 +1,22 @@
-/** Answers of the API for tests. */
+/** Responses of the API for tests. */
 
 import type { Alerter, Sample, Samples } from "../api";
 
-/** A window of a minute without content, with *changes*. */
+/** A sample of a one-minute window without content, with *changes*. */
 export const sampleOf = (changes: Partial<Sample>): Sample => ({
   window_start: 0,
   window_end: 60,
-  coverage: { seen: 10, profiled: 8, sampled_out: 2, dropped: {}, undecodable: {} },
+  coverage: {
+    seen: 10,
+    profiled: 8,
+    sampled_out: 2,
+    dropped: {},
+    undecodable: {},
+    lost_inputs: {},
+    lost_outputs: {},
+    unnamed: {},
+    suppressed: 0,
+  },
   feature: null,
   service: null,
   scores: null,
@@ -23,8 +33,8 @@ export const seriesOf = (...samples: Sample[]): Samples => ({
   reference: null,
 });
 
-/** An alerter whose condition has only its *kind*, with *changes*. A collector with kinds from
- * outside names further ones in its document than the shipped types do. */
+/** An alerter of this *kind*, with *changes*. The kind may be missing from the generated types,
+ * because a collector can have kinds of other packages. */
 export const alerterOf = (kind: string, changes: Partial<Alerter> = {}): Alerter => ({
   entity: "fraud",
   name: "some",

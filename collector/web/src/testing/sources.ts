@@ -1,4 +1,4 @@
-/** The sources of the pages, parsed, for the tests that hold their shape. */
+/** The parsed sources of the pages, for tests of their structure. */
 
 import { parseSync } from "vite";
 
@@ -30,7 +30,7 @@ export function nodesOf(path: string, text: string): Node[] {
   return found;
 }
 
-/** What a module imports, statically or not; null stands for a name that only running tells. */
+/** The names that a module imports, statically or dynamically; null for a computed name. */
 export const importsOf = (path: string, text: string): (string | null)[] =>
   nodesOf(path, text)
     .filter(({ type }) => /^(Import(Declaration|Expression)|Export.*Declaration|TSImportType)$/.test(type))
@@ -38,7 +38,7 @@ export const importsOf = (path: string, text: string): (string | null)[] =>
 
 const nameIn = ({ value }: Node): string | null => (typeof value === "string" ? value : null);
 
-/** The path of the module that *name* is in the module *from*; undefined for packages and sheets. */
+/** The path of the module that *from* imports as *name*; undefined for packages and style sheets. */
 export function moduleOf(name: string, from: string): string | undefined {
   if (!name.startsWith(".") || name.endsWith(".css")) return undefined;
   const path = new URL(name, `file://${from}`).pathname;
@@ -47,7 +47,7 @@ export function moduleOf(name: string, from: string): string | undefined {
   return found;
 }
 
-/** One circle in a graph of modules, as the path around it; null where there is none. */
+/** A circular import in a graph of modules, as a path; null if there is none. */
 export function circleIn(graph: ReadonlyMap<string, readonly string[]>): string[] | null {
   const done = new Set<string>();
   const search = (module: string, above: readonly string[]): string[] | null => {

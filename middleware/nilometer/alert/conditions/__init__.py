@@ -1,4 +1,4 @@
-"""What alerters hold a window against, a kind a file."""
+"""Conditions, by which alerters judge windows; one kind per file."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import (

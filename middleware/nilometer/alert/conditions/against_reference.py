@@ -1,4 +1,4 @@
-"""REFERENCE: a distance from a reference under a threshold."""
+"""REFERENCE: compares the distance from a reference with a threshold."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from nilometer.profile.summary import SummarySample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstReference:
-    """A column must stay close to the same column of a reference.
+    """A column that must stay close to the same column of a reference.
 
     Attributes:
         reference: Name of the reference.
-        threshold: Largest fine distance, in the unit of the comparator; positive.
-        comparator: The distance.
+        threshold: Largest distance that is not a breach, in the unit of the comparator; positive.
+        comparator: Comparator that computes the distance.
     """
 
     kind: ClassVar[str] = "REFERENCE"
@@ -50,7 +50,7 @@ class AgainstReference:
         return f"threshold {self.threshold:g}"
 
     def wrong(self) -> WrongField | None:
-        """The first field whose value is not allowed."""
+        """Return the first field whose value is not allowed."""
         if not self.reference:
             return WrongField("reference", self.reference, "a reference name")
         if not (math.isfinite(self.threshold) and self.threshold > 0):
@@ -58,11 +58,11 @@ class AgainstReference:
         return None
 
     def observations(self, content: Content) -> int:
-        """How many values are compared."""
+        """Return the number of values that are compared."""
         return content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """The verdict on *sample*."""
+        """Judge *sample* against the reference in *references*."""
         reference = references.get(self.reference)
         if reference is None:
             return Judgement(Verdict.NOT_JUDGED, f"there is no reference {self.reference!r}")
@@ -91,16 +91,16 @@ class AgainstReference:
         )
 
     def excess(self, value: float) -> float:
-        """How far *value* is above the threshold."""
+        """Return by how much *value* is above the threshold."""
         return value - self.threshold
 
     def limit(self, value: float) -> float:
-        """The threshold."""
+        """Return the threshold."""
         del value
         return self.threshold
 
     def fields(self) -> Fields:
-        """The parameters by name."""
+        """Return the parameters by name."""
         return {
             "reference": self.reference,
             "comparator": self.comparator.name,
@@ -109,7 +109,7 @@ class AgainstReference:
 
     @classmethod
     def of_fields(cls, fields: Fields) -> Self:
-        """The condition with these parameters."""
+        """Return the condition with these parameters."""
         return cls(
             reference=str(fields["reference"]),
             threshold=float(fields["threshold"]),

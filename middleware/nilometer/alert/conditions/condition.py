@@ -1,7 +1,7 @@
-"""The protocol of conditions: what an alerter holds a window against.
+"""The protocol of conditions, by which alerters judge windows.
 
-A condition is a frozen value. `fields` and `of_fields` turn it into plain texts and numbers and
-back, so that wire, rules files and API need not know its class.
+A condition is a frozen value. `fields` and `of_fields` convert it to texts and numbers and back, so
+that the wire, settings files and the API need not know its class.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ Fields: TypeAlias = Mapping[str, str | float]
 
 
 class WrongField(NamedTuple):
-    """A field of a rule whose value is not allowed.
+    """A field of an alerter whose value is not allowed.
 
     Attributes:
         key: Name of the field.
-        value: The value that is not allowed.
-        allowed: What is allowed, as it follows "must be".
+        value: Value that is not allowed.
+        allowed: Phrase that says what is allowed and follows "must be".
     """
 
     key: str
@@ -30,13 +30,13 @@ class WrongField(NamedTuple):
 
 
 class Condition(Protocol):
-    """When a window is a breach."""
+    """Says which windows are breaches."""
 
     is_distance: ClassVar[bool]  # whether the value is a distance between two distributions
 
     @property
     def kind(self) -> str:
-        """The name of the class in rules and on the wire."""
+        """The name of the kind in alerters and on the wire."""
 
     @property
     def measure(self) -> str:
@@ -48,11 +48,11 @@ class Condition(Protocol):
 
     @property
     def threshold(self) -> float | None:
-        """The one limit in the unit of the value; None where there is no single one."""
+        """The limit in the unit of the value; None where there are several or none."""
 
     @property
     def reference(self) -> str:
-        """The name of the reference that is compared with; or empty."""
+        """The name of the reference; empty where the condition uses none."""
 
     @property
     def limit_text(self) -> str:
@@ -60,36 +60,36 @@ class Condition(Protocol):
 
     @property
     def judges_any_count(self) -> bool:
-        """Whether a window is judged however few observations it has."""
+        """Whether a window is judged at any number of observations."""
 
     def wrong(self) -> WrongField | None:
-        """The first field whose value is not allowed; None where all are."""
+        """Return the first field whose value is not allowed; None where all are allowed."""
 
     def observations(self, content: Content) -> int:
-        """How many observations of *content* the verdict rests on."""
+        """Return the number of observations of *content* that the verdict rests on."""
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """The verdict on *sample*; *references* are those of its entity, by name."""
+        """Judge *sample*; *references* holds the references of its entity by name."""
 
     def excess(self, value: float) -> float:
-        """How far *value* is on the wrong side, in its unit; negative on the right side."""
+        """Return by how much *value* exceeds the limit, in its unit; negative within it."""
 
     def limit(self, value: float) -> float:
-        """The threshold that *value* is held against; finite."""
+        """Return the limit that applies to *value*; finite."""
 
     def fields(self) -> Fields:
-        """The parameters by name."""
+        """Return the parameters by name."""
 
 
 class RegisteredCondition(Condition, Protocol):
-    """A condition that a rule may name by its kind."""
+    """A condition that an alerter may name by its kind."""
 
     kind: ClassVar[str]
 
     @classmethod
     def of_fields(cls, fields: Fields) -> Self:
-        """The condition with these parameters; names that it does not know are left out.
+        """Return the condition with these parameters; unknown names are ignored.
 
         Raises:
-            ValueError: If a parameter is missing or has no meaning.
+            ValueError: If a parameter is missing or not allowed.
         """

@@ -1,4 +1,4 @@
-"""FIXED: a statistic against one threshold."""
+"""FIXED: compares a statistic with one threshold."""
 
 import math
 from dataclasses import dataclass
@@ -7,23 +7,28 @@ from typing import ClassVar, Self
 
 from nilometer.alert.conditions.condition import Fields, WrongField
 from nilometer.alert.conditions.statistics import OfStatistic
+from nilometer.values.nearest import not_one_of
 
 
 class ThresholdSide(Enum):
-    """On which side of its threshold a statistic is a breach."""
+    """The side of a threshold on which a value is a breach."""
 
     ABOVE = ">"
     AT_LEAST = ">="
     BELOW = "<"
     AT_MOST = "<="
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ThresholdSide":
+        raise ValueError(not_one_of("comparison", value, (one.value for one in cls)))
+
     @property
     def is_below(self) -> bool:
-        """Whether small values are the breach."""
+        """Whether values below the threshold are breaches."""
         return self in {ThresholdSide.BELOW, ThresholdSide.AT_MOST}
 
     def breached(self, value: float, threshold: float) -> bool:
-        """Whether *value* is on the wrong side."""
+        """Return whether *value* is a breach."""
         match self:
             case ThresholdSide.ABOVE:
                 return value > threshold
@@ -37,10 +42,10 @@ class ThresholdSide(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixed(OfStatistic):
-    """A statistic must stay on the right side of one threshold.
+    """A statistic that must stay on one side of a threshold.
 
     Attributes:
-        side: Which side is a breach.
+        side: Side of the threshold that is a breach.
         threshold: Limit in the unit of the statistic; finite.
     """
 
@@ -55,11 +60,11 @@ class Fixed(OfStatistic):
         return f"alert when {self.side.value} {self.threshold:g}"
 
     def breached(self, value: float) -> bool:
-        """Whether *value* is a breach."""
+        """Return whether *value* is a breach."""
         return self.side.breached(value, self.threshold)
 
     def wrong(self) -> WrongField | None:
-        """The first field whose value is not allowed."""
+        """Return the first field whose value is not allowed."""
         if found := self.wrong_statistic():
             return found
         if not math.isfinite(self.threshold):
@@ -67,17 +72,17 @@ class Fixed(OfStatistic):
         return None
 
     def excess(self, value: float) -> float:
-        """How far *value* is on the wrong side."""
+        """Return by how much *value* exceeds the threshold; negative within it."""
         over = value - self.threshold
         return -over if self.side.is_below else over
 
     def limit(self, value: float) -> float:
-        """The threshold."""
+        """Return the threshold."""
         del value
         return self.threshold
 
     def fields(self) -> Fields:
-        """The parameters by name."""
+        """Return the parameters by name."""
         return {
             "statistic": self.statistic,
             "comparison": self.side.value,
@@ -86,7 +91,7 @@ class Fixed(OfStatistic):
 
     @classmethod
     def of_fields(cls, fields: Fields) -> Self:
-        """The condition with these parameters."""
+        """Return the condition with these parameters."""
         return cls(
             statistic=str(fields["statistic"]),
             side=ThresholdSide(fields["comparison"] or ThresholdSide.ABOVE.value),

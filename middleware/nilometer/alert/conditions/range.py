@@ -1,4 +1,4 @@
-"""RANGE: a statistic inside two bounds."""
+"""RANGE: compares a statistic with two bounds."""
 
 import math
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from nilometer.alert.conditions.statistics import OfStatistic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range(OfStatistic):
-    """A statistic must stay in [low, high].
+    """A statistic that must stay in [low, high].
 
     Attributes:
-        low: Smallest fine value.
-        high: Largest fine value.
+        low: Smallest value that is not a breach.
+        high: Largest value that is not a breach.
     """
 
     kind: ClassVar[str] = "RANGE"
@@ -29,11 +29,11 @@ class Range(OfStatistic):
         return f"fine in [{self.low:g}, {self.high:g}]"
 
     def breached(self, value: float) -> bool:
-        """Whether *value* is a breach."""
+        """Return whether *value* is a breach."""
         return not self.low <= value <= self.high
 
     def wrong(self) -> WrongField | None:
-        """The first field whose value is not allowed."""
+        """Return the first field whose value is not allowed."""
         if found := self.wrong_statistic():
             return found
         if not self.low <= self.high:
@@ -41,23 +41,23 @@ class Range(OfStatistic):
         return None
 
     def excess(self, value: float) -> float:
-        """How far *value* is outside; negative inside."""
+        """Return by how much *value* is outside the bounds; negative inside."""
         return max(self.low - value, value - self.high)
 
     def limit(self, value: float) -> float:
-        """The bound that *value* passed; the other one, or 0, where that is infinite."""
+        """Return the exceeded bound; if it is infinite, the other bound or 0."""
         bound = self.low if value < self.low else self.high
         if math.isfinite(bound):
             return bound
         return self.low if math.isfinite(self.low) else 0.0
 
     def fields(self) -> Fields:
-        """The parameters by name."""
+        """Return the parameters by name."""
         return {"statistic": self.statistic, "low": self.low, "high": self.high}
 
     @classmethod
     def of_fields(cls, fields: Fields) -> Self:
-        """The condition with these parameters."""
+        """Return the condition with these parameters."""
         return cls(
             statistic=str(fields["statistic"]),
             low=float(fields["low"]),

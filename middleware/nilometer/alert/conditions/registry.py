@@ -1,9 +1,10 @@
-"""All conditions by kind; a new kind is one file and one entry here, or in an extension's `Kinds`."""
+"""All conditions by kind. A new kind is one file, and one entry here or in a `Kinds`."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
 from nilometer.alert.conditions.fixed import Fixed
 from nilometer.alert.conditions.range import Range
+from nilometer.values.nearest import not_one_of
 
 CONDITIONS: dict[str, type[RegisteredCondition]] = {
     Fixed.kind: Fixed,
@@ -13,15 +14,15 @@ CONDITIONS: dict[str, type[RegisteredCondition]] = {
 
 
 def condition_of(kind: str, fields: Fields) -> Condition:
-    """The condition of *kind* with the parameters *fields*.
+    """Return the condition of *kind* with the parameters *fields*.
 
     Raises:
-        ValueError: If no condition of *kind* is registered, or a parameter is missing or has no
-            meaning, whatever the condition itself raises then.
+        ValueError: If no condition of *kind* is registered, or a parameter is missing or not
+            allowed, whatever the condition itself raises.
     """
     condition = CONDITIONS.get(kind)
     if condition is None:
-        raise ValueError(f"kind = {kind!r}: must be one of {', '.join(CONDITIONS)}")
+        raise ValueError(not_one_of("kind", kind, CONDITIONS))
     try:
         return condition.of_fields(fields)
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""What fixed and range conditions share: a statistic of the window's content."""
+"""The part that FIXED and RANGE conditions share: a statistic of the window."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from nilometer.alert.statistic import CELL_SHARES, COUNT, STATISTICS, statistic_
 from nilometer.profile.content import Content
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
+from nilometer.values.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfStatistic:
-    """A condition on one statistic; a subclass says when a value is a breach.
+    """A condition on one statistic; subclasses decide when a value is a breach.
 
     Attributes:
-        statistic: One of `STATISTICS`.
+        statistic: Name of the statistic, one of `STATISTICS`.
     """
 
     is_distance: ClassVar[bool] = False
@@ -28,7 +29,7 @@ class OfStatistic:
 
     @property
     def measure(self) -> str:
-        """The statistic."""
+        """The name of the statistic."""
         return self.statistic
 
     @property
@@ -42,21 +43,24 @@ class OfStatistic:
         return self.statistic == COUNT
 
     def breached(self, value: float) -> bool:
-        """Whether *value* is a breach."""
+        """Return whether *value* is a breach."""
         raise NotImplementedError
 
     def wrong_statistic(self) -> WrongField | None:
-        """The field, if there is no such statistic."""
+        """Return the field `statistic` if no statistic has its name."""
         if self.statistic in STATISTICS:
             return None
-        return WrongField("statistic", self.statistic, f"one of {', '.join(STATISTICS)}")
+        words = ", ".join(STATISTICS)
+        return WrongField(
+            "statistic", self.statistic, f"one of {words}{did_you_mean(self.statistic, STATISTICS)}"
+        )
 
     def observations(self, content: Content) -> int:
-        """How many observations the statistic rests on: cells for a share of cells, else values."""
+        """Return the cells for a ratio of cells, otherwise the values."""
         return content.cells if self.statistic in CELL_SHARES else content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """The verdict on *sample*."""
+        """Judge the statistic of *sample*."""
         del references
         value = statistic_of(sample.content, self.statistic)
         if value is None:

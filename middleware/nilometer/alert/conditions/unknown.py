@@ -1,6 +1,6 @@
-"""A stored condition that this process cannot read: no such kind, comparator or statistic is here.
+"""A stored condition of a kind, comparator or statistic that is not registered in this process.
 
-It happens when a rule was stored while an extension was installed, and the extension is gone now.
+It occurs when an alerter was stored while an extension was installed that is missing now.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from nilometer.profile.summary import SummarySample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownCondition:
-    """Holds what was stored, shows it, and judges nothing.
+    """Keeps and shows the stored parameters, and judges nothing.
 
     Attributes:
-        kind: As it was stored.
-        parameters: As they were stored.
-        why: What is not known, in one sentence.
+        kind: Kind as it was stored.
+        parameters: Parameters as they were stored.
+        why: Reason why the condition cannot be read, one sentence.
     """
 
     is_distance: ClassVar[bool] = False
@@ -51,30 +51,30 @@ class UnknownCondition:
 
     @property
     def limit_text(self) -> str:
-        """That the limit is not known."""
+        """A text that says that the limit is not known."""
         return "limit not known"
 
     def wrong(self) -> None:
-        """Nothing: what was stored was checked then."""
+        """Return None: the parameters were checked when they were stored."""
 
     def observations(self, content: Content) -> int:
-        """All of *content*."""
+        """Return the number of values of *content*."""
         return content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """No verdict, and why."""
+        """Return NOT_JUDGED with the reason."""
         del sample, references
         return Judgement(Verdict.NOT_JUDGED, self.why)
 
     def excess(self, value: float) -> float:
-        """*value*: the larger is taken for the worse."""
+        """Return *value*: larger values count as worse."""
         return value
 
     def limit(self, value: float) -> float:
-        """The stored threshold; 0 without one."""
+        """Return the stored threshold; 0 without one."""
         del value
         return self.threshold or 0.0
 
     def fields(self) -> Fields:
-        """The parameters by name."""
+        """Return the parameters by name."""
         return self.parameters

@@ -1,4 +1,4 @@
-"""Behaviours of `grpc.aio.server`, noting when a call begins, how it ends and what it raises."""
+"""Wraps handlers of `grpc.aio.server`: records the start, the end and the error of each call."""
 
 import asyncio
 import inspect
@@ -11,11 +11,11 @@ from nilometer.capture.grpc.sync import code_of, noted_iterator
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
-C = TypeVar("C")  # contexts: of the event loop, or of the migration pool
+C = TypeVar("C")  # contexts: of the event loop, or of the thread pool for plain functions
 
 
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """*behaviour* with one answer, observed."""
+    """Return *behaviour*, which gives one response, observed."""
     if not asyncio.iscoroutinefunction(behaviour):
         return _sync_in_aio(behaviour, call)
 
@@ -32,7 +32,7 @@ def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C
 
 
 def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """*behaviour* with several answers, observed."""
+    """Return *behaviour*, which gives several responses, observed."""
     if inspect.isasyncgenfunction(behaviour):
 
         @wraps(behaviour)
@@ -64,7 +64,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
 
 
 def _sync_in_aio(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """A plain function served by `grpc.aio` in its migration pool."""
+    """Return a plain function observed that `grpc.aio` runs in its thread pool."""
 
     @wraps(behaviour)
     def observed(request: Q, context: C) -> object:
@@ -85,7 +85,7 @@ def _begin_aio(call: Call, context: Any) -> None:
         add = getattr(context, "add_done_callback", None)
         if add is not None:
             add(lambda _: call.end(code_of(context)))
-        else:  # the context of the migration pool
+        else:  # the context of the thread pool
             context.add_callback(lambda: call.end(code_of(context)))
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)

@@ -1,4 +1,4 @@
-"""One gRPC call while it is under way, and what decides whether a call is observed."""
+"""One gRPC call in progress, and the decision whether a call is observed."""
 
 from collections.abc import Callable, Iterable
 from random import random
@@ -11,8 +11,8 @@ from nilometer.capture.exchange import Stream
 from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
 from nilometer.capture.options import CaptureOptions
+from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.guard import Guard
-from nilometer.handoff.noted import Noted
 from nilometer.handoff.pack import Rest
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
@@ -20,9 +20,9 @@ from nilometer.settings.settings import load
 from nilometer.values.reasons import Outcome, StreamEnd
 
 Q = TypeVar("Q")  # requests
-A = TypeVar("A")  # answers
+A = TypeVar("A")  # responses
 
-PROBES = (  # how the paths of methods begin that are no requests of a model
+PROBES = (  # prefixes of methods that do not ask a model for anything
     "/grpc.health.v1.Health/",
     "/grpc.reflection.",
     "/inference.GRPCInferenceService/ServerLive",
@@ -31,33 +31,33 @@ PROBES = (  # how the paths of methods begin that are no requests of a model
 
 
 class Call:
-    """One call while it is under way. Each note stands behind a guard."""
+    """The state of one call in progress. A guard surrounds each of its recording methods."""
 
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
         self.capture = capture
         self.worker = capture.worker
-        self.noted: Noted | None = None
+        self.annotations: Annotations | None = None
         self.path: str = details.method
         self.metadata = details.invocation_metadata
         self.share = capture.worker.share
         cap = capture.cap
-        if self.share < 1.0 and random() >= self.share:  # noqa: S311  no secret
+        if self.share < 1.0 and random() >= self.share:  # noqa: S311  not for secrets
             cap, self.share = 0, -self.share
-        self.request, self.response = Messages(cap), Messages(cap)
-        self.timed = 0.0  # seconds that its beginning was with us, where it is timed
+        self.request, self.response = Messages(cap), Messages(cap, both_ends=True)
+        self.timed = 0.0  # seconds that this code took at the start of the call, if it is timed
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
-        self.answered = False  # whether the last message is out
+        self.answered = False  # whether the last message was sent
         self._finished = False
         self.worker.in_flight += 1
         self.in_flight = self.worker.in_flight
         self.arrival_ns, self.started = time_ns(), perf_counter()
 
     def deserializer(self, original: Callable[[bytes], Q] | None) -> Callable[[bytes], Q | bytes]:
-        """*original*, noting the bytes it is given."""
+        """Return *original*, which also records the bytes that it reads."""
 
-        # In quotes: Python would compute the union anew for each call.
+        # Quoted, because Python would build the union anew for each call.
         def deserialize(data: bytes) -> "Q | bytes":
             try:
                 self.note_request(data)
@@ -67,7 +67,7 @@ class Call:
                 return data
             try:
                 return original(data)
-            except Exception as error:  # the call ends here: its behaviour is never called
+            except Exception as error:  # the call ends here: its handler is never called
                 self.end(None, error)
                 raise
 
@@ -76,7 +76,7 @@ class Call:
     def serializer(
         self, original: Callable[[A], bytes] | None, *, unary: bool
     ) -> Callable[[A], bytes]:
-        """*original*, noting the bytes it gives."""
+        """Return *original*, which also records the bytes that it writes."""
 
         def serialize(message: Any) -> bytes:
             try:
@@ -95,15 +95,15 @@ class Call:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the call came."""
+        """Seconds since the call arrived."""
         return perf_counter() - self.started
 
     def note_request(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
-        """One message more of the request."""
+        """Record one more request message."""
         self.request.add(data, compressed=compressed)
 
     def note_answer(self, data: bytes, compressed: bool = False) -> None:  # noqa: FBT001, FBT002
-        """One message more of the answer."""
+        """Record one more response message."""
         now = perf_counter()
         if self.response.count:
             if self.stream is None:
@@ -115,7 +115,7 @@ class Call:
         self.response.add(data, compressed=compressed)
 
     def end(self, code: Code, error: BaseException | None = None) -> None:
-        """Offer the observation; once, whoever comes first."""
+        """Offer the observation; later calls do nothing."""
         if self._finished:
             return
         self._finished = True
@@ -142,7 +142,8 @@ class Call:
                 response.body,
                 self.in_flight,
                 Rest(
-                    request.size, response.size, first_byte, streamed, self.noted, None, self.share
+                    *(request.size, response.size, first_byte, streamed),
+                    *(self.annotations, None, self.share, response.ends),
                 ),
             )
             self.worker.sink.offer(packed)
@@ -160,7 +161,7 @@ class Call:
 
 
 class Capture:
-    """What both interceptors share: one worker of this process."""
+    """The worker that all interceptors of this process share."""
 
     def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
@@ -170,7 +171,7 @@ class Capture:
         self._excluded = frozenset(settings.exclude)
 
     def call(self, details: grpc.HandlerCallDetails) -> Call | None:
-        """A call to be observed, or None."""
+        """Return the call to observe, or None."""
         try:
             worker = self.worker
             method = details.method
@@ -192,7 +193,7 @@ class Capture:
             return None
 
     def stop(self) -> None:
-        """Hand on what is held. Called at the end of the process, too."""
+        """Send pending observations and stop. Runs at the end of the process, too."""
         self.worker.stop()
 
 

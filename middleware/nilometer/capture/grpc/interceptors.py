@@ -1,8 +1,8 @@
 """Interceptors for gRPC servers in Python.
 
 Messages pass unchanged, and each call gives one observation. The handler's own deserializer,
-behaviour and serializer are each called once, as without the interceptor; between them the bytes
-are noted. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` for
+behaviour and serializer are each called once, as without the interceptor. The interceptor records
+the bytes between them. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` for
 `grpc.aio.server`.
 """
 
@@ -18,7 +18,7 @@ from nilometer.capture.grpc.sync import sync_stream, sync_unary
 from nilometer.capture.options import CaptureOptions
 
 Q = TypeVar("Q")  # requests
-A = TypeVar("A")  # answers
+A = TypeVar("A")  # responses
 
 Behaviour: TypeAlias = Callable[..., object]
 Observing: TypeAlias = Callable[[Behaviour, Call], Behaviour]
@@ -28,7 +28,7 @@ class CaptureInterceptor(grpc.ServerInterceptor):
     """Observes a `grpc.server`: ``grpc.server(pool, interceptors=[CaptureInterceptor(entity=...)])``.
 
     Args:
-        **options: See `CaptureOptions`; what is not given comes from ``NILOMETER_*``.
+        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong.
@@ -42,7 +42,7 @@ class CaptureInterceptor(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], "grpc.RpcMethodHandler[Q, A] | None"],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Q, A] | None":
-        """The handler, observed."""
+        """Return the handler, observed."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None
@@ -65,7 +65,7 @@ class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Q, A] | None":
-        """The handler, observed."""
+        """Return the handler, observed."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
@@ -78,7 +78,7 @@ class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
 def _observed(
     handler: "grpc.RpcMethodHandler[Q, A]", call: Call, unary: Observing, stream: Observing
 ) -> "grpc.RpcMethodHandler[Q, A]":
-    """A handler of the same kind whose parts note what passes."""
+    """Return a handler of the same kind that records the messages."""
     kind = (handler.request_streaming, handler.response_streaming)
     behaviour: Any = {
         (False, False): handler.unary_unary,

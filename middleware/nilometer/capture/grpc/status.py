@@ -1,4 +1,4 @@
-"""How a gRPC call ended: HTTP status and outcome."""
+"""The HTTP status and the outcome of a gRPC call."""
 
 import asyncio
 from typing import TypeAlias
@@ -9,7 +9,7 @@ from nilometer.values.reasons import Outcome
 
 Code: TypeAlias = grpc.StatusCode | int | None  # `grpc.aio` gives numbers
 
-# The HTTP status that stands for each code, as in google.rpc.Code; 499 for a client that left.
+# The HTTP status for each code, as in google.rpc.Code; 499 for a client that disconnected.
 STATUSES = {
     grpc.StatusCode.OK: 200,
     grpc.StatusCode.CANCELLED: 499,
@@ -29,12 +29,12 @@ STATUSES = {
 
 
 def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, str]:
-    """HTTP status and outcome of a call.
+    """Return the HTTP status and the outcome of a call.
 
     Args:
-        code: Its status code; None or 0 where none was set.
-        error: What its behaviour raised; None also after `abort`, which has set a code.
-        left: Whether a cancelled call's client had not had the whole answer.
+        code: Status code of the call; None or 0 if none was set.
+        error: Exception that the handler raised; None also after `abort`, which sets a code.
+        left: Whether the client of a cancelled call had not received the whole response.
     """
     if isinstance(error, asyncio.CancelledError):
         return 499, Outcome.CLIENT_LEFT.value

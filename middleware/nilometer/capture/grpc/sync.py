@@ -1,4 +1,4 @@
-"""Behaviours of `grpc.server`, noting when a call begins, how it ends and what it raises."""
+"""Wraps handlers of `grpc.server`: records the start, the end and the error of each call."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,13 +12,13 @@ from nilometer.capture.grpc.status import Code
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
-A = TypeVar("A")  # answers
+A = TypeVar("A")  # responses
 
 
 def sync_unary(
     behaviour: Callable[[Q, grpc.ServicerContext], A], call: Call
 ) -> Callable[[Q, grpc.ServicerContext], A]:
-    """*behaviour* with one answer, observed."""
+    """Return *behaviour*, which gives one response, observed."""
 
     @wraps(behaviour)
     def observed(request: Q, context: grpc.ServicerContext) -> A:
@@ -35,7 +35,7 @@ def sync_unary(
 def sync_stream(
     behaviour: Callable[[Q, grpc.ServicerContext], object], call: Call
 ) -> Callable[[Q, grpc.ServicerContext], object]:
-    """*behaviour* with several answers, observed."""
+    """Return *behaviour*, which gives several responses, observed."""
 
     @wraps(behaviour)
     def observed(request: Q, context: grpc.ServicerContext) -> object:
@@ -60,7 +60,7 @@ def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
 
 
 def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
-    """*answers*, noting how they end; gRPC takes them from threads of its own, one after another."""
+    """Yield *answers* and record how they end; gRPC reads them from its own threads in turn."""
     while True:
         try:
             current.set(call)
@@ -75,9 +75,9 @@ def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
 
 
 def code_of(context: Any) -> Code:
-    """The status code that was set; None where there is none, or none can be asked for."""
+    """Return the status code of the call; None if none is set or the version cannot tell."""
     try:
         code: Code = context.code()
-    except Exception:  # experimental there, and missing in older versions
+    except Exception:  # experimental in `grpc`, and missing in older versions
         return None
     return code

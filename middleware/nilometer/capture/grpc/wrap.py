@@ -1,4 +1,4 @@
-"""Puts an interceptor into every gRPC server that a process makes."""
+"""Puts an interceptor into every gRPC server that a process creates."""
 
 import inspect
 from collections.abc import Callable
@@ -17,10 +17,10 @@ _log = LimitedLog()
 
 
 def wrap_servers(module: ModuleType) -> None:
-    """Put an interceptor into every server that `grpc.server` and `grpc.aio.server` make from now on.
+    """Put an interceptor into every server that `grpc.server` and `grpc.aio.server` create later.
 
     Args:
-        module: `grpc`.
+        module: The module `grpc`.
     """
     import grpc.aio
 
@@ -37,11 +37,11 @@ def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callab
             bound = signature.bind(*arguments, **named)
             own = list(bound.arguments.get("interceptors") or ())
             if not any(isinstance(one, kind) for one in own):
-                # Outermost, so that what other interceptors refuse is seen, too.
+                # Outermost, so that calls that other interceptors reject are observed, too.
                 bound.arguments["interceptors"] = [_shared(kind), *own]
             arguments, named = bound.args, bound.kwargs
-        except Exception as error:  # the server must start as without us
-            _log.warning(f"a gRPC server is not observed: {error}: mend the setting and restart")
+        except Exception as error:  # the server must start as it does without nilometer
+            _log.warning(f"a gRPC server is not observed: {error}: correct the setting and restart")
         return make(*arguments, **named)
 
     return made
@@ -51,7 +51,7 @@ _interceptors: dict[type[Interceptor], Interceptor] = {}
 
 
 def _shared(kind: type[Interceptor]) -> Interceptor:
-    """One interceptor, and so one worker, however many servers a process makes."""
+    """Return the one interceptor of this process, and so one worker for all its servers."""
     if kind not in _interceptors:
         _interceptors[kind] = kind()
     return _interceptors[kind]

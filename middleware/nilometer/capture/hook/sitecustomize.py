@@ -1,7 +1,8 @@
-# ruff: noqa: INP001  found on PYTHONPATH, by this name
-"""Found first by every interpreter below ``nilometer run``: watches for servers, then steps aside.
+# ruff: noqa: INP001  Python finds it on PYTHONPATH by this name
+"""Watches for servers in every interpreter that ``nilometer run`` starts, then steps aside.
 
-An interpreter without nilometer, such as that of another virtual environment, starts as without us.
+Python imports this module first. An interpreter without nilometer, such as that of another virtual
+environment, starts as usual.
 """
 
 import importlib.machinery
@@ -13,7 +14,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  path
 
 
 def _run_the_next_one() -> None:
-    """The `sitecustomize` that would have run without this one."""
+    """Run the `sitecustomize` that Python would have found without this one."""
     path = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE]  # noqa: PTH100
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", path)
     if spec is not None and spec.loader is not None:

@@ -2,18 +2,18 @@
 
 agent_source      asks an agent over its socket
 collector_source  asks a collector over HTTP
-sources           all of them, each in a thread of its own, and what they say together
-readings          what an agent told, and its history
-agents, entities  readings -> what happened per second, from differences
-view              rows and a size -> a frame of text, pure
+sources           runs all sources, each in its own thread, and combines their data
+readings          the data of an agent at one time, and its history
+agents, entities  rates per second, from differences of readings
+view              builds a frame of text from rows and a size, pure
 header            the lines around the table: title, agents, keys
 table             the table of entities
-detail            one entity alone
+detail            the view of one entity
 pieces            text with a style
-state             keys -> what is shown, pure
-text              names that cannot break a screen, widths, numbers for people
-screen            the terminal: modes, signals, and leaving it as it was
-keys              bytes of a keyboard -> names of keys
-report            the same as JSON
+state             the state of the view, which keys change, pure
+text              makes names harmless, measures widths, formats numbers
+screen            the terminal: its modes and signals, restored at the end
+keys              converts bytes of a keyboard to names of keys
+report            the same data as JSON
 cli               the command
 """

@@ -1,4 +1,4 @@
-"""An agent, asked over its socket by a thread of its own."""
+"""Asks an agent for its status over its socket, in its own thread."""
 
 import os
 import socket
@@ -18,23 +18,23 @@ from nilometer.values.errors import ConfigError
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
 from nilometer.wire.status import entities_from_wire
 
-AGENT_SECONDS = 2.0  # for an answer
+AGENT_SECONDS = 2.0  # to wait for a response
 _NO_FILE = (FileNotFoundError, NotADirectoryError)
 
 
 class AgentSource:
-    """One agent, asked again and again.
+    """Asks one agent again and again.
 
     Args:
-        address: Of gRPC: ``unix:/path``.
-        seconds: Between questions.
-        told: Called after each answer, and each that did not come.
+        address: Address for gRPC, ``unix:/path``.
+        seconds: Time between requests.
+        on_change: Function that is called after each response and each failure.
     """
 
-    def __init__(self, address: str, seconds: float, told: Callable[[], None]) -> None:
+    def __init__(self, address: str, seconds: float, on_change: Callable[[], None]) -> None:
         self.address = address
         self._seconds = seconds
-        self._told = told
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._history = History()
         self._reason = "not asked yet"
@@ -47,28 +47,28 @@ class AgentSource:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a question that is under way may outlast it."""
+        """Stop; a request in progress may finish later."""
         self._stop.set()
 
     @property
     def asked(self) -> int:
-        """Questions that were answered or failed."""
+        """Number of requests that were answered or failed."""
         return self._asked
 
     def row(self, span: float) -> AgentRow:
-        """The agent, as of now."""
+        """Return the agent's row as of now."""
         with self._lock:
             return agent_row(self.address, self._history, span, time.monotonic(), self._reason)
 
     def share(self) -> Share:
-        """What it tells of entities. Only under `held`."""
+        """Return the agent's share of the entities. Call only under `held`."""
         newest = self._history.newest
         name = newest.agent if newest is not None else self.address
         return Share(name or self.address, self._history, not self._reason)
 
     @property
     def held(self) -> threading.Lock:
-        """Guards the history."""
+        """The lock that guards the history."""
         return self._lock
 
     def _run(self) -> None:
@@ -77,7 +77,7 @@ class AgentSource:
             due = time.monotonic()
             while not self._stop.is_set():
                 self._ask(stub)
-                self._told()
+                self._on_change()
                 due = max(due + self._seconds, time.monotonic())
                 self._stop.wait(due - time.monotonic())
 
@@ -92,7 +92,7 @@ class AgentSource:
                 self._reason = reason
         except ValueError as error:
             with self._lock:
-                self._reason = f"its answer makes no sense: {error}"
+                self._reason = f"invalid response: {error}"
         else:
             with self._lock:
                 self._history.add(reading)
@@ -101,10 +101,10 @@ class AgentSource:
 
 
 def reading_of(reply: StatusReply, at: float) -> Reading:
-    """What *reply* tells, at monotonic *at*.
+    """Return the reading in *reply*, taken at monotonic *at*.
 
     Raises:
-        ValueError: If an entity's state cannot be.
+        ValueError: If the state of an entity is invalid.
     """
     return Reading(
         at=at,
@@ -124,19 +124,19 @@ def reading_of(reply: StatusReply, at: float) -> Reading:
 
 
 def why_away(address: str, error: Any) -> str:
-    """Why nobody answered at *address*, in a few words; *error* is what gRPC raised."""
+    """Return why no agent answered at *address*, in a few words; *error* is from gRPC."""
     code = error.code()
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return "no agent, or one older than 0.1"
     if code not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
         return f"{code.name.lower()}: {error.details()}"
-    return _socket_state(Path(address.removeprefix("unix:"))) or "it does not answer"
+    return _socket_state(Path(address.removeprefix("unix:"))) or "no response"
 
 
 def _socket_state(path: Path) -> str:
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
-            return f"{path} is no socket"
+            return f"{path} is not a socket"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(0.5)
             probe.connect(str(path))
@@ -145,22 +145,22 @@ def _socket_state(path: Path) -> str:
     except PermissionError:
         return f"{path} belongs to another user"
     except ConnectionRefusedError:
-        return f"nobody listens at {path}"
+        return f"no process listens at {path}"
     except OSError as error:
         return error.strerror or str(error)
     return ""
 
 
 def agent_address(text: str) -> str:
-    """The gRPC address of an agent's socket: of a path, a directory that holds it, or ``unix:``.
+    """Return the gRPC address for a path of a socket, its directory, or ``unix:/path``.
 
     Raises:
-        ConfigError: If it can be none.
+        ConfigError: If the text is none of these.
     """
     path = text.removeprefix("unix://").removeprefix("unix:") if text else ""
     if not path or "\0" in path:
         raise ConfigError(f"agent = {text!r}: must be unix:/path, a socket or its directory")
-    there = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111  "~" of another user, too
+    there = Path(os.path.expanduser(path)).absolute()  # noqa: PTH111  accepts ``~user``, too
     if os.path.isdir(there):  # noqa: PTH112  never raises
         there /= "agent.sock"
     return f"unix:{there}"

@@ -1,4 +1,4 @@
-"""One agent's row: what happened per second between two of its readings."""
+"""The row of an agent: rates per second from two of its readings."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from nilometer.commands.top.readings import History
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentRow:
-    """One agent, now. Rates are per second; None is not known (yet).
+    """The current state of one agent. Rates are per second; None is unknown.
 
     Attributes:
-        address: Where it was asked.
-        name: What it calls itself; the address until it has answered.
-        up: Whether the last question was answered.
-        away_seconds: Since it last answered, while it does not.
-        reason: Why it does not answer.
-        restarts: That were seen from here.
-        uptime: Seconds.
-        observations: Observations that were committed.
-        dropped: Of them, lost before they came here.
-        queue_rows: Samples and evaluations that wait for the collector.
-        queue_growth: Rows a second; negative while it drains.
-        lag_seconds: Age of the oldest of them.
-        cpu: Of one core.
-        failures: Failed calls to the collector and failed exports.
+        address: Address at which it is asked.
+        name: Name that it gives itself; the address until it has answered.
+        up: Whether it answered the last request.
+        away_seconds: Time since it last answered; None while it answers.
+        reason: Reason why it does not answer; empty if it does.
+        restarts: Number of restarts since this command began.
+        uptime: Time since its start, in seconds.
+        observations: Rate of observations that were committed.
+        dropped: Rate of observations that were lost.
+        queue_rows: Number of samples and evaluations that wait for the collector.
+        queue_growth: Rate at which the queue grows; negative while it drains.
+        lag_seconds: Age of the oldest waiting row.
+        cpu: Processor time, as a share of one core.
+        failures: Rate of failed calls to the collector and failed exports.
     """
 
     address: str
@@ -58,7 +58,7 @@ class AgentRow:
 def agent_row(
     address: str, history: History, span: float, now: float, reason: str = ""
 ) -> AgentRow:
-    """One agent as of monotonic *now*; *reason* is why it did not answer last, empty if it did."""
+    """Return the row as of monotonic *now*; *reason* says why the last request failed, if so."""
     newest = history.newest
     if newest is None:
         return AgentRow(address=address, name=address, reason=reason)

@@ -1,4 +1,4 @@
-"""`nilometer top`: agents and entities, live."""
+"""`nilometer top`: shows agents and entities, live."""
 
 import argparse
 import os
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from nilometer.commands.top.state import State
 
 EXIT_NOBODY = 1
-ONCE_SECONDS = 8.0  # for two answers, when a table is printed once
-COLUMNS = 132  # of a table that goes to no terminal
+ONCE_SECONDS = 8.0  # for two responses, when a table is printed once
+COLUMNS = 132  # width of a table that is not printed to a terminal
 SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
 
 
@@ -32,8 +32,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "top",
         help="watch agents and entities, live",
         description="Show requests, errors, latency, coverage, drops, queue, lag, alerts and drift "
-        "of agents, each second, in a terminal; h tells the keys. Where there is no terminal, "
-        "tables one after the other. Asks agents over their sockets and, where one is named, a "
+        "of agents, each second, in a terminal; h shows the keys. Without a terminal, "
+        "prints tables one after the other. Asks agents over their sockets and, if named, a "
         "collector over HTTP; writes nothing.",
     )
     parser.add_argument(
@@ -41,10 +41,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="append",
         default=[],
         metavar="SOCKET",
-        help="of an agent, or the directory that holds it; may be repeated; default: the one that "
-        "NILOMETER_AGENT or the agent's own settings name, else that of this user",
+        help="socket of an agent, or its directory; may be repeated; default: the one that "
+        "NILOMETER_AGENT or the agent's own settings name, else this user's",
     )
-    parser.add_argument("--collector", default="", metavar="URL", help="of its HTTP API")
+    parser.add_argument("--collector", default="", metavar="URL", help="URL of its HTTP API")
     add_credential_options(parser)
     parser.add_argument(
         "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="default 1"
@@ -54,16 +54,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         type=_seconds,
         default=10.0,
         metavar="SECONDS",
-        help="that rates and percentiles are over; default 10",
+        help="time span of rates and percentiles; default 10",
     )
     parser.add_argument("--sort", choices=SORTS, default="requests", help="default requests")
     parser.add_argument(
-        "--filter", default="", metavar="TEXT", help="show entities with this in their name"
+        "--filter", default="", metavar="TEXT", help="show only entities whose name contains this"
     )
-    parser.add_argument("--once", action="store_true", help="print one table, and end")
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON: an object a line, with --once just one"
-    )
+    parser.add_argument("--once", action="store_true", help="print one table and exit")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
     parser.set_defaults(run=_run)
 
 
@@ -75,7 +73,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Before anything of gRPC wakes up: what C-core logs would be written over the picture.
+    # Set before gRPC is imported: its log would be written over the screen.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from nilometer.commands.top.agent_source import agent_address
     from nilometer.commands.top.collector_source import CollectorSource
@@ -83,9 +81,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.commands.top.state import Sort, State
 
     state = State(sort=Sort(arguments.sort), wanted=arguments.filter, span=arguments.over)
-    tell = _Told()
+    changes = _Changes()
     if arguments.token_file and not arguments.collector:
-        raise ConfigError("token_file: is for a collector, and none is named")
+        raise ConfigError("--token-file: needs --collector")
     credentials = credentials_of(arguments)
     agents = [agent_address(one) for one in arguments.agent]
     if not agents:
@@ -98,16 +96,16 @@ def _run(arguments: argparse.Namespace) -> int:
             credentials=credentials,
             seconds=arguments.interval,
             windows=True,
-            told=tell,
+            on_change=changes,
         )
     else:
         collector = None
-    sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, tell)
+    sources = Sources(list(dict.fromkeys(agents)), collector, arguments.interval, changes)
     sources.start()
     try:
         if arguments.once or arguments.json or not _drawable():
-            return _print(arguments, sources, state, tell)
-        return _live(sources, state, tell)
+            return _print(arguments, sources, state, changes)
+        return _live(sources, state, changes)
     finally:
         sources.stop()
 
@@ -117,7 +115,7 @@ def _drawable() -> bool:
 
 
 def _default_socket() -> Path:
-    """Of the agent that this environment means: in its own container, or beside it."""
+    """Return the socket of this environment's agent: in its own container, or beside it."""
     from nilometer.handoff.settings import PREFIX, SOCKET_NAME, CaptureSettings
     from nilometer.settings.settings import load
 
@@ -131,8 +129,8 @@ def _default_socket() -> Path:
     return settings.socket_path
 
 
-class _Told:
-    """Passes on that there is something new, to whoever listens at the moment."""
+class _Changes:
+    """Signals new data to the current listener."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -145,14 +143,16 @@ class _Told:
             listener()
 
 
-def _print(arguments: argparse.Namespace, sources: "Sources", state: "State", tell: _Told) -> int:
-    """Tables or JSON, once or until somebody has enough."""
+def _print(
+    arguments: argparse.Namespace, sources: "Sources", state: "State", changes: _Changes
+) -> int:
+    """Print tables or JSON, once or until interrupted."""
     deadline = time.monotonic() + ONCE_SECONDS + arguments.interval
     try:
-        # Rates are differences: it takes two answers to have one.
+        # A rate is a difference, so it needs two responses.
         while sources.asked() < 2 and time.monotonic() < deadline:
-            tell.event.wait(0.2)
-            tell.event.clear()
+            changes.event.wait(0.2)
+            changes.event.clear()
         while True:
             picture = sources.picture(state.span)
             _show(arguments, picture, state)
@@ -162,7 +162,7 @@ def _print(arguments: argparse.Namespace, sources: "Sources", state: "State", te
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # The reader has enough. What is still buffered must not be written at the end, either.
+        # The reader has closed the pipe. Buffered text must not be written at exit, either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -174,7 +174,7 @@ def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> 
 
     if arguments.json:
         told = as_json(picture, state.span, time.time_ns() / 1e9)
-        print(msgspec.json.encode(told).decode(), flush=True)  # which knows no NaN
+        print(msgspec.json.encode(told).decode(), flush=True)  # msgspec writes NaN as null
         return
     columns = shutil.get_terminal_size((COLUMNS, 24)).columns
     lines = plain(picture, state, columns)
@@ -184,20 +184,20 @@ def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> 
     print("\n".join(lines) + end, flush=True)
 
 
-def _live(sources: "Sources", state: "State", tell: _Told) -> int:
-    """The view, until q or a signal."""
+def _live(sources: "Sources", state: "State", changes: _Changes) -> int:
+    """Show the view until q or a signal."""
     from nilometer.commands.top.screen import Screen
     from nilometer.commands.top.view import frame, page
 
     with Screen(os.environ, sys.stdout.encoding or "ascii") as screen:
-        tell.listener = screen.wake
+        changes.listener = screen.wake
         picture = sources.picture(state.span)
         shown_span = state.span
         while not state.over and screen.ended is None:
-            # A key alone changes what is seen of the picture, and not the picture.
-            new = tell.event.is_set() or state.span != shown_span
+            # A key changes the view, but the data stays the same.
+            new = changes.event.is_set() or state.span != shown_span
             if new and not state.paused:
-                tell.event.clear()
+                changes.event.clear()
                 shown_span = state.span
                 picture = sources.picture(shown_span)
             columns, lines = screen.size()
@@ -206,10 +206,10 @@ def _live(sources: "Sources", state: "State", tell: _Told) -> int:
             for key in screen.wait(1.0):
                 rows = state.rows(picture.entities)
                 state.press(key, rows, page(picture, columns, lines))
-        tell.listener = None
+        changes.listener = None
         ended = screen.ended
     if ended is not None and ended != signal.SIGINT:
-        # As if it had not been handled: whoever sent it sees that it worked.
+        # Ends as if the signal was not handled, so that its sender sees the expected status.
         signal.signal(ended, signal.SIG_DFL)
         os.kill(os.getpid(), ended)
     return 0

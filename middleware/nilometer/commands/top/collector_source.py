@@ -1,4 +1,4 @@
-"""A collector, asked over its HTTP API by a thread of its own."""
+"""Asks a collector over its HTTP API, in its own thread."""
 
 import json
 import ssl
@@ -14,13 +14,13 @@ from nilometer.commands.credentials import require_private_url, tls_context
 from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
 from nilometer.settings.credentials import Credentials
 
-COLLECTOR_SECONDS = 5.0  # for an answer, and between questions
-WINDOW_SECONDS = 3600.0  # how far back a newest window is looked for
-MAX_ENTITIES = 30  # whose newest windows are asked for
+COLLECTOR_SECONDS = 5.0  # to wait for a response, and between requests
+WINDOW_SECONDS = 3600.0  # age up to which a newest window is used
+MAX_ENTITIES = 30  # entities whose newest windows are requested
 MAX_ANSWER = 8 << 20  # bytes
 
 
-# The collector's answers, as far as they are read.
+# The collector's responses, as far as they are read.
 
 
 class _EpisodeView(TypedDict):
@@ -39,6 +39,8 @@ class _CoverageView(TypedDict):
     sampled_out: int
     dropped: Mapping[str, int]
     undecodable: Mapping[str, int]
+    lost_inputs: NotRequired[Mapping[str, int]]  # missing in older collectors
+    lost_outputs: NotRequired[Mapping[str, int]]
 
 
 class _ServiceView(TypedDict):
@@ -57,7 +59,7 @@ class _SampleView(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """One that is open, as the collector tells."""
+    """An open episode, as reported by the collector."""
 
     entity: str
     summary: str
@@ -71,14 +73,14 @@ class Episode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectorState:
-    """What a collector said last.
+    """The last state that a collector reported.
 
     Attributes:
-        url: Where it was asked; empty where none is.
-        answered: Whether it ever did.
-        reason: Why it did not, last; empty if it did.
-        entities: By name: what it says of each, with the numbers of the newest window.
-        open_episodes: Episodes that are open, newest first.
+        url: URL of the collector; empty without one.
+        answered: Whether it has ever answered.
+        reason: Reason why the last request failed; empty if it succeeded.
+        entities: State of each entity by name, with the numbers of its newest window.
+        open_episodes: Open episodes, newest first.
     """
 
     url: str = ""
@@ -89,17 +91,17 @@ class CollectorState:
 
 
 class CollectorSource:
-    """A collector's HTTP API, asked again and again.
+    """Asks a collector's HTTP API again and again.
 
     Args:
-        url: ``http://host:port``.
-        credentials: Who asks; the token is read anew for each question.
-        seconds: Between questions.
-        windows: Whether to ask for the newest window of each entity too.
-        told: Called after each answer, and each that did not come.
+        url: URL of the collector, ``http://host:port``.
+        credentials: Credentials of the caller; the token is read again for each request.
+        seconds: Time between requests.
+        windows: Whether to request the newest window of each entity, too.
+        on_change: Function that is called after each response and each failure.
 
     Raises:
-        ConfigError: If *url* is no URL or would give the token away, or a file cannot be read.
+        ConfigError: If *url* is invalid or contains a token, or a file cannot be read.
     """
 
     def __init__(
@@ -109,19 +111,19 @@ class CollectorSource:
         credentials: Credentials,
         seconds: float,
         windows: bool,
-        told: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         require_private_url(url, credentials)
         self._url = url.rstrip("/")
         self._credentials = credentials
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),  # a proxy of the environment is not for the pod's own
+            urllib.request.ProxyHandler({}),  # the pod's own collector needs no proxy
             urllib.request.HTTPSHandler(context=tls_context(credentials)),
             _NoRedirect(),
         )
         self._seconds = max(seconds, COLLECTOR_SECONDS)
         self._windows = windows
-        self._told = told
+        self._on_change = on_change
         self._state = CollectorState(url=self._url, reason="not asked yet")
         self._stop = threading.Event()
         self.asked = 0
@@ -132,7 +134,7 @@ class CollectorSource:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a question that is under way may outlast it."""
+        """Stop; a request in progress may finish later."""
         self._stop.set()
 
     @property
@@ -154,7 +156,7 @@ class CollectorSource:
                     open_episodes=before.open_episodes,
                 )
             self.asked += 1
-            self._told()
+            self._on_change()
             self._stop.wait(self._seconds)
 
     def _ask(self) -> CollectorState:
@@ -194,12 +196,12 @@ class CollectorSource:
         with self._opener.open(request, timeout=COLLECTOR_SECONDS) as answer:
             body = answer.read(MAX_ANSWER + 1)
         if len(body) > MAX_ANSWER:
-            raise ValueError(f"an answer of more than {MAX_ANSWER >> 20} MiB")
+            raise ValueError(f"a response of more than {MAX_ANSWER >> 20} MiB")
         return json.loads(body)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A token goes nowhere else."""
+    """Follows no redirect, so that the token is sent to the collector only."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
         """Follow nothing."""
@@ -209,23 +211,23 @@ def _why(error: Exception) -> str:
     if isinstance(error, urllib.error.HTTPError):
         match error.code:
             case 401:
-                return "it wants a token (401): --token-file"
+                return "token required (401): set --token-file"
             case 403:
-                return "the token may not read (403)"
+                return "the token has no right to read (403)"
             case code:
-                return f"it answers {code}"
+                return f"HTTP status {code}"
     if isinstance(error, urllib.error.URLError):
         cause = error.reason
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate: {cause.verify_message}: --tls-ca"
+            return f"invalid certificate: {cause.verify_message}: set --tls-ca"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         return str(cause)
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return "its answer is none of a collector's"
+    return "the response is not from a collector"
 
 
 def _windowed(name: str, window: _SampleView | None) -> EntityRow:
@@ -234,8 +236,8 @@ def _windowed(name: str, window: _SampleView | None) -> EntityRow:
         return EntityRow(name=name, windowed=True)
     coverage = window["coverage"]
     seconds = max(float(window["window_end"] - window["window_start"]), 1.0)
-    undecodable = {str(key): int(count) for key, count in coverage["undecodable"].items()}
-    dropped = {str(key): int(count) for key, count in coverage["dropped"].items()}
+    undecodable = _counts(coverage["undecodable"])
+    dropped = _counts(coverage["dropped"])
     lost = sum(undecodable.values()) - undecodable.get(NO_OBSERVATION, 0)
     covered = int(coverage["profiled"]) + int(coverage["sampled_out"])
     seen = covered + sum(dropped.values()) + lost
@@ -252,8 +254,14 @@ def _windowed(name: str, window: _SampleView | None) -> EntityRow:
         dropped_total=dropped,
         undecodable=lost / seconds,
         undecodable_total=undecodable,
-        outcomes={str(key): int(count) for key, count in service["outcomes"].items()},
+        lost_inputs=_counts(coverage.get("lost_inputs", {})),
+        lost_outputs=_counts(coverage.get("lost_outputs", {})),
+        outcomes=_counts(service["outcomes"]),
     )
+
+
+def _counts(view: Mapping[str, int]) -> dict[str, int]:
+    return {str(key): int(count) for key, count in view.items()}
 
 
 def _number(value: float | None) -> float | None:

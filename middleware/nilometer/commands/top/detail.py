@@ -1,4 +1,4 @@
-"""One entity alone: all there is to say of it."""
+"""The view of one entity."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from nilometer.commands.top.text import clean, number, seconds, share
 
 
 def inside(row: EntityRow, picture: Picture) -> list[Line]:
-    """All there is to say of one entity."""
+    """Return all lines about one entity."""
     lines: list[Line] = [((clean(row.name), Style.BOLD), (f"  {row.status or '-'}", Style.PLAIN))]
 
     def say(name: str, text: str, style: Style = Style.PLAIN) -> None:
@@ -17,16 +17,20 @@ def inside(row: EntityRow, picture: Picture) -> list[Line]:
 
     say(
         "requests",
-        f"{number(row.requests)}/s, {row.total} in all"
+        f"{number(row.requests)}/s, {row.total} in total"
         + ("; the collector's newest window" if row.windowed else ""),
     )
-    say("outcomes", _counts(row.outcomes) or "none over this span")
+    say("outcomes", _counts(row.outcomes) or "none in this span")
     say("latency", f"p50 {seconds(row.p50)}  p99 {seconds(row.p99)}")
     say("coverage", share(row.coverage))
     if row.dropped_total:
         say("dropped", _counts(row.dropped_total), Style.BAD)
     if row.undecodable_total:
         say("undecodable", _counts(row.undecodable_total), Style.WARNING)
+    if row.lost_inputs:
+        say("inputs lost", _counts(row.lost_inputs), Style.WARNING)
+    if row.lost_outputs:
+        say("outputs lost", _counts(row.lost_outputs), Style.WARNING)
     say(
         "observing",
         f"{seconds(row.cpu_per_request)} of CPU a request, {seconds(row.added_p99)} added at p99, "

@@ -1,7 +1,7 @@
-"""One row an entity, over all agents that tell of it.
+"""The row of an entity, combined from all agents that report it.
 
-Rates are differences of readings over a span. Percentiles are those of the difference of two
-histograms, which is exact.
+A rate is the difference of two readings over a time span. A percentile is computed from the
+difference of two histograms, which is exact.
 """
 
 from collections.abc import Sequence
@@ -17,39 +17,40 @@ from nilometer.wire.status import EntityState, Judged
 
 FAILED = frozenset(outcome.value for outcome in Outcome if outcome.failed)
 NO_OBSERVATION = UndecodableReason.NOT_INFERENCE.value
-TREND_STEPS = 40  # as many as the widest trend shows
+TREND_STEPS = 40  # length of the widest trend that is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityRow:
-    """One entity over all agents, now. Rates are per second; None is not known (yet).
+    """The current state of one entity over all agents. Rates are per second; None is unknown.
 
     Attributes:
-        name: Of the entity.
-        agents: Names of the agents that tell of it.
-        fresh: Whether one of them answers.
-        windowed: Whether the numbers are those of the collector's newest window.
-        requests: Requests.
-        total: Requests since the agents started.
-        error_ratio: Of the requests, those that failed on the side of the service.
-        p50: Seconds of latency; so is *p99*.
-        coverage: Of the observations of inference, those that were profiled or sampled out on
-            purpose.
-        dropped: Lost observations.
-        dropped_total: The same since the agents started, by reason.
-        undecodable: Observations of inference without columns.
-        undecodable_total: The same, by reason.
-        outcomes: Requests over the span, by outcome.
-        cpu_per_request: Seconds of the server's processor that observing one costs.
-        added_p99: Seconds it adds to a request.
-        share: Of the observations that are held.
-        judged: Newest verdicts of alerters.
-        breaches: Of them.
-        worst: The first of them.
-        drift: The largest distance from a reference, in thresholds; None where none was judged.
-        health: What the collector says; empty where it was not asked.
-        open_episodes: Of the collector.
-        trend: Requests a second between readings, the newest last.
+        name: Name of the entity.
+        agents: Names of the agents that report it.
+        fresh: Whether at least one of them answers.
+        windowed: Whether the numbers are from the collector's newest window.
+        requests: Rate of requests.
+        total: Number of requests since the agents started.
+        error_ratio: Share of the requests that failed because of the service.
+        p50: Median latency, in seconds; *p99* is the 99th percentile.
+        coverage: Share of the inference observations that were profiled, or sampled out on purpose.
+        dropped: Rate of lost observations.
+        dropped_total: Number of lost observations since the agents started, by reason.
+        undecodable: Rate of inference observations without columns.
+        undecodable_total: Number of such observations since the agents started, by reason.
+        lost_inputs: Number of profiled observations whose requests lack columns, by reason.
+        lost_outputs: Number of profiled observations whose responses lack columns, by reason.
+        outcomes: Number of requests in the span, by outcome.
+        cpu_per_request: Processor time of the server that observing costs per request, in seconds.
+        added_p99: Time that observing adds to a request, in seconds.
+        share: Share of the observations that are held.
+        judged: Number of newest judgements of alerters.
+        breaches: Number of them that are breaches.
+        worst: Most severe of them.
+        drift: Largest distance from a reference, in thresholds; None without a judgement.
+        health: Status that the collector reports; empty without a collector.
+        open_episodes: Number of open episodes at the collector.
+        trend: Rates of requests between readings, the newest last.
     """
 
     name: str
@@ -66,6 +67,8 @@ class EntityRow:
     dropped_total: Counts = field(default_factory=dict)
     undecodable: float | None = None
     undecodable_total: Counts = field(default_factory=dict)
+    lost_inputs: Counts = field(default_factory=dict)
+    lost_outputs: Counts = field(default_factory=dict)
     outcomes: Counts = field(default_factory=dict)
     cpu_per_request: float | None = None
     added_p99: float | None = None
@@ -80,7 +83,7 @@ class EntityRow:
 
     @property
     def status(self) -> str:
-        """The collector's word where there is one, else what the agents' newest verdicts say."""
+        """The collector's status if known, else the status of the agents' newest judgements."""
         if self.health:
             return self.health
         if self.breaches:
@@ -90,12 +93,12 @@ class EntityRow:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one agent contributes to an entity.
+    """The readings of one agent that include an entity.
 
     Attributes:
-        agent: Name.
-        history: Its readings.
-        up: Whether it answers.
+        agent: Name of the agent.
+        history: Readings of the agent.
+        up: Whether the agent answers.
     """
 
     agent: str
@@ -104,7 +107,7 @@ class Share:
 
 
 def entity_rows(shares: Sequence[Share], span: float) -> list[EntityRow]:
-    """All entities that any agent has told of, by name."""
+    """Return all entities that any agent has reported, by name."""
     names: dict[str, list[Share]] = {}
     for one in shares:
         if one.history.newest is not None:
@@ -135,6 +138,8 @@ def _entity_row(name: str, shares: list[Share], span: float) -> EntityRow:
         total=sum(sum(state.outcomes.values()) for state in states),
         dropped_total=coverage.dropped,
         undecodable_total=coverage.undecodable,
+        lost_inputs=coverage.lost_inputs,
+        lost_outputs=coverage.lost_outputs,
         added_p99=max((state.added_p99_seconds for state in known), default=None) or None,
         share=min((state.share for state in known), default=None),
         judged=sum(state.judged for state in states),
@@ -148,7 +153,7 @@ def _entity_row(name: str, shares: list[Share], span: float) -> EntityRow:
 
 @dataclass(frozen=True, slots=True)
 class _Grown:
-    """What came to an entity at one agent between two readings."""
+    """The increase of an entity's counts at one agent between two readings."""
 
     seconds: float
     outcomes: Counts
@@ -216,7 +221,7 @@ def _with_rates(row: EntityRow, grown: list[_Grown]) -> EntityRow:
 
 
 def _trend(name: str, shares: list[Share]) -> tuple[float | None, ...]:
-    """The sum over agents that answer, step by step from the newest back."""
+    """Return the sum over agents that answer, step by step from the newest back."""
     total: list[float] = []
     for one in shares:
         if not one.up:

@@ -1,4 +1,4 @@
-"""The lines around the table: title, agents, collector, and what the keys do."""
+"""The lines around the table: title, agents, collector, and keys."""
 
 from nilometer.commands.top.agents import AgentRow
 from nilometer.commands.top.pieces import Line, Piece, Style
@@ -7,12 +7,12 @@ from nilometer.commands.top.state import State
 from nilometer.commands.top.text import age, clean, cut, number, size
 
 SLOW_LAG = 300.0  # seconds: five windows
-FULL = 0.9  # of the buffer: above it the oldest rows go
+FULL = 0.9  # share of the buffer above which the oldest rows are dropped
 _READY = {"ready", "unset"}
 
 
 def title_line(picture: Picture, state: State, clock: str) -> Line:
-    """Time, entities and requests; *clock* is the time of day, as text."""
+    """Return time, entities and requests; *clock* is the time of day, as text."""
     entities = len(picture.entities)
     shown = len(state.rows(picture.entities))
     of = f"{shown} of {entities}" if shown != entities else f"{entities}"
@@ -30,7 +30,7 @@ def title_line(picture: Picture, state: State, clock: str) -> Line:
 
 
 def foot_line(state: State) -> Line:
-    """The keys and what they do now, or the filter that is being typed."""
+    """Return the keys and their current meaning, or the filter that is being typed."""
     if state.typing:
         return (("/" + clean(state.wanted), Style.BOLD), ("_", Style.BOLD))
     pieces: list[Piece] = []
@@ -53,15 +53,15 @@ def foot_line(state: State) -> Line:
 
 
 def agent_lines(picture: Picture, columns: int, lines: int) -> list[Line]:
-    """A line for each agent and one for the collector; the rest in one line where room is short."""
+    """Return a line per agent and one for the collector; if there is no room, a summary."""
     most = max(lines // 4, 1)
-    # Those that are away, and those that have something to say, first.
+    # Agents that are away or have a problem come first.
     agents = sorted(picture.agents, key=lambda one: (one.up, not _troubles(one)))
     drawn = [_agent(one, columns) for one in agents[:most]]
     if len(agents) > most:
         left = agents[most:]
         away = sum(not one.up for one in left)
-        drawn.append(((f"and {len(left)} agents more, {away} of them away", Style.DIM),))
+        drawn.append(((f"and {len(left)} more agents, {away} of them away", Style.DIM),))
     collector = picture.collector
     if collector.url:
         name = f"collector {clean(collector.url)}"
@@ -83,7 +83,7 @@ def _agent(agent: AgentRow, columns: int) -> Line:
         return (name, (told, Style.BAD if asked else Style.DIM))
     waits = f"queue {number(agent.queue_rows)} lag {age(agent.lag_seconds)}"
     late = (agent.lag_seconds or 0) > SLOW_LAG and agent.collector_state != "unset"
-    # What is wrong first: the end of a line is what a narrow terminal cuts.
+    # Problems come first, because a narrow terminal cuts the end of a line.
     pieces: list[Piece] = [
         name,
         *((f"  {cut(text, max(columns // 2, 20))}", style) for text, style in _troubles(agent)),
@@ -104,7 +104,7 @@ def _agent(agent: AgentRow, columns: int) -> Line:
 
 
 def _troubles(agent: AgentRow) -> list[Piece]:
-    """What is wrong with an agent that answers, the worst first."""
+    """Return the problems of an agent that answers, the worst first."""
     found: list[Piece] = []
     if not agent.durable:
         found.append(("IN MEMORY", Style.BAD))
@@ -115,7 +115,7 @@ def _troubles(agent: AgentRow) -> list[Piece]:
         style = Style.DIM if agent.collector_state == "connecting" else Style.BAD
         found.append((f"collector {clean(agent.collector_state)}{why}", style))
     if agent.duplicate:
-        found.append(("two agents of this name", Style.BAD))
+        found.append(("two agents have this name", Style.BAD))
     if agent.buffer_cap and (agent.buffer_bytes or 0) > FULL * agent.buffer_cap:
         found.append(("buffer full", Style.BAD))
     if agent.quarantined:

@@ -1,4 +1,4 @@
-"""Bytes of a keyboard to names of keys.
+"""Converts bytes of a keyboard to names of keys.
 
 Source: ECMA-48, "Control functions for coded character sets"; xterm, "Control sequences".
 """
@@ -25,22 +25,22 @@ _CONTROLS = {
     0x06: "page_down",
 }
 _LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8, by the first byte
-_LONGEST_SEQUENCE = 16  # what goes on for longer is no key
+_LONGEST_SEQUENCE = 16  # a longer sequence is not a key
 
 
 class Keys:
-    """Bytes of a keyboard to names of keys; a sequence may come in pieces."""
+    """Converts bytes to names of keys; a sequence may arrive in parts."""
 
     def __init__(self) -> None:
         self._held = b""
 
     @property
     def waiting(self) -> bool:
-        """Whether a key has begun and not ended."""
+        """Whether a key is incomplete."""
         return bool(self._held)
 
     def feed(self, data: bytes) -> list[str]:
-        """The keys that are whole with *data*."""
+        """Return the keys that are complete after *data*."""
         self._held += data
         keys = []
         while self._held:
@@ -53,12 +53,12 @@ class Keys:
         return keys
 
     def flush(self) -> list[str]:
-        """Nothing came for a while: an escape that waits was the key itself."""
+        """Return the pending key: after a pause, a single escape is the key itself."""
         held, self._held = self._held, b""
         return ["esc"] if held.startswith(b"\x1b") else []
 
     def _first(self) -> tuple[int, str]:
-        """Bytes of the first key, 0 where it is not whole, and its name, empty for none of ours."""
+        """Return the length of the first key, 0 if incomplete, and its name, empty if unknown."""
         held = self._held
         if held[0] == 0x1B:
             return self._sequence()

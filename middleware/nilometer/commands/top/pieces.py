@@ -1,6 +1,6 @@
-"""Pieces of a frame: text with a style. A line is pieces, a frame is lines.
+"""Pieces of a frame: a piece is text with a style, a line is pieces, a frame is lines.
 
-Colour is never the only sign of anything: what is red is also a word.
+Colour is never the only sign of a state: a word says the same.
 """
 
 from enum import Enum
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Style(Enum):
-    """How a piece looks; eight colours only, so that it is readable on light and on dark."""
+    """How a piece looks; limited to eight colours that are readable on light and dark."""
 
     PLAIN = "plain"
     BOLD = "bold"

@@ -1,8 +1,8 @@
-"""What agents told, and the history of one agent's process.
+"""Readings of an agent, and the history of one agent's process.
 
-Everything an agent tells is cumulative since its start. An agent that was started again counts from
-zero: its history begins anew, with its own start as the zero, so that no rate is ever negative and
-none mixes two processes.
+All numbers of an agent are cumulative since its start. A restarted agent counts from zero. Its
+history then begins again, with its start as zero. A rate is therefore never negative, and never
+mixes two processes.
 """
 
 from collections import deque
@@ -13,28 +13,28 @@ from itertools import pairwise
 from nilometer.wire.status import EntityState
 
 MAX_READINGS = 2000
-KEPT_SECONDS = 120.0  # of readings, at least: the longest span and the trend
+KEPT_SECONDS = 120.0  # of readings, at least: enough for the longest span and the trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What an agent told at one moment.
+    """The status of an agent at one time.
 
     Attributes:
-        at: Monotonic seconds of ours, half-way between question and answer.
-        agent: Its name.
-        version: Of its package.
-        instance: Of its process; empty for agents that do not tell.
+        at: Time half-way between request and response, in monotonic seconds of this process.
+        agent: Name of the agent.
+        version: Version of its package.
+        instance: Identifier of its process; empty for an older agent.
         uptime: Seconds since its start.
-        counters: Monotonic since its start.
-        gauges: As of now.
-        workers: Connected.
-        collector: Address; empty when it has none.
-        collector_state: How the agent stands with it.
-        collector_reason: Why it is not ready.
-        duplicate: Whether another agent has its name.
-        entities: By name.
-        begins: Whether this is the start of the process, which nobody read.
+        counters: Counters since its start.
+        gauges: Gauges as of now.
+        workers: Number of connected workers.
+        collector: Address of its collector; empty without one.
+        collector_state: State of its connection to the collector.
+        collector_reason: Reason why that is not ready.
+        duplicate: Whether another agent has the same name.
+        entities: State of each entity, by name.
+        begins: Whether this is the computed start of the process, not a response.
     """
 
     at: float
@@ -53,13 +53,13 @@ class Reading:
     begins: bool = False
 
     def follows(self, earlier: "Reading") -> bool:
-        """Whether both are of one process, so that their difference means something."""
+        """Return whether both are from one process, so that their difference is meaningful."""
         if self.instance != earlier.instance or self.uptime < earlier.uptime:
             return False
         return all(self.counters.get(name, 0) >= old for name, old in earlier.counters.items())
 
     def start(self) -> "Reading":
-        """The moment when the process began to count."""
+        """Return the reading at the start of the process, when all counts were zero."""
         return Reading(at=self.at - self.uptime, instance=self.instance, begins=True)
 
 
@@ -73,15 +73,15 @@ class History:
     def __init__(self, kept_seconds: float = KEPT_SECONDS) -> None:
         self._kept = kept_seconds
         self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
-        self.restarts = 0  # seen from here
+        self.restarts = 0  # since this command began
 
     @property
     def newest(self) -> Reading | None:
-        """The last reading."""
+        """The newest reading."""
         return self._readings[-1] if self._readings else None
 
     def add(self, reading: Reading) -> None:
-        """One more; of another process, and it is the first."""
+        """Add a reading; one of another process starts the history again."""
         newest = self.newest
         if newest is not None and not reading.follows(newest):
             self._readings.clear()
@@ -93,7 +93,7 @@ class History:
             self._readings.popleft()
 
     def over(self, span: float) -> tuple[Reading, Reading] | None:
-        """The newest reading and the oldest within *span* seconds before it; else the one before."""
+        """Return the newest reading and the oldest within *span* seconds; else the previous."""
         newest = self.newest
         first = None
         for reading in self._readings:
@@ -107,5 +107,5 @@ class History:
         return self._readings[-1].at - span
 
     def steps(self) -> Iterable[tuple[Reading, Reading]]:
-        """Neighbours that were read, oldest first."""
+        """Return pairs of consecutive responses, oldest first."""
         return pairwise(reading for reading in self._readings if not reading.begins)

@@ -1,4 +1,4 @@
-"""The picture as one JSON object: what scripts read."""
+"""The data of the view as one JSON object, for scripts."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from nilometer.commands.top.sources import Picture
 
 
 def as_json(picture: Picture, span: float, now: float) -> dict[str, object]:
-    """*picture*; rates are per second over *span* seconds, None is not known. *now* is Unix time."""
+    """Return *picture* as JSON; rates are over *span* seconds, *now* is in Unix seconds."""
     collector = picture.collector
     return {
         "time": now,

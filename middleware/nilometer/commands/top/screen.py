@@ -1,8 +1,8 @@
-"""The terminal: its modes, its signals, and leaving it as it was found.
+"""The terminal: sets its modes, handles signals, and restores it at the end.
 
-Plain ECMA-48: what every terminal of the last thirty years knows, and nothing that must be looked
-up. Whatever happens inside `Screen` - an error, a signal - the modes are put back first. What others
-write to stderr meanwhile is held and comes out afterwards.
+It uses only plain ECMA-48, which every terminal of the last thirty years supports. The modes are
+restored first after any error or signal inside `Screen`. Text that others write to stderr meanwhile
+is kept and printed afterwards.
 
 Source: ECMA-48, "Control functions for coded character sets"; xterm, "Control sequences".
 """
@@ -25,12 +25,12 @@ from nilometer.commands.top.keys import Keys
 from nilometer.commands.top.pieces import Line, Style
 from nilometer.commands.top.text import to_ascii, width
 
-# Alternate screen, cursor hidden, no wrapping at the margin; and back, in the reverse order.
+# Alternate screen, hidden cursor, no line wrap; then the same in reverse order.
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-# Drawn at once where the terminal knows how; others ignore it.
+# Synchronised updates: some terminals draw the frame at once, others ignore this.
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
-ESCAPE_SECONDS = 0.05  # after which an escape is a key, and not the start of one
+ESCAPE_SECONDS = 0.05  # after which an escape is a key, not the start of a sequence
 FALLBACK = (80, 24)
 
 _COLOURED = {
@@ -38,14 +38,14 @@ _COLOURED = {
     Style.BOLD: "\x1b[1m",
     Style.DIM: "\x1b[2m",
     Style.BAD: "\x1b[1;31m",
-    Style.WARNING: "\x1b[35m",  # not yellow: it cannot be read on white
+    Style.WARNING: "\x1b[35m",  # yellow is unreadable on white
     Style.GOOD: "\x1b[32m",
     Style.HEAD: "\x1b[7m",
     Style.SELECTED: "\x1b[1;7m",
 }
 _UNCOLOURED = {**_COLOURED, Style.BAD: "\x1b[1m", Style.WARNING: "\x1b[1m", Style.GOOD: ""}
 
-# Those that end the view, and what stops and goes on.
+# Signals that end the view, and those that stop and continue it.
 _HANDLED = (
     signal.SIGWINCH,
     signal.SIGINT,
@@ -57,14 +57,14 @@ _HANDLED = (
 
 
 class Screen:
-    """A terminal that is ours from `with` to its end. The main thread owns it.
+    """Controls the terminal from `with` to its end. The main thread owns it.
 
     Args:
-        environment: Where ``NO_COLOR`` is looked for.
-        encoding: Of the terminal.
+        environment: Environment variables, read for ``NO_COLOR``.
+        encoding: Encoding of the terminal.
 
     Attributes:
-        ended: The signal that asks to leave, or None.
+        ended: Signal that asks to end; None without one.
     """
 
     def __init__(self, environment: Mapping[str, str], encoding: str) -> None:
@@ -102,13 +102,13 @@ class Screen:
         self._restore()
 
     def wake(self) -> None:
-        """Let `wait` return. Any thread may call, also after the end."""
+        """Make `wait` return. Any thread may call this, also after the end."""
         with self._wake_lock, contextlib.suppress(OSError):
             if self._wake >= 0:
                 os.write(self._wake, b"\0")
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines, as of now."""
+        """Return the current numbers of columns and lines."""
         try:
             packed = fcntl.ioctl(self._out, termios.TIOCGWINSZ, b"\0" * 8)
             lines, columns = struct.unpack("HHHH", packed)[:2]
@@ -117,9 +117,9 @@ class Screen:
         return (columns, lines) if columns and lines else FALLBACK
 
     def wait(self, timeout: float) -> list[str]:
-        """The keys that were pressed, after *timeout* seconds at most.
+        """Return the keys pressed within *timeout* seconds.
 
-        None of them when there was another reason to look: time, a signal, `wake`.
+        The result is empty if time, a signal or `wake` ends the wait.
         """
         watched = [self._woken] if self._in is None else [self._woken, self._in]
         limit = min(timeout, ESCAPE_SECONDS) if self._keys.waiting else timeout
@@ -133,7 +133,7 @@ class Screen:
                 data = os.read(self._in, 4096)
             except OSError:
                 data = b""
-            if not data:  # the terminal is gone
+            if not data:  # the terminal is closed
                 self._in, self.ended = None, self.ended or signal.SIGHUP
             keys = self._keys.feed(data)
         elif self._keys.waiting and not ready:
@@ -144,14 +144,14 @@ class Screen:
         return keys
 
     def draw(self, frame: Sequence[Line]) -> None:
-        """Show *frame*, made for `size`; only lines that changed are sent."""
+        """Show *frame*, which fits `size`; only changed lines are sent."""
         lines = [self._encoded(line) for line in frame]
         changed = []
         if self._before is None:
             changed.append("\x1b[0m\x1b[2J")
         for at, line in enumerate(lines):
             if self._before is None or at >= len(self._before) or self._before[at] != line:
-                # Erased first: after a full line the cursor stands on its last character.
+                # Erase first: after a full line the cursor is on its last character.
                 changed.append(f"\x1b[{at + 1};1H\x1b[0m\x1b[K{line}")
         self._before = lines
         if changed:
@@ -164,7 +164,7 @@ class Screen:
             shown = to_ascii(text) if self._ascii else text
             look = self._styles[style]
             column += width(text)
-            # Terminals differ on how wide some characters are: the next piece says where it stands.
+            # Terminals differ in the width of some characters, so each piece sets its own position.
             place = "" if text.isascii() else f"\x1b[{column}G"
             parts.append(look + shown + ("\x1b[0m" if look else "") + place)
         return "".join(parts)
@@ -182,19 +182,19 @@ class Screen:
         self._signals.append(number)
 
     def _heed(self) -> None:
-        """Do what signals ask for."""
+        """Handle pending signals."""
         while self._signals:
             number = self._signals.pop(0)
             if number == signal.SIGTSTP:
                 self._sleep()
             elif number == signal.SIGWINCH:
-                # Even to the size it had: what was cut off in between is gone.
+                # Redraw even at the same size: text may have been cut in between.
                 self._before = None
             else:
                 self.ended = self.ended or number
 
     def _sleep(self) -> None:
-        """Ctrl-Z: give the terminal back, stop, and take it again when the shell says so."""
+        """Handle Ctrl-Z: restore the terminal, stop, and take it again when continued."""
         self._give_back()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
@@ -205,14 +205,14 @@ class Screen:
         if self._in is not None:
             self._modes = termios.tcgetattr(self._in)
             ours = termios.tcgetattr(self._in)
-            ours[3] &= ~(termios.ECHO | termios.ICANON)  # keys at once; Ctrl-C and Ctrl-Z as ever
+            ours[3] &= ~(termios.ECHO | termios.ICANON)  # Ctrl-C and Ctrl-Z still work
             ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._in, termios.TCSADRAIN, ours)
         self._before = None
         self._send(ENTER)
 
     def _give_back(self) -> None:
-        # The terminal may be gone: then there is nobody to give it back to.
+        # If the terminal is closed, there is nothing to restore.
         with contextlib.suppress(OSError):
             self._send(LEAVE)
         if self._in is not None and self._modes is not None:
@@ -233,7 +233,7 @@ class Screen:
                 self._wake = -1
 
     def _hold_stderr(self) -> None:
-        """What would be written over the picture waits in a file."""
+        """Redirect stderr to a file, so that it does not overwrite the screen."""
         if os.isatty(2):
             held = tempfile.TemporaryFile()  # noqa: SIM115  closed where it is told
             self._stderr = os.dup(2), held

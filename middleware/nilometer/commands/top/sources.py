@@ -1,6 +1,6 @@
-"""Where the numbers come from: agents over their sockets, a collector over HTTP.
+"""Runs all sources: agents over their sockets, a collector over HTTP.
 
-Each is asked by a thread of its own, so that one that hangs holds up neither the others nor a key.
+Each has its own thread, so that one that hangs delays neither the others nor the keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from nilometer.commands.top.entities import EntityRow, entity_rows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Everything there is to show, at one moment."""
+    """All data that is shown, at one time."""
 
     agents: tuple[AgentRow, ...]
     entities: tuple[EntityRow, ...]
@@ -22,20 +22,20 @@ class Picture:
 
     @property
     def answered(self) -> bool:
-        """Whether anybody does."""
+        """Whether any source answers."""
         return any(agent.up for agent in self.agents) or (
             bool(self.collector.url) and not self.collector.reason and self.collector.answered
         )
 
 
 class Sources:
-    """All of them, and what they say together.
+    """All sources and their combined data.
 
     Args:
-        agents: Addresses of gRPC.
-        collector: The collector's source, or None.
-        seconds: Between questions to an agent.
-        told: Called whenever there may be something new; from any thread.
+        agents: Addresses of the agents for gRPC.
+        collector: Source for the collector, or None.
+        seconds: Time between requests to an agent.
+        on_change: Function that is called when there may be new data, from any thread.
     """
 
     def __init__(
@@ -43,9 +43,9 @@ class Sources:
         agents: Sequence[str],
         collector: CollectorSource | None,
         seconds: float,
-        told: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._agents = [AgentSource(address, seconds, told) for address in agents]
+        self._agents = [AgentSource(address, seconds, on_change) for address in agents]
         self._collector = collector
 
     def start(self) -> None:
@@ -63,16 +63,16 @@ class Sources:
             self._collector.stop()
 
     def asked(self) -> int:
-        """How often each has answered or failed, of the agent that did so least.
+        """Return how often each source has answered or failed, as the minimum over agents.
 
-        A collector that was asked once has told what it has to tell.
+        A collector counts as complete after one response.
         """
         collector = self._collector.asked if self._collector is not None else 1
         least = min((source.asked for source in self._agents), default=2)
         return least if collector else 0
 
     def picture(self, span: float) -> Picture:
-        """What there is to show; rates are over *span* seconds."""
+        """Return the current data; rates are over *span* seconds."""
         rows = tuple(source.row(span) for source in self._agents)
         for source in self._agents:
             source.held.acquire()
@@ -88,7 +88,7 @@ class Sources:
 
 
 def with_collector(rows: Sequence[EntityRow], state: CollectorState) -> tuple[EntityRow, ...]:
-    """*rows* with the collector's health, and those that only it knows, by name."""
+    """Return *rows* with the collector's status, and entities that only it knows, by name."""
     found = {row.name: row for row in rows}
     fresh = not state.reason
     for name, fleet in state.entities.items():

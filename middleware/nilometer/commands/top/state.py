@@ -1,4 +1,4 @@
-"""What keys do: which rows, in which order, and what stands beside them. Pure."""
+"""The state of the view, which keys change: filter, order, selection. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from enum import Enum
 
 from nilometer.commands.top.entities import EntityRow
 
-SPANS = (5.0, 10.0, 30.0, 60.0)  # seconds that rates may be over
-LONGEST_FILTER = 128  # characters: as long as a name
+SPANS = (5.0, 10.0, 30.0, 60.0)  # time spans of rates, in seconds
+LONGEST_FILTER = 128  # characters, as in a name
 
 
 class Sort(Enum):
@@ -24,7 +24,7 @@ class Sort(Enum):
     DRIFT = "drift"
 
 
-# The worst first, whatever the column: most, slowest, least covered.
+# The worst first in every column: most, slowest, least covered.
 _GRAVITY = {"ALERTING": 5, "BREACH": 4, "NO_DATA": 3, "LEARNING": 2, "PAUSED": 1, "OK": 0}
 _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
     Sort.REQUESTS: lambda row: row.requests,
@@ -39,7 +39,7 @@ _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
 
 
 def ordered(rows: Sequence[EntityRow], sort: Sort, *, reverse: bool) -> list[EntityRow]:
-    """*rows* by *sort*, the worst first; ties by name, and what is not known last, either way."""
+    """Return *rows* by *sort*, the worst first; ties by name, and unknown values last."""
     named = sorted(rows, key=lambda row: row.name, reverse=sort is Sort.NAME and reverse)
     if sort is Sort.NAME:
         return named
@@ -51,19 +51,19 @@ def ordered(rows: Sequence[EntityRow], sort: Sort, *, reverse: bool) -> list[Ent
 
 @dataclass(slots=True)
 class State:
-    """What the keys have made of the view.
+    """The state of the view.
 
     Attributes:
         sort: Column that orders the rows.
-        reverse: The best first.
-        wanted: Part of a name; what has none of it is not shown.
+        reverse: Whether the best row is first.
+        wanted: Filter: part of the names that are shown.
         typing: Whether keys go to *wanted*.
-        paused: Whether the picture stands.
+        paused: Whether the view does not change.
         helping: Whether the help is shown.
         inside: Whether the selected entity is shown alone.
-        selected: Its name; empty selects the first.
-        span: Seconds that rates are over.
-        over: Whether to leave.
+        selected: Name of the selected entity; empty selects the first.
+        span: Time span of rates, in seconds.
+        over: Whether to quit.
     """
 
     sort: Sort = Sort.REQUESTS
@@ -76,21 +76,21 @@ class State:
     selected: str = ""
     span: float = 10.0
     over: bool = False
-    top: int = field(default=0)  # first row that is shown
+    top: int = field(default=0)  # index of the first row that is shown
 
     def rows(self, rows: Sequence[EntityRow]) -> list[EntityRow]:
-        """Those that are wanted, in order."""
+        """Return the rows that match the filter, in order."""
         wanted = self.wanted.casefold()
         return ordered(
             [row for row in rows if wanted in row.name.casefold()], self.sort, reverse=self.reverse
         )
 
     def position(self, rows: Sequence[EntityRow]) -> int:
-        """Of the selected one among ordered *rows*; the first where it is gone."""
+        """Return the position of the selected row in *rows*; the first if it is gone."""
         return next((at for at, row in enumerate(rows) if row.name == self.selected), 0)
 
     def press(self, key: str, rows: Sequence[EntityRow], page: int) -> None:
-        """Do what *key* says; *rows* are in order, *page* is how many are shown."""
+        """Handle *key*; *rows* are in order, *page* is the number of rows that are shown."""
         if self.typing:
             self._type(key)
         elif self.helping and key in {"esc", "q", "enter"}:

@@ -1,4 +1,4 @@
-"""The table of entities: its columns, those that fit, and its rows."""
+"""The table of entities: chooses the columns that fit, and formats the rows."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from nilometer.commands.top.state import Sort, State
 from nilometer.commands.top.text import clean, number, padded, seconds, share, trend, width
 
 LOW_COVERAGE = 0.99  # below it, coverage is coloured
-HIGH_ERRORS = 0.01  # above it, errors are
+HIGH_ERRORS = 0.01  # above it, errors are coloured
 _STATUS_STYLE = {
     "ALERTING": Style.BAD,
     "BREACH": Style.BAD,
@@ -21,15 +21,15 @@ _STATUS_STYLE = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """One column of the table.
 
     Attributes:
-        title: In the head.
-        columns: Its width; the first column takes what is left.
-        text: Of a row.
-        style: Of a row.
-        sort: By which it orders, if any.
-        right: Whether it is set to the right.
+        title: Title of the column.
+        columns: Width; the first column gets the remaining width.
+        text: Function that returns a row's text.
+        style: Function that returns a row's style.
+        sort: Order that the column stands for; or None.
+        right: Whether it is aligned to the right.
     """
 
     title: str
@@ -52,7 +52,7 @@ def _worst(row: EntityRow) -> str:
 
 
 _NAME = Column("ENTITY", 14, lambda row: row.name, sort=Sort.NAME, right=False)
-# What 80 columns show, in their order, ...
+# The columns at a width of 80, in order.
 _ALWAYS = (
     Column("REQ/S", 6, lambda row: number(row.requests), sort=Sort.REQUESTS),
     Column(
@@ -87,7 +87,7 @@ _ALWAYS = (
         Sort.DRIFT,
     ),
 )
-# ... and what comes after them where there is room, the most useful first.
+# Further columns if there is room, the most useful first.
 _MORE = (
     Column("TOTAL", 6, lambda row: number(row.total)),
     Column("ADDED", 6, lambda row: seconds(row.added_p99)),
@@ -96,12 +96,12 @@ _MORE = (
     Column("HELD", 5, lambda row: share(row.share)),
     Column("WORST", 28, lambda row: clean(_worst(row)), right=False),
 )
-_LEAST = (Sort.REQUESTS, Sort.P99, Sort.ALERT)  # what is left where even 80 are not there
-_NAME_WIDE = 24  # the name's column before another one comes in
+_LEAST = (Sort.REQUESTS, Sort.P99, Sort.ALERT)  # columns that remain below a width of 80
+_NAME_WIDE = 24  # width of the name column before another column is added
 
 
 def layout(columns: int, *, trends: bool = True) -> list[Column]:
-    """The columns that fit, the name's first with all that is left; a trend last where there is room."""
+    """Return the columns that fit: the name takes the remaining width, a trend comes last."""
     chosen = list(_ALWAYS)
     if columns < _needed(chosen) + _NAME.columns:
         chosen = [one for one in _ALWAYS if one.sort in _LEAST]
@@ -132,9 +132,9 @@ def table_lines(
     *,
     marked: bool = True,
 ) -> list[Line]:
-    """The head and the rows that fit into *room* lines, the selected row always among them."""
+    """Return the header and the rows that fit into *room* lines, with the selected row."""
     chosen = layout(columns, trends=marked)
-    if not marked:  # nothing is cut from a name where lines may be long
+    if not marked:  # names are not cut if lines may be long
         longest = max((width(clean(row.name)) for row in rows), default=0)
         first = chosen[0]
         wide = max(longest, first.columns) if longest > first.columns else max(longest, 6)
@@ -154,7 +154,7 @@ def table_lines(
         return [*table, ((_nothing(picture, state), Style.DIM),)]
     at = state.position(rows)
     shown = max(room - 1, 1)
-    # The selected one is always among those that are shown, and the window moves no more than it must.
+    # The selected row is always visible, and the rows scroll no more than needed.
     state.top = max(min(state.top, at, max(len(rows) - shown, 0)), at - shown + 1, 0)
     for position, row in enumerate(rows[state.top : state.top + shown], state.top):
         table.append(_row(row, chosen, selected=marked and position == at and bool(state.selected)))
@@ -178,7 +178,7 @@ def _row(row: EntityRow, chosen: Sequence[Column], *, selected: bool) -> Line:
 
 def _nothing(picture: Picture, state: State) -> str:
     if picture.entities:
-        return f"no entity has {clean(state.wanted)!r} in its name; Esc shows all"
+        return f"no entity's name contains {clean(state.wanted)!r}; Esc shows all"
     if picture.answered:
         return "no entity yet: nothing was observed since the agents started"
-    return "nobody answers yet"
+    return "no agent has answered yet"

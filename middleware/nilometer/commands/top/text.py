@@ -1,4 +1,4 @@
-"""Text for a terminal: no name may move the cursor or break a column; numbers for people.
+"""Text for a terminal: makes names harmless, measures widths, formats numbers.
 
 Source: Unicode Standard Annex 11, "East Asian Width".
 """
@@ -7,8 +7,8 @@ import math
 import unicodedata
 
 ELLIPSIS = "…"
-_MARKS = frozenset({"Mn", "Me"})  # take no column: what does not compose is left out
-# Controls, directions, joiners, surrogates, what is nobody's: shown, and never sent.
+_MARKS = frozenset({"Mn", "Me"})  # have no width: left out if they do not combine
+# Controls, directions, joiners, surrogates, unassigned: shown as a dot, never sent.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-=+*%#"
@@ -18,7 +18,7 @@ _ASCII = str.maketrans(
 
 
 def clean(text: str) -> str:
-    """*text* with ``·`` for whatever is no printable character, and marks composed or left out."""
+    """Return *text* with ``·`` for unprintable characters, and marks combined or left out."""
     if text.isascii() and text.isprintable():
         return text
     shown = []
@@ -34,21 +34,21 @@ def clean(text: str) -> str:
 
 
 def to_ascii(text: str) -> str:
-    """*text* for a terminal that knows nothing else; as wide as before."""
+    """Return *text* for an ASCII terminal, with the same width."""
     if text.isascii():
         return text
     return "".join(one if one.isascii() else "?" * width(one) for one in text.translate(_ASCII))
 
 
 def width(text: str) -> int:
-    """Columns of clean *text*."""
+    """Return the number of columns of clean *text*."""
     if text.isascii():
         return len(text)
     return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def cut(text: str, columns: int) -> str:
-    """Clean *text* in at most *columns*; an ellipsis ends what was longer."""
+    """Return clean *text* in at most *columns*; an ellipsis marks a cut."""
     if width(text) <= columns:
         return text
     if columns < 1:
@@ -63,7 +63,7 @@ def cut(text: str, columns: int) -> str:
 
 
 def padded(text: str, columns: int, *, right: bool = False) -> str:
-    """Clean *text* in exactly *columns*."""
+    """Return clean *text* in exactly *columns*."""
     text = cut(text, columns)
     space = " " * (columns - width(text))
     return space + text if right else text + space
@@ -92,7 +92,7 @@ def number(value: float | None) -> str:
 
 
 def share(ratio: float | None) -> str:
-    """A ratio in per cent, at most five columns; neither nothing nor all is rounded to."""
+    """A ratio in percent, at most five columns; never rounded to 0 % or 100 %."""
     if ratio is None or math.isnan(ratio):
         return "-"
     percent = 100 * ratio
@@ -106,7 +106,7 @@ def share(ratio: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time that something took, at most five columns: ``840us``, ``2.1ms``, ``1.24s``, ``12m``."""
+    """A duration, at most five columns: ``840us``, ``2.1ms``, ``1.24s``, ``12m``."""
     if value is None or math.isnan(value):
         return "-"
     if value < 999.5e-6:
@@ -124,7 +124,7 @@ def seconds(value: float | None) -> str:
 
 
 def age(value: float | None) -> str:
-    """A time that has passed, at most four columns: ``12s``, ``59m``, ``23h``, ``400d``."""
+    """An age, at most four columns: ``12s``, ``59m``, ``23h``, ``400d``."""
     if value is None or math.isnan(value):
         return "-"
     for limit, divisor, unit in ((99.5, 1, "s"), (5970, 60, "m"), (171_000, 3600, "h")):
@@ -149,7 +149,7 @@ def size(value: float | None) -> str:
 
 
 def trend(values: list[float | None], columns: int) -> str:
-    """The newest of *values* as bars, the newest last; a gap where there is none."""
+    """Return the newest of *values* as bars, the newest last; a gap for a missing value."""
     newest = values[-columns:] if columns > 0 else []
     top = max((value for value in newest if value is not None), default=0.0)
     bars = [

@@ -1,4 +1,4 @@
-"""Rows and a size to a frame of text. Pure: no clock, no terminal."""
+"""Builds a frame of text from rows and a size. Pure: no clock, no terminal."""
 
 from nilometer.commands.top.detail import inside
 from nilometer.commands.top.header import agent_lines, foot_line, title_line
@@ -11,25 +11,25 @@ from nilometer.commands.top.text import cut, width
 HELP = (
     "s S > <    order by the next, the previous column",
     "r          reverse the order",
-    "/          show only names with this in them; Esc shows all again",
+    "/          show only names that contain this; Esc shows all again",
     "up down    select an entity; also j k, PgUp PgDn, Home End",
-    "Enter      look into the selected entity, and out again",
+    "Enter      show or leave the selected entity",
     "w          rates and percentiles over 5, 10, 30, 60 s",
-    "p Space    let the picture stand, and go on",
+    "p Space    pause the view, and continue",
     "h ?        this help",
     "q Ctrl-C   leave",
     "",
     "REQ/S      requests a second       ERR%   failed on the service's side",
     "COVER      inferences profiled, or sampled out on purpose",
     "DROP/S     observations lost       DRIFT  largest distance, in thresholds",
-    "ALERT      the collector's word, else the agents' newest verdicts",
+    "ALERT      the collector's status, else the agents' newest",
     "QUEUE LAG  rows that wait for the collector, age of the oldest",
-    "ADDED CPU  what observing adds to a request at p99, costs in CPU time",
+    "ADDED CPU  time added to a request at p99, CPU time per request",
 )
 
 
 def frame(picture: Picture, state: State, columns: int, lines: int, clock: str) -> list[Line]:
-    """Exactly *lines* lines of at most *columns* columns; *clock* is the time of day, as text."""
+    """Return *lines* lines of at most *columns* columns; *clock* is the time of day, as text."""
     head = [title_line(picture, state, clock), *agent_lines(picture, columns, lines)]
     foot = [foot_line(state)]
     room = max(lines - len(head) - len(foot), 0)
@@ -45,12 +45,12 @@ def frame(picture: Picture, state: State, columns: int, lines: int, clock: str) 
 
 
 def page(picture: Picture, columns: int, lines: int) -> int:
-    """How many entities are shown at once."""
+    """Return the number of entities that are shown at once."""
     return max(lines - 3 - len(agent_lines(picture, columns, lines)), 1)
 
 
 def plain(picture: Picture, state: State, columns: int) -> list[str]:
-    """The same as a table of any length, without style: for pipes and terminals that know none."""
+    """Return the view as unstyled lines of any number, for pipes and simple terminals."""
     rows = state.rows(picture.entities)
     drawn = [
         *agent_lines(picture, columns, 10_000),
@@ -60,7 +60,7 @@ def plain(picture: Picture, state: State, columns: int) -> list[str]:
 
 
 def _within(line: Line, columns: int) -> Line:
-    """*line*, cut at *columns*."""
+    """Return *line*, cut at *columns*."""
     found: list[Piece] = []
     left = columns
     for text, style in line:

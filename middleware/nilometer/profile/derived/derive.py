@@ -1,4 +1,4 @@
-"""Which columns are derived from a column."""
+"""Decides which columns are derived from a column."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -18,24 +18,25 @@ from nilometer.profile.derived.vectors import (
 from nilometer.profile.profiler import Column
 from nilometer.values.steps import Steps, finished
 
-LOOKED_AT = 64  # cells of a column that tell what it holds
+LOOKED_AT = 64  # cells of a column that are checked for its kind
 
 
 class Kind(Enum):
-    """What a column's cells are, beyond numbers and categories."""
+    """The kind of a column's cells, beyond numbers and categories."""
 
     PLAIN = "plain"
-    TEXT = "text"  # a string over 64 characters was seen: from then on all of the column
+    TEXT = "text"  # a string over 64 characters was seen: then the whole column is text
     TIMESTAMP = "timestamp"
     VECTOR = "vector"  # lists of numbers, one level deep
-    TENSOR = "tensor"  # deeper
+    TENSOR = "tensor"  # lists of lists of numbers
+    MAP = "map"  # objects whose keys are not names
 
 
 class Derivation:
-    """Derives columns, and remembers which columns are text. One owner.
+    """Derives columns, and stores which columns are text. One owner.
 
     Args:
-        reductions: Names of `REDUCTIONS` for tensors.
+        reductions: Names in `REDUCTIONS` for tensors.
     """
 
     def __init__(self, reductions: Sequence[str] = DEFAULT_REDUCTIONS) -> None:
@@ -43,7 +44,7 @@ class Derivation:
         self._texts: set[str] = set()
 
     def kind(self, summary: str, cells: Column, expected: str) -> Kind:
-        """What the first cells of a column say."""
+        """Return the kind of a column by its first cells."""
         if isinstance(cells, np.ndarray):
             return _kind_of_array(cells)
         first = [cell for cell in cells[:LOOKED_AT] if cell is not None]
@@ -57,6 +58,8 @@ class Derivation:
         if outer is not None:
             deeper = len(outer) > 0 and _items(outer[0]) is not None
             return Kind.TENSOR if deeper else Kind.VECTOR
+        if isinstance(first[0], dict):
+            return Kind.MAP
         if type(first[0]) in _PLAIN_TYPES:
             return Kind.PLAIN
         return Kind.TIMESTAMP if timestamp_columns(first[:1], 0) else Kind.PLAIN
@@ -78,7 +81,7 @@ class Derivation:
         embedding: Embedding | None = None,
         now_ns: int = 0,
     ) -> dict[str, Column]:
-        """Columns beside *cells*, by their summary names; none for plain ones."""
+        """Return the columns derived from *cells*, by summary name; none for plain cells."""
         return finished(
             self.columns_in_steps(
                 summary, cells, expected=expected, embedding=embedding, now_ns=now_ns
@@ -94,13 +97,16 @@ class Derivation:
         embedding: Embedding | None = None,
         now_ns: int = 0,
     ) -> Steps[dict[str, Column]]:
-        """The same, in steps."""
+        """Return the columns of `columns`, in steps."""
         found: Mapping[str, Column] = {}
         match self.kind(summary, cells, expected):
             case Kind.PLAIN:
                 pass
             case Kind.TEXT:
                 found = yield from text_columns([cell for cell in cells if isinstance(cell, str)])
+            case Kind.MAP:
+                sizes = [float(len(cell)) for cell in cells if isinstance(cell, dict)]
+                found = {"size": np.array(sizes)}
             case Kind.TIMESTAMP:
                 found = timestamp_columns(list(cells), now_ns)
             case Kind.VECTOR | Kind.TENSOR:
@@ -108,9 +114,10 @@ class Derivation:
         return {f"{summary}.{name}": column for name, column in found.items()}
 
     def _arrays(self, cells: Column, embedding: Embedding | None) -> dict[str, NDArray[np.float64]]:
-        """Of vectors and tensors, those of each shape apart.
+        """Yield the vectors and tensors of each shape.
 
-        What is ragged or holds other things than numbers has only its first dimension.
+        Ragged arrays, and those with other cells than numbers, are reduced to their first
+        dimension.
         """
         if isinstance(cells, np.ndarray):
             return self._of_array(cells, embedding)
@@ -135,7 +142,7 @@ class Derivation:
     def _of_array(
         self, array: NDArray[np.generic], embedding: Embedding | None
     ) -> dict[str, NDArray[np.float64]]:
-        """Of an array of shape (rows, ...)."""
+        """Return the columns derived from an array of shape (rows, ...)."""
         if array.dtype.kind not in "fiub":
             return {"size": np.full(array.shape[0], float(array.shape[1]))}
         numbers = array.astype(np.float64)
@@ -155,11 +162,11 @@ def _kind_of_array(cells: NDArray[np.generic]) -> Kind:
     return Kind.VECTOR if cells.ndim == 2 else Kind.TENSOR
 
 
-_PLAIN_TYPES = (int, float, bool, bytes, dict)
+_PLAIN_TYPES = (int, float, bool, bytes)
 
 
 def _items(cell: object) -> Column | None:
-    """*cell* as a list of something; None where it is none."""
+    """Return *cell* as a list; None if it is not a list."""
     if isinstance(cell, np.ndarray):
         return cell if cell.ndim else None
     return cell if isinstance(cell, list | tuple) else None
@@ -168,6 +175,6 @@ def _items(cell: object) -> Column | None:
 def _array(cell: Column) -> NDArray[np.float64] | None:
     try:
         array = np.asarray(cell, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):  # ragged, or no numbers
+    except (ValueError, TypeError, OverflowError):  # ragged, or not numbers
         return None
     return array if array.ndim else None

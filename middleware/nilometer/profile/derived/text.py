@@ -1,4 +1,4 @@
-"""Text by its lengths and classes of characters; never the text."""
+"""Describes text by its lengths and classes of characters; the text is never kept."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from nilometer.values.steps import Steps, parts_of
 
 Floats = NDArray[np.float64]
 
-MAX_BYTES = 1 << 16  # of one text that are classified; the lengths are of all of it
+MAX_BYTES = 1 << 16  # of one text that are classified; the lengths cover all of it
 _DIGIT, _UPPER, _PUNCTUATION, _SPACE, _NON_ASCII, _CONTINUED = range(1, 7)
 _NAMES = {
     _DIGIT: "digit_share",
@@ -32,7 +32,7 @@ def _classes() -> bytes:
             table[code] = _SPACE
         elif character.isprintable() and not character.isalnum():
             table[code] = _PUNCTUATION
-    table[0x80:] = bytes((_CONTINUED,)) * 0x40 + bytes((_NON_ASCII,)) * 0x40  # a first byte
+    table[0x80:] = bytes((_CONTINUED,)) * 0x40 + bytes((_NON_ASCII,)) * 0x40  # first bytes
     return bytes(table)
 
 
@@ -40,11 +40,11 @@ _TABLE = _classes()
 
 
 def text_columns(texts: Sequence[str]) -> Steps[dict[str, Floats]]:
-    """Columns of *texts*, n of them, each of shape (n,), in steps.
+    """Return the columns for *texts*, n of them, each of shape (n,), in steps.
 
     ``characters``, ``words`` (runs between spaces and line ends), ``lines``, and shares of the
-    characters, 0 to 1: digits, upper case, punctuation, white space, beyond ASCII. An empty text
-    has shares of 0.
+    characters, 0 to 1: digits, upper case, punctuation, white space, non-ASCII. An empty text has
+    shares of 0.
     """
     count = len(texts)
     characters = np.fromiter(map(len, texts), np.float64, count)
@@ -63,7 +63,7 @@ def text_columns(texts: Sequence[str]) -> Steps[dict[str, Floats]]:
     words[characters == 0] = 0
     lines[characters == 0] = 0
     columns = {"characters": characters, "words": words, "lines": lines}
-    seen = np.maximum(classes.sum(axis=1) - classes[:, _CONTINUED], 1)  # that were classified
+    seen = np.maximum(classes.sum(axis=1) - classes[:, _CONTINUED], 1)  # classified
     for kind, name in _NAMES.items():
         columns[name] = classes[:, kind] / seen
     return columns

@@ -1,4 +1,4 @@
-"""Timestamps by hour, weekday and age."""
+"""Describes timestamps by hour, weekday and age."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -12,10 +12,10 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def timestamp_columns(cells: Sequence[object], now_ns: int) -> dict[str, Column]:
-    """Columns of those of *cells* that are times: ``hour`` (UTC, 0 to 24), ``weekday``, ``age``.
+    """Return columns for the times in *cells*: ``hour`` (UTC, 0 to 24), ``weekday``, ``age``.
 
-    The age is in seconds, before *now_ns* (Unix nanoseconds: the start of the window, so it is up
-    to a window short); it is negative for what lies ahead. What is no time has no row.
+    The age is in seconds before *now_ns*, the start of the window in Unix nanoseconds. It is up to
+    one window too small, and negative for future times. Cells that are not times have no row.
     """
     seconds = np.array([time for time in map(unix_seconds, cells) if time is not None])
     if not seconds.size:
@@ -27,7 +27,7 @@ def timestamp_columns(cells: Sequence[object], now_ns: int) -> dict[str, Column]
 
 
 def unix_seconds(cell: object) -> float | None:
-    """Unix seconds of a datetime, a date, a numpy time or RFC 3339 text; None for anything else.
+    """Return the Unix seconds of a datetime, date, numpy time or RFC 3339 text; else None.
 
     A time without an offset counts as UTC.
     """

@@ -1,9 +1,9 @@
-"""Vectors by norm and direction, tensors and images by reductions.
+"""Describes vectors by norm and direction, tensors and images by reductions.
 
-A reference of vectors keeps their centroid and 16 principal components; a vector is then its
-norm, its cosine to the centroid and 16 coordinates, each an ordinary numeric feature. That sees
-shifts and new clusters about as well as tests in all dimensions, at a hundredth of their size.
-A purely radial change vanishes in directions, which is why the norm is kept.
+A reference of vectors keeps their centroid and 16 principal components. A vector then has a norm, a
+cosine to the centroid and 16 coordinates, each an ordinary numeric feature. This detects shifts and
+new clusters about as well as tests in all dimensions, with a hundredth of the data. The norm is
+kept because directions do not show a purely radial change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 COMPONENTS = 16
 MAX_DIMENSIONS = 4096  # of vectors whose components a reference keeps
-FITTED_ROWS = 2000  # of a reference, evenly spread, that components are computed from
+FITTED_ROWS = 2000  # rows of a reference, evenly spread, that give the components
 
 Reduction = Callable[[Floats], Floats]  # from (rows, cells) to (rows,)
 
@@ -39,10 +39,10 @@ DEFAULT_REDUCTIONS = ("mean", "std", "min", "max", "zero_share")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """What a reference knows of its vectors.
+    """The centroid and the principal components of a reference's vectors.
 
     Attributes:
-        mean: Their centroid, shape (d,).
+        mean: Centroid, shape (d,).
         components: Orthonormal directions of largest variance, shape (k, d), k at most 16.
     """
 
@@ -51,14 +51,14 @@ class Embedding:
 
     @classmethod
     def of(cls, vectors: Floats) -> "Embedding | None":
-        """Of finite *vectors*, shape (n, d), n at least 2; None where d is over `MAX_DIMENSIONS`."""
+        """Return the embedding of finite *vectors*, shape (n, d), n >= 2; None for a large d."""
         if vectors.shape[0] < 2 or not 0 < vectors.shape[1] <= MAX_DIMENSIONS:
             return None
         step = max(vectors.shape[0] // FITTED_ROWS, 1)
         mean = vectors.mean(axis=0)
         _, _, directions = np.linalg.svd(vectors[::step] - mean, full_matrices=False)
         components = directions[:COMPONENTS]
-        # The sign of a direction is free: its largest part is positive, wherever it is computed.
+        # The sign of a direction is arbitrary, so its largest part is made positive.
         largest = np.abs(components).argmax(axis=1)
         signs = np.sign(components[np.arange(len(components)), largest])
         rounded = (components * signs[:, None]).astype(np.float32).astype(np.float64)
@@ -66,7 +66,7 @@ class Embedding:
 
 
 def vector_columns(vectors: Floats, embedding: Embedding | None) -> dict[str, Floats]:
-    """Columns of *vectors*, shape (n, d): norm, and direction against *embedding* or reductions."""
+    """Return columns for *vectors*, shape (n, d): norm, direction or reductions."""
     with np.errstate(all="ignore"):
         norm = np.sqrt((vectors * vectors).sum(axis=1))
         columns: dict[str, Floats] = {"norm": norm}
@@ -84,7 +84,7 @@ def vector_columns(vectors: Floats, embedding: Embedding | None) -> dict[str, Fl
 def tensor_columns(
     tensors: Floats, reductions: Sequence[str] = DEFAULT_REDUCTIONS
 ) -> dict[str, Floats]:
-    """Columns of *tensors*, shape (n, ...), by the names of `REDUCTIONS`; none of empty ones."""
+    """Return columns for *tensors*, shape (n, ...), named as in `REDUCTIONS`; none if empty."""
     if tensors.size == 0:
         return {}
     rows = tensors.reshape(tensors.shape[0], -1)

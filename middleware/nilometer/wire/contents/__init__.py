@@ -1,1 +1,1 @@
-"""Contents of samples <-> protobuf: one codec a content type, and their registry."""
+"""Converts contents of samples to protobuf and back: one codec per content type."""

@@ -1,8 +1,8 @@
-"""How one content type travels in a sample's message.
+"""The codec of one content type, which converts it to a part of a sample's message.
 
-Counts on frozen edges travel with the edges' name only: who reads them knows the reference, or
-gives its edges by `EdgesOf`. Counts whose edges are not known come back without bins, and a
-comparison estimates them from the t-digest.
+Counts on frozen edges are sent with the name of the edges only. A reader gets the edges from the
+reference, by `EdgesOf`. Without known edges, the counts are read without bins, and a comparison
+estimates them from the t-digest.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,24 +14,24 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 
 C = TypeVar("C", bound=Content)
-EdgesOf = Callable[[str], tuple[float, ...] | None]  # edges by their name
+EdgesOf = Callable[[str], tuple[float, ...] | None]  # returns edges by their name
 
 
 def no_edges(name: str) -> tuple[float, ...] | None:
-    """For readers that know no reference."""
+    """Return None, for readers that know no reference."""
     del name
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestCodec(Generic[C]):
-    """The fast paths of a content type that holds one t-digest: many are coded in one pass.
+    """The fast path for a content type with one t-digest: many are coded in one pass.
 
     Attributes:
-        of: The t-digest of a content.
-        put: Writes a content whose t-digest is coded already.
-        read: A content without its t-digest.
-        merge: Gives a merged content the t-digests of all messages that it was merged from.
+        of: Function that returns the t-digest of a content.
+        put: Function that writes a content with an encoded t-digest.
+        read: Function that reads a content without its t-digest.
+        merge: Function that gives a merged content the merged t-digest of the given messages.
     """
 
     of: Callable[[C], TDigest]
@@ -42,14 +42,14 @@ class DigestCodec(Generic[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec(Generic[C]):
-    """One content type <-> its field of a `pb.SummarySample`.
+    """Converts one content type to its field of a `pb.SummarySample` and back.
 
     Attributes:
-        kind: Of the content type.
-        field: Name in the message's `content`: the kind, or ``extension`` for types from outside.
-        put: Writes a content into its field.
-        read: The content of a message's field; raises ValueError if it contradicts itself.
-        digests: For a type that holds one t-digest; None for any other.
+        kind: Kind of the content type.
+        field: Name in the message's `content`: the kind, or ``extension`` for types of extensions.
+        put: Function that writes a content into its field.
+        read: Function that reads a message's field; raises ValueError if it contradicts itself.
+        digests: Fast path for a type with one t-digest; None for any other.
     """
 
     kind: str

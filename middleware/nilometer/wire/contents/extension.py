@@ -1,4 +1,4 @@
-"""Content types from outside this project <-> protobuf: a kind, and bytes of the type's own."""
+"""Converts content types of extensions to protobuf: a kind, and bytes of the type's own form."""
 
 import re
 from collections.abc import Callable
@@ -16,12 +16,13 @@ KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 def extension_codec(
     content: type[C], to_bytes: Callable[[C], bytes], from_bytes: Callable[[bytes], C]
 ) -> Codec[C]:
-    """The codec of a *content* type from outside.
+    """Return the codec of a *content* type of an extension.
 
     Args:
-        content: The type.
-        to_bytes: Writes a content, the same bytes for equal contents; at most `MAX_CONTENT_BYTES`.
-        from_bytes: Reads what `to_bytes` wrote; raises ValueError for anything else.
+        content: Class of the contents.
+        to_bytes: Function that encodes a content: equal bytes for equal contents, at most
+            `MAX_CONTENT_BYTES`.
+        from_bytes: Function that decodes the bytes of `to_bytes`; raises ValueError for others.
 
     Raises:
         ConfigError: If the kind's name is not allowed.

@@ -23,7 +23,7 @@ from nilometer.wire.sketches.tdigest import (
 
 
 def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -> pb.Feature:
-    """A feature; parts that saw nothing are left out. *digest*: of its numbers, coded already."""
+    """Return a feature as a message without empty parts; *digest* is its encoded t-digest."""
     numbers, categories = feature.numbers, feature.categories
     message = pb.Feature(
         missing=feature.missing,
@@ -33,6 +33,7 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
         types=feature.types,
         null_like=feature.null_like,
         expected=feature.expected,
+        suppressed=feature.suppressed_numbers,
     )
     if numbers.count:
         _put_numbers(message.numeric, numbers, digest or digest_to_wire(numbers.digest))
@@ -53,7 +54,7 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
 def feature_from_wire(
     message: pb.Feature, edges_of: EdgesOf = no_edges, *, digest: bool = True
 ) -> FeatureProfile:
-    """A feature; without its t-digest where *digest* is false.
+    """Return the feature in a message; without its t-digest if *digest* is false.
 
     Raises:
         ValueError: If a part contradicts itself.
@@ -63,6 +64,7 @@ def feature_from_wire(
         null_like=message.null_like,
         types=dict(message.types),
         expected=message.expected,
+        suppressed_numbers=message.suppressed,
     )
     if message.HasField("numeric"):
         feature.numbers = _numbers_from_wire(message.numeric, edges_of, digest=digest)
@@ -75,7 +77,7 @@ def feature_from_wire(
         known = message.dictionary
         counts = DictionaryCounts(known.id, tuple(known.counts), known.other, known.unseen)
         if counts.total != feature.categories.total:
-            raise ValueError("the counts on a dictionary are not those of the categories")
+            raise ValueError("the counts on a dictionary must add up to the categories")
         feature.categories.dictionary = counts
     if message.HasField("distinct"):
         feature.distinct = distinct_from_wire(message.distinct)
@@ -83,7 +85,7 @@ def feature_from_wire(
 
 
 def _put_numbers(message: pb.Numeric, numbers: NumericProfile, digest: pb.TDigest) -> None:
-    """Into *message*, where it stands: a message that is put into another one is copied."""
+    """Write the numbers into *message* in place, because protobuf copies assigned messages."""
     moments = numbers.moments
     into = message.moments
     into.SetInParent()
@@ -113,31 +115,31 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
     if message.HasField("histogram"):
         sides = (message.histogram.positive, message.histogram.negative)
         few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
-        limit = MOST_BUCKETS if few else MAX_BUCKETS  # what older agents kept
+        limit = MOST_BUCKETS if few else MAX_BUCKETS  # as older agents kept
         numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
-        raise ValueError(f"the sketches of one feature count {sorted(counts)} numbers")
+        raise ValueError(f"the sketches of one feature disagree: they count {sorted(counts)}")
     if max(numbers.zero + numbers.negative, numbers.below_reference + numbers.above_reference) > (
         numbers.count
     ):
-        raise ValueError("the parts of a feature's numbers are more than all of them")
+        raise ValueError("the parts of a feature's numbers exceed their total")
     if message.HasField("binned"):
         edges = edges_of(message.binned.edges_id)
         if edges is not None:
             numbers.binned = BinnedCounts(edges, tuple(message.binned.counts))
             if numbers.binned.count != numbers.count:
-                raise ValueError("the counts on edges are not those of the numbers")
+                raise ValueError("the counts on edges must add up to the numbers")
     return numbers
 
 
 def feature_to_bytes(feature: FeatureProfile) -> bytes:
-    """Deterministic bytes of a feature."""
+    """Return the deterministic bytes of a feature."""
     return feature_to_wire(feature).SerializeToString(deterministic=True)
 
 
 def feature_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> FeatureProfile:
-    """A feature of `feature_to_bytes`.
+    """Return the feature in the bytes of `feature_to_bytes`.
 
     Raises:
         ValueError: If the bytes are not a feature.

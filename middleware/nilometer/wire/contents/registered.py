@@ -1,4 +1,4 @@
-"""The registered codecs, by kind of content; `nilometer.kinds` adds those of types from outside."""
+"""The registered codecs by kind of content; `nilometer.kinds` adds those of extensions."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from nilometer.wire.contents.feature import FEATURE_CODEC
 from nilometer.wire.contents.scores import SCORES_CODEC
 from nilometer.wire.contents.service import SERVICE_CODEC
 
-# A codec takes its own content type only, which the kind of the key stands for.
+# A codec accepts only its own content type, which the key names.
 CODECS: dict[str, Codec[Any]] = {
     codec.kind: codec for codec in (FEATURE_CODEC, SERVICE_CODEC, SCORES_CODEC)
 }
 
 
 def codec_of(content: Content) -> Codec[Any]:
-    """The codec that writes *content*.
+    """Return the codec that writes *content*.
 
     Raises:
-        ValueError: If none is registered for its kind.
+        ValueError: If no codec is registered for its kind.
     """
     codec = CODECS.get(content.kind)
     if codec is None:
@@ -29,10 +29,10 @@ def codec_of(content: Content) -> Codec[Any]:
 
 
 def codec_for(message: pb.SummarySample) -> Codec[Any]:
-    """The codec that reads the content of *message*.
+    """Return the codec that reads the content of *message*.
 
     Raises:
-        ValueError: If the message has no content, or one of a kind that is not registered.
+        ValueError: If the message has no content, or its kind is not registered.
     """
     field = message.WhichOneof("content")
     if field is None:

@@ -12,7 +12,7 @@ MAX_THRESHOLDS = 16
 
 
 def scores_to_wire(profile: ScoreProfile) -> pb.Scores:
-    """Only bins that hold something."""
+    """Return scores as a message that holds only non-empty bins."""
     classes = []
     for (predicted, truth), bins in sorted(profile.classes.items()):
         filled = np.flatnonzero(bins.counts)
@@ -37,11 +37,11 @@ def scores_to_wire(profile: ScoreProfile) -> pb.Scores:
 
 
 def scores_from_wire(message: pb.Scores) -> ScoreProfile:
-    """A score profile.
+    """Return the score profile in a message.
 
     Raises:
-        ValueError: If a bin does not exist, lists disagree, or the counts are not those of the
-            scores.
+        ValueError: If a bin does not exist, lists differ in length, or the counts do not match the
+            number of scores.
     """
     thresholds = tuple(message.thresholds)
     if len(thresholds) > MAX_THRESHOLDS or not all(0.0 < cut < 1.0 for cut in thresholds):
@@ -64,7 +64,7 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
         if not len(places) == len(one.counts) == len(one.sums):
             raise ValueError("scores: bins, counts and sums disagree")
         if places.size and (places.max() >= size or (np.diff(places) <= 0).any()):
-            raise ValueError("scores: bins must ascend and exist")
+            raise ValueError("scores: bins must ascend and be in range")
         if any(count > MAX_COUNT for count in one.counts) or not np.isfinite(one.sums).all():
             raise ValueError("scores: a count or a sum is out of bounds")
         counts, sums = np.zeros(size, dtype=np.int64), np.zeros(size)

@@ -7,7 +7,7 @@ from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_t
 
 
 def service_to_wire(service: ServiceProfile) -> pb.Service:
-    """Field by field."""
+    """Return a service profile as a message."""
     streams = service.streams
     return pb.Service(
         outcomes=service.outcomes,
@@ -29,7 +29,7 @@ def service_to_wire(service: ServiceProfile) -> pb.Service:
 
 
 def service_from_wire(message: pb.Service) -> ServiceProfile:
-    """Field by field."""
+    """Return the service profile in a message."""
     streams = Streams()
     if message.stream_ends:
         streams = Streams(

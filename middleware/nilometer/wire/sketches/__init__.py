@@ -1,1 +1,1 @@
-"""Sketches <-> protobuf, one module a sketch."""
+"""Converts sketches to protobuf and back, one module per sketch."""

@@ -1,15 +1,15 @@
-"""Distinct counts <-> protobuf."""
+"""Converts distinct counts to protobuf and back."""
 
 import numpy as np
 
 from nilometer.sketch.distinct import Distinct
 from nilometer.v1 import summary_pb2 as pb
 
-_SPARSE_BYTES = 3  # a sparse register costs about this much, a dense one 1
+_SPARSE_BYTES = 3  # approximate cost of a sparse register; a dense one costs 1
 
 
 def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
-    """Six bits a register, or sparse where that is shorter."""
+    """Return a sketch as a message: six bits per register, or sparse if that is shorter."""
     registers = distinct.registers
     filled = np.flatnonzero(registers)
     if filled.size * _SPARSE_BYTES < registers.size * 6 // 8:
@@ -21,7 +21,7 @@ def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
 
 
 def distinct_from_wire(message: pb.Distinct) -> Distinct:
-    """A sketch of stored registers.
+    """Return a sketch with the registers in a message.
 
     Raises:
         ValueError: If there are not ``2**precision`` registers.

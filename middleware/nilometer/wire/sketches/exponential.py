@@ -1,15 +1,15 @@
-"""Histograms by magnitude <-> protobuf."""
+"""Converts histograms by magnitude to protobuf and back."""
 
 from nilometer.sketch.exponential import MAX_BUCKETS, MIN_SCALE, Buckets, ExponentialHistogram
 from nilometer.v1 import summary_pb2 as pb
 
-# What a message may claim: past these it is an attack or rot, not a histogram.
+# Bounds on the content of a message; beyond them it is an attack or corrupt.
 MAX_OTLP_SCALE = 20
 FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
 
 
 def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogram:
-    """Field by field."""
+    """Return a histogram as a message."""
     return pb.ExponentialHistogram(
         scale=histogram.scale,
         zero_count=histogram.zero_count,
@@ -21,10 +21,10 @@ def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogra
 def histogram_from_wire(
     message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
 ) -> ExponentialHistogram:
-    """Field by field; *limit* is the most buckets of one side.
+    """Return the histogram in a message; *limit* is the largest number of buckets of one side.
 
     Raises:
-        ValueError: If the scale, the buckets or their place are beyond what float64 can need.
+        ValueError: If the scale, the buckets or their positions exceed the range of float64.
     """
     if not MIN_SCALE <= message.scale <= MAX_OTLP_SCALE:
         raise ValueError(

@@ -1,14 +1,17 @@
-"""Heavy hitters <-> protobuf."""
+"""Converts heavy hitters to protobuf and back."""
 
 from nilometer.sketch.frequent import Frequent
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
-MAX_CAPACITY = 4096  # past it a message is an attack or rot, not a sketch
+MAX_CAPACITY = 4096  # a message beyond it is an attack or corrupt
 
 
 def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
-    """Values by count; errors only where there are any. What UTF-8 cannot write becomes ``?``."""
+    """Return a sketch as a message: values by count, and errors if there are any.
+
+    Characters that UTF-8 cannot encode become ``?``.
+    """
     counts: dict[str, int] = {}
     excess: dict[str, int] = {}
     for value, count in frequent.top(frequent.capacity):
@@ -26,13 +29,13 @@ def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
 
 
 def frequent_from_wire(message: pb.Frequent) -> Frequent:
-    """A sketch of stored values.
+    """Return a sketch with the values in a message.
 
     Raises:
-        ValueError: If the lists disagree in length, a name repeats, or a number is out of bounds.
+        ValueError: If lists differ in length, a name repeats, or a number is out of bounds.
     """
     if not 1 <= message.capacity <= MAX_CAPACITY or len(message.values) > message.capacity:
-        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY}, and hold them all")
+        raise ValueError(f"heavy hitters: capacity must be 1 to {MAX_CAPACITY} and fit all names")
     if len(set(message.values)) != len(message.values) or message.total > MAX_COUNT:
         raise ValueError("heavy hitters: a name repeats, or the total is out of bounds")
     errors = list(message.errors) or [0] * len(message.values)
@@ -40,7 +43,7 @@ def frequent_from_wire(message: pb.Frequent) -> Frequent:
     counts, kept = {}, {}
     for value, count, error in triples:
         if not error <= count <= MAX_COUNT:
-            raise ValueError(f"heavy hitters: an error of {error} in a count of {count}")
+            raise ValueError(f"heavy hitters: error {error} or count {count} is out of bounds")
         counts[value] = count
         if error:
             kept[value] = error

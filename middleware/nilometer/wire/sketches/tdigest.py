@@ -1,4 +1,4 @@
-"""t-digests <-> protobuf: one alone, and many in one pass."""
+"""Converts t-digests to protobuf and back, one or many at once."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -22,18 +22,18 @@ from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, T
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
-MAX_COMPRESSION = 1000.0  # past it a message is an attack or rot, not a digest
+MAX_COMPRESSION = 1000.0  # a message beyond it is an attack or corrupt
 
 _VARINT_ENDS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)  # one byte more
 
 
 def digest_to_wire(digest: TDigest) -> pb.TDigest:
-    """Centroids delta-coded; means rounded to a fraction of the gaps between them."""
+    """Return a digest as a message; its means are rounded to a fraction of their gaps."""
     return digests_to_wire([digest])[0]
 
 
 def digests_to_wire(digests: Sequence[TDigest]) -> list[pb.TDigest]:
-    """Each as `digest_to_wire`: a window's features are coded in one pass."""
+    """Return each digest as a message, coded in one pass for the features of a window."""
     centroids = [digest.centroids() for digest in digests]
     sizes = [weights.size for _, weights, _ in centroids]
     if not any(sizes):
@@ -73,7 +73,7 @@ def digests_to_wire(digests: Sequence[TDigest]) -> list[pb.TDigest]:
 
 
 def _varints_of(values: NDArray[np.uint64], ends: NDArray[np.intp]) -> list[bytes]:
-    """The `varints` of each part of *values*, shape (n,), n >= 1, that ends before one of *ends*."""
+    """Return the `varints` of each part of *values*, shape (n,), n >= 1, up to one of *ends*."""
     packed = varints(values)
     lengths = np.searchsorted(_VARINT_ENDS, values, side="right") + 1
     places = [0, *np.concatenate([[0], np.cumsum(lengths)])[ends].tolist()]
@@ -81,25 +81,25 @@ def _varints_of(values: NDArray[np.uint64], ends: NDArray[np.intp]) -> list[byte
 
 
 def varints(values: NDArray[np.uint64]) -> bytes:
-    """LEB128 of each of *values*, shape (n,), n >= 1, one after the other.
+    """Return LEB128 numbers for *values*, shape (n,), n >= 1, one after the other.
 
-    By protobuf's own encoder, whose packed field is just that behind a key and a length: numpy
-    needs ten times as long for a hundred of them.
+    Protobuf's encoder makes them: a packed field is a key, a length and these numbers. Numpy takes
+    ten times as long for a hundred values.
     """
     if values.max() < 0x80:
         return values.astype(np.uint8).tobytes()
     packed = pb.ExponentialHistogram.Buckets(counts=values.tolist()).SerializeToString()
     last = 1
-    while packed[last] & 0x80:  # of the length
+    while packed[last] & 0x80:  # bytes of the length
         last += 1
     return packed[last + 1 :]
 
 
 def digest_from_wire(message: pb.TDigest) -> TDigest:
-    """A digest of stored centroids.
+    """Return a digest with the centroids in a message.
 
     Raises:
-        ValueError: If the lengths or the count disagree.
+        ValueError: If the lengths or the count do not match.
     """
     if not message.count and not message.weights and not message.means:
         return TDigest(message.compression or DEFAULT_COMPRESSION)
@@ -135,10 +135,10 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
 
 
 def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
-    """One digest of all *messages*: what decoding each and merging all gives, many at a time.
+    """Return one digest of all *messages*, as if each was decoded and all merged, but faster.
 
     Raises:
-        ValueError: As `digest_from_wire`.
+        ValueError: If a message is invalid, as in `digest_from_wire`.
         IncompatibleSketches: If the compressions differ.
     """
     every = list(messages)
@@ -148,7 +148,7 @@ def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
     parts = []
     for first in range(0, len(held), _AT_ONCE):
         some = _centroids_of(held[first : first + _AT_ONCE])
-        if some is None:  # something is amiss: one by one says what
+        if some is None:  # an error: decode one by one to find it
             return TDigest.merge_all(map(digest_from_wire, every))
         parts.append(some)
     means, weights, atoms = joined(
@@ -167,12 +167,12 @@ def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
     )
 
 
-_LOWEST, _HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may reach infinity
-_AT_ONCE = 256  # messages whose centroids stay in the processor's cache
+_LOWEST, _HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may give infinity
+_AT_ONCE = 256  # messages whose centroids fit the processor's cache
 
 
 def _centroids_of(messages: Sequence[pb.TDigest]) -> Centroids | None:
-    """Centroids of all *messages*, one after the other; None if any is not in order."""
+    """Return the centroids of all *messages* in a row; None if any message is invalid."""
     low = np.array([message.min for message in messages])
     high = np.array([message.max for message in messages])
     bits_dropped = np.array([message.dropped_bits for message in messages])

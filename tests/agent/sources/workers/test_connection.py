@@ -4,13 +4,16 @@ import re
 import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from support.caller import WORKER, HeldEngine, batch, hello
 from support.fake_agent import read_body
 
 from nilometer.wire.frames import (
     HEAD_BYTES,
+    MAX_COUNT,
     MAX_FRAME_BYTES,
+    MAX_LABELS,
     NEWEST_VERSION,
     Acknowledged,
     Batch,
@@ -126,16 +129,15 @@ OTHER = b"o" * 16
 BREACHES: dict[str, tuple[list[Body | bytes], str]] = {
     "a batch before hello": ([batch(1)], "a batch frame was not expected"),
     "hello twice": ([hello(), hello()], "a hello frame was not expected"),
-    "a batch of another worker": ([hello(), batch(1, OTHER)], "a batch of another worker"),
+    "a batch of another worker": ([hello(), batch(1, OTHER)], "the batch names another worker"),
     "what an agent says": ([hello(), Acknowledged(1)], "an? acknowledged frame was not expected"),
     "a kind of tomorrow": ([hello(), b"\x02\0\0\0\x06\x90"], "a frame of kind 6"),
     "an endless frame": ([hello(), b"\xff\xff\xff\xff\x03"], "a frame of 4294967295 bytes"),
     "an endless hello": ([b"\xff" * 100], "a frame of 4294967295 bytes"),
     "an empty frame": ([hello(), b"\x01\0\0\0\x03"], "a frame of 1 bytes"),
     "HTTP": ([b"GET / HTTP/1.1\r\nHost: agent\r\n\r\n"], "a frame of 542393671 bytes"),
-    "garbage in a batch": ([hello(), b"\x05\0\0\0\x03\xff\xff\xff\xff"], "no batch frame"),
-    "an entity without a name": ([hello(), batch(1, entity="no name")], "batch 1: entity = "),
-    "no sequence": ([hello(), Batch(worker=WORKER, entity="tested")], "no batch frame"),
+    "garbage in a batch": ([hello(), b"\x05\0\0\0\x03\xff\xff\xff\xff"], "malformed batch frame"),
+    "no sequence": ([hello(), Batch(worker=WORKER, entity="tested")], "malformed batch frame"),
 }
 
 
@@ -152,6 +154,40 @@ def test_what_breaks_the_contract_is_refused_with_the_reason(fresh: Rig, breach:
     assert fresh.engine.taken == []
     assert fresh.connection.over
     assert fresh.memory.held == 0
+
+
+LABELS = {f"label{n}": "x" for n in range(MAX_LABELS + 1)}
+BAD_BATCHES: dict[str, tuple[dict[str, object], str]] = {
+    "an entity without a name": ({"entity": "no name"}, "entity = "),
+    "too many labels": ({"labels": LABELS}, "malformed batch frame: "),
+    "a count that no row holds": ({"count": MAX_COUNT + 1}, "malformed batch frame: "),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_BATCHES)
+def test_a_batch_against_the_contract_is_refused_and_its_worker_goes_on(rig: Rig, bad: str) -> None:
+    fields, reason = BAD_BATCHES[bad]
+    rig.say(batch(1), msgspec.structs.replace(batch(2), **fields), batch(3))
+    assert rig.engine.sequences == [1, 3]
+    rig.engine.commit()
+    refused, acknowledged = rig.hear()  # in this order: the acknowledgement speaks for earlier ones
+    assert isinstance(refused, Refused)
+    assert (refused.why, refused.sequence) == (Why.CONTRACT, 2)
+    assert refused.reason.startswith(reason)
+    assert acknowledged == Acknowledged(3)
+    assert [one.sequence for one in rig.connection.refused_batches] == [2]
+    assert rig.connection.refused is None
+    assert not rig.connection.over
+    assert rig.memory.held == 0
+
+
+def test_refusals_that_nobody_reads_end_the_connection(rig: Rig) -> None:
+    for sequence in range(1, 5000):
+        rig.say(batch(sequence, entity="no name"))
+        if rig.step() is Step.ENDING:
+            break
+    assert rig.connection.refused is not None
+    assert "does not read" in rig.connection.refused.reason
 
 
 def test_a_reason_is_cut_to_what_a_log_line_takes(rig: Rig) -> None:

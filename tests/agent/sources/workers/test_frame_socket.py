@@ -213,8 +213,8 @@ def test_who_says_nothing_is_asked_to_leave(rig: Rig) -> None:
         eventually(lambda: rig.engine.taken)
         assert len(rig.workers) == 3
         rig.clock.step(0.2)
-        assert "no hello in 5 s" in silent.hear_refused().reason
-        assert "no hello in 5 s" in slow.hear_refused().reason
+        assert "no hello within 5 s" in silent.hear_refused().reason
+        assert "no hello within 5 s" in slow.hear_refused().reason
         rig.clock.step(1000.0)  # one that said hello may rest
         good.say(batch(2))
         eventually(lambda: rig.engine.sequences == [1, 2])
@@ -231,7 +231,7 @@ def test_half_a_frame_and_silence_is_refused_after_ten_seconds(rig: Rig, end: in
         rig.engine.commit()
         half.hear_acknowledged(1)
         rig.clock.step(0.2)
-        assert "not whole after 10 s" in half.hear_refused().reason
+        assert "not complete within 10 s" in half.hear_refused().reason
     assert rig.engine.sequences == [1]
     eventually(lambda: len(rig.workers) == 0)
 
@@ -244,7 +244,7 @@ def test_a_failure_of_ours_acknowledges_no_batch_that_was_not_taken(
             raise RuntimeError("ours")
         return ""
 
-    monkeypatch.setattr("nilometer_agent.sources.workers.connection.wrong", broken)
+    monkeypatch.setattr("nilometer_agent.sources.workers.connection.problem_of", broken)
     rig.engine.commits_at_once = True
     with rig.call() as unlucky, rig.call(b"o" * 16) as other:
         unlucky.greet().say(batch(1), batch(2), batch(3))

@@ -1,4 +1,4 @@
-"""Frames under way hold so many bytes and no more, and small ones get through."""
+"""Frames in progress use bounded memory, and small frames get through at the limit."""
 
 from nilometer_agent.sources.workers.memory import (
     LARGE_BYTES,

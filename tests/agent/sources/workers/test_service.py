@@ -1,4 +1,4 @@
-"""gRPC beside the frames: as many streams as there are threads for, and no more."""
+"""The gRPC service of the agent accepts as many streams as it has threads, and no more."""
 
 import queue
 from collections.abc import Callable, Iterator

@@ -1,20 +1,20 @@
-"""A rule that is put is stored, listed and removed; one that is not allowed is refused with the reason."""
+"""An alerter that is put is stored, listed and removed; one that is not allowed is refused with the reason."""
 
 import msgspec
 import pytest
-from support.problems import RULE, is_problem
+from support.problems import ALERTER, is_problem
 
-from nilometer_collector.alerting.rules import AlerterView, rule_of
-from nilometer_collector.testing import ENTITY, Running, a_rule
+from nilometer_collector.alerting.definitions import AlerterView, alerter_view
+from nilometer_collector.testing import ENTITY, Running, an_alerter
 
 
-def test_a_rule_is_created_replaced_and_removed(served: Running) -> None:
-    created = served.put_rule(RULE)
+def test_an_alerter_is_created_replaced_and_removed(served: Running) -> None:
+    created = served.put_alerter(ALERTER)
     assert created.status_code == 200
     view = msgspec.json.decode(created.content, type=AlerterView)
-    assert view == rule_of(a_rule())
-    served.put_rule({**RULE, "threshold": 0.3}).raise_for_status()
-    assert [rule["threshold"] for rule in served.get("alerters")["alerters"]] == [0.3]
+    assert view == alerter_view(an_alerter())
+    served.put_alerter({**ALERTER, "threshold": 0.3}).raise_for_status()
+    assert [alerter["threshold"] for alerter in served.get("alerters")["alerters"]] == [0.3]
     name = {"entity": ENTITY, "name": "drift"}
     removed = served.http.delete("/api/v1/alerters", params=name)
     assert (removed.status_code, removed.content) == (204, b"")
@@ -23,13 +23,13 @@ def test_a_rule_is_created_replaced_and_removed(served: Running) -> None:
 
 
 def test_what_is_read_can_be_put_back(served: Running) -> None:
-    ranged = {**RULE, "kind": "RANGE", "statistic": "mean", "low": -1.0, "high": 2.5}
-    fixed = {**RULE, "kind": "FIXED", "statistic": "count", "comparison": "<", "name": "f"}
-    for rule in (ranged, fixed, {**RULE, "name": "r"}):
-        served.put_rule(rule).raise_for_status()
+    ranged = {**ALERTER, "kind": "RANGE", "statistic": "mean", "low": -1.0, "high": 2.5}
+    fixed = {**ALERTER, "kind": "FIXED", "statistic": "count", "comparison": "<", "name": "f"}
+    for alerter in (ranged, fixed, {**ALERTER, "name": "r"}):
+        served.put_alerter(alerter).raise_for_status()
     before = served.get("alerters")["alerters"]
-    for rule in before:
-        served.put_rule(rule).raise_for_status()
+    for alerter in before:
+        served.put_alerter(alerter).raise_for_status()
     assert served.get("alerters")["alerters"] == before
 
 
@@ -42,8 +42,8 @@ def test_what_is_read_can_be_put_back(served: Running) -> None:
         ({"entity": "../x"}, "entity = '../x'"),
         ({"name": ""}, "name = ''"),
         ({"name": "a\0b"}, "control character"),
-        ({"name": "n" * 500}, "name is over 128 characters"),
-        ({"summary": "s" * 500}, "summary is over 256 characters"),
+        ({"name": "n" * 500}, "name must be at most 128 characters"),
+        ({"summary": "s" * 500}, "summary must be at most 256 characters"),
         ({"reference": ""}, "reference = ''"),
         ({"comparator": "magic"}, "magic"),
         ({"severity": "panic"}, "panic"),
@@ -61,9 +61,9 @@ def test_what_is_read_can_be_put_back(served: Running) -> None:
         ({"entity": None}, "entity"),
     ],
 )
-def test_a_rule_that_is_not_allowed_is_422_with_the_sentence(
+def test_an_alerter_that_is_not_allowed_is_422_with_the_sentence(
     served: Running, change: dict[str, object], word: str
 ) -> None:
-    problem = is_problem(served.put_rule({**RULE, **change}), 422)
+    problem = is_problem(served.put_alerter({**ALERTER, **change}), 422)
     assert word in problem.detail
     assert served.get("alerters")["alerters"] == []

@@ -1,4 +1,4 @@
-"""Readiness says that rows could be stored, and what became of those that came."""
+"""The readiness probe checks that rows can be stored, and returns the counters."""
 
 from nilometer_collector.testing import Running
 

@@ -6,7 +6,7 @@ import * as format from "../../parts/format";
 import { Figures } from "./Figures";
 import { KeyFigure, KeyFigures } from "../KeyFigures";
 
-/** A feature in one window: its distances, its distribution and every figure. */
+/** A feature in one window: its distances, its distribution and all figures. */
 export function FeatureFigures({
   sample,
   feature,

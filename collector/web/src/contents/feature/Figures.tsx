@@ -1,4 +1,4 @@
-/** Every figure of a feature, the window beside the reference. */
+/** All figures of a feature, of the window and of the reference side by side. */
 
 import type { Feature } from "../../api";
 import { FigureTable } from "../../parts/FigureTable";

@@ -1,4 +1,4 @@
-/** Charts of a feature: how far it is from the reference, where its values lie, and what is missing. */
+/** Charts of a feature: its distance from the reference, its values, and its missing values. */
 
 import type { Feature, Reference, Samples } from "../../api";
 import type { Mark } from "../../charts/timeline";

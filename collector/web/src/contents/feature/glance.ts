@@ -3,7 +3,7 @@ import { leading } from "../../charts/categories";
 import * as format from "../../parts/format";
 import type { Glance } from "../content";
 
-/** The median of numbers; else the share of the most frequent value. */
+/** The overview line of a feature: the median of numbers, or the share of the most frequent value. */
 export function featureGlance(
   features: readonly (Feature | null)[],
   { reference }: Samples,

@@ -8,7 +8,7 @@ export function ScoresFigures({ scores }: { scores: Scores }) {
       {Object.entries(scores.predicted)
         .map(([name, count]) => `${name} ${count}`)
         .join(", ")}
-      . {scores.outside} outside 0 to 1, {scores.not_a_number} no numbers.
+      . {scores.outside} outside 0 to 1, {scores.not_a_number} not a number.
     </p>
   );
 }

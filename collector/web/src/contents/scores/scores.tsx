@@ -1,4 +1,4 @@
-/** Scores: the probabilities that a model gave, and the classes that it predicted. */
+/** Scores: the probabilities and the classes that a model predicted. */
 
 import { listed } from "../../charts/categories";
 import * as format from "../../parts/format";

@@ -6,7 +6,7 @@ import * as format from "../../parts/format";
 import { KeyFigure, KeyFigures } from "../KeyFigures";
 import styles from "./ServiceFigures.module.css";
 
-/** The requests of one window: how many, how fast, and with which outcome. */
+/** The requests of one window: their number, latency, statuses and outcomes. */
 export function ServiceFigures({ service }: { service: Service }) {
   const quantiles = Object.entries(service.latency_quantiles_seconds).sort(
     ([a], [b]) => Number(b) - Number(a),

@@ -1,4 +1,4 @@
-/** The service: requests, how fast they were answered and with which outcome. */
+/** The service: requests, their latency and their outcomes. */
 
 import * as format from "../../parts/format";
 import { contentKind } from "../content";

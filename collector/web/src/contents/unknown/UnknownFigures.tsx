@@ -9,7 +9,7 @@ import styles from "./UnknownFigures.module.css";
 
 const MOST_FIGURES = 200;
 
-/** A content by its name and all its fields. */
+/** The kind of a content and all its fields. */
 export function UnknownFigures({ extension }: { extension: Extension }) {
   const figures = figuresOf(extension.content);
   return (
@@ -29,7 +29,9 @@ export function UnknownFigures({ extension }: { extension: Extension }) {
         </tbody>
       </FigureTable>
       {figures.length > MOST_FIGURES && (
-        <p class="faint small">The first {MOST_FIGURES} of {format.count(figures.length)}.</p>
+        <p class="faint small">
+          This table shows the first {MOST_FIGURES} of {format.count(figures.length)} figures.
+        </p>
       )}
     </>
   );

@@ -1,15 +1,15 @@
-/** The figures of a content that the pages know nothing of but its fields. */
+/** The figures of an unknown kind of content, taken from its fields. */
 
 export type Value = string | number | boolean | null;
 
 export interface Figure {
-  path: readonly string[]; // names of the fields that lead to it
+  path: readonly string[]; // names of nested fields, outermost first
   value: Value;
 }
 
 const LONGEST = 120; // characters of a list
 
-/** Every field that holds one value, and those of nested objects; a list is one text. */
+/** All fields with a single value, including fields of nested objects; a list becomes one text. */
 export function figuresOf(content: object, path: readonly string[] = []): Figure[] {
   return Object.entries(content).flatMap(([key, value]: [string, unknown]): Figure[] => {
     const here = [...path, key];
@@ -19,7 +19,7 @@ export function figuresOf(content: object, path: readonly string[] = []): Figure
   });
 }
 
-/** The field whose name tells the unit, such as `wait_seconds`; the innermost where none does. */
+/** The innermost field whose name has a unit, such as `wait_seconds`, or else the innermost field. */
 export const unitOf = (path: readonly string[]): string =>
   path.findLast((each) => /_(ratio|seconds)$/.test(each)) ?? path.at(-1)!;
 

@@ -1,4 +1,4 @@
-/** The numbers of a content that the pages do not know, over windows. */
+/** The numbers of an unknown kind of content, over windows. */
 
 import * as format from "../../parts/format";
 import type { Chart } from "../content";
@@ -9,10 +9,10 @@ const MOST_CHARTS = 12;
 
 export interface Numbers {
   path: readonly string[];
-  values: (number | null)[]; // one a window
+  values: (number | null)[]; // one for each window
 }
 
-/** Every number that some window has, in the order of the fields. */
+/** All numbers that occur in any window, in the order of the fields. */
 export function numbersOf(contents: readonly (object | null)[]): Numbers[] {
   const found = new Map<string, Numbers>();
   contents.forEach((content, i) => {
@@ -50,5 +50,5 @@ export function numberCharts(contents: readonly (object | null)[]): Chart[] {
 /** The path of the chart that a number belongs to. */
 const chartOf = ({ path }: Numbers): readonly string[] => (path.length > 1 ? path.slice(0, -1) : path);
 
-/** A path in words. */
+/** A path as text. */
 export const wordsOf = (path: readonly string[]): string => path.map(format.named).join(", ");

@@ -1,4 +1,4 @@
-/** Content of a kind that has no entry in the registry: whatever it carries, by the names of its fields. */
+/** Content of a kind without an entry in the registry, shown by the names of its fields. */
 
 import type { Coverage } from "../../api";
 import * as format from "../../parts/format";

@@ -1,4 +1,4 @@
-/** One entity: what is measured of it, and how each of these is. */
+/** The page of one entity: its health, its episodes and its summaries. */
 
 import * as api from "../../api";
 import { EpisodeList } from "../../episodes/EpisodeList";
@@ -26,7 +26,7 @@ export function EntityPage({ name }: { name: string }) {
       api.episodes(name, signal),
     ]);
     const entity = entities.find((each) => each.name === name);
-    if (!entity) throw new api.ApiProblem(404, "No such entity", `Nothing is known of ${name}.`);
+    if (!entity) throw new api.ApiProblem(404, "Entity not found", `The collector has no data, alerter or reference of ${name}.`);
     return { entity, summaries, episodes };
   });
   return (

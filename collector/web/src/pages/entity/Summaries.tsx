@@ -1,4 +1,4 @@
-/** The summaries of one role: how each is, and the one line that tells most about it. */
+/** A table of the summaries of one role, with the health and the newest windows of each. */
 
 import { useEffect, useState } from "preact/hooks";
 import type * as api from "../../api";
@@ -9,10 +9,10 @@ import { ListTable } from "../../parts/ListTable";
 import { StatusMark } from "../../parts/StatusMark";
 import { summaryLink } from "../../router";
 import { recent } from "./recent";
-import { useSeen } from "./seen";
+import { useNearView } from "./nearView";
 import styles from "./Summaries.module.css";
 
-const WINDOWS = 60; // of a sparkline
+const WINDOWS = 60; // windows in a sparkline
 
 export function Summaries({
   title,
@@ -36,7 +36,7 @@ export function Summaries({
             <th scope="col">Type</th>
             <th scope="col">Newest windows</th>
             <th scope="col">Newest value</th>
-            <th scope="col" class="right" title="Population stability index against the reference, nats">
+            <th scope="col" class="right" title="Population stability index: distance from the reference, in nats">
               {service ? "" : "PSI"}
             </th>
             <th scope="col" class="right">Observations</th>
@@ -53,7 +53,7 @@ export function Summaries({
 }
 
 function Row({ summary, reference }: { summary: api.Summary; reference: string | undefined }) {
-  const [ref, seen] = useSeen<HTMLTableRowElement>();
+  const [ref, seen] = useNearView<HTMLTableRowElement>();
   const [series, setSeries] = useState<api.Samples | null>(null);
   const { entity, name, last_seen: lastSeen, observations } = summary;
   useEffect(() => {
@@ -61,7 +61,7 @@ function Row({ summary, reference }: { summary: api.Summary; reference: string |
     const stop = new AbortController();
     const asked = summary.role === "service" ? undefined : reference;
     recent(entity, name, lastSeen, asked, WINDOWS, stop.signal).then(setSeries, () => {
-      // The page's own poll says that the collector is away; a row only stays as it was.
+      // The page's own poll shows the error; the row keeps its old values.
     });
     return () => stop.abort();
   }, [seen, lastSeen, observations, reference]);

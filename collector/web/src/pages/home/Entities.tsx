@@ -5,7 +5,7 @@ import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
 import { entityLink } from "../../router";
 
-/** Every entity with its health, how much is known of it and since when. */
+/** A table of all entities with their health, episodes, observations and newest data. */
 export function Entities({ entities, now }: { entities: readonly Entity[]; now: number }) {
   return (
     <ListTable>

@@ -1,4 +1,4 @@
-/** Every monitored entity, and what is wrong with any of them. */
+/** The home page: all monitored entities and their episodes. */
 
 import * as api from "../../api";
 import { EpisodeList } from "../../episodes/EpisodeList";
@@ -35,7 +35,7 @@ export function Home() {
                 {open.length ? (
                   <EpisodeList episodes={open} place="home" now={now} />
                 ) : (
-                  <Empty>None: no alerter is breached.</Empty>
+                  <Empty>No open episodes.</Empty>
                 )}
               </section>
               {closed.length > 0 && (

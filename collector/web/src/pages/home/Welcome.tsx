@@ -1,6 +1,6 @@
 import styles from "./Welcome.module.css";
 
-/** What to do first, while nothing is monitored. */
+/** The first steps, shown while nothing is monitored. */
 export function Welcome() {
   return (
     <section class={styles.welcome} aria-labelledby="welcome">
@@ -12,8 +12,8 @@ export function Welcome() {
 app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`}</code>
       </pre>
       <p>
-        The entity appears here when its first window is complete. To compare it with what it was
-        trained on, give it a reference:
+        The entity appears here when its first window is complete. To compare it with its training
+        data, make a reference:
       </p>
       <pre>
         <code>{`nilometer profile train.parquet --entity fraud-scorer --as-reference training`}</code>

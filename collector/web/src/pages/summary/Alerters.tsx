@@ -4,7 +4,7 @@ import { Empty } from "../../parts/Empty";
 import * as format from "../../parts/format";
 import { ListTable } from "../../parts/ListTable";
 
-/** The alerters that cover a summary, each with the rule by which it opens. */
+/** The alerters that watch a summary, each with its condition. */
 export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
   return (
     <section aria-labelledby="alerters">
@@ -34,7 +34,7 @@ export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
           </tbody>
         </ListTable>
       ) : (
-        <Empty>No alerter covers this summary.</Empty>
+        <Empty>No alerter watches this summary.</Empty>
       )}
     </section>
   );

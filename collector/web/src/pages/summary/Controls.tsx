@@ -1,4 +1,4 @@
-/** Which windows are shown, and against what: kept in the address. */
+/** The choice of time range, reference and labels, which the URL of the page keeps. */
 
 import type { Summary } from "../../api";
 import { AnyOf, OneOf } from "../../parts/Choices";
@@ -7,7 +7,7 @@ import { RANGES, type Series } from "./series";
 import styles from "./Controls.module.css";
 
 export const NO_REFERENCE = "-";
-const MOST_VALUES = 12; // of one label
+const MOST_VALUES = 12; // values of one label to choose from
 
 export function Controls({
   summary,
@@ -30,7 +30,7 @@ export function Controls({
   return (
     <form class={styles.controls} onSubmit={(event) => event.preventDefault()}>
       <OneOf
-        legend="Range, up to the newest data"
+        legend="Time range, up to the newest data"
         name="range"
         options={RANGES}
         chosen={range === null || range === series.asked ? series.range.id : range}
@@ -38,7 +38,7 @@ export function Controls({
       />
       {references.length > 0 && (
         <OneOf
-          legend="Against"
+          legend="Compare with"
           name="reference"
           options={[
             ...references.map((name) => ({ id: name, name })),

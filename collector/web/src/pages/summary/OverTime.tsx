@@ -1,4 +1,4 @@
-/** Every window of the range: what moved, and when. */
+/** Charts and a table of all windows in the time range. */
 
 import { useMemo } from "preact/hooks";
 import type { Alerter } from "../../api";
@@ -89,7 +89,7 @@ export function OverTime({ series, alerters, shades, selected, onSelect }: Prope
             </tbody>
           </FigureTable>
         </div>
-        {samples.length > TABLE_ROWS && <p class="faint small">The newest {TABLE_ROWS} of them.</p>}
+        {samples.length > TABLE_ROWS && <p class="faint small">The table shows the newest {TABLE_ROWS} windows.</p>}
       </details>
     </section>
   );

@@ -1,4 +1,4 @@
-/** One summary: the selected window against the reference, and every window over time. */
+/** The page of one summary: the selected window beside the reference, and all windows over time. */
 
 import { useMemo } from "preact/hooks";
 import * as api from "../../api";
@@ -52,12 +52,12 @@ export function SummaryPage({
     const entity = entities.find((each) => each.name === entityName);
     const summary = summaries.find((each) => each.name === summaryName);
     if (!entity || !summary) {
-      throw new api.ApiProblem(404, "No such summary", `${entityName} has no ${summaryName}.`);
+      throw new api.ApiProblem(404, "Summary not found", `${entityName} has no summary ${summaryName}.`);
     }
     const references = summary.role === "service" ? [] : entity.references;
     const reference = wanted === NO_REFERENCE ? undefined : (wanted ?? references[0]);
     const lastSeen = summary.last_seen ?? entity.last_seen ?? Date.now() / 1000;
-    // Windows are heavy: they are asked for again only when there is something new in them.
+    // Windows are large, so the page requests them again only when they have changed.
     const state = JSON.stringify([key, reference, summary.observations, summary.last_seen]);
     if (cache.key !== state || cache.series === null) {
       const question = { entity, summary: summaryName, lastSeen, range, reference, labels };
@@ -112,11 +112,11 @@ function Page(facts: Facts & { options: URLSearchParams }) {
       />
       {series.refused && (
         <p class="faint small" role="status">
-          {series.refused.name} is more than the collector answers at once: shown is {series.range.name}.
+          {series.refused.name} has too many windows for one response. The page shows {series.range.name}.
         </p>
       )}
       {samples.length === 0 ? (
-        <Empty>No window in this range{options.has("label") ? " with these labels" : ""}.</Empty>
+        <Empty>There are no windows in this time range{options.has("label") ? " with these labels" : ""}.</Empty>
       ) : (
         <div class={styles.bench}>
           <WindowPanel series={series} selected={selected} onSelect={select} />
@@ -134,7 +134,7 @@ function Page(facts: Facts & { options: URLSearchParams }) {
         {episodes.length ? (
           <EpisodeList episodes={episodes.slice(0, 20)} place="summary" now={now} />
         ) : (
-          <Empty>None.</Empty>
+          <Empty>No episodes.</Empty>
         )}
       </section>
       <Alerters alerters={alerters} />

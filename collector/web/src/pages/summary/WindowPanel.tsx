@@ -1,4 +1,4 @@
-/** The selected window, in full. */
+/** All figures of the selected window. */
 
 import type { Coverage } from "../../api";
 import { kindOf } from "../../contents/registered";
@@ -53,9 +53,11 @@ export function WindowPanel({
   );
 }
 
-/** How much of the traffic the figures speak for. */
+/** The coverage of the figures: which observations they include, and why others are left out. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
-  const { seen, profiled, sampled_out, dropped, undecodable } = coverage;
+  const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
+  const { lost_inputs, lost_outputs } = coverage;
+  const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
       .filter(([, count]) => count > 0)
@@ -64,12 +66,16 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...(sampled_out ? [`${format.count(sampled_out)} sampled out`] : []),
     ...reasons(dropped, "dropped"),
     ...reasons(undecodable, "undecodable"),
+    ...(suppressed ? [`${format.count(suppressed)} cells suppressed`] : []),
   ];
+  const sides = [...reasons(lost_inputs, "inputs lost"), ...reasons(lost_outputs, "outputs lost")];
   return (
     <p class={styles.coverage}>
       <span class="faint">Coverage </span>
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
+      {sides.length ? ` Profiled observations with missing parts: ${sides.join(", ")}.` : ""}
+      {unnamedCells ? ` ${format.count(unnamedCells)} cells are in columns without a summary.` : ""}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-/** Whether a glob of an alerter ("input.*") covers a summary. */
+/** Whether the pattern of an alerter, such as "input.*", matches a summary. */
 export function covers(glob: string, name: string): boolean {
   const pattern = glob
     .replace(/[.+^${}()|\\]/g, "\\$&")

@@ -5,7 +5,7 @@ import * as format from "../../parts/format";
 
 const LIMIT_DASH = [6, 3];
 
-/** The limits that alerters set, by the statistic or comparator they speak of. */
+/** The limits of alerters, by statistic or comparator. */
 export function limitsOf(alerters: readonly Alerter[], reference: string | undefined): Map<string, Mark[]> {
   const limits = new Map<string, Mark[]>();
   for (const alerter of alerters) {

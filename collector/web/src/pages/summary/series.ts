@@ -1,4 +1,4 @@
-/** Which windows to ask for: a range that ends with the newest data, merged to what a chart can show. */
+/** Requests the windows of a time range up to the newest data, merged to as many as a chart can show. */
 
 import * as api from "../../api";
 import { tooMuch, windowLength } from "../../api/windowlength";
@@ -6,8 +6,8 @@ import { step } from "./step";
 
 const HOUR = 3600; // seconds
 const DAY = 24 * HOUR;
-const POINTS = 360; // windows in one answer
-const PLENTY = 120; // windows that the range chosen for the reader should hold at least
+const POINTS = 360; // windows in one response
+const PLENTY = 120; // fewest windows in the range that the page chooses itself
 
 export interface Range {
   id: string;
@@ -24,7 +24,7 @@ export const RANGES: readonly Range[] = [
   { id: "all", name: "All", seconds: Infinity },
 ];
 
-/** The shortest range with plenty of windows: hours for minutes, everything for days. */
+/** The shortest range with at least `PLENTY` windows: hours for minutes, everything for days. */
 export function fitting(windowLength: number): Range {
   return RANGES.find(({ seconds }) => seconds >= PLENTY * windowLength) ?? RANGES.at(-1)!;
 }
@@ -33,19 +33,19 @@ export interface Question {
   entity: api.Entity;
   summary: string;
   lastSeen: number; // Unix seconds
-  range: string | null; // an id; null: what fits
+  range: string | null; // id of the chosen range; null lets the page choose
   reference: string | undefined;
   labels: readonly string[];
 }
 
 export interface Series extends api.Samples {
   range: Range;
-  asked: string | null; // the range's id in the question
-  refused: Range | null; // what was more than the collector answers at once
-  step: number | undefined; // seconds that windows were merged to
+  asked: string | null; // id of the requested range
+  refused: Range | null; // range that was too large for one response
+  step: number | undefined; // length of merged windows in seconds
 }
 
-/** The series over the range asked for, or over the longest shorter one that is not too much. */
+/** The series over the requested range, or over the longest shorter range that fits one response. */
 export async function load(question: Question, signal?: AbortSignal): Promise<Series> {
   const length = await windowLength(question.entity.name, question.summary, question.lastSeen, signal);
   const wanted = RANGES.find(({ id }) => id === question.range) ?? fitting(length);

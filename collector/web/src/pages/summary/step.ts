@@ -1,9 +1,9 @@
 const STEPS = [60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400]; // seconds
 
 /**
- * The length that windows should be merged to, so that at most *points* of them span *span*.
+ * The length of merged windows, so that at most *points* of them cover *span*.
  *
- * Undefined where they are long enough as they are. All in seconds.
+ * Undefined if the windows are long enough without a merge. All lengths are in seconds.
  */
 export function step(span: number, windowLength: number, points: number): number | undefined {
   const wanted = span / points;

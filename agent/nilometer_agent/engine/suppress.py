@@ -1,0 +1,164 @@
+"""Suppression: removes from received samples what the privacy level does not allow to store.
+
+Everything that the agent stores, exports and ships passes through here before the commit, because
+others may read the disk of the pod too. Parts of the same summary are merged first, so that fewer
+cells are below the limit.
+
+The key of a JSON object may be a secret as well. So the name of a summary is published only after
+enough cells had it in this process, or if a reference or a declared schema publishes it. Cells of
+other summaries are counted in the coverage of ``service``.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
+
+from nilometer.profile import (
+    Coverage,
+    FeatureProfile,
+    ScoreProfile,
+    ServiceProfile,
+    SummarySample,
+)
+from nilometer.values.entity import SERVICE
+from nilometer.values.privacy import Privacy
+from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.outbox.rows import WindowKey
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
+
+MAX_UNNAMED = 10_000  # summaries whose cells are counted; the names of further ones stay hidden
+
+# Cells by entity and summary, of summaries whose names no reference or schema publishes.
+Cells: TypeAlias = Mapping[tuple[str, str], int]
+
+log = logging.getLogger("nilometer.agent")
+
+
+class Suppression:
+    """Decides what of received samples may be stored. Only the engine's thread may call.
+
+    Args:
+        plans: Plans with the privacy level and the published names.
+        published: Summaries whose names the agent's own settings publish.
+
+    Attributes:
+        cells: Cell counts that `told` returned last.
+    """
+
+    def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:
+        self._plans = plans
+        self._published = frozenset(published)
+        self.cells: Cells = {}
+
+    def told(self, received: list[Taken]) -> tuple[list[Taken], Cells]:
+        """Return the part of *received* that may be stored, and the cell counts after storing it.
+
+        This changes no state, so it can be called again after an error. A caller that stores the
+        samples then sets `cells` to the returned counts.
+        """
+        plan = self._plans.active
+        if not plan.disclosure.coarsens:
+            return received, self.cells
+        places: dict[tuple[WindowKey, bool, float], dict[str, list[SummarySample]]] = {}
+        for key, samples, decoded_here in received:
+            for sample in samples:
+                place = places.setdefault((key, decoded_here, sample.sample), {})
+                place.setdefault(sample.summary, []).append(sample)
+        cells = dict(self.cells)
+        found: list[Taken] = []
+        for (key, decoded_here, _), parts in places.items():
+            before = dict(cells)
+            try:
+                found.append((key, self._samples(plan, key, parts, cells), decoded_here))
+            except Exception:
+                log.exception(
+                    "profile not stored, counting its observations as lost: suppression failed",
+                    extra={"entity": key.entity},
+                )
+                found.append(lost(key, sum(map(seen, parts.values()))))
+                cells = before
+        return found, cells
+
+    def _samples(
+        self,
+        plan: ActivePlan,
+        key: WindowKey,
+        parts: Mapping[str, list[SummarySample]],
+        cells: dict[tuple[str, str], int],
+    ) -> list[SummarySample]:
+        """Return one sample for each summary of *parts*, as it may be stored; adds to *cells*."""
+        hidden = 0
+        found: list[SummarySample] = []
+        for summary, samples in parts.items():
+            if summary == SERVICE:
+                continue
+            try:
+                merged = SummarySample.merge_all(samples, key.window, key.labels)
+                named = self._is_named(plan, merged, cells)
+                found += [coarsened(merged, plan)] if named else []
+            except (
+                Exception
+            ):  # contents of different kinds, or an error of a registered content type
+                named = False
+                log.exception(
+                    "summary not stored, counting its cells as suppressed: suppression failed",
+                    extra={"entity": key.entity},
+                )
+            if not named:
+                hidden += sum(sample.content.cells for sample in samples)
+        requests = parts.get(SERVICE)
+        service = SummarySample.merge_all(requests, key.window, key.labels) if requests else None
+        if hidden:
+            service = service or _empty_service(key)
+            coverage = dataclasses.replace(
+                service.coverage, suppressed=service.coverage.suppressed + hidden
+            )
+            service = dataclasses.replace(service, coverage=coverage)
+        return found if service is None else [service, *found]
+
+    def _is_named(
+        self, plan: ActivePlan, sample: SummarySample, cells: dict[tuple[str, str], int]
+    ) -> bool:
+        entity, summary = sample.entity, sample.summary
+        if summary in self._published or summary in plan.declared(entity):
+            return True
+        content = sample.content
+        present = content.cells
+        if isinstance(content, FeatureProfile):
+            present -= content.missing
+        had = cells.get((entity, summary))
+        if had is None and len(cells) >= MAX_UNNAMED:
+            return False
+        cells[entity, summary] = passed = (had or 0) + present
+        return passed >= plan.disclosure.fewest_values
+
+
+def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
+    """Return *sample* with groups instead of single numbers, and with pseudonyms if needed."""
+    fewest = plan.disclosure.fewest_values
+    match sample.content:
+        case FeatureProfile() as feature:
+            content = feature.coarsened(fewest)
+            if plan.disclosure.privacy is Privacy.STRICT:
+                published = plan.published(sample.entity, sample.summary)
+                content = content.masked(published, plan.names_key)
+            return dataclasses.replace(sample, content=content)
+        case ScoreProfile() as scores:
+            return dataclasses.replace(sample, content=scores.coarsened(fewest))
+        case ServiceProfile():
+            return sample
+        case other:  # a content type from outside implements its own suppression
+            return dataclasses.replace(sample, content=other.suppressed(fewest))
+
+
+def _empty_service(key: WindowKey) -> SummarySample:
+    """Return an empty service profile, because ground truth is not a request."""
+    return SummarySample(
+        entity=key.entity,
+        summary=SERVICE,
+        labels=key.labels,
+        window=key.window,
+        coverage=Coverage(),
+        content=ServiceProfile(),
+    )

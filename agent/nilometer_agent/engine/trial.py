@@ -1,0 +1,325 @@
+"""Trials: find the observations that crash the agent, by profiling each in a child process.
+
+A batch that crashed the agent may hold one observation that does so: by a bug in compiled code, by
+using too much memory, or by an endless loop. The agent forks a child that profiles one observation
+after the other and reports which one it works on. If the child dies, a second child profiles that
+observation alone. An observation that kills both children is poison.
+
+The agent does not judge by its own crashes, because it cannot know why it was killed. It can see how
+its children end, how much memory they took and how much time. If the agent itself is killed, the
+trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it proves
+nothing either. Nothing is poison if a child does not survive a harmless observation. That happens if a
+library cannot be forked or the machine has no memory left, and then every child would die.
+"""
+
+import ctypes
+import faulthandler
+import gc
+import logging
+import mmap
+import os
+import resource
+import signal
+import struct
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from msgspec.structs import replace
+
+from nilometer.profiling.observation import pack, parts_of
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import samples_to_bytes
+from nilometer_agent.engine.accounts import Taken
+from nilometer_agent.engine.receive import UNREADABLE, Receiver
+
+POLL_SECONDS = 0.005
+STALLED_POLLS = 12_000  # longest time without progress of the child: the trial has no result then
+CPU_SECONDS = 20  # limit for one observation
+MAX_GROWTH_BYTES = 1 << 30  # limit for the child's memory, or three quarters of the free memory
+MIN_GROWTH_BYTES = 64 << 20  # memory that any observation may take, even if less is free
+FORKS = 5  # attempts to fork a child that ends before it begins
+KILLS = 3  # children that SIGKILL ended at the same observation in a row: this is not a coincidence
+
+# Signals that a process causes itself. Other signals come from outside.
+FAULTS = frozenset(
+    (
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT),
+        *(signal.SIGTRAP, signal.SIGSYS, signal.SIGXCPU),
+    )
+)
+_HARMLESS = pack(
+    [(1, 0.0, 200, "ok", "POST", "", 2, 2, *2 * ("application/json", ""), b"{}", b"{}", "")]
+)
+WHOLE = -1  # instead of an index: the batch killed a child before it was split up
+_DONE, _NOT_BEGUN = -2, -3
+
+log = logging.getLogger("nilometer.agent")
+
+
+class How(Enum):
+    """How a child ended."""
+
+    DONE = auto()  # the child profiled everything
+    BY_ITSELF = auto()  # the observation in work killed the child
+    KILLED = auto()  # SIGKILL, from outside or because of the observation
+    NEVER_BEGAN = auto()  # the fork itself killed the child: threads of a library may cause this
+    UNKNOWN = auto()  # no result: ended from outside, or given up
+
+
+class Ending(NamedTuple):
+    """How a child ended, and the index of the observation it worked on."""
+
+    how: How
+    at: int
+
+
+class Trial:
+    """Tries batches in child processes. Only the engine's thread may call.
+
+    Args:
+        receiver: Receiver that profiles. It must hold no uncommitted data, because a child would
+            profile that too.
+        stopping: Event that ends a trial early.
+        on_step: Function that is called while the agent waits for a child.
+    """
+
+    def __init__(
+        self, receiver: Receiver, stopping: threading.Event, on_step: Callable[[], None]
+    ) -> None:
+        self._receiver = receiver
+        self._stopping = stopping
+        self._on_step = on_step
+        self._progress = mmap.mmap(-1, 8)  # shared with the child: the index it works on
+
+    def poison(self, batch: Batch) -> list[int]:
+        """Return the indexes of the observations that kill a process that profiles them.
+
+        Profiles that a worker made are one unit, with index 0. `WHOLE` means the whole batch, if it
+        cannot be split up.
+        """
+        self._receiver.receipt(batch, lambda _: None)  # a lock must not be held during a fork
+        found: list[int] = []
+        first, last = WHOLE, sys.maxsize
+        children_live = False
+        while True:
+            how, at = self._end(batch, first, last)
+            if how is not How.BY_ITSELF:
+                return found
+            again = self._end(batch, at, at + 1)
+            if again.how is How.BY_ITSELF:
+                children_live = children_live or self._survives_a_harmless_one(batch)
+                if not children_live:
+                    log.error(
+                        "suspect batch not tried, keeping all of it: every child process dies"
+                    )
+                    return found
+                found.append(at)
+                if at == WHOLE:
+                    return found
+            elif again.how is How.UNKNOWN:
+                return found
+            first = at + 1
+
+    def _survives_a_harmless_one(self, batch: Batch) -> bool:
+        harmless = replace(batch, observations=_HARMLESS, partials=(), count=1)
+        return self._end(harmless, WHOLE, sys.maxsize).how is How.DONE
+
+    def _end(self, batch: Batch, first: int, last: int) -> Ending:
+        """Run a child that profiles the units from *first* up to *last*, exclusive."""
+        at = first
+        for kill in range(KILLS):
+            ending = self._begun(batch, at, last)
+            if ending.how is not How.KILLED:
+                return ending
+            if kill and ending.at != at:
+                break
+            at = ending.at
+        else:
+            return Ending(How.BY_ITSELF, at)
+        return Ending(How.UNKNOWN, at)
+
+    def _begun(self, batch: Batch, first: int, last: int) -> Ending:
+        """How a child ends that has begun; UNKNOWN where none of several does."""
+        for _ in range(FORKS):
+            ending = self._child(batch, first, last)
+            if ending.how is not How.NEVER_BEGAN:
+                return ending
+        return Ending(How.UNKNOWN, first)
+
+    def _child(self, batch: Batch, first: int, last: int) -> Ending:
+        self._note(_NOT_BEGUN)
+        parent = os.getpid()
+        room = _growth_bytes()
+        try:
+            child = _fork()
+            if child == 0:
+                self._be_tried(batch, first, last, parent)
+            return self._watch(child, room)
+        except ChildProcessError:  # other code in this process waits for children too
+            return Ending(How.UNKNOWN, self._at)
+        except OSError as error:
+            log.warning("suspect batch not tried, no child process: %s", error.strerror)
+            return Ending(How.UNKNOWN, first)
+        finally:
+            if (
+                os.getpid() != parent
+            ):  # also after an error: a child must never continue as an agent
+                os._exit(0)
+
+    # In the parent
+
+    @property
+    def _at(self) -> int:
+        return int(struct.unpack_from("<q", self._progress)[0])
+
+    def _note(self, at: int) -> None:
+        struct.pack_into("<q", self._progress, 0, at)
+
+    def _watch(self, child: int, room: int) -> Ending:
+        most = (_resident_bytes(os.getpid()) or sys.maxsize) + room
+        stalled, at = 0, _NOT_BEGUN
+        grown = given_up = False
+        while True:
+            over, status, used = os.wait4(child, os.WNOHANG)
+            if over:
+                break
+            self._on_step()
+            stalled = stalled + 1 if self._at == at else 0
+            at = self._at
+            grown = grown or _resident_bytes(child) > most
+            given_up = stalled > STALLED_POLLS or self._stopping.is_set()
+            if grown or given_up:
+                os.kill(child, signal.SIGKILL)
+                _, status, used = os.wait4(child, 0)
+                break
+            self._stopping.wait(POLL_SECONDS)
+        at = self._at
+        grown = grown or used.ru_maxrss * 1024 > most
+        if given_up and not grown:
+            return Ending(How.UNKNOWN, at)
+        if at == _NOT_BEGUN:
+            return Ending(How.NEVER_BEGAN, at)
+        if grown:
+            return Ending(How.BY_ITSELF, at)
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            if number in FAULTS:
+                return Ending(How.BY_ITSELF, at)
+            return Ending(How.KILLED if number == signal.SIGKILL else How.UNKNOWN, at)
+        return Ending(How.DONE if at == _DONE else How.BY_ITSELF, at)
+
+    # In the child
+
+    def _be_tried(self, batch: Batch, first: int, last: int, parent: int) -> NoReturn:
+        """Profile the units and exit. This stores nothing and acknowledges nothing."""
+        try:
+            _be_a_child()
+            if first == WHOLE:
+                self._work_at(WHOLE)
+            for at, unit in enumerate(_units(batch)):
+                if at >= last or os.getppid() != parent:
+                    break
+                if at >= first:
+                    self._work_at(at)
+                    self._profile(unit)
+            self._note(_DONE)
+        finally:
+            os._exit(0)
+
+    def _work_at(self, at: int) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + CPU_SECONDS)
+        self._note(at)
+
+    def _profile(self, unit: Batch) -> None:
+        """Do what `Engine` does with a batch before storing it; exceptions do not kill the agent."""
+        with suppress(BaseException):
+            self._receiver.profile(self._receiver.receipt(unit, lambda _: None))
+        taken: list[Taken] = []
+        with suppress(BaseException):
+            self._receiver.take_into(taken)
+            for _, samples, _ in taken:
+                samples_to_bytes(samples)
+
+
+def _units(batch: Batch) -> Iterator[Batch]:
+    """Return the units to try alone: each observation; profiles of a worker are one unit."""
+    whole = replace(batch, cost=None, dropped={})
+    if batch.partials:
+        yield whole
+        return
+    with suppress(*UNREADABLE):
+        for part in parts_of(batch.observations):
+            yield replace(whole, observations=part, count=1)
+
+
+def _fork() -> int:
+    """Return the process id of a new child; 0 in the child.
+
+    The child runs this thread only, so it must not wait for another thread's lock. It calls only
+    code that decodes and profiles.
+
+    Raises:
+        OSError: If the system cannot create another process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # Python warns of a fork in a process with threads
+        return os.fork()
+
+
+def _be_a_child() -> None:
+    """Turn off logs, core dumps and finalizers, and end this process when its parent ends."""
+    gc.disable()
+    logging.disable(logging.CRITICAL)
+    faulthandler.disable()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        with suppress(OSError):  # the kernel kills this process before the model server
+            Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(
+            what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+        )
+
+
+def _growth_bytes() -> int:
+    """Return how much memory a child may add: less than is free, so that no other process is killed."""
+    free = [MAX_GROWTH_BYTES]
+    with suppress(OSError, ValueError, KeyError):
+        free.append(1024 * _table("/proc/meminfo")["MemAvailable:"])
+    for root, limit, used in (
+        ("/sys/fs/cgroup", "memory.max", "anon"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "total_rss"),
+    ):
+        with suppress(OSError, ValueError, KeyError):  # the file does not exist or says "max"
+            most = int(Path(root, limit).read_text("ascii"))
+            free.append(most - _table(f"{root}/memory.stat")[used])
+    return max(min(free) * 3 // 4, MIN_GROWTH_BYTES)
+
+
+def _table(path: str) -> dict[str, int]:
+    """Return numbers by name from a file with one pair per line."""
+    lines = Path(path).read_text("ascii").splitlines()
+    return {words[0]: int(words[1]) for words in map(str.split, lines)}
+
+
+def _resident_bytes(process: int) -> int:
+    """Return the resident memory of a process; 0 if the system does not report it."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

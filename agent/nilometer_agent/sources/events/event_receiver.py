@@ -1,0 +1,362 @@
+"""The receiver of inference events: turns them into observations and passes these to the engine.
+
+Events are profiled like requests that the middleware observes. The request's body is the input, the
+response's body is the output, and the time between both is the latency. If the other half of a
+prediction does not arrive, the one half is profiled alone, with outcome ``unknown``. Seldon's feedback
+is ground truth: its columns become ``ground_truth.*``.
+
+Events that wait for their other half, and those that the engine has not committed, are in memory.
+A kill -9 of the agent loses them, because a logger never sends an event again.
+"""
+
+import logging
+import re
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+
+import msgspec
+import numpy as np
+
+from nilometer.decode import Side as Columns
+from nilometer.decode import decode_exchange
+from nilometer.decode.columns import Column
+from nilometer.handoff.pack import MAX_ID, batch_of
+from nilometer.profile import Coverage, FeatureSpec, SummarySample
+from nilometer.profile.recorder import FeatureRecorder
+from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
+from nilometer.profiling.segments import checked_labels
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.entity import Role, entity_name, summary_name
+from nilometer.values.errors import ConfigError, Undecodable
+from nilometer.values.labels import Labels
+from nilometer.values.reasons import DropReason, Outcome
+from nilometer.values.window import Window
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import sample_to_bytes
+from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engine
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
+from nilometer_agent.sources.events.message import Event, NotEvents, events_in, log_requests_in
+from nilometer_agent.sources.http_server import Post, Reply
+from nilometer_agent.sources.source import seconds_until
+
+PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root path
+MARSHAL = "/marshal"
+MAX_REQUEST_BYTES = 64 << 20  # path for batches of KServe's logger
+MAX_READY_BYTES = 64 << 20  # bytes of observations that wait for the engine
+MAX_READY_TRUTH = 10_000  # columns of ground truth that wait for the engine
+MAX_TOLD = 10_000  # feedback events remembered to detect repetitions
+MAX_BATCH = 256  # observations passed to the engine at once
+MAX_BATCH_BYTES = 1 << 20
+TICK_SECONDS = 0.1
+_SIDES = {
+    "org.kubeflow.serving.inference.request": Side.REQUEST,
+    "org.kubeflow.serving.inference.response": Side.RESPONSE,
+    "io.seldon.serving.inference.request": Side.REQUEST,
+    "io.seldon.serving.inference.response": Side.RESPONSE,
+}
+_FEEDBACK = "io.seldon.serving.feedback"
+_LABELS = {"namespace": "namespace", "endpoint": "endpoint", "modelid": "model"}
+_UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
+
+log = logging.getLogger("nilometer.agent")
+
+
+class EventReceiver:
+    """Receives events, joins them, and passes observations to the engine. `start`, then `stop`.
+
+    Args:
+        engine: Engine that profiles the observations.
+        counters: Counters of the agent.
+        clock: Wall and monotonic time.
+        entity: Entity of all events; empty takes the inference service named in each event.
+        join_seconds: Longest time that a half waits for the other one.
+        max_body_bytes: Largest body that is profiled; of a larger one only the size is counted.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        counters: Counters,
+        clock: Clock,
+        *,
+        entity: str,
+        join_seconds: float,
+        max_body_bytes: int,
+    ) -> None:
+        self._engine = engine
+        self._counters = counters
+        self._clock = clock
+        self._entity = entity
+        self._max_body_bytes = max_body_bytes
+        self._joiner = Joiner(join_seconds)
+        self._ready: dict[tuple[str, Labels], list[bytes]] = {}
+        self._ready_bytes = 0
+        self._truth: list[SummarySample] = []
+        self._lost: dict[tuple[str, Labels], int] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()  # keys of received feedback
+        self._lock = threading.Lock()
+        self._worker = secrets.token_bytes(16)
+        self._sequence = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-events", daemon=True)
+
+    def start(self) -> None:
+        """Start to pass observations to the engine."""
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """Pass all events to the engine, joined or not. Safe before `start`, and twice.
+
+        Args:
+            deadline: Monotonic time at which this stops waiting for the engine.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds_until(deadline))
+
+    @property
+    def waiting(self) -> int:
+        """Number of events that wait for their other half."""
+        return self._joiner.waiting
+
+    def answer(self, post: Post) -> Reply:
+        """Receive the events of a request; the response is 202 once they are accepted."""
+        behind = self._engine.uncommitted >= MAX_UNCOMMITTED_BATCHES // 2
+        full = self._ready_bytes > MAX_READY_BYTES or len(self._truth) > MAX_READY_TRUTH
+        if behind or full:
+            return Reply(503, b"the agent is overloaded; retry later\n")
+        try:
+            if post.path == MARSHAL:
+                events = log_requests_in(post.body)
+            elif post.path in PATHS:
+                events = events_in(post.headers, post.body)
+            else:
+                self.refused()
+                return Reply(404, b"/, /v1/cloudevents, /marshal\n")
+        except NotEvents as error:
+            self.refused()
+            return Reply(400, f"{error}\n".encode())
+        refused = sum(not self._take(event) for event in events)
+        self._counters.add(Counter.EVENTS, len(events))
+        self._counters.add(Counter.EVENTS_REFUSED, refused)
+        if refused and refused == len(events):
+            return Reply(400, b"every event lacks an id, a known type or an entity\n")
+        if post.path == MARSHAL:
+            return Reply(200)  # an empty body, so that KServe's logger stores nothing
+        return Reply(202)
+
+    def refused(self) -> None:
+        """Count a request that was refused before it was parsed."""
+        self._counters.add(Counter.EVENTS)
+        self._counters.add(Counter.EVENTS_REFUSED)
+
+    def _take(self, event: Event | None) -> bool:
+        """Receive one event; return whether it could be used."""
+        if event is None or not event.id:
+            return False
+        if event.type == _FEEDBACK:
+            return self._feedback(event)
+        half = self._half(event)
+        if half is None:
+            return False
+        with self._lock:
+            pair, repeated = self._joiner.take(half, self._clock.monotonic())
+            if pair is not None:
+                self._observe(pair)
+        if repeated:
+            self._counters.add(Counter.EVENTS_REPEATED)
+        return True
+
+    def _half(self, event: Event) -> Half | None:
+        side = _SIDES.get(event.type)
+        where = self._where(event)
+        if side is None or where is None:
+            return None
+        told = event.attributes
+        time_ns = event_time_ns(told.get("time", ""))
+        timed = time_ns is not None and time_ns <= MOST_NS
+        # Seldon's events have an id each. Both events of a prediction share a request id.
+        shared = told.get("requestid") or event.id
+        return Half(
+            entity=where[0],
+            labels=where[1].pairs,
+            side=side,
+            key=f"{shared} {told.get('modelid', '')}"[: 2 * MAX_ID],
+            prediction_id=shared[:MAX_ID],
+            time_ns=time_ns if timed and time_ns is not None else self._clock.now_ns(),
+            timed=timed,
+            content_type=event.content_type[:MAX_ID],
+            trace_parent=told.get("traceparent", "")[:MAX_ID],
+            data=event.data if len(event.data) <= self._max_body_bytes else None,
+            size=len(event.data),
+        )
+
+    def _where(self, event: Event) -> tuple[str, Labels] | None:
+        """Return entity and labels of an event; None if it does not name a valid entity."""
+        told = event.attributes
+        name = self._entity or _UNUSABLE.sub("-", told.get("inferenceservicename", ""))
+        component = _UNUSABLE.sub("-", told.get("component", ""))
+        if not self._entity and component not in {"", "predictor"}:
+            name = f"{name}-{component}"  # a transformer or explainer is an entity of its own
+        labels = {
+            label: told[attribute] for attribute, label in _LABELS.items() if told.get(attribute)
+        }
+        try:
+            return entity_name(name), Labels.of(checked_labels(labels))
+        except ConfigError:
+            return None
+
+    def _observe(self, pair: Pair) -> None:
+        """Pack a pair, or one half of it, as an observation."""
+        request, response = pair
+        first = request or response
+        if first is None:
+            return
+        joined = request is not None and response is not None
+        self._counters.add(Counter.EVENTS_JOINED if joined else Counter.EVENTS_ALONE, 1 + joined)
+        latency = 0.0
+        if request is not None and response is not None:
+            latency = max((response.time_ns - request.time_ns) / NANOSECONDS, 0.0)
+        packed = pack(
+            (
+                first.time_ns,
+                min(latency, MOST_SECONDS),
+                200 if joined else 0,
+                (Outcome.OK if joined else Outcome.UNKNOWN).value,
+                "POST",
+                "",
+                request.size if request is not None else 0,
+                response.size if response is not None else 0,
+                request.content_type if request is not None else "",
+                "",
+                response.content_type if response is not None else "",
+                "",
+                request.data if request is not None else b"",
+                response.data if response is not None else b"",
+                "",
+                0,
+                0.0,
+                0,
+                b"",
+                "",
+                first.prediction_id,
+                first.trace_parent,
+            )
+        )
+        self._ready.setdefault((first.entity, Labels(first.labels)), []).append(packed)
+        self._ready_bytes += len(packed)
+
+    def _feedback(self, event: Event) -> bool:
+        """Receive ground truth from ``truth`` and ``reward``; return whether there was any."""
+        where = self._where(event)
+        try:
+            body = msgspec.json.decode(event.data)
+        except (ValueError, RecursionError):  # UnicodeDecodeError is not a DecodeError
+            return False
+        if where is None or not isinstance(body, dict):
+            return False
+        columns = _truth_in(body)
+        if not columns:
+            return False
+        time_ns = event_time_ns(event.attributes.get("time", "")) or self._clock.now_ns()
+        window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
+        key = f"{where[0]} {event.id}"[: 2 * MAX_ID]
+        with self._lock:
+            if key in self._told:
+                self._counters.add(Counter.EVENTS_REPEATED)
+                return True
+            self._told[key] = None
+            if len(self._told) > MAX_TOLD:
+                self._told.popitem(last=False)
+            for name, cells in columns.items():
+                recorder = FeatureRecorder(FeatureSpec(readable=True))
+                recorder.observe(cells)
+                self._truth.append(
+                    SummarySample(
+                        entity=where[0],
+                        summary=summary_name(Role.GROUND_TRUTH, name),
+                        labels=where[1],
+                        window=window,
+                        coverage=Coverage(profiled=1),
+                        content=recorder.profile(),
+                    )
+                )
+        self._counters.add(Counter.EVENTS_TRUTH)
+        return True
+
+    def _run(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            self._hand_on(self._clock.monotonic())
+        self._hand_on(float("inf"))
+
+    def _hand_on(self, now: float) -> None:
+        """Pass joined pairs and expired halves to the engine."""
+        with self._lock:
+            for pair in self._joiner.expired(now):
+                self._observe(pair)
+            ready, self._ready = self._ready, {}
+            truth, self._truth = self._truth, []
+            self._ready_bytes = 0
+        for (entity, labels), packed in ready.items():
+            for part in _parts(packed):
+                batch = Batch(entity=entity, observations=batch_of(part), count=len(part))
+                self._send(labels, batch)
+        for sample in truth:
+            partial = Batch(entity=sample.entity, partials=[sample_to_bytes(sample)])
+            self._send(sample.labels, partial)
+
+    def _send(self, labels: Labels, batch: Batch) -> None:
+        """Pass a batch to the engine; if that fails, the next batch reports its loss."""
+        key = (batch.entity, labels)
+        self._sequence += 1
+        batch.worker = self._worker
+        batch.sequence = self._sequence
+        batch.labels = labels.as_dict()
+        lost = self._lost.pop(key, 0)
+        if lost:
+            batch.dropped[DropReason.INTERNAL_ERROR.value] = lost
+        try:
+            self._engine.offer(Arrival(batch, _nobody))
+        except Exception:
+            self._lost[key] = lost + batch.count
+            log.exception(
+                "events lost, the engine did not accept them", extra={"events": batch.count}
+            )
+
+
+def _nobody(sequence: int) -> None:
+    """Ignore an acknowledgement, because loggers do not wait for one."""
+    del sequence
+
+
+def _parts(packed: list[bytes]) -> list[list[bytes]]:
+    """Split observations into batches of limited count and size."""
+    parts: list[list[bytes]] = []
+    size = MAX_BATCH_BYTES
+    for one in packed:
+        if size + len(one) > MAX_BATCH_BYTES or len(parts[-1]) >= MAX_BATCH:
+            parts.append([])
+            size = 0
+        parts[-1].append(one)
+        size += len(one)
+    return parts
+
+
+def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
+    """Return the columns of Seldon's feedback, from ``truth`` and ``reward``."""
+    columns: dict[str, Column] = {}
+    truth = body.get("truth")
+    if isinstance(truth, dict):
+        side = Columns()
+        with suppress(Undecodable):  # the feedback may still have a reward
+            decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
+            columns.update(side.columns(set()))
+    reward = body.get("reward")
+    if isinstance(reward, int | float) and not isinstance(reward, bool):
+        columns["reward"] = np.array([float(reward)])
+    return columns

@@ -1,0 +1,62 @@
+"""The right that each gRPC method and HTTP route needs, in one table.
+
+A method or route without an entry is refused. `http_need` and `GRPC.get` are the only ways to read
+the table, and only `rights.Gate` acts on it.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Need(Enum):
+    """Right that a call needs. The values appear in messages to the caller."""
+
+    NOTHING = "nothing"  # no token or certificate
+    NAME = "a name"  # the token or certificate of any principal
+    SHIP = "ship"
+    READ = "read"
+    WRITE = "write"
+
+
+_COLLECTOR = "/nilometer.v1.CollectorService/"
+_HEALTH = "/grpc.health.v1.Health/"
+
+GRPC: Mapping[str, Need] = {
+    f"{_COLLECTOR}Ship": Need.SHIP,
+    f"{_COLLECTOR}GetPlan": Need.SHIP,  # the plan contains the key of the pseudonyms
+    f"{_COLLECTOR}PutReference": Need.WRITE,
+    f"{_HEALTH}Check": Need.NOTHING,
+    f"{_HEALTH}Watch": Need.NAME,  # an endless stream
+}
+
+PAGES = "/{path:path}"  # every file of the pages
+HTTP: Mapping[tuple[str, str], Need] = {
+    ("GET", "/healthz"): Need.NOTHING,
+    ("GET", "/readyz"): Need.READ,
+    ("GET", "/login"): Need.NOTHING,
+    ("POST", "/login"): Need.NOTHING,
+    ("POST", "/logout"): Need.NAME,
+    ("GET", "/openapi.json"): Need.READ,
+    ("GET", "/"): Need.READ,
+    ("GET", PAGES): Need.READ,
+    ("GET", "/api/v1/entities"): Need.READ,
+    ("GET", "/api/v1/summaries"): Need.READ,
+    ("GET", "/api/v1/samples"): Need.READ,
+    ("GET", "/api/v1/references"): Need.READ,
+    ("GET", "/api/v1/alerters"): Need.READ,
+    ("PUT", "/api/v1/alerters"): Need.WRITE,
+    ("DELETE", "/api/v1/alerters"): Need.WRITE,
+    ("GET", "/api/v1/episodes"): Need.READ,
+}
+
+
+def http_need(method: str, path: str) -> Need | None:
+    """Return the right that *method* on *path* needs; None if the table has no such route."""
+    method = "GET" if method == "HEAD" else method
+    known = http_methods(path)
+    return HTTP.get((method, path if known else PAGES))
+
+
+def http_methods(path: str) -> tuple[str, ...]:
+    """Return the methods that the table has for exactly *path*."""
+    return tuple(method for method, known in HTTP if known == path)

@@ -1,0 +1,28 @@
+"""Logs stored alerters that this collector cannot read, one line a minute for each kind."""
+
+import logging
+from collections.abc import Callable
+
+from nilometer.values.once import OnceAMinute
+
+log = logging.getLogger("nilometer.collector")
+
+
+class UnreadLog:
+    """Logs at most one line a minute for each kind of condition. Any thread may call.
+
+    Args:
+        monotonic: Clock in seconds that never goes back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._once = OnceAMinute()
+
+    def note(self, kind: str, alerter: str, why: str) -> None:
+        """Log that the collector ignores *alerter*, and *why*."""
+        if self._once.due(self._monotonic(), kind):
+            log.warning(
+                "stored alerter ignored: install the package of its kind, or delete the alerter",
+                extra={"kind": kind, "alerter": alerter, "reason": why},
+            )

@@ -1,0 +1,185 @@
+"""Decodes recorded traffic: the outcome, the identity and the columns of each exchange."""
+
+import json
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nilometer.commands.traffic_files import Exchange, Message
+from nilometer.decode import Facts, Side, decode_exchange
+from nilometer.decode.columns import Column
+from nilometer.decode.identity import prediction_id
+from nilometer.profile.feature import Cell
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import Outcome, UndecodableReason
+
+SHOWN_CELLS = 4  # of a column in text output; --json shows all
+SHOWN_CHARACTERS = 60  # of these cells together
+_BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_HEADER_LENGTH = "inference-header-content-length"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSide:
+    """The decoded columns of a request or a response.
+
+    Attributes:
+        facts: Facts beside the columns; None if nothing was decoded.
+        undecodable: Reason why nothing was decoded; else empty.
+        rows: Number of rows of the columns.
+        columns: Cells by column name.
+    """
+
+    facts: Facts | None = None
+    undecodable: str = ""
+    rows: int = 0
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """Return a JSON object; unknown values are left out."""
+        if self.facts is None:
+            return {"undecodable": self.undecodable} if self.undecodable else {}
+        facts = self.facts
+        end = facts.stream_end.value if facts.stream_end else None
+        told = {
+            "prediction_id": facts.prediction_id,
+            "model": facts.model,
+            "model_version": facts.model_version,
+            "input_tokens": facts.input_tokens,
+            "output_tokens": facts.output_tokens,
+            "stream_end": end,
+            "partial": facts.partial or None,
+        }
+        return {
+            "protocol": facts.protocol.value,
+            **{name: value for name, value in told.items() if value not in {None, ""}},
+            "rows": self.rows,
+            "columns": {name: _plain(cells) for name, cells in self.columns.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The decoded exchange: the outcome, the identity, and both sides."""
+
+    exchange: Exchange
+    outcome: Outcome
+    prediction_id: str
+    request: SeenSide
+    response: SeenSide
+
+    @property
+    def undecodable(self) -> str:
+        """Reason why neither side has columns; empty if one has, as in coverage."""
+        if self.request.rows or self.response.rows:
+            return ""
+        return self.request.undecodable or self.response.undecodable
+
+    def as_json(self) -> dict[str, object]:
+        """For a machine."""
+        return {
+            "case": self.exchange.case,
+            "method": self.exchange.method,
+            "path": self.exchange.path,
+            "status": self.exchange.status,
+            "outcome": self.outcome.value,
+            "prediction_id": self.prediction_id,
+            "undecodable": self.undecodable,
+            "request": self.request.as_json(),
+            "response": self.response.as_json(),
+        }
+
+    def lines(self) -> list[str]:
+        """For a reader."""
+        exchange = self.exchange
+        head = [exchange.case, exchange.method, exchange.path, str(exchange.status)]
+        lines = ["  ".join([*head, self.outcome.value, self.undecodable]).rstrip()]
+        if self.prediction_id:
+            lines.append(f"    id {self.prediction_id}")
+        for role, side in ((Role.INPUT, self.request), (Role.OUTPUT, self.response)):
+            lines += _lines(role, side)
+        return lines
+
+
+def see(exchange: Exchange) -> Seen:
+    """Decode *exchange* as an agent would; every query parameter counts as named."""
+    request = response = SeenSide()
+    if exchange.outcome is not Outcome.OK:
+        request = SeenSide(undecodable=UndecodableReason.FAILED_REQUEST.value)
+    else:
+        if exchange.request.body or exchange.query or exchange.method not in _BODYLESS:
+            request = _see(exchange, exchange.request, Role.INPUT)
+        response = _see(exchange, exchange.response, Role.OUTPUT)
+    return Seen(
+        exchange,
+        exchange.outcome,
+        prediction_id(
+            request.facts, response.facts, exchange.request.headers, exchange.response.headers
+        ),
+        request,
+        response,
+    )
+
+
+def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
+    side = Side()
+    try:
+        facts = decode_exchange(
+            message.body,
+            message.content_type,
+            message.content_encoding,
+            role,
+            side,
+            method=exchange.method,
+            path=exchange.path,
+            query=exchange.query,
+            header_length=message.headers.get(_HEADER_LENGTH, ""),
+        )
+    except Undecodable as error:
+        return SeenSide(undecodable=error.reason)
+    return SeenSide(facts, rows=side.rows, columns=side.columns(set()))
+
+
+def _plain(cells: Cell) -> object:
+    """Return *cells* in JSON types: no arrays, no bytes, no NaN."""
+    if isinstance(cells, np.ndarray):
+        cells = cells.tolist()
+    if isinstance(cells, np.generic):
+        return cells.item()
+    if isinstance(cells, list | tuple):
+        return [_plain(cell) for cell in cells]
+    if isinstance(cells, dict):
+        return {name: _plain(cell) for name, cell in cells.items()}
+    if isinstance(cells, float) and not math.isfinite(cells):
+        return str(cells)
+    if isinstance(cells, bytes):
+        return f"<{len(cells)} bytes>"
+    return cells
+
+
+def _lines(role: Role, side: SeenSide) -> list[str]:
+    if side.facts is None:
+        return [f"    {role.value}: {side.undecodable}"] if side.undecodable else []
+    told = {
+        name: value
+        for name, value in side.as_json().items()
+        if name not in {"protocol", "prediction_id", "rows", "columns"}
+    }
+    facts = "".join(f"  {name}={value}" for name, value in told.items())
+    lines = [f"    {role.value}: {side.facts.protocol.value}, {side.rows} rows{facts}"]
+    width = max(map(len, side.columns), default=0)
+    for name, cells in side.columns.items():
+        shown = ", ".join(_shown(cell) for cell in cells[:SHOWN_CELLS])
+        more = ", ..." if len(cells) > SHOWN_CELLS else ""
+        lines.append(f"        {name.ljust(width)}  {_cut(shown)}{more}")
+    return lines
+
+
+def _shown(cell: Cell) -> str:
+    return json.dumps(_plain(cell), ensure_ascii=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."

@@ -1,0 +1,188 @@
+"""Decodes a body to columns, by its content type and its first bytes.
+
+Never is every decoder tried on every body: the content type names one reading, and where a body
+is not what it says - clients forget content types, servers declare event streams that are none -
+its first bytes name another. Protocols in JSON are told apart by the keys at the top. What each
+protocol is recognised by is in `nilometer.decode.registry`.
+"""
+
+from nilometer.decode import custom, form, free_json, oip_binary, registry
+from nilometer.decode.budget import weight_of
+from nilometer.decode.columns import Side
+from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
+from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.json_body import begins_like_json, from_json
+from nilometer.decode.media import is_json, media_type
+from nilometer.decode.oip_v2 import KEYS
+from nilometer.decode.probes import asks_nothing
+from nilometer.decode.protocol import Body
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
+from nilometer.values.streams import Ends, is_streamed
+
+
+def decode_exchange(
+    body: bytes | None,
+    content_type: str,
+    content_encoding: str,
+    role: Role,
+    side: Side,
+    *,
+    method: str = "",
+    path: str = "",
+    query: str = "",
+    header_length: str = "",
+    ends: tuple[bytes, bytes] | None = None,
+    max_decoded_bytes: int = MAX_DECODED_BYTES,
+) -> Facts:
+    """Add the columns of *body* to *side*.
+
+    Args:
+        body: As on the wire; None when it was over the capture cap. Of gRPC one message without
+            its frame, or framed messages as ``application/grpc+frames``.
+        content_type: As declared; empty counts as JSON, because clients forget it.
+        content_encoding: As declared.
+        role: INPUT or OUTPUT.
+        side: Where the columns go; unchanged when this raises.
+        method: Of the request, where it is known.
+        path: Of the request, where it is known: it tells dialects apart.
+        query: Of the URL; read where a request has no body.
+        header_length: ``Inference-Header-Content-Length``, where it is known.
+        ends: Start and end of a stream over the capture cap; read where *body* is None.
+        max_decoded_bytes: Cap of the body after its content encoding.
+
+    Returns:
+        What the body says beside its columns.
+
+    Raises:
+        Undecodable: With a reason of `UndecodableReason`.
+    """
+    if path and asks_nothing(method, path):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    known = _known(body, ends, content_type, content_encoding, max_decoded_bytes)
+    if isinstance(known, Ends):
+        start, end = known
+        facts = _of_ends(Body(start, content_type, role, path, header_length), end, side)
+        side.weight += weight_of(start) + weight_of(end)
+        return facts
+    body = known
+    if not body and query and role is Role.INPUT:
+        return form.decode(query, Protocol.QUERY, side)
+    if not body:
+        raise Undecodable(UndecodableReason.EMPTY.value)
+    facts = _decode(Body(body, content_type, role, path, header_length), side)
+    side.weight += weight_of(body)
+    return facts
+
+
+def _decode(body: Body, side: Side) -> Facts:
+    if custom.registered:
+        facts = custom.decode(body.content, body.content_type, body.path, side)
+        if facts is not None:
+            return facts
+    if is_json(body.content_type):
+        return _json(body, side)
+    return _declared(body, side)
+
+
+def plain_json(
+    request_type: str, request_encoding: str, response_type: str, response_encoding: str
+) -> bool:
+    """Whether both bodies are JSON as it stands, for nobody but us to read."""
+    return (
+        is_plain(request_encoding)
+        and is_plain(response_encoding)
+        and is_json(request_type)
+        and is_json(response_type)
+        and not (custom.takes(request_type) or custom.takes(response_type))
+    )
+
+
+def _known(
+    body: bytes | None,
+    ends: tuple[bytes, bytes] | None,
+    content_type: str,
+    content_encoding: str,
+    limit: int,
+) -> bytes | Ends:
+    """The body without its content encoding; of a stream over a cap its start and its end."""
+    if body is None:
+        if ends is None:
+            raise Undecodable(UndecodableReason.TOO_LARGE.value)
+        if is_plain(content_encoding):
+            return Ends(*ends)
+        return decoded_ends(ends[0], content_encoding, limit, cut_off=True)
+    if is_plain(content_encoding):
+        return body
+    try:
+        return decoded(body, content_encoding, limit)
+    except Undecodable as error:
+        if error.reason != UndecodableReason.TOO_LARGE.value or not is_streamed(content_type):
+            raise
+    return decoded_ends(body, content_encoding, limit)
+
+
+def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
+    """A stream of which the content of *start* and *end* are known."""
+    media = media_type(start.content_type)
+    declared = registry.TABLE.declared.get(media)
+    begun = [one for one in registry.TABLE.recognised if one.begins and one.begins(start.content)]
+    whole_only = any(one.takes(media, start.path) for one in custom.registered)
+    for one in () if whole_only else (*begun, declared):
+        if one is not None and one.decode_ends is not None:
+            return one.decode_ends(start, end, side)
+    raise Undecodable(UndecodableReason.TOO_LARGE.value)
+
+
+def _json(body: Body, side: Side) -> Facts:
+    """A body that is declared as JSON, or begins like it."""
+    if body.header_length:
+        facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
+        if facts is not None:
+            return facts
+    try:
+        value = from_json(body.content)
+    except Undecodable as error:
+        if error.reason == UndecodableReason.TOO_LARGE.value:
+            raise
+        facts = _recognised(body, side)
+        if facts is None:
+            raise
+        return facts
+    if isinstance(value, dict):
+        table = registry.TABLE
+        claims = table.inputs if body.role is Role.INPUT else table.outputs
+        if not claims.keys.isdisjoint(value):
+            facts = claims.decode(value, body.path, side)
+            if facts is not None:
+                return facts
+    return free_json.decode(value, side)
+
+
+def _recognised(body: Body, side: Side) -> Facts | None:
+    """A body that should be JSON, as the format that it begins like; None where there is none."""
+    for one in registry.TABLE.recognised:
+        if one.begins is not None and one.begins(body.content):
+            facts = one.decode(body, side)
+            if facts is not None:
+                return facts
+    return None
+
+
+def _declared(body: Body, side: Side) -> Facts:
+    """A body of another content type than JSON."""
+    declared = registry.TABLE.declared.get(media_type(body.content_type))
+    if declared is None:
+        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
+    content = body.content
+    if declared.often_json and begins_like_json(content):
+        try:
+            return _json(body, side)
+        except Undecodable as error:
+            if error.reason != UndecodableReason.MALFORMED.value:
+                raise
+    facts = declared.decode(body, side)
+    if facts is None:
+        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
+    return facts

@@ -1,0 +1,58 @@
+"""Sends packed observations to the agent, which parses and profiles them."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from nilometer.handoff.link import AgentLink
+from nilometer.handoff.pack import batch_of, with_spoilt
+from nilometer.handoff.redact import Redaction
+from nilometer.handoff.settings import CaptureSettings
+from nilometer.values.reasons import DropReason
+from nilometer.wire.frames import Batch, Cost
+
+
+class RawOutlet:
+    """An outlet that sends packed observations; the agent profiles them."""
+
+    def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
+        self._settings = settings
+        self._link = link
+        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+
+    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+        """Send one batch."""
+        kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
+        lost = with_spoilt(dropped, len(batch) - len(kept))
+        message = Batch(
+            entity=self._settings.entity,
+            labels=self._settings.labels,
+            event_time_field=self._settings.event_time_field,
+            count=len(kept),
+            dropped=lost,
+        )
+        if kept:
+            message.observations = batch_of(kept)
+        if lost:
+            message.dropped_unix_nano = time.time_ns()
+        self._link.send(message, len(batch))
+
+    @property
+    def trouble(self) -> str:
+        """Reason why batches do not reach the agent; empty if they do."""
+        return self._link.trouble
+
+    def has_room(self) -> bool:
+        """Return whether the link accepts another batch."""
+        return self._link.has_room()
+
+    def tell(self, cost: Cost) -> None:
+        """Send *cost* with the next batch."""
+        self._link.cost.add(cost)
+
+    def tend(self) -> None:
+        """Keep the link open."""
+        self._link.tend()
+
+    def finish(self, deadline: float) -> int:
+        """Wait for the last acknowledgement."""
+        return self._link.finish(deadline)

@@ -1,0 +1,329 @@
+"""Which names of one monitored entity are features: a name earns its place.
+
+Clients choose names as they choose values. Without admission, a thousand invented keys would take
+all places for good, and keys that hold values would travel with every sample.
+
+A name of the reference or of the declared schema always has a place. Any other is taken at once
+while the entity has few, and after that when `admit_after` requests have had it. Until then its
+cells are counted as unnamed, by type. A name that looks like a value never has a place of its own.
+
+An object in which names keep appearing that nobody saw before is a map: its size is a feature.
+New names in it that do not come back give up their places.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from nilometer.decode.columns import VALUE, Side
+from nilometer.profile.recorder import count_types
+from nilometer.values.entity import Role, summary_name
+from nilometer.values.value_like import MAX_NAME, may_name
+
+AT_ONCE = 64  # names of an entity that are taken without waiting
+ADMIT_AFTER = 5  # requests that must have had a later name
+MAX_FEATURES = 1000  # of one role of an entity, declared ones not counted
+MAX_CANDIDATES = 8192  # names that wait for a place: a hash and a count each
+MAX_WATCHED = 256  # objects of which it is known how often they had new keys
+CHANGING = 8  # requests with new keys from which an object in a body is a map
+CHANGING_BODY = 32  # the same of the body itself, whose optional fields come one by one
+WITHIN = 4  # requests for each of them: with fewer new keys, an object is none
+QUIET = 1024  # requests without a new key after which a map is an object again
+REVIEWED = 256  # requests in which a name must appear to keep its place when places are short
+
+_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # a name with its objects, and what is watched of it
+
+_NOTHING: Mapping[str, int] = {}
+_ROLES = (Role.INPUT, Role.OUTPUT)
+
+
+def nothing_declared() -> frozenset[str]:
+    """The summaries of a schema that nobody declared."""
+    return frozenset()
+
+
+class Candidates:
+    """Requests of names that wait for a place, by hash. One owner.
+
+    Names that were had once are apart from those that came again, and each part forgets the name
+    that it has not seen for longest: many names that come once push out only each other.
+    """
+
+    __slots__ = ("_again", "_once")
+
+    def __init__(self) -> None:
+        self._once: dict[int, None] = {}
+        self._again: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._once) + len(self._again)
+
+    def count(self, name: str) -> int:
+        """Count one more request of *name*; returns how many are known of."""
+        key = hash(name)
+        if key in self._again:
+            requests = self._again[key] = self._again.pop(key) + 1
+            return requests
+        if key in self._once:
+            del self._once[key]
+            _make_room(self._again, MAX_CANDIDATES // 2)
+            self._again[key] = 2
+            return 2
+        _make_room(self._once, MAX_CANDIDATES // 2)
+        self._once[key] = None
+        return 1
+
+    def forget(self, name: str) -> bool:
+        """Drop what is known of *name*; whether that was anything."""
+        key = hash(name)
+        held = key in self._once or key in self._again
+        self._once.pop(key, None)
+        self._again.pop(key, None)
+        return held
+
+
+def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
+    if len(held) >= most:
+        del held[next(iter(held))]  # inserted or seen before all others
+
+
+class Names:
+    """The names that one entity's features have, over all its label sets. One owner.
+
+    Memory is bounded by `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED`, whatever is sent.
+
+    Args:
+        declared: Summaries of the reference or the declared schema, as they are now.
+        admit_after: Requests that must have had a name, at least 1.
+
+    Attributes:
+        known: Names that have a place, by role, and the request that gave it to them. To be read
+            only.
+        over_limit: Columns that have no place only because there are too many: of requests beside
+            `MAX_FEATURES` others, or of what is made of them.
+        dropped: How often names lost their places: who holds a copy of `known` looks at it.
+    """
+
+    def __init__(
+        self,
+        declared: Callable[[], frozenset[str]] = nothing_declared,
+        admit_after: int = ADMIT_AFTER,
+    ) -> None:
+        self.known: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}
+        self._inputs, self._outputs = (self.known[role] for role in _ROLES)
+        self.over_limit = 0
+        self.dropped = 0
+        self._declared = declared
+        self._admit_after = admit_after
+        self._candidates = Candidates()
+        self._full: set[str] = set()  # names that earned a place when there was none
+        self._requests = 0
+        self._crowded_at = 0  # the request after which names had to earn their place
+        self._changes: dict[tuple[Role, str], list[int]] = {}  # the requests that brought new keys
+        self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
+        self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # newest change
+        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # had by one request
+        self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
+        self._review_left = 0
+        self._is_watching = True  # whether names that are known are looked at, too
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that it knows between two requests, about."""
+        names = sum(map(len, self.known.values())) + len(self._full)
+        return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
+
+    def passes(self, inputs: Side, outputs: Side) -> bool:
+        """Whether every name of one request has a place: then it is counted, and not to be sifted."""
+        if self._is_watching or not (
+            inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
+        ):
+            return False
+        self._requests += 1
+        return True  # what most requests are
+
+    def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
+        """Count one request, and take out of *side* the columns whose names have no place.
+
+        Args:
+            role: INPUT or OUTPUT.
+            side: The columns of one request.
+            ignored: A name that is neither counted nor taken out.
+
+        Returns:
+            The cells that were taken out, by type; to be read only.
+        """
+        if role is Role.INPUT:
+            self._requests += 1
+        unknown = side.unknown(self.known[role].keys())
+        if not unknown and not self._is_watching:
+            return _NOTHING
+        unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
+        self._is_watching = (
+            bool(self._review_left) or any(self._once.values()) or any(self._maps.values())
+        )
+        return unnamed
+
+    def _sifted(self, role: Role, side: Side, unknown: list[str]) -> Mapping[str, int]:
+        if self._once[role]:
+            side.take_names_from(self._once[role])
+        if self._maps[role]:
+            self._measure_maps(role, side)
+        if self._review_left:
+            self._review(role, side)
+        refused = self.meet(role, unknown) if unknown else set()
+        unnamed = Counter[str]()
+        for cells in side.remove(refused) if refused else ():
+            unnamed += count_types(cells)
+        return unnamed
+
+    def settle_at_once(self, alike: Iterable[Mapping[Role, Side]]) -> bool:
+        """Whether no name in the sides of *alike* has to wait: each has a place now, or never."""
+        new = {
+            (role, name)
+            for sides in alike
+            for role, side in sides.items()
+            for name in side.unknown(self.known[role].keys())
+            if _fits(name) and not self._is_declared(role, name)
+        }
+        if not new:
+            return True
+        changing = any(self._maps[role] for role, _ in new)
+        return not changing and self._count() + len(new) <= AT_ONCE
+
+    def meet(self, role: Role, names: Iterable[str]) -> set[str]:
+        """Count one request that has *names*, none of them known; returns those without a place."""
+        refused: set[str] = set()
+        changed: set[str] = set()
+        for name in names:
+            parent = self._changing_parent(role, name)
+            if self._is_declared(role, name):
+                self._admit(role, name)
+            elif not _fits(name):
+                refused.add(name)
+            elif self._earns(role, name, parent, changed):
+                self._admit(role, name)
+            else:
+                refused.add(name)
+        for parent in changed:
+            self._change(role, parent)
+        self._forget_quiet_maps(role)
+        if self._full:
+            self.over_limit += sum(summary_name(role, name) in self._full for name in refused)
+        return refused
+
+    def _earns(self, role: Role, name: str, parent: str, changed: set[str]) -> bool:
+        summary = summary_name(role, name)
+        if parent not in self._maps[role] and self._count() < AT_ONCE:
+            changed.add(parent)
+            self._crowded_at = self._requests
+            return True
+        requests = self._candidates.count(summary)
+        if requests == 1:
+            changed.add(parent)
+        if requests < self._admit_after or (parent and parent in self._maps[role]):
+            return False
+        if len(self.known[role]) < MAX_FEATURES:
+            return True
+        if len(self._full) < MAX_FEATURES:
+            self._full.add(summary)
+        for one in _ROLES:
+            self._begin_review(one, self._newer_than(self._crowded_at, one))
+        return False
+
+    def _newer_than(self, request: int, role: Role) -> set[str]:
+        return {name for name, since in self.known[role].items() if since > request}
+
+    def _admit(self, role: Role, name: str) -> None:
+        self.known[role][name] = self._requests
+        self._prefixes[role].update(_parents(name))
+        if self._admit_after > 1 and not self._candidates.forget(summary_name(role, name)):
+            self._once[role].add(name)
+        self._full.discard(summary_name(role, name))
+
+    def _is_declared(self, role: Role, name: str) -> bool:
+        return summary_name(role, name) in self._declared()
+
+    def _count(self) -> int:
+        return sum(map(len, self.known.values()))
+
+    def _changing_parent(self, role: Role, name: str) -> str:
+        """The innermost object of *name* that is known of; empty for the body itself."""
+        known = self._prefixes[role]
+        return next((parent for parent in _parents(name) if parent in known), "")
+
+    def _change(self, role: Role, parent: str) -> None:
+        """Note that *parent* had names in one more request that nobody saw before."""
+        if parent in self._maps[role]:
+            self._maps[role][parent] = self._requests
+            return
+        enough = CHANGING if parent else CHANGING_BODY
+        changes = [*self._changes.pop((role, parent), ()), self._requests][-enough:]
+        if len(self._changes) >= MAX_WATCHED:
+            del self._changes[next(iter(self._changes))]
+        self._changes[role, parent] = changes
+        often = len(changes) == enough and self._requests - changes[0] < WITHIN * enough
+        if often and len(self._maps[role]) < MAX_WATCHED:
+            del self._changes[role, parent]
+            self._maps[role][parent] = self._requests
+            self.known[role].setdefault(_size_of(parent), self._requests)
+            inside = f"{parent}." if parent else ""
+            if parent:  # a flood of keys in the body itself must not take the model's names away
+                once = {name for name in self._once[role] if name.startswith(inside)}
+                self._drop(role, once)
+            new = self._newer_than(changes[0], role)
+            self._begin_review(role, {name for name in new if name.startswith(inside)})
+
+    def _forget_quiet_maps(self, role: Role) -> None:
+        maps = self._maps[role]
+        for parent in [one for one, newest in maps.items() if self._requests - newest > QUIET]:
+            del maps[parent]
+            self._drop(role, {_size_of(parent)})
+
+    def _measure_maps(self, role: Role, side: Side) -> None:
+        for parent in self._maps[role]:
+            side.measure(parent, _size_of(parent))
+
+    def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
+        """Watch which of *names* come in the next requests; the others lose their places then."""
+        if names and not self._unseen[role]:
+            self._unseen[role] = set(names)
+            self._review_left = REVIEWED
+
+    def _review(self, role: Role, side: Side) -> None:
+        unseen = self._unseen[role]
+        side.take_names_from(unseen)
+        if role is Role.OUTPUT:  # the second side of a request
+            self._review_left -= 1
+        if self._review_left:
+            return
+        for watched, names in self._unseen.items():
+            sizes = {_size_of(parent) for parent in self._maps[watched]}
+            self._drop(watched, names - sizes)
+            self._unseen[watched] = set()
+        self._full.clear()
+
+    def _drop(self, role: Role, names: AbstractSet[str]) -> None:
+        """Take the places of *names* away, but for those that are declared."""
+        lost = {name for name in names if not self._is_declared(role, name)}
+        for name in lost:
+            self.known[role].pop(name, None)
+        self._once[role] -= lost
+        self.dropped += len(lost)
+        self._prefixes[role] = {one for name in self.known[role] for one in _parents(name)}
+
+
+def _fits(name: str) -> bool:
+    return len(name) <= MAX_NAME and may_name(name)
+
+
+def _size_of(parent: str) -> str:
+    """The feature of a map's size, as `nilometer.profile.derived` names that of one cell."""
+    return f"{parent or VALUE}.size"
+
+
+def _parents(name: str) -> Iterable[str]:
+    """The objects that *name* is in, from the innermost on: ``a.b`` and ``a`` for ``a.b.c``."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name

@@ -1,0 +1,125 @@
+"""A gRPC server that a peer cannot block: an event loop on its own thread."""
+
+import asyncio
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import grpc.aio
+
+from nilometer.values.errors import ConfigError
+
+OPTIONS = (
+    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections of expired certificates
+    ("grpc.max_connection_age_grace_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
+    ("grpc.server_handshake_timeout_ms", 1000),  # of TLS and HTTP/2: see docs/access.md
+    ("grpc.max_concurrent_streams", 32),  # per connection
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+START_SECONDS = 10.0
+
+log = logging.getLogger("nilometer.serving")
+
+
+class GrpcServer(ABC):
+    """Serves the methods of a subclass. Call `start`, then `stop`.
+
+    Args:
+        name: Name of its threads, and of the server in the log.
+        key: Name and value of the setting with the address, for errors.
+        options: Channel arguments in addition to `OPTIONS`.
+        connections: Largest number of concurrent connections.
+        threads: Number of threads that answer calls.
+        stop_seconds: Longest time for running calls at the end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key: str,
+        options: Sequence[tuple[str, int]],
+        *,
+        connections: int,
+        threads: int,
+        stop_seconds: float,
+    ) -> None:
+        self._name = name
+        self._key = key
+        self._options = (
+            *options,
+            *OPTIONS,
+            ("grpc.max_allowed_incoming_connections", connections),
+        )
+        self._threads = threads
+        self._stop_seconds = stop_seconds
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: grpc.aio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @abstractmethod
+    def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
+        """Add methods and an address to *server*; blocking methods are answered on *threads*."""
+
+    async def opened(self) -> None:  # noqa: B027  most servers have nothing to do then
+        """Run when the server has begun to accept calls."""
+
+    async def closing(self) -> None:  # noqa: B027  as above
+        """Run before the server refuses calls."""
+
+    def start(self) -> None:
+        """Return when the server accepts calls.
+
+        Raises:
+            ConfigError: If the address cannot be bound.
+        """
+        self._thread.start()
+        self._started.wait(START_SECONDS)
+        if self._failure is not None:
+            raise ConfigError(f"{self._key}: cannot be bound") from self._failure
+
+    def stop(self, timeout: float) -> None:
+        """Refuse new calls, let running calls end, and return. Safe before `start`, and twice.
+
+        Args:
+            timeout: Longest wait, in seconds.
+        """
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(timeout)
+        elif not self._started.is_set():
+            self._loop.close()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        except Exception as error:
+            self._failure = error
+            if self._started.is_set():
+                log.exception("%s: the gRPC server failed", self._name)
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        server = self._server = grpc.aio.server(options=self._options)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix=self._name) as threads:
+            self.add_to(server, threads)
+            await server.start()
+            await self.opened()
+            self._started.set()
+            await self._stopping.wait()
+            await self.closing()
+            await server.stop(self._stop_seconds)
+        del server
+        self._release()
+
+    def _release(self) -> None:
+        """Forget the server, so that gRPC joins its poller's thread if it was the last one."""
+        self._server = None

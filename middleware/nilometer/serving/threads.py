@@ -1,0 +1,357 @@
+"""An HTTP server that a peer cannot block: one thread reads heads, others serve requests.
+
+At any time, either the peer or the server has its turn on a connection. It is the peer's turn
+during an incomplete request, an unread response, and a pause between requests. A peer's turn is
+limited. When all places are taken, the connection with the longest peer's turn is closed. The
+kubelet's probes are therefore always answered. A peer that has not sent a complete head uses no
+thread.
+"""
+
+import io
+import logging
+import re
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from nilometer.serving.waiting import Waiting
+from nilometer.values.once import OnceAMinute
+
+POLL_SECONDS = 0.1
+BACKLOG = 1024  # connections that the kernel queues
+ACCEPTED_AT_ONCE = 64
+BACK_OFF_SECONDS = 0.1  # after a failed accept
+ROOM_SECONDS = 0.01  # between two checks while every connection waits for a response
+MAX_HEAD_BYTES = 64 << 10
+PIECE_BYTES = 64 << 10  # read at once
+
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+
+log = logging.getLogger("nilometer.serving")
+
+
+@dataclass(slots=True)
+class Request:
+    """A request whose head is complete.
+
+    Attributes:
+        connection: Connection to the peer.
+        head: Bytes up to the empty line.
+        rest: Bytes that arrived after the head.
+    """
+
+    connection: socket.socket
+    head: bytes
+    rest: bytes
+
+
+class ThreadedServer:
+    """Binds immediately; call `start`, then `stop`.
+
+    Args:
+        name: Name of the accepting thread, and of the server in the log.
+        address: Host and port; port 0 uses a free one.
+        handler: Class that serves a request, a `TimedHandler`.
+        connections: Largest number of concurrent connections.
+        turn_seconds: Longest turn of a peer, in seconds.
+        by_address: Whether peers are told apart by their addresses; one then has a quarter at most.
+
+    Raises:
+        OSError: If the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: tuple[str, int],
+        handler: "Callable[[Any, Any, Any], TimedHandler]",
+        *,
+        connections: int,
+        turn_seconds: float,
+        by_address: bool = False,
+    ) -> None:
+        self._name = name
+        self._handler = handler
+        self._most = connections
+        self._by_address = by_address
+        self._listening = socket.create_server(
+            address,
+            family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET,
+            backlog=BACKLOG,
+            dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
+        )
+        self.port = int(self._listening.getsockname()[1])
+        self._lock = threading.Lock()
+        self._waiting: Waiting[socket.socket] = Waiting(
+            connections, max(1, connections // 4), turn_seconds
+        )
+        self._open: dict[socket.socket, tuple[str, ...]] = {}  # with the groups of each
+        self._ended: set[socket.socket] = set()  # ended by the server, not closed yet
+        self._heads: dict[socket.socket, bytes] = {}  # of connections without a complete head
+        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with the next bytes
+        self._wake_up, self._woken = socket.socketpair()
+        for one in (self._listening, self._wake_up, self._woken):
+            one.settimeout(0.0)
+        self._selector = selectors.DefaultSelector()
+        self._stopping = threading.Event()
+        self._once = OnceAMinute()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Accept no more, and close idle connections; running requests continue.
+
+        Safe before `start`, and twice.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._wake()
+            self._thread.join(timeout)
+        else:
+            self._end_all()
+
+    def wait_for(self, connection: socket.socket) -> None:
+        """Begin the peer's turn."""
+        with self._lock:
+            self._wait_for(connection)
+
+    def serve(self, connection: socket.socket) -> None:
+        """Begin the server's turn."""
+        with self._lock:
+            self._waiting.over(connection)
+
+    def end(self, connection: socket.socket) -> None:
+        """End a connection during the peer's turn."""
+        with self._lock:
+            if connection in self._open:
+                self._waiting.over(connection)
+                self._end(connection)
+
+    def _wait_for(self, connection: socket.socket) -> None:
+        if connection in self._open and connection not in self._ended:
+            self._waiting.begin(
+                connection,
+                time.monotonic(),
+                lambda: self._end(connection),
+                self._open[connection],
+            )
+
+    def _end(self, connection: socket.socket) -> None:
+        self._ended.add(connection)
+        with suppress(OSError):  # it has ended already
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+            self._wake_up.send(b"\0")
+
+    # The thread that accepts connections and reads heads.
+
+    def _run(self) -> None:
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        accepts = False
+        try:
+            while not self._stopping.is_set():
+                has_room = self._has_room()
+                if has_room and not accepts:
+                    self._selector.register(self._listening, selectors.EVENT_READ)
+                elif accepts and not has_room:
+                    self._selector.unregister(self._listening)
+                accepts = has_room
+                self._turn(POLL_SECONDS if has_room else ROOM_SECONDS)
+        finally:
+            self._end_all()
+
+    def _turn(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            if key.fileobj is self._listening:
+                self._accept()
+            elif key.fileobj is self._woken:
+                with suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            else:
+                self._read(key.data)
+        while self._answered:
+            connection, rest = self._answered.popleft()
+            connection.settimeout(0.0)
+            self.wait_for(connection)
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+            self._heads[connection] = b""
+            if rest:
+                self._add(connection, rest)
+        with self._lock:
+            self._waiting.expire(time.monotonic())
+
+    def _has_room(self) -> bool:
+        """Return whether there is a place; without one, the kernel queues new connections."""
+        with self._lock:
+            if len(self._open) < self._most:
+                return True
+            if not self._ended:
+                self._waiting.end_longest()
+            return False
+
+    def _accept(self) -> None:
+        for _ in range(min(ACCEPTED_AT_ONCE, self._most - len(self._open))):
+            try:
+                connection, address = self._listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._back_off(error)
+                return
+            connection.settimeout(0.0)
+            with self._lock:
+                self._open[connection] = (str(address[0]),) if self._by_address else ()
+                self._wait_for(connection)
+            self._heads[connection] = b""
+            self._selector.register(connection, selectors.EVENT_READ, connection)
+
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            came = connection.recv(PIECE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            came = b""
+        if came:
+            self._add(connection, came)
+        else:
+            self._forget(connection)
+            self._close(connection)
+
+    def _add(self, connection: socket.socket, came: bytes) -> None:
+        head = self._heads[connection] = self._heads[connection] + came
+        end = _END_OF_HEAD.search(head)
+        if end is None and len(head) <= MAX_HEAD_BYTES:
+            return
+        self._forget(connection)
+        if end is None:
+            self._close(connection)
+            return
+        request = Request(connection, head[: end.end()], head[end.end() :])
+        connection.settimeout(None)
+        try:
+            threading.Thread(
+                target=self._serve, args=(request,), name=self._name, daemon=True
+            ).start()
+        except RuntimeError as error:  # the system cannot create a thread
+            self._close(connection)
+            self._back_off(error)
+
+    def _forget(self, connection: socket.socket) -> None:
+        del self._heads[connection]
+        self._selector.unregister(connection)
+
+    def _back_off(self, error: Exception) -> None:
+        if self._once.due(time.monotonic()):
+            log.error(
+                "%s: a connection cannot be accepted (%s); closed the one silent longest: raise "
+                "the limit of open files and threads",
+                self._name,
+                error,
+                extra={"reason": str(error), "open": len(self._open)},
+            )
+        with self._lock:
+            self._waiting.end_longest()
+        self._stopping.wait(BACK_OFF_SECONDS)
+
+    def _end_all(self) -> None:
+        for connection in [*self._heads, *(one for one, _ in self._answered)]:
+            self._close(connection)
+        for one in (self._listening, self._wake_up, self._woken):
+            one.close()
+        self._selector.close()
+
+    # The thread of a request.
+
+    def _serve(self, request: Request) -> None:
+        connection, stays = request.connection, False
+        try:
+            handler = self._handler(request, connection.getpeername(), self)
+            stays = not handler.close_connection
+        except OSError:  # the peer disconnected, or was ended
+            log.debug("%s: a connection ended early", self._name)
+        except Exception:
+            log.exception("%s: a connection failed", self._name)
+        if stays and not self._stopping.is_set():
+            self._answered.append((connection, request.rest))
+            self._wake()
+        else:
+            self._close(connection)
+
+    def _close(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # the peer then sees an end, not a reset
+            connection.shutdown(socket.SHUT_WR)
+        connection.close()
+        with self._lock:
+            self._waiting.over(connection)
+            self._open.pop(connection, None)
+            self._ended.discard(connection)
+        self._wake()
+
+
+class TimedHandler(BaseHTTPRequestHandler):
+    """Answers one request, and informs its `ThreadedServer` of turns."""
+
+    server_version = "nilometer"
+    sys_version = ""
+    server: ThreadedServer  # type: ignore[assignment]  # http.server does not use it
+    request: Request
+
+    def setup(self) -> None:
+        """Read from the received bytes."""
+        self.connection = self.request.connection
+        self.connection.settimeout(self.timeout)
+        self.rfile = io.BytesIO(self.request.head)
+        self.wfile = self.connection.makefile("wb")
+
+    def handle(self) -> None:
+        """Answer the request."""
+        self.close_connection = True
+        self.handle_one_request()
+
+    def receive(self, most: int) -> bytes:
+        """Return at most *most* bytes of the body; none if the peer sends no more."""
+        self.wfile.flush()  # "100 Continue", if the peer waits for it
+        rest = self.request.rest
+        if rest:
+            self.request.rest = rest[most:]
+            return rest[:most]
+        came: bytes = self.connection.recv(min(most, PIECE_BYTES))
+        return came
+
+    def request_is_whole(self) -> None:
+        """Begin the server's turn: the request has been read."""
+        self.server.serve(self.connection)
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Write a response; HEAD gets no body.
+
+        Args:
+            status: HTTP status.
+            headers: Headers by name, in addition to ``content-length``.
+            body: Content of the response.
+        """
+        self.server.wait_for(self.connection)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: probes and requests are frequent."""

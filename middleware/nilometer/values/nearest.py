@@ -1,0 +1,21 @@
+"""The known name that a mistyped name most resembles."""
+
+from collections.abc import Iterable
+
+SIMILARITY = 0.6  # smallest `difflib.SequenceMatcher.ratio` of a name that is suggested
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` with the nearest of *known*; empty where none is near."""
+    import difflib  # only a mistake needs it
+
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=SIMILARITY)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def not_one_of(key: str, value: object, allowed: Iterable[str]) -> str:
+    """Return the sentence that says that *value* of *key* is not one of the *allowed* words."""
+    words = list(allowed)
+    hint = did_you_mean(str(value), words)
+    return f"{key} = {value!r}: must be one of {', '.join(map(repr, words))}{hint}"

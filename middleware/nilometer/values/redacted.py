@@ -1,0 +1,3 @@
+"""The text that replaces a redacted value."""
+
+REDACTED = "[redacted]"

@@ -1,0 +1,293 @@
+"""What an agent stores and acknowledges when it reports numbers only in groups."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from support.strategies import feature_of
+
+from nilometer.profile import (
+    Coverage,
+    FeatureProfile,
+    FeatureSpec,
+    ServiceProfile,
+    SummarySample,
+    pseudonym,
+)
+from nilometer.profile.schema import Schema
+from nilometer.profiling.observation import pack
+from nilometer.testing import SteppedClock
+from nilometer.values.labels import Labels
+from nilometer.values.privacy import Disclosure, Privacy
+from nilometer.values.window import Window
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import parts_by_summary, sample_from_bytes
+from nilometer_agent.engine import suppress
+from nilometer_agent.engine.engine import GATHER_SECONDS, GATHERED, Arrival, Engine
+from nilometer_agent.engine.suppress import Suppression
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import WindowKey
+from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.plan import PlanKeeper
+
+MINUTE_NS = 60 * 10**9
+START_NS = 1_700_000_000 * 10**9 // MINUTE_NS * MINUTE_NS
+WINDOW = Window(START_NS, START_NS + MINUTE_NS)
+KEY = WindowKey("tested", Labels(), WINDOW)
+STRICT = Disclosure(Privacy.STRICT)
+
+
+class Rig:
+    """An engine whose steps are called, in strict."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = SteppedClock()
+        self.buffer = Buffer(directory / "agent.db")
+        self.acknowledged: list[int] = []
+        self._acknowledge = self.acknowledged.append
+        self.plans = PlanKeeper(self.buffer, None, b"key", disclosure=STRICT)
+        self.told: list[SummarySample] = []
+        self.engine = Engine(
+            AgentSettings(collector="", window_seconds=60),
+            self.buffer,
+            self.plans,
+            Counters(),
+            self.clock,
+            on_committed=lambda decoded, made: self.told.extend([*decoded, *made]),
+        )
+        self._sequence = 0
+
+    def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
+        self._sequence += 1
+        packed = pack([observation(dict(row)) for row in rows])
+        self.step(
+            Batch(
+                worker=b"w",
+                sequence=self._sequence,
+                entity="tested",
+                observations=packed,
+                count=len(rows) if count is None else count,
+            )
+        )
+
+    def step(self, batch: Batch | None) -> None:
+        self.engine._item = Arrival(batch, self._acknowledge)
+        self.engine._step()
+
+    def wait(self, seconds: float) -> None:
+        self.clock.step(seconds)
+        self.engine._item = None
+        self.engine._step()
+
+    def partials(self) -> list[SummarySample]:
+        return [
+            sample_from_bytes(part)
+            for _, packed in self.buffer.partials(KEY)
+            for _, part in parts_by_summary(packed or b"")
+        ]
+
+    def rows(self) -> dict[str, SummarySample]:
+        self.engine._close_all()
+        rows, _ = self.buffer.oldest(1000, 1 << 30)
+        samples = [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
+        return {sample.summary: sample for sample in samples}
+
+
+def observation(row: Mapping[str, object]) -> tuple[Any, ...]:
+    return (
+        *(START_NS, 0.01, 200, "ok", "POST", "/predict", 15, 2),
+        *("application/json", "", "application/json", "", msgspec.json.encode(row), b"{}", ""),
+    )
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    one = Rig(tmp_path)
+    yield one
+    one.buffer.close()
+
+
+def feature(samples: Sequence[SummarySample] | dict[str, SummarySample], name: str) -> Any:
+    every = samples.values() if isinstance(samples, dict) else samples
+    (found,) = (one.content for one in every if one.summary == name)
+    assert isinstance(found, FeatureProfile)
+    return found
+
+
+def test_few_numbers_wait_for_more_before_they_are_stored(rig: Rig) -> None:
+    rig.give(*({"amount": float(number)} for number in range(15)))
+    rig.wait(GATHER_SECONDS / 2)
+    assert not rig.partials()
+    assert not rig.acknowledged
+    rig.give(*({"amount": float(number)} for number in range(15)))
+    rig.wait(GATHER_SECONDS)
+    assert rig.acknowledged == [2]
+    stored = feature(rig.partials(), "input.amount")
+    assert (stored.numbers.count, stored.suppressed_numbers) == (30, 0)
+
+
+def test_as_many_as_are_enough_do_not_wait(rig: Rig) -> None:
+    rig.give(*({"amount": 1.5} for _ in range(30)), count=GATHERED)
+    assert rig.acknowledged == [1]
+
+
+def test_a_worker_that_leaves_does_not_wait_and_its_few_are_counted(rig: Rig) -> None:
+    rig.give(*({"amount": 1.5} for _ in range(30)))
+    rig.step(None)
+    rig.give(*({"amount": 7.25} for _ in range(3)))
+    rig.step(None)
+    assert rig.acknowledged == [1, 2]
+    found = rig.rows()
+    amount = feature(found, "input.amount")
+    assert (amount.types, amount.count, amount.suppressed_numbers) == ({"number": 33}, 30, 3)
+    assert amount.numbers.digest.max == 1.5
+    assert found["service"].coverage.seen == 33
+
+
+def test_a_name_is_told_once_many_cells_have_had_it(rig: Rig) -> None:
+    many = [{"amount": 1.5} for _ in range(30)]
+    for _ in range(2):
+        rig.give(*many, {"amount": 1.5, "secret": 1.0})
+        rig.step(None)
+    assert {one.summary for one in rig.partials()} == {"service", "input.amount"}
+    assert {one.summary for one in rig.told} == {"service", "input.amount"}
+    rig.give(*({"amount": 1.5, "secret": 1.0} for _ in range(18)))
+    rig.step(None)
+    found = rig.rows()
+    secret = feature(found, "input.secret")
+    hidden = found["service"].coverage.suppressed
+    assert secret.cells == 18
+    assert hidden + secret.cells == 31 + 31 + 18  # of rows that lack the field, too
+
+
+def test_a_name_that_is_declared_is_told_at_once(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    declared = {"tested": Schema.declared({"input.amount": "number"})}
+    plans = PlanKeeper(buffer, None, b"", declared, disclosure=STRICT)
+    suppression = Suppression(plans, ["output.p.scores"])
+    taken, _ = suppression.told(
+        [(KEY, [sample("input.amount", [1.5]), sample("input.x", [2.5])], True)]
+    )
+    ((_, (service, amount), decoded),) = taken
+    assert decoded
+    assert (amount.summary, amount.content.cells, amount.content.count) == ("input.amount", 1, 0)
+    assert (service.summary, service.coverage) == ("service", Coverage(suppressed=1))
+    buffer.close()
+
+
+def sample(summary: str, cells: Sequence[object], **more: Any) -> SummarySample:
+    return SummarySample(
+        entity="tested",
+        summary=summary,
+        labels=Labels(),
+        window=WINDOW,
+        coverage=Coverage(),
+        content=feature_of(cells, FeatureSpec(readable=True)),
+        **more,
+    )
+
+
+def test_parts_of_one_place_are_merged_before_they_are_counted(rig: Rig) -> None:
+    suppression = Suppression(rig.plans)
+    parts = [
+        (KEY, [sample("input.amount", [float(n)] * 5 + ["secret"] * 20)], False) for n in range(6)
+    ]
+    thinned = (KEY, [sample("input.amount", [1.0] * 25, sample=0.5)], False)
+    taken, cells = suppression.told([*parts, thinned])
+    assert cells == {("tested", "input.amount"): 6 * 25 + 25}
+    (_, (whole,), _), (_, (half,), _) = taken
+    told = feature([whole], "input.amount")
+    assert (told.numbers.count, told.suppressed_numbers, told.cells) == (30, 0, 150)
+    assert told.categories.frequent.counts == {pseudonym("secret", b"key"): 120}
+    assert (half.sample, half.content.count) == (0.5, 25)
+    assert suppression.cells == {}  # the caller keeps what it stored
+
+
+def test_names_of_too_many_summaries_are_not_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppress, "MAX_UNNAMED", 1)
+    samples = [sample("input.a", [1.0] * 25), sample("input.b", [1.0] * 25)]
+    ((_, told, _),), _ = Suppression(rig.plans).told([(KEY, samples, True)])
+    assert [one.summary for one in told] == ["service", "input.a"]
+    assert told[0].coverage.suppressed == 25
+
+
+SERVED = SummarySample(
+    entity="tested",
+    summary="service",
+    labels=Labels(),
+    window=WINDOW,
+    coverage=Coverage(profiled=7),
+    content=ServiceProfile(),
+)
+
+
+def test_a_summary_of_two_kinds_costs_no_other(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker's profiles are another program's bytes."""
+    mixed = [sample("input.a", [1.0] * 25), dataclasses.replace(SERVED, summary="input.a")]
+    other = sample("input.b", [1.0] * 25)
+    ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
+    assert [one.summary for one in told] == ["service", "input.b"]
+    assert told[0].coverage == Coverage(profiled=7, suppressed=25)
+    assert cells == {("tested", "input.b"): 25}
+    assert "suppression failed" in caplog.text
+
+
+def test_requests_of_two_kinds_are_booked_as_lost(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    mixed = [SERVED, sample("service", [1.0]), sample("input.a", [1.0] * 25)]
+    ((key, (told,), _),), cells = Suppression(rig.plans).told([(KEY, mixed, True)])
+    assert (key, told.coverage) == (KEY, Coverage(dropped={"internal_error": 7}))
+    assert not cells
+    assert "suppression failed" in caplog.text
+
+
+class Few:
+    """A content type from outside, of 25 cells."""
+
+    kind = "few"
+    cells = 25
+
+    def __init__(self, fewest: int = 0) -> None:
+        self.fewest = fewest
+
+    @classmethod
+    def merge_all(cls, contents: object) -> "Few":
+        return cls()
+
+    def suppressed(self, fewest: int) -> "Few":
+        return Few(fewest)
+
+
+def test_a_type_from_outside_is_suppressed_by_its_own_law(rig: Rig) -> None:
+    content: Any = Few()
+    one = dataclasses.replace(SERVED, summary="input.few", content=content)
+    ((_, (told,), _),), _ = Suppression(rig.plans).told([(KEY, [one], True)])
+    suppressed: Any = told.content
+    assert suppressed.fewest == 20
+
+
+def test_without_a_limit_nothing_is_touched(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    received = [(KEY, [sample("input.amount", [1.5])], True)]
+    told, cells = Suppression(PlanKeeper(buffer, None)).told(received)
+    assert told is received
+    assert cells == {}
+    buffer.close()
+
+
+def test_what_was_stored_before_a_level_was_asked_for_is_told_in_groups(rig: Rig) -> None:
+    rig.plans.active.disclosure = Disclosure()
+    rig.give(*({"amount": float(number)} for number in range(30)), {"amount": 555.25})
+    rig.step(None)
+    assert feature(rig.partials(), "input.amount").numbers.digest.max == 555.25
+    rig.plans.active.disclosure = STRICT
+    amount = feature(rig.rows(), "input.amount")
+    assert amount.numbers.count == 31
+    assert amount.numbers.digest.max < 50

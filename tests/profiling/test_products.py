@@ -1,0 +1,252 @@
+"""Rows, columns, windows, label sets and names, multiplied: memory stays within a budget."""
+
+import gzip
+import json
+import tracemalloc
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from nilometer.decode import Side
+from nilometer.decode.columns import Block
+from nilometer.profile import FeatureProfile, SummarySample
+from nilometer.profile.profiler import Batch, Profiler
+from nilometer.profiling import deltas, found
+from nilometer.profiling.admission import Names
+from nilometer.profiling.budget import Budget
+from nilometer.profiling.found import Found
+from nilometer.profiling.observation import Observation, declared, pack
+from nilometer.profiling.profiling import MAX_OPEN_WINDOWS, Profiling
+from nilometer.profiling.segments import LabelSets, Segments
+from nilometer.profiling.user_profilers import Runner
+from nilometer.values.labels import Labels
+from nilometer.values.steps import finished
+
+MINUTE = 60 * 10**9
+START = 1_700_000_040 * 10**9
+MIB = 1 << 20
+
+
+def observation(body: bytes, *, encoding: str = "", minute: int = 0) -> Observation:
+    return Observation(
+        *(START + minute * MINUTE, 0.25, 200, "ok", "POST", "/predict", len(body), 1),
+        *("application/json", encoding, "application/json", "", body, b"1"),
+    )
+
+
+def keys(count: int, prefix: str = "k") -> bytes:
+    return json.dumps({f"{prefix}{at}": at for at in range(count)}).encode()
+
+
+def profiling(most: int = 32 * MIB, **more: object) -> Profiling:
+    return Profiling("tested", Labels(), MINUTE, budget=Budget(most), **more)  # type: ignore[arg-type]  # of the tests
+
+
+def samples(profiled: Profiling) -> list[SummarySample]:
+    return [sample for profile in profiled.take() for sample in profile.samples()]
+
+
+def features(profiled: Profiling) -> dict[str, FeatureProfile]:
+    return {
+        one.summary: one.content
+        for one in samples(profiled)
+        if isinstance(one.content, FeatureProfile)
+    }
+
+
+def seen(found: list[SummarySample]) -> dict[str, int]:
+    """What became of all observations, by reason."""
+    told: dict[str, int] = {}
+    for sample in found:
+        if sample.summary == "service":
+            coverage = sample.coverage
+            parts = {"profiled": coverage.profiled, **coverage.dropped, **coverage.undecodable}
+            for reason, count in parts.items():
+                told[reason] = told.get(reason, 0) + count
+    return {reason: count for reason, count in told.items() if count}
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Most bytes of Python objects that *work* had at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_rows_times_known_features_are_counted_and_not_made() -> None:
+    profiled = profiling(names=Names(admit_after=1))
+    profiled.observe([observation(keys(999))])
+    bomb = gzip.compress(b"[" + b"1," * 60_000 + b"1]")
+
+    def observe() -> None:
+        profiled.observe([observation(bomb, encoding="gzip")] * 4)
+        profiled.settle()
+
+    assert peak_of(observe) < 24 * MIB
+    of = features(profiled)
+    assert (of["input.k7"].missing, of["input.k7"].numbers.count) == (4 * 60_001, 1)
+    assert (of["input.value"].missing, of["input.value"].numbers.count) == (1, 4 * 60_001)
+
+
+def test_rows_of_unlike_columns_cost_their_cells_only() -> None:
+    rows = [{f"c{at % 999}": at} for at in range(18_000)]
+    profiled = profiling(names=Names(admit_after=1))
+    body = json.dumps(rows).encode()
+
+    def observe() -> None:
+        profiled.observe([observation(body)])
+        profiled.settle()
+
+    assert peak_of(observe) < 32 * MIB
+    of = features(profiled)
+    assert len(of) == 1000  # the output's too
+    assert {one.cells for name, one in of.items() if name != "output.value"} == {18_000}
+    assert of["input.c0"].numbers.count == 19
+
+
+def test_present_cells_and_missing_ones_are_those_of_the_padded_column() -> None:
+    side = Side()
+    side.add_rows([{"a": 1, "b": 2}, {"b": 3}, {"a": 4, "c": "x"}])
+    side.add_block(Block(2, {"a": np.array([5.0, 6.0]), "d": ["y", None]}))
+    present = finished(side.present_in_steps())
+    assert set(present) == {"a", "b", "c", "d"}
+    for name, column in present.items():
+        padded = side.column(name)
+        cells = list(column.cells(name))
+        absent = side.rows - column.count
+        assert sorted(map(str, padded)) == sorted(map(str, cells + [None] * absent))
+
+
+def test_columns_times_windows_over_the_budget_are_too_large_and_counted() -> None:
+    profiled = profiling(4 * MIB)
+    profiled.observe([observation(keys(300), minute=at) for at in range(40)])
+    profiled.settle()
+    assert profiled.budget.held < 5 * MIB
+    told = seen(samples(profiled))
+    assert sum(told.values()) == 40
+    assert told["too_large"] > 10
+    assert told["profiled"] >= 2
+    assert profiled.budget.held == 0
+
+
+def test_known_features_times_windows_are_within_the_budget() -> None:
+    profiled = profiling(8 * MIB)
+    profiled.observe([observation(keys(1000))])
+    assert seen(samples(profiled)) == {"profiled": 1}
+    profiled.observe([observation(b'{"k1": 1}', minute=at) for at in range(200)])
+    profiled.settle()
+    assert profiled.budget.held < 9 * MIB
+    told = seen(samples(profiled))
+    assert (sum(told.values()), told["too_large"] > 100) == (200, True)
+
+
+def test_windows_without_room_are_dropped_and_counted() -> None:
+    profiled = profiling(1 * MIB)
+    profiled.observe([observation(b"1", minute=at) for at in range(1000)])
+    assert len(profiled._gathered) < 200
+    told = seen(samples(profiled))
+    assert sum(told.values()) == 1000
+    assert told["batch_too_large"] > 800
+    profiled.observe([observation(b"1")])
+    assert seen(samples(profiled)) == {"profiled": 1}  # there is room again
+
+
+def test_heavy_bodies_are_profiled_before_there_are_many() -> None:
+    body = gzip.compress(json.dumps([{"a": at} for at in range(10_000)]).encode())
+    profiled = profiling(16 * MIB)
+
+    def observe() -> None:
+        profiled.observe([observation(body, encoding="gzip") for _ in range(64)])
+
+    assert peak_of(observe) < 24 * MIB
+    assert features(profiled)["input.a"].numbers.count == 640_000
+
+
+def test_buffers_of_many_columns_are_folded_when_they_are_large() -> None:
+    row = {f"k{at}": at / 7 for at in range(200)}
+    body = gzip.compress(json.dumps([row] * 200).encode())
+    profiled = profiling(4 * MIB)
+    for _ in range(30):
+        profiled.observe([observation(body, encoding="gzip")])
+        profiled.settle()
+        assert profiled.budget.held < 5 * MIB
+    assert features(profiled)["input.k7"].numbers.count == 6000
+
+
+def test_long_names_that_wait_are_folded() -> None:
+    profiled = profiling()
+
+    def observe() -> None:
+        for at in range(40):
+            text = f"{at} " * 60_000
+            profiled.observe([observation(json.dumps({"text": text}).encode())])
+        profiled.settle()
+
+    assert peak_of(observe) < 24 * MIB
+    assert features(profiled)["input.text"].categories.total == 40
+
+
+def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deltas, "MAX_MADE", 10)
+    names = Names()
+    profiled = profiling(names=names)
+    body = json.dumps({f"v{at}": [1.0, 2.0] for at in range(20)}).encode()
+    profiled.observe([observation(body)])
+    assert len(features(profiled)) == 20 + 10 + 1
+    assert names.over_limit == 20 * 5 - 10
+
+
+def test_profilers_are_given_no_more_aligned_cells_than_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(found, "MAX_ALIGNED_CELLS", 500)
+    given: list[dict[str, int]] = []
+
+    def look(batch: Batch) -> dict[str, list[object]]:
+        given.append({name: len(column) for name, column in batch.items()})
+        return {}
+
+    runner = Runner([Profiler(name="look", version="1", columns=("*",), function=look)])
+    profiled = profiling(guests=runner)
+    rows = [{"a": at, f"c{at}": 1} for at in range(100)]
+    profiled.observe([observation(json.dumps(rows).encode())])
+    profiled.settle()
+    assert given[0]["input.a"] == 100
+    assert len(given[0]) == 5  # 100 rows of each, and one of the output
+
+
+def test_the_label_sets_of_windows_are_known_by_hashes_only_between_two_commits() -> None:
+    sets = LabelSets(Labels(), 3)
+    first = sets.get({"a": "1"})
+    assert sets.get({"a": "2"}) != first
+    sets.rest()
+    assert sets.get({"a": "1"}) == first
+    assert sets.get({"a": "3"}).as_dict() == {"nilometer_overflow": "true"}
+    profiled = profiling(segments=Segments.of({"s": "input.s"}))
+    profiled.observe([observation(b'{"s": 1}', minute=at) for at in range(100)])
+    assert len(profiled._label_sets) <= MAX_OPEN_WINDOWS
+
+
+def test_values_of_the_models_own_code_are_bounded() -> None:
+    profiled = profiling()
+    large = observation(b'{"a": 1}')
+    values = msgspec.msgpack.encode({"v": [[] for _ in range(300_000)]})
+    large = msgspec.structs.replace(large, values=values)
+    assert peak_of(lambda: profiled.observe([large])) < 4 * MIB
+    assert seen(samples(profiled)) == {"too_large": 1}
+
+
+def test_what_a_batch_declares_is_read_before_it_is_unpacked() -> None:
+    for count in (0, 1, 15, 16, 300, 70_000):
+        assert declared(pack([()] * count)) == count
+    assert declared(b"") == declared(b"garbage") == 0
+
+
+def test_a_column_that_is_handed_over_is_whole() -> None:
+    column = Found.given("a", [1, 2])
+    assert (column.rows, column.aligned()) == (2, [1, 2])

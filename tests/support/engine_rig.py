@@ -1,0 +1,71 @@
+"""An engine whose steps are called, not run, on a disk that may fail."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nilometer.profiling.observation import pack
+from nilometer.testing import SteppedClock
+from nilometer.wire.frames import Batch
+from nilometer.wire.samples import sample_from_bytes
+from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.measure.counters import Counters
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.rows import Delta
+from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.plan import PlanKeeper
+
+
+def batch(sequence: int, amount: float = 1.0, *, observations: bytes | None = None) -> Batch:
+    one = (
+        *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/predict", 15, 2),
+        *("application/json", "", "application/json", ""),
+        *(b'{"amount": %f}' % amount, b"{}", ""),
+    )
+    packed = pack([one]) if observations is None else observations
+    return Batch(worker=b"w", sequence=sequence, entity="tested", observations=packed, count=1)
+
+
+class FailingBuffer(Buffer):
+    failures = 0
+
+    def commit_deltas(
+        self,
+        deltas: Sequence[Delta],
+        sequences: Mapping[bytes, int],
+    ) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        super().commit_deltas(deltas, sequences)
+
+
+class Rig:
+    """An engine whose steps are called, not run."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self.buffer = FailingBuffer(directory / "agent.db")
+        self.counters = Counters()
+        self.acknowledged: list[int] = []
+        self.engine = Engine(
+            AgentSettings(collector="", **settings),
+            self.buffer,
+            PlanKeeper(self.buffer, None),
+            self.counters,
+            SteppedClock(),
+        )
+
+    def give(self, one: Batch) -> None:
+        self.engine._item = Arrival(one, self.acknowledged.append)
+        self.engine._step()
+
+    def commit(self) -> None:
+        self.engine._item = Arrival(None, lambda _: None)
+        self.engine._step()
+
+    def stored(self) -> int:
+        self.engine._close_all()
+        rows, _ = self.buffer.oldest(1000, 1 << 30)
+        samples = [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
+        return sum(s.coverage.seen for s in samples if s.summary == "service")

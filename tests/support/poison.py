@@ -1,0 +1,78 @@
+"""A decoder that ends its process, in the way that a body asks for; ``profilers`` names this module.
+
+A body ``{"way": "abort"}`` aborts, and so on. ``loop`` and ``stop`` need a test that kills: they write the
+id of their process into the file that ``NILOMETER_TEST_NOTES`` names. ``stop`` stops the process at
+exactly that place, and takes a line with a dash for each time; without any left it does nothing.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nilometer.decode import decoder
+from nilometer.profile import SummarySample
+from nilometer.wire.samples import sample_from_bytes
+
+CONTENT_TYPE = "application/x-poison"
+NOTES = "NILOMETER_TEST_NOTES"
+GROWS_BYTES = 400 << 20
+ENDING_ENTITY = "ends-the-agent"  # whose deltas do, where `read_sample` reads them
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _grow() -> None:
+    """What the kernel ends for its memory; it ends itself, so that no other process is chosen."""
+    held = [bytearray(b"x" * (16 << 20)) for _ in range(GROWS_BYTES >> 24)]
+    assert held
+    _kill()
+
+
+def _loop() -> None:
+    with Path(os.environ[NOTES]).open("a", encoding="ascii") as notes:
+        notes.write(f"{os.getpid()}\n")
+    while True:
+        pass
+
+
+def _stop() -> None:
+    path = Path(os.environ[NOTES])
+    stops = path.read_text("ascii").split()
+    if "-" not in stops:
+        return
+    stops[stops.index("-")] = str(os.getpid())
+    path.write_text("\n".join(stops), "ascii")
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread: at once, and here
+
+
+WAYS: Mapping[str, Callable[[], object]] = {
+    "abort": os.abort,
+    "fault": lambda: ctypes.string_at(0),
+    "exit": lambda: os._exit(3),
+    "kill": _kill,
+    "grow": _grow,
+    "loop": _loop,
+    "stop": _stop,
+}
+
+
+def read_sample(content: bytes) -> SummarySample:
+    """`sample_from_bytes`, and the end of the process for samples of one entity."""
+    sample = sample_from_bytes(content)
+    if sample.entity == ENDING_ENTITY:
+        os.abort()
+    return sample
+
+
+@decoder(CONTENT_TYPE)
+def columns(body: bytes, content_type: str) -> Mapping[str, object]:
+    told = json.loads(body)
+    if "way" in told:
+        WAYS[told["way"]]()
+    return {"amount": told["amount"]}
