@@ -114,11 +114,12 @@ ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 
-quality: $(VENV)/.installed-bench ## Accuracy of the sketches, random examples with their seed, the HTTP API at length
+quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random examples with their seed, the HTTP API at length
 	@echo 'hypothesis seed: $(SEED), repeat with make quality SEED=$(SEED)'
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m hypothesis --timeout 600 \
 		--hypothesis-profile=random --hypothesis-seed=$(SEED) $(ARGS)
 	$(BIN)/python -m benchmarks accuracy
+	PYTHONPATH=tests $(BIN)/python -m quality.alarms
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality tests/collector/api/test_contract.py -rA
 
 faults: $(VENV)/.installed-test ## Kills, power loss, bad disks and wires for hours; a table with seeds

@@ -1,0 +1,198 @@
+"""The baseline of a column: what is normal for each of its components.
+
+Smooth components share one fit, the shape has its own, and the rates of one denominator share one:
+they have the same rows and the same incidents.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nilometer.alert.calibrated.columns import Column, Floats, Total
+from nilometer.alert.calibrated.components import LEAST_SHAPE_DEGREES, Components, Layout
+from nilometer.alert.calibrated.dispersion import Mask, long_run_ratio, tail_ratio, uneven
+from nilometer.alert.calibrated.incidents import FARTHEST, MAD_TO_SD
+from nilometer.alert.calibrated.normal import MOST_DROPPED, Fitted, Normal, fit
+from nilometer.alert.calibrated.scores import chi_square_score
+from nilometer.alert.calibrated.slots import Slots
+
+LEAST_ROWS = 30  # rows from which a window is judged
+SMALL_WINDOW = 0.05  # quantile of the rows of a window, half of which the shape needs
+CLOCK_LIKE = 0.5  # mean of the shape from which each window is unlike the reference by nature
+LENGTHS = (1, 2, 3, 4, 6, 12, 24, 72, 288)  # base windows that a stream may span
+LEAST_ROWS_QUANTILE = 0.1  # of the windows of a length, which must hold LEAST_ROWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeNormal:
+    """What is normal for the shape of one column.
+
+    Attributes:
+        normal: Of the shape per row, ``(chi - degrees) / n``; one component.
+        scale: Standard deviation of its score, at least 1, by hour; shape (hours,).
+        least_rows: Rows below which the scale says nothing.
+    """
+
+    normal: Normal
+    scale: Floats
+    least_rows: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What is normal for one column at one window length.
+
+    Attributes:
+        smooth: Of the smooth components; None where the column has none that could be learned.
+        shape: Of the shape; None where the column has too few bins.
+        rates: Of the rates in `judged`; None where there are none.
+        judged: Positions of the judged rates in the column, ascending.
+        shares: Mean share of each judged rate, kept inside what the reference can tell; (R,).
+        windows: Windows that it was learned from.
+        dropped: Largest share of windows that one fit left out as incidents, 0 to 1.
+        rows_per_request: Median over windows; NaN where requests are not known.
+    """
+
+    smooth: Normal | None
+    shape: ShapeNormal | None
+    rates: Normal | None
+    judged: tuple[int, ...]
+    shares: Floats
+    windows: int
+    dropped: float
+    rows_per_request: float = math.nan
+
+    @property
+    def unstable(self) -> bool:
+        """Whether so many windows are incidents that this baseline must not be used."""
+        return self.dropped > MOST_DROPPED
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to learn from."""
+        return self.smooth is None and self.rates is None
+
+
+def learn(column: Column, counts: Floats, slots: Slots, teach: Mask) -> Baseline:
+    """Learn the baseline of *column*.
+
+    Args:
+        column: The column.
+        counts: Its vectors, shape (W, `column.width`), windows in order of time.
+        slots: The slots of the windows.
+        teach: Windows that may be learned from, shape (W,).
+    """
+    layout = Layout([column])
+    crowds = layout.rows_per_request(counts)[teach, 0]
+    crowds = crowds[np.isfinite(crowds)]
+    usual = float(np.median(crowds)) if len(crowds) else math.nan
+    found = layout.components(layout.effective(counts, np.array([usual])))
+    smooth = shape = None
+    fits: list[Fitted] = []
+    if len(layout.shaped):
+        rows = found.numbers[:, 0]
+        degree = int(layout.degrees[0])
+        sampling = np.repeat(1 / np.maximum(rows, 1.0)[:, None], degree, axis=1)
+        fitted = fit(found.smooth[:, 0, :degree], sampling, rows, slots, teach)
+        if fitted is not None:
+            fits.append(fitted)
+            smooth = fitted.normal
+            if layout.spare[0] >= LEAST_SHAPE_DEGREES:
+                shape = _learn_shape(found, int(layout.spare[0]), slots, teach)
+    judged, normals, shares = _learn_rates(column, found, slots, teach, fits)
+    return Baseline(
+        smooth=smooth,
+        shape=shape,
+        rates=Normal.joined(normals) if normals else None,
+        judged=judged,
+        shares=shares,
+        windows=max((int(one.used.sum()) for one in fits), default=0),
+        dropped=max((one.dropped for one in fits), default=0.0),
+        rows_per_request=usual,
+    )
+
+
+def _learn_rates(
+    column: Column, found: Components, slots: Slots, teach: Mask, fits: list[Fitted]
+) -> tuple[tuple[int, ...], list[Normal], Floats]:
+    """Positions, normals and mean shares of the rates that can be judged; adds to *fits*."""
+    learned: list[tuple[int, ...]] = []
+    normals: list[Normal] = []
+    shares: list[Floats] = []
+    for total in Total:
+        places = tuple(i for i, rate in enumerate(column.rates) if rate.of is total)
+        if not places:
+            continue
+        rows = found.totals[:, places[0]]
+        known = teach & (rows >= 1)
+        if not known.any():
+            continue
+        rates = found.rates[:, places]
+        share = within_reference(rates[known].mean(axis=0), column.rows)
+        sampling = share * (1 - share) / np.maximum(rows, 1.0)[:, None]
+        fitted = fit(rates, sampling, rows, slots, teach)
+        if fitted is None:
+            continue
+        fits.append(fitted)
+        learned.append(places)
+        normals.append(fitted.normal)
+        shares.append(share)
+    # Rates stand in the order of their denominators, so these positions ascend.
+    return tuple(_flat(learned)), normals, np.concatenate([np.zeros(0), *shares])
+
+
+def _flat(parts: Iterable[tuple[int, ...]]) -> list[int]:
+    return [place for part in parts for place in part]
+
+
+def within_reference(share: Floats, rows: Floats | float) -> Floats:
+    """*share* kept away from 0 and 1 by one row of a reference of *rows* rows."""
+    return np.asarray(np.clip(share, 1 / rows, 1 - 1 / rows))
+
+
+def _learn_shape(found: Components, degrees: int, slots: Slots, teach: Mask) -> ShapeNormal | None:
+    chi, rows = found.chi[:, 0], found.numbers[:, 0]
+    divisor = np.maximum(rows, 1.0)
+    excess = ((chi - degrees) / divisor)[:, None]
+    fitted = fit(excess, 2 * degrees / divisor[:, None] ** 2, rows, slots, teach)
+    judged = teach & (rows >= LEAST_ROWS)
+    if fitted is None or not judged.any():
+        return None
+    mean = np.maximum(fitted.normal.mu(slots)[:, 0], 0.0)
+    z = chi_square_score(chi, degrees, rows * mean)
+    away = np.abs(z - np.median(z[judged]))
+    kept = judged & (away <= FARTHEST * max(MAD_TO_SD * float(np.median(away[judged])), 1.0))
+    square = max(float((z[kept] ** 2).mean()), 1.0)
+    scale = np.sqrt(square * long_run_ratio(z[:, None], kept)[0])
+    scale *= tail_ratio(z[kept][:, None] / np.sqrt(square))[0]
+    hourly = uneven((z / scale)[:, None], kept, slots.hour, slots.hours)[:, 0]
+    return ShapeNormal(
+        normal=fitted.normal,
+        scale=scale * np.sqrt(hourly),
+        least_rows=float(0.5 * np.quantile(rows[judged], SMALL_WINDOW)),
+    )
+
+
+def merged(counts: Floats, length: int) -> Floats:
+    """Vectors of windows *length* times as long, shape (W // length, width); counts add."""
+    whole = len(counts) // length * length
+    return np.asarray(counts[:whole].reshape(whole // length, length, counts.shape[1]).sum(axis=1))
+
+
+def window_length(rows: Floats) -> int:
+    """The number of base windows that a column is judged over.
+
+    Args:
+        rows: Rows of each base window of the learning span, shape (W,), from a midnight on.
+
+    Returns:
+        The smallest of `LENGTHS` whose windows hold 30 rows in nine tenths of the time, and the
+        longest where none does.
+    """
+    for length in LENGTHS:
+        longer = merged(rows[:, None], length)[:, 0]
+        if len(longer) and np.quantile(longer, LEAST_ROWS_QUANTILE) >= LEAST_ROWS:
+            return length
+    return LENGTHS[-1]

@@ -1,0 +1,141 @@
+"""Episodes: parts of one entity that opened together are one alarm, told once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from nilometer.values.labels import Labels
+
+NO_LABELS = Labels()
+JOIN_WINDOWS = 12  # base windows within which a part joins an open episode
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartKey:
+    """What a part is of.
+
+    Attributes:
+        summary: Name of the summary.
+        labels: Its label set; empty for all traffic.
+    """
+
+    summary: str
+    labels: Labels = NO_LABELS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """Parts that opened together.
+
+    Attributes:
+        id: Name of the episode, unique within the entity.
+        opened_ns: End of the window that opened it, Unix nanoseconds.
+        parts: Size of the effect of each part when it was last measured; the largest leads.
+        open_parts: Parts that have not closed.
+        segments: Parts of segments whose summary has a part of all traffic here: they only
+            annotate it.
+        closed_ns: End of the window that closed the last part; None while one is open.
+    """
+
+    id: int
+    opened_ns: int
+    parts: Mapping[PartKey, float]
+    open_parts: frozenset[PartKey]
+    segments: frozenset[PartKey] = frozenset()
+    closed_ns: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any part is open."""
+        return self.closed_ns is None
+
+    @property
+    def lead(self) -> PartKey:
+        """The part with the largest effect; the first by name among equals."""
+        return min(self.parts, key=lambda key: (-self.parts[key], key))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an entity's people are told after a window.
+
+    Attributes:
+        opened: Episodes that opened.
+        joined: Parts that joined an episode that was open before: history, no message.
+        closed: Episodes that closed.
+    """
+
+    opened: tuple[Episode, ...] = ()
+    joined: tuple[tuple[int, PartKey], ...] = ()
+    closed: tuple[Episode, ...] = ()
+
+
+NOBODY_TOLD = Told()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityEpisodes:
+    """The open episodes of an entity.
+
+    Attributes:
+        open: Open episodes, by id.
+        next_id: The id of the next one.
+    """
+
+    open: Mapping[int, Episode] = field(default_factory=dict)
+    next_id: int = 1
+
+    def after(
+        self,
+        *,
+        opened: Mapping[PartKey, float],
+        closed: Iterable[PartKey],
+        end_ns: int,
+        base_ns: int,
+    ) -> "tuple[EntityEpisodes, Told]":
+        """The episodes after a window.
+
+        Args:
+            opened: Parts that opened in it, each with the size of its effect.
+            closed: Parts that closed in it.
+            end_ns: End of the window, Unix nanoseconds.
+            base_ns: Length of a base window.
+        """
+        episodes = dict(self.open)
+        ended = []
+        for key in closed:
+            for number, episode in list(episodes.items()):
+                if key in episode.open_parts:
+                    left = episode.open_parts - {key}
+                    after = replace(episode, open_parts=left, closed_ns=None if left else end_ns)
+                    episodes[number] = after
+                    if not left:
+                        ended.append(episodes.pop(number))
+        if not opened:
+            return replace(self, open=episodes), Told(closed=tuple(ended))
+        target = _joinable(episodes.values(), end_ns - JOIN_WINDOWS * base_ns)
+        parts = {**(target.parts if target else {}), **opened}
+        keys = frozenset(opened)
+        if target is not None:
+            target = replace(target, parts=parts, open_parts=target.open_parts | keys)
+            joined = tuple((target.id, key) for key in sorted(opened))
+        else:
+            target = Episode(id=self.next_id, opened_ns=end_ns, parts=parts, open_parts=keys)
+            joined = ()
+        target = replace(target, segments=_annotations(target.parts))
+        episodes[target.id] = target
+        following = self.next_id + (0 if joined else 1)
+        return EntityEpisodes(open=episodes, next_id=following), Told(
+            () if joined else (target,), joined, tuple(ended)
+        )
+
+
+def _joinable(episodes: Iterable[Episode], since_ns: int) -> Episode | None:
+    """The newest open episode that opened at or after *since_ns*."""
+    young = [episode for episode in episodes if episode.opened_ns >= since_ns]
+    return max(young, key=lambda episode: episode.opened_ns, default=None)
+
+
+def _annotations(parts: Iterable[PartKey]) -> frozenset[PartKey]:
+    """Parts of segments whose summary has a part of all traffic."""
+    whole = {key.summary for key in parts if key.labels == NO_LABELS}
+    return frozenset(key for key in parts if key.labels != NO_LABELS and key.summary in whole)

@@ -1,0 +1,158 @@
+"""Evidence: scores of many streams, added up over windows against one budget.
+
+Each stream keeps a Shiryaev-Roberts statistic for each of four sizes of drift:
+
+    M <- (g + M) exp(min(theta z - theta^2 / 2, cap))
+
+*g* is the length of a window in base windows. While nothing has changed, the expectation of M is
+at most the time in base windows, for every stream and however streams depend on each other. So a
+sum of M with weights that add up to 1 reaches the budget A less than once in A base windows.
+
+The cap makes one window, however odd, too little for an alarm.
+
+Source: Shiryaev, Theory of Probability and its Applications 8 (1963) 22; Roberts, Technometrics 8
+(1966) 411. Shin, Ramdas and Rinaldo, arXiv:2203.03532, for dependent streams.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.alert.calibrated.columns import Floats
+
+THETA = np.array([0.5, 1.0, 2.0, 4.0])  # sizes of drift, in standard deviations of a window
+BUDGET = 8640.0  # base windows to one false alarm: 30 days of 5 minutes
+LEAST_WINDOWS = 2  # windows that speak for a drift before there is an alarm
+SLACK = 0.01  # of the cap, so that LEAST_WINDOWS full windows do reach the budget
+RECOVERED = 200.0  # evidence for "inside the tolerance" that closes an alarm
+RECOVERY_CAP = np.log(20.0)  # what one window may add to that
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceState:
+    """What is remembered of the streams of a model. 45 bytes a stream.
+
+    Attributes:
+        m: Statistics, shape (S, 4), linear; the cap bounds them.
+        windows: Windows that spoke for a drift since the evidence was last at its floor, (S,);
+            stays at 255.
+        since_ns: End of the last window in which the evidence was at its floor, Unix nanoseconds,
+            shape (S,): the start of the drift, if it is one. 0 before the first window.
+    """
+
+    m: Floats
+    windows: NDArray[np.uint8]
+    since_ns: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, streams: int) -> "EvidenceState":
+        """No evidence of anything."""
+        return cls(
+            m=np.zeros((streams, len(THETA))),
+            windows=np.zeros(streams, np.uint8),
+            since_ns=np.zeros(streams, np.int64),
+        )
+
+    def without(self, streams: NDArray[np.bool_]) -> "EvidenceState":
+        """The same with no evidence in *streams*, shape (S,)."""
+        m, windows = self.m.copy(), self.windows.copy()
+        m[streams], windows[streams] = 0.0, 0
+        return EvidenceState(m=m, windows=windows, since_ns=self.since_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A column whose evidence reached the budget.
+
+    Attributes:
+        column: Position of the column.
+        stream: Position of the stream that carries most of the evidence.
+        onset_ns: Since when the stream has drifted, Unix nanoseconds.
+        log_evidence: Natural logarithm of the weighted evidence over the budget, at least 0.
+    """
+
+    column: int
+    stream: int
+    onset_ns: int
+    log_evidence: float
+
+
+class Budget:
+    """How much evidence an alarm needs.
+
+    Args:
+        of_stream: Position of the column of each stream, ascending, shape (S,).
+        shares: Share of the entity's budget that each column has, shape (C,). The shares of all
+            columns of an entity, over all its models, sum to 1 or less.
+        base_windows: Length of a window of this model in base windows.
+        budget: Base windows to one false alarm of the entity.
+
+    Attributes:
+        columns: Number of columns.
+    """
+
+    def __init__(
+        self,
+        of_stream: NDArray[np.intp],
+        shares: Floats,
+        *,
+        base_windows: int = 1,
+        budget: float = BUDGET,
+    ) -> None:
+        self._of_stream = of_stream
+        self.columns = len(shares)
+        streams = np.bincount(of_stream, minlength=self.columns)
+        self._weight = (shares / np.maximum(streams, 1))[of_stream]
+        self._length = float(base_windows)
+        self._budget = budget
+        needed = np.log(budget / (self._weight * base_windows)) + np.log(len(THETA))
+        self._cap = needed / LEAST_WINDOWS + SLACK
+
+    def streams_of(self, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The streams of *columns*, shape (C,), as a mask of shape (S,)."""
+        return np.asarray(columns[self._of_stream])
+
+    def advance(
+        self, state: EvidenceState, z: Floats, end_ns: int
+    ) -> tuple[EvidenceState, list[Alarm]]:
+        """The state after a window, and the columns that alarm.
+
+        Args:
+            state: The state after the window before.
+            z: Score of each stream, shape (S,). NaN moves nothing: a window that is not judged
+                speaks neither for nor against a drift.
+            end_ns: End of the window, Unix nanoseconds.
+        """
+        seen = np.isfinite(z)
+        exponent = np.where(seen, z, 0.0)[:, None] * THETA - THETA**2 / 2
+        factor = np.exp(np.minimum(exponent, self._cap[:, None]))
+        m = np.where(seen[:, None], (self._length + state.m) * factor, state.m)
+        mean = m.mean(axis=1)
+        floor = mean <= self._length
+        speaks = seen & (exponent.max(axis=1) > 0)
+        more = np.minimum(state.windows.astype(np.intp) + speaks, 255)
+        windows = np.where(floor, 0, more).astype(np.uint8)
+        since = np.where(floor, end_ns, state.since_ns)
+        after = EvidenceState(m=m, windows=windows, since_ns=since)
+        weighted = self._weight * mean
+        sums = np.bincount(self._of_stream, weighted, minlength=self.columns)
+        alarms = []
+        for column in np.flatnonzero(sums >= self._budget):
+            first, last = np.searchsorted(self._of_stream, (column, column + 1))
+            best = int(first + np.argmax(weighted[first:last]))
+            if windows[best] >= LEAST_WINDOWS:
+                log_evidence = float(np.log(sums[column] / self._budget))
+                alarms.append(Alarm(int(column), best, int(since[best]), log_evidence))
+        return after, alarms
+
+
+def recovery(m: Floats, z: float) -> Floats:
+    """The evidence that a stream is back inside its tolerance, after one more window.
+
+    Args:
+        m: The evidence before, shape (4,); zeros when the stream alarmed.
+        z: Score of the stream; finite.
+    """
+    exponent = -z * THETA - THETA**2 / 2
+    return np.asarray((1 + m) * np.exp(np.minimum(exponent, RECOVERY_CAP)))

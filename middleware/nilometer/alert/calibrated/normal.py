@@ -1,0 +1,243 @@
+"""What is normal for components at one window length: mean, variance, tolerance by wander.
+
+`fit` learns it from a span of windows; a `Normal` answers for any window. Everything that was
+measured may only widen the variance, so that a poor fit makes the alerter slower, never louder.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.special import stdtrit
+
+from nilometer.alert.calibrated.columns import Floats
+from nilometer.alert.calibrated.dispersion import (
+    LAGS,
+    LEAST_OF_SLOT,
+    TINY,
+    Mask,
+    long_run_ratio,
+    tail_ratio,
+    two_variances,
+    uneven,
+    volume_varies,
+)
+from nilometer.alert.calibrated.incidents import incidents
+from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, WEEKDAY, Integers, Slots
+
+LEAST_ROWS_TO_LEARN = 5  # rows from which a window teaches, although it is not judged
+LEAST_WINDOWS = 5  # windows from which there is a baseline at all
+LEAST_DEGREES = 3.0  # degrees of freedom of a baseline, however short
+WANDER_DAYS = 3  # whole days from which movement between days can be seen
+WANDER_LEVEL = 1e-3  # probability that a day wanders further than the tolerance allows
+MOST_DROPPED = 0.1  # share of incidents above which a baseline is unstable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normal:
+    """What is normal for j components.
+
+    Attributes:
+        mean: Mean over all windows, shape (j,).
+        hour: What an hour of the day adds, shape (hours, j).
+        moment: What a window of the day adds to that, shape (windows a day, j).
+        week: What an hour on a kind of day adds to that, shape (3 hours, j).
+        phi: Factor of the sampling variance, at least 1: how rows cluster; shape (j,).
+        tau2: Variance between windows that more rows do not reduce; shape (j,).
+        excess: Factor of the larger of sampling variance and `flat`, where `phi` and `tau2` could
+            not be told apart; 0 where they could; shape (j,).
+        flat: Mean sampling variance of the learning span; shape (j,).
+        inflation: Factor for heavy tails and for windows that resemble their neighbours; (j,).
+        uneven: Factor of an hour, at least 1, shape (hours, j).
+        error: Variance of the mean itself, shape (j,).
+        wander: Tolerance that movement from day to day needs, in units of the component; (j,).
+        degrees: Degrees of freedom of the variance, at least 3; shape (j,).
+    """
+
+    mean: Floats
+    hour: Floats
+    moment: Floats
+    week: Floats
+    phi: Floats
+    tau2: Floats
+    excess: Floats
+    flat: Floats
+    inflation: Floats
+    uneven: Floats
+    error: Floats
+    wander: Floats
+    degrees: Floats
+
+    def mu(self, slots: Slots) -> Floats:
+        """The mean at each window, shape (W, j)."""
+        seasonal = self.hour[slots.hour] + self.moment[slots.moment] + self.week[slots.week]
+        return np.asarray(self.mean + seasonal)
+
+    def variance(self, sampling: Floats, slots: Slots) -> Floats:
+        """Variance of a component around its mean, shape (W, j).
+
+        Args:
+            sampling: Sampling variance, shape (W, j).
+            slots: The slots of the windows.
+        """
+        between = self.tau2 + self.excess * np.maximum(sampling, self.flat)
+        own = self.phi * sampling + between
+        return np.asarray(own * self.uneven[slots.hour] * self.inflation + self.error)
+
+    @classmethod
+    def joined(cls, parts: "list[Normal]") -> "Normal":
+        """The components of all *parts*, which are of one window length, in order."""
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+                for field in fields(cls)
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A `Normal` and what it was learned from.
+
+    Attributes:
+        normal: What is normal.
+        used: Windows that it was learned from, shape (W,).
+        dropped: Share of the windows that were left out as incidents, 0 to 1.
+    """
+
+    normal: Normal
+    used: Mask
+    dropped: float
+
+    @property
+    def unstable(self) -> bool:
+        """Whether so many windows are incidents that this baseline must not be used."""
+        return self.dropped > MOST_DROPPED
+
+
+def fit(x: Floats, sampling: Floats, rows: Floats, slots: Slots, teach: Mask) -> Fitted | None:
+    """Learn what is normal.
+
+    Args:
+        x: Components, shape (W, j), windows in order of time.
+        sampling: Their sampling variance, shape (W, j).
+        rows: Effective rows of each window, shape (W,).
+        slots: The slots of the windows.
+        teach: Windows that may be learned from, shape (W,): closed, and outside of episodes.
+
+    Returns:
+        None where fewer than five windows can be used.
+    """
+    able = teach & (rows >= LEAST_ROWS_TO_LEARN)
+    bad = incidents(x, sampling, slots, able)
+    use = able & ~bad
+    count = int(use.sum())
+    if count < LEAST_WINDOWS:
+        return None
+    means = _Means(x, rows, slots, use)
+    residual = x - means.at(slots)
+    sampling = np.maximum(sampling, 1e-12)
+    squares = residual[use] ** 2 * (count / max(count - means.spent, 1.0))
+    known = sampling[use]
+    ratio = np.maximum((squares / known).mean(axis=0), 1.0)
+    flat = known.mean(axis=0)
+    phi, tau2, excess = np.ones_like(flat), np.zeros_like(flat), ratio - 1
+    if volume_varies(rows[use]):
+        phi, tau2 = two_variances(squares, known)
+        excess = np.zeros_like(flat)
+    own = phi * sampling + tau2 + excess * np.maximum(sampling, flat)
+    scale = np.maximum((squares / own[use]).mean(axis=0), 1.0)
+    own = own * scale
+    hourly = uneven(residual / np.sqrt(own), use, slots.hour, slots.hours)
+    z = residual / np.sqrt(own * hourly[slots.hour])
+    resemblance = long_run_ratio(z, use, min(LAGS, max(count // 4, 1)))
+    inflation = scale * tail_ratio(z[use]) ** 2 * resemblance
+    normal = Normal(
+        mean=means.mean, hour=means.hour, moment=means.moment, week=means.week,
+        phi=phi, tau2=tau2, excess=excess, flat=flat, inflation=inflation, uneven=hourly,
+        error=means.error, wander=_wander(residual, slots, use),
+        degrees=np.maximum((count - means.spent) / resemblance, LEAST_DEGREES),
+    )  # fmt: skip
+    return Fitted(normal, use, float(bad.sum() / max(int(able.sum()), 1)))
+
+
+class _Means:
+    """Means by hour, by window of the day, and by hour and kind of day.
+
+    Each level is learned from what the one above left, and shrunk towards 0 by the share of its
+    variance that is noise (James and Stein). A slot that was hardly seen is what the level above
+    says. There is no interpolation: it fails where a series jumps, such as at midnight.
+    """
+
+    def __init__(self, x: Floats, rows: Floats, slots: Slots, use: Mask) -> None:
+        components = x.shape[1]
+        weight = rows[use]
+        self.mean = np.asarray((x[use] * weight[:, None]).sum(axis=0) / weight.sum())
+        self.hour = np.zeros((slots.hours, components))
+        self.moment = np.zeros((slots.per_day, components))
+        self.week = np.zeros((slots.hours * KINDS_OF_DAYS, components))
+        self.error = np.zeros(components)
+        self.spent = 1.0
+        self._rows, self._use = rows, use
+        if slots.per_day == 1:
+            self.error = x[use].var(axis=0) / int(use.sum())
+            return
+        left = x - self.mean
+        self.hour = self._level(left, slots.hour, slots.hours)
+        left = left - self.hour[slots.hour]
+        if slots.hours < slots.per_day:
+            self.moment = self._level(left, slots.moment, slots.per_day)
+            left = left - self.moment[slots.moment]
+        if _seen_twice(slots, use):
+            self.week = self._level(left, slots.week, slots.hours * KINDS_OF_DAYS)
+
+    def at(self, slots: Slots) -> Floats:
+        """The mean at each window, shape (W, j)."""
+        seasonal = self.hour[slots.hour] + self.moment[slots.moment] + self.week[slots.week]
+        return np.asarray(self.mean + seasonal)
+
+    def _level(self, left: Floats, slot: Integers, size: int) -> Floats:
+        """What each slot adds, shape (size, j)."""
+        use = self._use
+        count = np.bincount(slot[use], minlength=size)
+        known = count >= LEAST_OF_SLOT
+        if known.sum() < 2:
+            return np.zeros((size, left.shape[1]))
+        total = np.maximum(np.bincount(slot[use], self._rows[use], minlength=size), 1e-9)
+        weighted = self._rows[use, None] * left[use]
+        sums = np.zeros((size, left.shape[1]))
+        np.add.at(sums, slot[use], weighted)
+        means = sums / total[:, None]
+        within = np.where(use[:, None], left - means[slot], 0.0)
+        windows = int(use.sum())
+        spread = (within**2).sum(axis=0) / max(windows - int((count > 0).sum()), 1)
+        ratio = long_run_ratio(within, use, min(LAGS, windows // 4))
+        noise = spread * ratio / count[known].mean()
+        between = np.maximum(means[known].var(axis=0) - noise, 0.0)
+        kept = between / (between + noise + TINY)
+        self.error = self.error + kept * noise
+        self.spent += (int((count > 0).sum()) - 1) * float(kept.mean())
+        return np.asarray(means * kept * known[:, None])
+
+
+def _seen_twice(slots: Slots, use: Mask) -> bool:
+    """Whether weekdays and at least one other kind of day were seen on two days each."""
+    days = [len(np.unique(slots.day[use & (slots.kind == kind)])) for kind in range(KINDS_OF_DAYS)]
+    return days[WEEKDAY] >= 2 and max(days[WEEKDAY + 1 :]) >= 2
+
+
+def _wander(residual: Floats, slots: Slots, use: Mask) -> Floats:
+    """The tolerance that movement from day to day needs, shape (j,); 0 below three days.
+
+    What persists for longer than the long-run variance reaches is no variance to a sequential
+    test, so it belongs into the tolerance.
+    """
+    days, place = np.unique(slots.day[use], return_inverse=True)
+    windows = np.bincount(place, minlength=len(days))
+    whole = windows >= min(slots.per_day, windows.max()) / 2
+    if slots.per_day == 1 or whole.sum() < WANDER_DAYS:
+        return np.zeros(residual.shape[1])
+    sums = np.zeros((len(days), residual.shape[1]))
+    np.add.at(sums, place, residual[use])
+    means = (sums / windows[:, None])[whole]
+    level = -stdtrit(len(means) - 1, WANDER_LEVEL)
+    return np.asarray(level * means.std(axis=0, ddof=1))

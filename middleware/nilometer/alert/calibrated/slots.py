@@ -1,0 +1,109 @@
+"""Slots: the times of day and kinds of days whose windows resemble each other.
+
+A slot is read from the clock of the entity's time zone, so that a season does not move when summer
+time begins.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.intp]
+NS_PER_SECOND = 1_000_000_000
+DAY_SECONDS = 86_400
+MOST_HOURS = 24  # slots of the first level
+KINDS_OF_DAYS = 3  # weekday, weekend, holiday
+WEEKDAY, WEEKEND, HOLIDAY = range(KINDS_OF_DAYS)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The slots of W windows.
+
+    Attributes:
+        day: Number of the local day, shape (W,).
+        moment: Window of the local day, 0 to `per_day` - 1, shape (W,).
+        kind: Kind of the local day: 0 weekday, 1 weekend, 2 holiday; shape (W,).
+        per_day: Windows a day, at least 1.
+    """
+
+    day: Integers
+    moment: Integers
+    kind: Integers
+    per_day: int
+
+    @property
+    def hours(self) -> int:
+        """Slots of the first level: 24, or fewer where windows are longer than an hour."""
+        return min(MOST_HOURS, self.per_day)
+
+    @cached_property
+    def hour(self) -> Integers:
+        """Slot of the first level, 0 to `hours` - 1, shape (W,)."""
+        return self.moment * self.hours // self.per_day
+
+    @cached_property
+    def week(self) -> Integers:
+        """Hour and kind of day together, shape (W,)."""
+        return self.hour + self.hours * self.kind
+
+    def part(self, which: slice) -> "Slots":
+        """The slots of some of the windows."""
+        return Slots(self.day[which], self.moment[which], self.kind[which], self.per_day)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """Which days and times belong together for an entity.
+
+    Attributes:
+        window_seconds: Length of a window. A window of a day or more has one slot.
+        zone: Time zone of the entity.
+        holidays: Local dates that are days of a kind of their own.
+    """
+
+    window_seconds: int
+    zone: tzinfo = UTC
+    holidays: Container[date] = frozenset()
+
+    @property
+    def per_day(self) -> int:
+        """Windows a day, at least 1."""
+        return max(DAY_SECONDS // self.window_seconds, 1)
+
+    def slots(self, starts_ns: NDArray[np.int64]) -> Slots:
+        """The slots of windows.
+
+        Args:
+            starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
+        """
+        day, moment, kind = (np.zeros(len(starts_ns), np.intp) for _ in range(3))
+        # An hour of the clock has one offset in every zone, so one conversion an hour is enough
+        # (zones change their offset at full hours or half hours of UTC).
+        seconds = starts_ns // NS_PER_SECOND
+        steps, place = np.unique(seconds // _OFFSET_SECONDS, return_inverse=True)
+        offsets = [self._offset(int(step) * _OFFSET_SECONDS) for step in steps]
+        local = seconds + np.array(offsets, np.int64)[place]
+        day[:] = local // DAY_SECONDS
+        moment[:] = (local % DAY_SECONDS) * self.per_day // DAY_SECONDS
+        days, place = np.unique(day, return_inverse=True)
+        kind[:] = np.array([self._kind(int(number)) for number in days], np.intp)[place]
+        return Slots(day, moment, kind, self.per_day)
+
+    def _offset(self, second: int) -> int:
+        offset = datetime.fromtimestamp(second, self.zone).utcoffset()
+        return 0 if offset is None else int(offset.total_seconds())
+
+    def _kind(self, day: int) -> int:
+        local = date.fromordinal(_EPOCH + day)
+        if local in self.holidays:
+            return HOLIDAY
+        return WEEKEND if local.weekday() >= 5 else WEEKDAY
+
+
+_OFFSET_SECONDS = 900  # offsets of zones are multiples of a quarter of an hour
+_EPOCH = date(1970, 1, 1).toordinal()
