@@ -217,5 +217,5 @@ def test_the_command_is_registered_and_its_help_says_what_it_touches(
         main(["collector", "--help"])
     assert ended.value.code == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "Writes only to its database" in words
+    assert "Writes to its database" in words
     assert "loopback" in words

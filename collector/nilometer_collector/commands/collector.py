@@ -29,7 +29,7 @@ _OPTIONS = (
 )
 _ABOUT = (
     "Store the rows that agents ship, serve the API and the pages, and send notifications. Writes "
-    "only to its database and the .lock, -wal and -shm files beside it. Listens on two loopback "
+    "to its database and the .lock, -wal and -shm files beside it, and nowhere else. Listens on two loopback "
     "addresses, unless principals and TLS are set. Connects only to the webhook and the OTLP "
     "endpoint, if they are set. "
     f"Every setting can also come from an environment variable, such as {PREFIX}DATABASE. The URL "
