@@ -104,8 +104,10 @@ class Receiver:
         self._on_cost = on_cost
         self._window_ns = settings.window_seconds * NANOSECONDS
         self._segments = Segments.of(settings.segments)
-        guests = load(settings.profilers)
-        self._guests = Runner(guests, settings.profiler_seconds) if guests else None
+        user_profilers = load(settings.profilers)
+        self._user_profilers = (
+            Runner(user_profilers, settings.profiler_seconds) if user_profilers else None
+        )
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._budget = Budget(settings.max_working_bytes)
         self._names: dict[str, Names] = {}  # by entity
@@ -117,7 +119,7 @@ class Receiver:
     @property
     def disarmed(self) -> int:
         """Profilers of the user that are called no more."""
-        return len(self._guests.disarmed) if self._guests is not None else 0
+        return len(self._user_profilers.disarmed) if self._user_profilers is not None else 0
 
     @property
     def columns_over_limit(self) -> int:
@@ -227,7 +229,7 @@ class Receiver:
                 segments=self._segments,
                 max_label_sets=self._settings.max_label_sets,
                 sample=self._settings.sample,
-                guests=self._guests,
+                user_profilers=self._user_profilers,
                 reductions=self._settings.reductions,
                 names=self._names_of(entity),
                 budget=self._budget,

@@ -33,7 +33,7 @@ class Deltas:
         entity: Name of the monitored entity.
         spec_of: What is known of a feature; asked at its first sight in each delta.
         event_time_field: Input column that holds the event time, and is not profiled.
-        guests: Runs the profilers of users; None where there are none.
+        user_profilers: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         names: The entity's names that have a place.
         budget: Memory that open profiles are charged to.
@@ -48,7 +48,7 @@ class Deltas:
         entity: str,
         spec_of: SpecOf,
         event_time_field: str,
-        guests: Runner | None,
+        user_profilers: Runner | None,
         reductions: Sequence[str],
         names: Names,
         budget: Budget,
@@ -57,7 +57,7 @@ class Deltas:
         self._entity = entity
         self._spec_of = spec_of
         self._event_time_field = event_time_field
-        self._guests = guests
+        self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # bytes that recorders hold beside their fixed part
         self._derivation = Derivation(reductions)
@@ -103,10 +103,10 @@ class Deltas:
             yield
             for summary, column in found.items():
                 yield from self._observe(profile, key[0], summary, column)
-            if self._guests is not None and found:
+            if self._user_profilers is not None and found:
                 batch = aligned(found, absent)
                 yield
-                yield from self._run_guests(self._guests, key, batch)
+                yield from self._run_user_profilers(self._user_profilers, key, batch)
             if self._budget.is_over:
                 yield from self._fold()
         profile.observe_service((yield from part.service()))
@@ -217,9 +217,11 @@ class Deltas:
         yield from self._record(profile.feature(summary, self._open_spec), column)
         yield
 
-    def _run_guests(self, guests: Runner, key: Key, batch: Mapping[str, Column]) -> Steps[None]:
+    def _run_user_profilers(
+        self, user_profilers: Runner, key: Key, batch: Mapping[str, Column]
+    ) -> Steps[None]:
         window, labels, sample = key
-        for values in guests.run(batch):
+        for values in user_profilers.run(batch):
             own = labels
             if len(values.labels):
                 own = Labels.of({**labels.as_dict(), **values.labels.as_dict()})

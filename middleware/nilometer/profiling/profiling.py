@@ -63,7 +63,7 @@ class Profiling:
         sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
             every request is counted, and coverage says how many stand for the others.
         seed: Of the sampling; None for one of its own.
-        guests: Runs the profilers of users; None where there are none.
+        user_profilers: Runs the profilers of users; None where there are none.
         reductions: Names of what tensors are reduced to.
         max_waiting: Observations that are profiled at once.
         names: The entity's names that have a place, shared with its other label sets; None for
@@ -87,7 +87,7 @@ class Profiling:
         max_label_sets: int = MAX_LABEL_SETS,
         sample: float = 1.0,
         seed: int | None = None,
-        guests: Runner | None = None,
+        user_profilers: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
         names: Names | None = None,
@@ -108,7 +108,7 @@ class Profiling:
         self.budget = budget or Budget()
         self._weight = Weight(self.budget)  # of what waits
         self._deltas = Deltas(
-            entity, spec_of, event_time_field, guests, reductions, self._names, self.budget
+            entity, spec_of, event_time_field, user_profilers, reductions, self._names, self.budget
         )
         self._gathered: dict[Key, Gathered] = {}
         self._latest: tuple[Window, Labels, float, Gathered] | None = None  # of them

@@ -52,13 +52,13 @@ def profiles(entity: str) -> list[SummarySample]:
     return list(_memories.get(entity, ()))
 
 
-class InsideOutlet:
+class ProfileOutlet:
     """Decodes and profiles captured requests in slices."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        guests = load(settings.profilers)
+        user_profilers = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
         declared = frozenset(settings.features)
         self._profiling = Profiling(
@@ -68,7 +68,7 @@ class InsideOutlet:
             spec_of=self._spec_of,
             event_time_field=settings.event_time_field,
             segments=Segments.of(settings.segments),
-            guests=Runner(guests) if guests else None,
+            user_profilers=Runner(user_profilers) if user_profilers else None,
             max_waiting=sys.maxsize,  # it is settled here, in steps
             names=Names(lambda: declared, settings.admit_after),
             budget=Budget(MAX_HELD_BYTES),
@@ -105,13 +105,13 @@ class InsideOutlet:
         """Hand on finished deltas and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
-            self._in_slices(self._handing_on())
+            self._in_slices(self._sending_deltas())
         if self._link.can_reach_agent:
             self._link.tend()
 
     def finish(self, deadline: float) -> int:
         """Hand on the last deltas and wait for their acknowledgement."""
-        self._in_slices(self._handing_on())
+        self._in_slices(self._sending_deltas())
         if not self._link.can_reach_agent:
             return self._observations  # their profiles end with the process
         return self._link.finish(deadline)
@@ -132,7 +132,7 @@ class InsideOutlet:
             yield from self._profiling.observe_packed_in_steps(some)
             yield
             if self._profiling.budget.is_due:
-                yield from self._handing_on()
+                yield from self._sending_deltas()
                 continue
             self._waiting_bytes += len(some)
             waiting = self._profiling.waiting
@@ -143,7 +143,7 @@ class InsideOutlet:
         self._waiting_bytes = 0
         yield from self._profiling.settle_in_steps()
 
-    def _handing_on(self) -> Iterator[None]:
+    def _sending_deltas(self) -> Iterator[None]:
         """Hand on what came since the last time: to the agent, or to memory where there is none."""
         yield from self._settling()
         for profile in self._profiling.take():
