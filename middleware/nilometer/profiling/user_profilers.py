@@ -81,7 +81,7 @@ class Runner:
         del self._armed[profiler.name]
         self.disarmed[profiler.name] = fault
         log.error(
-            "nilometer: profiler %s is off in this process: %s: mend it and restart",
+            "nilometer: profiler %s disabled in this process: %s: fix it and restart",
             profiler.name,
             why,
             extra={"profiler": profiler.name, "fault": fault.value, "reason": why},
