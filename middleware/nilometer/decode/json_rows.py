@@ -1,6 +1,7 @@
-"""Free JSON: an object is a row, or rows where row ids are its keys; a list of objects is rows.
+"""Converts free JSON to rows.
 
-A bare value is one cell.
+An object is one row, or several rows if its keys are row ids. A list of objects is rows. A bare
+value is one cell.
 """
 
 from collections.abc import Sequence
@@ -16,16 +17,17 @@ _OBJECTS = {dict}
 
 
 def rows_of(value: Cell) -> Sequence[Row]:
-    """The rows in a JSON *value*.
+    """Return the rows in a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that is not of objects, or of scalars, or too long.
+        Undecodable: If it is a list that contains neither only objects nor only scalars, or is
+            too long.
     """
     if isinstance(value, dict):
         kinds = set(map(type, value.values()))
         nothing = names_nothing(value)
         if not nothing and dict not in kinds and len(value) <= MAX_COLUMNS:
-            return [value]  # what most bodies are
+            return [value]  # the usual case
         if not nothing and kinds != _OBJECTS:
             return [flat(value)]
         rows = keyed_rows(value)

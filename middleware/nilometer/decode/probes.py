@@ -1,4 +1,4 @@
-"""Requests that ask for no prediction: probes, metadata, documentation."""
+"""Detects requests that are not predictions: probes, metadata, documentation."""
 
 import re
 from functools import lru_cache
@@ -17,7 +17,7 @@ _ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.")
 
 @lru_cache(maxsize=1024)
 def asks_nothing(method: str, path: str) -> bool:
-    """Whether a request is a probe, or asks for metadata: its answer is no prediction."""
+    """Return whether a request is a probe or asks for metadata, not for a prediction."""
     if method not in _BODYLESS and not path.startswith(_ANY_METHOD):
         return False
     return _ASKS_NOTHING.fullmatch(path.rstrip("/") or "/") is not None
