@@ -22,7 +22,7 @@ _MLFLOW_PATH = "/invocations"  # MLflow accepts the same format here
 def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts:
     """Add the columns of the list or object under *key*; decode other values as free JSON.
 
-    An object of equally long lists is a table by columns. Any other object is one row.
+    An object of equally long lists is a table by columns. Any other object is free JSON.
 
     Raises:
         Undecodable: If the rows differ in kind, or are not a table.

@@ -41,7 +41,7 @@ _FLOAT = np.dtype({"names": ["float"], "formats": [">f8"], "offsets": [1], "item
 
 
 class Shapes:
-    """Learns the shape of the requests or the responses of one entity. Has one owner.
+    """Learns the shape of the requests or the responses of one entity. Not thread-safe.
 
     Args:
         tensors: Key of the tensors on this side, ``inputs`` or ``outputs``.

@@ -159,8 +159,8 @@ def _have_one_shape(cells: Sequence[Cell]) -> bool:
 def has_header(table: Sequence[Sequence[str]]) -> bool:
     """Guess whether the first row of *table* is a header with column names.
 
-    A first row without values is a header. A first row with values is a header if they count the
-    columns, or if some column has a word at the top and only values below.
+    A first row without values is a header. A first row with values is a header in two cases: its
+    values count the columns, or some column has a word at the top and only values below.
 
     Args:
         table: Rows of text, at least one; the first few rows of a long table are enough.

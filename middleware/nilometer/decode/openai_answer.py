@@ -60,7 +60,7 @@ def _is_choice(choice: Cell) -> bool:
 
 
 class Answer:
-    """One response, whole or gathered from its chunks. Has one owner."""
+    """One response, whole or gathered from its chunks. Not thread-safe."""
 
     __slots__ = (
         "_calls",

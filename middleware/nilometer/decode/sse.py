@@ -45,8 +45,8 @@ def is_stream(body: bytes) -> bool:
 def events(body: bytes) -> Iterator[Event]:
     """Yield the events of *body*.
 
-    A last event without an empty line after it is skipped, as in browsers, unless it is certainly
-    complete: it is a JSON object, a JSON list, or the end marker of the stream.
+    Like browsers, this skips a last event that no empty line follows. A JSON object, a JSON list
+    and the end marker of the stream are kept, because they are complete.
     """
     kind = b""
     data: list[bytes] = []

@@ -27,7 +27,7 @@ MIXED_AT_ONCE = 128  # cells of mixed types per step
 
 
 class FeatureRecorder:
-    """Records the cells of one column and builds its `FeatureProfile`. Has one owner.
+    """Records the cells of one column and builds its `FeatureProfile`. Not thread-safe.
 
     Args:
         spec: How the feature is profiled; None uses the defaults.

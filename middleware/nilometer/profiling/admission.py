@@ -44,7 +44,7 @@ def nothing_declared() -> frozenset[str]:
 
 
 class Candidates:
-    """Counts the requests with each name that waits for admission, by hash. Has one owner.
+    """Counts the requests with each name that waits for admission, by hash. Not thread-safe.
 
     Names seen once and names seen again are kept in two separate parts. A full part forgets its
     least recently seen name, so a flood of names seen once displaces only such names.
@@ -89,7 +89,7 @@ def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
 
 
 class Names:
-    """The admitted names of one entity, over all its label sets. Has one owner.
+    """The admitted names of one entity, over all its label sets. Not thread-safe.
 
     `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED` bound its memory, whatever clients send.
 
@@ -290,7 +290,7 @@ class Names:
             side.measure(parent, _size_of(parent))
 
     def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
-        """Start a review: names in *names* that the next requests do not have are dropped."""
+        """Start a review, which drops each of *names* that does not appear in later requests."""
         if names and not self._unseen[role]:
             self._unseen[role] = set(names)
             self._review_left = REVIEWED

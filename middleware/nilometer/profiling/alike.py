@@ -35,7 +35,7 @@ class Alike(NamedTuple):
 
 
 class AlikeReader:
-    """Decodes similar bodies by the shapes of earlier bodies of the entity. Has one owner.
+    """Decodes similar bodies by the shapes of earlier bodies of the entity. Not thread-safe.
 
     Args:
         window_ns: Length of a window, in nanoseconds.

@@ -20,7 +20,7 @@ _KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # per idle profiling, name
 
 
 class Budget:
-    """A memory limit and the memory in use. The owner may share it between profilings.
+    """A memory limit and the memory in use. Profilings of one thread may share it.
 
     Args:
         most: Limit in bytes.
@@ -62,7 +62,7 @@ class Budget:
 
 
 class Weight:
-    """The memory that one profiling has charged for waiting observations. Has one owner.
+    """The memory that one profiling has charged for waiting observations. Not thread-safe.
 
     Args:
         budget: Budget that is charged.

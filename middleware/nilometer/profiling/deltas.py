@@ -27,7 +27,7 @@ Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and share that 
 
 
 class Deltas:
-    """Open profiles of one entity, by window, labels and share. Has one owner.
+    """Open profiles of one entity, by window, labels and share. Not thread-safe.
 
     Args:
         entity: Name of the monitored entity.
@@ -230,7 +230,7 @@ class Deltas:
                 yield from self._record_made(profile, summary, column)
 
     def _open_spec(self, summary: str) -> FeatureSpec:
-        """Return the spec of a derived feature, whose category names are not private."""
+        """Return the spec of a derived feature, whose category names may be published."""
         return dataclasses.replace(self._spec_of(summary), readable=True)
 
     def _delta(self, key: Key) -> Profile:

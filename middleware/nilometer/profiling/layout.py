@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a completed request with two JSON bodies, or with bodies not kept."""
+        """Whether the request was answered and both bodies are JSON, or were left out."""
         return (
             self.outcome == Outcome.OK.value
             and self.status in _OK_STATUS
@@ -116,7 +116,7 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
 
 
 class Layout:
-    """Learns the kind of observations that one entity sends. Has one owner."""
+    """Learns the kind of observations that one entity sends. Not thread-safe."""
 
     __slots__ = ("_decode", "_kind", "_pause", "_sampled", "_wait")
 

@@ -50,7 +50,7 @@ _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 
 
 class Profiling:
-    """Decodes observations of one entity into open deltas. Has one owner.
+    """Decodes observations of one entity into open deltas. Not thread-safe.
 
     Args:
         entity: Name of the monitored entity.
@@ -100,7 +100,7 @@ class Profiling:
         self.sample = sample
         self.event_times_unread = 0  # unreadable event times, replaced by the arrival time
         self.latest_ns = 0  # newest event time seen: the watermark
-        self._booked_ns = 0  # in an open window, to which drops for lack of memory are counted
+        self._booked_ns = 0  # event time for drops that have no room for their own window
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self._names = names or Names()

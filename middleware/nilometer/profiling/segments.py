@@ -82,7 +82,7 @@ def label_value(text: str) -> str:
 
 
 class LabelSets:
-    """A bounded collection of the label sets of one window. Has one owner.
+    """A bounded collection of the label sets of one window. Not thread-safe.
 
     Args:
         base: Labels of every observation.

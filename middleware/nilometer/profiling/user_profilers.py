@@ -22,9 +22,9 @@ class Values:
 
 
 class Runner:
-    """Runs profilers and contains their faults. Has one owner.
+    """Runs profilers and contains their faults. Not thread-safe.
 
-    Each profiler runs in its own thread. A profiler that hangs costs one time budget, once.
+    Each profiler runs in its own thread. A profiler that hangs is disabled after one time budget.
 
     Args:
         profilers: Profilers to run.
