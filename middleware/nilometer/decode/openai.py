@@ -7,7 +7,7 @@ Source: OpenAI, "API reference".
 
 from collections.abc import Mapping
 
-from nilometer.decode import free_json, openai_answer, openai_request, openai_vectors
+from nilometer.decode import free_json, openai_request, openai_response, openai_vectors
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
 from nilometer.decode.protocol import JsonProtocol
@@ -23,9 +23,9 @@ def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
 def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
     """Add a response: generated text or embeddings."""
     del path
-    if openai_answer.is_answer(value):
-        return openai_answer.decode(value, side)
-    if openai_vectors.is_answer(value):
+    if openai_response.is_response(value):
+        return openai_response.decode(value, side)
+    if openai_vectors.is_embeddings(value):
         return openai_vectors.decode(value, side)
     return None
 

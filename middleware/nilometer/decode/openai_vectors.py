@@ -10,7 +10,7 @@ import numpy as np
 
 from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, text_of
-from nilometer.decode.openai_answer import tokens_of
+from nilometer.decode.openai_response import tokens_of
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -18,7 +18,7 @@ from nilometer.values.reasons import UndecodableReason
 _NAME = "embedding"
 
 
-def is_answer(value: Mapping[str, Cell]) -> bool:
+def is_embeddings(value: Mapping[str, Cell]) -> bool:
     """Return whether a body is a list of embeddings."""
     items = value.get("data")
     return (

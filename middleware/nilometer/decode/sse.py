@@ -1,6 +1,6 @@
 """Decodes server-sent events, recognised by their framing and not by the content type.
 
-The stream of an OpenAI-style server is one response (`nilometer.decode.openai_answer`). In other
+The stream of an OpenAI-style server is one response (`nilometer.decode.openai_response`). In other
 streams, each event with JSON is decoded as free JSON, and text is only counted.
 
 Source: WHATWG HTML, "Server-sent events".
@@ -15,7 +15,7 @@ from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.openai_answer import Answer, is_chunk
+from nilometer.decode.openai_response import Response, is_chunk
 from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
@@ -95,8 +95,8 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     cut = end[:next_event]
     stream = _Stream()
     stream.take(start)
-    stream.answer.interrupt()
-    stream.answer.add_cut(_DATA_LINE.sub(b"\n", cut))
+    stream.response.interrupt()
+    stream.response.add_cut(_DATA_LINE.sub(b"\n", cut))
     stream.take(cut, objects_only=True)  # an event may begin here
     stream.take(end[next_event:])
     return stream.decoded(side, partial=True)
@@ -106,7 +106,7 @@ class _Stream:
     """Accumulates the events of a stream."""
 
     def __init__(self) -> None:
-        self.answer = Answer()
+        self.response = Response()
         self._rows: list[Row] = []
         self._texts = self._characters = 0
         self._end: StreamEnd | None = None
@@ -132,16 +132,16 @@ class _Stream:
                     self._end = StreamEnd.ERROR
                     continue
                 if is_chunk(value):
-                    self.answer.add(value)
+                    self.response.add(value)
                     continue
             self._rows.extend(rows_of(value))
             check_rows(len(self._rows))
 
     def decoded(self, side: Side, *, partial: bool = False) -> Facts:
         """Add the rows to *side*; *partial* means that events in between are missing."""
-        if self.answer.begun:
-            side.add_rows([self.answer.row()])
-            return self.answer.facts(self._end)
+        if self.response.begun:
+            side.add_rows([self.response.row()])
+            return self.response.facts(self._end)
         rows = self._rows
         if self._texts and not partial:
             rows.append({"texts": self._texts, "characters": self._characters})

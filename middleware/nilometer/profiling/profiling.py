@@ -260,7 +260,7 @@ class Profiling:
 
     @property
     def _reads_at_once(self) -> bool:
-        """Whether similar observations may be decoded in one pass: no setting needs each alone."""
+        """Whether observations may be decoded in one pass: no setting depends on single ones."""
         return not (self.event_time_field or self.segments.rules or self.sample < 1.0)
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:

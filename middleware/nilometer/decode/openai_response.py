@@ -41,7 +41,7 @@ _json = json.JSONDecoder()
 _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 
 
-def is_answer(value: Mapping[str, Cell]) -> bool:
+def is_response(value: Mapping[str, Cell]) -> bool:
     """Return whether a body is a response of an OpenAI-style server."""
     if text_of(value.get("object")) in _OBJECTS:
         return True
@@ -52,14 +52,14 @@ def is_answer(value: Mapping[str, Cell]) -> bool:
 def is_chunk(value: Mapping[str, Cell]) -> bool:
     """Return whether the data of an event is a chunk of such a response."""
     kind = value.get("type")
-    return is_answer(value) or (isinstance(kind, str) and kind.startswith(_EVENT))
+    return is_response(value) or (isinstance(kind, str) and kind.startswith(_EVENT))
 
 
 def _is_choice(choice: Cell) -> bool:
     return isinstance(choice, dict) and not choice.keys().isdisjoint({"message", "delta", "text"})
 
 
-class Answer:
+class Response:
     """One response, whole or gathered from its chunks. Not thread-safe."""
 
     __slots__ = (
@@ -184,10 +184,10 @@ class Answer:
 
 def decode(value: Mapping[str, Cell], side: Side) -> Facts:
     """Add a whole response."""
-    answer = Answer()
-    answer.add(value)
-    side.add_rows([answer.row()])
-    return answer.facts(value=value)
+    response = Response()
+    response.add(value)
+    side.add_rows([response.row()])
+    return response.facts(value=value)
 
 
 def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
