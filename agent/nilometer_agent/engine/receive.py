@@ -113,7 +113,7 @@ class Receiver:
         self._names: dict[str, Names] = {}  # by entity
         self._forgotten_over_limit = 0  # columns over the limit of entities that are forgotten
         self._leaving: list[Profile] = []
-        self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
+        self._worker_profiles: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -135,13 +135,13 @@ class Receiver:
             made = [_taken(self._leaving[-1])]
             taken[len(taken) :], _ = made, self._leaving.pop()
         by_window: dict[WindowKey, list[SummarySample]] = {}
-        for kept in self._inside.values():
+        for kept in self._worker_profiles.values():
             for key, sample in kept:
                 by_window.setdefault(key, []).append(sample)
         inside = [(key, samples, False) for key, samples in by_window.items()]
-        taken[len(taken) :], self._inside = inside, {}
+        taken[len(taken) :], self._worker_profiles = inside, {}
 
-    def handed_on(self) -> None:
+    def release_taken(self) -> None:
         """Free the memory of the taken profiles, once they are stored."""
         self._budget.clear()
         self._forget_idle()
@@ -176,7 +176,7 @@ class Receiver:
         if batch.dropped:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         if batch.partials:
-            self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
+            self._worker_profiles[receipt] = self._samples_of_worker(entity, batch.partials)
         if declared(batch.observations) > MAX_OBSERVATIONS:
             raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
         observe = _observe_apart if apart else Profiling.observe_packed
@@ -193,10 +193,10 @@ class Receiver:
         """
         if receipt.whole:
             return
-        elsewhere = receipt.batch.count if receipt in self._inside else 0
+        elsewhere = receipt.batch.count if receipt in self._worker_profiles else 0
         receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
 
-    def _made_elsewhere(
+    def _samples_of_worker(
         self, entity: str, partials: Sequence[bytes]
     ) -> list[tuple[WindowKey, SummarySample]]:
         """Return the profiles that a worker made, with the windows they belong to."""

@@ -13,7 +13,7 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
 from nilometer.decode.media import is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.probes import asks_nothing
+from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -57,12 +57,12 @@ def decode_exchange(
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and asks_nothing(method, path):
+    if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    known = _known(body, ends, content_type, content_encoding, max_decoded_bytes)
+    known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(known, Ends):
         start, end = known
-        facts = _of_ends(Body(start, content_type, role, path, header_length), end, side)
+        facts = _decode_ends(Body(start, content_type, role, path, header_length), end, side)
         side.weight += weight_of(start) + weight_of(end)
         return facts
     body = known
@@ -98,7 +98,7 @@ def plain_json(
     )
 
 
-def _known(
+def _without_encoding(
     body: bytes | None,
     ends: tuple[bytes, bytes] | None,
     content_type: str,
@@ -122,7 +122,7 @@ def _known(
     return decoded_ends(body, content_encoding, limit)
 
 
-def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
+def _decode_ends(start: Body, end: bytes, side: Side) -> Facts:
     """Decode a stream of which only *start* and *end* are known."""
     media = media_type(start.content_type)
     declared = registry.TABLE.declared.get(media)

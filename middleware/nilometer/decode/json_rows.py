@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nilometer.decode.budget import check_rows
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
-from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
+from nilometer.decode.naming import flat, flat_table, keyed_rows, value_like_keys
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -25,7 +25,7 @@ def rows_of(value: Cell) -> Sequence[Row]:
     """
     if isinstance(value, dict):
         kinds = set(map(type, value.values()))
-        nothing = names_nothing(value)
+        nothing = value_like_keys(value)
         if not nothing and dict not in kinds and len(value) <= MAX_COLUMNS:
             return [value]  # the usual case
         if not nothing and kinds != _OBJECTS:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nilometer.decode import registry
 from nilometer.decode.columns import VALUE, Block, Column, Side
 from nilometer.decode.facts import Protocol
-from nilometer.decode.naming import names_nothing
+from nilometer.decode.naming import value_like_keys
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.tensors import column_names
 from nilometer.profile.feature import Cell
@@ -110,7 +110,7 @@ def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
 
 def _rows(values: list[Any]) -> "_Rows | None":
     names = tuple(values[0])
-    if not 0 < len(names) <= MAX_FIELDS or names_nothing(names):
+    if not 0 < len(names) <= MAX_FIELDS or value_like_keys(names):
         return None
     fields: list[type] = []
     for name in names:

@@ -15,7 +15,7 @@ from nilometer.decode.budget import check_text
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
-from nilometer.decode.naming import flat, names_nothing
+from nilometer.decode.naming import flat, value_like_keys
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
@@ -49,7 +49,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
         parts[part.name] = part
         if len(parts) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    nothing = names_nothing(parts)
+    nothing = value_like_keys(parts)
     row: dict[str, Cell] = {}
     for name, part in parts.items():
         if name not in nothing:

@@ -23,7 +23,7 @@ _NUMBERS = frozenset({int, float})
 _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
 
 
-def names_nothing(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
+def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
     """Return the keys of one object that look like values and so cannot name columns.
 
     Args:
@@ -53,7 +53,7 @@ def _counts(places: Collection[str]) -> bool:
 
 def placed(names: Sequence[str]) -> list[str]:
     """Return the column *names* of a table, with invalid or empty names replaced by positions."""
-    strange = names_nothing(names, in_table=True)
+    strange = value_like_keys(names, in_table=True)
     if not strange and "" not in names:
         return list(names)
     return [
@@ -70,12 +70,12 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
 
     Args:
         row: Object to flatten.
-        in_table: Whether every row of a table has these keys, as for `names_nothing`.
+        in_table: Whether every row of a table has these keys, as for `value_like_keys`.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
-    nothing = names_nothing(row, in_table=in_table)
+    nothing = value_like_keys(row, in_table=in_table)
     if not nothing and dict not in set(map(type, row.values())):
         if len(row) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
@@ -96,7 +96,7 @@ def _flatten(
         if key in nothing:
             continue
         if isinstance(cell, dict) and depth < MAX_DEPTH:
-            _flatten(cell, names_nothing(cell), f"{prefix}{key}.", depth + 1, columns)
+            _flatten(cell, value_like_keys(cell), f"{prefix}{key}.", depth + 1, columns)
         else:
             columns[f"{prefix}{key}"] = cell
         if len(columns) > MAX_COLUMNS:
@@ -122,11 +122,11 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
         return None
     if all(map(looks_like_value, value)):
         cells = list(value.values())
-        if _are_rows(cells) or (names_nothing(value) and _have_one_shape(cells)):
+        if _are_rows(cells) or (value_like_keys(value) and _have_one_shape(cells)):
             return [cell if isinstance(cell, dict) else {VALUE: cell} for cell in cells]
         return None
     columns = list(value.values())
-    if not _are_rows(columns) or names_nothing(value):
+    if not _are_rows(columns) or value_like_keys(value):
         return None
     ids = columns[0].keys() if isinstance(columns[0], dict) else ()
     if not all(map(looks_like_value, ids)):

@@ -36,9 +36,9 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     check_lines(start + end)
     lines = Ends(start, end).whole_lines()
     first, _ = _rows(lines.start)
-    last, told_end = _rows(lines.end)
+    last, reported_end = _rows(lines.end)
     _add(first + last, side)
-    return Facts(Protocol.NDJSON, stream_end=told_end, partial=True)
+    return Facts(Protocol.NDJSON, stream_end=reported_end, partial=True)
 
 
 def _rows(body: bytes) -> tuple[list[Row], StreamEnd | None]:

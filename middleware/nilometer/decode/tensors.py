@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nilometer.decode.budget import check_cells, check_rows
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
-from nilometer.decode.naming import flat_table, names_nothing
+from nilometer.decode.naming import flat_table, value_like_keys
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -103,7 +103,7 @@ def batch_block(table: Mapping[str, Cell]) -> Block | None:
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
-    if names_nothing(table):
+    if value_like_keys(table):
         return None
     columns: dict[str, Column] = {}
     rows: int | None = None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from nilometer.profile.feature import Cell
 
 
-def told_time(header: str, field: str, value: Cell) -> Cell:
+def unparsed_event_time(header: str, field: str, value: Cell) -> Cell:
     """Return the event time in a request, not parsed yet.
 
     Args:

@@ -85,7 +85,7 @@ class Gathered:
                 self.unnamed += count_types(cells)
         return roles
 
-    def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
+    def serve(self, observation: Observation, reported_end: StreamEnd | None) -> None:
         """Add the request to the service profile, whatever its bodies contain.
 
         A stream that reported an error counts as failed, even if it was closed normally.
@@ -101,7 +101,7 @@ class Gathered:
         self.in_flight_max = max(self.in_flight_max, observation.in_flight)
         if observation.stream_end:
             known = observation.stream_end in _STREAM_ENDS
-            failed = not known or told_end is StreamEnd.ERROR
+            failed = not known or reported_end is StreamEnd.ERROR
             end = StreamEnd.ERROR.value if failed else observation.stream_end
             self.stream_ends[end] += 1
             self.first_bytes.append(observation.first_byte)

@@ -28,7 +28,7 @@ from nilometer.profiling.budget import (
     served_bytes,
 )
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns, told_time
+from nilometer.profiling.event_time import event_time_ns, unparsed_event_time
 from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
@@ -374,7 +374,7 @@ class Profiling:
     def _event_time(self, observation: Observation, value: Cell) -> int:
         if not observation.event_time and not self.event_time_field:
             return observation.arrival_ns
-        text = told_time(observation.event_time, self.event_time_field, value)
+        text = unparsed_event_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
         event_ns = event_time_ns(text)

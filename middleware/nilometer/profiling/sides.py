@@ -56,7 +56,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             ).value
         except Undecodable as error:
             lost_input = error.reason
-    told_end: StreamEnd | None = None
+    reported_end: StreamEnd | None = None
     try:
         facts = decode_exchange(
             observation.response_body,
@@ -68,9 +68,9 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             path=observation.path,
             ends=observation.response_ends,
         )
-        told_end = facts.stream_end
+        reported_end = facts.stream_end
         lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
     except Undecodable as error:
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, value, told_end)
+    return Decoded(undecodable, lost_input, lost_output, value, reported_end)
