@@ -1,8 +1,8 @@
 """Decodes a body to columns, by its content type and its first bytes.
 
-The content type selects one decoder. Clients forget content types, and some servers declare event
-streams that are not, so the first bytes can select another decoder. Top-level keys distinguish the
-JSON protocols. `nilometer.decode.registry` lists how each protocol is recognised.
+The content type selects one decoder. Some clients omit the content type, and some servers declare
+a wrong one. The first bytes can therefore select another decoder. Top-level keys distinguish the
+JSON protocols. `nilometer.decode.registry` lists all protocols.
 """
 
 from nilometer.decode import custom, form, free_json, oip_binary, registry

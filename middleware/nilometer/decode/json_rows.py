@@ -20,8 +20,7 @@ def rows_of(value: Cell) -> Sequence[Row]:
     """Return the rows in a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that contains neither only objects nor only scalars, or is
-            too long.
+        Undecodable: If it is a list of lists, a list of mixed kinds, or a list that is too long.
     """
     if isinstance(value, dict):
         kinds = set(map(type, value.values()))

@@ -117,7 +117,10 @@ def flat_table(rows: Sequence[Cell]) -> list[Row]:
 
 
 def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
-    """Return the rows of an object with row ids as keys, at the top or per column; else None."""
+    """Return the rows of an object that is keyed by row id; None for any other object.
+
+    Either the keys of the object are row ids, or its keys are columns and theirs are row ids.
+    """
     if not value:
         return None
     if all(map(looks_like_value, value)):

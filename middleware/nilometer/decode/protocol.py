@@ -69,8 +69,8 @@ class Format:
             begins like JSON is parsed as JSON first, and passed to `decode` if it is malformed.
         begins: Function that returns whether bytes begin like this format. It is called for a
             malformed body that should be JSON.
-        decode_ends: Function that adds the columns of a stream with a missing middle: the start is
-            the body, and the end is given in addition; None if this is not supported.
+        decode_ends: Function that adds the columns of a stream whose middle is missing, from a
+            body with the start, and the bytes of the end; None if it cannot decode such streams.
     """
 
     decode: Callable[[Body, Side], Facts | None]

@@ -1,4 +1,4 @@
-"""Decodes plain text, and declared event streams that are not: only their length is kept."""
+"""Decodes plain text, and responses wrongly declared as event streams; keeps only their length."""
 
 from nilometer.decode import sse
 from nilometer.decode.columns import Side

@@ -22,7 +22,7 @@ class Values:
 
 
 class Runner:
-    """Runs profilers and contains their faults. Not thread-safe.
+    """Runs profilers and disables those that fail. Not thread-safe.
 
     Each profiler runs in its own thread. A profiler that hangs is disabled after one time budget.
 
