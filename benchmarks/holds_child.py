@@ -243,10 +243,10 @@ def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
     counted = Counted()
     if mode != "bare":
         replace_calls()
-        from nilometer.handoff.inside import InsideOutlet
+        from nilometer.handoff.profile_outlet import ProfileOutlet
         from nilometer.handoff.raw_outlet import RawOutlet
 
-        for outlet in (InsideOutlet, RawOutlet):
+        for outlet in (ProfileOutlet, RawOutlet):
             counted.count(outlet)
     app = application(mode)
     asyncio.run(serve(app, bodies, 0.01))

@@ -21,7 +21,7 @@ from typing import Any
 
 import nilometer
 from benchmarks.variants import ROW, VARIANTS
-from nilometer.handoff import inside
+from nilometer.handoff import profile_outlet
 
 BODY = json.dumps(ROW).encode()
 PATH = "/predict"
@@ -110,7 +110,7 @@ def bytecodes(app: Any) -> dict[str, int]:
 
 def main(variant: str, requests: int, *, count_bytecodes: bool) -> None:
     app = VARIANTS[variant][0]()
-    inside.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
+    profile_outlet.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
     asyncio.run(drive(app, FIRST_USE))
     if count_bytecodes:
         print(json.dumps(bytecodes(app)))

@@ -372,7 +372,7 @@ def test_a_worker_ends_at_once_when_no_agent_is_there(home: Path) -> None:
 def test_without_the_agents_packages_profiles_stay_in_memory(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from nilometer.handoff.inside import profiles
+    from nilometer.handoff.profile_outlet import profiles
 
     monkeypatch.setattr("nilometer.handoff.spawn.NEEDED", ("no_such_package",))
     middleware = NilometerMiddleware(echo, entity="alone")

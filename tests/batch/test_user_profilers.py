@@ -30,7 +30,7 @@ def words(batch: Any) -> Any:
 def live() -> dict[str, FeatureProfile]:
     profiling = Profiling(
         "tested", Labels(), 60 * 10**9, spec_of=lambda _: FeatureSpec(readable=True),
-        guests=Runner([made(words, "input.prompt")]),
+        user_profilers=Runner([made(words, "input.prompt")]),
     )  # fmt: skip
     for row in ROWS:
         body = json.dumps(row).encode()

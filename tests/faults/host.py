@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from faults.products import CASES
 
-from nilometer.handoff.inside import InsideOutlet
 from nilometer.handoff.link import AgentLink
+from nilometer.handoff.profile_outlet import ProfileOutlet
 from nilometer.handoff.settings import CaptureSettings
 
 AT_ONCE = 64  # observations that a worker drains
@@ -38,7 +38,7 @@ def main() -> None:
         profile_in="process",
         segments={"s": "input.s"},
     )
-    outlet = InsideOutlet(settings, AgentLink(settings, os.urandom(16)))
+    outlet = ProfileOutlet(settings, AgentLink(settings, os.urandom(16)))
     first = next(CASES["declared shapes"](random.Random(1))).observations
     outlet.hand_on([msgspec.msgpack.encode(one) for one in first], {})
     outlet.tend()

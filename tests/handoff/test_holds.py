@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nilometer.handoff import inside
+from nilometer.handoff import profile_outlet
 from nilometer.handoff.guard import Guard
-from nilometer.handoff.inside import InsideOutlet
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import Packer
+from nilometer.handoff.profile_outlet import ProfileOutlet
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.handoff.sink import ITEM_BYTES, Sink
 from nilometer.handoff.worker import MAX_BATCH, MAX_BATCH_BYTES, Worker
@@ -58,14 +58,14 @@ def test_in_the_process_columns_are_profiled_with_a_pause_after_each(
         yield from observe(recorder, cells)
 
     def pause(seconds: float) -> None:
-        assert seconds == inside.PAUSE_SECONDS
+        assert seconds == profile_outlet.PAUSE_SECONDS
         seen.append(profiled)
 
     monkeypatch.setattr(FeatureRecorder, "observe_in_steps", counting)
-    monkeypatch.setattr(inside, "SLICE_SECONDS", 0.0)  # every step is a slice
-    monkeypatch.setattr("nilometer.handoff.inside.time.sleep", pause)
-    outlet = InsideOutlet(settings, AgentLink(settings, b"w" * 16))
-    packed = list(observations(settings, inside.MAX_WAITING))
+    monkeypatch.setattr(profile_outlet, "SLICE_SECONDS", 0.0)  # every step is a slice
+    monkeypatch.setattr("nilometer.handoff.profile_outlet.time.sleep", pause)
+    outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
+    packed = list(observations(settings, profile_outlet.MAX_WAITING))
     for start in range(0, len(packed), MAX_BATCH):
         outlet.hand_on(packed[start : start + MAX_BATCH], {})
     assert profiled == COLUMNS + 1  # and the output
@@ -75,8 +75,8 @@ def test_in_the_process_columns_are_profiled_with_a_pause_after_each(
 def test_in_the_process_heavy_bodies_are_profiled_before_there_are_many(
     settings: CaptureSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inside, "MAX_WAITING_BYTES", 10_000)
-    outlet = InsideOutlet(settings, AgentLink(settings, b"w" * 16))
+    monkeypatch.setattr(profile_outlet, "MAX_WAITING_BYTES", 10_000)
+    outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
     waiting = []
     for packed in observations(settings, 200):
         outlet.hand_on([packed], {})

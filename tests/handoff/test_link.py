@@ -570,7 +570,7 @@ def test_a_worker_of_tomorrow_is_refused_in_words(
     link.send(batch(), 1)
     tend_until(link, lambda: link.reconnects == 2)
     (line,) = told(caplog)
-    assert "refused this process: versions 2 to 3 of the frames" in line
+    assert "refused this process: this agent does not support frame versions 2 to 3" in line
     assert agent.status().counters["workers_refused"] >= 2
     monkeypatch.undo()
     tend_until(link, lambda: not link.unacknowledged)  # the same batch, in a version that is known

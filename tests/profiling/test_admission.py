@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.decode import Side
-from nilometer.handoff.inside import InsideOutlet
 from nilometer.handoff.link import AgentLink
+from nilometer.handoff.profile_outlet import ProfileOutlet
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureProfile
 from nilometer.profiling.admission import (
@@ -331,7 +331,7 @@ def test_profiles_that_are_made_in_the_process_admit_names_too(tmp_path: Path) -
         features=("input.own",),
         admit_after=3,
     )
-    outlet = InsideOutlet(settings, AgentLink(settings, b"w" * 16))
+    outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
     junk = {f"k{at}": 1 for at in range(2 * AT_ONCE)}
     for row in ({**junk, "jo@example.com": 1}, {"own": 1, "late": 1}, {"late": 1}, {"late": 1}):
         outlet.hand_on([msgspec.msgpack.encode(observation(row))], {})

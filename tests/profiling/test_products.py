@@ -212,7 +212,7 @@ def test_profilers_are_given_no_more_aligned_cells_than_fit(
         return {}
 
     runner = Runner([Profiler(name="look", version="1", columns=("*",), function=look)])
-    profiled = profiling(guests=runner)
+    profiled = profiling(user_profilers=runner)
     rows = [{"a": at, f"c{at}": 1} for at in range(100)]
     profiled.observe([observation(json.dumps(rows).encode())])
     profiled.settle()

@@ -138,7 +138,7 @@ class Committer:
         held = self._stored
         if held is None:
             return
-        self._receiver.handed_on()
+        self._receiver.release_taken()
         self._committed.update(held.sequences)
         for key, _, _ in held.taken:
             self._open_windows[key] = held.stored_at

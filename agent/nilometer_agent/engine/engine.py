@@ -1,9 +1,9 @@
 """The one thread that decodes, profiles, commits and closes windows.
 
 A batch is acknowledged when the partial profile that contains it is committed. Partial profiles
-of an open window are deltas; when the window closes they are merged in one transaction into
-samples and evaluations in the outbox. What arrives for a closed window makes a further sample of
-it and is not judged again.
+of an open window are deltas. When the window closes, one transaction merges them and stores the
+samples and evaluations in the outbox. Observations that arrive after the window closed become a
+further sample, which is not judged.
 """
 
 import logging
@@ -38,25 +38,26 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-INBOX_BATCHES = 64  # when full, the sockets are not read and the workers hold what they have
-INBOX_BYTES = 4 << 20  # of them: one batch may be as large as that
+INBOX_BATCHES = 64  # when full, the agent stops reading the sockets and workers keep their batches
+INBOX_BYTES = 4 << 20  # limit of all batches in the inbox; a single batch may be as large
 MAX_UNCOMMITTED_BATCHES = 512
-HUNG_SECONDS = 120.0  # a commit on a slow disk takes a while; a step that takes longer hangs
-BLOCKED_SECONDS = 0.2  # between attempts to commit while nothing can be stored
-RETRY_SECONDS = 0.05  # after a step that failed
+HUNG_SECONDS = 120.0  # a longer step counts as hung; a commit to a slow disk may take a while
+BLOCKED_SECONDS = 0.2  # pause between attempts to commit while the outbox cannot be written
+RETRY_SECONDS = 0.05  # pause after a failed step
 
-# Where numbers are told in groups only, a commit waits for more of them, so that groups are narrow
-# and few cells stay under the limit; not longer than OTLP in waits for its acknowledgement.
+# If `fewest_values` is over 1, only groups of values are disclosed. A commit then waits for more
+# observations, so that groups are narrow and few cells stay below the limit. The wait must not be
+# longer than the OTLP receiver waits for its acknowledgement.
 GATHER_SECONDS = 4.0
-GATHERED = 2000  # observations that are enough
-GATHERED_BYTES = 4 << 20  # of batches: a quarter of what a worker holds by default
+GATHERED = 2000  # observations after which a commit waits no longer
+GATHERED_BYTES = 4 << 20  # batches of this size end the wait: a quarter of a worker's default limit
 
 log = logging.getLogger("nilometer.agent")
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A batch and whom to tell when it is committed; without a batch: commit now."""
+    """A batch and the callback after its commit; without a batch it requests a commit now."""
 
     batch: Batch | None
     acknowledge: Acknowledge
@@ -71,7 +72,7 @@ class _Flush:
 
 
 class Inbox(queue.Queue[Arrival | _Flush]):
-    """Batches on their way to the engine: full at `INBOX_BATCHES`, or with `INBOX_BYTES` of them."""
+    """A queue of batches for the engine, limited to `INBOX_BATCHES` and `INBOX_BYTES`."""
 
     def __init__(self) -> None:
         self._held = 0
@@ -79,10 +80,10 @@ class Inbox(queue.Queue[Arrival | _Flush]):
 
     @property
     def batches(self) -> int:
-        """Batches that wait."""
+        """Number of waiting batches."""
         return len(self.queue)
 
-    # What `queue.Queue` lets a subclass define; it holds its lock meanwhile.
+    # Hooks that `queue.Queue` calls while it holds its lock.
 
     def _put(self, item: Arrival | _Flush) -> None:
         super()._put(item)
@@ -104,51 +105,52 @@ def _bytes_of(item: Arrival | _Flush) -> int:
 
 
 def packed_bytes(batch: Batch) -> int:
-    """Bytes of what *batch* holds."""
+    """Return the size of the observations and profiles in *batch*, in bytes."""
     return len(batch.observations) + sum(map(len, batch.partials))
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """What came since the last commit.
+    """Numbers about the batches since the last commit.
 
     Attributes:
-        observations: Decoded here or by workers.
-        packed_bytes: That workers hold until they are acknowledged.
+        observations: Number of observations, decoded here or by workers.
+        packed_bytes: Size of the batches, which workers keep until acknowledgement, in bytes.
     """
 
     observations: int = 0
     packed_bytes: int = 0
 
     def add(self, batch: Batch) -> None:
-        """Add what *batch* holds."""
+        """Add the numbers of *batch*."""
         self.observations += batch.count
         self.packed_bytes += packed_bytes(batch)
 
     @property
     def is_enough(self) -> bool:
-        """Whether there is company enough, or workers hold as much as they should."""
+        """Whether there are enough observations to commit, or workers keep too many bytes."""
         return self.observations >= GATHERED or self.packed_bytes >= GATHERED_BYTES
 
 
 class Engine:
-    """Receives batches, owns the open profiles. Only `run` touches them.
+    """Receives batches and owns the open profiles, which only its thread uses.
+
+    No callback may raise.
 
     Args:
-        settings: What the agent was told.
-        buffer: Where everything durable goes.
-        plans: References and alerters.
-        counters: What is counted.
-        clock: Wall and monotonic time.
-        on_observed: Called with the packed observations of a batch before they are committed (for
-            export): entity, labels, worker, observations; must not raise.
-        on_cost: Called with what observing cost a worker: entity, labels, worker, cost; must not
-            raise.
-        on_committed: Called with the samples of all that was committed: those decoded here, and
-            those that workers made; must not raise.
-        on_closed: Called with the samples and evaluations of a closed window; must not raise.
-        on_queued: Called when the outbox has new rows.
-        in_work: What the agent before ended with, and this one has in work; None names nothing.
+        settings: Settings of the agent.
+        buffer: Outbox, which stores everything durable.
+        plans: Keeper of the references and alerters.
+        counters: Telemetry counters of the agent.
+        clock: Wall and monotonic clock.
+        on_observed: Callback before a commit, for export, with the entity, labels, worker and
+            packed observations of a batch.
+        on_cost: Callback with the entity, labels, worker and capture cost of a batch.
+        on_committed: Callback with all committed samples, decoded here or made by workers.
+        on_closed: Callback with the samples and evaluations of a closed window.
+        on_queued: Callback after new rows were written to the outbox.
+        in_work: Record of the batches in work, with those at the end of the previous agent;
+            None keeps no record.
     """
 
     def __init__(
@@ -194,8 +196,8 @@ class Engine:
         )
         self._in_work = in_work or InWork(None, {})
         self._trial = Trial(self._receiver, self._stopping, self._note_alive)
-        self._item: Arrival | _Flush | None = None  # not done
-        self._receipt: Receipt | None = None  # of a batch that is not accounted for yet
+        self._item: Arrival | _Flush | None = None  # not finished yet
+        self._receipt: Receipt | None = None  # a batch that is not accounted for yet
         self._lost_as = DropReason.INTERNAL_ERROR
         self._gathered = _Gathered()
         self._beat = now = clock.monotonic()
@@ -203,20 +205,20 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="nilometer-engine", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def uncommitted(self) -> int:
-        """Batches that were received and are not committed."""
+        """Number of batches that were received but not committed."""
         return self._committer.uncommitted + self._inbox.batches
 
     def offer(self, arrival: Arrival) -> None:
-        """Take a batch; waits while the inbox is full."""
+        """Put a batch into the inbox; wait while the inbox is full."""
         self._inbox.put(arrival)
 
     def offer_now(self, arrival: Arrival) -> bool:
-        """Take a batch if there is room in the inbox; whether there was."""
+        """Put a batch into the inbox if there is room; return whether there was."""
         try:
             self._inbox.put_nowait(arrival)
         except queue.Full:
@@ -224,20 +226,20 @@ class Engine:
         return True
 
     def refuse(self) -> None:
-        """Count a message that broke the contract: nothing of it was taken."""
+        """Count an invalid message, which was refused as a whole."""
         self._counters.add(Counter.REFUSED_BATCHES)
 
     def flush(self, timeout: float) -> int:
-        """Close every window now, whole or not; returns the samples that were queued."""
+        """Close every window now, even before its end; return the number of samples queued."""
         request = _Flush()
         self._inbox.put(request)
         request.done.wait(timeout)
         return request.samples
 
     def stop(self, timeout: float) -> None:
-        """Commit what is held, close every window, and end the thread.
+        """Commit all profiles, close every window, and end the thread.
 
-        Safe before `start`, and twice.
+        It may be called before `start`, and more than once.
         """
         if self._thread.is_alive():
             self._stopping.set()
@@ -246,7 +248,7 @@ class Engine:
 
     @property
     def works(self) -> bool:
-        """Whether its thread is alive and has gone round within `HUNG_SECONDS`."""
+        """Whether the thread is alive and finished a step within `HUNG_SECONDS`."""
         return self._thread.is_alive() and self._clock.monotonic() - self._beat < HUNG_SECONDS
 
     def _note_alive(self) -> None:
@@ -256,7 +258,7 @@ class Engine:
         while True:
             self._note_alive()
             if self._is_full and not self._stopping.is_set():
-                # Nothing can be stored: the inbox fills, and flow control holds the workers.
+                # Nothing can be stored. The inbox fills, and flow control makes the workers wait.
                 self._stopping.wait(BLOCKED_SECONDS)
             elif self._item is None:
                 wait = max(self._commit_at - self._clock.monotonic(), 0.001)
@@ -264,9 +266,9 @@ class Engine:
                     self._item = self._inbox.get(timeout=wait)
             try:
                 self._step()
-            except BaseException:  # a decoder may raise SystemExit: without this thread all stands
-                # The item stays: a later batch must not acknowledge one that is not accounted for.
-                log.exception("an engine step failed")
+            except BaseException:  # a decoder may raise SystemExit, and the thread must survive
+                # Keep the item: a later batch must not acknowledge an unaccounted batch.
+                log.exception("engine step failed, will retry: report this error")
                 self._stopping.wait(RETRY_SECONDS)
             if self._stopping.is_set() and self._item is None and self._inbox.empty():
                 self._close_all()
@@ -279,7 +281,7 @@ class Engine:
         return many or self._receiver.is_full
 
     def _step(self) -> None:
-        """Do what the item asks for, then what is due."""
+        """Process the current item, then commit and close windows if due."""
         self._account()
         match self._item:
             case Arrival(batch=None):
@@ -299,17 +301,17 @@ class Engine:
             self._commit()
             self._closer.close_due(now)
             self._buffer.tend()
-            # From here, not from before: a slow disk must leave time to receive in between.
+            # Count from the end of the commit, so that a slow disk leaves time to receive.
             self._commit_at = self._clock.monotonic() + self._commit_seconds
 
     @property
     def _gather_seconds(self) -> float:
-        """Longest wait for company, where numbers need it to be told; else 0."""
+        """Longest wait for more observations, in seconds; 0 if the disclosure needs no groups."""
         return GATHER_SECONDS if self._plans.active.disclosure.coarsens else 0.0
 
     @property
     def _commit_seconds(self) -> float:
-        """Longest wait for a commit."""
+        """Longest time between commits, in seconds."""
         return max(self._settings.commit_seconds, self._gather_seconds)
 
     def _is_commit_due(self, now: float) -> bool:
@@ -331,9 +333,9 @@ class Engine:
         self._profile(batch, acknowledge)
 
     def _receive_alone(self, batch: Batch, acknowledge: Acknowledge, suspect: Suspect) -> None:
-        """Receive a batch that was in work when an agent ended, with nothing else in work.
+        """Process a batch alone, because it was in work when an agent crashed.
 
-        Where that has ended agents before, what ends them is dropped, and nothing else is.
+        If it crashed agents repeatedly, only the observations that crash them are dropped.
         """
         self._commit()
         self._in_work.begin_alone(suspect, batch.worker, batch.sequence)
@@ -349,17 +351,19 @@ class Engine:
         try:
             self._receiver.profile(receipt, apart=apart)
         except UNREADABLE as error:
-            # The same bytes would fail for ever: count the batch and go on.
+            # The same bytes would fail every time, so count the batch as lost and continue.
             over = isinstance(error, OverBudget)
             self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
-            log.error("batch refused", extra={"reason": str(error)[:200]})  # noqa: TRY400
+            told = {"reason": str(error)[:200]}
+            log.error("batch refused, its observations are lost: see the reason", extra=told)  # noqa: TRY400
         self._account()
 
     def _account(self) -> None:
-        """Let the batch under way be acknowledged: what is not in a profile of it is lost.
+        """Account for the current batch so that it can be acknowledged.
 
-        Where something was raised in the middle of it, the next step comes here first.
+        Observations that did not reach a profile are counted as lost. After an error in the
+        middle of a batch, the next step starts here.
         """
         receipt = self._receipt
         if receipt is None:
@@ -369,7 +373,7 @@ class Engine:
         self._committer.add(batch.worker, batch.sequence, receipt.acknowledge)
         self._counters.add(Counter.BATCHES)
         if not self._gathered.observations:
-            # The first of them waits for company as long as any.
+            # The first batch after a commit gets the full wait, too.
             self._commit_at = max(self._commit_at, self._clock.monotonic() + self._gather_seconds)
         self._gathered.add(batch)
         self._item = self._receipt = None

@@ -1,4 +1,4 @@
-"""Judging closed windows: partial profiles are merged, alerters applied."""
+"""Judges closed windows: merges their partial profiles and applies the alerters."""
 
 import logging
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
-MERGED_BYTES = 8 << 20  # of partial profiles that are held at once, about
+MERGED_BYTES = 8 << 20  # approximate memory for partial profiles during a merge
 
 log = logging.getLogger("nilometer.agent")
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window that is merged and judged, and not stored yet."""
+    """A window that is merged and judged, but not stored yet."""
 
     closing: Closing
     samples: list[SummarySample]
@@ -32,12 +32,12 @@ class Judged:
 
 
 class Judge:
-    """Merges and judges a window; changes nothing that is stored.
+    """Merges and judges windows, without changing stored data.
 
     Args:
-        buffer: Holds the partial profiles.
-        plans: References and alerters.
-        counters: What is counted.
+        buffer: Outbox with the partial profiles.
+        plans: Keeper of the references and alerters.
+        counters: Telemetry counters of the agent.
     """
 
     def __init__(self, buffer: Buffer, plans: PlanKeeper, counters: Counters) -> None:
@@ -46,13 +46,13 @@ class Judge:
         self._counters = counters
 
     def judge(self, key: WindowKey) -> Judged | None:
-        """Merge a window's partial profiles and apply the alerters; None where there are none."""
+        """Merge the partial profiles of a window and apply the alerters; None without profiles."""
         plan = self._plans.active
         merged = self._merged(key, plan.edges_of(key.entity))
         if merged is None:
             return None
         samples, ids = merged
-        if plan.disclosure.coarsens:  # what was stored before it was asked for, too
+        if plan.disclosure.coarsens:  # profiles may be older than the setting
             samples = [coarsened(sample, plan) for sample in samples]
         evaluations: list[Evaluation] = []
         late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
@@ -72,10 +72,10 @@ class Judge:
     def _merged(
         self, key: WindowKey, edges: EdgesOf
     ) -> tuple[list[SummarySample], list[int]] | None:
-        """One sample a summary of all partial profiles of a window, and the ids of those.
+        """Return one merged sample per summary of a window, and the ids of its partial profiles.
 
-        Where there are many, some summaries are merged at a time, and the partial profiles are
-        read again for the others: no more than about `MERGED_BYTES` of them are held.
+        Large windows are merged a few summaries at a time, and the partial profiles are read
+        again for each pass. This limits the memory to about `MERGED_BYTES`.
         """
         shares = self._buffer.partial_bytes(key) // MERGED_BYTES + 1
         samples: list[SummarySample] = []
@@ -93,7 +93,10 @@ class Judge:
                         by_summary.setdefault(summary, []).append(sample)
             if corrupt and share == 0:
                 self._counters.add(Counter.ROWS_CORRUPT, corrupt)
-                log.error("partial profiles are damaged", extra={"rows": corrupt})
+                log.error(
+                    "damaged partial profiles skipped, their observations are lost: check the disk",
+                    extra={"rows": corrupt},
+                )
             samples += [
                 merged_sample_from_bytes(parts, key.window, key.labels, edges)
                 for parts in by_summary.values()
@@ -102,14 +105,17 @@ class Judge:
 
 
 def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
-    """Every alerter on every sample that it watches; one that fails holds up no window."""
+    """Apply every alerter to the samples it watches; a failing alerter does not stop the window."""
     found = []
     for sample in samples:
         references = plan.references(sample.entity)
         for alerter in plan.alerters(sample.entity, sample.summary):
             try:
                 found.append(evaluate(alerter, sample, references))
-            except Exception:  # a condition or a comparator may be code of others
+            except Exception:  # conditions and comparators may be the user's code
                 told = {"entity": alerter.entity, "alerter": alerter.name}
-                log.exception("an alerter failed: the window is not judged by it", extra=told)
+                log.exception(
+                    "an alerter failed and did not judge a window: correct it or its code",
+                    extra=told,
+                )
     return found

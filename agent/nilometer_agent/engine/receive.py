@@ -1,4 +1,4 @@
-"""Receiving batches: observations are decoded and added to the open profiles."""
+"""Receives batches: decodes their observations and adds them to the open profiles."""
 
 import dataclasses
 import logging
@@ -29,13 +29,13 @@ from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-MAX_PROFILINGS = 2000  # entities x label sets; what comes after goes to the overflow set
-MAX_KEPT_BYTES = 12 << 20  # of what profilings know between two commits; the idle ones go first
-MAX_OBSERVATIONS = 8192  # of one batch; our workers send 256
-MAX_WATERMARKS = 10_000  # entities
+MAX_PROFILINGS = 2000  # entities x label sets; later ones share the overflow label set
+MAX_KEPT_BYTES = 12 << 20  # memory that profilings keep between commits; idle ones are freed first
+MAX_OBSERVATIONS = 8192  # observations per batch; nilometer's own workers send at most 256
+MAX_WATERMARKS = 10_000  # entities with a watermark
 OVERFLOW = Labels.of(nilometer_overflow="true")
 
-# What reading another program's bytes may raise.
+# Errors from parsing the data of another program.
 UNREADABLE = (
     *(msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError, NilometerError),
 )
@@ -48,21 +48,21 @@ OnCost = Callable[[str, Labels, bytes, Cost], None]
 
 
 class OverBudget(ValueError):
-    """A batch that would become too much in memory: it would be too large again."""
+    """A batch needs too much memory once decoded; a retry would fail as well."""
 
 
 @dataclass(slots=True, eq=False)
 class Receipt:
-    """A batch on its way into the profiles.
+    """A batch that is being added to the profiles.
 
     Attributes:
-        batch: What came.
-        acknowledge: Whom to tell when it is committed.
-        entity: Name of its entity, checked.
-        profiling: Where it goes.
-        expected: Observations that `profiling` accounts for once the batch is in, or lost.
-        event_ns: Event time that a loss is booked on.
-        whole: Whether all of the batch went in: nothing is missing then.
+        batch: The received batch.
+        acknowledge: Callback after the commit.
+        entity: Validated name of its entity.
+        profiling: Profiling that the batch is added to.
+        expected: Number of observations that `profiling` accounts for after this batch.
+        event_ns: Event time for lost observations, in Unix nanoseconds.
+        whole: Whether the whole batch was added, so that nothing is missing.
     """
 
     batch: Batch
@@ -75,17 +75,17 @@ class Receipt:
 
 
 class Receiver:
-    """Owns the open profiles. Only the engine's thread may call.
+    """Owns the open profiles. Only the engine's thread may call it.
 
     Args:
-        settings: What the agent was told.
-        plans: References and alerters.
-        clock: Wall time.
-        on_observed: Called with the packed observations of a batch.
-        on_cost: Called with what observing cost a worker.
+        settings: Settings of the agent.
+        plans: Keeper of the references and alerters.
+        clock: Wall clock.
+        on_observed: Callback with the packed observations of a batch.
+        on_cost: Callback with the capture cost of a worker.
 
     Attributes:
-        watermarks: Newest event time by entity.
+        watermarks: Newest event time by entity, in Unix nanoseconds.
     """
 
     def __init__(
@@ -104,53 +104,55 @@ class Receiver:
         self._on_cost = on_cost
         self._window_ns = settings.window_seconds * NANOSECONDS
         self._segments = Segments.of(settings.segments)
-        guests = load(settings.profilers)
-        self._guests = Runner(guests, settings.profiler_seconds) if guests else None
+        user_profilers = load(settings.profilers)
+        self._user_profilers = (
+            Runner(user_profilers, settings.profiler_seconds) if user_profilers else None
+        )
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._budget = Budget(settings.max_working_bytes)
         self._names: dict[str, Names] = {}  # by entity
-        self._forgotten_over_limit = 0  # columns of entities that were forgotten
+        self._forgotten_over_limit = 0  # columns over the limit of entities that are forgotten
         self._leaving: list[Profile] = []
-        self._inside: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}  # made by workers
+        self._worker_profiles: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}
         self.watermarks: dict[str, int] = {}
 
     @property
     def disarmed(self) -> int:
-        """Profilers of the user that are called no more."""
-        return len(self._guests.disarmed) if self._guests is not None else 0
+        """Number of the user's profilers that were disabled after a fault."""
+        return len(self._user_profilers.disarmed) if self._user_profilers is not None else 0
 
     @property
     def columns_over_limit(self) -> int:
-        """Columns that an entity has no place for."""
+        """Number of columns that were refused because of a limit."""
         known = sum(names.over_limit for names in self._names.values())
         return self._forgotten_over_limit + known
 
     def take_into(self, taken: list[Taken]) -> None:
-        """Move everything that the profiles hold to *taken*, each at once: in one statement."""
+        """Move all profiles to *taken*; each list moves in one statement, and so atomically."""
         for profiling in self._profilings.values():
             profiling.take_into(self._leaving, self._clock.now_ns())
         while self._leaving:
             made = [_taken(self._leaving[-1])]
             taken[len(taken) :], _ = made, self._leaving.pop()
         by_window: dict[WindowKey, list[SummarySample]] = {}
-        for kept in self._inside.values():
+        for kept in self._worker_profiles.values():
             for key, sample in kept:
                 by_window.setdefault(key, []).append(sample)
         inside = [(key, samples, False) for key, samples in by_window.items()]
-        taken[len(taken) :], self._inside = inside, {}
+        taken[len(taken) :], self._worker_profiles = inside, {}
 
-    def handed_on(self) -> None:
-        """Everything that was taken is stored: its memory is free again."""
+    def release_taken(self) -> None:
+        """Free the memory of the taken profiles, once they are stored."""
         self._budget.clear()
         self._forget_idle()
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is held that it should be committed now."""
+        """Whether the profiles should be committed now to free memory."""
         return self._budget.is_due
 
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
-        """Begin with a batch: what must be accounted for once it is profiled, or lost."""
+        """Return a receipt for *batch*, to account for its observations afterwards."""
         entity = entity_name(batch.entity)
         self._plans.see(entity)
         profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
@@ -159,14 +161,14 @@ class Receiver:
         return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
 
     def profile(self, receipt: Receipt, *, apart: bool = False) -> None:
-        """Add a batch to the open profiles. Whatever is raised, `make_up` accounts for the rest.
+        """Add a batch to the open profiles. After any error, call `make_up` to count the rest.
 
         Args:
-            receipt: Of the batch.
-            apart: Whether each observation is profiled by itself, as one that came alone.
+            receipt: Receipt of the batch.
+            apart: Whether each observation is profiled separately, like a batch of its own.
 
         Raises:
-            UNREADABLE: If it cannot be read.
+            UNREADABLE: If the batch cannot be parsed.
         """
         batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
         if batch.cost is not None:
@@ -174,7 +176,7 @@ class Receiver:
         if batch.dropped:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
         if batch.partials:
-            self._inside[receipt] = self._made_elsewhere(entity, batch.partials)
+            self._worker_profiles[receipt] = self._samples_of_worker(entity, batch.partials)
         if declared(batch.observations) > MAX_OBSERVATIONS:
             raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
         observe = _observe_apart if apart else Profiling.observe_packed
@@ -185,25 +187,25 @@ class Receiver:
         receipt.whole = True
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
-        """Book what is missing of a batch as lost. Safe to call again.
+        """Count the missing observations of a batch as lost. It may be called again.
 
-        To find it, all open profiles of the entity are summed up.
+        The number is the difference to the sum over all open profiles of the entity.
         """
         if receipt.whole:
             return
-        elsewhere = receipt.batch.count if receipt in self._inside else 0
+        elsewhere = receipt.batch.count if receipt in self._worker_profiles else 0
         receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
 
-    def _made_elsewhere(
+    def _samples_of_worker(
         self, entity: str, partials: Sequence[bytes]
     ) -> list[tuple[WindowKey, SummarySample]]:
-        """Profiles that a worker made, by the window that they go into."""
+        """Return the profiles that a worker made, with the windows they belong to."""
         self._budget.held += RECORDER_BYTES * len(partials) + sum(map(len, partials))
         samples = [sample_from_bytes(partial) for partial in partials]
         if seen(samples) > MAX_COUNT or any(
             not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
         ):
-            raise ValueError("partials of more observations, or of a time, that no row holds")
+            raise ValueError("partial profile with a count or a time that is out of range")
         found = []
         for sample in samples:
             start = sample.window.start_ns
@@ -217,7 +219,7 @@ class Receiver:
             labels = OVERFLOW
         profiling = self._profilings.pop((entity, labels), None)
         if profiling is not None:
-            self._profilings[(entity, labels)] = profiling  # the latest stands last
+            self._profilings[(entity, labels)] = profiling  # most recently used last
         else:
             profiling = self._profilings[(entity, labels)] = Profiling(
                 entity,
@@ -227,7 +229,7 @@ class Receiver:
                 segments=self._segments,
                 max_label_sets=self._settings.max_label_sets,
                 sample=self._settings.sample,
-                guests=self._guests,
+                user_profilers=self._user_profilers,
                 reductions=self._settings.reductions,
                 names=self._names_of(entity),
                 budget=self._budget,
@@ -244,7 +246,7 @@ class Receiver:
         return names
 
     def _forget_idle(self) -> None:
-        """Forget what is known of the entities, and of their label sets, that came least recently."""
+        """Forget the least recently used entities and label sets."""
         room = MAX_KEPT_BYTES
         kept: dict[str, Names] = {}
         for place, profiling in reversed(list(self._profilings.items())):
@@ -270,16 +272,16 @@ class Receiver:
 
     def _watermark(self, entity: str, event_ns: int) -> None:
         known = self.watermarks.pop(entity, 0)
-        if len(self.watermarks) >= MAX_WATERMARKS:  # its windows are closed by time instead
+        if len(self.watermarks) >= MAX_WATERMARKS:  # the clock closes its windows instead
             del self.watermarks[next(iter(self.watermarks))]
         self.watermarks[entity] = max(known, event_ns)
 
 
 def _observe_apart(profiling: Profiling, packed: bytes) -> int:
-    """Profile each observation of a batch by itself; returns the observations.
+    """Profile each observation of a batch separately; return the number of observations.
 
     Raises:
-        UNREADABLE: If one cannot be read, after the others are profiled.
+        UNREADABLE: If an observation cannot be parsed; the others are profiled first.
     """
     unread: Exception | None = None
     parts = parts_of(packed)
@@ -295,10 +297,11 @@ def _observe_apart(profiling: Profiling, packed: bytes) -> int:
 
 
 def _taken(profile: Profile) -> Taken:
-    """A profile as samples; where that fails, the account of what is lost."""
+    """Return the samples of a profile; if that fails, the drops that account for the loss."""
     key = WindowKey(profile.entity, profile.labels, profile.window)
     try:
         return key, profile.samples(), True
     except Exception:
-        log.exception("a profile cannot be finished", extra={"entity": key.entity})
+        told = {"entity": key.entity}
+        log.exception("profile failed, its observations are lost: report this error", extra=told)
         return lost(key, profile.coverage.seen)

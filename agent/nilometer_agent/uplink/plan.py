@@ -20,7 +20,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
-MAX_ENTITIES = 2000  # whose rules are asked for
+MAX_ENTITIES = 2000  # entities whose alerters are requested
 
 log = logging.getLogger("nilometer.agent")
 
@@ -35,7 +35,7 @@ class ActivePlan:
         alerters: Alerters of all entities.
         names_key: Key of pseudonyms; empty keeps no names of categories.
         declared: Schemas by entity that take precedence over those of references.
-        disclosure: What may be told of single values.
+        disclosure: Rules for what may be disclosed about single values.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ActivePlan:
         return self._references.get(entity, {})
 
     def schema(self, entity: str) -> Schema | None:
-        """Return the fields *entity* should have: as declared, or as in its newest reference."""
+        """Return the declared schema of *entity*, else the schema of its newest reference."""
         declared = self._declared.get(entity)
         if declared is not None:
             return declared
@@ -71,7 +71,7 @@ class ActivePlan:
         return None if newest is None else Schema.of_reference(newest)
 
     def declared(self, entity: str) -> frozenset[str]:
-        """Summaries of *entity* that its declared schema or one of its references has."""
+        """Return the summaries in the declared schema or in a reference of *entity*."""
         found = self._summaries.get(entity)
         if found is None:
             schema = self._declared.get(entity)
@@ -81,7 +81,7 @@ class ActivePlan:
         return found
 
     def published(self, entity: str, summary: str) -> tuple[str, ...]:
-        """Category names of *summary* that its newest reference publishes."""
+        """Return the category names of *summary* that its newest reference publishes."""
         dictionary = self.spec(entity, summary, ()).dictionary
         return () if dictionary is None else dictionary.names
 
@@ -125,9 +125,9 @@ class PlanKeeper:
         stub: Client of the collector; None without a collector.
         names_key: Key of pseudonyms; empty takes the collector's.
         declared: Schemas by entity that take precedence over those of references.
-        disclosure: What the agent's own settings allow to be told; a plan may tighten it.
-        agent: Stable name of this agent, and *instance*, 16 random bytes of this process: the
-            collector notices two processes of one name even when they have nothing to ship.
+        disclosure: Disclosure rules of the agent's settings; a plan may tighten them.
+        agent: Stable name of this agent. With *instance*, 16 random bytes of this process, the
+            collector notices two processes of one name even if they ship nothing.
     """
 
     def __init__(
@@ -175,7 +175,8 @@ class PlanKeeper:
         try:
             plan = self._stub.GetPlan(request, timeout=DEADLINE_SECONDS)
         except (grpc.RpcError, OSError) as error:
-            log.debug("plan not refreshed", extra={"reason": str(error)[:200]})
+            told = {"reason": str(error)[:200]}
+            log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
             return False
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())
@@ -188,7 +189,10 @@ class PlanKeeper:
         try:
             content = plan_from_wire(plan)
         except (ValueError, NilometerError) as error:
-            log.error("plan refused", extra={"reason": str(error)})  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "plan refused, keeping the old one: install one version in agent and collector",
+                extra={"reason": str(error)},
+            )
             return False
         for (entity, name), reason in content.unread.items():
             told = {"entity": entity, "alerter": name, "reason": reason}

@@ -1,4 +1,4 @@
-"""From bytes to named columns: one inference protocol a file."""
+"""Decodes bytes to named columns, with one module per inference protocol."""
 
 from nilometer.decode.body import decode_exchange
 from nilometer.decode.columns import Block, Side

@@ -1,9 +1,8 @@
 """Decodes a body to columns, by its content type and its first bytes.
 
-Never is every decoder tried on every body: the content type names one reading, and where a body
-is not what it says - clients forget content types, servers declare event streams that are none -
-its first bytes name another. Protocols in JSON are told apart by the keys at the top. What each
-protocol is recognised by is in `nilometer.decode.registry`.
+The content type selects one decoder. Some clients omit the content type, and some servers declare
+a wrong one. The first bytes can therefore select another decoder. Top-level keys distinguish the
+JSON protocols. `nilometer.decode.registry` lists all protocols.
 """
 
 from nilometer.decode import custom, form, free_json, oip_binary, registry
@@ -14,7 +13,7 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
 from nilometer.decode.media import is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.probes import asks_nothing
+from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -39,31 +38,31 @@ def decode_exchange(
     """Add the columns of *body* to *side*.
 
     Args:
-        body: As on the wire; None when it was over the capture cap. Of gRPC one message without
-            its frame, or framed messages as ``application/grpc+frames``.
-        content_type: As declared; empty counts as JSON, because clients forget it.
-        content_encoding: As declared.
+        body: Bytes as received; None if they exceeded the capture limit. For gRPC, one message
+            without its frame, or framed messages as ``application/grpc+frames``.
+        content_type: Declared content type; empty counts as JSON, because clients forget it.
+        content_encoding: Declared content encoding.
         role: INPUT or OUTPUT.
-        side: Where the columns go; unchanged when this raises.
-        method: Of the request, where it is known.
-        path: Of the request, where it is known: it tells dialects apart.
-        query: Of the URL; read where a request has no body.
-        header_length: ``Inference-Header-Content-Length``, where it is known.
-        ends: Start and end of a stream over the capture cap; read where *body* is None.
-        max_decoded_bytes: Cap of the body after its content encoding.
+        side: Side that the columns are added to; unchanged if this raises.
+        method: HTTP method of the request, if known.
+        path: Path of the request, if known; it distinguishes dialects.
+        query: Query string of the URL; used for a request without a body.
+        header_length: Value of ``Inference-Header-Content-Length``, if known.
+        ends: Start and end of a stream over the capture limit; used if *body* is None.
+        max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Returns:
-        What the body says beside its columns.
+        Facts in the body beside its columns.
 
     Raises:
-        Undecodable: With a reason of `UndecodableReason`.
+        Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and asks_nothing(method, path):
+    if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    known = _known(body, ends, content_type, content_encoding, max_decoded_bytes)
+    known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(known, Ends):
         start, end = known
-        facts = _of_ends(Body(start, content_type, role, path, header_length), end, side)
+        facts = _decode_ends(Body(start, content_type, role, path, header_length), end, side)
         side.weight += weight_of(start) + weight_of(end)
         return facts
     body = known
@@ -89,7 +88,7 @@ def _decode(body: Body, side: Side) -> Facts:
 def plain_json(
     request_type: str, request_encoding: str, response_type: str, response_encoding: str
 ) -> bool:
-    """Whether both bodies are JSON as it stands, for nobody but us to read."""
+    """Return whether both bodies are unencoded JSON that no custom decoder takes."""
     return (
         is_plain(request_encoding)
         and is_plain(response_encoding)
@@ -99,14 +98,14 @@ def plain_json(
     )
 
 
-def _known(
+def _without_encoding(
     body: bytes | None,
     ends: tuple[bytes, bytes] | None,
     content_type: str,
     content_encoding: str,
     limit: int,
 ) -> bytes | Ends:
-    """The body without its content encoding; of a stream over a cap its start and its end."""
+    """Return the body without its content encoding; for a stream over the limit, both ends."""
     if body is None:
         if ends is None:
             raise Undecodable(UndecodableReason.TOO_LARGE.value)
@@ -123,8 +122,8 @@ def _known(
     return decoded_ends(body, content_encoding, limit)
 
 
-def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
-    """A stream of which the content of *start* and *end* are known."""
+def _decode_ends(start: Body, end: bytes, side: Side) -> Facts:
+    """Decode a stream of which only *start* and *end* are known."""
     media = media_type(start.content_type)
     declared = registry.TABLE.declared.get(media)
     begun = [one for one in registry.TABLE.recognised if one.begins and one.begins(start.content)]
@@ -136,7 +135,7 @@ def _of_ends(start: Body, end: bytes, side: Side) -> Facts:
 
 
 def _json(body: Body, side: Side) -> Facts:
-    """A body that is declared as JSON, or begins like it."""
+    """Decode a body that is declared as JSON, or begins like JSON."""
     if body.header_length:
         facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
@@ -161,7 +160,7 @@ def _json(body: Body, side: Side) -> Facts:
 
 
 def _recognised(body: Body, side: Side) -> Facts | None:
-    """A body that should be JSON, as the format that it begins like; None where there is none."""
+    """Decode a malformed JSON body as the format its first bytes suggest; None if unknown."""
     for one in registry.TABLE.recognised:
         if one.begins is not None and one.begins(body.content):
             facts = one.decode(body, side)
@@ -171,7 +170,7 @@ def _recognised(body: Body, side: Side) -> Facts | None:
 
 
 def _declared(body: Body, side: Side) -> Facts:
-    """A body of another content type than JSON."""
+    """Decode a body whose content type is not JSON."""
     declared = registry.TABLE.declared.get(media_type(body.content_type))
     if declared is None:
         raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)

@@ -1,28 +1,28 @@
-"""What a body may become in memory, estimated from its bytes before anything is made of them.
+"""Limits the memory of a decoded body, estimated from its bytes before it is decoded.
 
-One byte of JSON becomes up to 30 bytes of Python objects, so a cap on bytes alone bounds little.
-Separators are counted instead: a value needs one, whatever it is.
+One byte of JSON becomes up to 30 bytes of Python objects, so a limit on bytes is not enough.
+The estimate counts separators instead, because every value needs one.
 """
 
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_BODY_CELLS = 1 << 18  # of one body
-MAX_BODY_ROWS = 1 << 16  # that become an object or a list each
-MAX_BODY_WEIGHT = 24 << 20  # bytes of Python objects that one body may become
-UNCOUNTED_BYTES = 16 << 10  # a body of so few bytes weighs at most 1 MiB
+MAX_BODY_CELLS = 1 << 18  # cells of one body
+MAX_BODY_ROWS = 1 << 16  # rows of one body that each become an object or a list
+MAX_BODY_WEIGHT = 24 << 20  # bytes of Python objects from one body
+UNCOUNTED_BYTES = 16 << 10  # smaller bodies are not checked: they need at most 1 MiB
 
-# Bytes in CPython of what a separator stands for, rounded up.
+# Memory in CPython that one separator indicates, in bytes, rounded up.
 _VALUE = 40  # a number, a short string, and its place in a list
 _LIST = 88
 _OBJECT = 240
-_BYTE = 4  # of text, at its widest
+_BYTE = 4  # the widest encoding of one byte of text
 
 
 def weight_of(body: bytes) -> int:
-    """Bytes that *body* may weigh once it is decoded, for a budget: an estimate from above.
+    """Return an upper estimate of the memory of the decoded *body*, in bytes.
 
-    It is meant for text. Numbers that are packed weigh less than what is estimated here.
+    The estimate is for text. Packed numbers need less memory.
     """
     return (
         _BYTE * len(body)
@@ -33,7 +33,7 @@ def weight_of(body: bytes) -> int:
 
 
 def check_text(body: bytes) -> None:
-    """Refuse JSON, or lines of it, that would become too much.
+    """Refuse JSON, or lines of JSON, that would need too much memory.
 
     Raises:
         Undecodable: ``too_large`` over `MAX_BODY_CELLS` values or `MAX_BODY_WEIGHT` bytes.
@@ -46,10 +46,10 @@ def check_text(body: bytes) -> None:
 
 
 def check_lines(body: bytes) -> None:
-    """Refuse a text of which each line becomes a row, where there would be too many.
+    """Refuse a text with one row per line that would have too many rows.
 
     Raises:
-        Undecodable: ``too_large`` over `MAX_BODY_ROWS` lines, and as `check_text` does.
+        Undecodable: ``too_large`` over `MAX_BODY_ROWS` lines, or if `check_text` refuses it.
     """
     if max(body.count(b"\n"), body.count(b"\r")) > MAX_BODY_ROWS:
         raise Undecodable(UndecodableReason.TOO_LARGE.value)
@@ -57,7 +57,7 @@ def check_lines(body: bytes) -> None:
 
 
 def check_rows(rows: int) -> None:
-    """Refuse *rows* that would become an object each, where there are too many.
+    """Refuse too many *rows* that would each become an object.
 
     Raises:
         Undecodable: ``too_large`` over `MAX_BODY_ROWS`.
@@ -67,7 +67,7 @@ def check_rows(rows: int) -> None:
 
 
 def check_cells(cells: int) -> None:
-    """Refuse a table of too many *cells*.
+    """Refuse a table with too many *cells*.
 
     Raises:
         Undecodable: ``too_large`` over `MAX_BODY_CELLS`.

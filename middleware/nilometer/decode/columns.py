@@ -1,4 +1,4 @@
-"""Blocks of named columns: what a decoder makes of a body."""
+"""Named columns, the result of decoding a body."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from nilometer.profile.feature import Cell
 from nilometer.values.steps import Steps, finished
 
-MAX_COLUMNS = 1000  # of one body; more is not a table
-VALUE = "value"  # the column of a body that is a bare value
+MAX_COLUMNS = 1000  # columns of one body; a body with more is not a table
+VALUE = "value"  # column name for a body that is a bare value
 
-_CELL_BYTES = 24  # of a block, on average over numbers in arrays and short strings
-_ROWS_AT_ONCE = 128  # that one step looks at
+_CELL_BYTES = 24  # average memory of a cell in a block, over numbers and short strings
+_ROWS_AT_ONCE = 128  # rows per step
 _GROUPS_AT_ONCE = 16
 
 _Item = TypeVar("_Item")
@@ -32,7 +32,7 @@ class Block:
 
     @property
     def weight(self) -> int:
-        """Bytes that it holds, about."""
+        """Approximate memory, in bytes."""
         return _CELL_BYTES * self.rows * len(self.columns)
 
 
@@ -41,8 +41,8 @@ class Side:
     """Inputs or outputs of many observations, gathered into one set of columns.
 
     Attributes:
-        rows: Rows of all that was added.
-        weight: Bytes that it holds, about: an estimate from above.
+        rows: Number of rows added.
+        weight: Upper estimate of its memory, in bytes.
     """
 
     rows: int = 0
@@ -51,7 +51,7 @@ class Side:
     _blocks: list[Block] = field(default_factory=list)
 
     def add_rows(self, rows: Sequence[Row]) -> None:
-        """Add flat rows. Whoever made them adds what they weigh."""
+        """Add flat rows. The caller adds their memory to `weight`."""
         self._singles.extend(rows)
         self.rows += len(rows)
 
@@ -62,14 +62,14 @@ class Side:
         self.weight += block.weight
 
     def extend(self, other: "Side") -> None:
-        """Add everything that *other* holds."""
+        """Add all rows and blocks of *other*."""
         self._singles.extend(other._singles)
         self._blocks.extend(other._blocks)
         self.rows += other.rows
         self.weight += other.weight
 
     def has_only(self, known: Mapping[str, object]) -> bool:
-        """Whether the name of every column is *known*."""
+        """Return whether *known* contains the names of all columns."""
         names = known.keys()
         for row in self._singles:
             if not row.keys() <= names:
@@ -79,7 +79,7 @@ class Side:
         )
 
     def unknown(self, known: AbstractSet[str]) -> list[str]:
-        """The names of columns that are not *known*, in the order of the body."""
+        """Return the names of columns that are not in *known*, in the order of the body."""
         strange: list[Mapping[str, object]] = [
             row for row in self._singles if not row.keys() <= known
         ]
@@ -94,7 +94,7 @@ class Side:
         return list(dict.fromkeys(name for row in strange for name in row if name not in known))
 
     def remove(self, names: AbstractSet[str]) -> list[Column]:
-        """Take the columns of *names* out; returns their cells, without those that are absent."""
+        """Remove the columns with *names*; return their present cells."""
         taken: list[Column] = []
         for at, row in enumerate(self._singles):
             if not names.isdisjoint(row):
@@ -111,7 +111,7 @@ class Side:
         return taken
 
     def measure(self, parent: str, name: str) -> None:
-        """Add the column *name*: how many keys the object *parent* has, empty for a whole row."""
+        """Add a column *name* with the number of keys in *parent*; empty means the whole row."""
         for at, row in enumerate(self._singles):
             size = _size(parent, row)
             if size and name not in row:
@@ -130,12 +130,12 @@ class Side:
             names.difference_update(block.columns)
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
-        """Every column that was seen or is *expected*; a cell that is absent is None."""
+        """Return every column seen or *expected*; an absent cell is None."""
         names = dict.fromkeys((*expected, *finished(self.present_in_steps())))
         return {name: self.column(name) for name in names}
 
     def column(self, name: str) -> Column:
-        """One column, a cell a row; None where a row does not have it."""
+        """Return one column with one cell per row; None for a row without the column."""
         found = [block.columns.get(name) for block in self._blocks]
         arrays = [part for part in found if isinstance(part, np.ndarray)]
         alike = len({part.shape[1:] for part in arrays}) == 1
@@ -150,10 +150,10 @@ class Side:
         return cells
 
     def present_in_steps(self) -> Steps[dict[str, "Present"]]:
-        """Each column that was seen, without the rows that do not have it.
+        """Find each column that was seen, without the rows that lack it.
 
-        Rows and blocks are grouped by their keys first, so that the cost grows with the cells that
-        are there, and never with rows times columns.
+        Rows and blocks are grouped by their keys first. The cost therefore grows with the number
+        of present cells, not with rows times columns.
         """
         present: dict[str, Present] = {}
         rows_by_names = yield from _by_names(self._singles, tuple)
@@ -189,10 +189,10 @@ def _names_of(block: Block) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Present:
-    """Where the cells of one column are.
+    """The location of the present cells of one column.
 
     Attributes:
-        count: Cells.
+        count: Number of present cells.
     """
 
     count: int = 0
@@ -205,12 +205,12 @@ class Present:
         self.count += len(rows)
 
     def add_blocks(self, blocks: list[Block], rows: int) -> None:
-        """Add *blocks* that have the column, of *rows* between them."""
+        """Add *blocks* that have the column, with *rows* in total."""
         self._blocks.append(blocks)
         self.count += rows
 
     def cells(self, name: str) -> Column:
-        """All cells of the column, whose name is *name*: rows first, then blocks."""
+        """Return all cells of the column called *name*: rows first, then blocks."""
         parts = [block.columns[name] for blocks in self._blocks for block in blocks]
         if not self._groups and all(isinstance(part, np.ndarray) for part in parts):
             arrays = [part for part in parts if isinstance(part, np.ndarray)]
@@ -225,7 +225,7 @@ class Present:
 
 
 def _size(parent: str, names: Iterable[str]) -> int:
-    """The keys of the object *parent* among dotted *names*."""
+    """Return the number of keys of the object *parent* among dotted *names*."""
     inside = f"{parent}." if parent else ""
     at = len(inside)
     return len({name[at:].partition(".")[0] for name in names if name.startswith(inside)})

@@ -1,16 +1,16 @@
-"""Decoders of users: three lines from a body to named columns.
+"""User-defined decoders: a function from a body to named columns, in a few lines.
 
     @decoder("application/x-trade")
     def trades(body, media_type):
         return dict(zip(("side", "price"), struct.unpack("<bd", body)))
 
-A decoder is asked before ours, in the order of registration, for the media types and paths that its
-patterns match. It returns one value or one list of values a column, or None for a body that it
-leaves to the next. Where it raises, or returns what is no table, the body is counted as
-``decoder_failed``.
+Custom decoders run before the built-in ones, in the order of registration, if their patterns match
+the media type and the path. A decoder returns one value or one list of values per column. It
+returns None to leave a body to the next decoder. If it raises, or returns something that is not a
+table, the body is counted as ``decoder_failed``.
 
-The modules that hold decoders are named where those with profilers are: ``profilers`` of the agent,
-or of the middleware with ``profile_in="process"``.
+The setting ``profilers`` names the modules with decoders as well: in the agent, or in the
+middleware with ``profile_in="process"``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +32,12 @@ Function: TypeAlias = Callable[[bytes, str], Mapping[str, object] | None]
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """A function with the patterns of what it takes.
+    """A decoding function with the patterns of the bodies it decodes.
 
     Attributes:
         media_type: Pattern of the content type without parameters, such as ``application/x-*``.
         path: Pattern of the request's path.
-        function: From a body, decompressed, and its content type to columns.
+        function: Function from a decompressed body and its content type to columns.
     """
 
     media_type: str
@@ -45,29 +45,29 @@ class Decoder:
     function: Function
 
     def __call__(self, body: bytes, media_type: str) -> Mapping[str, object] | None:
-        """What the function makes of *body*: a decoder can be tried like one."""
+        """Call the decoding function itself, so that a test can use a decoder as a function."""
         return self.function(body, media_type)
 
     def takes(self, media: str, path: str) -> bool:
-        """Whether its patterns match."""
+        """Return whether its patterns match."""
         return fnmatchcase(media, self.media_type) and fnmatchcase(path, self.path)
 
 
-registered: list[Decoder] = []  # of this process
+registered: list[Decoder] = []  # decoders of this process
 
 
 def decoder(media_type: str, *, path: str = "*") -> Callable[[Function], Decoder]:
-    """Register a function as a decoder; see the module.
+    """Return a decorator that registers a function as a decoder; see the module docstring.
 
     Args:
-        media_type: Pattern of the content types it takes, in lower case.
-        path: Pattern of the paths it takes.
+        media_type: Pattern of the content types to decode, in lower case.
+        path: Pattern of the request paths to decode.
 
     Raises:
         ConfigError: If *media_type* is empty or has parameters.
     """
     if not media_type or ";" in media_type:
-        raise ConfigError(f"decoder: {media_type!r} is no media type without parameters")
+        raise ConfigError(f"decoder: {media_type!r} must be a media type without parameters")
 
     def register(function: Function) -> Decoder:
         made = Decoder(media_type.lower(), path, function)
@@ -78,13 +78,13 @@ def decoder(media_type: str, *, path: str = "*") -> Callable[[Function], Decoder
 
 
 def takes(content_type: str) -> bool:
-    """Whether a registered decoder may take a body of *content_type*, on some path."""
+    """Return whether a registered decoder matches *content_type* for some path."""
     media = media_type(content_type)
     return any(fnmatchcase(media, one.media_type) for one in registered)
 
 
 def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | None:
-    """Add what the first decoder that takes *body* makes of it; None where none does.
+    """Add the columns from the first decoder that accepts *body*; return None if none does.
 
     Raises:
         Undecodable: ``decoder_failed``, or ``too_large`` over `MAX_BODY_CELLS`.
@@ -98,7 +98,7 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
             if produced is None:
                 continue
             block = _block(produced)
-        except (Exception, SystemExit) as error:  # a guest's fault is a count
+        except (Exception, SystemExit) as error:  # faults of user code are only counted
             raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
         check_cells(block.rows * len(block.columns))
         side.add_block(block)
@@ -107,9 +107,9 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
 
 
 def _block(produced: Mapping[str, object]) -> Block:
-    """One row of values, or columns of one length."""
+    """Build a block from one row of values, or from columns of one length."""
     if len(produced) > MAX_COLUMNS or not all(isinstance(name, str) for name in produced):
-        raise ValueError(f"names are text, and at most {MAX_COLUMNS}")
+        raise ValueError(f"column names must be strings, at most {MAX_COLUMNS} of them")
     columns: dict[str, Column] = {}
     lengths: set[int] = set()
     for name, value in produced.items():
@@ -117,13 +117,13 @@ def _block(produced: Mapping[str, object]) -> Block:
         columns[name] = [value] if column is None else column
         lengths.add(len(columns[name]))
     if len(lengths) > 1:
-        raise ValueError(f"columns have {sorted(lengths)} rows")
+        raise ValueError(f"columns have different lengths: {sorted(lengths)}")
     rows = lengths.pop() if lengths else 0
     return Block(rows, columns)
 
 
 def _column(value: object) -> Column | None:
-    """*value* as a column; None where it is one cell."""
+    """Return *value* as a column; None if it is a single cell."""
     if isinstance(value, np.ndarray):
         return value if value.ndim else None
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):

@@ -1,6 +1,7 @@
-"""CSV, with a header or without: a column is numbers where all of it is.
+"""Decodes CSV with or without a header.
 
-MLflow and pandas write a header; SageMaker and XGBoost do not, and columns are named by their place.
+A column is numeric if all its cells are. MLflow and pandas write a header. SageMaker and XGBoost do
+not, so their columns are named by position.
 
 Source: RFC 4180.
 """
@@ -17,15 +18,15 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-LOOKED_AT = 32  # rows that tell whether there is a header
+LOOKED_AT = 32  # rows examined to detect a header
 
 
 def decode(body: bytes, side: Side) -> Facts:
     """Add the table of *body*, in UTF-8.
 
     Raises:
-        Undecodable: If it has no cells, two names are one, a row has another number of cells, or
-            there are too many of either.
+        Undecodable: If it has no cells, two columns have one name, rows differ in length, or there
+            are too many rows or cells.
     """
     check_lines(body)
     try:
@@ -51,7 +52,7 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def _typed(texts: tuple[str, ...]) -> list[Cell]:
-    """Numbers or truths where all cells that are not empty are; else text."""
+    """Convert a column to numbers or booleans if all its non-empty cells are; else keep text."""
     known = {text: typed(text) for text in set(texts)}
     kinds = {type(cell) for cell in known.values() if cell is not None}
     if kinds <= {int, float} or kinds == {bool}:

@@ -1,7 +1,7 @@
-"""Content encodings undone, in counted steps: no body grows past a limit, whatever it claims.
+"""Undoes content encodings in bounded steps, so that no body grows past a limit.
 
-gzip and deflate come with Python; br and zstd with the extra ``decode`` (zstd also with Python 3.14
-and later). Source: RFC 9110, 8.4.1; RFC 8878 and 9659 for the window of zstd.
+Python itself decodes gzip and deflate. The extra ``decode`` adds br and zstd; Python 3.14 and later
+include zstd. Source: RFC 9110, 8.4.1; RFC 8878 and 9659 for the window of zstd.
 """
 
 import sys
@@ -12,12 +12,12 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, Keeper
 
-MAX_DECODED_BYTES = 1 << 20  # of one body, decoded
-MAX_STREAM_BYTES = 16 << 20  # of a stream of which only both ends are kept, decoded
-MAX_CODINGS = 3  # on top of each other; real bodies have one
-MAX_MEMBERS = 64  # of gzip, frames of zstd: a body is one
-STEP_BYTES = 64 << 10  # decoded at once
-ZSTD_WINDOW_LOG = 23  # 8 MiB, what RFC 9659 lets a sender ask for
+MAX_DECODED_BYTES = 1 << 20  # decoded size of one body
+MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream of which only both ends are kept
+MAX_CODINGS = 3  # codings of one body; real bodies have one
+MAX_MEMBERS = 64  # gzip members or zstd frames of one body; real bodies have one
+STEP_BYTES = 64 << 10  # size of one decoding step
+ZSTD_WINDOW_LOG = 23  # 8 MiB, the largest window that RFC 9659 allows
 PLAIN = frozenset({"", "identity"})
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -28,21 +28,21 @@ Steps = Callable[[bytes], Iterator[bytes]]
 
 
 def is_plain(content_encoding: str) -> bool:
-    """Whether nothing was done to the body."""
+    """Return whether the body has no content encoding."""
     return not content_encoding or content_encoding.strip().lower() in PLAIN
 
 
 def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) -> bytes:
-    """*body* as it was before *content_encoding*.
+    """Return *body* with its *content_encoding* undone.
 
     Args:
-        body: As on the wire.
-        content_encoding: One coding, or several with commas in the order they were applied.
-        limit: Bytes that it may grow to, after each coding.
+        body: Bytes as received.
+        content_encoding: One coding, or several separated by commas in the order of application.
+        limit: Largest size after undoing each coding, in bytes.
 
     Raises:
         Undecodable: ``encoded`` for a coding that is unknown or not installed, ``too_large`` past
-            *limit*, ``malformed`` for bytes that are not so encoded.
+            *limit*, ``malformed`` for bytes that do not have this encoding.
     """
     for coding in _codings(content_encoding):
         body = _joined(_steps_of(coding)(body), limit)
@@ -50,19 +50,19 @@ def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) 
 
 
 def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: bool = False) -> Ends:
-    """Both ends of a stream as it was before *content_encoding*.
+    """Return both ends of a stream with its *content_encoding* undone.
 
-    The end is empty where it is not known: where *body* is cut off, is damaged, or grows past
-    `MAX_STREAM_BYTES`.
+    The end is empty if it is unknown: *body* is cut off, damaged, or larger than
+    `MAX_STREAM_BYTES` once decoded.
 
     Args:
-        body: As on the wire.
-        content_encoding: One coding; of several, nothing is decoded.
-        limit: Bytes that are kept, both ends together.
-        cut_off: Whether *body* is only the beginning of what was on the wire.
+        body: Bytes as received.
+        content_encoding: Single coding; several codings are not supported.
+        limit: Largest size of both ends together, in bytes.
+        cut_off: Whether *body* is only the beginning of the stream.
 
     Raises:
-        Undecodable: ``encoded`` for a coding that is unknown or not installed, or several.
+        Undecodable: ``encoded`` for several codings, or one that is unknown or not installed.
     """
     codings = _codings(content_encoding)
     if len(codings) != 1:
@@ -77,16 +77,16 @@ def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: boo
                 break
     except Undecodable:
         raise
-    except Exception:  # each coding's library has an error type of its own
+    except Exception:  # each library has its own error type
         cut_off = True
     start, end = keeper.ends()
-    if size <= limit:  # nothing is left out between both
+    if size <= limit:  # nothing is missing between both ends
         return Ends(start + end, b"")
     return Ends(start, b"" if cut_off or size > MAX_STREAM_BYTES else end)
 
 
 def _codings(content_encoding: str) -> list[str]:
-    """The codings that were applied, the last one first."""
+    """Return the codings that were applied, the last one first."""
     names = [name.strip().lower() for name in content_encoding.split(",")]
     codings = [name for name in reversed(names) if name not in PLAIN]
     if len(codings) > MAX_CODINGS:
@@ -100,7 +100,7 @@ def _joined(steps: Iterator[bytes], limit: int) -> bytes:
     while True:
         try:
             part = next(steps, None)
-        except Exception as error:  # each coding's library has an error type of its own
+        except Exception as error:  # each library has its own error type
             raise Undecodable(UndecodableReason.MALFORMED.value) from error
         if part is None:
             return b"".join(parts)
@@ -125,7 +125,7 @@ def _steps_of(coding: str) -> Steps:
 
 
 def _gunzip(body: bytes) -> Iterator[bytes]:
-    """All members; a body that was decoded before us and kept its header passes as it is."""
+    """Decode all gzip members; a body that a server layer already decoded is left unchanged."""
     if not body.startswith(_GZIP_MAGIC) and _is_json(body):
         yield body
         return
@@ -135,11 +135,11 @@ def _gunzip(body: bytes) -> Iterator[bytes]:
         body = stream.unused_data.lstrip(b"\0")
         if not body:
             return
-    raise EOFError("more members than are read")
+    raise EOFError(f"more than {MAX_MEMBERS} gzip members")
 
 
 def _inflate(body: bytes) -> Iterator[bytes]:
-    """With zlib's header, as the standard says, or without, as some clients do."""
+    """Decode deflate with a zlib header, as the standard requires, or without one."""
     wrapped = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
     yield from _zlib_steps(zlib.decompressobj(_ZLIB if wrapped else _RAW), body)
 
@@ -199,11 +199,11 @@ def _zstd() -> Steps:
             body = stream.unused_data
             if not body:
                 return
-        raise EOFError("more frames than are read")
+        raise EOFError(f"more than {MAX_MEMBERS} zstd frames")
 
     return steps
 
 
 def _is_json(body: bytes) -> bool:
-    """Whether a server's own layer has decoded the body already, and left the header."""
+    """Return whether a layer of the server already decoded the body but left its header."""
     return body[:1] in {b"{", b"["}

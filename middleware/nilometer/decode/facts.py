@@ -1,4 +1,4 @@
-"""What a body says beside its columns."""
+"""Facts that a body contains beside its columns."""
 
 from enum import Enum
 
@@ -11,9 +11,9 @@ MAX_ID = 256  # characters of a prediction id that are kept
 
 
 class Protocol(Enum):
-    """How a body was read."""
+    """The protocol that a body was decoded with."""
 
-    JSON = "json"  # free: an object, a list, a bare value
+    JSON = "json"  # free JSON: an object, a list, or a bare value
     KSERVE_V1 = "kserve_v1"
     OIP_V2 = "oip_v2"
     OIP_V2_BINARY = "oip_v2_binary"
@@ -28,23 +28,22 @@ class Protocol(Enum):
     NDJSON = "ndjson"
     SSE = "sse"
     TEXT = "text"
-    CUSTOM = "custom"  # a decoder of the user's own
+    CUSTOM = "custom"  # a user-defined decoder
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What a decoder learned beside the columns.
+    """Facts that a decoder found in a body beside the columns.
 
     Attributes:
-        protocol: How the body was read.
-        value: The parsed JSON document; None where the body is none.
-        prediction_id: What the protocol names the prediction, at most `MAX_ID` characters; or
-            empty.
-        model: Name of the model as the body gives it, or empty.
-        model_version: As the body gives it, or empty.
-        input_tokens: Tokens of the prompt; None where the body does not tell.
-        output_tokens: Tokens of the answer; None where the body does not tell.
-        stream_end: COMPLETED or ERROR where the stream itself said so; None where it did not.
-        partial: Whether columns or rows are missing, because only both ends of a stream are known.
+        protocol: Protocol that the body was decoded with.
+        value: Parsed JSON document; None if the body is not JSON.
+        prediction_id: Prediction id in the body, at most `MAX_ID` characters; or empty.
+        model: Name of the model in the body, or empty.
+        model_version: Version of the model in the body, or empty.
+        input_tokens: Number of tokens of the prompt; None if unknown.
+        output_tokens: Number of tokens of the response; None if unknown.
+        stream_end: COMPLETED or ERROR as the stream itself reports; None if it reports nothing.
+        partial: Whether columns or rows are missing because only both ends of a stream are known.
     """
 
     protocol: Protocol
@@ -59,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 
 def id_of(value: Cell) -> str:
-    """*value* as an id: text or an integer, cut to `MAX_ID`; anything else is none."""
+    """Return text or an integer as an id, cut to `MAX_ID`; empty for anything else."""
     if isinstance(value, str):
         return value[:MAX_ID]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 128:
@@ -68,12 +67,12 @@ def id_of(value: Cell) -> str:
 
 
 def text_of(value: Cell) -> str:
-    """*value* where it is text, cut to `MAX_ID`; else empty."""
+    """Return *value*, cut to `MAX_ID`, if it is text; else empty."""
     return value[:MAX_ID] if isinstance(value, str) else ""
 
 
 def count_of(value: Cell) -> int | None:
-    """*value* where it is a count: an integer from 0 on, below 2**63; else None."""
+    """Return *value* if it is an integer in [0, 2**63); else None."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63:
         return value
     return None

@@ -1,4 +1,4 @@
-"""Forms and query strings: one row of fields; a field that repeats is one list.
+"""Decodes forms and query strings to one row of fields; a repeated field becomes a list.
 
 Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
@@ -14,14 +14,14 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELDS = 10 * MAX_COLUMNS  # repeated ones, too
+MAX_FIELDS = 10 * MAX_COLUMNS  # fields of one form, with repetitions
 
 
 def decode(text: str, protocol: Protocol, side: Side) -> Facts:
     """Add the row of *text*.
 
     Raises:
-        Undecodable: If there is no field, or there are too many.
+        Undecodable: If it has no fields or too many.
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)

@@ -1,4 +1,4 @@
-"""Free JSON, which no protocol claims: fields, rows, or a batch of lists."""
+"""Decodes JSON of no known protocol ("free JSON"): fields, rows, or a batch of lists."""
 
 from nilometer.decode.columns import VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -11,7 +11,7 @@ def decode(value: Cell, side: Side) -> Facts:
     """Add the columns of a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that makes no table.
+        Undecodable: If it is a list that is not a table.
     """
     _add(value, side)
     return Facts(Protocol.JSON, value)

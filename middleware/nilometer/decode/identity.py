@@ -1,12 +1,12 @@
-"""Which prediction an exchange was: what joins it with its ground truth."""
+"""Finds the prediction id, which joins a prediction with its ground truth."""
 
 from collections.abc import Mapping
 
 from nilometer.decode.facts import MAX_ID, Facts
 
-HEADERS = ("ce-id", "x-request-id")  # in this order
+HEADERS = ("ce-id", "x-request-id")  # headers with a prediction id, in order of precedence
 _TRACE_PARENT = "traceparent"
-_TRACE_DIGITS = 32  # of a trace id, W3C Trace Context
+_TRACE_DIGITS = 32  # length of a W3C trace id
 
 
 def prediction_id(
@@ -15,15 +15,15 @@ def prediction_id(
     request_headers: Mapping[str, str],
     response_headers: Mapping[str, str],
 ) -> str:
-    """The id of a prediction: of the bodies, then of headers, then of the trace; or empty.
+    """Return the prediction id from the bodies, else the headers, else the trace; or empty.
 
-    The request's comes before the response's, since the client knows it for sure.
+    The request takes precedence over the response, because the client always knows its own id.
 
     Args:
-        request: Of the request's body; None where it was not decoded.
-        response: Of the response's body; None where it was not decoded.
-        request_headers: By name in lower case.
-        response_headers: By name in lower case.
+        request: Facts of the request body; None if it was not decoded.
+        response: Facts of the response body; None if it was not decoded.
+        request_headers: Request headers by lower-case name.
+        response_headers: Response headers by lower-case name.
     """
     for facts in (request, response):
         if facts is not None and facts.prediction_id:

@@ -1,7 +1,7 @@
-"""JSON bytes to Python values, strictly bounded and as lenient as the servers in the field.
+"""Parses JSON to Python values, within memory limits and as leniently as real servers.
 
-msgspec is tried first; what it refuses and Python's own parser takes - NaN, Infinity, integers
-of hundreds of digits - is taken too, because plain servers send them.
+msgspec parses first. If it refuses a body, Python's own parser is tried, because real servers send
+NaN, Infinity and integers of hundreds of digits.
 """
 
 import json
@@ -18,15 +18,15 @@ _STARTS = frozenset({b"{", b"["})
 
 
 def begins_like_json(body: bytes) -> bool:
-    """Whether *body* begins like a JSON object or list."""
+    """Return whether *body* begins like a JSON object or list."""
     return body.lstrip()[:1] in _STARTS
 
 
 def from_json(body: bytes) -> Cell:
-    """The value of a JSON document.
+    """Return the value of a JSON document.
 
     Raises:
-        Undecodable: If it is malformed, or ``too_large`` once it is read.
+        Undecodable: ``malformed``, or ``too_large`` if the value would need too much memory.
     """
     check_text(body)
     try:

@@ -1,13 +1,14 @@
-"""Free JSON: an object is a row, or rows where row ids are its keys; a list of objects is rows.
+"""Converts free JSON to rows.
 
-A bare value is one cell.
+An object is one row, or several rows if its keys are row ids. A list of objects is rows. A bare
+value is one cell.
 """
 
 from collections.abc import Sequence
 
 from nilometer.decode.budget import check_rows
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
-from nilometer.decode.naming import flat, flat_table, keyed_rows, names_nothing
+from nilometer.decode.naming import flat, flat_table, keyed_rows, value_like_keys
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -16,16 +17,16 @@ _OBJECTS = {dict}
 
 
 def rows_of(value: Cell) -> Sequence[Row]:
-    """The rows in a JSON *value*.
+    """Return the rows in a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that is not of objects, or of scalars, or too long.
+        Undecodable: If it is a list of lists, a list of mixed kinds, or a list that is too long.
     """
     if isinstance(value, dict):
         kinds = set(map(type, value.values()))
-        nothing = names_nothing(value)
+        nothing = value_like_keys(value)
         if not nothing and dict not in kinds and len(value) <= MAX_COLUMNS:
-            return [value]  # what most bodies are
+            return [value]  # the usual case
         if not nothing and kinds != _OBJECTS:
             return [flat(value)]
         rows = keyed_rows(value)

@@ -1,7 +1,7 @@
-"""KServe V1, which is TensorFlow Serving's row format: ``instances`` and ``predictions``.
+"""Decodes KServe V1, which is TensorFlow Serving's row format: ``instances``, ``predictions``.
 
-Objects are rows; numbers and lists are a tensor by the key's name, so that a model of four numbers
-has ``instances.0`` to ``instances.3``.
+Objects are rows. Numbers and lists are a tensor with the name of the key, so a model with four
+numbers has the columns ``instances.0`` to ``instances.3``.
 
 Source: KServe, "V1 Inference Protocol".
 """
@@ -16,16 +16,16 @@ from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
-_MLFLOW_PATH = "/invocations"  # where MLflow takes the same form
+_MLFLOW_PATH = "/invocations"  # MLflow accepts the same format here
 
 
 def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts:
-    """Add what stands under *key*; where that is neither a list nor an object, *value* is free JSON.
+    """Add the columns of the list or object under *key*; decode other values as free JSON.
 
-    An object of lists of one length is a table by columns, any other one row.
+    An object of equally long lists is a table by columns. Any other object is free JSON.
 
     Raises:
-        Undecodable: If rows differ in kind, or are no table.
+        Undecodable: If the rows differ in kind, or are not a table.
     """
     items = value[key]
     if isinstance(items, list):

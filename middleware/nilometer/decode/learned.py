@@ -1,14 +1,14 @@
-"""A decoder that learns the shape of a server's bodies, and then reads a batch at once.
+"""Learns the shape of a server's bodies, and then decodes whole batches of that shape fast.
 
-Most servers get the same fields in every request. Once a run of bodies had one shape, a strict
-structure of that shape is made: JSON goes straight to floats, strings and booleans, without
-a dictionary a body, and numbers to arrays. The structure refuses unknown and absent fields
-and other types, so that the first body which is different sends its batch the general way;
-the shape is then forgotten, and learned again after a while.
+Most servers receive the same fields in every request. After a run of bodies with one shape, a
+strict msgspec structure of that shape is built. It parses JSON directly to floats, strings and
+booleans, without a dictionary per body, and numbers become arrays. It refuses unknown fields,
+missing fields and other types. A batch with a body of another shape takes the general path. The
+shape is then discarded, and learned again after some batches.
 
-Floats go to an array by way of MessagePack, which writes each as a mark and eight bytes: structures
-of floats all have one size there, and numpy reads a column by its stride. That is a third of what
-it costs to ask each object for its floats.
+Floats become an array by way of MessagePack, which writes each float as a mark and eight bytes.
+Structures of floats therefore have one size, and numpy reads a column by its stride. This costs a
+third of reading the floats object by object.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,30 +21,30 @@ from numpy.typing import NDArray
 from nilometer.decode import registry
 from nilometer.decode.columns import VALUE, Block, Column, Side
 from nilometer.decode.facts import Protocol
-from nilometer.decode.naming import names_nothing
+from nilometer.decode.naming import value_like_keys
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.tensors import column_names
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 
-MAX_FIELDS = 256  # of a shape that is worth a structure
-EXAMPLES = 16  # bodies that must agree
-LONGEST_PAUSE = 64  # batches until a shape that keeps changing is looked for again
+MAX_FIELDS = 256  # most fields of a shape to learn
+EXAMPLES = 16  # bodies that must have one shape before it is learned
+LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the shape keeps changing
 
 _PROMPTS = frozenset({"prompt", "input", "messages"})
 
 _json = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
-# A float as MessagePack has it: a mark, and eight bytes.
+# A float in MessagePack: a mark and eight bytes.
 _FLOAT = np.dtype({"names": ["float"], "formats": [">f8"], "offsets": [1], "itemsize": 9})
 
 
 class Shapes:
-    """The shape of one side of the exchanges of one entity. One owner.
+    """Learns the shape of the requests or the responses of one entity. Not thread-safe.
 
     Args:
-        tensors: Key of tensors on this side, ``inputs`` or ``outputs``.
+        tensors: Key of the tensors on this side, ``inputs`` or ``outputs``.
     """
 
     __slots__ = ("_pause", "_reader", "_tensors", "_wait")
@@ -52,11 +52,11 @@ class Shapes:
     def __init__(self, tensors: str) -> None:
         self._tensors = tensors
         self._reader: _Rows | _Tensors | _Scalars | None = None
-        self._pause = 1  # batches to let pass after a shape did not hold
+        self._pause = 1  # batches to skip after the shape changed
         self._wait = 0
 
     def read(self, bodies: Sequence[bytes | None]) -> Block | None:
-        """The columns of *bodies*, one after the other; None where they must go the general way."""
+        """Return the columns of *bodies* in order; None if they must take the general path."""
         if self._reader is None:
             if self._wait:
                 self._wait -= 1
@@ -80,7 +80,7 @@ class Shapes:
 
 
 def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _Scalars | None":
-    """A reader of the shape that all *bodies* have; None where they have none."""
+    """Return a reader for the common shape of *bodies*; None if they have no common shape."""
     try:
         values = [_json(body) for body in bodies if body is not None]
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -92,14 +92,14 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
         if isinstance(first.get(tensors), list):
             return _Tensors(tensors)
         if "model" in first and not first.keys().isdisjoint(_PROMPTS):
-            return None  # a request to a language model: its text is measured, not read
+            return None  # only the length of a language model's text is profiled
         return _rows(values) if _is_free(first, tensors) else None
     kinds = set(map(type, values))
     return _Scalars() if kinds <= {int, float} else None
 
 
 def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
-    """Whether an object is free JSON, because no protocol takes it."""
+    """Return whether an object is free JSON, which no protocol claims."""
     claims = registry.TABLE.inputs if tensors == KEYS[Role.INPUT] else registry.TABLE.outputs
     try:
         facts = claims.decode(value, "", Side())
@@ -110,7 +110,7 @@ def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
 
 def _rows(values: list[Any]) -> "_Rows | None":
     names = tuple(values[0])
-    if not 0 < len(names) <= MAX_FIELDS or names_nothing(names):
+    if not 0 < len(names) <= MAX_FIELDS or value_like_keys(names):
         return None
     fields: list[type] = []
     for name in names:
@@ -136,7 +136,7 @@ _FIELD_TYPES: Mapping[frozenset[type], type] = {
 
 
 class _Rows:
-    """Flat objects of the same keys and types."""
+    """Reads flat objects with the same keys and types."""
 
     def __init__(self, names: tuple[str, ...], fields: Sequence[type]) -> None:
         self._names = names
@@ -171,10 +171,10 @@ class _Rows:
 
 
 def _packed(names: Sequence[str]) -> "np.dtype[np.void]":
-    """How MessagePack has a structure of floats: a map of *names*, which all have their size."""
+    """Return the dtype of a structure of floats in MessagePack: a map with the keys *names*."""
     size = len(_encode(dict.fromkeys(names, 0.0)))
     lengths = [len(_encode(name)) + _FLOAT.itemsize for name in names]
-    ends = size - sum(lengths) + np.cumsum(lengths)  # behind what a map begins with
+    ends = size - sum(lengths) + np.cumsum(lengths)  # after the header of the map
     return np.dtype(
         {
             "names": [f"f{at}" for at in range(len(names))],
@@ -186,7 +186,7 @@ def _packed(names: Sequence[str]) -> "np.dtype[np.void]":
 
 
 def _packed_list(length: int) -> "np.dtype[np.void]":
-    """How MessagePack has a list of *length* floats: the field ``floats``."""
+    """Return the dtype of a list of *length* floats in MessagePack, with the field ``floats``."""
     size = len(_encode([0.0] * length))
     return np.dtype(
         {
@@ -199,13 +199,13 @@ def _packed_list(length: int) -> "np.dtype[np.void]":
 
 
 def _unpacked(items: Sequence[Any], packed: "np.dtype[np.void]") -> "NDArray[np.void]":
-    """*items*, each *packed* so, shape (n,)."""
+    """Return *items* as an array of dtype *packed*, shape (n,)."""
     encoded = _encode(items)
     return np.frombuffer(encoded, packed, len(items), len(encoded) - len(items) * packed.itemsize)
 
 
 class _Scalars:
-    """Bare numbers."""
+    """Reads bare numbers."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(float).decode
@@ -223,7 +223,7 @@ class _Tensor(msgspec.Struct, gc=False):
 
 
 class _Tensors:
-    """Open Inference Protocol V2 with flat numeric data."""
+    """Reads the Open Inference Protocol V2 with flat numeric data."""
 
     def __init__(self, key: str) -> None:
         message = msgspec.defstruct(
@@ -235,7 +235,7 @@ class _Tensors:
         messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
         first: list[_Tensor] = messages[0]
         if not first:
-            raise ValueError("no tensors: metadata, or free JSON")
+            raise ValueError("body without tensors")
         columns: dict[str, Any] = {}
         rows = first[0].shape[0] if first[0].shape else 0
         for at, example in enumerate(first):
@@ -250,9 +250,9 @@ class _Tensors:
                 for tensors in messages
             )
             if not alike or not rows or shape[0] != rows or names is None:
-                raise ValueError("another shape")
+                raise ValueError("tensors of another shape than learned")
             if rows * len(names) != width or columns.keys() & set(names):
-                raise ValueError("the shape is not that of the data")
+                raise ValueError("tensor shape does not match its data")
             packed = _packed_list(width)
             cells = _unpacked([tensors[at].data for tensors in messages], packed)["floats"]["float"]
             matrix = cells.astype(np.float64).reshape(-1, len(names))

@@ -1,7 +1,8 @@
-"""MLflow's scoring protocol: ``dataframe_split``, ``dataframe_records``, bare ``inputs``.
+"""Decodes MLflow's scoring protocol: ``dataframe_split``, ``dataframe_records``, bare ``inputs``.
 
-``instances`` and ``predictions`` are those of `nilometer.decode.kserve_v1`, which also reads what
-stands under a bare ``inputs`` or ``outputs``; CSV is that of `nilometer.decode.delimited`. Parameters (``params``) are of the call and no features.
+`nilometer.decode.kserve_v1` decodes ``instances``, ``predictions``, and the value of a bare
+``inputs`` or ``outputs``. `nilometer.decode.delimited` decodes CSV. Parameters (``params``) belong
+to the call and are not features.
 
 Source: MLflow, "Local model inference specification".
 """
@@ -18,7 +19,7 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-# What may stand beside a bare ``inputs`` or ``outputs`` in MLflow's and TensorFlow Serving's forms.
+# Keys allowed beside a bare ``inputs`` or ``outputs`` in MLflow and TensorFlow Serving.
 _BESIDE = frozenset({"inputs", "outputs", "params", "parameters", "signature_name", "id"})
 
 
@@ -26,7 +27,7 @@ def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
     """Add a data frame of ``columns`` and ``data``.
 
     Raises:
-        Undecodable: If a row has not as many cells as there are columns.
+        Undecodable: If the number of cells in a row is not the number of columns.
     """
     frame = value["dataframe_split"]
     columns, data = (
@@ -48,10 +49,10 @@ def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
 
 
 def decode_records(value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a data frame of one object a row.
+    """Add a data frame of one object per row.
 
     Raises:
-        Undecodable: If it is no list of objects.
+        Undecodable: If it is not a list of objects.
     """
     records = value["dataframe_records"]
     if not isinstance(records, list):

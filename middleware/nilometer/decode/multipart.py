@@ -1,8 +1,8 @@
-"""multipart/form-data: small fields by their names, files by size and type.
+"""Decodes multipart/form-data: small fields by their names, files by size and type.
 
-A file ``image`` is ``image.bytes`` and ``image.type``, never its content or its name; a part that
-says it is JSON is decoded, so that ``{"x": 1}`` in ``data`` is ``data.x``. Parts whose names look like
-values are one map.
+A file ``image`` becomes the columns ``image.bytes`` and ``image.type``; its content and its name
+are not kept. A part declared as JSON is decoded: ``{"x": 1}`` in ``data`` becomes ``data.x``.
+Parts whose names look like values become one map.
 
 Source: RFC 7578.
 """
@@ -15,15 +15,15 @@ from nilometer.decode.budget import check_text
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
-from nilometer.decode.naming import flat, names_nothing
+from nilometer.decode.naming import flat, value_like_keys
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELD_BYTES = 1024  # a longer field is text, and has its length only
-MAX_HEAD_BYTES = 8192  # of one part's headers
+MAX_FIELD_BYTES = 1024  # only the length of a longer field is kept
+MAX_HEAD_BYTES = 8192  # size of the headers of one part
 _DEFAULT_TYPE = "application/octet-stream"
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)
@@ -33,15 +33,15 @@ _PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*
 class _Part:
     name: str
     is_file: bool
-    media: str  # empty where the part does not tell
+    media: str  # empty if the part has no content type
     content: bytes
 
 
 def decode(body: bytes, content_type: str, side: Side) -> Facts:
-    """Add one row of all parts; of parts with one name the last counts.
+    """Add one row of all parts; the last part of a name counts.
 
     Raises:
-        Undecodable: If a part has no name or the end is missing, or there are too many.
+        Undecodable: If a part has no name, the end is missing, or there are too many parts.
     """
     check_text(body)
     parts: dict[str, _Part] = {}
@@ -49,7 +49,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
         parts[part.name] = part
         if len(parts) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    nothing = names_nothing(parts)
+    nothing = value_like_keys(parts)
     row: dict[str, Cell] = {}
     for name, part in parts.items():
         if name not in nothing:
@@ -85,7 +85,7 @@ def _field(part: _Part) -> Mapping[str, Cell]:
 
 def _parts(body: bytes, content_type: str) -> Iterator[_Part]:
     told = _BOUNDARY.search(content_type)
-    # A logger may have lost the parameter: the body begins with its delimiter.
+    # A logger may have lost the boundary parameter, but the body begins with the delimiter.
     delimiter = (
         b"--" + told.group(1).strip().encode("latin-1", "replace")
         if told

@@ -1,8 +1,9 @@
-"""What may name a column: keys of objects, headers and fields of forms.
+"""Decides which keys of objects, CSV headers and form fields name a column.
 
-A key that looks like a value names nothing. An object with such keys is a map: one cell, of which
-the size is measured. Where all keys look like values and all values have one shape, the keys are
-row ids, and the object is rows. An integer is a place where it counts columns.
+A key that looks like a value is not a column name. An object with such keys is a map: it becomes
+one cell, and its size is profiled. If all keys look like values and all values have one shape, the
+keys are row ids and the object is rows. Integers that count the columns are positions, which are
+valid column names.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,20 +16,20 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.value_like import is_place, looks_like_value
 
-_REMEMBERED = 64  # shapes of objects: those of real traffic are few
-_WIDEST_REMEMBERED = 256  # keys of them
-MAX_DEPTH = 4  # of nested objects that become dotted names; what is deeper stays one cell
+_REMEMBERED = 64  # cached key sets; real traffic has few
+_WIDEST_REMEMBERED = 256  # most keys of a cached key set
+MAX_DEPTH = 4  # depth of nested objects with dotted names; a deeper object stays one cell
 _NUMBERS = frozenset({int, float})
 _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
 
 
-def names_nothing(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
-    """Those of *keys*, of one object, that look like values.
+def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
+    """Return the keys of one object that look like values and so cannot name columns.
 
     Args:
-        keys: Of an object.
-        in_table: Whether every row of a table has these keys: then each integer below 1000 is a
-            place. Else integers are places where they count from 0 or 1 on.
+        keys: Keys of the object.
+        in_table: Whether every row of a table has these keys. If so, every integer below 1000 is a
+            position. Otherwise integers are positions only if they count from 0 or 1.
     """
     wide = len(keys) > _WIDEST_REMEMBERED
     found = _values_among.__wrapped__(tuple(keys)) if wide else _values_among(tuple(keys))
@@ -45,17 +46,14 @@ def _values_among(keys: tuple[str, ...]) -> frozenset[str]:
 
 
 def _counts(places: Collection[str]) -> bool:
-    """Whether *places* are 0 to n - 1, or 1 to n."""
+    """Return whether *places* are 0 to n - 1, or 1 to n."""
     first = min(map(int, places), default=0)
     return first <= 1 and max(map(int, places), default=0) == first + len(places) - 1
 
 
 def placed(names: Sequence[str]) -> list[str]:
-    """*names* of the columns of a table; where some name nothing, those are named by their place.
-
-    An empty name names nothing, either.
-    """
-    strange = names_nothing(names, in_table=True)
+    """Return the column *names* of a table, with invalid or empty names replaced by positions."""
+    strange = value_like_keys(names, in_table=True)
     if not strange and "" not in names:
         return list(names)
     return [
@@ -65,23 +63,23 @@ def placed(names: Sequence[str]) -> list[str]:
 
 
 def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
-    """A nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
+    """Return a nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
 
-    What has keys that look like values stays one cell under the name of its object, or under
-    ``value`` where that has none.
+    Entries whose keys look like values stay one cell under the name of their object, or under
+    ``value`` at the top level.
 
     Args:
-        row: The object.
-        in_table: As of `names_nothing`.
+        row: Object to flatten.
+        in_table: Whether every row of a table has these keys, as for `value_like_keys`.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
-    nothing = names_nothing(row, in_table=in_table)
+    nothing = value_like_keys(row, in_table=in_table)
     if not nothing and dict not in set(map(type, row.values())):
         if len(row) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-        return row  # what most bodies are
+        return row  # the usual case
     columns: dict[str, Cell] = {}
     _flatten(row, nothing, "", 1, columns)
     return columns
@@ -98,7 +96,7 @@ def _flatten(
         if key in nothing:
             continue
         if isinstance(cell, dict) and depth < MAX_DEPTH:
-            _flatten(cell, names_nothing(cell), f"{prefix}{key}.", depth + 1, columns)
+            _flatten(cell, value_like_keys(cell), f"{prefix}{key}.", depth + 1, columns)
         else:
             columns[f"{prefix}{key}"] = cell
         if len(columns) > MAX_COLUMNS:
@@ -108,7 +106,7 @@ def _flatten(
 
 
 def flat_table(rows: Sequence[Cell]) -> list[Row]:
-    """Each of *rows* that is an object, flat; integers that all of them have are places.
+    """Flatten the objects among *rows*; integer keys that all of them have are positions.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
@@ -119,16 +117,19 @@ def flat_table(rows: Sequence[Cell]) -> list[Row]:
 
 
 def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
-    """The rows of an object that is keyed by row id, or of whose columns each is; else None."""
+    """Return the rows of an object that is keyed by row id; None for any other object.
+
+    Either the keys of the object are row ids, or its keys are columns and theirs are row ids.
+    """
     if not value:
         return None
     if all(map(looks_like_value, value)):
         cells = list(value.values())
-        if _are_rows(cells) or (names_nothing(value) and _have_one_shape(cells)):
+        if _are_rows(cells) or (value_like_keys(value) and _have_one_shape(cells)):
             return [cell if isinstance(cell, dict) else {VALUE: cell} for cell in cells]
         return None
     columns = list(value.values())
-    if not _are_rows(columns) or names_nothing(value):
+    if not _are_rows(columns) or value_like_keys(value):
         return None
     ids = columns[0].keys() if isinstance(columns[0], dict) else ()
     if not all(map(looks_like_value, ids)):
@@ -139,7 +140,7 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
 
 
 def _are_rows(cells: Sequence[Cell]) -> bool:
-    """Whether *cells* are objects of the same keys, of which there are some."""
+    """Return whether *cells* are non-empty objects with the same keys."""
     first = cells[0]
     if not isinstance(first, dict) or not first:
         return False
@@ -147,7 +148,7 @@ def _are_rows(cells: Sequence[Cell]) -> bool:
 
 
 def _have_one_shape(cells: Sequence[Cell]) -> bool:
-    """Whether *cells* are all numbers, all of another scalar type, lists of one length, or rows."""
+    """Return whether *cells* are all numbers, all one scalar type, equally long lists, or rows."""
     kinds = set(map(type, cells))
     if kinds <= _NUMBERS:
         return True
@@ -159,13 +160,13 @@ def _have_one_shape(cells: Sequence[Cell]) -> bool:
 
 
 def has_header(table: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row of *table* names its columns, as far as its cells tell.
+    """Guess whether the first row of *table* is a header with column names.
 
-    A first row without values is a header. One with values is a header where they count the
-    columns, or where a word stands above nothing but values.
+    A first row without values is a header. A first row with values is a header in two cases: its
+    values count the columns, or some column has a word at the top and only values below.
 
     Args:
-        table: Rows of text, at least one; the first few of a long table tell enough.
+        table: Rows of text, at least one; the first few rows of a long table are enough.
     """
     first, below = table[0], table[1:]
     values = [looks_like_value(cell) or cell.casefold() in _CELLS for cell in first]
@@ -183,6 +184,6 @@ def has_header(table: Sequence[Sequence[str]]) -> bool:
 
 
 def _is_count(cells: Sequence[str]) -> bool:
-    """Whether *cells* are integers in order without a gap, from 0 or 1 on."""
+    """Return whether *cells* are consecutive integers that start at 0 or 1."""
     numbers = [int(cell) for cell in cells]
     return numbers[0] <= 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))

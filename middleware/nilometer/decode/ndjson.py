@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: each line is read as free JSON, its rows in the order of the lines."""
+"""Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines."""
 
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
@@ -11,15 +11,15 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 from nilometer.values.streams import NDJSON, Ends
 
-_RECORD_SEPARATOR = b"\x1e"  # of JSON text sequences, RFC 7464
+_RECORD_SEPARATOR = b"\x1e"  # separator of JSON text sequences, RFC 7464
 
 
 def decode(body: bytes, side: Side) -> Facts:
-    """Add a row a line; a last line that is cut off is left out, and says that the stream broke.
+    """Add the rows of each line; an incomplete last line is skipped, and marks a broken stream.
 
     Raises:
-        Undecodable: If another line is no JSON, there is none, they make no table, or there
-            are too many.
+        Undecodable: If another line is not JSON, there are no lines or too many, or the rows are
+            not a table.
     """
     check_lines(body)
     rows, end = _rows(body)
@@ -28,17 +28,17 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add a row for each line that is whole at the start and at the end of a stream.
+    """Add the rows of the complete lines at the start and at the end of a stream.
 
     Raises:
-        Undecodable: As `decode`.
+        Undecodable: For the same reasons as `decode`.
     """
     check_lines(start + end)
     lines = Ends(start, end).whole_lines()
     first, _ = _rows(lines.start)
-    last, told_end = _rows(lines.end)
+    last, reported_end = _rows(lines.end)
     _add(first + last, side)
-    return Facts(Protocol.NDJSON, stream_end=told_end, partial=True)
+    return Facts(Protocol.NDJSON, stream_end=reported_end, partial=True)
 
 
 def _rows(body: bytes) -> tuple[list[Row], StreamEnd | None]:

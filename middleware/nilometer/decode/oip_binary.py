@@ -1,7 +1,7 @@
-"""Open Inference Protocol V2 with binary tensors: JSON, then the tensors' bytes in its order.
+"""Decodes Open Inference Protocol V2 with binary tensors: JSON, then the bytes of the tensors.
 
-``Inference-Header-Content-Length`` tells where the JSON ends. Loggers and proxies lose it, so the
-end is found by reading the JSON where the header is absent or wrong.
+``Inference-Header-Content-Length`` is the length of the JSON. Loggers and proxies may lose this
+header. If it is absent or wrong, parsing the JSON finds the end.
 
 Source: Triton, "Binary Tensor Data Extension".
 """
@@ -24,16 +24,16 @@ _scan = json.JSONDecoder().raw_decode
 
 
 def decode(body: bytes, key: str, header_length: str, side: Side) -> Facts | None:
-    """Add the columns of *body*; None where it is not of this protocol.
+    """Add the columns of *body*; return None if it has another protocol.
 
     Args:
-        body: JSON and, behind it, bytes.
-        key: ``inputs`` or ``outputs``.
-        header_length: What the header said, or empty.
-        side: Where the columns go.
+        body: JSON followed by the bytes of the tensors.
+        key: Key of the tensors, ``inputs`` or ``outputs``.
+        header_length: Value of ``Inference-Header-Content-Length``, or empty.
+        side: Side that the columns are added to.
 
     Raises:
-        Undecodable: If a tensor disagrees with its bytes.
+        Undecodable: If the shape of a tensor does not match its bytes.
     """
     value, end = _head(body, header_length)
     tensors = tensors_of(value, key)
@@ -45,7 +45,7 @@ def decode(body: bytes, key: str, header_length: str, side: Side) -> Facts | Non
 
 
 def _head(body: bytes, header_length: str) -> tuple[Cell, int]:
-    """The JSON at the start of *body*, and where it ends."""
+    """Return the JSON at the start of *body*, and its end position."""
     check_text(body)
     if header_length.isascii() and header_length.isdigit() and len(header_length) < 12:
         end = int(header_length)
@@ -53,9 +53,9 @@ def _head(body: bytes, header_length: str) -> tuple[Cell, int]:
             try:
                 return from_json(body[:end]), end
             except Undecodable:
-                pass  # the header lies: look for the end
+                pass  # the header is wrong: find the end by parsing
     try:
-        # In Latin-1 a character is a byte, whatever stands behind the JSON.
+        # Latin-1 decodes any bytes after the JSON, one character per byte.
         _, end = _scan(body.decode("latin-1"))
     except (ValueError, RecursionError) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error

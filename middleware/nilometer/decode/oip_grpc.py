@@ -1,8 +1,8 @@
-"""Open Inference Protocol V2 over gRPC: ModelInferRequest and ModelInferResponse as bytes.
+"""Decodes Open Inference Protocol V2 over gRPC: ModelInferRequest and ModelInferResponse.
 
 Tensors are typed (``contents``) or raw (``raw_input_contents``, ``raw_output_contents``). The body
-is one message, or, with content type ``application/grpc+frames``, several with gRPC's five bytes
-before each.
+is one message. With content type ``application/grpc+frames`` it is several messages, each after
+the five-byte frame header of gRPC.
 
 Source: kserve/open-inference-protocol, ``open_inference_grpc.proto``; Triton's
 ``ModelStreamInferResponse``.
@@ -32,7 +32,7 @@ from nilometer.values.reasons import StreamEnd, UndecodableReason
 
 FRAMED = "application/grpc+frames"
 _FRAME_BYTES = 5
-MAX_MESSAGES = 4096  # of one side of a stream
+MAX_MESSAGES = 4096  # messages in one direction of a stream
 _SERVICE = "/inference.GRPCInferenceService/"
 _RAW = {Role.INPUT: 7, Role.OUTPUT: 6}  # raw_input_contents, raw_output_contents
 
@@ -58,15 +58,14 @@ def decode(body: bytes, media: str, role: Role, path: str, side: Side) -> Facts:
     """Add the columns of the messages in *body*.
 
     Args:
-        body: Serialized messages.
+        body: Serialized messages, framed or a single one.
         media: Content type without parameters.
         role: INPUT for requests, OUTPUT for responses.
-        path: ``/package.Service/Method``; empty counts as an inference.
-        side: Where the columns go; unchanged when this raises.
+        path: Path ``/package.Service/Method``; empty counts as an inference.
+        side: Side that the columns are added to; unchanged if this raises.
 
     Raises:
-        Undecodable: ``unknown_content_type`` for another service, else what is wrong with the
-            bytes.
+        Undecodable: ``unknown_content_type`` for another service, else the fault in the bytes.
     """
     if path and not path.startswith(_SERVICE):
         raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
@@ -92,18 +91,18 @@ def decode(body: bytes, media: str, role: Role, path: str, side: Side) -> Facts:
 
 
 def _unframed(body: bytes) -> Iterator[memoryview]:
-    """The messages in *body*; those that are compressed grow to no more than a body may, together."""
+    """Yield the messages in *body*, decompressed within the size limit of a single body."""
     rest = memoryview(body)
     room = MAX_DECODED_BYTES
     for _ in range(MAX_MESSAGES):
         if not rest:
             return
         size = int.from_bytes(rest[1:_FRAME_BYTES], "big")
-        if rest[0] > 1 or len(rest) < _FRAME_BYTES + size:  # no frame, or cut off
+        if rest[0] > 1 or len(rest) < _FRAME_BYTES + size:  # invalid or cut off
             raise Undecodable(UndecodableReason.MALFORMED.value)
         message = rest[_FRAME_BYTES : _FRAME_BYTES + size]
         if rest[0]:
-            # The coding stands in metadata, for the whole call; gRPC's two differ from the first byte.
+            # The metadata of the call names the coding, but the first byte also identifies it.
             packed = bytes(message)
             coding = "gzip" if packed.startswith(b"\x1f") else "deflate"
             plain = decoded(packed, coding, room)
@@ -116,7 +115,7 @@ def _unframed(body: bytes) -> Iterator[memoryview]:
 
 
 def _of_stream(message: memoryview) -> memoryview | None:
-    """The response in a ModelStreamInferResponse; None where it is an error."""
+    """Return the response in a ModelStreamInferResponse; None if it is an error."""
     response: memoryview | None = None
     for number, wire, value in fields(message):
         if number == 1 and wire == Wire.BYTES and value:
@@ -166,7 +165,7 @@ def _tensor(message: memoryview) -> _Tensor:
 
 
 def _columns(message: _Message) -> Iterator[tuple[int, Mapping[str, Column]]]:
-    """Of each tensor; raw contents stand in the order of the tensors, for all or for none."""
+    """Yield rows and columns of each tensor; raw contents have the order of the tensors."""
     if message.raw and len(message.raw) != len(message.tensors):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     for at, tensor in enumerate(message.tensors):
@@ -180,7 +179,7 @@ def _columns(message: _Message) -> Iterator[tuple[int, Mapping[str, Column]]]:
 
 
 def _contents(datatype: str, contents: memoryview | None) -> Sequence[Cell] | NDArray[np.generic]:
-    """Cells of a typed tensor."""
+    """Return the cells of a typed tensor."""
     kind = _KINDS.get(datatype)
     if kind is None:
         raise Undecodable(UndecodableReason.MALFORMED.value)
@@ -219,8 +218,8 @@ def _elements(parts: list[memoryview]) -> list[Cell]:
     return [text_or_bytes(part) for part in parts]
 
 
-# The field of InferTensorContents, the wire type of one element, and its cells. FP16 and BF16 have
-# no field: they are raw only.
+# By datatype: the field of InferTensorContents, the wire type of one element, and the function that
+# reads the cells. FP16 and BF16 have no field, because they exist only as raw contents.
 _KINDS: Mapping[
     str, tuple[int, Wire, Callable[[list[memoryview]], Sequence[Cell] | NDArray[Any]]]
 ] = {
@@ -240,7 +239,7 @@ FORMAT = Format(
     decode=lambda body, side: decode(
         body.content, media_type(body.content_type), body.role, body.path, side
     ),
-    # Messages are kept whole, so that both ends are a stream of their own.
+    # Capture never cuts a message, so both ends together are a valid stream.
     decode_ends=lambda body, end, side: msgspec.structs.replace(
         decode(body.content + end, FRAMED, body.role, body.path, side), partial=True
     ),

@@ -1,4 +1,4 @@
-"""Tensors as raw bytes: little-endian, row-major; BYTES with four bytes of length before each.
+"""Decodes raw tensors: little-endian, row-major; BYTES with a four-byte length per element.
 
 Source: Triton's binary tensor data extension, and ``raw_input_contents`` of the gRPC protocol.
 """
@@ -39,11 +39,11 @@ DTYPES: Mapping[str, str] = {
 def raw_columns(
     name: str, datatype: str, shape: Sequence[int], raw: memoryview
 ) -> dict[str, Column]:
-    """The columns of one tensor.
+    """Return the columns of one tensor.
 
     Raises:
-        Undecodable: ``wrong_shape`` where *shape* disagrees with the bytes, ``malformed`` where
-            the bytes are not of *datatype*, ``too_large`` where there are too many cells.
+        Undecodable: ``wrong_shape`` if *shape* does not match the bytes, ``malformed`` if the
+            bytes are not of *datatype*, ``too_large`` if there are too many cells.
     """
     return tensor_columns(name, _cells(datatype, prod(shape), raw), shape)
 
@@ -78,7 +78,7 @@ def _elements(raw: memoryview) -> list[Cell]:
 
 
 def text_or_bytes(element: memoryview) -> Cell:
-    """An element of BYTES: text where it is UTF-8."""
+    """Return an element of BYTES as text if it is valid UTF-8, else as bytes."""
     try:
         return str(element, "utf-8")
     except UnicodeDecodeError:

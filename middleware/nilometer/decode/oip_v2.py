@@ -1,6 +1,6 @@
-"""Open Inference Protocol V2, JSON form: named tensors in ``inputs`` and ``outputs``.
+"""Decodes Open Inference Protocol V2 in JSON: named tensors in ``inputs`` and ``outputs``.
 
-Columns are those of `nilometer.decode.tensors`.
+`nilometer.decode.tensors` defines the columns of a tensor.
 
 Source: kserve/open-inference-protocol, "Inference" of the REST specification.
 """
@@ -18,11 +18,11 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 Tensors = Sequence[Mapping[str, Cell]]
-KEYS = {Role.INPUT: "inputs", Role.OUTPUT: "outputs"}  # of the tensors in a message
+KEYS = {Role.INPUT: "inputs", Role.OUTPUT: "outputs"}  # keys of the tensors in a message
 
 
 def tensors_of(value: Cell, key: str) -> Tensors | None:
-    """The tensors under *key*, or None where *value* is not of this protocol."""
+    """Return the tensors under *key*, or None if *value* has another protocol."""
     tensors = value.get(key) if isinstance(value, dict) else None
     if not isinstance(tensors, list) or not tensors:
         return None
@@ -33,17 +33,17 @@ def tensors_of(value: Cell, key: str) -> Tensors | None:
 
 
 def decode_tensors(value: Mapping[str, Cell], tensors: Tensors, side: Side) -> Facts:
-    """Add the columns of *tensors*, which stand in the message *value*.
+    """Add the columns of the *tensors* in the message *value*.
 
     Raises:
-        Undecodable: If a shape disagrees with its data, or batches differ.
+        Undecodable: If a shape does not match its data, or batch sizes differ.
     """
     side.add_block(block_of(tensors))
     return facts_of(value, Protocol.OIP_V2)
 
 
 def facts_of(value: Mapping[str, Cell], protocol: Protocol) -> Facts:
-    """What a message says beside its tensors."""
+    """Return the facts in a message beside its tensors."""
     return Facts(
         protocol,
         value=value,
@@ -54,19 +54,19 @@ def facts_of(value: Mapping[str, Cell], protocol: Protocol) -> Facts:
 
 
 def block_of(tensors: Tensors) -> Block:
-    """The columns of *tensors*, all of one batch size.
+    """Return the columns of *tensors*, all with one batch size.
 
     Raises:
-        Undecodable: If a shape disagrees with its data, or batches differ.
+        Undecodable: If a shape does not match its data, or batch sizes differ.
     """
     return joined(map(_columns, tensors))
 
 
 def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
-    """One block of the rows and columns of each tensor.
+    """Join the columns of each tensor, with their numbers of rows, to one block.
 
     Raises:
-        Undecodable: If batches differ, or if there are more than `MAX_COLUMNS` columns.
+        Undecodable: If batch sizes differ, or if there are more than `MAX_COLUMNS` columns.
     """
     columns: dict[str, Column] = {}
     rows: int | None = None
@@ -81,10 +81,10 @@ def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
 
 
 def shape_of(shape: Cell) -> list[int]:
-    """*shape*, checked.
+    """Return *shape* after validation.
 
     Raises:
-        Undecodable: If it is no list of sizes, or of too many.
+        Undecodable: If it is not a list of sizes, or has too many dimensions.
     """
     if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
@@ -102,7 +102,7 @@ def _columns(tensor: Mapping[str, Cell]) -> tuple[int, dict[str, Column]]:
 
 
 def _flattened(data: list[Cell], depth: int) -> list[Cell]:
-    """Row-major cells: the data may be flat already or nested as the shape says."""
+    """Return row-major cells of *data*, which is flat, or nested as the shape requires."""
     for _ in range(depth - 1):
         if not any(isinstance(item, list) for item in data):
             return data

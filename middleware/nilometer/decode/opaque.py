@@ -1,4 +1,4 @@
-"""Bytes of no known format: only JSON is read under their content type."""
+"""Content types of unknown bytes: a body is decoded only if it is JSON after all."""
 
 from nilometer.decode.columns import Side
 from nilometer.decode.json_body import begins_like_json
@@ -8,10 +8,10 @@ from nilometer.values.reasons import UndecodableReason
 
 
 def _refuse(body: Body, side: Side) -> None:
-    """Say what is wrong with bytes that are no JSON.
+    """Refuse bytes that are not valid JSON.
 
     Raises:
-        Undecodable: ``malformed`` where they begin like JSON, else ``unknown_content_type``.
+        Undecodable: ``malformed`` if they begin like JSON, else ``unknown_content_type``.
     """
     del side
     if begins_like_json(body.content):

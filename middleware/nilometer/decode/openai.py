@@ -1,13 +1,13 @@
-"""The OpenAI protocol, which many servers speak: what a request and an answer of it are.
+"""Declares the OpenAI protocol, which many servers implement.
 
-Chat, completions, responses and embeddings share their keys; path and shape tell them apart.
+Chat, completions, responses and embeddings share keys. Path and shape distinguish them.
 
 Source: OpenAI, "API reference".
 """
 
 from collections.abc import Mapping
 
-from nilometer.decode import free_json, openai_answer, openai_request, openai_vectors
+from nilometer.decode import free_json, openai_request, openai_response, openai_vectors
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
 from nilometer.decode.protocol import JsonProtocol
@@ -15,17 +15,17 @@ from nilometer.profile.feature import Cell
 
 
 def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
-    """Add a request; one that names no model and has another path is free JSON."""
+    """Add a request; without a model and a known path it is decoded as free JSON."""
     facts = openai_request.decode(value, path, side)
     return free_json.decode(value, side) if facts is None else facts
 
 
 def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-    """Add an answer, whole or in vectors."""
+    """Add a response: generated text or embeddings."""
     del path
-    if openai_answer.is_answer(value):
-        return openai_answer.decode(value, side)
-    if openai_vectors.is_answer(value):
+    if openai_response.is_response(value):
+        return openai_response.decode(value, side)
+    if openai_vectors.is_embeddings(value):
         return openai_vectors.decode(value, side)
     return None
 

@@ -1,7 +1,7 @@
-"""Requests of OpenAI-style clients: what was asked for, how long the prompt is, no text.
+"""Decodes requests of OpenAI-style clients: their parameters and the prompt length, but no text.
 
-Chat, completions and responses are one row; of embeddings each input is a row, as each vector of
-the answer is.
+A request for chat, completions or responses is one row. A request for embeddings has one row per
+input, like the vectors of the response.
 
 Source: OpenAI, "API reference".
 """
@@ -31,12 +31,12 @@ _SCALARS = (str, int, float, bool)
 
 
 def decode(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-    """Add a request; None where *value* is none of this family.
+    """Add a request; return None if *value* is not an OpenAI-style request.
 
     Args:
-        value: The parsed body.
-        path: Of the request; where it is unknown, the body's shape decides.
-        side: Where the rows go.
+        value: Parsed body.
+        path: Path of the request; the shape of the body decides if the path is unknown.
+        side: Side that the rows are added to.
     """
     rows = next((rows for end, rows in _BY_PATH.items() if path.endswith(end)), _by_shape(value))
     found = rows(value) if rows is not None else None
@@ -102,7 +102,7 @@ def _common(value: Mapping[str, Cell]) -> Row:
 
 
 def _inputs(value: Cell) -> Sequence[Cell] | None:
-    """A text, tokens, or a list of either, as a list of either."""
+    """Return a text, a token list, or a list of these as a list of inputs."""
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list) or not value:
@@ -118,7 +118,7 @@ def _length(item: Cell) -> Row:
 
 
 def _size(item: Cell) -> tuple[int, int]:
-    """Characters, and parts that are no text, of a text, a message, or a part of one."""
+    """Count the characters and the non-text parts of a text, a message, or a message part."""
     if isinstance(item, str):
         return len(item), 0
     if not isinstance(item, dict):

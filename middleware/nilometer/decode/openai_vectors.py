@@ -1,4 +1,4 @@
-"""Embeddings of OpenAI-style servers: one vector column, a row an input.
+"""Decodes embeddings of OpenAI-style servers: one vector column, one row per input.
 
 Source: OpenAI, "API reference": embeddings. Base64 is little-endian float32.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, text_of
-from nilometer.decode.openai_answer import tokens_of
+from nilometer.decode.openai_response import tokens_of
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -18,8 +18,8 @@ from nilometer.values.reasons import UndecodableReason
 _NAME = "embedding"
 
 
-def is_answer(value: Mapping[str, Cell]) -> bool:
-    """Whether a body is a list of embeddings."""
+def is_embeddings(value: Mapping[str, Cell]) -> bool:
+    """Return whether a body is a list of embeddings."""
     items = value.get("data")
     return (
         value.get("object") == "list"
@@ -33,7 +33,7 @@ def decode(value: Mapping[str, Cell], side: Side) -> Facts:
     """Add the vectors.
 
     Raises:
-        Undecodable: If one is neither numbers nor the base64 of floats.
+        Undecodable: If a vector is neither numbers nor base64 of floats.
     """
     items = value["data"]
     found = [item.get(_NAME) for item in items if isinstance(item, dict)]  # type: ignore[attr-defined]
@@ -54,13 +54,13 @@ def _vector(vector: Cell) -> list[Cell]:
             raw = binascii.a2b_base64(vector, strict_mode=True)
             if raw:
                 return [*np.frombuffer(raw, "<f4").astype(np.float64).tolist()]
-        except ValueError:  # no base64, or not of floats
+        except ValueError:  # not base64, or not of floats
             pass
     raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
 
 
 def _column(vectors: list[list[Cell]]) -> Column:
-    """One array where all are of one length, which real ones are."""
+    """Return one array if all vectors have one length, as real embeddings do; else a list."""
     if len(set(map(len, vectors))) != 1:
         return vectors
     try:

@@ -1,10 +1,10 @@
-"""Requests that ask for no prediction: probes, metadata, documentation."""
+"""Detects requests that are not predictions: probes, metadata, documentation."""
 
 import re
 from functools import lru_cache
 
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-_ASKS_NOTHING = re.compile(
+_PROBES = re.compile(
     r"(?:/ping|/health|/healthz|/livez|/readyz|/metrics|/version|/info|/openapi\.json|/docs|/v2"
     r"|/v[12]/health/(?:live|ready)"
     r"|/v[12]/models(?:/[^/:]+(?:/versions/[^/]+)?(?:/ready|/config|/stats)?)?"
@@ -16,8 +16,8 @@ _ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.")
 
 
 @lru_cache(maxsize=1024)
-def asks_nothing(method: str, path: str) -> bool:
-    """Whether a request is a probe, or asks for metadata: its answer is no prediction."""
+def is_probe(method: str, path: str) -> bool:
+    """Return whether a request is a probe or asks for metadata, not for a prediction."""
     if method not in _BODYLESS and not path.startswith(_ANY_METHOD):
         return False
-    return _ASKS_NOTHING.fullmatch(path.rstrip("/") or "/") is not None
+    return _PROBES.fullmatch(path.rstrip("/") or "/") is not None

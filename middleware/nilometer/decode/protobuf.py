@@ -1,7 +1,8 @@
-"""A bounded reader of protobuf's wire format, for messages whose few fields we know.
+"""Reads protobuf's wire format with limits, for messages with few known fields.
 
-No generated module: a server's own client has registered the same public messages in the one pool
-of the process, and a second definition is an error there; and a reader of views copies no tensor.
+Generated modules cannot be used: a client in the server may register the same messages, and
+protobuf refuses a second definition in one process. This reader also copies no tensors, because it
+returns memory views.
 
 Source: protobuf.dev, "Encoding".
 """
@@ -16,14 +17,14 @@ from nilometer.decode.budget import check_cells
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELDS = 1 << 15  # of one message, each element of a repeated one
-MAX_DIMENSIONS = 32  # of a tensor
-VARINTS_AT_ONCE = 64 << 10  # bytes: each takes some fifty while its number is made
-_MAX_VARINT = 10  # bytes
+MAX_FIELDS = 1 << 15  # fields of one message, where each element of a repeated field counts
+MAX_DIMENSIONS = 32  # dimensions of a tensor
+VARINTS_AT_ONCE = 64 << 10  # bytes decoded together; each byte needs about 50 bytes of memory
+_MAX_VARINT = 10  # longest varint, in bytes
 
 
 class Wire(IntEnum):
-    """How a field's value stands on the wire; groups are not read."""
+    """Wire type of a field, without the deprecated groups."""
 
     VARINT = 0
     FIXED64 = 1
@@ -31,11 +32,11 @@ class Wire(IntEnum):
     FIXED32 = 5
 
 
-Field = tuple[int, int, memoryview]  # number, wire type, the bytes of its value
+Field = tuple[int, int, memoryview]  # number, wire type, and bytes of the value
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """The fields of *message* in their order.
+    """Yield the fields of *message* in order.
 
     Raises:
         Undecodable: ``malformed``, or ``too_large`` past `MAX_FIELDS`.
@@ -65,7 +66,7 @@ def fields(message: memoryview) -> Iterator[Field]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number at *at*, and where the next thing begins."""
+    """Return the number at *at*, and the position after it."""
     value = 0
     for shift, octet in enumerate(message[at : at + _MAX_VARINT]):
         value |= (octet & 0x7F) << (7 * shift)
@@ -75,10 +76,10 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def varints(packed: bytes) -> NDArray[np.uint64]:
-    """The numbers of a packed field, shape (n,), 64 bits each.
+    """Return the numbers of a packed field, shape (n,), 64 bits each.
 
     Raises:
-        Undecodable: If the last is cut off, one is too long, or there are too many.
+        Undecodable: If the last number is cut off, a number is too long, or there are too many.
     """
     octets = np.frombuffer(packed, np.uint8)
     if octets.size <= VARINTS_AT_ONCE:
@@ -111,10 +112,10 @@ def _numbers(octets: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def text(value: memoryview) -> str:
-    """A string field.
+    """Return a string field.
 
     Raises:
-        Undecodable: If it is not UTF-8.
+        Undecodable: If it is not valid UTF-8.
     """
     try:
         return str(value, "utf-8")
@@ -123,10 +124,10 @@ def text(value: memoryview) -> str:
 
 
 def sizes(parts: Sequence[memoryview]) -> list[int]:
-    """A repeated int64 field, packed or not.
+    """Return a repeated int64 field, packed or not.
 
     Raises:
-        Undecodable: If one is negative or cut off, or if there are over `MAX_DIMENSIONS`.
+        Undecodable: If a size is negative or cut off, or there are more than `MAX_DIMENSIONS`.
     """
     if sum(map(len, parts)) > MAX_DIMENSIONS * _MAX_VARINT:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)

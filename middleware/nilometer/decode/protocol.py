@@ -1,8 +1,8 @@
-"""What a protocol declares: how a body is recognised as its own, and how each side is decoded.
+"""Declarations of protocols: how a body is recognised, and how each side is decoded.
 
-A protocol in JSON is recognised by keys at the top of an object (`JsonProtocol`), any other by its
-content type or its first bytes (`Format`). Each file declares its own; `nilometer.decode.registry`
-has them all, in the order in which they are asked.
+A JSON protocol is recognised by top-level keys of an object (`JsonProtocol`). Any other protocol
+is recognised by its content type or its first bytes (`Format`). Each module declares its own
+protocol; `nilometer.decode.registry` lists them in order of precedence.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from nilometer.decode.facts import Facts
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 
-# Adds the columns of an object to a side; the text is the path of the request, empty where it is
-# unknown. Returns None, and adds nothing, where the object is of another protocol after all.
+# A function that adds the columns of an object to a side. The string is the path of the request,
+# or empty. It returns None, and adds nothing, if the object has another protocol after all.
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
 
 
@@ -26,11 +26,11 @@ class JsonProtocol:
     """A protocol whose messages are JSON objects.
 
     Attributes:
-        input_keys: Keys at the top of a request. An object with at least one of them is offered to
-            `decode_input`.
-        output_keys: The same for a response and `decode_output`.
-        decode_input: Decodes a request; None where the protocol says nothing about requests.
-        decode_output: Decodes a response; None likewise.
+        input_keys: Top-level keys of a request. `decode_input` is called for an object with at
+            least one of them.
+        output_keys: Top-level keys of a response, used for `decode_output` in the same way.
+        decode_input: Function that decodes a request; None if the protocol does not define one.
+        decode_output: Function that decodes a response; None if the protocol does not define one.
     """
 
     input_keys: frozenset[str] = frozenset()
@@ -40,14 +40,14 @@ class JsonProtocol:
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """A body that is no plain JSON, and what is known of it.
+    """A body with its metadata.
 
     Attributes:
-        content: Its bytes, without their content encoding; never empty.
-        content_type: As declared, with parameters.
+        content: Bytes without their content encoding; never empty.
+        content_type: Declared content type, with parameters.
         role: INPUT or OUTPUT.
-        path: Of the request, or empty.
-        header_length: ``Inference-Header-Content-Length``, or empty.
+        path: Path of the request, or empty.
+        header_length: Value of ``Inference-Header-Content-Length``, or empty.
     """
 
     content: bytes
@@ -59,18 +59,18 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A protocol whose messages are more, or other, than one JSON document.
+    """A protocol whose messages are not a single JSON document.
 
     Attributes:
-        decode: Adds the columns of a body to a side. Returns None, and adds nothing, where the body
-            is of another format after all.
-        media_types: Content types that declare it, without parameters, in lower case.
-        often_json: Whether clients also send JSON under these content types. A body that begins
-            like JSON is read as JSON then, and offered to `decode` only if it is malformed.
-        begins: Whether bytes begin like this format. Asked where a body should be JSON, by its
-            content type or by its first byte, and is malformed.
-        decode_ends: Adds the columns of a stream of which only the start, in the body, and the end
-            are known; None where nothing can be made of those.
+        decode: Function that adds the columns of a body to a side. It returns None, and adds
+            nothing, if the body has another format after all.
+        media_types: Content types that declare the format, without parameters, in lower case.
+        often_json: Whether clients also send JSON under these content types. If so, a body that
+            begins like JSON is parsed as JSON first, and passed to `decode` if it is malformed.
+        begins: Function that returns whether bytes begin like this format. It is called for a
+            malformed body that should be JSON.
+        decode_ends: Function that adds the columns of a stream whose middle is missing, from a
+            body with the start, and the bytes of the end; None if it cannot decode such streams.
     """
 
     decode: Callable[[Body, Side], Facts | None]

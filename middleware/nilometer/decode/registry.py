@@ -1,7 +1,7 @@
-"""All protocols; a new one is one file and one entry here.
+"""The list of all protocols. A new protocol needs one module and one entry here.
 
-Their decoders are imported with this module, before anything is decoded: a thread that imports
-later would hold the interpreter while requests are served.
+This module imports all decoders up front. A later import in a thread would hold the interpreter
+while requests are served.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ from nilometer.profile.feature import Cell
 
 AnyProtocol: TypeAlias = Format | JsonProtocol
 
-# In the order in which they are asked: the first that decodes a body has it.
+# In order of precedence: the first protocol that decodes a body wins.
 PROTOCOLS: tuple[AnyProtocol, ...] = (
     oip_v2.PROTOCOL,
     mlflow.TENSORS,
@@ -53,11 +53,11 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What protocols in JSON claim on one side of an exchange.
+    """The keys that JSON protocols claim in requests, or in responses.
 
     Attributes:
-        keys: Every key that one of them claims. An object without any is free JSON.
-        decoders: The keys of each, and its decoder.
+        keys: All claimed keys. An object without any of them is free JSON.
+        decoders: Keys and decoder of each protocol.
     """
 
     keys: frozenset[str]
@@ -65,15 +65,15 @@ class Claims:
 
     @classmethod
     def of(cls, decoders: Iterable[tuple[frozenset[str], DecodeObject | None]]) -> "Claims":
-        """The claims of *decoders*, each with its keys."""
+        """Collect the claims of *decoders*, each given with its keys."""
         claiming = tuple((keys, decode) for keys, decode in decoders if decode is not None)
         return cls(frozenset().union(*(keys for keys, _ in claiming)), claiming)
 
     def decode(self, value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-        """Add the columns of *value*; None, and nothing, where no protocol takes it.
+        """Add the columns of *value*; return None, and add nothing, if no protocol accepts it.
 
         Raises:
-            Undecodable: If the protocol that takes it finds it broken.
+            Undecodable: If *value* violates the protocol that accepts it.
         """
         top = value.keys()
         for keys, decode in self.decoders:
@@ -86,13 +86,13 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Protocols by what is looked up for a body.
+    """All protocols, indexed for the lookup of a decoder.
 
     Attributes:
         declared: Formats by content type, without parameters.
-        recognised: Formats that are recognised by how a body begins.
-        inputs: What is claimed in requests.
-        outputs: What is claimed in responses.
+        recognised: Formats that the first bytes of a body identify.
+        inputs: Claims of JSON protocols for requests.
+        outputs: Claims of JSON protocols for responses.
     """
 
     declared: Mapping[str, Format]
@@ -102,7 +102,7 @@ class Table:
 
     @classmethod
     def of(cls, protocols: Iterable[AnyProtocol]) -> "Table":
-        """The table of *protocols*; of two that claim the same, the first is asked first."""
+        """Index *protocols*; earlier protocols take precedence."""
         formats: list[Format] = []
         in_json: list[JsonProtocol] = []
         for protocol in protocols:

@@ -1,17 +1,17 @@
-"""Text that stands for a number, a truth or nothing: forms, queries and CSV know no types."""
+"""Converts text to typed values, because forms, query strings and CSV have no types."""
 
 import re
 
 from nilometer.profile.feature import Cell
 
-# As in JSON, so that a postcode of "01234" stays text.
+# Numbers as JSON writes them, so that a postcode such as "01234" stays text.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTHS = {"true": True, "True": True, "false": False, "False": False}
-MAX_DIGITS = 400  # of an integer; float64 ends before
+MAX_DIGITS = 400  # digits of an integer; float64 overflows earlier
 
 
 def typed(text: str) -> Cell:
-    """*text* as a number, a truth, None for empty text, else as it is."""
+    """Return *text* as a number or a boolean, None for empty text, else unchanged."""
     if not text:
         return None
     number = _NUMBER.fullmatch(text)

@@ -1,6 +1,6 @@
-"""Seldon Core's own protocol: ``data`` with ``names`` and an ``ndarray`` or a ``tensor``.
+"""Decodes Seldon Core's protocol: ``data`` with ``names`` and an ``ndarray`` or a ``tensor``.
 
-Columns that have names are named so; else they are ``data.0`` and on.
+Columns without names are called ``data.0``, ``data.1`` and so on.
 
 Source: Seldon Core V1, "Prediction messages", ``prediction.proto``.
 """
@@ -22,7 +22,7 @@ _NAME = "data"
 
 
 def is_message(value: Mapping[str, Cell]) -> bool:
-    """Whether *value* is a SeldonMessage with a table."""
+    """Return whether *value* is a SeldonMessage with a table."""
     table = value.get("data")
     if isinstance(table, dict):
         return isinstance(table.get("ndarray"), list) or isinstance(table.get("tensor"), dict)
@@ -33,7 +33,7 @@ def decode(value: Mapping[str, Cell], side: Side) -> Facts:
     """Add the table of a message, or its ``jsonData``.
 
     Raises:
-        Undecodable: If the table's shape disagrees with its cells.
+        Undecodable: If the shape of the table does not match its cells.
     """
     table = value.get("data")
     if isinstance(table, dict):

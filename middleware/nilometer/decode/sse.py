@@ -1,7 +1,7 @@
-"""Server-sent events, found by their framing and not by what the response declares.
+"""Decodes server-sent events, recognised by their framing and not by the content type.
 
-A stream of an OpenAI-style server is one answer (`nilometer.decode.openai_answer`); of any other,
-each event that holds JSON is read as free JSON, and what is text is only counted.
+The stream of an OpenAI-style server is one response (`nilometer.decode.openai_response`). In other
+streams, each event with JSON is decoded as free JSON, and text is only counted.
 
 Source: WHATWG HTML, "Server-sent events".
 """
@@ -15,38 +15,38 @@ from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.openai_answer import Answer, is_chunk
+from nilometer.decode.openai_response import Response, is_chunk
 from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
-DONE = b"[DONE]"  # how OpenAI-style streams say that they are complete
+DONE = b"[DONE]"  # marks the end of a complete OpenAI-style stream
 _FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 _ERROR = b"error"
-# Two line ends, each of one of three kinds; the two bytes of one kind are never two.
+# Two line ends of any of the three kinds. CR LF counts as a single line end.
 _EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
-_DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # what stands between two lines of one event's data
+_DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # separates two data lines of one event
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its type, or empty, and its lines of data, joined."""
+    """One event: its type, or empty, and its joined data lines."""
 
     kind: bytes
     data: bytes
 
 
 def is_stream(body: bytes) -> bool:
-    """Whether *body* begins like a stream of events."""
+    """Return whether *body* begins like a stream of events."""
     return _FRAME.match(body) is not None
 
 
 def events(body: bytes) -> Iterator[Event]:
-    """The events of *body*.
+    """Yield the events of *body*.
 
-    A last one that no empty line ends is left out, as browsers do, unless nothing can be missing
-    of it: it is a JSON object, a JSON list, or says that the stream is complete.
+    Like browsers, this skips a last event that no empty line follows. A JSON object, a JSON list
+    and the end marker of the stream are kept, because they are complete.
     """
     kind = b""
     data: list[bytes] = []
@@ -67,10 +67,12 @@ def events(body: bytes) -> Iterator[Event]:
 
 
 def decode(body: bytes, side: Side) -> Facts:
-    """Add the answer, or a row an event, and one about the text of all that hold no JSON.
+    """Add one row for an OpenAI-style response, else the rows of each event with JSON.
+
+    One more row counts the text of all events without JSON.
 
     Raises:
-        Undecodable: If the events make no table, or there are too many.
+        Undecodable: If the events are not a table, or there are too many.
     """
     check_lines(body)
     stream = _Stream()
@@ -79,13 +81,13 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add what both ends of a stream tell: the answer, or a row for each event that is whole.
+    """Add the content of both ends of a stream: a response, or the rows of complete events.
 
-    What had to be counted over the whole stream is absent. An answer's usage is found even where
-    the gap cuts into the event that tells it.
+    Counts over the whole stream are absent. The usage of a response is found even if the missing
+    middle cuts into its event.
 
     Raises:
-        Undecodable: If the events make no table, none of them holds JSON, or there are too many.
+        Undecodable: If the events are not a table, none contains JSON, or there are too many.
     """
     check_lines(start + end)
     boundary = _EMPTY_LINE.search(end)
@@ -93,24 +95,24 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     cut = end[:next_event]
     stream = _Stream()
     stream.take(start)
-    stream.answer.interrupt()
-    stream.answer.add_cut(_DATA_LINE.sub(b"\n", cut))
-    stream.take(cut, objects_only=True)  # the gap may end where an event begins
+    stream.response.interrupt()
+    stream.response.add_cut(_DATA_LINE.sub(b"\n", cut))
+    stream.take(cut, objects_only=True)  # an event may begin here
     stream.take(end[next_event:])
     return stream.decoded(side, partial=True)
 
 
 class _Stream:
-    """What the events of a stream add up to."""
+    """Accumulates the events of a stream."""
 
     def __init__(self) -> None:
-        self.answer = Answer()
+        self.response = Response()
         self._rows: list[Row] = []
         self._texts = self._characters = 0
         self._end: StreamEnd | None = None
 
     def take(self, body: bytes, *, objects_only: bool = False) -> None:
-        """Add the events of *body*, or those of them that hold a JSON object."""
+        """Add the events of *body*; with *objects_only*, only events with a JSON object."""
         for event in events(body):
             if objects_only and not event.data.startswith(b"{"):
                 continue
@@ -130,16 +132,16 @@ class _Stream:
                     self._end = StreamEnd.ERROR
                     continue
                 if is_chunk(value):
-                    self.answer.add(value)
+                    self.response.add(value)
                     continue
             self._rows.extend(rows_of(value))
             check_rows(len(self._rows))
 
     def decoded(self, side: Side, *, partial: bool = False) -> Facts:
-        """Add the rows to *side*; *partial* says that there were more events between them."""
-        if self.answer.begun:
-            side.add_rows([self.answer.row()])
-            return self.answer.facts(self._end)
+        """Add the rows to *side*; *partial* means that events in between are missing."""
+        if self.response.begun:
+            side.add_rows([self.response.row()])
+            return self.response.facts(self._end)
         rows = self._rows
         if self._texts and not partial:
             rows.append({"texts": self._texts, "characters": self._characters})
@@ -151,7 +153,7 @@ class _Stream:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether *data* cannot be the beginning of something longer."""
+    """Return whether *data* is certainly complete and not the beginning of a longer event."""
     if data == DONE:
         return True
     try:

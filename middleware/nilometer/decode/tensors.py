@@ -1,8 +1,8 @@
-"""Nested lists and flat cells to columns, by one rule for every protocol.
+"""Converts nested lists and flat cells to columns, by one rule for every protocol.
 
-The first dimension is the batch. ``[n]`` and ``[n, 1]`` are one column by the tensor's name;
-``[n, k]`` are *k* columns ``name.0`` to ``name.k-1`` up to `MAX_WIDTH`; what is wider or deeper
-is one vector column, of shape (n, ...).
+The first dimension is the batch. A tensor of shape ``[n]`` or ``[n, 1]`` is one column with the
+tensor's name. Shape ``[n, k]`` becomes *k* columns ``name.0`` to ``name.k-1``, up to `MAX_WIDTH`.
+A wider or deeper tensor is one vector column of shape (n, ...).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from nilometer.decode.budget import check_cells, check_rows
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
-from nilometer.decode.naming import flat_table, names_nothing
+from nilometer.decode.naming import flat_table, value_like_keys
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_WIDTH = 128  # a wider tensor is a vector, not columns
-MAX_DIMENSIONS = 8  # of a nested list; deeper ones stay cells
+MAX_WIDTH = 128  # a wider tensor becomes one vector column
+MAX_DIMENSIONS = 8  # dimensions of a nested list; deeper lists stay cells
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
 
 
 def column_names(name: str, shape: Sequence[int]) -> list[str] | None:
-    """The columns of a tensor of *shape*; None where it is one vector column."""
+    """Return the column names of a tensor of *shape*; None if it is one vector column."""
     width = prod(shape[1:])
     if width <= 1:
         return [name]
@@ -39,10 +39,11 @@ def column_names(name: str, shape: Sequence[int]) -> list[str] | None:
 def tensor_columns(
     name: str, cells: Sequence[Cell] | NDArray[np.generic], shape: Sequence[int]
 ) -> dict[str, Column]:
-    """Columns of row-major *cells*, of which there are as many as *shape* says.
+    """Return the columns of row-major *cells*, shape *shape*.
 
     Raises:
-        Undecodable: If they are not as many, if rows have no cells, or if there are too many.
+        Undecodable: If *shape* does not match the number of cells, rows are empty, or there are
+            too many cells.
     """
     check_cells(len(cells))
     if prod(shape) != len(cells) or (shape and shape[0] and not len(cells)):
@@ -50,7 +51,7 @@ def tensor_columns(
     names = column_names(name, shape)
     if names is not None:
         return {column: cells[at :: len(names)] for at, column in enumerate(names)}
-    if not len(cells):  # no rows: nothing tells vectors from columns
+    if not len(cells):  # without rows, vectors and columns look the same
         return {name: []}
     return {name: _vectors(cells, shape)}
 
@@ -68,7 +69,7 @@ def _vectors(cells: Sequence[Cell] | NDArray[np.generic], shape: Sequence[int]) 
 
 
 def nested_columns(name: str, items: Sequence[Cell]) -> dict[str, Column]:
-    """Columns of a nested list whose shape nobody told; ragged rows stay one list a cell."""
+    """Return the columns of a nested list of unknown shape; a ragged row stays one list cell."""
     shape = [len(items)]
     level = items
     while level and set(map(type, level)) == {list} and len(shape) <= MAX_DIMENSIONS:
@@ -83,7 +84,7 @@ def nested_columns(name: str, items: Sequence[Cell]) -> dict[str, Column]:
 
 
 def nested_block(name: str, items: Sequence[Cell]) -> Block:
-    """A block of `nested_columns`.
+    """Return the result of `nested_columns` as a block.
 
     Raises:
         Undecodable: If some items are lists and others are not.
@@ -95,14 +96,14 @@ def nested_block(name: str, items: Sequence[Cell]) -> Block:
 
 
 def batch_block(table: Mapping[str, Cell]) -> Block | None:
-    """The block of named lists of one length.
+    """Return a block of named, equally long lists.
 
-    None where a value is no list, lengths differ, or a key looks like a value.
+    It is None if a value is not a list, lengths differ, or a key looks like a value.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
-    if names_nothing(table):
+    if value_like_keys(table):
         return None
     columns: dict[str, Column] = {}
     rows: int | None = None
@@ -117,20 +118,20 @@ def batch_block(table: Mapping[str, Cell]) -> Block | None:
 
 
 def matrices_block(table: Mapping[str, Cell]) -> Block | None:
-    """As `batch_block`, only where every value is a list of lists: a batch, and no fields."""
+    """Return a block as `batch_block` does, but only if every value is a list of lists."""
     for items in table.values():
         if not isinstance(items, list) or not items or set(map(type, items)) != {list}:
             return None
         if any(isinstance(cell, list | dict) for item in items for cell in item):
-            return None  # a tensor, or objects: one cell of a row
+            return None  # a tensor or objects, which are one cell of a row
     return batch_block(table)
 
 
 def table_rows(items: Sequence[Cell]) -> list[Row]:
-    """Rows of objects.
+    """Return the rows of a list of objects.
 
     Raises:
-        Undecodable: If one is no object, or if the table has too many rows or columns.
+        Undecodable: If an item is not an object, or the table has too many rows or columns.
     """
     check_rows(len(items))
     if set(map(type, items)) - {dict}:
@@ -141,7 +142,7 @@ def table_rows(items: Sequence[Cell]) -> list[Row]:
 
 
 def check_table(rows: Sequence[Row]) -> None:
-    """Refuse rows that have too many columns between them.
+    """Refuse rows that have too many columns in total.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.

@@ -1,4 +1,4 @@
-"""Plain text, and streams that are not framed as they are declared: only how long they are."""
+"""Decodes plain text, and responses wrongly declared as event streams; keeps only their length."""
 
 from nilometer.decode import sse
 from nilometer.decode.columns import Side
@@ -9,10 +9,10 @@ from nilometer.values.reasons import UndecodableReason
 
 
 def decode(body: bytes, side: Side) -> Facts:
-    """Add one row: characters and words.
+    """Add one row with the numbers of characters and words.
 
     Raises:
-        Undecodable: If it is not UTF-8.
+        Undecodable: If it is not valid UTF-8.
     """
     try:
         text = body.decode()
@@ -23,13 +23,13 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def _decode(body: Body, side: Side) -> Facts:
-    """Add what is framed as events as such; all else is text, whatever it was declared."""
+    """Decode event frames as events, and everything else as text, whatever its content type."""
     content = body.content
     return sse.decode(content, side) if sse.is_stream(content) else decode(content, side)
 
 
 FORMAT = Format(
     media_types=frozenset({"text/event-stream", "text/plain"}),
-    often_json=True,  # servers declare streams that are none
+    often_json=True,  # some servers declare an event stream but send JSON
     decode=_decode,
 )

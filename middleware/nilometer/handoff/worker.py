@@ -302,9 +302,9 @@ def open_outlet(settings: CaptureSettings) -> Outlet:
 
     link = AgentLink(settings, secrets.token_bytes(16))
     if settings.profile_in == "process" or not link.can_reach_agent:
-        from nilometer.handoff.inside import InsideOutlet
+        from nilometer.handoff.profile_outlet import ProfileOutlet
 
-        return InsideOutlet(settings, link)
+        return ProfileOutlet(settings, link)
     from nilometer.handoff.raw_outlet import RawOutlet
 
     return RawOutlet(settings, link)
@@ -318,8 +318,8 @@ def _import_outlet(settings: CaptureSettings) -> None:
     """
     try:
         importlib.import_module("nilometer.handoff.link")
-        inside = settings.profile_in == "process"
-        importlib.import_module(f"nilometer.handoff.{'inside' if inside else 'raw_outlet'}")
+        outlet = "profile_outlet" if settings.profile_in == "process" else "raw_outlet"
+        importlib.import_module(f"nilometer.handoff.{outlet}")
     except Exception:  # noqa: S110  the thread meets the error again and reports it
         pass
 

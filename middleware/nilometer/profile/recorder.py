@@ -1,6 +1,6 @@
-"""Cells of any type on their way into the profile of a column.
+"""Records cells of any type into the profile of a column.
 
-Nothing raises, and every cell is counted.
+It never raises for a cell, and it counts every cell.
 """
 
 import math
@@ -21,16 +21,16 @@ from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.hashing import hash_numbers
 from nilometer.values.steps import Steps, finished, parts_of
 
-RECORDER_BYTES = 4096  # of one, and of the profile and the sample that it becomes
-MISSING_BYTES = 2048  # of one that has seen no cell
-MIXED_AT_ONCE = 128  # cells of any type that one step takes
+RECORDER_BYTES = 4096  # fixed memory of one recorder, with its profile and sample
+MISSING_BYTES = 2048  # memory of a recorder that saw only missing cells
+MIXED_AT_ONCE = 128  # cells of mixed types per step
 
 
 class FeatureRecorder:
-    """Cells on their way into a `FeatureProfile`. One owner.
+    """Records the cells of one column and builds its `FeatureProfile`. Not thread-safe.
 
     Args:
-        spec: What is known of the feature.
+        spec: How the feature is profiled; None uses the defaults.
     """
 
     __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")
@@ -44,11 +44,11 @@ class FeatureRecorder:
         self._distinct: Distinct | None = None
 
     def profile(self) -> FeatureProfile:
-        """Everything observed so far; the recorder is not used again."""
+        """Return the profile of all cells so far; the recorder must not be used afterwards."""
         return finished(self.profile_in_steps())
 
     def profile_in_steps(self) -> Steps[FeatureProfile]:
-        """The same, in steps."""
+        """Do the same as `profile`, in steps."""
         profile = FeatureProfile(
             missing=self._missing, types=self._types, expected=self._spec.expected
         )
@@ -62,27 +62,27 @@ class FeatureRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, `RECORDER_BYTES`, about."""
+        """Approximate memory in addition to `RECORDER_BYTES`, in bytes."""
         numbers = self._numbers.held_bytes if self._numbers is not None else 0
         names = self._categories.held_bytes if self._categories is not None else 0
         return numbers + names
 
     def fold_in_steps(self) -> Steps[None]:
-        """Put what waits into the sketches, in steps, and let its memory go."""
+        """Move waiting cells into the sketches in steps, and free their memory."""
         if self._numbers is not None:
             yield from self._numbers.fold()
         if self._categories is not None:
             yield from self._categories.fold()
 
     def observe(self, cells: Sequence[Cell] | NDArray[np.generic]) -> None:
-        """Add *cells* of any type, n of them; None means missing.
+        """Add n *cells* of any type; None means missing.
 
-        An array of floats or integers, shape (n,), is taken as it is.
+        An array of floats or integers, shape (n,), is the fastest form.
         """
         finished(self.observe_in_steps(cells))
 
     def observe_in_steps(self, cells: Sequence[Cell] | NDArray[np.generic]) -> Steps[None]:
-        """The same, in steps."""
+        """Do the same as `observe`, in steps."""
         if isinstance(cells, np.ndarray):
             if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
                 yield from self._observe_numbers(cells.astype(np.float64, copy=False))
@@ -108,7 +108,7 @@ class FeatureRecorder:
         yield from self._observe_mixed(cells)
 
     def observe_numbers(self, numbers: NDArray[np.float64]) -> None:
-        """Add *numbers*, shape (n,), any float64."""
+        """Add *numbers*, shape (n,); NaN and infinities are allowed."""
         finished(self._observe_numbers(numbers))
 
     def _observe_numbers(self, numbers: NDArray[np.float64]) -> Steps[None]:
@@ -122,7 +122,7 @@ class FeatureRecorder:
             self._counting().observe_hashes(hash_numbers(numbers[np.isfinite(numbers)]))
 
     def observe_categories(self, counted: Mapping[str, int], kind: str = STRING) -> None:
-        """Add strings (or booleans by name) that are counted already."""
+        """Add counted strings, or counted booleans by their names."""
         finished(self._observe_categories(counted, kind))
 
     def _observe_categories(self, counted: Mapping[str, int], kind: str) -> Steps[None]:
@@ -136,23 +136,23 @@ class FeatureRecorder:
         counts: NDArray[np.int64],
         name_of: Callable[[int], str],
     ) -> None:
-        """Add different strings that were counted where they are, as in Arrow.
+        """Add distinct strings that another library, such as Arrow, has counted.
 
         Args:
-            hashes: Of `nilometer.sketch.hashing`, shape (n,).
-            counts: Cells of each, shape (n,).
-            name_of: The string at an index; asked for few.
+            hashes: Hashes of the strings by `nilometer.sketch.hashing`, shape (n,).
+            counts: Number of cells with each string, shape (n,).
+            name_of: Function that returns the string at an index; called for few strings.
         """
         if counts.size:
             self._add_type(STRING, int(counts.sum()))
             self._names().observe_hashed(hashes, counts, name_of)
 
     def observe_missing(self, cells: int) -> None:
-        """Add *cells* that are absent."""
+        """Add a number of missing *cells*."""
         self._missing += cells
 
     def observe_others(self, kind: str, cells: int) -> None:
-        """Add *cells* of a type that has no distribution, such as ``list``."""
+        """Add a number of *cells* of a type without a distribution, such as ``list``."""
         if cells:
             self._add_type(kind, cells)
 
@@ -204,7 +204,7 @@ class FeatureRecorder:
 
 
 def count_types(cells: Sequence[Cell] | NDArray[np.generic]) -> Counter[str]:
-    """Cells of a column by the type that a profile counts them as; ``missing`` for None."""
+    """Count the cells of a column by profile type; None counts as ``missing``."""
     if isinstance(cells, np.ndarray):
         if cells.ndim > 1 or cells.dtype.kind in "fiu":
             return Counter({NUMBER if cells.ndim == 1 else "list": len(cells)})
@@ -230,12 +230,12 @@ _PLAIN_NUMBERS = {float, int}
 
 
 def _scalar(cell: Cell) -> Cell:
-    """Plain Python for numpy scalars, decimals and enumerations; None for what means missing."""
+    """Convert numpy scalars, decimals and enumerations to plain Python; missing becomes None."""
     if isinstance(cell, np.generic):
         if cell.dtype.kind in "mM":
             return None if np.isnat(cell) else cell
         plain = cell.item()
-        # Extended precision has no plain twin: item() hands back the same type.
+        # Extended precision has no plain Python type: item() returns the same type.
         return float(cell) if isinstance(plain, np.floating) else plain
     if isinstance(cell, Decimal):
         return math.nan if cell.is_nan() else float(cell)  # a signalling NaN would raise
@@ -259,7 +259,7 @@ def _float(number: float) -> float:
 
 
 def _other(cell: Cell) -> str:
-    """The type of a cell that is no scalar."""
+    """Return the type of a cell that is not a scalar."""
     if isinstance(cell, datetime | date | time | timedelta | np.datetime64 | np.timedelta64):
         return "timestamp"
     if isinstance(cell, bytes | bytearray | memoryview):

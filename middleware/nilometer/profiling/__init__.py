@@ -1,1 +1,1 @@
-"""Columns to profiles: what the agent, the in-process worker, batch and Spark share."""
+"""Turns columns into profiles. The agent, the in-process worker, batch and Spark share this code."""

@@ -1,14 +1,15 @@
-"""Which names of one monitored entity are features: a name earns its place.
+"""Decides which field names of one monitored entity become features.
 
-Clients choose names as they choose values. Without admission, a thousand invented keys would take
-all places for good, and keys that hold values would travel with every sample.
+Clients choose field names as freely as values. Without admission, a thousand invented keys would
+fill the limit on features, and keys that hold values would be sent with every sample.
 
-A name of the reference or of the declared schema always has a place. Any other is taken at once
-while the entity has few, and after that when `admit_after` requests have had it. Until then its
-cells are counted as unnamed, by type. A name that looks like a value never has a place of its own.
+A name in the reference or in the declared schema is always admitted. Any other name is admitted
+immediately while the entity has few names. Later it is admitted once `admit_after` requests have
+had it. Until then its cells are counted as unnamed, by type. A name that looks like a value is
+never admitted.
 
-An object in which names keep appearing that nobody saw before is a map: its size is a feature.
-New names in it that do not come back give up their places.
+An object that keeps getting new names is treated as a map: its size becomes a feature. New names
+in a map lose their admission if they do not appear again.
 """
 
 from collections import Counter
@@ -20,33 +21,33 @@ from nilometer.profile.recorder import count_types
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.value_like import MAX_NAME, may_name
 
-AT_ONCE = 64  # names of an entity that are taken without waiting
-ADMIT_AFTER = 5  # requests that must have had a later name
-MAX_FEATURES = 1000  # of one role of an entity, declared ones not counted
-MAX_CANDIDATES = 8192  # names that wait for a place: a hash and a count each
-MAX_WATCHED = 256  # objects of which it is known how often they had new keys
-CHANGING = 8  # requests with new keys from which an object in a body is a map
-CHANGING_BODY = 32  # the same of the body itself, whose optional fields come one by one
-WITHIN = 4  # requests for each of them: with fewer new keys, an object is none
+AT_ONCE = 64  # names of an entity that are admitted immediately
+ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
+MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
+MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
+MAX_WATCHED = 256  # objects whose new keys are counted
+CHANGING = 8  # requests with new keys that make a nested object a map
+CHANGING_BODY = 32  # the same for the body itself, whose optional fields appear one by one
+WITHIN = 4  # an object is a map only if at least one request in `WITHIN` brings new keys
 QUIET = 1024  # requests without a new key after which a map is an object again
-REVIEWED = 256  # requests in which a name must appear to keep its place when places are short
+REVIEWED = 256  # length of a review in requests: names that do not appear in it are dropped
 
-_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # a name with its objects, and what is watched of it
+_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
 
 _NOTHING: Mapping[str, int] = {}
 _ROLES = (Role.INPUT, Role.OUTPUT)
 
 
 def nothing_declared() -> frozenset[str]:
-    """The summaries of a schema that nobody declared."""
+    """Return the empty set, for an entity without a declared schema."""
     return frozenset()
 
 
 class Candidates:
-    """Requests of names that wait for a place, by hash. One owner.
+    """Counts the requests with each name that waits for admission, by hash. Not thread-safe.
 
-    Names that were had once are apart from those that came again, and each part forgets the name
-    that it has not seen for longest: many names that come once push out only each other.
+    Names seen once and names seen again are kept in two separate parts. A full part forgets its
+    least recently seen name, so a flood of names seen once displaces only such names.
     """
 
     __slots__ = ("_again", "_once")
@@ -59,7 +60,7 @@ class Candidates:
         return len(self._once) + len(self._again)
 
     def count(self, name: str) -> int:
-        """Count one more request of *name*; returns how many are known of."""
+        """Count one more request with *name*; return the number of requests counted so far."""
         key = hash(name)
         if key in self._again:
             requests = self._again[key] = self._again.pop(key) + 1
@@ -74,7 +75,7 @@ class Candidates:
         return 1
 
     def forget(self, name: str) -> bool:
-        """Drop what is known of *name*; whether that was anything."""
+        """Forget the count of *name*; return whether it had one."""
         key = hash(name)
         held = key in self._once or key in self._again
         self._once.pop(key, None)
@@ -84,24 +85,25 @@ class Candidates:
 
 def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
     if len(held) >= most:
-        del held[next(iter(held))]  # inserted or seen before all others
+        del held[next(iter(held))]  # the least recently seen
 
 
 class Names:
-    """The names that one entity's features have, over all its label sets. One owner.
+    """The admitted names of one entity, over all its label sets. Not thread-safe.
 
-    Memory is bounded by `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED`, whatever is sent.
+    `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED` bound its memory, whatever clients send.
 
     Args:
-        declared: Summaries of the reference or the declared schema, as they are now.
-        admit_after: Requests that must have had a name, at least 1.
+        declared: Function that returns the current summaries of the reference or declared schema.
+        admit_after: Number of requests with a name before it is admitted, at least 1.
 
     Attributes:
-        known: Names that have a place, by role, and the request that gave it to them. To be read
-            only.
-        over_limit: Columns that have no place only because there are too many: of requests beside
-            `MAX_FEATURES` others, or of what is made of them.
-        dropped: How often names lost their places: who holds a copy of `known` looks at it.
+        known: Admitted names by role, each with the number of the request that admitted it.
+            Callers must not change it.
+        over_limit: Number of columns refused only because of a limit: columns of requests beyond
+            `MAX_FEATURES`, and derived columns beyond their own limit.
+        dropped: Number of times that names were dropped. A holder of a copy of `known` compares
+            it to notice that the copy is out of date.
     """
 
     def __init__(
@@ -116,42 +118,45 @@ class Names:
         self._declared = declared
         self._admit_after = admit_after
         self._candidates = Candidates()
-        self._full: set[str] = set()  # names that earned a place when there was none
+        self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
         self._requests = 0
-        self._crowded_at = 0  # the request after which names had to earn their place
-        self._changes: dict[tuple[Role, str], list[int]] = {}  # the requests that brought new keys
+        self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
+        self._changes: dict[tuple[Role, str], list[int]] = {}  # requests with new keys, by object
         self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
-        self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # newest change
-        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # had by one request
+        self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # latest change
+        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # seen once
         self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._review_left = 0
-        self._is_watching = True  # whether names that are known are looked at, too
+        self._is_watching = True  # whether admitted names are examined, too
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes that it knows between two requests, about."""
+        """Approximate memory that it keeps between two requests, in bytes."""
         names = sum(map(len, self.known.values())) + len(self._full)
         return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
 
     def passes(self, inputs: Side, outputs: Side) -> bool:
-        """Whether every name of one request has a place: then it is counted, and not to be sifted."""
+        """Return whether all names of one request are admitted; if so, count the request.
+
+        Call `sift` for each side only if this returns False.
+        """
         if self._is_watching or not (
             inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
         ):
             return False
         self._requests += 1
-        return True  # what most requests are
+        return True  # the usual case
 
     def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
-        """Count one request, and take out of *side* the columns whose names have no place.
+        """Count one request, and remove the columns from *side* whose names are not admitted.
 
         Args:
             role: INPUT or OUTPUT.
-            side: The columns of one request.
-            ignored: A name that is neither counted nor taken out.
+            side: Columns of one request; changed in place.
+            ignored: Name that is neither counted nor removed.
 
         Returns:
-            The cells that were taken out, by type; to be read only.
+            Numbers of removed cells by type. Callers must not change it.
         """
         if role is Role.INPUT:
             self._requests += 1
@@ -178,7 +183,7 @@ class Names:
         return unnamed
 
     def settle_at_once(self, alike: Iterable[Mapping[Role, Side]]) -> bool:
-        """Whether no name in the sides of *alike* has to wait: each has a place now, or never."""
+        """Return whether every name in the sides of *alike* could be admitted or refused now."""
         new = {
             (role, name)
             for sides in alike
@@ -192,7 +197,7 @@ class Names:
         return not changing and self._count() + len(new) <= AT_ONCE
 
     def meet(self, role: Role, names: Iterable[str]) -> set[str]:
-        """Count one request that has *names*, none of them known; returns those without a place."""
+        """Count one request with unknown *names*; return the names that are not admitted."""
         refused: set[str] = set()
         changed: set[str] = set()
         for name in names:
@@ -248,12 +253,12 @@ class Names:
         return sum(map(len, self.known.values()))
 
     def _changing_parent(self, role: Role, name: str) -> str:
-        """The innermost object of *name* that is known of; empty for the body itself."""
+        """Return the innermost known object that contains *name*; empty for the body itself."""
         known = self._prefixes[role]
         return next((parent for parent in _parents(name) if parent in known), "")
 
     def _change(self, role: Role, parent: str) -> None:
-        """Note that *parent* had names in one more request that nobody saw before."""
+        """Record that one more request brought new names in *parent*."""
         if parent in self._maps[role]:
             self._maps[role][parent] = self._requests
             return
@@ -268,7 +273,7 @@ class Names:
             self._maps[role][parent] = self._requests
             self.known[role].setdefault(_size_of(parent), self._requests)
             inside = f"{parent}." if parent else ""
-            if parent:  # a flood of keys in the body itself must not take the model's names away
+            if parent:  # a flood of keys in the body must not drop the names of the model
                 once = {name for name in self._once[role] if name.startswith(inside)}
                 self._drop(role, once)
             new = self._newer_than(changes[0], role)
@@ -285,7 +290,7 @@ class Names:
             side.measure(parent, _size_of(parent))
 
     def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
-        """Watch which of *names* come in the next requests; the others lose their places then."""
+        """Start a review, which drops each of *names* that does not appear in later requests."""
         if names and not self._unseen[role]:
             self._unseen[role] = set(names)
             self._review_left = REVIEWED
@@ -304,7 +309,7 @@ class Names:
         self._full.clear()
 
     def _drop(self, role: Role, names: AbstractSet[str]) -> None:
-        """Take the places of *names* away, but for those that are declared."""
+        """Drop *names*, except declared names."""
         lost = {name for name in names if not self._is_declared(role, name)}
         for name in lost:
             self.known[role].pop(name, None)
@@ -318,12 +323,12 @@ def _fits(name: str) -> bool:
 
 
 def _size_of(parent: str) -> str:
-    """The feature of a map's size, as `nilometer.profile.derived` names that of one cell."""
+    """Return the feature name for the size of a map, as `nilometer.profile.derived` names it."""
     return f"{parent or VALUE}.size"
 
 
 def _parents(name: str) -> Iterable[str]:
-    """The objects that *name* is in, from the innermost on: ``a.b`` and ``a`` for ``a.b.c``."""
+    """Yield the objects that contain *name*, innermost first: ``a.b``, ``a`` for ``a.b.c``."""
     while "." in name:
         name = name.rpartition(".")[0]
         yield name

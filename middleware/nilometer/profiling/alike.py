@@ -1,4 +1,4 @@
-"""Bodies of observations of one kind, read at once."""
+"""Decodes the bodies of similar observations in one pass."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -14,13 +14,13 @@ from nilometer.values.window import Window
 
 
 class Alike(NamedTuple):
-    """Observations of one kind, read at once.
+    """Observations of one kind and one window, decoded in one pass.
 
     Attributes:
-        kind: Of all of them.
-        window: Of all of them.
-        latest_ns: Newest event time.
-        sides: Inputs and outputs; None where they were left out.
+        kind: Kind that all of them have.
+        window: Window that contains all of them.
+        latest_ns: Newest event time, in Unix nanoseconds.
+        sides: Inputs and outputs; None if the bodies were not kept.
     """
 
     kind: Kind
@@ -30,15 +30,15 @@ class Alike(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """Bytes that the sides hold, about."""
+        """Approximate memory of the sides, in bytes."""
         return sum(side.weight for side in self.sides.values()) if self.sides else 0
 
 
 class AlikeReader:
-    """Reads bodies that are alike by the shapes that one entity's had before. One owner.
+    """Decodes similar bodies by the shapes of earlier bodies of the entity. Not thread-safe.
 
     Args:
-        window_ns: Length of a window.
+        window_ns: Length of a window, in nanoseconds.
     """
 
     __slots__ = ("_request_shapes", "_response_shapes", "_window_ns")
@@ -49,7 +49,7 @@ class AlikeReader:
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
 
     def read(self, kind: Kind, rows: Sequence[Observation]) -> Steps[Alike | None]:
-        """What *rows*, all of *kind*, hold; None where they are not of one window, or of one shape."""
+        """Decode *rows*, all of *kind*; return None if they differ in window or shape."""
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)
         latest = max(arrivals)

@@ -1,33 +1,33 @@
-"""Memory for what is decoded and not handed on yet: bounded over all entities of a process.
+"""Bounds the memory for decoded data that is not sent yet, over all entities of a process.
 
-Everything that a client can multiply - rows, columns, windows, label sets, entities - ends in one
-of three things: cells that wait, recorders of columns, open profiles. Each is charged here before
-it is made. What does not fit is counted as ``too_large`` and not made.
+A client can multiply rows, columns, windows, label sets and entities. All of these use memory in
+three places: waiting cells, recorders of columns, and open profiles. Each is charged to the budget
+before it is allocated. Data that does not fit is dropped and counted as ``too_large``.
 """
 
 from nilometer.profile.recorder import MISSING_BYTES, RECORDER_BYTES
 from nilometer.profiling.observation import Observation
 
 MAX_HELD_BYTES = 32 << 20
-WAITING_SHARE = 0.25  # of the budget, for cells that wait to be profiled at once
-DUE_SHARE = 0.5  # from here on everything is handed on, so that a batch has the rest for itself
-MAX_VALUES_BYTES = 256 << 10  # of MessagePack that the model's own code gave for one observation
-PROFILE_BYTES = 6144  # of an open profile: its service, its coverage, and what is gathered for it
-SERVED_BYTES = 256  # of what is kept of one request beside its columns: its time and sizes
+WAITING_SHARE = 0.25  # share of the budget for cells that wait to be profiled together
+DUE_SHARE = 0.5  # above this share everything is sent, so that the next batch has the other half
+MAX_VALUES_BYTES = 256 << 10  # MessagePack values that the application may log per observation
+PROFILE_BYTES = 6144  # memory of an open profile, with its service profile and its coverage
+SERVED_BYTES = 256  # memory per request beside its columns: its time and sizes
 
-_VALUES_WEIGHT = 64  # bytes of Python objects that a byte of MessagePack becomes at most
-_KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # of an idle profiling, and what it knows
+_VALUES_WEIGHT = 64  # largest ratio of Python objects to MessagePack, in bytes per byte
+_KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # per idle profiling, name and label set
 
 
 class Budget:
-    """What is held, against what may be. One owner, who may share it between profilings.
+    """A memory limit and the memory in use. Profilings of one thread may share it.
 
     Args:
-        most: Bytes that may be held.
+        most: Limit in bytes.
 
     Attributes:
-        held: Bytes that are held, about: an estimate from above.
-        expected: Bytes that what waits will need for the columns that are known.
+        held: Memory in use, in bytes; an upper estimate.
+        expected: Memory that the waiting observations will need for known columns, in bytes.
     """
 
     __slots__ = ("_due", "expected", "held", "most", "most_waiting")
@@ -41,31 +41,31 @@ class Budget:
 
     @property
     def is_due(self) -> bool:
-        """Whether what is held should be handed on now."""
+        """Whether the profiles should be sent now to free memory."""
         return self.held + self.expected >= self._due
 
     @property
     def is_over(self) -> bool:
-        """Whether more is held than may be."""
+        """Whether the memory in use exceeds the limit."""
         return self.held > self.most
 
     def take(self, size: int) -> bool:
-        """Charge *size* bytes where they fit; whether they did."""
+        """Charge *size* bytes if they fit; return whether they did."""
         if self.held + size > self.most:
             return False
         self.held += size
         return True
 
     def clear(self) -> None:
-        """Everything was handed on."""
+        """Reset the memory in use to zero, after everything was sent."""
         self.held = self.expected = 0
 
 
 class Weight:
-    """What one profiling has charged for what waits. One owner.
+    """The memory that one profiling has charged for waiting observations. Not thread-safe.
 
     Args:
-        budget: Is charged.
+        budget: Budget that is charged.
     """
 
     __slots__ = ("_budget", "_expected", "_held")
@@ -76,7 +76,7 @@ class Weight:
 
     @property
     def is_enough(self) -> bool:
-        """Whether so much waits that it should be profiled now."""
+        """Whether the waiting observations should be profiled now to free memory."""
         return self._held >= self._budget.most_waiting
 
     def add(self, size: int) -> None:
@@ -85,28 +85,28 @@ class Weight:
         self._budget.held += size
 
     def expect(self, size: int) -> None:
-        """Note that *size* bytes will be needed once it is profiled."""
+        """Reserve *size* bytes that the profiling of a waiting observation will need."""
         self._expected += size
         self._budget.expected += size
 
     def give_back(self) -> None:
-        """Nothing waits any more."""
+        """Release all charges, once no observation waits."""
         self._budget.held -= self._held
         self._budget.expected -= self._expected
         self._held = self._expected = 0
 
 
 def served_bytes(observation: Observation) -> int:
-    """What one observation takes while it waits, beside the columns of its bodies."""
+    """Return the memory of one waiting observation beside the columns of its bodies, in bytes."""
     values = _VALUES_WEIGHT * len(observation.values)
     return SERVED_BYTES + len(observation.chunk_gaps) + values
 
 
 def kept_bytes(names: int, label_sets: int) -> int:
-    """What a profiling takes that holds nothing, and knows *names* and *label_sets*."""
+    """Return the memory of an empty profiling that knows *names* and *label_sets*, in bytes."""
     return _KEPT_BYTES + _NAME_BYTES * names + _SET_BYTES * label_sets
 
 
 def recorders_bytes(present: int, absent: int) -> int:
-    """What new recorders of *present* columns, and of *absent* ones that are only counted, take."""
+    """Return the memory of new recorders for *present* and *absent* columns, in bytes."""
     return RECORDER_BYTES * present + MISSING_BYTES * absent

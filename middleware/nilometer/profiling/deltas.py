@@ -1,4 +1,4 @@
-"""Profiles that hold what came since they were last taken, and the columns that go into them."""
+"""Delta profiles: they cover the observations since the last `take`."""
 
 import dataclasses
 from collections import Counter
@@ -21,26 +21,26 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
-MAX_MADE = 3000  # derived columns of one entity, and those of profilers, on top of its features
+MAX_MADE = 3000  # derived columns and profiler columns of one entity, on top of its features
 
-Key: TypeAlias = tuple[Window, Labels, float]  # the last: the share that is profiled
+Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and share that is profiled
 
 
 class Deltas:
-    """Open profiles of one entity, by window, labels and share. One owner.
+    """Open profiles of one entity, by window, labels and share. Not thread-safe.
 
     Args:
         entity: Name of the monitored entity.
-        spec_of: What is known of a feature; asked at its first sight in each delta.
-        event_time_field: Input column that holds the event time, and is not profiled.
-        guests: Runs the profilers of users; None where there are none.
-        reductions: Names of what tensors are reduced to.
-        names: The entity's names that have a place.
-        budget: Memory that open profiles are charged to.
+        spec_of: Function that returns the spec of a feature; called once per feature and delta.
+        event_time_field: Name of the input column with the event time, which is not profiled.
+        user_profilers: Runner of the user's profilers; None without profilers.
+        reductions: Names of the values that tensors are reduced to.
+        names: Admitted names of the entity.
+        budget: Budget that open profiles are charged to.
 
     Attributes:
-        given: Observations that came since the deltas were last taken. Once all of them are
-            profiled, so many are accounted for; fewer are where something was raised in between.
+        given: Number of observations received since the deltas were last taken. `accounted` is
+            equal to it once all are profiled, and smaller if an error interrupted the profiling.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Deltas:
         entity: str,
         spec_of: SpecOf,
         event_time_field: str,
-        guests: Runner | None,
+        user_profilers: Runner | None,
         reductions: Sequence[str],
         names: Names,
         budget: Budget,
@@ -57,9 +57,9 @@ class Deltas:
         self._entity = entity
         self._spec_of = spec_of
         self._event_time_field = event_time_field
-        self._guests = guests
+        self._user_profilers = user_profilers
         self._budget = budget
-        self._grown = 0  # bytes that recorders hold beside their fixed part
+        self._grown = 0  # memory of recorders beside their fixed part, in bytes
         self._derivation = Derivation(reductions)
         self._names = names
         self._names_dropped = names.dropped
@@ -68,31 +68,31 @@ class Deltas:
         self._open: dict[Key, Profile] = {}
 
     def cover(self, key: Key, coverage: Coverage) -> None:
-        """Book observations."""
+        """Add *coverage* to the profile of *key*."""
         self._delta(key).cover(coverage)
 
     @property
     def names(self) -> int:
-        """Names of columns that are known."""
+        """Number of known columns."""
         return sum(map(len, self._expected.values())) + len(self._made)
 
     @property
     def accounted(self) -> int:
-        """Observations that the deltas account for."""
+        """Number of observations in the coverage of the deltas."""
         return sum(delta.coverage.seen for delta in self._open.values())
 
     def take_into(self, taken: list[Profile]) -> None:
-        """Move the deltas to *taken*, by window and labels."""
+        """Move the deltas to *taken*, ordered by window and labels."""
         order = sorted(self._open, key=lambda key: (key[0], key[1].pairs, key[2]))
         moved = [self._open[key] for key in order]
-        # One statement: an error in between would lose them or count them twice.
+        # A single statement, because an error halfway would lose the deltas or count them twice.
         taken[len(taken) :], self._open, self.given, self._grown = moved, {}, 0, 0
 
     def add(self, key: Key, part: Gathered) -> Steps[None]:
-        """Profile *part*, in steps: a column is one, or a few where it is long.
+        """Profile *part* in steps: one step per column, a few for a long column.
 
-        Columns for which the budget has no room are left out, all of them, and the observations
-        that had them are ``too_large``.
+        If the budget has no room for the columns, all of them are dropped and the observations
+        are counted as ``too_large``.
         """
         profile = self._delta(key)
         found, absent = yield from self._columns(part)
@@ -103,10 +103,10 @@ class Deltas:
             yield
             for summary, column in found.items():
                 yield from self._observe(profile, key[0], summary, column)
-            if self._guests is not None and found:
+            if self._user_profilers is not None and found:
                 batch = aligned(found, absent)
                 yield
-                yield from self._run_guests(self._guests, key, batch)
+                yield from self._run_user_profilers(self._user_profilers, key, batch)
             if self._budget.is_over:
                 yield from self._fold()
         profile.observe_service((yield from part.service()))
@@ -114,7 +114,7 @@ class Deltas:
         yield
 
     def _columns(self, part: Gathered) -> Steps[tuple[dict[str, Found], dict[str, int]]]:
-        """The columns that *part* has, and the rows of its side for each known one that it has not."""
+        """Find the columns of *part*, and the number of rows for each known column it lacks."""
         found: dict[str, Found] = {}
         absent: dict[str, int] = {}
         self._forget_dropped()
@@ -140,7 +140,7 @@ class Deltas:
         return found, absent
 
     def _forget_dropped(self) -> None:
-        """Expect no names any more that have lost their places."""
+        """Forget the columns whose names are no longer admitted."""
         if self._names_dropped != self._names.dropped:
             self._names_dropped = self._names.dropped
             for role, known in self._names.known.items():
@@ -149,13 +149,13 @@ class Deltas:
     def _charge(
         self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, int]
     ) -> bool:
-        """Whether the budget has room for the recorders that these columns need."""
+        """Charge the recorders that these columns need; return whether the budget has room."""
         known = profile.features.keys()
         fresh = recorders_bytes(len(found.keys() - known), len(absent.keys() - known))
         return self._budget.take(fresh)
 
     def _miss(self, profile: Profile, summary: str, rows: int) -> None:
-        """Count the cells of a known column that no row has; none of them is made."""
+        """Count *rows* missing cells for a known column, without creating the cells."""
         profile.feature(summary, self._spec_of).observe_missing(rows)
         score = self._spec_of(summary).score
         if score is not None:
@@ -176,7 +176,7 @@ class Deltas:
         yield from self._derive(profile, window, summary, cells)
 
     def _record(self, recorder: FeatureRecorder, cells: Column) -> Steps[None]:
-        """Observe *cells*, and charge what the recorder has grown by."""
+        """Observe *cells*, and charge the growth of the recorder."""
         before = recorder.held_bytes
         yield from recorder.observe_in_steps(cells)
         self._charge_growth(recorder.held_bytes - before)
@@ -186,7 +186,7 @@ class Deltas:
         self._budget.held += size
 
     def _fold(self) -> Steps[None]:
-        """Let the memory go of what waits in recorders."""
+        """Fold the waiting cells of all recorders to free their memory."""
         grown = 0
         for profile in list(self._open.values()):
             for recorder in list(profile.features.values()):
@@ -207,7 +207,7 @@ class Deltas:
             yield from self._record_made(profile, derived, column)
 
     def _record_made(self, profile: Profile, summary: str, column: Column) -> Steps[None]:
-        """Observe a column that was made here, of cells or by a profiler."""
+        """Observe a derived column or a column of a user's profiler."""
         if summary not in profile.features:
             known = summary in self._made or len(self._made) < MAX_MADE
             if not known or not self._budget.take(RECORDER_BYTES):
@@ -217,9 +217,11 @@ class Deltas:
         yield from self._record(profile.feature(summary, self._open_spec), column)
         yield
 
-    def _run_guests(self, guests: Runner, key: Key, batch: Mapping[str, Column]) -> Steps[None]:
+    def _run_user_profilers(
+        self, user_profilers: Runner, key: Key, batch: Mapping[str, Column]
+    ) -> Steps[None]:
         window, labels, sample = key
-        for values in guests.run(batch):
+        for values in user_profilers.run(batch):
             own = labels
             if len(values.labels):
                 own = Labels.of({**labels.as_dict(), **values.labels.as_dict()})
@@ -228,7 +230,7 @@ class Deltas:
                 yield from self._record_made(profile, summary, column)
 
     def _open_spec(self, summary: str) -> FeatureSpec:
-        """Of a derived feature: its names are ours or the profiler's, there is nothing to hide."""
+        """Return the spec of a derived feature, whose category names may be published."""
         return dataclasses.replace(self._spec_of(summary), readable=True)
 
     def _delta(self, key: Key) -> Profile:
@@ -251,6 +253,6 @@ def _coverage(part: Gathered) -> Coverage:
 
 
 def _coverage_without_columns(part: Gathered) -> Coverage:
-    """Of a part whose columns had no room: what would have been profiled is ``too_large``."""
+    """Return the coverage of a part whose columns had no room: profiled becomes ``too_large``."""
     undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
     return Coverage(sampled_out=part.sampled_out, undecodable=dict(undecodable))

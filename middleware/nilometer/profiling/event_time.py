@@ -1,4 +1,4 @@
-"""Event times as requests say them."""
+"""Reads event times from requests."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 from nilometer.profile.feature import Cell
 
 
-def told_time(header: str, field: str, value: Cell) -> Cell:
-    """What a request says of its time.
+def unparsed_event_time(header: str, field: str, value: Cell) -> Cell:
+    """Return the event time in a request, not parsed yet.
 
     Args:
-        header: Value of the header that may tell; empty without.
-        field: Name of the field that tells; empty where it is the header.
-        value: The request's JSON; of a list the first row counts.
+        header: Value of the event time header; empty if absent.
+        field: Name of the event time field; empty if the header is used.
+        value: Parsed JSON of the request; the first row of a list counts.
     """
     row = value[0] if isinstance(value, list) and value else value
     return row.get(field) if field and isinstance(row, Mapping) else header
 
 
 def event_time_ns(value: Cell) -> int | None:
-    """Unix nanoseconds of RFC 3339 text or of Unix seconds; None where it is neither.
+    """Return Unix nanoseconds from RFC 3339 text or Unix seconds; None if *value* is neither.
 
     A time without an offset counts as UTC.
     """
@@ -38,5 +38,5 @@ def event_time_ns(value: Cell) -> int | None:
 
 
 def _in_range(event_ns: int) -> int | None:
-    """Inside what 63 bits of nanoseconds and a window's end can hold."""
+    """Return *event_ns* if it and the end of its window fit 63 bits; else None."""
     return event_ns if 0 <= event_ns < 1 << 62 else None

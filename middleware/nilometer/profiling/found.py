@@ -1,11 +1,11 @@
-"""The columns that gathered observations have, and the same with their absent cells."""
+"""Columns found in gathered observations, with or without their absent cells."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nilometer.decode.columns import Block, Column, Present, Side
 
-MAX_ALIGNED_CELLS = 1 << 20  # absent ones too, that profilers are given at once
+MAX_ALIGNED_CELLS = 1 << 20  # cells per call of the user's profilers, with absent cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,9 @@ class Found:
     """One column.
 
     Attributes:
-        name: Its name in the bodies.
-        side: Of the bodies; None where the model's own code gave the cells.
-        present: Where its cells are.
+        name: Name of the column in the bodies.
+        side: Side of the bodies; None if the application logged the cells.
+        present: Location of the present cells.
     """
 
     name: str
@@ -24,32 +24,33 @@ class Found:
 
     @classmethod
     def given(cls, name: str, cells: Column) -> "Found":
-        """A column of *cells*, none of which is absent."""
+        """Return a column of *cells*, none of which is absent."""
         present = Present()
         present.add_blocks([Block(len(cells), {name: cells})], len(cells))
         return cls(name, None, present)
 
     @property
     def rows(self) -> int:
-        """Rows of its side, those without it too."""
+        """Number of rows of its side, including rows without the column."""
         return self.present.count if self.side is None else self.side.rows
 
     def aligned(self) -> Column:
-        """A cell a row; None where a row does not have it."""
+        """Return one cell per row; None for a row without the column."""
         if self.side is None or self.present.count == self.side.rows:
             return self.present.cells(self.name)
         return self.side.column(self.name)
 
 
 def aligned(found: Mapping[str, Found], absent: Mapping[str, int]) -> dict[str, Column]:
-    """Columns for profilers, those that most rows have first.
+    """Return columns for the user's profilers, starting with the most complete columns.
 
     Args:
         found: Columns by summary name.
-        absent: Rows of each known column that no row has.
+        absent: Number of rows for each known column that no row has.
 
     Returns:
-        A cell a row each, None where it is absent; no more than `MAX_ALIGNED_CELLS` in all.
+        Columns by summary name with one cell per row, None if absent; at most
+        `MAX_ALIGNED_CELLS` cells in total.
     """
     room = MAX_ALIGNED_CELLS
     columns: dict[str, Column] = {}

@@ -1,4 +1,4 @@
-"""Observations of one window and label set that wait to be profiled at once."""
+"""Observations of one window and label set that wait to be profiled together."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ _STREAM_ENDS = frozenset(end.value for end in StreamEnd)
 
 @dataclass(slots=True)
 class Gathered:
-    """What waits of one window and label set."""
+    """Decoded observations of one window and label set that wait to be profiled."""
 
     inputs: Side = field(default_factory=Side)
     outputs: Side = field(default_factory=Side)
@@ -50,15 +50,15 @@ class Gathered:
 
     @property
     def accounted(self) -> int:
-        """Observations that it stands for."""
+        """Number of observations that it contains."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
     def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
-        """Book an observation whose bodies were decoded.
+        """Add a decoded observation to the coverage.
 
         Args:
-            decoded: What was found in the bodies.
-            handed_over: Sides that `hand_over` was given: their columns are not lost.
+            decoded: Result of decoding its bodies.
+            handed_over: Sides with values from `hand_over`; their columns are not lost.
         """
         if decoded.undecodable:
             self.undecodable[decoded.undecodable] += 1
@@ -70,10 +70,10 @@ class Gathered:
             self.lost_outputs[decoded.lost_output] += 1
 
     def hand_over(self, values: bytes, names: Names) -> AbstractSet[Role]:
-        """Add what the model's own code gave: a value or a list of them by name.
+        """Add the values that the application logged: a value or a list of values per name.
 
         Returns:
-            The sides that the names belong to.
+            Sides that the names belong to.
         """
         roles: set[Role] = set()
         for name, cells in _handed_over(values):
@@ -85,23 +85,23 @@ class Gathered:
                 self.unnamed += count_types(cells)
         return roles
 
-    def serve(self, observation: Observation, told_end: StreamEnd | None) -> None:
-        """Add the request itself, whatever its bodies hold.
+    def serve(self, observation: Observation, reported_end: StreamEnd | None) -> None:
+        """Add the request to the service profile, whatever its bodies contain.
 
-        A stream that told of its own error has failed, however well it was closed.
+        A stream that reported an error counts as failed, even if it was closed normally.
         """
         self.outcomes[observation.outcome] += 1
         if observation.status:
             self.statuses[str(observation.status)] += 1
         if observation.outcome == Outcome.UNKNOWN.value:
-            return  # half of an exchange: it has no latency
+            return  # one half of an exchange has no latency
         self.latencies.append(observation.latency)
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
         self.in_flight_max = max(self.in_flight_max, observation.in_flight)
         if observation.stream_end:
             known = observation.stream_end in _STREAM_ENDS
-            failed = not known or told_end is StreamEnd.ERROR
+            failed = not known or reported_end is StreamEnd.ERROR
             end = StreamEnd.ERROR.value if failed else observation.stream_end
             self.stream_ends[end] += 1
             self.first_bytes.append(observation.first_byte)
@@ -109,7 +109,7 @@ class Gathered:
             self.chunks += observation.chunks
 
     def serve_alike(self, kind: Kind, rows: Sequence[Observation]) -> None:
-        """Add requests of one *kind*, whatever their bodies hold."""
+        """Add requests of one *kind* to the service profile, whatever their bodies contain."""
         self.outcomes[kind.outcome] += len(rows)
         self.statuses[str(kind.status)] += len(rows)
         self.latencies += [row.latency for row in rows]
@@ -118,7 +118,7 @@ class Gathered:
         self.in_flight_max = max(self.in_flight_max, *[row.in_flight for row in rows])
 
     def service(self) -> Steps[ServiceProfile]:
-        """The profile of the requests, in steps."""
+        """Build the service profile of the requests, in steps."""
         latency = magnitudes(self.latencies)
         yield
         request_bytes = magnitudes(self.request_sizes)
@@ -150,13 +150,13 @@ class Gathered:
 
 
 def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
-    """Names and cells of MessagePack *values*."""
+    """Yield names and cells of MessagePack *values*."""
     try:
         found = msgspec.msgpack.decode(values)
     except msgspec.DecodeError:
         return
     for name, value in found.items() if isinstance(found, dict) else ():
-        # What `nilometer.observe` took is columns by role.
+        # Values of `nilometer.observe` are columns by role.
         columns = (
             {f"{name}.{key}": one for key, one in value.items()}
             if isinstance(value, dict)
@@ -167,7 +167,7 @@ def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
 
 
 def side_of(name: str) -> tuple[Role, str]:
-    """The role and field of a value that the model handed over: the name says it, else an output."""
+    """Return role and field of a value that the application logged; without a role, an output."""
     prefix, _, rest = name.partition(".")
     if rest and prefix in {Role.INPUT.value, Role.OUTPUT.value}:
         return Role(prefix), rest

@@ -1,9 +1,10 @@
-"""Observations of one kind: what they have in common, and a decoder that reads no other.
+"""Groups observations by kind, and decodes batches of a known kind in one pass.
 
-Most servers send observations of one kind: one status, one method, one pair of content types. After a
-batch of one kind, `Layout` makes a structure that allows no other kind, so that later batches are decoded
-and checked in one pass of C. The first batch with another observation is decoded the general way, and
-`by_kind` tells its kinds apart. The structure is then forgotten, and made again after a while.
+Most servers send observations of one kind: one status, one method, one pair of content types.
+After a batch of one kind, `Layout` builds a msgspec structure that accepts only this kind. C code
+then decodes and checks later batches in one pass. A batch with any other observation takes the
+general path, where `by_kind` separates the kinds. The structure is then discarded, and built
+again after some batches.
 """
 
 from collections import Counter
@@ -19,13 +20,13 @@ from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
 from nilometer.profiling.sides import BODYLESS
 from nilometer.values.reasons import Outcome
 
-LONGEST_PAUSE = 64  # batches until a kind that keeps changing is looked for again
+LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the kind keeps changing
 
 _OK_STATUS = range(100, 400)
 
 
 class Kind(NamedTuple):
-    """What observations have in common that are read at once; see `Observation`."""
+    """Values that observations must share to be decoded in one pass; see `Observation`."""
 
     outcome: str
     status: int
@@ -42,7 +43,7 @@ class Kind(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is an answered request with JSON in both bodies, or one that was left out."""
+        """Whether the request was answered and both bodies are JSON, or were left out."""
         return (
             self.outcome == Outcome.OK.value
             and self.status in _OK_STATUS
@@ -55,11 +56,11 @@ class Kind(NamedTuple):
         )
 
 
-Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None: of no kind that is plain
+Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None: no plain kind
 
 _FIELDS = Observation.__struct_fields__
 _SHARE = _FIELDS.index("share")
-_FEWEST = _FIELDS.index("in_flight") + 1  # the last field that is read of every kind
+_FEWEST = _FIELDS.index("in_flight") + 1  # number of fields that every kind has
 _DEFAULTS = dict(
     zip(
         _FIELDS[-len(Observation.__struct_defaults__) :],
@@ -74,22 +75,22 @@ _HINTS = get_type_hints(Observation, include_extras=True) | {
 _SAMPLING = ("share", "left_out", "values_only")
 _HELD = tuple(
     name for name in Kind._fields if name not in _SAMPLING
-)  # by a structure, to one value
+)  # values that a structure may restrict its fields to
 
 _kind, _held, _sampling = (attrgetter(*names) for names in (Kind._fields, _HELD, _SAMPLING))
 _types = attrgetter("request_type", "request_encoding", "response_type", "response_encoding")
 
 
 def usable_share(share: float) -> float:
-    """*share* as it may stand on a sample: what is no share is the whole."""
+    """Return *share* if it is valid for a sample; else 1.0."""
     return share if LEAST_SHARE <= share <= 1.0 else 1.0
 
 
 def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
-    """*observations* by plain kinds of which there are *fewest*; runs of others are of no kind.
+    """Group *observations* by plain kinds with at least *fewest* members.
 
-    All of one kind stand where its first one was. Observations with labels, or with values that the
-    model handed over, are of no plain kind.
+    A group takes the position of its first member. Runs of other observations get the kind None.
+    Observations with labels or logged values have no plain kind.
     """
     kinds = [None if row.labels or row.values else _kind(row) for row in observations]
     plain = {
@@ -98,7 +99,7 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
         if kind is not None and count >= fewest and Kind(*kind).is_plain
     }
     parts: list[Part] = []
-    rows: list[Observation] = []  # of the latest part
+    rows: list[Observation] = []  # rows of the latest part
     found: dict[tuple[Any, ...], list[Observation]] = {}
     for kind, row in zip(kinds, observations, strict=True):
         if kind is not None and kind in plain:
@@ -115,21 +116,21 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
 
 
 class Layout:
-    """The kind of observations that one entity sends. One owner."""
+    """Learns the kind of observations that one entity sends. Not thread-safe."""
 
     __slots__ = ("_decode", "_kind", "_pause", "_sampled", "_wait")
 
     def __init__(self) -> None:
         self._decode: msgspec.msgpack.Decoder[list[Observation]] | None = None
         self._kind: Kind | None = None
-        self._sampled = False  # whether observations say their share
-        self._pause = 1  # batches to let pass after a kind did not hold
+        self._sampled = False  # whether observations contain their share
+        self._pause = 1  # batches to skip after the kind changed
         self._wait = 0
 
     def read(self, packed: bytes, fewest: int) -> list[Part] | None:
-        """The observations of a batch, as of `by_kind`; None where one is not of the kind before.
+        """Decode a batch to groups as `by_kind` returns; None if an observation has another kind.
 
-        Those of a kind have the first fields of `Observation`, as many as came.
+        Observations of a kind have only those first fields of `Observation` that were sent.
         """
         if self._decode is None or self._kind is None:
             return None
@@ -154,7 +155,7 @@ class Layout:
         return found
 
     def learn(self, packed: bytes, observations: Sequence[Observation]) -> None:
-        """Expect more of the kind of *observations*, which are those in *packed*, if it is one."""
+        """Learn the kind of *observations*, decoded from *packed*, if they have only one."""
         if self._wait:
             self._wait -= 1
             return
@@ -174,12 +175,12 @@ class Layout:
 
 
 def _whole(rows: Sequence[Observation]) -> list[Observation]:
-    """*rows* with all the fields of `Observation`."""
+    """Return *rows* with all the fields of `Observation`."""
     return [Observation(*msgspec.structs.astuple(row)) for row in rows]
 
 
 def _structure(kind: Kind, fields: int) -> type[Observation]:
-    """The first *fields* of `Observation`; where *kind* decides, no other value is allowed."""
+    """Build a structure of the first *fields* of `Observation`, restricted to *kind*."""
     held = dict(zip(_HELD, _held(kind), strict=True))
     found: list[Any] = []
     for name in _FIELDS[:fields]:

@@ -1,7 +1,7 @@
-"""An observation as it travels from the worker to the agent: one MessagePack array.
+"""The format of an observation between worker and agent: one MessagePack array.
 
-The worker packs plain tuples in this order; the agent reads them as `Observation`. New fields go
-to the end and have a default, so that an older worker stays readable.
+The worker packs plain tuples in this order; the agent decodes them as `Observation`. New fields
+are appended and have a default, so that the agent can read batches of older workers.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Meta
 
 MOST_NS = 1 << 62  # the year 2116
-MOST_BYTES = 1 << 48  # of a body: sums over a window stay far from 2 ** 63
+MOST_BYTES = 1 << 48  # largest size of a body: sums over a window stay far below 2 ** 63
 MOST_COUNT = 1 << 31
 MOST_SECONDS = 1e9
-LEAST_SHARE = 2.0**-10  # of the observations whose bodies a worker still holds under its budget
+LEAST_SHARE = 2.0**-10  # smallest sampling share that the overhead budget may choose
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
 Size: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_BYTES)]
@@ -23,41 +23,42 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
 
 
 class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One request and its response, before profiling. Lives in memory only.
+    """One request and its response before profiling. It is never written to disk.
 
     Attributes:
-        arrival_ns: Unix nanoseconds at which the request came.
-        latency: Seconds until the last byte of the answer was passed on, or the end without one.
-        status: HTTP status code; 0 without an answer.
-        outcome: A value of `nilometer.profile.Outcome`.
+        arrival_ns: Arrival time of the request, in Unix nanoseconds.
+        latency: Seconds from arrival to the last byte of the response, or to the end without one.
+        status: HTTP status code; 0 without a response.
+        outcome: Outcome, a value of `nilometer.profile.Outcome`.
         method: HTTP method.
-        path: Without the query string.
-        request_size: Bytes of the body that the application read.
-        response_size: Bytes of the body that the application sent.
-        request_type: Content type, or empty.
-        request_encoding: Content encoding, or empty.
-        response_type: Content type, or empty.
-        response_encoding: Content encoding, or empty.
-        request_body: None when it was over the cap.
-        response_body: None when it was over the cap.
-        event_time: What the named header said, or empty.
-        in_flight: Requests of this process in flight when this one began, itself included.
-        first_byte: Seconds from the start to the first byte of the answer's body; 0 when there was none.
-        chunks: Body messages of the answer with bytes.
-        chunk_gaps: Little-endian float32 seconds between them, at most 512.
-        stream_end: A value of `nilometer.values.reasons.StreamEnd` for an answer of more than one chunk.
-        prediction_id: From a header; what the body says comes before it.
-        trace_parent: The W3C header as it came.
-        parent_entity: Who asked, where a header tells.
-        labels: From headers or the model's own code, beyond the middleware's.
-        values: MessagePack map from a name to the value, or the list of values, that
-            `nilometer.log` was given.
-        query: Named query parameters, encoded as they came.
-        share: Of the observations whose bodies are held, as it was when this one began, above 0 to 1.
-        left_out: Whether this one's were not, to keep the overhead budget; it is counted all the same.
-        values_only: Whether bodies are never held, and `values` is all there is.
-        response_ends: Of a streamed answer over the cap its start and its end, without the bytes
-            between: as many as `response_size` is longer than both. Else None.
+        path: Path without the query string.
+        request_size: Size of the body that the application read, in bytes.
+        response_size: Size of the body that the application sent, in bytes.
+        request_type: Content type of the request, or empty.
+        request_encoding: Content encoding of the request, or empty.
+        response_type: Content type of the response, or empty.
+        response_encoding: Content encoding of the response, or empty.
+        request_body: Body of the request; None if it exceeded the capture limit.
+        response_body: Body of the response; None if it exceeded the capture limit.
+        event_time: Value of the configured event time header, or empty.
+        in_flight: Number of requests in flight in this process at the start, this one included.
+        first_byte: Seconds from arrival to the first byte of the response body; 0 without a body.
+        chunks: Number of non-empty body messages of the response.
+        chunk_gaps: Seconds between these messages as little-endian float32, at most 512 values.
+        stream_end: End of a response with several chunks, a value of
+            `nilometer.values.reasons.StreamEnd`.
+        prediction_id: Prediction id from a header; an id in a body takes precedence.
+        trace_parent: W3C ``traceparent`` header, unchanged.
+        parent_entity: Name of the calling entity, if a header has it.
+        labels: Labels from headers or the application, in addition to those of the middleware.
+        values: Values given to `nilometer.log`, as a MessagePack map from a name to a value or a
+            list of values.
+        query: Configured query parameters, URL-encoded as received.
+        share: Share of observations whose bodies are kept when this request began, above 0 to 1.
+        left_out: Whether the overhead budget left out the bodies; the request is still counted.
+        values_only: Whether bodies are never kept, so that `values` is the only content.
+        response_ends: Start and end of a streamed response over the capture limit; else None.
+            `response_size` minus both lengths is the number of bytes between them.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -93,7 +94,7 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
-    """Those of *arrays* that are observations."""
+    """Return the valid observations among *arrays*."""
     found = []
     for array in arrays:
         with suppress(msgspec.ValidationError):
@@ -102,7 +103,7 @@ def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:
 
 
 def declared(packed: bytes) -> int:
-    """How many observations a batch says that it has: its first bytes, before it is unpacked."""
+    """Return the number of observations in the header of a batch, without unpacking it."""
     head = packed[:1]
     if b"\x90" <= head < b"\xa0":
         return head[0] & 0x0F
@@ -111,7 +112,7 @@ def declared(packed: bytes) -> int:
 
 
 def parts_of(packed: bytes) -> list[bytes]:
-    """Each observation of a batch as a batch of its own.
+    """Split a batch into batches of one observation each.
 
     Raises:
         msgspec.DecodeError: If the bytes are not a batch.
@@ -120,14 +121,14 @@ def parts_of(packed: bytes) -> list[bytes]:
 
 
 pack = msgspec.msgpack.Encoder().encode  # a sequence of tuples in the order above
-raw_arrays = msgspec.msgpack.Decoder(list[list[Any]]).decode  # of one batch, unchecked inside
+raw_arrays = msgspec.msgpack.Decoder(list[list[Any]]).decode  # arrays of one batch, not validated
 _decoder = msgspec.msgpack.Decoder(list[Observation])
 
 
 def unpack(packed: bytes) -> list[Observation]:
-    """The observations of one batch.
+    """Return the observations of one batch.
 
     Raises:
-        msgspec.DecodeError: If the bytes are not such a batch.
+        msgspec.DecodeError: If the bytes are not a valid batch.
     """
     return _decoder.decode(packed)

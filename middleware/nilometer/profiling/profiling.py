@@ -1,7 +1,7 @@
-"""Decode and profile: the same code in the agent and in the process.
+"""Decodes and profiles observations, in the agent or in the server process.
 
-Observations of one entity go, by event time, into profiles that hold what came since the last
-`take`: deltas, which add up to the window wherever they are merged.
+Each observation of an entity is added to the profile of its event-time window. A profile covers
+only the observations since the last `take`. Such deltas merge to the profile of the whole window.
 """
 
 import random
@@ -28,7 +28,7 @@ from nilometer.profiling.budget import (
     served_bytes,
 )
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns, told_time
+from nilometer.profiling.event_time import event_time_ns, unparsed_event_time
 from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
@@ -41,38 +41,37 @@ from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
-MAX_WAITING = 4096  # observations profiled at once: numpy's calls are cheap only by the thousand
-FIRST_NAMES = 16  # columns that are expected of an entity of which none is known
-FEWEST_ALIKE = 16  # observations that are worth a look whether they are alike
-MAX_OPEN_WINDOWS = 16  # whose label sets are remembered
+MAX_WAITING = 4096  # observations profiled together: numpy calls pay off only for thousands
+FIRST_NAMES = 16  # columns to expect from an entity without known columns
+FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
+MAX_OPEN_WINDOWS = 16  # windows whose label sets are remembered
 
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 
 
 class Profiling:
-    """Open deltas of one entity. One owner.
+    """Decodes observations of one entity into open deltas. Not thread-safe.
 
     Args:
         entity: Name of the monitored entity.
-        labels: Of every observation.
-        window_ns: Length of a window.
-        spec_of: What is known of a feature; asked at its first sight in each delta.
-        event_time_field: Input column that holds the event time; empty for none.
-        segments: Which fields become labels.
-        max_label_sets: Label sets of one window that are told apart.
+        labels: Labels of every observation.
+        window_ns: Length of a window, in nanoseconds.
+        spec_of: Function that returns the spec of a feature; called once per feature and delta.
+        event_time_field: Name of the input column with the event time; empty for none.
+        segments: Fields that become labels.
+        max_label_sets: Limit of distinct label sets per window.
         sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
-            every request is counted, and coverage says how many stand for the others.
-        seed: Of the sampling; None for one of its own.
-        guests: Runs the profilers of users; None where there are none.
-        reductions: Names of what tensors are reduced to.
-        max_waiting: Observations that are profiled at once.
-        names: The entity's names that have a place, shared with its other label sets; None for
-            names of its own.
-        budget: Memory that this and other profilings may hold; None for one of its own.
+            all requests are counted, and the coverage contains both numbers.
+        seed: Seed of the sampler; None draws one at random.
+        user_profilers: Runner of the user's profilers; None without profilers.
+        reductions: Names of the values that tensors are reduced to.
+        max_waiting: Number of observations that are profiled together.
+        names: Admitted names, shared between the label sets of the entity; None creates new ones.
+        budget: Memory budget, shared between profilings; None creates a new one.
 
     Attributes:
-        waiting: Observations that are decoded and not profiled.
-        budget: What is held is charged to it.
+        waiting: Number of observations that are decoded but not profiled.
+        budget: Memory budget that the data is charged to.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Profiling:
         max_label_sets: int = MAX_LABEL_SETS,
         sample: float = 1.0,
         seed: int | None = None,
-        guests: Runner | None = None,
+        user_profilers: Runner | None = None,
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
         names: Names | None = None,
@@ -99,41 +98,41 @@ class Profiling:
         self.event_time_field = event_time_field
         self.segments = segments or Segments()
         self.sample = sample
-        self.event_times_unread = 0  # named times that could not be read: arrival was taken
+        self.event_times_unread = 0  # unreadable event times, replaced by the arrival time
         self.latest_ns = 0  # newest event time seen: the watermark
-        self._booked_ns = 0  # in a window that is open: what has no room for its own is lost there
+        self._booked_ns = 0  # event time for drops that have no room for their own window
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self._names = names or Names()
         self.budget = budget or Budget()
-        self._weight = Weight(self.budget)  # of what waits
+        self._weight = Weight(self.budget)  # memory of waiting observations
         self._deltas = Deltas(
-            entity, spec_of, event_time_field, guests, reductions, self._names, self.budget
+            entity, spec_of, event_time_field, user_profilers, reductions, self._names, self.budget
         )
         self._gathered: dict[Key, Gathered] = {}
-        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # of them
-        self._window = Window.containing(0, window_ns)  # of the latest observation
+        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # with its key
+        self._window = Window.containing(0, window_ns)  # window of the latest observation
         self.waiting = 0
         self._max_waiting = max_waiting
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
-        # Chance, not every n-th: traffic has periods, too.
+        # Random sampling, because every n-th request could match a period of the traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
     def observe_packed(self, packed: bytes) -> int:
-        """Decode a batch of `nilometer.profiling.observation.pack`; returns the observations.
+        """Decode a batch of `nilometer.profiling.observation.pack`; return its observation count.
 
-        One that cannot be read - applications break the types of ASGI in any way - is booked as
-        lost, and the others stand.
+        Applications may violate the types of ASGI. An unreadable observation is counted as
+        dropped, and the others are kept.
 
         Raises:
-            msgspec.DecodeError: If the bytes are not such a batch, or none of it can be read;
-                nothing was observed then.
+            msgspec.DecodeError: If the bytes are not a batch, or no observation is readable. In
+                this case nothing is observed.
         """
         return finished(self.observe_packed_in_steps(packed))
 
     def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
-        """The same, in steps: for who shares an interpreter."""
+        """Do the same as `observe_packed` in steps, so that other threads can run in between."""
         at_once = self._reads_at_once
         parts = self._layout.read(packed, FEWEST_ALIKE) if at_once else None
         yield
@@ -150,7 +149,7 @@ class Profiling:
             lost = len(arrays) - len(observations)
             self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
         yield
-        if parts is not None:  # of one kind, and their bodies of many shapes
+        if parts is not None:  # one kind of observation, but several shapes of bodies
             yield from self._observe_each(observations)
             return len(observations) + lost
         yield from self._observe(observations)
@@ -159,7 +158,7 @@ class Profiling:
         return len(observations) + lost
 
     def observe(self, observations: Sequence[Observation]) -> None:
-        """Decode; columns wait until there are enough of them to be profiled at once."""
+        """Decode *observations*; they wait until there are enough to profile together."""
         finished(self._observe(observations))
 
     def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
@@ -183,30 +182,30 @@ class Profiling:
         return self.waiting >= self._max_waiting or self._weight.is_enough
 
     def settle(self) -> None:
-        """Profile what waits."""
+        """Profile the waiting observations."""
         finished(self.settle_in_steps())
 
     def settle_in_steps(self) -> Steps[None]:
-        """The same, in steps."""
+        """Do the same as `settle`, in steps."""
         self.waiting = 0
         self._weight.give_back()
         self._latest = None
-        while self._gathered:  # one by one: an error costs no more than the part it happens in
+        while self._gathered:  # one by one, so that an error loses only one part
             key = next(iter(self._gathered))
             yield from self._deltas.add(key, self._gathered.pop(key))
 
     @property
     def holds(self) -> bool:
-        """Whether anything was observed that was not taken yet."""
+        """Whether there are observations since the last `take`."""
         return bool(self._deltas.given)
 
     @property
     def kept_bytes(self) -> int:
-        """Bytes that it knows of features and label sets between two calls of `take`, about."""
+        """Approximate memory for feature names and label sets, in bytes; `take` keeps it."""
         return kept_bytes(self._deltas.names, sum(map(len, self._label_sets.values())))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
-        """Count observations that were lost before they came here."""
+        """Count observations that were dropped before they reached this profiling."""
         known = {reason.value for reason in DropReason}
         counts = Counter[str]()
         for reason, lost in dropped.items():
@@ -216,17 +215,17 @@ class Profiling:
 
     @property
     def given(self) -> int:
-        """Observations that came since the last `take`."""
+        """Number of observations since the last `take`."""
         return self._deltas.given
 
     def make_up(self, expected: int, reason: DropReason, event_ns: int) -> None:
-        """Book as lost what is missing, after an error in the middle of anything.
+        """Count missing observations as dropped, after an error interrupted any call.
 
         Args:
-            expected: What must be accounted for: `given` before the call that raised, and what
-                the call was given.
-            reason: Of the loss.
-            event_ns: Event time it is booked on.
+            expected: Number of observations to account for: `given` before the failed call, plus
+                the observations passed to that call.
+            reason: Reason of the drop.
+            event_ns: Event time of the drop, in Unix nanoseconds.
         """
         waiting = sum(part.accounted for part in self._gathered.values())
         missing = expected - waiting - self._deltas.accounted
@@ -240,18 +239,18 @@ class Profiling:
         self._deltas.cover(key, Coverage(dropped=dict(dropped)))
 
     def take(self) -> list[Profile]:
-        """What came since the last call, by window and labels; it is the caller's now."""
+        """Return the deltas since the last call by window and labels; the caller owns them."""
         taken: list[Profile] = []
         self.take_into(taken, self.latest_ns)
         self.budget.clear()
         return taken
 
     def take_into(self, taken: list[Profile], event_ns: int) -> None:
-        """The same, moved to *taken* at once.
+        """Move the deltas to *taken* atomically.
 
         Args:
-            taken: Gets the deltas.
-            event_ns: Event time of what an error has lost.
+            taken: List that the deltas are appended to.
+            event_ns: Event time for observations that an error lost, in Unix nanoseconds.
         """
         self.settle()
         self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
@@ -261,11 +260,11 @@ class Profiling:
 
     @property
     def _reads_at_once(self) -> bool:
-        """Whether observations of one kind may be read at once: none is looked at for itself."""
+        """Whether observations may be decoded in one pass: no setting depends on single ones."""
         return not (self.event_time_field or self.segments.rules or self.sample < 1.0)
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
-        """Read what is of a kind at once; False where that cannot be, and nothing changed."""
+        """Decode each kind in one pass; return False, without changes, if that is impossible."""
         found: list[Alike | None] = []
         for kind, rows in parts:
             alike = None if kind is None else (yield from self._reader.read(kind, rows))
@@ -334,7 +333,7 @@ class Profiling:
         part.cover(decoded, handed_over)
 
     def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
-        """Add the columns of a request, or of requests that are alike, whose names have a place."""
+        """Add the columns with admitted names of one request, or of several similar requests."""
         if not self._names.passes(inputs, outputs):
             for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
                 part.unnamed.update(self._names.sift(role, side, self.event_time_field))
@@ -352,16 +351,16 @@ class Profiling:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
-            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # those of the first start anew
+            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # forget those of the oldest window
                 del self._label_sets[next(iter(self._label_sets))]
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)
 
     def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
-        """What waits of a window and label set; None where the budget has no room for another."""
+        """Return the waiting part of a window and label set; None if the budget has no room."""
         latest = self._latest
         if latest and latest[0] is window and latest[1] is labels and latest[2] == share:
-            return latest[3]  # without a look at what its key is equal to
+            return latest[3]  # avoids hashing and comparing the key
         key = (window, labels, share)
         part = self._gathered.get(key)
         if part is None and self.budget.take(PROFILE_BYTES):
@@ -375,7 +374,7 @@ class Profiling:
     def _event_time(self, observation: Observation, value: Cell) -> int:
         if not observation.event_time and not self.event_time_field:
             return observation.arrival_ns
-        text = told_time(observation.event_time, self.event_time_field, value)
+        text = unparsed_event_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
         event_ns = event_time_ns(text)

@@ -1,4 +1,4 @@
-"""Outputs of probabilities into score profiles."""
+"""Adds model outputs that are probabilities to score profiles."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from nilometer.profile import ScoreProfile
 
 
 def observe_scores(profile: ScoreProfile, cells: Column) -> None:
-    """Add an output of probabilities: one a row, or one a class and row."""
+    """Add an output of probabilities: one per row, or one per row and class."""
     try:
         array = np.asarray(cells, dtype=np.float64)  # None becomes NaN
     except (ValueError, TypeError, OverflowError):

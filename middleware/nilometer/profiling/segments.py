@@ -1,7 +1,8 @@
-"""Segments: labels of single observations, from their fields or from what captured them.
+"""Segments: labels of single observations, from their fields or from the capture code.
 
-Each observation has one label set: the labels of its server, and a label for each segment. So
-label sets add up to the whole. Values are published, which is why only named fields become labels.
+Each observation has exactly one label set: the labels of its server, and one label per segment.
+The label sets therefore add up to all traffic. Label values are published, so only fields that
+the settings name become labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,28 +15,28 @@ from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES, OVERFLOW_KEY, Labels
 
-MAX_LABEL_SETS = 2000  # of an entity's labels in one window; what comes after goes to `overflow`
-ABSENT = "absent"  # the field was not there, or null
-MIXED = "mixed"  # one request whose rows differ
+MAX_LABEL_SETS = 2000  # per entity and window; later label sets share the overflow set
+ABSENT = "absent"  # label value if the field is absent or null
+MIXED = "mixed"  # label value if the rows of one request differ
 _ROLES = {role.value: role for role in (Role.INPUT, Role.OUTPUT)}
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Rules: which label comes from which field.
+    """Rules that map fields to labels.
 
     Attributes:
-        rules: Label key, side and field, in the order in which they were given.
+        rules: Triples of label key, side and field, in the configured order.
     """
 
     rules: tuple[tuple[str, Role, str], ...] = ()
 
     @classmethod
     def of(cls, rules: Mapping[str, str]) -> "Segments":
-        """Rules such as ``{"region": "input.region"}``.
+        """Parse rules such as ``{"region": "input.region"}``.
 
         Raises:
-            ConfigError: If a key is no label key or a source is no field of inputs or outputs.
+            ConfigError: If a key is not a valid label key, or a source does not name a field.
         """
         found = []
         for key, source in rules.items():
@@ -50,13 +51,13 @@ class Segments:
         return cls(tuple(found))
 
     def labels(self, inputs: Side, outputs: Side) -> dict[str, str]:
-        """The labels of one observation by its columns."""
+        """Return the labels of one observation from its columns."""
         sides = {Role.INPUT: inputs, Role.OUTPUT: outputs}
         return {key: _value(sides[role].column(field)) for key, role, field in self.rules}
 
 
 def _value(cells: Column) -> str:
-    """The one value of *cells* as a label."""
+    """Return the common value of *cells* as a label value."""
     plain = cells.tolist() if isinstance(cells, np.ndarray) else cells
     if not plain or plain.count(None) == len(plain):
         return ABSENT
@@ -75,17 +76,17 @@ def _text(cell: object) -> str:
 
 
 def label_value(text: str) -> str:
-    """*text* as UTF-8 can write it, cut at 256 bytes; what is empty is absent."""
+    """Return *text* as valid UTF-8, at most 256 bytes; "absent" for empty text."""
     packed = text.encode("utf-8", "replace")[:MAX_VALUE_BYTES]
     return packed.decode("utf-8", "ignore") or ABSENT
 
 
 class LabelSets:
-    """Label sets of one window, capped. One owner.
+    """A bounded collection of the label sets of one window. Not thread-safe.
 
     Args:
         base: Labels of every observation.
-        most: Label sets that are told apart.
+        most: Limit of distinct label sets.
     """
 
     __slots__ = ("_base", "_known", "_most", "_overflow", "_seen")
@@ -94,18 +95,18 @@ class LabelSets:
         self._base = base
         self._most = most
         self._known: dict[tuple[tuple[str, str], ...], Labels] = {(): base}
-        self._seen = {hash(())}  # of all sets that are told apart: they outlive `rest`
+        self._seen = {hash(())}  # hashes of all distinct sets; `rest` keeps them
         self._overflow = Labels.of({**base.as_dict(), OVERFLOW_KEY: "true"})
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def rest(self) -> None:
-        """Let the labels themselves go, until they come again."""
+        """Free the label sets but keep their hashes; `get` creates a set again when needed."""
         self._known = {(): self._base}
 
     def get(self, found: Mapping[str, str]) -> Labels:
-        """The label set with *found* beside the base, or the overflow set."""
+        """Return the base labels with *found* added, or the overflow set beyond the limit."""
         key = tuple(sorted(found.items()))
         labels = self._known.get(key)
         if labels is None:
@@ -119,7 +120,7 @@ class LabelSets:
 
 
 def checked_labels(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Labels that a worker sent, without keys that cannot be labels and with bounded values."""
+    """Return the labels a worker sent, without invalid keys and with bounded values."""
     return {
         key: label_value(value)
         for key, value in pairs.items()

@@ -1,4 +1,4 @@
-"""The two sides of one exchange, from bytes to columns."""
+"""Decodes the request and the response of one observation to columns."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,14 @@ _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 
 
 class Decoded(NamedTuple):
-    """What decoding both sides of an observation told beside their columns.
+    """Result of decoding both sides of an observation, beside their columns.
 
     Attributes:
-        undecodable: Why there are no columns at all; empty where there are some.
-        lost_input: Why the request gave no columns, or not all; empty where it did, or where it
-            has none to give.
-        lost_output: The same of the answer.
-        request: The request's value.
-        stream_end: What the answer tells of its own end.
+        undecodable: Reason why neither side has columns; empty if one has.
+        lost_input: Reason why columns of the request are missing; empty if none is missing.
+        lost_output: Reason why columns of the response are missing; empty if none is missing.
+        request: Parsed JSON of the request.
+        stream_end: End of the stream, as the response itself reports it.
     """
 
     undecodable: str = ""
@@ -36,7 +35,7 @@ NOT_DECODED = Decoded()
 
 
 def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decoded:
-    """Fill both sides."""
+    """Decode both bodies and add their columns to *inputs* and *outputs*."""
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
@@ -57,7 +56,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             ).value
         except Undecodable as error:
             lost_input = error.reason
-    told_end: StreamEnd | None = None
+    reported_end: StreamEnd | None = None
     try:
         facts = decode_exchange(
             observation.response_body,
@@ -69,9 +68,9 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             path=observation.path,
             ends=observation.response_ends,
         )
-        told_end = facts.stream_end
+        reported_end = facts.stream_end
         lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
     except Undecodable as error:
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, value, told_end)
+    return Decoded(undecodable, lost_input, lost_output, value, reported_end)

@@ -1,4 +1,4 @@
-"""Running other people's profilers without harm."""
+"""Runs the user's profilers without harm to the agent or the server."""
 
 import logging
 import threading
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from nilometer.profile.profiler import Batch, Column, Fault, Produced, Profiler, columns_of
 from nilometer.values.labels import Labels
 
-BUDGET_SECONDS = 1.0  # of one batch
+BUDGET_SECONDS = 1.0  # wall time of one profiler for one batch
 
 log = logging.getLogger("nilometer.profilers")
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Columns that a profiler made, by summary name."""
+    """Columns that one profiler returned, by summary name."""
 
     labels: Labels
     columns: Mapping[str, Column]
 
 
 class Runner:
-    """Runs profilers and keeps their faults away from everything else. One owner.
+    """Runs profilers and disables those that fail. Not thread-safe.
 
-    Each has a thread of its own, so that one that hangs holds up one budget, once.
+    Each profiler runs in its own thread. A profiler that hangs is disabled after one time budget.
 
     Args:
-        profilers: To be run.
-        budget_seconds: Wall time that one may take for one batch.
+        profilers: Profilers to run.
+        budget_seconds: Limit of wall time per profiler and batch, in seconds.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Runner:
         self.disarmed: dict[str, Fault] = {}
 
     def run(self, batch: Batch) -> list[Values]:
-        """The values of all armed profilers for *batch*."""
+        """Return the values of all active profilers for *batch*."""
         found = []
         for profiler in list(self._armed.values()):
             wanted = profiler.wants(list(batch))
@@ -81,7 +81,7 @@ class Runner:
         del self._armed[profiler.name]
         self.disarmed[profiler.name] = fault
         log.error(
-            "nilometer: profiler %s is off in this process: %s: mend it and restart",
+            "nilometer: profiler %s disabled in this process: %s: fix it and restart",
             profiler.name,
             why,
             extra={"profiler": profiler.name, "fault": fault.value, "reason": why},

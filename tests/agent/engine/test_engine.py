@@ -98,7 +98,7 @@ def test_a_thread_that_was_never_started_can_be_stopped(rig: Rig) -> None:
 def test_a_profiler_that_fails_is_counted_once_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tmp_path / "failing_guest.py"
+    module = tmp_path / "failing_profiler.py"
     module.write_text(
         "import nilometer\n"
         "@nilometer.profiler(columns=['input.*'])\n"
@@ -106,7 +106,7 @@ def test_a_profiler_that_fails_is_counted_once_and_the_rest_goes_on(
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("nilometer.profile.profiler._registered", {})
-    rig = Rig(tmp_path, profilers=("failing_guest",))
+    rig = Rig(tmp_path, profilers=("failing_profiler",))
     for sequence in (1, 2, 3):
         rig.give(batch(sequence))
         rig.commit()

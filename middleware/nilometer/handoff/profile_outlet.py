@@ -1,11 +1,11 @@
-"""Profiling in the process: no raw byte leaves it; finished deltas go to the agent.
+"""Profiles observations in the server process and sends only profiles to the agent.
 
-The thread works in slices and lets the interpreter go in between: a thread that held it for whole
-batches would double the server's p99. A step - some observations decoded, a column profiled, a
-sample encoded - is the least that a slice can be.
+Request and response bodies never leave the process. The thread works in short slices and releases
+the interpreter between them, because holding it for whole batches would double the server's p99
+latency. A slice consists of steps. A step decodes some observations, profiles a column, or
+encodes a sample.
 
-Where no agent can be reached at all, the profiles stay in memory, newest windows first to be
-kept: `profiles` shows them.
+Without an agent to reach, the newest samples stay in memory: see `profiles`.
 """
 
 import sys
@@ -32,33 +32,33 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
 from nilometer.wire.samples import sample_to_bytes_in_steps
 
-SLICE_SECONDS = 0.00015  # of interpreter time before it is let go
+SLICE_SECONDS = 0.00015  # longest time that the thread holds the interpreter, plus one step
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
-OBSERVED_AT_ONCE = 64  # observations: reading their inputs is one step, of about a slice
-MAX_WAITING = 2048  # observations that wait to be profiled: a column of them is one step
-MAX_WAITING_BYTES = 1 << 20  # of them
-DELTA_SECONDS = 1.0  # how often finished deltas are handed on
-MAX_BATCH_BYTES = 128 << 10  # of samples; one sample may exceed it by its own size
-WINDOW_NS = 60 * 1_000_000_000  # of the deltas; the agent's own windows are multiples of it
-MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # what else a frame holds has room beside it
+OBSERVED_AT_ONCE = 64  # observations per decoding step, which takes about one slice
+MAX_WAITING = 2048  # most observations that wait to be profiled: profiling a column is one step
+MAX_WAITING_BYTES = 1 << 20  # most bytes of waiting observations
+DELTA_SECONDS = 1.0  # time between two sends of deltas
+MAX_BATCH_BYTES = 128 << 10  # size of a batch of samples; one sample alone may be larger
+WINDOW_NS = 60 * 1_000_000_000  # length of a window; windows of the agent are multiples of it
+MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # leaves room for the other fields of a frame
 MAX_SAMPLES_IN_MEMORY = 4_000
-MAX_HELD_BYTES = 12 << 20  # of what is decoded and not handed on; at the half of it, it is
+MAX_HELD_BYTES = 12 << 20  # memory for decoded data that is not sent; half of it triggers a send
 
 _memories: dict[str, deque[SummarySample]] = {}
 
 
 def profiles(entity: str) -> list[SummarySample]:
-    """Samples that stayed in this process's memory because no agent could be reached."""
+    """Return the samples kept in the memory of this process because no agent was reachable."""
     return list(_memories.get(entity, ()))
 
 
-class InsideOutlet:
-    """Decodes and profiles captured requests in slices."""
+class ProfileOutlet:
+    """An outlet that profiles observations in this process, in short slices of time."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        guests = load(settings.profilers)
+        user_profilers = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
         declared = frozenset(settings.features)
         self._profiling = Profiling(
@@ -68,8 +68,8 @@ class InsideOutlet:
             spec_of=self._spec_of,
             event_time_field=settings.event_time_field,
             segments=Segments.of(settings.segments),
-            guests=Runner(guests) if guests else None,
-            max_waiting=sys.maxsize,  # it is settled here, in steps
+            user_profilers=Runner(user_profilers) if user_profilers else None,
+            max_waiting=sys.maxsize,  # the outlet itself decides when to profile
             names=Names(lambda: declared, settings.admit_after),
             budget=Budget(MAX_HELD_BYTES),
         )
@@ -80,7 +80,7 @@ class InsideOutlet:
         self._log = LimitedLog()
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
-        """Profile *batch*, letting the interpreter go after each slice."""
+        """Profile *batch*, releasing the interpreter after each slice."""
         self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         self._in_slices(self._observing(kept))
@@ -90,11 +90,11 @@ class InsideOutlet:
 
     @property
     def trouble(self) -> str:
-        """Why nothing reaches the agent; empty where nothing hinders it."""
+        """Reason why batches do not reach the agent; empty if they do."""
         return self._link.trouble
 
     def has_room(self) -> bool:
-        """Whether the link keeps another batch."""
+        """Return whether the link accepts another batch."""
         return self._link.has_room()
 
     def tell(self, cost: Cost) -> None:
@@ -102,22 +102,22 @@ class InsideOutlet:
         self._link.cost.add(cost)
 
     def tend(self) -> None:
-        """Hand on finished deltas and keep the link open."""
+        """Send the deltas if they are due, and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
-            self._in_slices(self._handing_on())
+            self._in_slices(self._sending_deltas())
         if self._link.can_reach_agent:
             self._link.tend()
 
     def finish(self, deadline: float) -> int:
-        """Hand on the last deltas and wait for their acknowledgement."""
-        self._in_slices(self._handing_on())
+        """Send the last deltas and wait for their acknowledgement."""
+        self._in_slices(self._sending_deltas())
         if not self._link.can_reach_agent:
-            return self._observations  # their profiles end with the process
+            return self._observations  # their profiles are lost with the process
         return self._link.finish(deadline)
 
     def _in_slices(self, steps: Iterable[None]) -> None:
-        """Run *steps*, letting the interpreter go after each slice."""
+        """Run *steps*, releasing the interpreter after each slice."""
         for _ in steps:
             if time.perf_counter() >= self._slice_ends:
                 time.sleep(PAUSE_SECONDS)
@@ -132,7 +132,7 @@ class InsideOutlet:
             yield from self._profiling.observe_packed_in_steps(some)
             yield
             if self._profiling.budget.is_due:
-                yield from self._handing_on()
+                yield from self._sending_deltas()
                 continue
             self._waiting_bytes += len(some)
             waiting = self._profiling.waiting
@@ -143,8 +143,8 @@ class InsideOutlet:
         self._waiting_bytes = 0
         yield from self._profiling.settle_in_steps()
 
-    def _handing_on(self) -> Iterator[None]:
-        """Hand on what came since the last time: to the agent, or to memory where there is none."""
+    def _sending_deltas(self) -> Iterator[None]:
+        """Send the deltas since the last call to the agent, or keep them in memory without one."""
         yield from self._settling()
         for profile in self._profiling.take():
             if self._link.can_reach_agent:
@@ -168,8 +168,8 @@ class InsideOutlet:
             partial = yield from sample_to_bytes_in_steps(sample)
             if len(partial) > MAX_PARTIAL_BYTES:
                 self._log.warning(
-                    f"profile of {sample.summary} dropped: {len(partial)} bytes, at most "
-                    f"{MAX_PARTIAL_BYTES} can be handed on: exclude the feature"
+                    f"profile of {sample.summary} dropped: its {len(partial)} bytes exceed the "
+                    f"limit of {MAX_PARTIAL_BYTES}: exclude the feature"
                 )
                 continue
             if size + len(partial) > MAX_BATCH_BYTES and partials:
@@ -185,7 +185,7 @@ class InsideOutlet:
             self._send(partials, seen, lost)
 
     def _send(self, partials: list[bytes], seen: int, lost: int) -> None:
-        """Send a batch that accounts for *seen* observations, of which *lost* never came here."""
+        """Send a batch for *seen* observations, *lost* of which were dropped before profiling."""
         self._observations = 0
         batch = Batch(entity=self._settings.entity, partials=partials, count=seen)
         self._link.send(batch, seen - lost)

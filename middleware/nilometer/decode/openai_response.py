@@ -1,9 +1,9 @@
-"""Answers of OpenAI-style servers: chat, completions and responses, whole or in chunks.
+"""Decodes responses of OpenAI-style servers: chat, completions and responses, whole or in chunks.
 
-No text is kept: an answer is its model, its length, why it ended, its calls of tools and its
-tokens. Three dialects of usage are read, wherever in a stream they stand: a last chunk without
-choices, one with an empty choice, and beside the last choice. Counts that are all zero are those
-of a server that does not count.
+No text is kept. The columns are the model, the length, the finish reason, tool calls and token
+counts. Servers report usage in a last chunk without choices, in a chunk with an empty choice, or
+beside the last choice. All three are decoded anywhere in a stream. If all counts are zero, the
+server does not count tokens.
 
 Source: OpenAI, "API reference": chat completions, completions, responses.
 """
@@ -31,18 +31,18 @@ _DETAILS = {
         "reasoning_tokens",
     ),
 }
-_EVENT = "response."  # how the types of events of a streamed response begin
+_EVENT = "response."  # prefix of the event types of a streamed response
 _DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _FAILED = "response.failed"
-# A key of an object: inside of a string, its quotes would stand behind backslashes.
+# Matches only a key of an object: inside a string, its quotes would be escaped.
 _USAGE_KEY = re.compile(rb'"usage"\s*:\s*')
-MAX_USAGES = 4  # looked at in one event: a hostile one may have thousands
+MAX_USAGES = 4  # usage objects parsed per event: a hostile event may have thousands
 _json = json.JSONDecoder()
 _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 
 
-def is_answer(value: Mapping[str, Cell]) -> bool:
-    """Whether a body is an answer of this family."""
+def is_response(value: Mapping[str, Cell]) -> bool:
+    """Return whether a body is a response of an OpenAI-style server."""
     if text_of(value.get("object")) in _OBJECTS:
         return True
     choices = value.get("choices")
@@ -50,17 +50,17 @@ def is_answer(value: Mapping[str, Cell]) -> bool:
 
 
 def is_chunk(value: Mapping[str, Cell]) -> bool:
-    """Whether the data of an event is a piece of such an answer."""
+    """Return whether the data of an event is a chunk of such a response."""
     kind = value.get("type")
-    return is_answer(value) or (isinstance(kind, str) and kind.startswith(_EVENT))
+    return is_response(value) or (isinstance(kind, str) and kind.startswith(_EVENT))
 
 
 def _is_choice(choice: Cell) -> bool:
     return isinstance(choice, dict) and not choice.keys().isdisjoint({"message", "delta", "text"})
 
 
-class Answer:
-    """One answer, whole or gathered from its chunks. One owner."""
+class Response:
+    """One response, whole or gathered from its chunks. Not thread-safe."""
 
     __slots__ = (
         "_calls",
@@ -88,17 +88,17 @@ class Answer:
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """Chunks are missing after those that were added: what they held cannot be counted."""
+        """Record that chunks are missing, so that counts over the whole stream are unknown."""
         self._interrupted = True
 
     def add_cut(self, piece: bytes) -> None:
-        """Add the usage that stands in *piece*, the rest of an event whose beginning is missing."""
+        """Add the usage in *piece*, the rest of an event whose beginning is missing."""
         if self.begun:
             for found in [*_USAGE_KEY.finditer(piece)][-MAX_USAGES:]:
                 self._add_usage(_value_at(piece, found.end()))
 
     def add(self, value: Mapping[str, Cell]) -> None:
-        """Add a whole answer, a chunk, or an event of a streamed response."""
+        """Add a whole response, a chunk, or an event of a streamed response."""
         self.begun = True
         kind = value.get("type")
         if isinstance(kind, str) and kind.startswith(_EVENT):
@@ -109,7 +109,7 @@ class Answer:
             self._add_choices(value)
 
     def row(self) -> Row:
-        """The answer as one row; what nobody told, or what was not seen whole, is absent."""
+        """Return the response as one row; unknown or incomplete values are absent."""
         row: dict[str, Cell] = {
             "model": self._model or None,
             "finish_reason": self._finish,
@@ -120,7 +120,7 @@ class Answer:
         return row | self._tokens
 
     def facts(self, end: StreamEnd | None = None, value: Cell = None) -> Facts:
-        """What it says beside the row; *end* is what the frames around it said."""
+        """Return the facts beside the row; *end* is the end that the stream framing reported."""
         return Facts(
             Protocol.OPENAI,
             value=value,
@@ -144,7 +144,7 @@ class Answer:
                 self._calls += len(list(_objects(whole.get("tool_calls"))))
             if isinstance(piece, dict):
                 self._characters += _length(piece.get("content")) + _length(piece.get("refusal"))
-                # The first chunk of a call names it; those after it hold its arguments.
+                # Only the first chunk of a call has its name; later chunks have its arguments.
                 calls = _objects(piece.get("tool_calls"))
                 self._calls += sum(bool(call.get("id")) for call in calls)
         self._add_usage(value.get("usage"))
@@ -156,7 +156,7 @@ class Answer:
         if isinstance(response, dict):
             self._name(response)
             if kind in _ENDS:
-                # The last event has all of the text again.
+                # The last event repeats the whole text.
                 self._characters, self._interrupted = 0, False
                 self._add_response(response)
                 self._end = StreamEnd.ERROR if kind == _FAILED else StreamEnd.COMPLETED
@@ -183,15 +183,15 @@ class Answer:
 
 
 def decode(value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a whole answer."""
-    answer = Answer()
-    answer.add(value)
-    side.add_rows([answer.row()])
-    return answer.facts(value=value)
+    """Add a whole response."""
+    response = Response()
+    response.add(value)
+    side.add_rows([response.row()])
+    return response.facts(value=value)
 
 
 def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
-    """Tokens by column, of whichever dialect; none where every count is zero."""
+    """Return token counts by column, for any dialect of usage; empty if all counts are zero."""
     found: dict[str, int | None] = {}
     for column, names in _TOKENS.items():
         found[column] = next(
@@ -207,7 +207,7 @@ def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
 
 
 def _value_at(piece: bytes, start: int) -> Cell:
-    """The JSON value that begins at *start*; None where none does, or where it is cut off."""
+    """Return the JSON value that begins at *start*; None if it is invalid or cut off."""
     try:
         value: Cell = _json.raw_decode(piece[start:].decode("utf-8", "replace"))[0]
     except (ValueError, RecursionError):
@@ -221,7 +221,7 @@ def _objects(items: Cell) -> Iterator[dict[str, Cell]]:
 
 
 def _length(text: Cell) -> int:
-    """Characters of text, or of the texts in a list of parts."""
+    """Return the number of characters of a text, or of all texts in a list of parts."""
     if isinstance(text, str):
         return len(text)
     return sum(_length(part.get("text")) for part in _objects(text))
