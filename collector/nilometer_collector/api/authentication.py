@@ -32,7 +32,8 @@ MAX_FORM_BYTES = 4096
 MAX_REQUESTS = 64  # concurrent requests of one principal
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORM = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>nilometer: log in</title>
+<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>nilometer: log in</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head>
 <body><main><h1>nilometer</h1>{said}<form method="post" action="/login">
 <label for="token">Token</label>
