@@ -127,8 +127,9 @@ def test_movement_from_day_to_day_enters_the_tolerance() -> None:
     assert (fitted(noise(7, 500)[0], rows).normal.wander < 0.05).all()
 
 
-def test_too_few_windows_are_no_baseline() -> None:
+@pytest.mark.parametrize("windows", [0, 1, 4])
+def test_too_few_windows_are_no_baseline(windows: int) -> None:
     x, rows = noise(1, 500)
     teach = np.zeros(len(x), bool)
-    teach[:4] = True
+    teach[:windows] = True
     assert fit(x, 1 / rows[:, None], rows, slots_of(len(x)), teach) is None

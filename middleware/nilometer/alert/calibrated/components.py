@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.columns import Column, Floats, Total
+from nilometer.alert.calibrated.dispersion import TINY
 
 SMOOTH = ("position", "scale", "skew", "tails")
-TINY = 1e-300
 LEAST_SHAPE_DEGREES = 5  # degrees of freedom from which the rest of the chi-square is judged
 
 

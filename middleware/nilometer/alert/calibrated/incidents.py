@@ -50,7 +50,6 @@ def incidents(x: Floats, sampling: Floats, slots: Slots, use: Mask) -> Mask:
 
 def _medians_of_moments(x: Floats, slots: Slots, use: Mask) -> Floats:
     """Median over days of each window of the day, shape (W, j); infinite where too few days are."""
-    centre = np.full(x.shape, np.inf)
     order = np.argsort(slots.moment, kind="stable")
     order = order[use[order]]
     moments, starts = np.unique(slots.moment[order], return_index=True)
@@ -58,4 +57,4 @@ def _medians_of_moments(x: Floats, slots: Slots, use: Mask) -> Floats:
     for moment, inside in zip(moments, np.split(order, starts[1:]), strict=True):
         if len(inside) >= LEAST_DAYS:
             medians[moment] = np.median(x[inside], axis=0)
-    return np.asarray(medians[slots.moment]) if len(moments) else centre
+    return np.asarray(medians[slots.moment])

@@ -1,7 +1,6 @@
 """The model of an entity: columns with their baselines, scored side by side.
 
-All columns of one window length are scored in the same few array operations, so that a window of
-50 columns costs less than half a millisecond.
+All columns of one window length are scored in the same few array operations, not column by column.
 """
 
 from collections.abc import Sequence

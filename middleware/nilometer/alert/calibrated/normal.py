@@ -69,8 +69,7 @@ class Normal:
 
     def mu(self, slots: Slots) -> Floats:
         """The mean at each window, shape (W, j)."""
-        seasonal = self.hour[slots.hour] + self.moment[slots.moment] + self.week[slots.week]
-        return np.asarray(self.mean + seasonal)
+        return _mean_at(self, slots)
 
     def variance(self, sampling: Floats, slots: Slots) -> Floats:
         """Variance of a component around its mean, shape (W, j).
@@ -128,13 +127,15 @@ def fit(x: Floats, sampling: Floats, rows: Floats, slots: Slots, teach: Mask) ->
         None where fewer than five windows can be used.
     """
     able = teach & (rows >= LEAST_ROWS_TO_LEARN)
+    if able.sum() < LEAST_WINDOWS:
+        return None
     bad = incidents(x, sampling, slots, able)
     use = able & ~bad
     count = int(use.sum())
     if count < LEAST_WINDOWS:
         return None
     means = _Means(x, rows, slots, use)
-    residual = x - means.at(slots)
+    residual = x - _mean_at(means, slots)
     sampling = np.maximum(sampling, 1e-12)
     squares = residual[use] ** 2 * (count / max(count - means.spent, 1.0))
     known = sampling[use]
@@ -190,11 +191,6 @@ class _Means:
         if _seen_twice(slots, use):
             self.week = self._level(left, slots.week, slots.hours * KINDS_OF_DAYS)
 
-    def at(self, slots: Slots) -> Floats:
-        """The mean at each window, shape (W, j)."""
-        seasonal = self.hour[slots.hour] + self.moment[slots.moment] + self.week[slots.week]
-        return np.asarray(self.mean + seasonal)
-
     def _level(self, left: Floats, slot: Integers, size: int) -> Floats:
         """What each slot adds, shape (size, j)."""
         use = self._use
@@ -217,6 +213,12 @@ class _Means:
         self.error = self.error + kept * noise
         self.spent += (int((count > 0).sum()) - 1) * float(kept.mean())
         return np.asarray(means * kept * known[:, None])
+
+
+def _mean_at(of: "Normal | _Means", slots: Slots) -> Floats:
+    """The mean at each window, shape (W, j): that of all windows, and what each level adds."""
+    seasonal = of.hour[slots.hour] + of.moment[slots.moment] + of.week[slots.week]
+    return np.asarray(of.mean + seasonal)
 
 
 def _seen_twice(slots: Slots, use: Mask) -> bool:
