@@ -116,12 +116,11 @@ class Listener:
     async def _accept(
         self, listening: socket.socket, connect: Callable[[socket.socket], Awaitable[object]]
     ) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             if self._refuse is None:
                 await self._make_room()
             try:
-                raw, _ = await loop.sock_accept(listening)
+                raw = await _accepted(listening)
             except OSError as error:
                 self._tell(error)
                 await asyncio.sleep(BACK_OFF_SECONDS)  # running requests go on meanwhile
@@ -189,3 +188,29 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _accepted(listening: socket.socket) -> socket.socket:
+    """Return the next connection.
+
+    `loop.sock_accept` loses a connection if it is cancelled just after it has accepted one.
+    """
+    while True:
+        try:
+            raw, _ = listening.accept()
+        except BlockingIOError:
+            await _readable(listening)
+        else:
+            raw.settimeout(0)
+            return raw
+
+
+async def _readable(listening: socket.socket) -> None:
+    """Wait until a connection is in the queue of *listening*."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(listening, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(listening)

@@ -222,13 +222,13 @@ def test_an_agent_that_goes_and_comes_back(home: Path) -> None:
 def test_no_color_has_no_colour_and_dumb_no_escapes(agent: Agent, home: Path) -> None:
     observe(home, "fraud-scorer")
     with Terminal([*TOP, "--agent", str(home), "--agent", "/nowhere"]) as terminal:
-        terminal.shows("/nowhere")
+        terminal.shows("/nowhere  away")
         terminal.type("q")
         terminal.ended()
         assert COLOURS.search(terminal.sent)
     plain = {"NO_COLOR": "1"}
     with Terminal([*TOP, "--agent", str(home), "--agent", "/nowhere"], 80, 24, plain) as terminal:
-        terminal.shows("/nowhere")
+        terminal.shows("/nowhere  away")
         terminal.type("q")
         terminal.ended()
         assert not COLOURS.search(terminal.sent)
