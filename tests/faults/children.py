@@ -317,8 +317,9 @@ class _Work:
         for key in self._buffer.open_windows():
             generation = self._buffer.generation
             found = list(self._buffer.partials(key))
-            rows = [NewRow("sample", content, 1) for _, content in found if content is not None]
-            closing = Closing(key, [identity for identity, _ in found], rows)
+            contents = [partial.payload for partial in found if partial.payload is not None]
+            rows = [NewRow("sample", content, 1) for content in contents]
+            closing = Closing(key, [partial.id for partial in found], rows)
             if self._buffer.close_windows([closing], generation):
                 self._buffer.settle()
                 for row in rows:

@@ -74,7 +74,7 @@ def test_a_window_that_cannot_be_closed_holds_up_no_other(
     rig.give(batch(1))
     rig.commit()
     with monkeypatch.context() as patched:
-        patched.setattr("nilometer_agent.engine.judge.merged_sample_from_bytes", lambda *_: 1 / 0)
+        patched.setattr("nilometer_agent.engine.close.judge", lambda *_: 1 / 0)
         assert rig.engine._close_all() == 0
     assert rig.engine._closer.open  # kept for another attempt
     assert isinstance(rig.engine._clock, SteppedClock)
