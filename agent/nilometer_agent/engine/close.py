@@ -150,6 +150,8 @@ class Closer:
 
     def _close_alone(self, key: WindowKey, suspect: Suspect, now: float) -> None:
         """Close a window that crashed agents; if it also kills children, without its profiles."""
+        if suspect.ends and self._trial.is_over:
+            return  # the next agent tries it
         self._in_work.begin_alone(suspect, *closing_of(key))
         generation = self._buffer.generation
         judged = self._judge_safely(key, now, tried=suspect.ends > 0)

@@ -103,6 +103,11 @@ class Trial:
         self._on_step = on_step
         self._progress = mmap.mmap(-1, 8)  # shared with the child: the index it works on
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no trial runs any more, because the agent stops."""
+        return self._stopping.is_set()
+
     def poison(self, batch: Batch) -> list[int]:
         """Return the indexes of the observations that kill a process that profiles them.
 
