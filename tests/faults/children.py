@@ -24,7 +24,7 @@ from nilometer.handoff.settings import CaptureSettings
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer_agent.engine import merge, receive, trial
+from nilometer_agent.engine import made_elsewhere, merge, trial
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox import failover
 from nilometer_agent.outbox.buffer import Buffer
@@ -116,7 +116,7 @@ def suspicious_agent(directory: str, counts: str, notes: str) -> None:
     """An agent with a decoder that ends it; soon tired of an observation that takes long."""
     os.environ[poison.NOTES] = notes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    vars(receive)["sample_from_bytes"] = poison.read_sample
+    vars(made_elsewhere)["sample_from_bytes"] = poison.read_sample
     vars(merge)["merged_sample_from_bytes"] = poison.merge_samples
     trial.CPU_SECONDS = 1
     trial.MAX_GROWTH_BYTES = 128 << 20

@@ -20,7 +20,6 @@ from nilometer.wire.samples import merged_sample_from_bytes, parts_by_summary, s
 from nilometer_agent.outbox.rows import Partial, WindowKey
 
 MERGED_BYTES = 8 << 20  # approximate memory for partial profiles during a merge
-MAX_GROUPS = 8  # groups of one summary whose members merge; samples of further groups are lost
 
 Lost: TypeAlias = Counter[str]  # cells by `LostCellReason`
 ReadPartials: TypeAlias = Callable[[], Iterable[Partial]]
@@ -83,51 +82,27 @@ def merged_alike(
 ) -> SummarySample | None:
     """Merge *samples* of one summary, and add the cells of those that do not merge to *lost*.
 
-    The samples that merge with each other and have the most cells are kept.
+    The samples that merge with each other and have the most cells are kept. `service` holds
+    requests and nothing else.
 
     Returns:
         The merged sample; None if nothing can be kept.
     """
-    kept = _attempt(key, samples)
-    if kept is not None:
-        return kept
-    groups: list[list[SummarySample]] = []
-    left_out: list[SummarySample] = []
-    for sample in samples:
-        group = next((one for one in groups if _attempt(key, [one[0], sample]) is not None), None)
-        if group is not None:
-            group.append(sample)
-        elif len(groups) < MAX_GROUPS and _attempt(key, [sample]) is not None:
-            groups.append([sample])
-        else:
-            left_out.append(sample)
-    groups.sort(key=_cells)
-    while groups and kept is None:
-        most = groups.pop()
-        kept = _attempt(key, most)
-        left_out += [] if kept is not None else most
-    left_out += [sample for group in groups for sample in group]
-    lost[LostCellReason.OTHER_KIND.value] += _cells(left_out)
-    log.error(
-        "partial profiles left out, their cells are lost: they do not merge with most of their "
-        "summary: give one name one meaning in all workers",
-        extra={"entity": key.entity, "partials": len(left_out)},
-    )
+    fitting = [sample for sample in samples if _fits(sample)]
+    kept, left_out = SummarySample.merge_most(fitting, key.window, key.labels)
+    left_out += [sample for sample in samples if not _fits(sample)]
+    if left_out:
+        lost[LostCellReason.OTHER_KIND.value] += _cells(left_out)
+        log.error(
+            "partial profiles left out, their cells are lost: they do not merge with most of their "
+            "summary: give one name one meaning in all workers",
+            extra={"entity": key.entity, "partials": len(left_out)},
+        )
     return kept
 
 
-def _attempt(key: WindowKey, samples: Sequence[SummarySample]) -> SummarySample | None:
-    """Merge *samples*; None if they do not merge."""
-    if samples[0].summary == SERVICE and any(
-        not isinstance(sample.content, ServiceProfile) for sample in samples
-    ):
-        return None
-    try:
-        return SummarySample.merge_all(samples, key.window, key.labels)
-    except MemoryError:
-        raise  # the next attempt may have the memory
-    except BaseException:  # a content may be the code of an extension, which may raise anything
-        return None
+def _fits(sample: SummarySample) -> bool:
+    return sample.summary != SERVICE or isinstance(sample.content, ServiceProfile)
 
 
 def _cells(samples: Iterable[SummarySample]) -> int:

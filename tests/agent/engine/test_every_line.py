@@ -88,8 +88,8 @@ def observations(count: int, body: bytes, *, content_type: str = "application/js
     return pack([one] * count)
 
 
-def partial() -> bytes:
-    profile = Profile("tested", Labels(), Window.containing(START_NS, MINUTE_NS))
+def partial(entity: str = "tested") -> bytes:
+    profile = Profile(entity, Labels(), Window.containing(START_NS, MINUTE_NS))
     profile.cover(nilometer.profile.Coverage(profiled=FEW))
     (sample,) = profile.samples()
     return sample_to_bytes(sample)
@@ -110,6 +110,27 @@ KINDS: dict[str, Callable[[], Batch]] = {
         entity="tested", dropped={"queue_full": FEW}, dropped_unix_nano=START_NS
     ),
     "made elsewhere": lambda: Batch(entity="tested", count=FEW, partials=[partial()]),
+    "made of another entity": lambda: Batch(
+        entity="tested", count=FEW, partials=[partial(), partial("other")]
+    ),
+    "more than it says": lambda: Batch(
+        entity="tested", count=FEW, observations=observations(FEW + 2, b'{"amount": 1.5}')
+    ),
+    "less than it says": lambda: Batch(
+        entity="tested", count=FEW + 2, observations=observations(FEW, b'{"amount": 1.5}')
+    ),
+    "made elsewhere, more than it says": lambda: Batch(
+        entity="tested", count=FEW - 1, partials=[partial()]
+    ),
+    "made elsewhere, less than it says": lambda: Batch(
+        entity="tested", count=FEW + 2, partials=[partial()]
+    ),
+    "in both forms": lambda: Batch(
+        entity="tested",
+        count=2 * FEW,
+        partials=[partial()],
+        observations=observations(FEW, b'{"amount": 1.5}'),
+    ),
 }
 
 

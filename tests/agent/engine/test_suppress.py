@@ -63,7 +63,7 @@ class Rig:
         )
         self._sequence = 0
 
-    def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
+    def give(self, *rows: Mapping[str, object]) -> None:
         self._sequence += 1
         packed = pack([observation(dict(row)) for row in rows])
         self.step(
@@ -72,7 +72,7 @@ class Rig:
                 sequence=self._sequence,
                 entity="tested",
                 observations=packed,
-                count=len(rows) if count is None else count,
+                count=len(rows),
             )
         )
 
@@ -133,7 +133,7 @@ def test_few_numbers_wait_for_more_before_they_are_stored(rig: Rig) -> None:
 
 
 def test_as_many_as_are_enough_do_not_wait(rig: Rig) -> None:
-    rig.give(*({"amount": 1.5} for _ in range(30)), count=GATHERED)
+    rig.give(*({"amount": 1.5} for _ in range(GATHERED)))
     assert rig.acknowledged == [1]
 
 
