@@ -49,5 +49,6 @@ def _check(entity: str, sample: SummarySample) -> None:
 def _loss_of(sample: SummarySample) -> SummarySample:
     """Return a sample of `service` that counts the cells of *sample* as lost."""
     key = WindowKey(sample.entity, sample.labels, sample.window)
-    lost_cells = {LostCellReason.OTHER_KIND.value: sample.content.cells}
+    cells = sample.content.cells
+    lost_cells = {LostCellReason.OTHER_KIND.value: cells} if cells else {}
     return dataclasses.replace(empty_service(key), coverage=Coverage(lost_cells=lost_cells))
