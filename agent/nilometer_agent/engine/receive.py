@@ -17,7 +17,7 @@ from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import SCORES_SUFFIX, entity_name
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
@@ -247,6 +247,8 @@ class Receiver:
             names = self._names[entity] = Names(
                 lambda: self._plans.active.declared(entity), self._settings.admit_after
             )
+            for output in self._settings.scores:
+                names.reserve(f"{output}{SCORES_SUFFIX}")
         return names
 
     def _forget_idle(self) -> None:
