@@ -2,8 +2,7 @@
 
 Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
 `process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
-the names in Prometheus. A direct scrape and a scrape through an OpenTelemetry collector therefore
-give the same series.
+the names in Prometheus, so a scrape through an OpenTelemetry collector gives the same series.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -72,7 +71,6 @@ class Metric:
         bounds: Upper bounds of the classic buckets of a HISTOGRAM, as ascending exponents of two;
             if empty, they follow the values.
         edges: Ascending bounds of the explicit buckets of a HISTOGRAM; if empty, it is exponential.
-            A value equal to an edge counts above it, as in the stored bins.
     """
 
     name: str
