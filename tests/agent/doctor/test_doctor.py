@@ -195,12 +195,15 @@ def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -
         eventually(lambda: agent.status().counters["observations"] == 2)
         assert dict(agent.status().unnamed) == {"number": 6}
         agent.counters.add(Counter.COLUMNS_OVER_LIMIT, 3)
+        agent.counters.add_all({}, {Counter.CELLS_LOST: {"other_kind": 5}})
+        assert dict(agent.status().lost_cells) == {"other_kind": 5}
         found = said(told(home), "coverage")
         assert [(one.text, one.level) for one in found] == [
+            ("5 cells lost: other_kind", Level.WARNING),
             ("3 columns refused: an entity can have 1,000 features", Level.WARNING),
             ("6 unnamed cells: 6 number", Level.WARNING),
         ]
-        assert {one.remedy for one in found} == {DECLARE}
+        assert {one.remedy for one in found[1:]} == {DECLARE}
 
 
 def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:
