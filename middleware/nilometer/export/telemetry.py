@@ -2,8 +2,7 @@
 
 Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
 `process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
-the names in Prometheus. A direct scrape and a scrape through an OpenTelemetry collector therefore
-give the same series.
+the names in Prometheus, so a scrape gives the same series with and without its collector.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -171,6 +170,13 @@ LOST_SIDES = Metric(
     unit="{side}",
     about="Coverage by side: profiled observations whose inputs or outputs lack columns, and why.",
     attributes=(ENTITY, SIDE, REASON),
+)
+UNREAD_TIMES = Metric(
+    name="nilometer.event_times.unread",
+    instrument=Instrument.COUNTER,
+    unit="{observation}",
+    about="Observations whose event time could not be read, so that their arrival time is used.",
+    attributes=(ENTITY,),
 )
 UNNAMED_CELLS = Metric(
     name="nilometer.unnamed.cells",
