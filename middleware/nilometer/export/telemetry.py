@@ -101,7 +101,7 @@ def sanitised(name: str) -> str:
     return f"_{text}" if text[:1].isdigit() else text
 
 
-SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
+SECONDS = tuple(range(-12, 15))  # 0.24 ms to 4.6 h: a batch or a long generation takes hours
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
 # For probabilities: each is an edge of the stored bins, for any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
