@@ -261,7 +261,10 @@ def test_an_absent_collector_loses_nothing(
 
 
 def test_the_agent_judges_what_it_closes(
-    far_side: FarSide, home: Path, agents: list[AgentProcess]
+    far_side: FarSide,
+    home: Path,
+    agents: list[AgentProcess],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import pyarrow
 
@@ -277,8 +280,8 @@ def test_the_agent_judges_what_it_closes(
             condition=AgainstReference(reference="training", threshold=0.25),
         )
     ]
-    options = ("--window-seconds", "86400", "--plan-seconds", "0.1")
-    agents.append(AgentProcess(home, far_side.address, *options))
+    monkeypatch.setenv("NILOMETER_AGENT_PLAN_SECONDS", "0.1")
+    agents.append(AgentProcess(home, far_side.address, "--window-seconds", "86400"))
     middleware = watched(home)
     post(middleware, [{"amount": 1.0, "country": "de"}])  # the plan comes with the first sight
     eventually(lambda: far_side.plans_known)

@@ -255,4 +255,8 @@ def _coverage(part: Gathered) -> Coverage:
 def _coverage_without_columns(part: Gathered) -> Coverage:
     """Return the coverage of a part whose columns had no room: profiled becomes ``too_large``."""
     undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
-    return Coverage(sampled_out=part.sampled_out, undecodable=dict(undecodable))
+    return Coverage(
+        sampled_out=part.sampled_out,
+        undecodable=dict(undecodable),
+        unnamed=dict(part.unnamed),
+    )

@@ -174,7 +174,9 @@ def test_concurrent_requests_of_one_principal_are_bounded(
     )
     with socket.create_connection(address(guarded.collector.http_url), 60.0) as held:
         held.sendall(head.encode())
-        assert held.recv(1000).startswith(b"HTTP/1.1 100 ")  # it is counted, and its body is awaited
+        assert held.recv(1000).startswith(
+            b"HTTP/1.1 100 "
+        )  # it is counted, and its body is awaited
         assert guarded.http.get(LIST, headers=bearer(WRITER)).status_code == 429
         assert guarded.http.get(LIST, headers=bearer(READER)).status_code == 200
         assert guarded.http.get("/healthz").status_code == 200
