@@ -255,5 +255,6 @@ def _coverage_without_columns(part: Gathered) -> Coverage:
     return Coverage(
         sampled_out=part.sampled_out,
         undecodable=dict(undecodable),
+        unnamed=dict(part.unnamed),
         unread_times=part.unread_times,
     )
