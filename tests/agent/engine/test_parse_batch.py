@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.sources.workers.service import MAX_UNREAD_ANSWERS, Stream
 from nilometer_agent.uplink.plan import PlanKeeper
 
 OBSERVATION: dict[str, Any] = {
@@ -354,22 +355,63 @@ def raw(content: bytes) -> bytes:
     return content
 
 
-def test_a_refused_stream_says_why_and_acknowledges_what_came_before(agent: Agent) -> None:
+def exchanged(agent: Agent, contents: Sequence[bytes]) -> list[CaptureAcknowledgement]:
+    """Send messages in one stream; the answers until the agent ends it."""
     with channel_to(agent) as channel:
         call = channel.stream_stream(
             "/nilometer.v1.AgentService/Capture", raw, CaptureAcknowledgement.FromString
         )
-        given_ = [message(1), message(2), message(3, entity="no name"), message(4)]
-        answers = call(iter([one.SerializeToString() for one in given_]), timeout=60)
-        found: list[int] = []
-        with pytest.raises(grpc.RpcError) as refused:
-            found.extend(answer.sequence for answer in answers)
-    assert max(found) == 2
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "batch 3: entity = 'no name'" in (refused.value.details() or "")
+        return list(call(iter(contents), timeout=60))
+
+
+def test_a_refused_batch_is_answered_and_the_stream_goes_on(agent: Agent) -> None:
+    given_ = [message(1), message(2), message(3, entity="no name"), message(4)]
+    answers = exchanged(agent, [one.SerializeToString() for one in given_])
+    (refused,) = [at for at, answer in enumerate(answers) if answer.HasField("refusal")]
+    assert answers[refused].sequence == 0  # a client of an older contract takes it for nothing
+    assert answers[refused].refusal.sequence == 3
+    assert "entity = 'no name'" in answers[refused].refusal.reason
+    committed = [answer.sequence for answer in answers]
+    assert max(committed) == committed[-1] == 4
+    assert max(committed[:refused], default=0) <= 2  # it is known before a later batch covers it
     status = agent.status()
     assert status.counters["refused_batches"] == 1
-    assert status.counters["observations"] == 2
+    assert status.counters["observations"] == 3
+
+
+def test_a_refused_batch_is_answered_as_the_last_one_too(agent: Agent) -> None:
+    (answer,) = exchanged(agent, [message(7, worker=b"").SerializeToString()])
+    assert answer.refusal.sequence == 7
+
+
+def test_a_batch_of_too_many_messages_is_refused_alone(agent: Agent) -> None:
+    flood = nested_flood(lean.MAX_MESSAGES)
+    answers = exchanged(agent, [flood, message(2).SerializeToString()])
+    assert [answer.refusal.sequence for answer in answers if answer.HasField("refusal")] == [1]
+    assert answers[-1].sequence == 2
+
+
+def test_a_message_that_is_no_batch_ends_the_stream_after_what_came_before(agent: Agent) -> None:
+    with channel_to(agent) as channel:
+        call = channel.stream_stream(
+            "/nilometer.v1.AgentService/Capture", raw, CaptureAcknowledgement.FromString
+        )
+        contents = [message(1).SerializeToString(), b"\xff" * 9, message(2).SerializeToString()]
+        found: list[int] = []
+        with pytest.raises(grpc.RpcError) as refused:
+            found.extend(answer.sequence for answer in call(iter(contents), timeout=30))
+    assert found == [1]
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details()
+
+
+def test_refusals_that_nobody_reads_are_bounded(agent: Agent) -> None:
+    stream = Stream(agent.engine, lambda _: None)
+    refusals = (Refusal("why", at) for at in range(1, 10 * MAX_UNREAD_ANSWERS))
+    stream.read(refusals)
+    assert stream.refused == "the worker does not read its refusals"
+    refused = [answer.refusal.sequence for answer in stream.answers()]
+    assert refused == list(range(1, MAX_UNREAD_ANSWERS + 1))
 
 
 @pytest.mark.parametrize(
