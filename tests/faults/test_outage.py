@@ -163,7 +163,7 @@ def restart(zygote: Zygote, directory: Path, *, rows: int) -> str:
                 return 0
             return int(reply.gauges["rows_in_outbox"])
 
-        assert eventually(queued, timeout=20.0) == rows
+        assert eventually(queued) == rows
         seconds = time.monotonic() - started
     zygote.kill(process)
     assert seconds < 2.0, seconds

@@ -22,6 +22,7 @@ class Counter(Enum):
     OUTPUTS_LOST = "outputs_lost"
     DROPPED = "dropped"
     UNNAMED_CELLS = "unnamed_cells"
+    UNREAD_TIMES = "unread_times"
     CELLS_LOST = "cells_lost"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
@@ -120,7 +121,11 @@ class Counters:
             Counter.OUTPUTS_LOST: whole.lost_outputs,
             Counter.UNNAMED_CELLS: whole.unnamed,
         }
-        amounts = {Counter.OBSERVATIONS: whole.seen, Counter.PROFILED: whole.profiled}
+        amounts = {
+            Counter.OBSERVATIONS: whole.seen,
+            Counter.PROFILED: whole.profiled,
+            Counter.UNREAD_TIMES: whole.unread_times,
+        }
         with self._lock:
             self._values, self._reasons, self._covered = *self._sum(amounts, by_reason), once
 

@@ -2,7 +2,7 @@
 
 Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
 `process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
-the names in Prometheus, so a scrape through an OpenTelemetry collector gives the same series.
+the names in Prometheus, so a scrape gives the same series with and without its collector.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -71,6 +71,7 @@ class Metric:
         bounds: Upper bounds of the classic buckets of a HISTOGRAM, as ascending exponents of two;
             if empty, they follow the values.
         edges: Ascending bounds of the explicit buckets of a HISTOGRAM; if empty, it is exponential.
+            A value equal to an edge counts above it, as in the stored bins.
     """
 
     name: str
@@ -100,7 +101,7 @@ def sanitised(name: str) -> str:
     return f"_{text}" if text[:1].isdigit() else text
 
 
-SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
+SECONDS = tuple(range(-12, 15))  # 0.24 ms to 4.6 h: a batch or a long generation takes hours
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
 # For probabilities: each is an edge of the stored bins, for any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -169,6 +170,13 @@ LOST_SIDES = Metric(
     unit="{side}",
     about="Coverage by side: profiled observations whose inputs or outputs lack columns, and why.",
     attributes=(ENTITY, SIDE, REASON),
+)
+UNREAD_TIMES = Metric(
+    name="nilometer.event_times.unread",
+    instrument=Instrument.COUNTER,
+    unit="{observation}",
+    about="Observations whose event time could not be read, so that their arrival time is used.",
+    attributes=(ENTITY,),
 )
 UNNAMED_CELLS = Metric(
     name="nilometer.unnamed.cells",

@@ -24,6 +24,7 @@ from nilometer.profile import Coverage, FeatureSpec, Profile, ServiceProfile, Su
 from nilometer.profile.profiler import load
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
+from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -68,7 +69,9 @@ class ProfileOutlet(LinkedOutlet):
             Labels.of(settings.labels),
             WINDOW_NS,
             spec_of=self._spec_of,
-            event_time_field=settings.event_time_field,
+            event_times=EventTimes.of(
+                settings.event_time_field, settings.event_time_unit, settings.event_time_zone
+            ),
             segments=Segments.of(settings.segments),
             user_profilers=Runner(user_profilers) if user_profilers else None,
             max_waiting=sys.maxsize,  # the outlet itself decides when to profile

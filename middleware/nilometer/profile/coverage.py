@@ -36,6 +36,8 @@ class Coverage:
             `LostCellReason`; kept on the summary `service`.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
+        unread_times: Number of observations, whatever their fate, whose event time could not be
+            read; their arrival time is used.
     """
 
     profiled: int = 0
@@ -47,6 +49,7 @@ class Coverage:
     unnamed: Counts = field(default_factory=dict)
     lost_cells: Counts = field(default_factory=dict)
     suppressed: int = 0
+    unread_times: int = 0
 
     @property
     def seen(self) -> int:
@@ -66,4 +69,5 @@ class Coverage:
             unnamed=added(self.unnamed, other.unnamed),
             lost_cells=added(self.lost_cells, other.lost_cells),
             suppressed=self.suppressed + other.suppressed,
+            unread_times=self.unread_times + other.unread_times,
         )

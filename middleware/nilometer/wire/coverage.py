@@ -18,6 +18,7 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
         unnamed=coverage.unnamed or None,
         lost_cells=coverage.lost_cells or None,
         suppressed=coverage.suppressed,
+        unread_times=coverage.unread_times,
     )
 
 
@@ -38,6 +39,7 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
         unnamed=dict(message.unnamed),
         lost_cells=dict(message.lost_cells),
         suppressed=message.suppressed,
+        unread_times=message.unread_times,
     )
     if coverage.seen != message.seen:
         raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")

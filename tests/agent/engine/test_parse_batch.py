@@ -11,11 +11,12 @@ import grpc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.measures import effort
 
-from nilometer.handoff.link import AgentLink
+from nilometer.handoff.link import RETRY_SECONDS, AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
-from nilometer.testing import SteppedClock
+from nilometer.testing import SteppedClock, eventually
 from nilometer.v1.summary_pb2 import SummarySample
 from nilometer.wire import lean
 from nilometer.wire.frames import Batch
@@ -154,18 +155,20 @@ def _varint(value: int) -> bytes:
     return bytes([*made, value])
 
 
+MOST_EFFORT = 100.0  # about half a second of a machine of 2024
+
+
 @pytest.mark.parametrize(
     "content",
     [b"\x3a\x00" * 1_900_000, nested_flood(1_900_000), b"\x3b\x3a\x00\x3c" * 900_000],
     ids=["partials", "nested", "groups"],
 )
 def test_millions_of_empty_messages_are_refused_before_they_are_parsed(content: bytes) -> None:
-    started = time.process_time()
     refused = parse_batch(content)
-    seconds = time.process_time() - started
     assert isinstance(refused, Refusal)
     assert "a batch may hold 100000 messages" in refused.reason
-    assert seconds < 2.0  # it looks at no more than are allowed
+    # It looks at no more than are allowed.
+    assert effort(lambda: parse_batch(content), MOST_EFFORT) <= MOST_EFFORT
 
 
 def test_a_flood_below_the_limit_is_taken_and_one_above_is_not() -> None:
@@ -358,7 +361,7 @@ def exchanged(agent: Agent, contents: Sequence[bytes]) -> list[CaptureAcknowledg
         call = channel.stream_stream(
             "/nilometer.v1.AgentService/Capture", raw, CaptureAcknowledgement.FromString
         )
-        return list(call(iter(contents), timeout=30))
+        return list(call(iter(contents), timeout=60))
 
 
 def test_a_refused_batch_is_answered_and_the_stream_goes_on(agent: Agent) -> None:
@@ -430,10 +433,10 @@ def test_hostile_messages_end_their_own_stream_only(
         before = agent.gauges()["resident_bytes"]
         for _ in range(3):
             with pytest.raises(grpc.RpcError) as refused:
-                list(call(iter([content]), timeout=10))
+                list(call(iter([content]), timeout=60))
             assert refused.value.code() is code
         assert agent.gauges()["resident_bytes"] - before < 48 << 20
-        answers = agent_stub(channel).Capture(iter([message(1)]), timeout=10)
+        answers = agent_stub(channel).Capture(iter([message(1)]), timeout=60)
         assert [answer.sequence for answer in answers] == [1]
 
 
@@ -444,7 +447,7 @@ def test_a_gzip_bomb_is_refused_before_it_is_unpacked(agent: Agent) -> None:
         )
         bomb = bytes(48 << 20)  # fifty thousand bytes on the wire
         with pytest.raises(grpc.RpcError) as refused:
-            list(call(iter([bomb]), timeout=20, compression=grpc.Compression.Gzip))
+            list(call(iter([bomb]), timeout=60, compression=grpc.Compression.Gzip))
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -454,11 +457,14 @@ def test_a_worker_that_is_refused_tells_why_and_does_not_hammer(
     settings_ = CaptureSettings(entity="tested", agent=f"unix:{agent.settings.socket_path}")
     link = AgentLink(settings_, b"")  # a name that no agent takes
     link.send(batch(1), 1)
-    until = time.monotonic() + 1.0
-    while time.monotonic() < until:
+    started = time.monotonic()
+
+    def refused_thrice() -> bool:
         link.tend()
-        time.sleep(0.005)
-    assert 2 <= link.reconnects <= 5
+        return link.reconnects == 3
+
+    eventually(refused_thrice)
+    assert time.monotonic() - started >= sum(RETRY_SECONDS[:2])
     assert any("malformed hello frame" in r.getMessage() for r in caplog.records)
     assert link.unacknowledged == 1
     assert link.finish(time.monotonic() + 1.0) == 1
