@@ -19,6 +19,7 @@ from support.holding import FOR_EVER
 from nilometer.export import listen
 from nilometer.export.exports import host_and_port
 from nilometer.export.listen import MAX_CONNECTIONS, MetricsServer
+from nilometer.export.metric import Instrument
 from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
 from nilometer.export.telemetry import (
@@ -27,7 +28,6 @@ from nilometer.export.telemetry import (
     PROBABILITIES,
     REQUEST_DURATION,
     SCORE_VALUE,
-    Instrument,
 )
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.errors import ConfigError
