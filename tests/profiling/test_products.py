@@ -134,6 +134,16 @@ def test_columns_times_windows_over_the_budget_are_too_large_and_counted() -> No
     assert profiled.budget.held == 0
 
 
+def test_unnamed_cells_of_columns_without_room_are_counted() -> None:
+    profiled = profiling(4 * MIB)
+    body = json.dumps({**{f"k{at}": at for at in range(300)}, "jo@example.com": 1.5}).encode()
+    profiled.observe([observation(body, minute=at) for at in range(40)])
+    profiled.settle()
+    found = [one.coverage for one in samples(profiled) if one.summary == "service"]
+    assert sum(one.undecodable.get("too_large", 0) for one in found) > 10
+    assert sum(one.unnamed.get("number", 0) for one in found) == 40
+
+
 def test_known_features_times_windows_are_within_the_budget() -> None:
     profiled = profiling(8 * MIB)
     profiled.observe([observation(keys(1000))])
