@@ -233,7 +233,7 @@ def searched(
             scraped = urllib.request.urlopen(f"http://{metrics}/metrics", timeout=60).read()
             search.text("prometheus", scraped)
             search.directory("agent's disk, closed windows", agent_home)
-            for request in receiver.requests:
+            for request in receiver.requests.copy():  # more come meanwhile
                 search.packed("otlp", request.SerializeToString())
                 search.text("otlp", str(request).encode())
             for answer in answers(collector):
