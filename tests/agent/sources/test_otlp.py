@@ -67,7 +67,7 @@ class Told:
 
     def service(self, requests: int) -> ServiceProfile:
         """All that was shipped of the service, once it is *requests*."""
-        self.agent.engine.flush(5.0)
+        self.agent.engine.flush(60.0)
 
         def merged() -> ServiceProfile | None:
             whole = ServiceProfile()
