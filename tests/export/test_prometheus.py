@@ -304,7 +304,9 @@ def test_a_scrape_that_fails_is_an_answer_and_the_next_one_works() -> None:
     port.server.stop()
 
 
-@pytest.mark.parametrize("text", ["", "9464", "host:", "host:x", "host:65536", ":-1"])
+@pytest.mark.parametrize(
+    "text", ["", "9464", "host:", "host:x", "host:65536", ":-1", f"host:{'9' * 5000}"]
+)
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="metrics_address"):
         host_and_port(text)

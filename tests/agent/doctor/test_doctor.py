@@ -115,7 +115,7 @@ def test_every_reason_and_every_state_has_a_remedy() -> None:
 def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> None:
     settings = told(home, far_side.address)
     with running(settings) as agent, worker(home, batch(5)):
-        agent.engine.flush(5.0)
+        agent.engine.flush(60.0)
         eventually(lambda: agent.status().counters["rows_acknowledged"] > 0)
         found = list(examine(settings, {}))
         assert texts([one for one in found if one.level is not Level.OK]) == ""
@@ -292,7 +292,7 @@ def test_a_disk_that_cannot_be_used_and_an_outbox_that_is_full(home: Path) -> No
 def test_a_collector_that_is_down_and_one_that_is_another(home: Path, far_side: FarSide) -> None:
     away = f"127.0.0.1:{free_port()}"
     with running(told(home, away)) as agent, worker(home, batch()):
-        agent.engine.flush(5.0)
+        agent.engine.flush(60.0)
         eventually(lambda: agent.status().collector_state == "unavailable")
         assert [one.check for one in said(told(home, away)) if one.level is Level.BROKEN] == [
             *("collector", "shipping"),
