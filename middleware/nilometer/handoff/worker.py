@@ -77,8 +77,9 @@ class Worker:
         due: Whether the next request is to be timed.
         share: Share of the observations whose bodies are held, see `nilometer.handoff.budget`.
         meter: Meter that gets the durations of timed requests.
-        notes: Whether the model's code may call `log` or `label`, so that requests must be looked
-            up.
+        nested: Whether the process has other middlewares, which may be inside or around this one.
+        notes: Whether requests must be found through the context: the model's code may call `log`
+            or `label`, or there are other middlewares.
         packer: Packer of the observations; absent if the settings are invalid.
     """
 
@@ -88,6 +89,7 @@ class Worker:
         self.guard = guard
         self.live = False
         self.in_flight = 0
+        self.nested = False
         self.notes = False
         self.due = False
         self.share = 1.0
@@ -144,7 +146,7 @@ class Worker:
             if self._failed:
                 return
             if self._thread is None and not self._stopping:
-                self.notes = annotations.may_be_used()
+                self.notes = annotations.may_be_used() or self.nested
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
