@@ -50,18 +50,7 @@ class NilometerMiddleware(Observer):
     _kind = Exchange
 
     def __init__(self, app: ASGIApp, **options: Unpack[CaptureOptions]) -> None:
-        self.app = app
-        self._refusal: str | None = None
-        settings = None
-        try:
-            check_interface(app, Interface.ASGI)
-            settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
-        except ConfigError as error:
-            if not _serving():
-                raise
-            self._refusal = f"nilometer: {error}"
-            LimitedLog().warning(f"nothing is observed: {error}")
-        self._open(settings, frozenset(options), added=False)
+        self._set_up(app, options, added=False)
 
     @classmethod
     def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
@@ -72,12 +61,23 @@ class NilometerMiddleware(Observer):
         Raises:
             ConfigError: If a setting is wrong, or *app* is not an ASGI application.
         """
-        check_interface(app, Interface.ASGI)
         made = cls.__new__(cls)
-        made.app = app
-        made._refusal = None
-        made._open(load(CaptureSettings, prefix=PREFIX), frozenset(), added=True)
+        made._set_up(app, {}, added=True)  # noqa: SLF001  of this class
         return made
+
+    def _set_up(self, app: ASGIApp, options: CaptureOptions, *, added: bool) -> None:
+        self.app = app
+        self._refusal: str | None = None
+        settings = None
+        try:
+            check_interface(app, Interface.ASGI)
+            settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
+        except ConfigError as error:
+            if added or not _serving():
+                raise
+            self._refusal = f"nilometer: {error}"
+            LimitedLog().warning(f"nothing is observed: {error}")
+        self._open(settings, frozenset(options), added=added)
 
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send

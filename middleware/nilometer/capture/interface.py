@@ -18,6 +18,7 @@ MIDDLEWARES = {
     Interface.ASGI: "NilometerMiddleware",
     Interface.WSGI: "NilometerWSGIMiddleware",
 }
+_ARTICLE = {Interface.ASGI: "an ASGI", Interface.WSGI: "a WSGI"}
 _ARGUMENTS = {
     Interface.ASGI: ("scope", "receive", "send"),
     Interface.WSGI: ("environ", "start_response"),
@@ -40,7 +41,7 @@ def check_interface(app: object, wanted: Interface) -> None:
         return
     for other in found:
         raise ConfigError(
-            f"{name} is a {other} application, and {MIDDLEWARES[wanted]} observes {wanted} "
+            f"{name} is {_ARTICLE[other]} application, and {MIDDLEWARES[wanted]} observes {wanted} "
             f"applications: use {MIDDLEWARES[other]}"
         )
     raise ConfigError(

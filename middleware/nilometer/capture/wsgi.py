@@ -7,8 +7,7 @@ to a cap, and packed for a background thread when the response ends.
 
 import os
 from collections.abc import Iterable
-from time import perf_counter
-from typing import Any, Unpack
+from typing import TypeVar, Unpack
 
 from nilometer.capture.interface import Interface, check_interface
 from nilometer.capture.observer import Observer
@@ -17,6 +16,8 @@ from nilometer.capture.types import Environ, StartResponse, WSGIApp
 from nilometer.capture.wsgi_exchange import TimedExchange, WsgiExchange
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.settings.settings import load
+
+E = TypeVar("E", bound=WsgiExchange)
 
 
 class NilometerWSGIMiddleware(Observer):
@@ -90,17 +91,14 @@ class NilometerWSGIMiddleware(Observer):
             if not worker.due:
                 return self._exchange(WsgiExchange, environ, path, start_response)
             worker.due = False
-            began = perf_counter()
-            exchange = self._exchange(TimedExchange, environ, path, start_response)
-            exchange.seconds = exchange.started - began
-            return exchange
+            return self._exchange(TimedExchange, environ, path, start_response)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
             return None
 
     def _exchange(
-        self, kind: type[WsgiExchange], environ: Environ, path: str, start_response: StartResponse
-    ) -> Any:
+        self, kind: type[E], environ: Environ, path: str, start_response: StartResponse
+    ) -> E:
         worker = self._worker
         exchange = kind(environ, path, worker, self._cap)
         exchange.app_start = start_response

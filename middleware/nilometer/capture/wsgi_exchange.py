@@ -48,6 +48,7 @@ class WsgiExchange(Exchange):
     app_start: StartResponse
     app_write: Any
     query: bytes | None
+    stall_seconds: float
     wanted: dict[str, bytes]
     headers: Headers
     previous: Holder | None
@@ -85,7 +86,10 @@ class WsgiExchange(Exchange):
         """Start the response like the server's `start_response`."""
         passed = headers
         if self.more is not None and self.more.new_id is not None:
-            passed = self._with_new_id(headers, self.more.new_id)
+            try:
+                passed = [*self._with_new_id(headers, self.more.new_id)]
+            except Exception as error:  # monitoring must never fail a prediction
+                self.worker.note(error)
         write = self.app_start(status, passed, *more, **named)
         self.note_start(status, passed)
         if write is None:  # a server without `write`
@@ -184,9 +188,7 @@ class WsgiExchange(Exchange):
             elif type(result) is bytes:  # some servers send it as one chunk
                 self.note_chunk(result)
                 self._complete()
-            elif isinstance(self.environ.get(FILE_WRAPPER), type) and isinstance(
-                result, self.environ[FILE_WRAPPER]
-            ):
+            elif self._is_file(result):
                 self._note_file(result)
                 self._complete()
             elif hasattr(type(result), "__iter__") or hasattr(type(result), "__getitem__"):
@@ -199,14 +201,14 @@ class WsgiExchange(Exchange):
 
     def stopped(self, error: BaseException) -> None:
         """Record that the application's iterator has raised *error*."""
+        if not isinstance(error, StopIteration):
+            self.end(error)
+            return
         try:
-            if isinstance(error, StopIteration):
-                self._complete()
-                self.end(None)
-            else:
-                self.end(error)
+            self._complete()
         except Exception as fault:  # monitoring must never fail a prediction
             self.worker.note(fault)
+        self.end(None)
 
     def closed(self) -> None:
         """Record that the server reads no further."""
@@ -275,6 +277,15 @@ class WsgiExchange(Exchange):
         self.finished = True
         self.latest = perf_counter()
 
+    def _is_file(self, result: Any) -> bool:
+        """Return whether the server sends *result* itself, as a file."""
+        wrapper = self.environ.get(FILE_WRAPPER)
+        if wrapper is None:
+            return False
+        if isinstance(wrapper, type):
+            return isinstance(result, wrapper)
+        return hasattr(result, "read")  # a function returns the file itself
+
     def _note_file(self, result: Any) -> None:
         """Record the size of a file that the server sends itself."""
         more = self.with_more()
@@ -305,14 +316,10 @@ class WsgiExchange(Exchange):
 
     def _with_new_id(self, headers: Any, new_id: tuple[bytes, bytes]) -> Any:
         """Return the response's headers with the requested id, unless the application set it."""
-        try:
-            name, value = new_id[0].decode("latin-1"), new_id[1].decode("latin-1")
-            if any(one.lower() == name for one, _ in headers):
-                return headers
-            return [*headers, (name, value)]
-        except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
+        name, value = new_id[0].decode("latin-1"), new_id[1].decode("latin-1")
+        if any(one.lower() == name for one, _ in headers):
             return headers
+        return [*headers, (name, value)]
 
 
 class Body:
@@ -364,8 +371,16 @@ class TimedExchange(WsgiExchange):
         seconds: Time so far.
     """
 
-    __slots__ = ("seconds",)
-    seconds: float
+    __slots__ = ("_made", "seconds")
+
+    def __init__(self, environ: Environ, path: str, worker: Worker, cap: int) -> None:
+        self._made = perf_counter()
+        super().__init__(environ, path, worker, cap)
+
+    def begin(self) -> None:
+        """Begin, after measuring what that took."""
+        self.seconds = perf_counter() - self._made
+        super().begin()
 
     def note_start(self, status: str, headers: Any) -> None:
         """Record and measure the start of the response."""
@@ -395,15 +410,12 @@ class TimedExchange(WsgiExchange):
 
 
 def _size_of_file(wrapped: Any) -> int:
-    """Return the bytes that are left of the file in *wrapped*; 0 if they are not known."""
-    for name in ("filelike", "file", "f"):
-        file = getattr(wrapped, name, None)
-        if file is not None:
-            try:
-                return int(os.fstat(file.fileno()).st_size - file.tell())
-            except Exception:
-                return 0  # no file of the system
-    return 0
+    """Return the bytes that are left of a file, or of the file in its wrapper; 0 if unknown."""
+    file = getattr(wrapped, "filelike", None) or getattr(wrapped, "file", wrapped)
+    try:
+        return int(os.fstat(file.fileno()).st_size - file.tell())
+    except Exception:
+        return 0  # no file of the system
 
 
 _WITHOUT_BODY = frozenset({204, 304})

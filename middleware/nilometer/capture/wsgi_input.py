@@ -102,8 +102,8 @@ def observed_input(stream: Any, reader: Reader) -> Input:
 
 
 # Setting an attribute of an `Input` sets it on the server's object.
-_set_reader = Input.nilometer_reader.__set__  # type: ignore[attr-defined]  # the slot itself
-_set_stream = Input.nilometer_stream.__set__
+_set_reader = vars(Input)["nilometer_reader"].__set__
+_set_stream = vars(Input)["nilometer_stream"].__set__
 
 Note = Callable[[Reader, Any, tuple[Any, ...]], None]
 
@@ -120,7 +120,7 @@ def _note_plain(reader: Reader, chunk: Any, asked: tuple[Any, ...]) -> None:
     reader.note_read(chunk, asked)
 
 
-def _note_position(reader: Reader, position: Any, asked: tuple[Any, ...]) -> None:
+def _note_position(reader: Reader, position: Any, _: tuple[Any, ...]) -> None:
     reader.note_position(position)
 
 
