@@ -59,7 +59,7 @@ ASGI: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", WSGI)
 def test_an_asgi_middleware_refuses_a_wsgi_application(name: str) -> None:
-    with pytest.raises(ConfigError, match="a WSGI application.*use NilometerWSGIMiddleware") as it:
+    with pytest.raises(ConfigError, match=r"a WSGI application.*use NilometerWSGIMiddleware") as it:
         NilometerMiddleware(WSGI[name], entity="e")
     assert "\n" not in str(it.value)
     NilometerWSGIMiddleware(WSGI[name], entity="e")
@@ -67,7 +67,7 @@ def test_an_asgi_middleware_refuses_a_wsgi_application(name: str) -> None:
 
 @pytest.mark.parametrize("name", ASGI)
 def test_a_wsgi_middleware_refuses_an_asgi_application(name: str) -> None:
-    with pytest.raises(ConfigError, match="an ASGI application.*use NilometerMiddleware") as it:
+    with pytest.raises(ConfigError, match=r"an ASGI application.*use NilometerMiddleware") as it:
         NilometerWSGIMiddleware(ASGI[name], entity="e")
     assert "\n" not in str(it.value)
     NilometerMiddleware(ASGI[name], entity="e")

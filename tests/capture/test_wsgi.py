@@ -514,7 +514,7 @@ def answer_of(app: Any) -> bytes:
     with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with socket.create_connection(server.server_address, timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
             connection.sendall(b"POST /predict HTTP/1.0\r\ncontent-length: 2\r\n\r\n{}")
             said = b"".join(iter(lambda: connection.recv(65536), b""))
         thread.join()

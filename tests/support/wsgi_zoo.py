@@ -138,7 +138,7 @@ class Served:
         self._send(data)
 
     @property
-    def seen(self) -> tuple[list[Any], type[BaseException], str]:
+    def seen(self) -> tuple[list[Any], object, str]:
         """Everything that the server saw."""
         return self.calls, type(self.error), str(self.error)
 

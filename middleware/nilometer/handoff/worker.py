@@ -10,11 +10,12 @@ import atexit
 import importlib
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.handoff import annotations
@@ -158,7 +159,7 @@ class Worker:
                     raise
                 if not self._at_exit:
                     self._at_exit = True
-                    atexit.register(self.stop)
+                    _at_exit(self.stop)
             elif self._thread is not None:
                 self.live = True
 
@@ -191,6 +192,7 @@ class Worker:
     def forget(self) -> None:
         """Discard, in a forked child, the thread, queue and identity of the parent."""
         self.live = False
+        self._at_exit = False
         self.in_flight = 0
         self.due = False
         self.share = 1.0
@@ -337,6 +339,17 @@ def _held_lock() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _at_exit(stop: Callable[[], None]) -> None:
+    """Run *stop* when this process ends."""
+    atexit.register(stop)
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        # A child of `multiprocessing` ends without the functions of `atexit`.
+        from multiprocessing.util import Finalize
+
+        Finalize(None, stop, exitpriority=0)
 
 
 def find_requests() -> None:

@@ -1,0 +1,17 @@
+"""A model behind Flask, which tests of real servers serve."""
+
+import os
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+import nilometer
+
+app = Flask(__name__)
+
+
+@app.post("/predict")
+def predict() -> ResponseReturnValue:
+    payment = request.get_json()
+    nilometer.log(risk=payment["amount"] * 2)
+    return {"score": payment["amount"] / 1000, "pid": os.getpid()}
