@@ -52,6 +52,10 @@ SERVERS = {
     "flask": [*GUNICORN, "support.served_flask:app"],
     "django": [*GUNICORN, "--threads", "2", "support.served_django:app"],
     "waitress": ["waitress-serve", "--listen", "127.0.0.1:{port}", "support.served_wsgi:app"],
+    "uwsgi": [
+        *("uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2"),
+        *("--enable-threads", "--die-on-term", "--module", "support.served_wsgi:app"),
+    ],
     "uvicorn-wsgi": [
         *("uvicorn", "--interface", "wsgi", "--port", "{port}", "--log-level", "error"),
         "support.served_wsgi:app",
@@ -65,7 +69,13 @@ SERVERS = {
     ],
 }
 # What a server needs that may not be installed.
-NEEDS = {"gunicorn-gevent": "gevent", "flask": "flask", "django": "django", "waitress": "waitress"}
+NEEDS = {
+    "gunicorn-gevent": "gevent",
+    "flask": "flask",
+    "django": "django",
+    "waitress": "waitress",
+    "uwsgi": "pyuwsgi",
+}
 # Servers that a signal ends at once, with what was observed in the last `flush_seconds`.
 ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi"}
 

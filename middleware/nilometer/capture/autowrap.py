@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from nilometer.capture.servers import SERVERS, tell
+from nilometer.capture.servers import SERVERS, tell, uwsgi_change
 from nilometer.values.variables import RUN
 
 
@@ -36,7 +36,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         del path, target
-        change = SERVERS.get(fullname)
+        change = SERVERS.get(fullname) or uwsgi_change(fullname)
         if change is None or fullname in self._finding:
             return None
         self._finding.add(fullname)

@@ -163,6 +163,43 @@ def _wsgi(place: str, argument: str) -> Callable[[ModuleType], None]:
     return change
 
 
+def uwsgi_change(module_name: str) -> Callable[[ModuleType], None] | None:
+    """Return the change to the module whose application uWSGI serves; None for any other module.
+
+    uWSGI loads and calls applications in C, so that only the import of the module can be watched.
+    """
+    options: dict[str, object] = getattr(sys.modules.get("uwsgi"), "opt", {})
+    named = next((options[key] for key in ("module", "wsgi") if key in options), None)
+    if named is None:
+        if not _told & {_UWSGI} and any(key in options for key in ("wsgi-file", "file")):
+            _told.add(_UWSGI)
+            tell(_UWSGI, "use --module, or NilometerWSGIMiddleware in the code")
+        return None
+    place, _, attribute = _text(named).partition(":")
+    if place != module_name:
+        return None
+    attribute = attribute or _text(options.get("callable", "application"))
+
+    def change(module: ModuleType) -> None:
+        name = attribute.removesuffix("()")  # a function that returns the application
+        app = getattr(module, name)
+        if name == attribute:
+            setattr(module, name, watched_wsgi(app))
+        else:
+            setattr(module, name, wraps(app)(lambda: watched_wsgi(app())))
+
+    return change
+
+
+_UWSGI = "an application that uWSGI loads from a file"
+
+
+def _text(option: object) -> str:
+    """Return the value of an option of uWSGI, the first if there are several."""
+    first = option[0] if isinstance(option, list) else option
+    return first.decode() if isinstance(first, bytes) else str(first)
+
+
 def _unobservable(what: str, place: str) -> Callable[[ModuleType], None]:
     """Return the change to the function that starts a server which cannot be observed."""
 

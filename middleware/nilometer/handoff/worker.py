@@ -218,9 +218,14 @@ class Worker:
         longest = self.settings.flush_seconds
         pause = longest
         self.meter = _meter(self.settings)  # from now on, because the outlet is open
+        # gevent runs this function in the main thread, between the requests.
+        alone = threading.get_native_id() != os.getpid()
+        stepped = 0.0
         while not self._stopping:
+            began = time.thread_time()
             took = self._step(outlet)
-            self._measure(outlet)
+            stepped += time.thread_time() - began
+            self._measure(outlet, time.thread_time() if alone else stepped)
             if not took:
                 pause = min(longest * IDLE_FACTOR, LONGEST_PAUSE)
             else:
@@ -250,13 +255,13 @@ class Worker:
         if lost:
             self._log.warning(f"{lost} observations of {self.settings.entity} were lost: {why}")
 
-    def _measure(self, outlet: Outlet) -> None:
+    def _measure(self, outlet: Outlet, own_seconds: float) -> None:
         """Report the cost of observing, and keep it within its budget."""
         try:
             now = time.monotonic()
             meter, sink = self.meter, self.sink
             self.due = self.due or meter.wants_time(now)
-            cost = meter.measure(now, time.thread_time, self._taken + len(sink) + sink.refused)
+            cost = meter.measure(now, own_seconds, self._taken + len(sink) + sink.refused)
             if cost is not None:
                 self.share = cost.share
                 outlet.tell(cost)
