@@ -329,7 +329,7 @@ def test_the_latency_ends_with_the_last_byte_where_its_place_is_known(
 @pytest.mark.parametrize(
     ("keys", "path"),
     [
-        ({"PATH_INFO": "/v1/caf\u00c3\u00a9"}, "/v1/café"),
+        ({"PATH_INFO": "/v1/\u00c3\u00a9t\u00c3\u00a9"}, "/v1/été"),
         ({"SCRIPT_NAME": "/api", "PATH_INFO": "/predict"}, "/api/predict"),
         ({"PATH_INFO": "/\xff"}, "/\ufffd"),
         ({"PATH_INFO": ""}, ""),

@@ -10,8 +10,10 @@ import nilometer
 app = Flask(__name__)
 
 
-@app.post("/predict")
 def predict() -> ResponseReturnValue:
     payment = request.get_json()
     nilometer.log(risk=payment["amount"] * 2)
     return {"score": payment["amount"] / 1000, "pid": os.getpid()}
+
+
+app.add_url_rule("/predict", view_func=predict, methods=["POST"])

@@ -1,7 +1,7 @@
 """One WSGI exchange while it is in progress: it records what passes in both directions."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from random import random
 from time import perf_counter, time_ns
 from typing import Any
@@ -10,6 +10,7 @@ from nilometer.capture.exchange import Exchange, ended_by, outcome_of, size_of
 from nilometer.capture.nesting import leave
 from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
+from nilometer.capture.wsgi_body import Body, SizedBody
 from nilometer.capture.wsgi_input import Input, observed_input
 from nilometer.handoff.pack import Headers
 from nilometer.handoff.worker import Worker
@@ -320,48 +321,6 @@ class WsgiExchange(Exchange):
         if any(one.lower() == name for one, _ in headers):
             return headers
         return [*headers, (name, value)]
-
-
-class Body:
-    """The body of a response in place of the application's iterable."""
-
-    __slots__ = ("nilometer_body", "nilometer_exchange", "nilometer_iterator")
-
-    def __init__(self, body: Any, exchange: WsgiExchange) -> None:
-        self.nilometer_body = self.nilometer_iterator = body
-        self.nilometer_exchange = exchange
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.nilometer_iterator = iter(self.nilometer_body)
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            chunk: bytes = next(self.nilometer_iterator)
-        except BaseException as error:
-            self.nilometer_exchange.stopped(error)
-            raise
-        self.nilometer_exchange.note_chunk(chunk)
-        return chunk
-
-    def close(self) -> None:
-        """Close the application's iterable, if it can be closed."""
-        self.nilometer_exchange.closed()
-        close = getattr(self.nilometer_body, "close", None)
-        if close is not None:
-            close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.nilometer_body, name)
-
-
-class SizedBody(Body):
-    """The body of a response whose number of chunks is known: a server may ask for it."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return len(self.nilometer_body)
 
 
 class TimedExchange(WsgiExchange):
