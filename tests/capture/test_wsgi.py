@@ -307,23 +307,26 @@ def test_a_stream_tells_first_byte_gaps_and_end(monkeypatch: pytest.MonkeyPatch)
     assert (seen.stream_end, seen.outcome) == ("completed", "ok")
 
 
-@pytest.mark.parametrize(("length", "latency"), [("1", 0.25), (None, 3.25)])
+@pytest.mark.parametrize("chunks", [1, 3])
+@pytest.mark.parametrize(("sized", "after"), [(True, 0.0), (False, 3.0)])
 def test_the_latency_ends_with_the_last_byte_where_its_place_is_known(
-    length: str | None, latency: float, monkeypatch: pytest.MonkeyPatch
+    chunks: int, after: float, *, sized: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
     for module in ("wsgi_exchange", "exchange"):
         monkeypatch.setattr(f"nilometer.capture.{module}.perf_counter", lambda: now[0])
 
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-        headers = [("Content-Length", length)] if length is not None else []
+        headers = [("Content-Length", str(chunks))] if sized else []
         start_response("200 OK", [*JSON, *headers])
-        now[0] += 0.25
-        yield b"x"
+        for _ in range(chunks):
+            now[0] += 0.25
+            yield b"x"
         now[0] += 3.0  # the server writes, or the application tidies up
 
     seen = Watched(app, monkeypatch).one()
-    assert (seen.latency, seen.first_byte, seen.chunks) == (latency, 0.25, 1)
+    assert (seen.latency, seen.first_byte) == (0.25 * chunks + after, 0.25)
+    assert (seen.chunks, seen.outcome) == (chunks, "ok")
 
 
 @pytest.mark.parametrize(
@@ -410,6 +413,23 @@ def test_values_and_labels_join_their_own_request(monkeypatch: pytest.MonkeyPatc
     seen = watched.offered()
     assert [one.values for one in seen] == [b"\x81\xa3row\x02", b"\x81\xa3row\x03"]
     assert [one.labels for one in seen] == [{"tier": "gold"}] * 2
+
+
+def test_a_request_inside_a_request_leaves_the_context_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Watched(echo, monkeypatch)
+    model.worker.notes = True
+
+    def gateway(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        Served(model.middleware, environ_of(b"{}"))
+        nilometer.log(asked=1)
+        return echo(environ, start_response)
+
+    watched = Watched(gateway, monkeypatch)
+    watched.worker.notes = True
+    assert watched.one().values == b"\x81\xa5asked\x01"
+    assert model.offered()[0].values == b""
 
 
 def test_requests_in_flight_are_counted_with_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
