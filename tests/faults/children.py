@@ -38,8 +38,8 @@ from nilometer_agent.uplink import backoff
 from nilometer_agent.uplink.dial import Dial
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import Store
-from nilometer_collector.store.streams import Stream
+from nilometer_collector.store.sequences import Sequences
+from nilometer_collector.store.sqlite import SqliteStore
 
 BACKLOG = 50  # batches that a worker holds unacknowledged before it waits
 SPAN_BATCHES = 10_000  # of one worker process; the next one starts after them
@@ -53,9 +53,9 @@ STEPS: dict[str, tuple[type, str]] = {
     "agent.settle": (Ledger, "settle"),
     "agent.send": (Dial, "Ship"),
     "agent.forget": (Queue, "acknowledge"),
-    "collector.store": (Store, "ship"),
-    "collector.take": (Stream, "take"),
-    "collector.mark": (Stream, "settle"),
+    "collector.store": (SqliteStore, "ship"),
+    "collector.take": (Sequences, "take"),
+    "collector.mark": (Sequences, "settle"),
 }
 
 

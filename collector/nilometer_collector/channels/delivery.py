@@ -86,7 +86,7 @@ class Courier:
         Returns:
             Seconds to wait before the next attempt; None if no notification is queued.
         """
-        notice = self._store.deliveries.oldest(CHANNEL)
+        notice = self._store.deliveries.take(CHANNEL)
         if notice is None:
             return None
         content = message(notice, self._page_url())

@@ -2,17 +2,37 @@
 
 import pytest
 
-from nilometer.alert import Alerter, Fixed, Range, ThresholdSide, Verdict
+from nilometer.alert import (
+    Alerter,
+    AlertStatus,
+    EpisodeState,
+    Fixed,
+    Range,
+    ThresholdSide,
+    Verdict,
+)
 from nilometer.testing import SteppedClock
+from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.definitions import alerter_view
-from nilometer_collector.alerting.episodes import Change, change, worst
-from nilometer_collector.store import Arrival, Shipment, Store
+from nilometer_collector.alerting.episodes import (
+    Changes,
+    Closed,
+    OpenEpisode,
+    Others,
+    Standing,
+    Worsened,
+    judge,
+    worst,
+)
+from nilometer_collector.store import Arrival, Shipment, Store, open_store
 from nilometer_collector.testing import (
     ENTITY,
+    START_NS,
     Running,
     an_alerter,
     an_evaluation,
     feature_sample,
+    minute,
 )
 
 
@@ -142,11 +162,11 @@ def test_without_a_channel_history_is_kept_and_nothing_is_queued(
     from pathlib import Path
 
     assert isinstance(tmp_path, Path)
-    store = Store(tmp_path / "quiet.db")
+    store = open_store(tmp_path / "quiet.db", "")
     agents = Agents(store, clock)
     assert agents.say("pod-1", 0.5, 1) == 0
     assert agents.statuses == [["ALERTING"]]
-    assert store.deliveries.oldest("slack") is None
+    assert store.deliveries.take("slack") is None
     store.close()
 
 
@@ -206,6 +226,25 @@ def test_the_limit_of_a_range_is_the_bound_that_was_passed() -> None:
     assert (RANGE.condition.limit(0.5), RANGE.condition.limit(3.0)) == (1.0, 2.0)
 
 
+ALERTING = EpisodeState(status=AlertStatus.ALERTING, breaches=1, last_end_ns=minute(1).end_ns)
+ALONE = Others(alerting_heard_ns=None, now_ns=0)
+OPEN = Standing(agent=ALERTING, episode=OpenEpisode(id=1, opened_ns=minute(1).end_ns, worst=0.5))
+
+
 def test_a_breach_while_open_worsens_and_does_not_open_again() -> None:
-    evaluation = an_evaluation(0.9, 1)
-    assert change(is_open=True, ours=True, others=False, evaluation=evaluation) is Change.WORSEN
+    assert judge(OPEN, an_evaluation(0.9, 2), ALONE).episode == Worsened(worst=0.9)
+    assert judge(OPEN, an_evaluation(0.4, 2), ALONE).episode is None
+
+
+def test_a_window_that_was_judged_before_changes_nothing() -> None:
+    assert judge(OPEN, an_evaluation(0.1, 1), ALONE) == Changes()
+
+
+@pytest.mark.parametrize(("heard_seconds_ago", "closes"), [(None, True), (599, False), (601, True)])
+def test_another_agent_holds_an_episode_open_until_it_is_gone(
+    heard_seconds_ago: int | None, *, closes: bool
+) -> None:
+    now_ns = START_NS
+    heard = None if heard_seconds_ago is None else now_ns - heard_seconds_ago * NANOSECONDS
+    changes = judge(OPEN, an_evaluation(0.1, 2), Others(alerting_heard_ns=heard, now_ns=now_ns))
+    assert isinstance(changes.episode, Closed) is closes

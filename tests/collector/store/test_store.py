@@ -20,7 +20,8 @@ from nilometer_collector.api.resources.samples import samples_view
 from nilometer_collector.query.query import Query
 from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
-from nilometer_collector.store.alerts import Alerts
+from nilometer_collector.store.sqlite import SqliteStore
+from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.testing import ENTITY, an_evaluation, feature_sample, minute
 
 EPOCH = b"e" * 16
@@ -67,7 +68,7 @@ def test_any_resend_and_reorder_of_rows_gives_the_same_answer(
 ) -> None:
     count, calls = delivery
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        orderly, wild = Store(Path(one) / "a.db"), Store(Path(other) / "b.db")
+        orderly, wild = SqliteStore(Path(one) / "a.db"), SqliteStore(Path(other) / "b.db")
         try:
             ship(orderly, [arrival(number) for number in range(1, count + 1)])
             shipped = [ship(wild, [arrival(number) for number in call]) for call in calls]
@@ -123,11 +124,11 @@ def answer_or_none(store: Store) -> list[object]:
 
 
 def test_what_was_stored_is_there_after_reopening(database: Path) -> None:
-    first = Store(database)
+    first = SqliteStore(database)
     ship(first, [arrival(1), arrival(2)])
     before = answer(first)
     first.close()
-    second = Store(database)
+    second = SqliteStore(database)
     assert answer(second) == before
     assert ship(second, [arrival(2)]) == (0, 1)
     second.close()
@@ -154,12 +155,18 @@ def test_the_file_and_its_folder_are_for_their_owner_only(store: Store, database
 
 
 def test_the_store_is_durable_by_its_settings(store: Store) -> None:
+    assert isinstance(store, SqliteStore)
     pragmas = [store._database.row(f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
     assert pragmas == [("wal",), (2,)]
 
 
+def test_a_file_in_use_is_refused(store: Store, database: Path) -> None:
+    with pytest.raises(ConfigError, match="is in use by another collector"):
+        SqliteStore(database)
+
+
 def test_a_database_of_a_newer_version_is_refused(database: Path) -> None:
-    Store(database).close()
+    SqliteStore(database).close()
     with sqlite3.connect(database) as writer:
         writer.execute(
             "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) "
@@ -167,12 +174,12 @@ def test_a_database_of_a_newer_version_is_refused(database: Path) -> None:
         )
     writer.close()
     with pytest.raises(ConfigError, match=r"newer nilometer.*from_the_future"):
-        Store(database)
+        SqliteStore(database)
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but dear to someone" * 100)
     with pytest.raises(ConfigError, match="file is not a database"):
-        Store(file)
+        SqliteStore(file)
     assert file.read_text().startswith("not a database")
