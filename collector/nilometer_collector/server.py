@@ -37,7 +37,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Collector:
-    """One collector on one database file.
+    """One collector on one database.
 
     `start` returns when both servers accept requests. `stop` refuses new requests, waits for running
     ones, and returns.
@@ -90,7 +90,7 @@ class Collector:
         kinds.load()
         kinds.require_parts("collector", ("summaries", "check", "view"))
         webhook = self.settings.webhook
-        store = open_store(self.settings.database_path, CHANNEL if webhook else "")
+        store = open_store(self.settings.stored_in, CHANNEL if webhook else "")
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
         store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())

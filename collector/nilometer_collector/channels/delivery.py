@@ -19,7 +19,7 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Store
 
 BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
-IDLE_SECONDS = 60.0  # interval of checks for notifications when `wake` is not called
+IDLE_SECONDS = 5.0  # interval of checks for notifications that another collector queued or left
 
 log = logging.getLogger("nilometer.collector")
 

@@ -1,7 +1,13 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
 from nilometer_collector.store.opening import open_store
-from nilometer_collector.store.protocol import MOST_EPISODES, References, Samples, Store
+from nilometer_collector.store.protocol import (
+    LEASE_SECONDS,
+    MOST_EPISODES,
+    References,
+    Samples,
+    Store,
+)
 from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
@@ -18,6 +24,7 @@ from nilometer_collector.store.records import (
 )
 
 __all__ = [
+    "LEASE_SECONDS",
     "MOST_EPISODES",
     "Arrival",
     "DeliveryCounts",

@@ -2,8 +2,8 @@
 
 A change is durable when its call returns. Any thread may call. Every verb raises
 `StoreUnavailable` if the database cannot be read or written, and `Refused` for a name that
-contains NUL or half of a surrogate pair. The tests in `tests/collector/store/test_contract.py` hold
-every implementation to the same behaviour.
+contains NUL or half of a surrogate pair. The tests in `tests/collector/store` hold every implementation
+to the same behaviour.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from nilometer_collector.store.records import (
 )
 
 MOST_EPISODES = 1000  # in one response
+LEASE_SECONDS = 30.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
 class Samples(Protocol):
@@ -115,7 +116,7 @@ class Alerts(Protocol):
         ...
 
     def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None, episode: int | None = None
+        self, entity: str | None = None, *, is_open: bool | None = None
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         ...
