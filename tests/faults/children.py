@@ -21,6 +21,7 @@ from support import poison
 from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
+from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -130,21 +131,26 @@ def suspicious_agent(directory: str, counts: str, notes: str) -> None:
 
 
 def collector(
-    database: str, port: str, counts: str, *, step: tuple[str, str, int] | None = None
+    database: str,
+    port: str,
+    counts: str,
+    *,
+    step: tuple[str, str, int] | None = None,
+    settings: dict[str, object] | None = None,
 ) -> None:
     """A collector that writes down its port and its counters."""
     log_to_stderr()
     logging.getLogger("nilometer.collector").setLevel(logging.ERROR)
     if step is not None:
         kill_at(*step)
-    one = Collector(
-        CollectorSettings(
-            database=database,
-            grpc_address="127.0.0.1:0",
-            http_address="127.0.0.1:0",
-            shutdown_seconds=1.0,
-        )
-    )
+    told = {
+        "database": database,
+        "grpc_address": "127.0.0.1:0",
+        "http_address": "127.0.0.1:0",
+        "shutdown_seconds": 1.0,
+        **(settings or {}),
+    }
+    one = Collector(checked(CollectorSettings, told))
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     one.start()

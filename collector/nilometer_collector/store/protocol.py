@@ -24,7 +24,7 @@ from nilometer_collector.store.records import (
 )
 
 MOST_EPISODES = 1000  # in one response
-LEASE_SECONDS = 30.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
+LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
 class Samples(Protocol):
