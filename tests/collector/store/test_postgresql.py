@@ -178,6 +178,15 @@ def test_a_partition_that_two_collectors_need_at_once_is_made_once(place: Postgr
     assert stored == [1, 1, 1, 1]
 
 
+def test_a_partition_that_was_dropped_from_outside_is_made_again(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    place.change(postgresql="DROP TABLE samples_20231114")
+    with pytest.raises(StoreUnavailable):
+        ship(store, [numbered(2)])
+    assert ship(store, [numbered(2)]).stored == 1
+
+
 def test_a_row_that_reached_one_collector_is_not_stored_by_another(place: PostgresqlPlace) -> None:
     one, other = place.open(), place.open()
     assert ship(one, [numbered(1), numbered(2)]).stored == 2

@@ -31,6 +31,10 @@ class Partitions:
             self._database.write(lambda session: _create(session, day))
             self._known.add(day)
 
+    def forget(self) -> None:
+        """Look again before the next sample: a partition may have been dropped from outside."""
+        self._known = set()
+
 
 def _create(session: Session, day: int) -> None:
     """Create the partition of *day*, counted from 1970; reads and writes of `samples` go on."""

@@ -65,7 +65,11 @@ class PostgresqlStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         self._partitions.ensure(now_ns)
-        return self._database.write(lambda session: self._ship(session, shipment, now_ns))
+        try:
+            return self._database.write(lambda session: self._ship(session, shipment, now_ns))
+        except StoreUnavailable:
+            self._partitions.forget()
+            raise
 
     def check_writable(self) -> None:
         """Check that the server accepts changes: it is no standby."""
