@@ -84,7 +84,9 @@ def test_a_deleted_alerter_closes_its_episodes_and_stays_deleted(
 ) -> None:
     store.alerts.put(an_alerter(), "api", START_NS)
     agents.say("pod-1", 0.5, 1)
+    assert store.alerts.judged()
     assert store.alerts.delete(ENTITY, "drift", START_NS)
+    assert store.alerts.judged() == set()
     assert agents.say("pod-1", 0.6, 2) == 0  # an agent that has not heard of it yet
     assert agents.statuses == [["ALERTING", "PAUSED"]]
     assert not store.alerts.delete(ENTITY, "drift", START_NS)

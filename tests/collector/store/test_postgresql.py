@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -17,8 +18,8 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import Store, open_store
-from nilometer_collector.testing import START_NS, a_reference
+from nilometer_collector.store import Arrival, Store, open_store
+from nilometer_collector.testing import ENTITY, START_NS, a_reference, an_alerter, an_evaluation
 
 PASSWORD = "s3cret"
 
@@ -56,6 +57,16 @@ def holding(place: PostgresqlPlace, statement: str) -> Iterator[None]:
 def query(place: PostgresqlPlace, statement: str) -> object:
     ((found,),) = place.change(postgresql=statement)
     return found
+
+
+def waiting(place: PostgresqlPlace) -> int:
+    """How many connections wait for a lock."""
+    found = query(
+        place,
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    )
+    return int(str(found))
 
 
 # Opening
@@ -160,22 +171,17 @@ def test_samples_of_each_day_of_arrival_have_a_partition(place: PostgresqlPlace)
 
 
 def test_a_partition_that_two_collectors_need_at_once_is_made_once(place: PostgresqlPlace) -> None:
-    stores = [place.open() for _ in range(4)]
-    stored: list[int] = []
-    senders = [
-        threading.Thread(
-            target=lambda n, store: stored.append(
-                ship(store, [numbered(1)], epoch=bytes([n]) * 16).stored
-            ),
-            args=(n, store),
-        )
-        for n, store in enumerate(stores)
-    ]
-    for sender in senders:
-        sender.start()
-    for sender in senders:
-        sender.join()
-    assert stored == [1, 1, 1, 1]
+    from nilometer_collector.store.postgresql import partitions
+
+    stores = [place.open() for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        with holding(place, f"SELECT pg_advisory_lock({partitions._LOCK})"):
+            shipped = [
+                pool.submit(ship, store, [numbered(1)], epoch=bytes([number]) * 16)
+                for number, store in enumerate(stores)
+            ]
+            eventually(lambda: waiting(place) == 3)
+        assert [one.result().stored for one in shipped] == [1, 1, 1]
 
 
 def test_a_partition_that_was_dropped_from_outside_is_made_again(place: PostgresqlPlace) -> None:
@@ -201,7 +207,82 @@ def test_labels_can_be_searched_by_key_and_value(place: PostgresqlPlace) -> None
     assert query(place, "SELECT count(*) FROM pg_indexes WHERE indexname = 'series_labels'") == 1
 
 
+class Pause:
+    """Stops the first judgement of a test until it is told to go on.
+
+    Attributes:
+        begun: Set when the judgement has begun; the transaction holds its locks.
+        over: To be set by the test.
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.over = threading.Event(), threading.Event()
+
+    def advance(
+        self, state: EpisodeState, evaluation: Evaluation
+    ) -> tuple[EpisodeState, Transition | None]:
+        if not self.begun.is_set():
+            self.begun.set()
+            assert self.over.wait(60)
+        return advance(state, evaluation)
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
+    pause = Pause()
+    monkeypatch.setattr(episodes, "advance", pause.advance)
+    return pause
+
+
+def test_a_shipment_waits_for_an_unfinished_one_of_the_same_outbox(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1)])
+    rows = [numbered(2), Arrival(sequence=3, content=an_evaluation(0.5, 1))]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(ship, one, rows)
+        assert pause.begun.wait(60)
+        second = pool.submit(ship, other, rows)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result().stored, second.result().stored) == (2, 0)
+
+
 # Alerts and deliveries
+
+
+def test_a_judgement_waits_for_an_unfinished_one_of_the_same_episode(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = Agents(place.open()), Agents(place.open())
+    pause.over.set()
+    one.say("pod-1", 0.1, 0)
+    pause.begun.clear()
+    pause.over.clear()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(one.say, "pod-1", 0.5, 1)
+        assert pause.begun.wait(60)
+        second = pool.submit(other.say, "pod-2", 0.5, 1)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result(), second.result()) == (1, 0)
+    assert one.statuses == [["ALERTING"]]
+
+
+def test_a_deletion_waits_for_an_unfinished_judgement_of_a_new_label_set(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = Agents(place.open()), place.open()
+    other.alerts.put(an_alerter(), "api", START_NS)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(one.say, "pod-1", 0.5, 1)
+        assert pause.begun.wait(60)
+        deleted = pool.submit(other.alerts.delete, ENTITY, "drift", START_NS)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result(), deleted.result()) == (1, True)
+    assert one.statuses == [["ALERTING", "PAUSED"]]
 
 
 def test_agents_of_several_collectors_share_one_episode(place: PostgresqlPlace) -> None:
@@ -394,16 +475,12 @@ def test_a_store_gives_up_when_all_its_connections_are_in_use(
     store = place.open()
     ship(store, [numbered(1)])
     with holding(place, "SELECT * FROM streams FOR UPDATE"):
-        waiting = threading.Thread(target=lambda: ship(store, [numbered(2)]))
-        waiting.start()
-        eventually(
-            lambda: query(
-                place, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            )
-        )
+        stuck = threading.Thread(target=lambda: ship(store, [numbered(2)]))
+        stuck.start()
+        eventually(lambda: waiting(place) == 1)
         with pytest.raises(StoreUnavailable, match="connections are in use"):
             store.samples.series()
-    waiting.join()
+    stuck.join()
     assert ship(store, [numbered(2)]).repeated == 1
 
 
