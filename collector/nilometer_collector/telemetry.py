@@ -64,7 +64,7 @@ class CollectorExports(Exports):
                 peers_by_address=settings.peers_by_address,
                 resource=resource_attributes(
                     "nilometer-collector",
-                    f"{socket.gethostname()}:{settings.database_path.absolute().as_posix()}",
+                    f"{socket.gethostname()}:{_place(settings)}",
                 ),
             ),
             self.families,
@@ -102,3 +102,10 @@ class CollectorExports(Exports):
         except NilometerError:
             return False
         return True
+
+
+def _place(settings: CollectorSettings) -> str:
+    """Return what tells this collector from others of its host: a file of its own, or an address."""
+    if settings.store:
+        return settings.grpc_address
+    return settings.database_path.absolute().as_posix()

@@ -19,7 +19,7 @@ from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import PREFIX, CollectorSettings
-from nilometer_collector.store import Store
+from nilometer_collector.store import open_store
 from nilometer_collector.testing import (
     ENTITY,
     Sender,
@@ -76,7 +76,7 @@ def test_what_was_acknowledged_survives_kill_9(database: Path) -> None:
         started.kill()
         started.wait(60)
         channel.close()
-    store = Store(database)
+    store = open_store(database, "")
     assert [series.samples for series in store.samples.series()] == [1]
     assert len(store.alerts.open_episodes()) == 1
     store.close()
