@@ -52,7 +52,7 @@ grpc.aio.server(interceptors=[AioCaptureInterceptor(entity="fraud-scorer", captu
 CaptureInterceptor()
 
 CaptureInterceptor(lables={"version": "7"})  # type: ignore[call-arg]
-CaptureInterceptor("fraud-scorer")  # type: ignore[call-arg]
+CaptureInterceptor(b"fraud-scorer")  # type: ignore[call-arg, arg-type]
 CaptureInterceptor(capture="nothing")  # type: ignore[arg-type]
 AioCaptureInterceptor(lables={"version": "7"})  # type: ignore[call-arg]
 AioCaptureInterceptor(stall_seconds="10")  # type: ignore[arg-type]
