@@ -132,6 +132,10 @@ def test_a_database_with_another_encoding_is_refused(postgresql: Server) -> None
         f"postgresql://collector:{PASSWORD}@[::1/nilometer",
         f"postgresql://collector:{PASSWORD}@h/nilometer?{PASSWORD}=1",
         f"postgresql://collector:{PASSWORD}%00@h/nilometer",
+        f"postgresql://collector:{PASSWORD}/{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:{PASSWORD}?{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:1/{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:x@{PASSWORD}@127.0.0.1:1/nilometer",
         f"postgresql://collector:{PASSWORD}@h:{PASSWORD}/nilometer",
     ],
 )

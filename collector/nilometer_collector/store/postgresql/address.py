@@ -28,11 +28,7 @@ class Address:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            told = conninfo_to_dict(url)
-        except psycopg.Error:
-            raise ConfigError("store = 'postgresql://...': must be a PostgreSQL URL") from None
-        known = {key: str(value) for key, value in told.items() if value is not None}
+        known = _read(url)
         self._password = known.get("password", "")
         self.conninfo = make_conninfo(**{**_DEFAULTS, **known, "client_encoding": "UTF8"})
         self._shown = f"postgresql://{known.get('host', '')}/{known.get('dbname', '')}"
@@ -48,3 +44,27 @@ class Address:
         lines = (error.diag.message_primary or str(error)).splitlines()
         line = lines[0] if lines else type(error).__name__
         return line.replace(self._password, _HIDDEN) if self._password else line
+
+
+def _read(url: str) -> dict[str, str]:
+    """Return the parameters in *url*.
+
+    A password whose ``/``, ``?`` or ``@`` is not escaped ends up in the port, the host or the name, and
+    the server's errors would show it there.
+    """
+    try:
+        told = conninfo_to_dict(url)
+    except psycopg.Error:
+        told = {}
+    known = {key: str(value) for key, value in told.items() if value is not None}
+    ports = known.get("port", "").split(",")
+    if (
+        not known
+        or not all(port.isdecimal() for port in ports if port)
+        or "@" in known.get("host", "") + known.get("dbname", "")
+    ):
+        raise ConfigError(
+            "store = 'postgresql://...': must be a PostgreSQL URL, with %XX for special characters "
+            "in the password"
+        )
+    return known
