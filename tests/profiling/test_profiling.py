@@ -255,6 +255,12 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
         ({"response_body": b'[{"a": 1}, 2]'}, "", "wrong_shape"),
         ({"response_encoding": "unheard-of"}, "", "encoded"),
         ({"response_body": b""}, "", "empty"),
+        ({"response_body": b"[]"}, "", "empty"),
+        ({"response_body": b'{"predictions": []}'}, "", "empty"),
+        ({"response_body": b"data: [DONE]\n\n", "response_type": "text/event-stream"}, "", "empty"),
+        ({"request_body": b"[]"}, "empty", ""),
+        ({"request_body": b'{"inputs": []}'}, "empty", ""),
+        ({"request_body": b"age,income\n", "request_type": "text/csv; header=present"}, "empty", ""),
         ({"request_body": None}, "too_large", ""),
         ({"request_body": b"{"}, "malformed", ""),
         ({"method": "GET", "request_body": b""}, "", ""),  # asks for nothing: nothing is lost
@@ -313,11 +319,25 @@ def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
     assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})
 
 
-def test_an_observation_without_columns_loses_no_side_beside() -> None:
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+@pytest.mark.parametrize(
+    ("request_body", "response_body", "reason"),
+    [
+        (b"{", None, "malformed"),
+        (b"[]", b"[]", "empty"),
+        (b'{"instances": []}', b'{"predictions": []}', "empty"),
+        (b"[]", None, "empty"),
+        (b"{", b"[]", "malformed"),
+    ],
+)
+def test_an_observation_without_columns_loses_no_side_beside(
+    request_body: bytes, response_body: bytes | None, reason: str, count: int
+) -> None:
     profiling = Profiling("tested", BASE, MINUTE)
-    profiling.observe([observation({}, request_body=b"{", response_body=None)])
+    one = observation({}, request_body=request_body, response_body=response_body)
+    profiling.observe_packed(packed([one] * count))
     (sample,) = samples(profiling).values()
-    assert sample.coverage == Coverage(undecodable={"malformed": 1})
+    assert sample.coverage == Coverage(undecodable={reason: count})
 
 
 @pytest.mark.parametrize(
@@ -332,6 +352,16 @@ def test_what_the_model_hands_over_is_not_lost(
     handed = msgspec.msgpack.encode(values)
     profiling.observe([observation({"a": 1.0}, response_body=None, values=handed)])
     assert samples(profiling)["input.a", BASE].coverage.lost_outputs == lost
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{"])
+def test_values_that_the_model_hands_over_are_columns_of_an_observation(body: bytes) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    handed = msgspec.msgpack.encode({"score": 0.5})
+    profiling.observe([observation({}, request_body=body, response_body=body, values=handed)])
+    coverage = samples(profiling)["output.score", BASE].coverage
+    reason = "empty" if body == b"[]" else "malformed"
+    assert coverage == Coverage(profiled=1, lost_inputs={reason: 1})
 
 
 def test_sampled_out_observations_lose_no_side() -> None:

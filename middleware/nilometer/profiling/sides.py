@@ -18,7 +18,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         undecodable: Reason why neither side has columns; empty if one has.
-        lost_input: Reason why columns of the request are missing; empty if none is missing.
+        lost_input: Reason why columns of the request are missing; empty if none is missing. A
+            body without rows is lost as ``empty``, like an absent one.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
         request: Parsed JSON of the request.
         stream_end: End of the stream, as the response itself reports it.
@@ -54,6 +55,8 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
                 path=observation.path,
                 query=observation.query,
             ).value
+            if not inputs.rows:
+                lost_input = UndecodableReason.EMPTY.value
         except Undecodable as error:
             lost_input = error.reason
     reported_end: StreamEnd | None = None
@@ -69,7 +72,10 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             ends=observation.response_ends,
         )
         reported_end = facts.stream_end
-        lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
+        if not outputs.rows:
+            lost_output = UndecodableReason.EMPTY.value
+        elif facts.partial:
+            lost_output = UndecodableReason.PARTIAL.value
     except Undecodable as error:
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
