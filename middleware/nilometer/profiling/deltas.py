@@ -123,7 +123,8 @@ class Deltas:
                 continue
             expected, known = self._expected[role], self._names.known[role]
             present = yield from side.present_in_steps()
-            present.pop(self._event_time_field, None)
+            if role is Role.INPUT:
+                present.pop(self._event_time_field, None)
             for name in expected - present.keys():
                 absent[summary_name(role, name)] = side.rows
             for name, cells in present.items():

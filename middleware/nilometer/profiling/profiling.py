@@ -336,7 +336,8 @@ class Profiling:
         """Add the columns with admitted names of one request, or of several similar requests."""
         if not self._names.passes(inputs, outputs):
             for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
-                part.unnamed.update(self._names.sift(role, side, self.event_time_field))
+                ignored = self.event_time_field if role is Role.INPUT else ""
+                part.unnamed.update(self._names.sift(role, side, ignored))
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
 
