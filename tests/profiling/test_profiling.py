@@ -18,6 +18,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profiling.admission import Names
 from nilometer.profiling.layout import LONGEST_PAUSE, Layout, Part, by_kind
 from nilometer.profiling.observation import Observation, pack, readable
 from nilometer.profiling.profiling import FEWEST_ALIKE, MAX_OPEN_WINDOWS, Profiling
@@ -299,21 +300,59 @@ def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
 
 def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
     """It knows no field behind `values_only`: it counts the answer as over the cap, as ever."""
+    at = Observation.__struct_fields__.index("response_ends")
 
     class Yesterday(msgspec.Struct, array_like=True):
         arrival_ns: int
         rest: int = 0
 
     fields = _tuple(observation({"a": 1.0}, response_body=None, response_ends=(b"data:", b"x")))
-    assert fields[-1] == (b"data:", b"x")
-    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[-1:])]))
+    assert fields[at] == (b"data:", b"x")
+    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[at:])]))
     assert read_by.rest == 2
     assert fields[Observation.__struct_fields__.index("response_body")] is None
 
 
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+def test_the_length_of_the_json_before_binary_tensors_comes_from_its_header(count: int) -> None:
+    """Without it, these bytes are white space behind a JSON document without data."""
+    parameters = {"binary_data_size": 2}
+    tensor = {"name": "x", "shape": [2], "datatype": "UINT8", "parameters": parameters}
+    head, answer = (json.dumps({key: [tensor]}).encode() for key in ("inputs", "outputs"))
+    bodies = {"request_body": head + b"  ", "response_body": answer + b"\n "}
+    lengths = (str(len(head)), str(len(answer)))
+    profiling = Profiling("tested", BASE, MINUTE)
+    told = observation({}, **bodies, header_lengths=lengths)
+    profiling.observe_packed(packed([told] * count))
+    found = samples(profiling)
+    assert found["service", BASE].coverage == Coverage(profiled=count)
+    for name, cells in (("input.x", [32, 32]), ("output.x", [10, 32])):
+        digest = feature(found[name, BASE]).numbers.digest
+        assert (digest.count, digest.min, digest.max) == (2 * count, min(cells), max(cells))
+
+
+def test_a_header_of_words_is_known_by_the_names_of_its_entity() -> None:
+    words = observation({}, request_body=b"name,city\nann,rome\n", request_type="text/csv")
+    declared = Names(lambda: frozenset({"input.city"}))
+    for names, expected in (
+        (Names(), {"input.0", "input.1"}),
+        (declared, {"input.name", "input.city"}),
+    ):
+        profiling = Profiling("tested", BASE, MINUTE, names=names)
+        profiling.observe([words, words])
+        assert {name for name, _ in samples(profiling) if name.startswith("input.")} == expected
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe([observation({"city": "rome", "name": "ann"}), words])
+    assert {name for name, _ in samples(profiling) if name.startswith("input.")} == {
+        "input.name",
+        "input.city",
+    }
+
+
 def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
     profiling = Profiling("tested", BASE, MINUTE)
-    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:-1]] * 3
+    at = Observation.__struct_fields__.index("response_ends")
+    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:at]] * 3
     profiling.observe_packed(pack(yesterday))
     coverage = samples(profiling)["service", BASE].coverage
     assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})

@@ -14,7 +14,7 @@ from nilometer.decode.json_body import begins_like_json, from_json
 from nilometer.decode.media import is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
-from nilometer.decode.protocol import Body
+from nilometer.decode.protocol import Body, IsName, is_no_name
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -33,6 +33,7 @@ def decode_exchange(
     query: str = "",
     header_length: str = "",
     ends: tuple[bytes, bytes] | None = None,
+    is_name: IsName = is_no_name,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
     """Add the columns of *body* to *side*.
@@ -49,6 +50,8 @@ def decode_exchange(
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
+        is_name: Function that returns whether a text is the known name of a column. It tells a
+            header of words from a row of words.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Returns:
@@ -62,7 +65,8 @@ def decode_exchange(
     known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(known, Ends):
         start, end = known
-        facts = _decode_ends(Body(start, content_type, role, path, header_length), end, side)
+        begun = Body(start, content_type, role, path, header_length, is_name)
+        facts = _decode_ends(begun, end, side)
         side.weight += weight_of(start) + weight_of(end)
         return facts
     body = known
@@ -70,7 +74,7 @@ def decode_exchange(
         return form.decode(query, Protocol.QUERY, side)
     if not body:
         raise Undecodable(UndecodableReason.EMPTY.value)
-    facts = _decode(Body(body, content_type, role, path, header_length), side)
+    facts = _decode(Body(body, content_type, role, path, header_length, is_name), side)
     side.weight += weight_of(body)
     return facts
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from nilometer.decode import free_json, kserve_v1
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.naming import placed
+from nilometer.decode.naming import placed, told_apart
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import table_rows
 from nilometer.profile.feature import Cell
@@ -38,8 +38,10 @@ def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
     rows = [row for row in data if isinstance(row, list) and len(row) == len(columns)]
     if len(rows) != len(data):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    names = placed(
-        [".".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
+    names = told_apart(
+        placed(
+            [".".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
+        )
     )
     cells = zip(*rows, strict=True) if rows else ([] for _ in names)
     side.add_block(

@@ -19,6 +19,14 @@ from nilometer.values.entity import Role
 # A function that adds the columns of an object to a side. The string is the path of the request,
 # or empty. It returns None, and adds nothing, if the object has another protocol after all.
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
+# A function that returns whether a text is the known or declared name of a column.
+IsName: TypeAlias = Callable[[str], bool]
+
+
+def is_no_name(text: str) -> bool:
+    """Return False: no name is known."""
+    del text
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,7 @@ class Body(msgspec.Struct, frozen=True, gc=False):
         role: INPUT or OUTPUT.
         path: Path of the request, or empty.
         header_length: Value of ``Inference-Header-Content-Length``, or empty.
+        is_name: Function that returns whether a text is the known name of a column.
     """
 
     content: bytes
@@ -55,6 +64,7 @@ class Body(msgspec.Struct, frozen=True, gc=False):
     role: Role
     path: str
     header_length: str
+    is_name: IsName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -307,7 +307,7 @@ class Profiling:
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            decoded = decode_sides(observation, inputs, outputs)
+            decoded = decode_sides(observation, inputs, outputs, self._names)
         event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window

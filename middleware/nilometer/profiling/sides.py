@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from nilometer.decode import Side, decode_exchange
 from nilometer.profile.feature import Cell
+from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -35,12 +36,20 @@ class Decoded(NamedTuple):
 NOT_DECODED = Decoded()
 
 
-def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decoded:
-    """Decode both bodies and add their columns to *inputs* and *outputs*."""
+def decode_sides(observation: Observation, inputs: Side, outputs: Side, names: Names) -> Decoded:
+    """Decode both bodies and add their columns to *inputs* and *outputs*.
+
+    Args:
+        observation: Observation to decode.
+        inputs: Side that the columns of the request are added to.
+        outputs: Side that the columns of the response are added to.
+        names: Admitted names of the entity.
+    """
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
         return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
+    request_length, response_length = observation.header_lengths or ("", "")
     lost_input = lost_output = ""
     value: Cell = None
     if observation.request_body or observation.query or observation.method not in BODYLESS:
@@ -54,6 +63,8 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
                 method=observation.method,
                 path=observation.path,
                 query=observation.query,
+                header_length=request_length,
+                is_name=names.is_input,
             ).value
             if not inputs.rows:
                 lost_input = UndecodableReason.EMPTY.value
@@ -69,6 +80,8 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
             outputs,
             method=observation.method,
             path=observation.path,
+            header_length=response_length,
+            is_name=names.is_output,
             ends=observation.response_ends,
         )
         reported_end = facts.stream_end
