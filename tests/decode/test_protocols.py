@@ -46,16 +46,19 @@ def refused(body: Any, content_type: str = JSON, **more: Any) -> str:
         ({"instances": [[1, 2], [3]]}, {"instances": [[1, 2], [3]]}),
         ({"instances": [[[1, 2], [3, 4]]]}, {"instances": [[[1, 2], [3, 4]]]}),
         ({"instances": []}, {"instances": []}),
-        ({"instances": [{"a": {"b": 1}}, {"c": [2]}]}, {"a.b": [1, None], "c": [None, [2]]}),
+        ({"instances": [{"a": {"b": 1}}, {"c": [2]}]}, {"a.b": [1, None], "c": [None, 2]}),
         (
             {"instances": {"a": [1, 2], "b": [[1, 2], [3, 4]]}},
             {"a": [1, 2], "b.0": [1, 3], "b.1": [2, 4]},
         ),
         ({"instances": 3}, {"instances": [3]}),  # free JSON
         ({"inputs": {"a": 1, "b": "x"}}, {"a": [1], "b": ["x"]}),
-        ({"inputs": {"a": [1, 2], "b": [1]}}, {"a": [[1, 2]], "b": [[1]]}),
+        ({"inputs": {"a": [1, 2], "b": [1]}}, {"a.0": [1], "a.1": [2], "b": [1]}),
         ({"inputs": "some text", "parameters": {}}, {"inputs": ["some text"]}),
-        ({"inputs": [1, 2], "user": 3}, {"inputs": [[1, 2]], "user": [3]}),  # fields of its own
+        (
+            {"inputs": [1, 2], "user": 3},
+            {"inputs.0": [1], "inputs.1": [2], "user": [3]},
+        ),  # fields of its own
         (
             {"dataframe_split": {"columns": ["a", ["b", 1]], "data": [[1, 2]]}},
             {"a": [1], "b.1": [2]},

@@ -5,12 +5,15 @@ a wrong one. The first bytes can therefore select another decoder. Top-level key
 JSON protocols. `nilometer.decode.registry` lists all protocols.
 """
 
+from contextlib import suppress
+
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
+from nilometer.decode.lists import Lists
 from nilometer.decode.media import is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
@@ -19,6 +22,11 @@ from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, is_streamed
+
+MAX_SPACE = 16  # characters before JSON in a string
+_WITH_LISTS = frozenset(
+    {Protocol.JSON, Protocol.KSERVE_V1, Protocol.MLFLOW, Protocol.SELDON, Protocol.NDJSON}
+)
 
 
 def decode_exchange(
@@ -34,6 +42,7 @@ def decode_exchange(
     header_length: str = "",
     ends: tuple[bytes, bytes] | None = None,
     is_name: IsName = is_no_name,
+    lists: Lists | None = None,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
     """Add the columns of *body* to *side*.
@@ -52,6 +61,7 @@ def decode_exchange(
         ends: Start and end of a stream over the capture limit; used if *body* is None.
         is_name: Function that returns whether a text is the known name of a column. It tells a
             header of words from a row of words.
+        lists: Lists of this side of the entity that have a fixed length; None knows none yet.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Returns:
@@ -74,7 +84,10 @@ def decode_exchange(
         return form.decode(query, Protocol.QUERY, side)
     if not body:
         raise Undecodable(UndecodableReason.EMPTY.value)
+    before = side.singles
     facts = _decode(Body(body, content_type, role, path, header_length, is_name), side)
+    if facts.protocol in _WITH_LISTS:
+        side.change_rows(before, (lists or Lists()).spread)
     side.weight += weight_of(body)
     return facts
 
@@ -153,6 +166,9 @@ def _json(body: Body, side: Side) -> Facts:
         if facts is None:
             raise
         return facts
+    if isinstance(value, str) and begins_like_json(value[:MAX_SPACE].encode()):
+        with suppress(Undecodable):  # JSON in a string of JSON, as Azure ML's scripts return
+            value = from_json(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs

@@ -2,6 +2,8 @@
 
 from functools import lru_cache
 
+_JSON = frozenset({"", "application/json", "text/json", "application/x-json", "text/x-json"})
+
 
 @lru_cache(maxsize=256)
 def media_type(content_type: str) -> str:
@@ -13,4 +15,4 @@ def media_type(content_type: str) -> str:
 def is_json(content_type: str) -> bool:
     """Return whether *content_type* is JSON, any ``+json``, or empty, as clients forget it."""
     media = media_type(content_type)
-    return media in {"", "application/json"} or media.endswith("+json")
+    return media in _JSON or media.endswith("+json")

@@ -1,8 +1,10 @@
 """Decodes the request and the response of one observation to columns."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nilometer.decode import Side, decode_exchange
+from nilometer.decode.lists import Lists
 from nilometer.profile.feature import Cell
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
@@ -36,7 +38,13 @@ class Decoded(NamedTuple):
 NOT_DECODED = Decoded()
 
 
-def decode_sides(observation: Observation, inputs: Side, outputs: Side, names: Names) -> Decoded:
+def decode_sides(
+    observation: Observation,
+    inputs: Side,
+    outputs: Side,
+    names: Names,
+    lists: Mapping[Role, Lists],
+) -> Decoded:
     """Decode both bodies and add their columns to *inputs* and *outputs*.
 
     Args:
@@ -44,6 +52,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side, names: N
         inputs: Side that the columns of the request are added to.
         outputs: Side that the columns of the response are added to.
         names: Admitted names of the entity.
+        lists: Lists of both sides that have a fixed length.
     """
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
@@ -65,6 +74,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side, names: N
                 query=observation.query,
                 header_length=request_length,
                 is_name=names.is_input,
+                lists=lists[Role.INPUT],
             ).value
             if not inputs.rows:
                 lost_input = UndecodableReason.EMPTY.value
@@ -82,6 +92,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side, names: N
             path=observation.path,
             header_length=response_length,
             is_name=names.is_output,
+            lists=lists[Role.OUTPUT],
             ends=observation.response_ends,
         )
         reported_end = facts.stream_end
