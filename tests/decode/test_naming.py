@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.columns import MAX_COLUMNS
+from nilometer.decode.known import Known
 from nilometer.decode.naming import flat, placed
 from nilometer.values.entity import Role
 from nilometer.values.value_like import looks_like_value
@@ -55,13 +56,13 @@ def test_a_table_of_words_has_a_header_if_a_name_in_it_is_known() -> None:
     by_place = {"0": ["name", "ann"], "1": ["city", "rome"]}
     by_name = {"name": ["ann"], "city": ["rome"]}
     assert columns(words, CSV) == by_place
-    assert columns(words, CSV, is_name={"city", "0"}.__contains__) == by_name
-    assert columns(words, CSV, is_name={"ann", "rome"}.__contains__) == by_place
-    assert columns(b"city\n", CSV, is_name={"city"}.__contains__) == {"0": ["city"]}
+    assert columns(words, CSV, known=Known({"city", "0"}.__contains__)) == by_name
+    assert columns(words, CSV, known=Known({"ann", "rome"}.__contains__)) == by_place
+    assert columns(b"city\n", CSV, known=Known({"city"}.__contains__)) == {"0": ["city"]}
     assert columns(words, "text/csv; charset=utf-8; header=present") == by_name
     assert columns(words, 'text/csv;Header="present"') == by_name
     assert columns(b"name,city", "text/csv; header=present") == {"name": [], "city": []}
-    absent = columns(words, "text/csv; header=absent", is_name={"city"}.__contains__)
+    absent = columns(words, "text/csv; header=absent", known=Known({"city"}.__contains__))
     assert absent == by_place
 
 

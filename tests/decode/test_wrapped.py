@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nilometer.decode import Side, decode_exchange
+from nilometer.decode.known import Known
 from nilometer.decode.lists import MAX_LISTS, MAX_SHORT, SETTLED, Lists
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -135,7 +136,9 @@ def test_a_vector_whose_length_changes_is_one_column_until_it_settles() -> None:
 
     def names(*lengths: int) -> set[str]:
         return {
-            *columns([{"x": [0.5] * length, "y": 1} for length in lengths], lists=lists).keys()
+            *columns(
+                [{"x": [0.5] * length, "y": 1} for length in lengths], known=Known(lists=lists)
+            ).keys()
         } - {"y"}
 
     assert names(2, 2) == {"x.0", "x.1"}
@@ -168,14 +171,15 @@ def test_only_lists_of_numbers_become_columns_by_position(row: Any, expected: An
 
 
 def test_a_vector_that_a_reference_expects_stays_one_column() -> None:
-    assert columns({"x": [1, 2]}, lists=Lists({"x"}.__contains__)) == {"x": [[1, 2]]}
+    assert columns({"x": [1, 2]}, known=Known(lists=Lists({"x"}.__contains__))) == {"x": [[1, 2]]}
 
 
 def test_lengths_of_so_many_lists_are_kept() -> None:
     lists = Lists()
     for at in range(2):
         found = columns(
-            {f"x{at}_{one}": [1, 2] for one in range(MAX_LISTS)} | {"y": 1}, lists=lists
+            {f"x{at}_{one}": [1, 2] for one in range(MAX_LISTS)} | {"y": 1},
+            known=Known(lists=lists),
         )
         assert len(found) == 1 + (2 if at == 0 else 1) * MAX_LISTS
 

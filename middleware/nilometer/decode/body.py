@@ -13,11 +13,12 @@ from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
+from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
 from nilometer.decode.media import is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
-from nilometer.decode.protocol import Body, IsName, is_no_name
+from nilometer.decode.protocol import Body
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -41,8 +42,7 @@ def decode_exchange(
     query: str = "",
     header_length: str = "",
     ends: tuple[bytes, bytes] | None = None,
-    is_name: IsName = is_no_name,
-    lists: Lists | None = None,
+    known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
     """Add the columns of *body* to *side*.
@@ -59,9 +59,7 @@ def decode_exchange(
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
-        is_name: Function that returns whether a text is the known name of a column. It tells a
-            header of words from a row of words.
-        lists: Lists of this side of the entity that have a fixed length; None knows none yet.
+        known: Names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Returns:
@@ -72,22 +70,22 @@ def decode_exchange(
     """
     if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
-    if isinstance(known, Ends):
-        start, end = known
-        begun = Body(start, content_type, role, path, header_length, is_name)
+    plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
+    if isinstance(plain, Ends):
+        start, end = plain
+        begun = Body(start, content_type, role, path, header_length, known.is_name)
         facts = _decode_ends(begun, end, side)
         side.weight += weight_of(start) + weight_of(end)
         return facts
-    body = known
+    body = plain
     if not body and query and role is Role.INPUT:
         return form.decode(query, Protocol.QUERY, side)
     if not body:
         raise Undecodable(UndecodableReason.EMPTY.value)
     before = side.singles
-    facts = _decode(Body(body, content_type, role, path, header_length, is_name), side)
+    facts = _decode(Body(body, content_type, role, path, header_length, known.is_name), side)
     if facts.protocol in _WITH_LISTS:
-        side.change_rows(before, (lists or Lists()).spread)
+        side.change_rows(before, (known.lists or Lists()).spread)
     side.weight += weight_of(body)
     return facts
 

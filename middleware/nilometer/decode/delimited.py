@@ -15,9 +15,10 @@ from itertools import chain
 from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.known import IsName, is_no_name
 from nilometer.decode.media import media_type
 from nilometer.decode.naming import has_header, placed, told_apart
-from nilometer.decode.protocol import Format, IsName, is_no_name
+from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable

@@ -13,20 +13,13 @@ import msgspec
 
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
+from nilometer.decode.known import IsName
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 
 # A function that adds the columns of an object to a side. The string is the path of the request,
 # or empty. It returns None, and adds nothing, if the object has another protocol after all.
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
-# A function that returns whether a text is the known or declared name of a column.
-IsName: TypeAlias = Callable[[str], bool]
-
-
-def is_no_name(text: str) -> bool:
-    """Return False: no name is known."""
-    del text
-    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

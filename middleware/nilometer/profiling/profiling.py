@@ -7,12 +7,10 @@ only the observations since the last `take`. Such deltas merge to the profile of
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.lists import Lists
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.feature import Cell
@@ -35,9 +33,9 @@ from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides
+from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides, known_of
 from nilometer.profiling.user_profilers import Runner
-from nilometer.values.entity import Role, summary_name
+from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.values.steps import Steps, finished
@@ -118,7 +116,7 @@ class Profiling:
         self._max_waiting = max_waiting
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
-        self._lists = {role: Lists(partial(_is_expected, spec_of, role)) for role in Role}
+        self._known = known_of(self._names, spec_of)
         # Random sampling, because every n-th request could match a period of the traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
@@ -310,7 +308,7 @@ class Profiling:
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
-            decoded = decode_sides(observation, inputs, outputs, self._names, self._lists)
+            decoded = decode_sides(observation, inputs, outputs, self._known)
         event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window
@@ -386,9 +384,3 @@ class Profiling:
             self.event_times_unread += 1
             return observation.arrival_ns
         return event_ns
-
-
-def _is_expected(spec_of: SpecOf, role: Role, name: str) -> bool:
-    """Return whether a reference or a setting expects a column of this name."""
-    spec = spec_of(summary_name(role, name))
-    return bool(spec.expected or spec.embedding or spec.score or spec.bounds or spec.dictionary)

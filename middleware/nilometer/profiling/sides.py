@@ -1,14 +1,17 @@
 """Decodes the request and the response of one observation to columns."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from nilometer.decode import Side, decode_exchange
+from nilometer.decode.known import Known
 from nilometer.decode.lists import Lists
+from nilometer.profile import SpecOf
 from nilometer.profile.feature import Cell
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
-from nilometer.values.entity import Role
+from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 
@@ -38,12 +41,27 @@ class Decoded(NamedTuple):
 NOT_DECODED = Decoded()
 
 
+def known_of(names: Names, spec_of: SpecOf) -> Mapping[Role, Known]:
+    """Return what decoders know of both sides of an entity.
+
+    Args:
+        names: Admitted names of the entity.
+        spec_of: Function that returns the spec of a feature. A list whose name a reference or a
+            setting expects stays one column.
+    """
+
+    def is_expected(role: Role, name: str) -> bool:
+        spec = spec_of(summary_name(role, name))
+        return bool(spec.expected or spec.embedding or spec.score or spec.bounds or spec.dictionary)
+
+    return {
+        Role.INPUT: Known(names.is_input, Lists(partial(is_expected, Role.INPUT))),
+        Role.OUTPUT: Known(names.is_output, Lists(partial(is_expected, Role.OUTPUT))),
+    }
+
+
 def decode_sides(
-    observation: Observation,
-    inputs: Side,
-    outputs: Side,
-    names: Names,
-    lists: Mapping[Role, Lists],
+    observation: Observation, inputs: Side, outputs: Side, known: Mapping[Role, Known]
 ) -> Decoded:
     """Decode both bodies and add their columns to *inputs* and *outputs*.
 
@@ -51,56 +69,59 @@ def decode_sides(
         observation: Observation to decode.
         inputs: Side that the columns of the request are added to.
         outputs: Side that the columns of the response are added to.
-        names: Admitted names of the entity.
-        lists: Lists of both sides that have a fixed length.
+        known: Names and lists of the entity, by side.
     """
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
         return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
-    request_length, response_length = observation.header_lengths or ("", "")
-    lost_input = lost_output = ""
-    value: Cell = None
+    lost_input, value = "", None
     if observation.request_body or observation.query or observation.method not in BODYLESS:
-        try:
-            value = decode_exchange(
-                observation.request_body,
-                observation.request_type,
-                observation.request_encoding,
-                Role.INPUT,
-                inputs,
-                method=observation.method,
-                path=observation.path,
-                query=observation.query,
-                header_length=request_length,
-                is_name=names.is_input,
-                lists=lists[Role.INPUT],
-            ).value
-            if not inputs.rows:
-                lost_input = UndecodableReason.EMPTY.value
-        except Undecodable as error:
-            lost_input = error.reason
-    reported_end: StreamEnd | None = None
+        lost_input, value = _decode_request(observation, inputs, known[Role.INPUT])
+    lost_output, reported_end = _decode_response(observation, outputs, known[Role.OUTPUT])
+    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
+    return Decoded(undecodable, lost_input, lost_output, value, reported_end)
+
+
+def _decode_request(observation: Observation, side: Side, known: Known) -> tuple[str, Cell]:
+    """Return why columns are missing, or an empty reason, and the parsed JSON."""
+    try:
+        facts = decode_exchange(
+            observation.request_body,
+            observation.request_type,
+            observation.request_encoding,
+            Role.INPUT,
+            side,
+            method=observation.method,
+            path=observation.path,
+            query=observation.query,
+            header_length=observation.header_lengths[0] if observation.header_lengths else "",
+            known=known,
+        )
+    except Undecodable as error:
+        return error.reason, None
+    return "" if side.rows else UndecodableReason.EMPTY.value, facts.value
+
+
+def _decode_response(
+    observation: Observation, side: Side, known: Known
+) -> tuple[str, StreamEnd | None]:
+    """Return why columns are missing, or an empty reason, and the end that a stream reported."""
     try:
         facts = decode_exchange(
             observation.response_body,
             observation.response_type,
             observation.response_encoding,
             Role.OUTPUT,
-            outputs,
+            side,
             method=observation.method,
             path=observation.path,
-            header_length=response_length,
-            is_name=names.is_output,
-            lists=lists[Role.OUTPUT],
+            header_length=observation.header_lengths[1] if observation.header_lengths else "",
             ends=observation.response_ends,
+            known=known,
         )
-        reported_end = facts.stream_end
-        if not outputs.rows:
-            lost_output = UndecodableReason.EMPTY.value
-        elif facts.partial:
-            lost_output = UndecodableReason.PARTIAL.value
     except Undecodable as error:
-        lost_output = error.reason
-    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, value, reported_end)
+        return error.reason, None
+    if not side.rows:
+        return UndecodableReason.EMPTY.value, facts.stream_end
+    return UndecodableReason.PARTIAL.value if facts.partial else "", facts.stream_end
