@@ -80,7 +80,7 @@ def test_open_inference_tensors_become_columns(tensors: Any, columns: Any) -> No
         (b"[" * 100_000, "application/json", "malformed"),
         (b"[[1, 2], 3]", "application/json", "wrong_shape"),
         (b'[{"a": 1}, 2]', "application/json", "wrong_shape"),
-        (b"a,b\n1,2", "image/png", "unknown_content_type"),
+        (b"a,b\n1,2", "model/gltf", "unknown_content_type"),
         (
             b'{"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}',
             "application/json",

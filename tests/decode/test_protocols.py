@@ -3,10 +3,12 @@
 import base64
 import json
 import math
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nilometer.decode import Facts, Protocol, Side, decode_exchange
 from nilometer.values.entity import Role
@@ -283,9 +285,81 @@ def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_broke() -> N
         assert columns == {"a": [1, 2], "b": [None, 3]}
     facts, columns = read(lines + b'{"a": 3', "application/x-ndjson")
     assert (facts.stream_end, columns["a"]) == (StreamEnd.ERROR, [1, 2])
-    assert refused(b'{"a": 1}\nx\n{"a": 2}', "application/x-ndjson") == "malformed"
+    bad_line = b'{"a": 1}\nx\n{"a": 2}'
+    facts, columns = read(bad_line, "application/x-ndjson")
+    assert (columns, facts.partial) == ({"a": [1, 2]}, True)
+    assert refused(bad_line) == "malformed"  # nothing says that these are lines of JSON
+    assert refused(b"x\ny\n", "application/x-ndjson") == "malformed"
     assert refused(b'{"a": 1} garbage') == "malformed"
     assert refused(b"\n\n", "application/x-ndjson") == "malformed"
+
+
+@pytest.mark.parametrize(
+    "text", ["id: 12345, name: Jo", "data: hello", "data: hello\n\n", ": note", "event: x\n"]
+)
+def test_plain_text_that_begins_like_an_event_is_text(text: str) -> None:
+    facts, columns = read(text.encode(), "text/plain")
+    assert facts.protocol is Protocol.TEXT
+    assert columns == {"characters": [len(text)], "words": [len(text.split())]}
+
+
+def test_json_is_read_in_the_declared_encoding() -> None:
+    text = json.dumps({"name": "Zoë"}, ensure_ascii=False)
+    for charset in ("iso-8859-1", "windows-1252", "utf-16", '"UTF-16"'):
+        body = text.encode(charset.strip('"'))
+        assert read(body, f"{JSON}; charset={charset}")[1] == {"name": ["Zoë"]}
+    assert read(text.encode("utf-16"), JSON)[1] == {"name": ["Zoë"]}
+    assert read(text.encode(), f"{JSON}; charset=iso-8859-15")[1]["name"] != ["Zoë"]
+    assert refused(text.encode("latin-1"), f"{JSON}; charset=rot13") == "malformed"
+    csv = "naïve;größe\n1;2\n".encode("cp1252")
+    assert read(csv, "text/csv; charset=windows-1252")[1] == {"naïve": [1], "größe": [2]}
+
+
+def test_bytes_are_told_by_size_and_type() -> None:
+    for media in ("image/png", "audio/wav", "video/mp4", "application/octet-stream"):
+        facts, columns = read(b"\x00\xff" * 4, f"{media}; q=1")
+        assert facts.protocol is Protocol.BINARY
+        assert columns == {"value.bytes": [8], "value.type": [media]}
+    assert read(b"{x", "image/svg")[1]["value.bytes"] == [2]
+    assert refused(b"{x", "application/octet-stream") == "malformed"
+    assert read({"a": 1}, "application/octet-stream")[1] == {"a": [1]}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2", "|u1", "<f2"])
+def test_an_array_of_numpy_is_a_tensor(dtype: str, order: Any) -> None:
+    array = np.array([[1, 2, 3], [4, 5, 6]], dtype, order=order)
+    expected = {"value.0": [1, 4], "value.1": [2, 5], "value.2": [3, 6]}
+    for media in ("application/x-npy", "application/octet-stream"):
+        facts, columns = read(npy(array), media)
+        assert (facts.protocol, columns) == (Protocol.NPY, expected)
+    assert read(npy(array[:, 0] > 1), "application/x-npy")[1] == {"value": [False, True]}
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    file = BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def test_what_is_no_array_of_numbers_is_refused() -> None:
+    whole = npy(np.zeros((2, 3)))
+    for end in range(len(whole)):
+        reason = refused(whole[:end] or b"\x93", "application/x-npy")
+        assert reason == ("malformed" if end < 128 else "wrong_shape")
+    for array in (np.array(["a"]), np.array([{}], object), np.array([1j])):
+        assert refused(npy(array), "application/x-npy") == "malformed"
+    assert refused(npy(np.array(1.0)), "application/x-npy") == "wrong_shape"
+    assert refused(npy(np.zeros((1, 1 << 19), "u1")), "application/x-npy") == "too_large"
+    for header in (
+        b"(",
+        b"{",
+        b"[1]",
+        b"{'descr': 1, 'fortran_order': 0, 'shape': (-1,)}",
+        b"\xff",
+    ):
+        body = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        assert refused(body, "application/x-npy") == "malformed"
 
 
 def test_events_are_found_by_their_framing_and_not_by_what_is_declared() -> None:

@@ -16,6 +16,7 @@ EXCHANGES = {one.case: one for one in read(Path(__file__).parent / "wild" / "man
 
 PEOPLE = {"age": [41, 23], "income": [52000.5, 18000], "region": ["north", "south"]}
 SCORE = {"score": [0.5]}
+NPY = {"value.0": [1.0, 4.0], "value.1": [2.0, 5.0], "value.2": [3.0, 6.0]}
 IRIS = {"features.0": [5.1], "features.1": [3.5], "features.2": [1.4], "features.3": [0.2]}
 
 # Inputs and outputs by case; a word is the reason why there are none.
@@ -96,6 +97,10 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "json_no_ct": ({"a": [1]}, {"score": [1]}),
     "json_bom": ({"a": [1]}, {"score": [1]}),
     "wrong_ct_html": ({"a": [1]}, "unknown_content_type"),
+    "jsonl_error_line": ({"a": [1, 2, 3]}, {"p": [1, None, 3], "error": [None, "bad row", None]}),
+    "json_latin1": ({"name": ["Zoë"]}, {"score": [1]}),
+    "npy": (NPY, NPY),
+    "raw_audio": ({"value.bytes": [204], "value.type": ["audio/wav"]}, SCORE),
     "jsonl_declared_json": ({"a": [1, 2]}, {"p": [1, 2]}),
 }
 

@@ -251,7 +251,7 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
     [
         ({}, "", ""),
         ({"response_body": None}, "", "too_large"),
-        ({"response_type": "image/png"}, "", "unknown_content_type"),
+        ({"response_type": "model/gltf"}, "", "unknown_content_type"),
         ({"response_body": b"{"}, "", "malformed"),
         ({"response_body": b'[{"a": 1}, 2]'}, "", "wrong_shape"),
         ({"response_encoding": "unheard-of"}, "", "encoded"),
@@ -260,6 +260,7 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
         ({"response_body": b'{"predictions": []}'}, "", "empty"),
         ({"response_body": b"data: [DONE]\n\n", "response_type": "text/event-stream"}, "", "empty"),
         ({"request_body": b"[]"}, "empty", ""),
+        ({"request_body": b'{"a":1}\nx\n{"a":2}', "request_type": "application/jsonl"}, "partial", ""),
         ({"request_body": b'{"inputs": []}'}, "empty", ""),
         ({"request_body": b"age,income\n", "request_type": "text/csv; header=present"}, "empty", ""),
         ({"request_body": None}, "too_large", ""),

@@ -7,7 +7,7 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
-from nilometer.decode import custom, form, free_json, oip_binary, registry
+from nilometer.decode import binary, custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
@@ -15,7 +15,7 @@ from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
-from nilometer.decode.media import is_json, media_type
+from nilometer.decode.media import in_utf8, is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
@@ -156,7 +156,7 @@ def _json(body: Body, side: Side) -> Facts:
         if facts is not None:
             return facts
     try:
-        value = from_json(body.content)
+        value = from_json(in_utf8(body.content, body.content_type))
     except Undecodable as error:
         if error.reason == UndecodableReason.TOO_LARGE.value:
             raise
@@ -189,7 +189,10 @@ def _recognised(body: Body, side: Side) -> Facts | None:
 
 def _declared(body: Body, side: Side) -> Facts:
     """Decode a body whose content type is not JSON."""
-    declared = registry.TABLE.declared.get(media_type(body.content_type))
+    media = media_type(body.content_type)
+    declared = registry.TABLE.declared.get(media)
+    if declared is None and media.startswith(binary.FAMILIES):
+        declared = binary.FORMAT
     if declared is None:
         raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
     content = body.content

@@ -16,7 +16,7 @@ from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.known import IsName, is_no_name
-from nilometer.decode.media import media_type
+from nilometer.decode.media import in_utf8, media_type
 from nilometer.decode.naming import has_header, placed, told_apart
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
@@ -55,7 +55,7 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
     """
     check_lines(body)
     try:
-        lines = body.decode("utf-8-sig").splitlines(keepends=True)
+        lines = in_utf8(body, content_type).decode("utf-8-sig").splitlines(keepends=True)
         delimiter = "\t" if media_type(content_type) in _TABS else _delimiter(lines)
         table = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from nilometer.decode import Side, decode_exchange
+from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.known import Known
 from nilometer.decode.lists import Lists
 from nilometer.profile import SpecOf
@@ -100,7 +100,7 @@ def _decode_request(observation: Observation, side: Side, known: Known) -> tuple
         )
     except Undecodable as error:
         return error.reason, None
-    return "" if side.rows else UndecodableReason.EMPTY.value, facts.value
+    return _lost(facts, side), facts.value
 
 
 def _decode_response(
@@ -122,6 +122,11 @@ def _decode_response(
         )
     except Undecodable as error:
         return error.reason, None
+    return _lost(facts, side), facts.stream_end
+
+
+def _lost(facts: Facts, side: Side) -> str:
+    """Return why columns of a decoded body are missing, or an empty reason."""
     if not side.rows:
-        return UndecodableReason.EMPTY.value, facts.stream_end
-    return UndecodableReason.PARTIAL.value if facts.partial else "", facts.stream_end
+        return UndecodableReason.EMPTY.value
+    return UndecodableReason.PARTIAL.value if facts.partial else ""
