@@ -64,6 +64,8 @@ def columns(body: Any, **more: Any) -> dict[str, list[Any]]:
         (json.dumps({"result": [0, 1]}), {"result": [0, 1]}),
         (' {"a": 1}', {"a": [1]}),
         ("[x", {"value": ["[x"]}),
+        ("\ud800{}", {"value": ["\ud800{}"]}),
+        ("[\ud800]", {"value": ["[\ud800]"]}),
         ("spam", {"value": ["spam"]}),
     ],
 )  # fmt: skip

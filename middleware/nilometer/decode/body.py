@@ -7,6 +7,8 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
+from msgspec import structs
+
 from nilometer.decode import binary, custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
@@ -19,12 +21,15 @@ from nilometer.decode.media import in_utf8, is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
+from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, is_streamed
 
 MAX_SPACE = 16  # characters before JSON in a string
+_STARTS = ("{", "[")
+_JSON = "application/json"
 _WITH_LISTS = frozenset(
     {Protocol.JSON, Protocol.KSERVE_V1, Protocol.MLFLOW, Protocol.SELDON, Protocol.NDJSON}
 )
@@ -84,7 +89,7 @@ def decode_exchange(
         raise Undecodable(UndecodableReason.EMPTY.value)
     before = side.singles
     facts = _decode(Body(body, content_type, role, path, header_length, known.is_name), side)
-    if facts.protocol in _WITH_LISTS:
+    if side.has_lists(before) and facts.protocol in _WITH_LISTS:
         side.change_rows(before, (known.lists or Lists()).spread)
     side.weight += weight_of(body)
     return facts
@@ -156,17 +161,16 @@ def _json(body: Body, side: Side) -> Facts:
         if facts is not None:
             return facts
     try:
-        value = from_json(in_utf8(body.content, body.content_type))
+        value = from_json(body.content)
     except Undecodable as error:
         if error.reason == UndecodableReason.TOO_LARGE.value:
             raise
-        facts = _recognised(body, side)
+        facts = _malformed_json(body, side)
         if facts is None:
             raise
         return facts
-    if isinstance(value, str) and begins_like_json(value[:MAX_SPACE].encode()):
-        with suppress(Undecodable):  # JSON in a string of JSON, as Azure ML's scripts return
-            value = from_json(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, str):
+        value = _unquoted(value)
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs
@@ -175,6 +179,22 @@ def _json(body: Body, side: Side) -> Facts:
             if facts is not None:
                 return facts
     return free_json.decode(value, side)
+
+
+def _unquoted(text: str) -> Cell:
+    """Return the value of JSON in a string of JSON, as Azure ML's scripts return; else *text*."""
+    if text[:MAX_SPACE].lstrip()[:1] in _STARTS:
+        with suppress(Undecodable):
+            return from_json(text.encode("utf-8", "surrogatepass"))
+    return text
+
+
+def _malformed_json(body: Body, side: Side) -> Facts | None:
+    """Decode JSON in another encoding than UTF-8, or another format; None if it is unknown."""
+    plain = in_utf8(body.content, body.content_type)
+    if plain is not body.content:
+        return _json(structs.replace(body, content=plain, content_type=_JSON), side)
+    return _recognised(body, side)
 
 
 def _recognised(body: Body, side: Side) -> Facts | None:

@@ -66,6 +66,13 @@ class Side:
         """Number of rows that were added by `add_rows`."""
         return len(self._singles)
 
+    def has_lists(self, first: int) -> bool:
+        """Return whether a row that `add_rows` added, from number *first*, has a list."""
+        for row in self._singles[first:]:  # noqa: SIM110  a generator costs more than one row
+            if list in map(type, row.values()):
+                return True
+        return False
+
     def change_rows(self, first: int, change: Callable[[Sequence[Row]], Sequence[Row]]) -> None:
         """Replace the rows that `add_rows` added, from number *first*, with those of *change*.
 

@@ -1,8 +1,11 @@
 """Decodes JSON of no known protocol ("free JSON"): fields, rows, or a batch of lists."""
 
-from nilometer.decode.columns import VALUE, Block, Side
+from collections.abc import Sequence
+
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_rows import rows_of
+from nilometer.decode.naming import value_like_keys
 from nilometer.decode.scored import scored_row, scored_rows
 from nilometer.decode.tensors import check_table, matrices_block, nested_block
 from nilometer.decode.wrapped import table_in
@@ -22,22 +25,20 @@ def decode(value: Cell, side: Side) -> Facts:
 
 
 def _add(value: Cell, side: Side) -> None:
-    if isinstance(value, list):
-        scored = scored_rows(value) or scored_row(value)
-        if scored:
-            side.add_rows(scored)
+    table: Block | Sequence[Row] | None = None
+    if isinstance(value, dict):
+        nested = not _NESTED.isdisjoint(map(type, value.values()))
+        if not nested and len(value) <= MAX_COLUMNS and not value_like_keys(value):
+            side.add_rows([value])  # the usual case
             return
-        if dict not in set(map(type, value)):
-            side.add_block(nested_block(VALUE, value))
-            return
-    if isinstance(value, dict) and not _NESTED.isdisjoint(map(type, value.values())):
-        table = matrices_block(value) or table_in(value)
-        if isinstance(table, Block):
-            side.add_block(table)
-            return
-        if table is not None:
-            side.add_rows(table)
-            return
-    rows = rows_of(value)
+        table = matrices_block(value) or table_in(value) if nested else None
+    elif isinstance(value, list):
+        table = scored_rows(value) or scored_row(value)
+        if table is None and dict not in set(map(type, value)):
+            table = nested_block(VALUE, value)
+    if isinstance(table, Block):
+        side.add_block(table)
+        return
+    rows = rows_of(value) if table is None else table
     check_table(rows)
     side.add_rows(rows)

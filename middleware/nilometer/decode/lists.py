@@ -41,9 +41,10 @@ class Lists:
 
     def spread(self, rows: Sequence[Row]) -> list[Row]:
         """Return the *rows* of one body with columns in place of lists."""
-        if not any(map(_has_list, rows)):
-            return list(rows)
-        changed = [_by_field(without_others(row)) if _has_list(row) else row for row in rows]
+        changed = [
+            _by_field(without_others(row)) if list in map(type, row.values()) else row
+            for row in rows
+        ]
         lengths: dict[str, set[int]] = {}
         for row in changed:
             for name, cell in row.items():
@@ -64,10 +65,6 @@ class Lists:
         left = max(left - 1, 0) if same else SETTLED
         self._lengths[name] = (length if same else max(lengths), left)
         return not left and 0 < length <= MAX_SHORT and not self._keeps(name)
-
-
-def _has_list(row: Row) -> bool:
-    return list in set(map(type, row.values()))
 
 
 def _by_field(row: Row) -> Row:

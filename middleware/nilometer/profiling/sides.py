@@ -1,10 +1,9 @@
 """Decodes the request and the response of one observation to columns."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from nilometer.decode import Facts, Side, decode_exchange
+from nilometer.decode import Side, decode_exchange
 from nilometer.decode.known import Known
 from nilometer.decode.lists import Lists
 from nilometer.profile import SpecOf
@@ -41,8 +40,8 @@ class Decoded(NamedTuple):
 NOT_DECODED = Decoded()
 
 
-def known_of(names: Names, spec_of: SpecOf) -> Mapping[Role, Known]:
-    """Return what decoders know of both sides of an entity.
+def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
+    """Return what decoders know of the inputs and of the outputs of an entity.
 
     Args:
         names: Admitted names of the entity.
@@ -54,14 +53,14 @@ def known_of(names: Names, spec_of: SpecOf) -> Mapping[Role, Known]:
         spec = spec_of(summary_name(role, name))
         return bool(spec.expected or spec.embedding or spec.score or spec.bounds or spec.dictionary)
 
-    return {
-        Role.INPUT: Known(names.is_input, Lists(partial(is_expected, Role.INPUT))),
-        Role.OUTPUT: Known(names.is_output, Lists(partial(is_expected, Role.OUTPUT))),
-    }
+    return (
+        Known(names.is_input, Lists(partial(is_expected, Role.INPUT))),
+        Known(names.is_output, Lists(partial(is_expected, Role.OUTPUT))),
+    )
 
 
 def decode_sides(
-    observation: Observation, inputs: Side, outputs: Side, known: Mapping[Role, Known]
+    observation: Observation, inputs: Side, outputs: Side, known: tuple[Known, Known]
 ) -> Decoded:
     """Decode both bodies and add their columns to *inputs* and *outputs*.
 
@@ -69,7 +68,7 @@ def decode_sides(
         observation: Observation to decode.
         inputs: Side that the columns of the request are added to.
         outputs: Side that the columns of the response are added to.
-        known: Names and lists of the entity, by side.
+        known: Names and lists of the inputs and of the outputs of the entity.
     """
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
@@ -77,8 +76,8 @@ def decode_sides(
         return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
     lost_input, value = "", None
     if observation.request_body or observation.query or observation.method not in BODYLESS:
-        lost_input, value = _decode_request(observation, inputs, known[Role.INPUT])
-    lost_output, reported_end = _decode_response(observation, outputs, known[Role.OUTPUT])
+        lost_input, value = _decode_request(observation, inputs, known[0])
+    lost_output, reported_end = _decode_response(observation, outputs, known[1])
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
     return Decoded(undecodable, lost_input, lost_output, value, reported_end)
 
@@ -100,7 +99,10 @@ def _decode_request(observation: Observation, side: Side, known: Known) -> tuple
         )
     except Undecodable as error:
         return error.reason, None
-    return _lost(facts, side), facts.value
+    if side.rows and not facts.partial:
+        return "", facts.value
+    reason = UndecodableReason.PARTIAL if side.rows else UndecodableReason.EMPTY
+    return reason.value, facts.value
 
 
 def _decode_response(
@@ -122,11 +124,7 @@ def _decode_response(
         )
     except Undecodable as error:
         return error.reason, None
-    return _lost(facts, side), facts.stream_end
-
-
-def _lost(facts: Facts, side: Side) -> str:
-    """Return why columns of a decoded body are missing, or an empty reason."""
-    if not side.rows:
-        return UndecodableReason.EMPTY.value
-    return UndecodableReason.PARTIAL.value if facts.partial else ""
+    if side.rows and not facts.partial:
+        return "", facts.stream_end
+    reason = UndecodableReason.PARTIAL if side.rows else UndecodableReason.EMPTY
+    return reason.value, facts.stream_end
