@@ -5,12 +5,16 @@ The expected columns were written by hand, not copied from a decoder. The bodies
 
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from nilometer.commands.decoded_traffic import SeenSide, see
 from nilometer.commands.traffic_files import read
+from nilometer.decode import Side, decode_exchange
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 
 EXCHANGES = {one.case: one for one in read(Path(__file__).parent / "wild" / "manifest.json")}
 
@@ -104,6 +108,13 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "jsonl_declared_json": ({"a": [1, 2]}, {"p": [1, 2]}),
 }
 
+TYPES = (
+    *("", "application/json", "text/csv", "text/plain", "text/event-stream", "text/html"),
+    *("application/x-ndjson", "application/octet-stream", "application/x-npy", "image/png"),
+    *("application/x-www-form-urlencoded", "multipart/form-data; boundary=xx"),
+    *("application/json; charset=utf-16", "text/tab-separated-values", "application/grpc"),
+)
+
 
 @pytest.mark.parametrize("case", EXPECTED)
 def test_a_body_becomes_the_columns_of_its_user(case: str) -> None:
@@ -123,3 +134,25 @@ def columns_of(side: SeenSide) -> object:
 def _number(cell: Any) -> Any:
     """Undo the text that stands for an infinite number in JSON."""
     return float(cell) if cell in ("inf", "-inf") else cell
+
+
+@pytest.mark.parametrize("case", EXCHANGES)
+def test_a_damaged_body_has_columns_of_one_length_or_one_reason(case: str) -> None:
+    """Each body is cut, or has wrong bytes, under its own content type and under others."""
+    chance = Random(case)  # not a secret
+    exchange = EXCHANGES[case]
+    for role, message in ((Role.INPUT, exchange.request), (Role.OUTPUT, exchange.response)):
+        whole = (message.body or b"")[:8192]
+        for content_type in (message.content_type, *chance.sample(TYPES, 4)):
+            cut = whole[: chance.randrange(len(whole) + 1)]
+            spoilt = bytes(one ^ (chance.random() < 0.02) for one in whole)
+            for body in (cut, spoilt):
+                side = Side()
+                try:
+                    decode_exchange(
+                        body, content_type, "", role, side, method="POST", path=exchange.path
+                    )
+                except Undecodable:
+                    assert not side.rows
+                else:
+                    assert {len(one) for one in side.columns(set()).values()} <= {side.rows}
