@@ -15,6 +15,7 @@ from nilometer.handoff.worker import Worker
 from nilometer.profiling.observation import Observation, unpack
 
 ROW = b'{"amount": 12.5}'
+LENGTH = b"inference-header-content-length"
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -71,6 +72,26 @@ def test_a_servers_own_id_counts_where_the_request_has_none() -> None:
     observation = seen(app)
     assert observation.prediction_id == "s1"
     assert observation.response_type == "application/json"  # whatever the case of its name
+
+
+@pytest.mark.parametrize("capture", ["bodies", "values"])
+@pytest.mark.parametrize("content_type", [b"content-type", b"Content-Type"])
+def test_the_lengths_of_json_before_binary_tensors_are_kept(
+    content_type: bytes, capture: str
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        capital = content_type.istitle()
+        length = b"Inference-Header-Content-Length" if capital else LENGTH
+        headers = [(content_type, b"application/octet-stream"), (length, b"70")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    one = seen(app, [(LENGTH, b"50")], capture=capture)
+    assert one.header_lengths == ("50", "70")
+    assert (one.share, one.left_out, one.values_only) == (1.0, False, capture == "values")
+    assert (one.response_ends, one.prediction_id) == (None, "")
+    assert seen(app).header_lengths == ("", "70")
+    assert seen(echo).header_lengths is None
 
 
 def test_an_id_is_made_and_returned_only_where_that_was_asked_for() -> None:

@@ -29,7 +29,7 @@ def columns_of(body: Any, role: Role = Role.INPUT, content_type: str = "applicat
         ([{"a": 1}, {"a": 2, "b": 3}], {"a": [1, 2], "b": [None, 3]}),
         ([1, 2.5, None], {"value": [1, 2.5, None]}),
         (0.25, {"value": [0.25]}),
-        ({"a": [1, 2]}, {"a": [[1, 2]]}),
+        ({"a": [1, 2]}, {"a.0": [1], "a.1": [2]}),
         ({}, {}),
         ([[1, 2], [3, 4]], {"value.0": [1, 3], "value.1": [2, 4]}),
         ([[1, 2], [3]], {"value": [[1, 2], [3]]}),
@@ -80,7 +80,7 @@ def test_open_inference_tensors_become_columns(tensors: Any, columns: Any) -> No
         (b"[" * 100_000, "application/json", "malformed"),
         (b"[[1, 2], 3]", "application/json", "wrong_shape"),
         (b'[{"a": 1}, 2]', "application/json", "wrong_shape"),
-        (b"a,b\n1,2", "image/png", "unknown_content_type"),
+        (b"a,b\n1,2", "model/gltf", "unknown_content_type"),
         (
             b'{"inputs": [{"name": "x", "shape": [3], "datatype": "FP32", "data": [1]}]}',
             "application/json",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.columns import MAX_COLUMNS
+from nilometer.decode.known import Known
 from nilometer.decode.naming import flat, placed
 from nilometer.values.entity import Role
 from nilometer.values.value_like import looks_like_value
@@ -14,10 +15,10 @@ from nilometer.values.value_like import looks_like_value
 JSON, CSV = "application/json", "text/csv"
 
 
-def columns(body: Any, content_type: str = JSON) -> dict[str, list[Any]]:
+def columns(body: Any, content_type: str = JSON, **more: Any) -> dict[str, list[Any]]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     side = Side()
-    decode_exchange(content, content_type, "", Role.INPUT, side)
+    decode_exchange(content, content_type, "", Role.INPUT, side, **more)
     return {name: list(column) for name, column in side.columns(set()).items()}
 
 
@@ -36,7 +37,9 @@ def test_columns_of_a_csv_without_header_are_named_by_place() -> None:
     ("body", "names"),
     [
         (b"amount,country\n1,NL\n", ["amount", "country"]),
-        (b"country,color\nNL,red\n", ["country", "color"]),
+        (b"country,used\nNL,true\nBE,\n", ["country", "used"]),
+        (b"country,color\nNL,red\n", ["0", "1"]),  # words only: see below
+        (b"country,color", ["0", "1"]),  # nothing tells a single row from a header
         (b"0,1,2\n5.5,6,7\n", ["0", "1", "2"]),  # places: pandas without names of columns
         (b",0,1\n0,5.5,6\n", ["0", "1", "2"]),  # with its index
         (b",a\n0,5.5\n", ["0", "a"]),
@@ -46,6 +49,21 @@ def test_columns_of_a_csv_without_header_are_named_by_place() -> None:
 )
 def test_a_header_is_told_from_a_row(body: bytes, names: list[str]) -> None:
     assert list(columns(body, CSV)) == names
+
+
+def test_a_table_of_words_has_a_header_if_a_name_in_it_is_known() -> None:
+    words = b"name,city\nann,rome\n"
+    by_place = {"0": ["name", "ann"], "1": ["city", "rome"]}
+    by_name = {"name": ["ann"], "city": ["rome"]}
+    assert columns(words, CSV) == by_place
+    assert columns(words, CSV, known=Known({"city", "0"}.__contains__)) == by_name
+    assert columns(words, CSV, known=Known({"ann", "rome"}.__contains__)) == by_place
+    assert columns(b"city\n", CSV, known=Known({"city"}.__contains__)) == {"0": ["city"]}
+    assert columns(words, "text/csv; charset=utf-8; header=present") == by_name
+    assert columns(words, 'text/csv;Header="present"') == by_name
+    assert columns(b"name,city", "text/csv; header=present") == {"name": [], "city": []}
+    absent = columns(words, "text/csv; header=absent", known=Known({"city"}.__contains__))
+    assert absent == by_place
 
 
 def test_no_value_of_a_redacted_header_is_lost() -> None:

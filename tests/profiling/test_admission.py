@@ -229,6 +229,20 @@ def test_the_event_time_is_neither_a_feature_nor_unnamed() -> None:
     assert not taken.unnamed
 
 
+@pytest.mark.parametrize("count", [1, 100])
+def test_an_output_of_the_name_of_the_event_time_is_a_feature(count: int) -> None:
+    """It must also earn its name like any other, once there are many."""
+    names = crowded()
+    profiled = Profiling("tested", BASE, MINUTE, event_times=EventTimes("when"), names=names)
+    answer = {"when": 3.0, "score": 0.5}
+    for _ in range(count):
+        profiled.observe([observation({"when": "2023-11-14T22:14:00Z"}, answer)])
+    taken = Taken(profiled)
+    late = max(count - ADMIT_AFTER + 1, 0)
+    assert taken.cells["output.when"] == taken.cells["output.score"] == late
+    assert taken.unnamed["number"] == 2 * (count - late)
+
+
 def test_an_object_whose_keys_keep_changing_is_a_map() -> None:
     profiled = profiling()
     for at in range(600):

@@ -18,6 +18,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profiling.admission import Names
 from nilometer.profiling.layout import LONGEST_PAUSE, Layout, Part, by_kind
 from nilometer.profiling.observation import Observation, pack, readable
 from nilometer.profiling.profiling import FEWEST_ALIKE, MAX_OPEN_WINDOWS, Profiling
@@ -250,11 +251,18 @@ def test_one_observation_that_cannot_be_read_takes_no_other_with_it() -> None:
     [
         ({}, "", ""),
         ({"response_body": None}, "", "too_large"),
-        ({"response_type": "image/png"}, "", "unknown_content_type"),
+        ({"response_type": "model/gltf"}, "", "unknown_content_type"),
         ({"response_body": b"{"}, "", "malformed"),
         ({"response_body": b'[{"a": 1}, 2]'}, "", "wrong_shape"),
         ({"response_encoding": "unheard-of"}, "", "encoded"),
         ({"response_body": b""}, "", "empty"),
+        ({"response_body": b"[]"}, "", "empty"),
+        ({"response_body": b'{"predictions": []}'}, "", "empty"),
+        ({"response_body": b"data: [DONE]\n\n", "response_type": "text/event-stream"}, "", "empty"),
+        ({"request_body": b"[]"}, "empty", ""),
+        ({"request_body": b'{"a":1}\nx\n{"a":2}', "request_type": "application/jsonl"}, "partial", ""),
+        ({"request_body": b'{"inputs": []}'}, "empty", ""),
+        ({"request_body": b"age,income\n", "request_type": "text/csv; header=present"}, "empty", ""),
         ({"request_body": None}, "too_large", ""),
         ({"request_body": b"{"}, "malformed", ""),
         ({"method": "GET", "request_body": b""}, "", ""),  # asks for nothing: nothing is lost
@@ -293,31 +301,83 @@ def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
 
 def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
     """It knows no field behind `values_only`: it counts the answer as over the cap, as ever."""
+    at = Observation.__struct_fields__.index("response_ends")
 
     class Yesterday(msgspec.Struct, array_like=True):
         arrival_ns: int
         rest: int = 0
 
     fields = _tuple(observation({"a": 1.0}, response_body=None, response_ends=(b"data:", b"x")))
-    assert fields[-1] == (b"data:", b"x")
-    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[-1:])]))
+    assert fields[at] == (b"data:", b"x")
+    (read_by,) = msgspec.msgpack.Decoder(list[Yesterday]).decode(pack([(1, 2, *fields[at:])]))
     assert read_by.rest == 2
     assert fields[Observation.__struct_fields__.index("response_body")] is None
 
 
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+def test_the_length_of_the_json_before_binary_tensors_comes_from_its_header(count: int) -> None:
+    """Without it, these bytes are white space behind a JSON document without data."""
+    parameters = {"binary_data_size": 2}
+    tensor = {"name": "x", "shape": [2], "datatype": "UINT8", "parameters": parameters}
+    head, answer = (json.dumps({key: [tensor]}).encode() for key in ("inputs", "outputs"))
+    bodies = {"request_body": head + b"  ", "response_body": answer + b"\n "}
+    lengths = (str(len(head)), str(len(answer)))
+    profiling = Profiling("tested", BASE, MINUTE)
+    told = observation({}, **bodies, header_lengths=lengths)
+    profiling.observe_packed(packed([told] * count))
+    found = samples(profiling)
+    assert found["service", BASE].coverage == Coverage(profiled=count)
+    for name, cells in (("input.x", [32, 32]), ("output.x", [10, 32])):
+        digest = feature(found[name, BASE]).numbers.digest
+        assert (digest.count, digest.min, digest.max) == (2 * count, min(cells), max(cells))
+
+
+def test_a_header_of_words_is_known_by_the_names_of_its_entity() -> None:
+    words = observation({}, request_body=b"name,city\nann,rome\n", request_type="text/csv")
+    declared = Names(lambda: frozenset({"input.city"}))
+    for names, expected in (
+        (Names(), {"input.0", "input.1"}),
+        (declared, {"input.name", "input.city"}),
+    ):
+        profiling = Profiling("tested", BASE, MINUTE, names=names)
+        profiling.observe([words, words])
+        assert {name for name, _ in samples(profiling) if name.startswith("input.")} == expected
+    profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe([observation({"city": "rome", "name": "ann"}), words])
+    assert {name for name, _ in samples(profiling) if name.startswith("input.")} == {
+        "input.name",
+        "input.city",
+    }
+
+
 def test_a_worker_of_yesterday_is_read_by_an_agent_of_today() -> None:
     profiling = Profiling("tested", BASE, MINUTE)
-    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:-1]] * 3
+    at = Observation.__struct_fields__.index("response_ends")
+    yesterday = [_tuple(observation({"a": 1.0}, response_body=None))[:at]] * 3
     profiling.observe_packed(pack(yesterday))
     coverage = samples(profiling)["service", BASE].coverage
     assert coverage == Coverage(profiled=3, lost_outputs={"too_large": 3})
 
 
-def test_an_observation_without_columns_loses_no_side_beside() -> None:
+@pytest.mark.parametrize("count", [1, 2 * FEWEST_ALIKE])
+@pytest.mark.parametrize(
+    ("request_body", "response_body", "reason"),
+    [
+        (b"{", None, "malformed"),
+        (b"[]", b"[]", "empty"),
+        (b'{"instances": []}', b'{"predictions": []}', "empty"),
+        (b"[]", None, "empty"),
+        (b"{", b"[]", "malformed"),
+    ],
+)
+def test_an_observation_without_columns_loses_no_side_beside(
+    request_body: bytes, response_body: bytes | None, reason: str, count: int
+) -> None:
     profiling = Profiling("tested", BASE, MINUTE)
-    profiling.observe([observation({}, request_body=b"{", response_body=None)])
+    one = observation({}, request_body=request_body, response_body=response_body)
+    profiling.observe_packed(packed([one] * count))
     (sample,) = samples(profiling).values()
-    assert sample.coverage == Coverage(undecodable={"malformed": 1})
+    assert sample.coverage == Coverage(undecodable={reason: count})
 
 
 @pytest.mark.parametrize(
@@ -332,6 +392,16 @@ def test_what_the_model_hands_over_is_not_lost(
     handed = msgspec.msgpack.encode(values)
     profiling.observe([observation({"a": 1.0}, response_body=None, values=handed)])
     assert samples(profiling)["input.a", BASE].coverage.lost_outputs == lost
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{"])
+def test_values_that_the_model_hands_over_are_columns_of_an_observation(body: bytes) -> None:
+    profiling = Profiling("tested", BASE, MINUTE)
+    handed = msgspec.msgpack.encode({"score": 0.5})
+    profiling.observe([observation({}, request_body=body, response_body=body, values=handed)])
+    coverage = samples(profiling)["output.score", BASE].coverage
+    reason = "empty" if body == b"[]" else "malformed"
+    assert coverage == Coverage(profiled=1, lost_inputs={reason: 1})
 
 
 def test_sampled_out_observations_lose_no_side() -> None:

@@ -27,7 +27,7 @@ class SeenSide:
 
     Attributes:
         facts: Facts beside the columns; None if nothing was decoded.
-        undecodable: Reason why nothing was decoded; else empty.
+        undecodable: Reason why there are no columns or no rows; else empty.
         rows: Number of rows of the columns.
         columns: Cells by column name.
     """
@@ -139,7 +139,8 @@ def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
         )
     except Undecodable as error:
         return SeenSide(undecodable=error.reason)
-    return SeenSide(facts, rows=side.rows, columns=side.columns(set()))
+    empty = "" if side.rows else UndecodableReason.EMPTY.value
+    return SeenSide(facts, empty, side.rows, side.columns(set()))
 
 
 def _plain(cells: Cell) -> object:

@@ -5,20 +5,34 @@ a wrong one. The first bytes can therefore select another decoder. Top-level key
 JSON protocols. `nilometer.decode.registry` lists all protocols.
 """
 
-from nilometer.decode import custom, form, free_json, oip_binary, registry
+from contextlib import suppress
+
+from msgspec import structs
+
+from nilometer.decode import binary, custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import begins_like_json, from_json
-from nilometer.decode.media import is_json, media_type
+from nilometer.decode.known import NOTHING_KNOWN, Known
+from nilometer.decode.lists import Lists
+from nilometer.decode.media import in_utf8, is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
+from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, is_streamed
+
+MAX_SPACE = 16  # characters before JSON in a string
+_STARTS = ("{", "[")
+_JSON = "application/json"
+_WITH_LISTS = frozenset(
+    {Protocol.JSON, Protocol.KSERVE_V1, Protocol.MLFLOW, Protocol.SELDON, Protocol.NDJSON}
+)
 
 
 def decode_exchange(
@@ -33,6 +47,7 @@ def decode_exchange(
     query: str = "",
     header_length: str = "",
     ends: tuple[bytes, bytes] | None = None,
+    known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
     """Add the columns of *body* to *side*.
@@ -49,6 +64,7 @@ def decode_exchange(
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
+        known: Names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Returns:
@@ -59,18 +75,22 @@ def decode_exchange(
     """
     if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
-    if isinstance(known, Ends):
-        start, end = known
-        facts = _decode_ends(Body(start, content_type, role, path, header_length), end, side)
+    plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
+    if isinstance(plain, Ends):
+        start, end = plain
+        begun = Body(start, content_type, role, path, header_length, known.is_name)
+        facts = _decode_ends(begun, end, side)
         side.weight += weight_of(start) + weight_of(end)
         return facts
-    body = known
+    body = plain
     if not body and query and role is Role.INPUT:
         return form.decode(query, Protocol.QUERY, side)
     if not body:
         raise Undecodable(UndecodableReason.EMPTY.value)
-    facts = _decode(Body(body, content_type, role, path, header_length), side)
+    before = side.singles
+    facts = _decode(Body(body, content_type, role, path, header_length, known.is_name), side)
+    if side.has_lists(before) and facts.protocol in _WITH_LISTS:
+        side.change_rows(before, (known.lists or Lists()).spread)
     side.weight += weight_of(body)
     return facts
 
@@ -145,10 +165,12 @@ def _json(body: Body, side: Side) -> Facts:
     except Undecodable as error:
         if error.reason == UndecodableReason.TOO_LARGE.value:
             raise
-        facts = _recognised(body, side)
+        facts = _malformed_json(body, side)
         if facts is None:
             raise
         return facts
+    if isinstance(value, str):
+        value = _unquoted(value)
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs
@@ -157,6 +179,22 @@ def _json(body: Body, side: Side) -> Facts:
             if facts is not None:
                 return facts
     return free_json.decode(value, side)
+
+
+def _unquoted(text: str) -> Cell:
+    """Return the value of JSON in a string of JSON, as Azure ML's scripts return; else *text*."""
+    if text[:MAX_SPACE].lstrip()[:1] in _STARTS:
+        with suppress(Undecodable):
+            return from_json(text.encode("utf-8", "surrogatepass"))
+    return text
+
+
+def _malformed_json(body: Body, side: Side) -> Facts | None:
+    """Decode JSON in another encoding than UTF-8, or another format; None if it is unknown."""
+    plain = in_utf8(body.content, body.content_type)
+    if plain is not body.content:
+        return _json(structs.replace(body, content=plain, content_type=_JSON), side)
+    return _recognised(body, side)
 
 
 def _recognised(body: Body, side: Side) -> Facts | None:
@@ -171,7 +209,10 @@ def _recognised(body: Body, side: Side) -> Facts | None:
 
 def _declared(body: Body, side: Side) -> Facts:
     """Decode a body whose content type is not JSON."""
-    declared = registry.TABLE.declared.get(media_type(body.content_type))
+    media = media_type(body.content_type)
+    declared = registry.TABLE.declared.get(media)
+    if declared is None and media.startswith(binary.FAMILIES):
+        declared = binary.FORMAT
     if declared is None:
         raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
     content = body.content

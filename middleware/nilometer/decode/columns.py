@@ -61,6 +61,27 @@ class Side:
         self.rows += block.rows
         self.weight += block.weight
 
+    @property
+    def singles(self) -> int:
+        """Number of rows that were added by `add_rows`."""
+        return len(self._singles)
+
+    def has_lists(self, first: int) -> bool:
+        """Return whether a row that `add_rows` added, from number *first*, has a list."""
+        for row in self._singles[first:]:  # noqa: SIM110  a generator costs more than one row
+            if list in map(type, row.values()):
+                return True
+        return False
+
+    def change_rows(self, first: int, change: Callable[[Sequence[Row]], Sequence[Row]]) -> None:
+        """Replace the rows that `add_rows` added, from number *first*, with those of *change*.
+
+        Args:
+            first: Number of a row, counted from 0 in the order of addition.
+            change: Function that returns as many rows as it is given.
+        """
+        self._singles[first:] = change(self._singles[first:])
+
     def extend(self, other: "Side") -> None:
         """Add all rows and blocks of *other*."""
         self._singles.extend(other._singles)

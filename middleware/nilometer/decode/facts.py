@@ -28,6 +28,8 @@ class Protocol(Enum):
     NDJSON = "ndjson"
     SSE = "sse"
     TEXT = "text"
+    NPY = "npy"
+    BINARY = "binary"
     CUSTOM = "custom"  # a user-defined decoder
 
 
@@ -43,7 +45,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         input_tokens: Number of tokens of the prompt; None if unknown.
         output_tokens: Number of tokens of the response; None if unknown.
         stream_end: COMPLETED or ERROR as the stream itself reports; None if it reports nothing.
-        partial: Whether columns or rows are missing because only both ends of a stream are known.
+        partial: Whether columns or rows are missing: only both ends of a stream are known, or lines
+            were not JSON.
     """
 
     protocol: Protocol

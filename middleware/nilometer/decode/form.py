@@ -29,18 +29,23 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value) from error
     row: dict[str, Cell] = {}
     for name, cell in pairs:
-        if name not in row:
-            row[name] = typed(cell)
-            continue
-        held = row[name]
-        if isinstance(held, list):
-            held.append(typed(cell))
-        else:
-            row[name] = [held, typed(cell)]
+        add_field(row, name, typed(cell))
     if not 0 < len(row) <= MAX_COLUMNS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     side.add_rows([flat(row)])
     return Facts(protocol)
+
+
+def add_field(row: dict[str, Cell], name: str, cell: Cell) -> None:
+    """Add a field to *row*; the cells of a repeated field become a list."""
+    if name not in row:
+        row[name] = cell
+        return
+    held = row[name]
+    if isinstance(held, list):
+        held.append(cell)
+    else:
+        row[name] = [held, cell]
 
 
 FORMAT = Format(

@@ -1,10 +1,17 @@
 """Decodes JSON of no known protocol ("free JSON"): fields, rows, or a batch of lists."""
 
-from nilometer.decode.columns import VALUE, Side
+from collections.abc import Sequence
+
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_rows import rows_of
+from nilometer.decode.naming import value_like_keys
+from nilometer.decode.scored import scored_row, scored_rows
 from nilometer.decode.tensors import check_table, matrices_block, nested_block
+from nilometer.decode.wrapped import table_in
 from nilometer.profile.feature import Cell
+
+_NESTED = frozenset({list, dict})
 
 
 def decode(value: Cell, side: Side) -> Facts:
@@ -18,19 +25,20 @@ def decode(value: Cell, side: Side) -> Facts:
 
 
 def _add(value: Cell, side: Side) -> None:
-    if isinstance(value, list):
-        if not value or dict not in set(map(type, value)):
-            side.add_block(nested_block(VALUE, value))
+    table: Block | Sequence[Row] | None = None
+    if isinstance(value, dict):
+        nested = not _NESTED.isdisjoint(map(type, value.values()))
+        if not nested and len(value) <= MAX_COLUMNS and not value_like_keys(value):
+            side.add_rows([value])  # the usual case
             return
-        rows = rows_of(value)
-        check_table(rows)
-        side.add_rows(rows)
+        table = matrices_block(value) or table_in(value) if nested else None
+    elif isinstance(value, list):
+        table = scored_rows(value) or scored_row(value)
+        if table is None and dict not in set(map(type, value)):
+            table = nested_block(VALUE, value)
+    if isinstance(table, Block):
+        side.add_block(table)
         return
-    if isinstance(value, dict) and type(next(iter(value.values()), None)) is list:
-        block = matrices_block(value)
-        if block is not None:
-            side.add_block(block)
-            return
-    rows = rows_of(value)
+    rows = rows_of(value) if table is None else table
     check_table(rows)
     side.add_rows(rows)

@@ -9,10 +9,12 @@ Source: KServe, "V1 Inference Protocol".
 from collections.abc import Mapping
 
 from nilometer.decode import free_json
-from nilometer.decode.columns import Side
+from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
+from nilometer.decode.frames import frame_in
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
+from nilometer.decode.scored import scored_rows
 from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
@@ -22,7 +24,7 @@ _MLFLOW_PATH = "/invocations"  # MLflow accepts the same format here
 def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts:
     """Add the columns of the list or object under *key*; decode other values as free JSON.
 
-    An object of equally long lists is a table by columns. Any other object is free JSON.
+    A data frame and an object of equally long lists are tables. Any other object is free JSON.
 
     Raises:
         Undecodable: If the rows differ in kind, or are not a table.
@@ -31,16 +33,18 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     if isinstance(items, list):
         if dict in set(map(type, items)):
             side.add_rows(table_rows(items))
+        elif (scored := scored_rows(items)) is not None:
+            side.add_rows(scored)
         else:
             side.add_block(nested_block(key, items))
     elif isinstance(items, dict):
-        block = batch_block(items)
-        if block is None:
-            rows = rows_of(items)
+        table = frame_in(items) or batch_block(items)
+        if isinstance(table, Block):
+            side.add_block(table)
+        else:
+            rows = rows_of(items) if table is None else table
             check_table(rows)
             side.add_rows(rows)
-        else:
-            side.add_block(block)
     else:
         return free_json.decode(value, side)
     return Facts(protocol, value=value, prediction_id=id_of(value.get("id")))

@@ -32,8 +32,6 @@ MAX_FIELDS = 256  # most fields of a shape to learn
 EXAMPLES = 16  # bodies that must have one shape before it is learned
 LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the shape keeps changing
 
-_PROMPTS = frozenset({"prompt", "input", "messages"})
-
 _json = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
 # A float in MessagePack: a mark and eight bytes.
@@ -91,16 +89,20 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
     if isinstance(first, dict):
         if isinstance(first.get(tensors), list):
             return _Tensors(tensors)
-        if "model" in first and not first.keys().isdisjoint(_PROMPTS):
-            return None  # only the length of a language model's text is profiled
         return _rows(values) if _is_free(first, tensors) else None
     kinds = set(map(type, values))
     return _Scalars() if kinds <= {int, float} else None
 
 
 def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
-    """Return whether an object is free JSON, which no protocol claims."""
+    """Return whether an object is free JSON, whatever its path and its text.
+
+    Protocols may tell their objects by the text of a key, or by the path. So text under a key of a
+    protocol takes the general path.
+    """
     claims = registry.TABLE.inputs if tensors == KEYS[Role.INPUT] else registry.TABLE.outputs
+    if any(isinstance(value[key], str) for key in claims.keys & value.keys()):
+        return False
     try:
         facts = claims.decode(value, "", Side())
     except Undecodable:

@@ -1,6 +1,14 @@
 """Normalises and classifies content types."""
 
+import re
 from functools import lru_cache
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+# Encodings of text that real clients declare beside UTF-8. JSON in UTF-16 needs no declaration.
+_CHARSETS = frozenset(
+    {"iso-8859-1", "latin-1", "latin1", "iso-8859-15", "windows-1252", "cp1252", "utf-16"}
+)
+_JSON = frozenset({"", "application/json", "text/json", "application/x-json", "text/x-json"})
 
 
 @lru_cache(maxsize=256)
@@ -13,4 +21,23 @@ def media_type(content_type: str) -> str:
 def is_json(content_type: str) -> bool:
     """Return whether *content_type* is JSON, any ``+json``, or empty, as clients forget it."""
     media = media_type(content_type)
-    return media in {"", "application/json"} or media.endswith("+json")
+    return media in _JSON or media.endswith("+json")
+
+
+def in_utf8(body: bytes, content_type: str) -> bytes:
+    """Return text in UTF-8, if *content_type* declares another known encoding; else *body*."""
+    charset = _charset(content_type)
+    if not charset:
+        return body
+    try:
+        return body.decode(charset).encode()
+    except UnicodeError:
+        return body  # the declaration is wrong
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str:
+    """Return the declared encoding of a text; empty for UTF-8 and unknown ones."""
+    told = _CHARSET.search(content_type)
+    name = told.group(1).lower() if told else ""
+    return name if name in _CHARSETS else ""

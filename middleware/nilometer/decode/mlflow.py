@@ -10,9 +10,9 @@ Source: MLflow, "Local model inference specification".
 from collections.abc import Mapping
 
 from nilometer.decode import free_json, kserve_v1
-from nilometer.decode.columns import MAX_COLUMNS, Block, Side
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.naming import placed
+from nilometer.decode.frames import split_block
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import table_rows
 from nilometer.profile.feature import Cell
@@ -24,27 +24,15 @@ _BESIDE = frozenset({"inputs", "outputs", "params", "parameters", "signature_nam
 
 
 def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a data frame of ``columns`` and ``data``.
+    """Add a data frame of ``data`` and, if they have names, ``columns``.
 
     Raises:
         Undecodable: If the number of cells in a row is not the number of columns.
     """
     frame = value["dataframe_split"]
-    columns, data = (
-        (frame.get("columns"), frame.get("data")) if isinstance(frame, dict) else (None, None)
-    )
-    if not isinstance(columns, list) or not isinstance(data, list) or len(columns) > MAX_COLUMNS:
+    if not isinstance(frame, dict):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    rows = [row for row in data if isinstance(row, list) and len(row) == len(columns)]
-    if len(rows) != len(data):
-        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    names = placed(
-        [".".join(map(str, name)) if isinstance(name, list) else str(name) for name in columns]
-    )
-    cells = zip(*rows, strict=True) if rows else ([] for _ in names)
-    side.add_block(
-        Block(len(rows), {name: list(one) for name, one in zip(names, cells, strict=True)})
-    )
+    side.add_block(split_block(frame))
     return Facts(Protocol.MLFLOW, value=value)
 
 

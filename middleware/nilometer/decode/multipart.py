@@ -2,18 +2,19 @@
 
 A file ``image`` becomes the columns ``image.bytes`` and ``image.type``; its content and its name
 are not kept. A part declared as JSON is decoded: ``{"x": 1}`` in ``data`` becomes ``data.x``.
-Parts whose names look like values become one map.
+Parts whose names look like values become one map. A repeated field becomes a list.
 
 Source: RFC 7578.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nilometer.decode.budget import check_text
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Side
+from nilometer.decode.columns import MAX_COLUMNS, Side
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.form import add_field
 from nilometer.decode.json_body import from_json
 from nilometer.decode.naming import flat, value_like_keys
 from nilometer.decode.protocol import Format
@@ -38,49 +39,43 @@ class _Part:
 
 
 def decode(body: bytes, content_type: str, side: Side) -> Facts:
-    """Add one row of all parts; the last part of a name counts.
+    """Add one row of all parts.
 
     Raises:
-        Undecodable: If a part has no name, the end is missing, or there are too many parts.
+        Undecodable: If a part has no name, the end is missing, or there are more than
+            `MAX_COLUMNS` parts.
     """
     check_text(body)
-    parts: dict[str, _Part] = {}
-    for part in _parts(body, content_type):
-        parts[part.name] = part
-        if len(parts) > MAX_COLUMNS:
-            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    nothing = value_like_keys(parts)
+    parts = [*_parts(body, content_type)]
+    nothing = value_like_keys({part.name: None for part in parts})
     row: dict[str, Cell] = {}
-    for name, part in parts.items():
-        if name not in nothing:
-            row |= _cells(part)
-        if len(row) > MAX_COLUMNS:
-            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    if nothing:
-        row.setdefault(VALUE, dict.fromkeys(nothing))
-    side.add_rows([row])
+    for part in parts:
+        if part.name in nothing:
+            row[part.name] = None  # its content is not kept
+            continue
+        for name, cell in _cells(part):
+            add_field(row, name, cell)
+    side.add_rows([flat(row)])
     return Facts(Protocol.MULTIPART)
 
 
-def _cells(part: _Part) -> Mapping[str, Cell]:
-    cells: dict[str, Cell] = {}
+def _cells(part: _Part) -> Iterator[tuple[str, Cell]]:
     if part.is_file:
-        cells[f"{part.name}.bytes"] = len(part.content)
-        cells[f"{part.name}.type"] = part.media or _DEFAULT_TYPE
+        yield f"{part.name}.bytes", len(part.content)
+        yield f"{part.name}.type", part.media or _DEFAULT_TYPE
     if part.media == "application/json" or part.media.endswith("+json"):
-        cells |= flat({part.name: from_json(part.content)})
+        yield part.name, from_json(part.content)
     elif not part.is_file:
-        cells |= _field(part)
-    return cells
+        yield _field(part)
 
 
-def _field(part: _Part) -> Mapping[str, Cell]:
+def _field(part: _Part) -> tuple[str, Cell]:
     if len(part.content) <= MAX_FIELD_BYTES:
         try:
-            return {part.name: typed(part.content.decode())}
+            return part.name, typed(part.content.decode())
         except UnicodeDecodeError:
             pass
-    return {f"{part.name}.bytes": len(part.content)}
+    return f"{part.name}.bytes", len(part.content)
 
 
 def _parts(body: bytes, content_type: str) -> Iterator[_Part]:
@@ -94,6 +89,8 @@ def _parts(body: bytes, content_type: str) -> Iterator[_Part]:
     if len(delimiter) < 3 or not delimiter.startswith(b"--"):
         raise Undecodable(UndecodableReason.MALFORMED.value)
     pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MAX_COLUMNS + 2)
+    if len(pieces) > MAX_COLUMNS + 2:
+        raise Undecodable(UndecodableReason.TOO_LARGE.value)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise Undecodable(UndecodableReason.MALFORMED.value)
     for piece in pieces[1:-1]:

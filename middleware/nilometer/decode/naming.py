@@ -6,7 +6,7 @@ keys are row ids and the object is rows. Integers that count the columns are pos
 valid column names.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
@@ -66,7 +66,8 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
     """Return a nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
 
     Entries whose keys look like values stay one cell under the name of their object, or under
-    ``value`` at the top level.
+    ``value`` at the top level. If two cells get one name, the less nested one keeps it, and the
+    other one is numbered: ``{"a": {"b": 1}, "a.b": 2}`` becomes ``{"a.b": 2, "a.b.1": 1}``.
 
     Args:
         row: Object to flatten.
@@ -80,8 +81,13 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
         if len(row) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         return row  # the usual case
-    columns: dict[str, Cell] = {}
-    _flatten(row, nothing, "", 1, columns)
+    cells: list[tuple[int, str, Cell]] = []
+    _flatten(row, nothing, "", 1, cells)
+    columns = {name: cell for _, name, cell in cells}
+    if len(columns) < len(cells):
+        cells.sort(key=lambda one: one[0])  # stable: cells of one depth keep their order
+        names = told_apart([name for _, name, _ in cells])
+        columns = {name: cell for name, (_, _, cell) in zip(names, cells, strict=True)}
     return columns
 
 
@@ -90,19 +96,20 @@ def _flatten(
     nothing: AbstractSet[str],
     prefix: str,
     depth: int,
-    columns: dict[str, Cell],
+    cells: list[tuple[int, str, Cell]],
 ) -> None:
+    """Add depth, name and value of each cell of *row* to *cells*."""
     for key, cell in row.items():
         if key in nothing:
             continue
         if isinstance(cell, dict) and depth < MAX_DEPTH:
-            _flatten(cell, value_like_keys(cell), f"{prefix}{key}.", depth + 1, columns)
+            _flatten(cell, value_like_keys(cell), f"{prefix}{key}.", depth + 1, cells)
         else:
-            columns[f"{prefix}{key}"] = cell
-        if len(columns) > MAX_COLUMNS:
+            cells.append((depth, f"{prefix}{key}", cell))
+        if len(cells) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     if nothing:
-        columns.setdefault(prefix[:-1] or VALUE, {key: row[key] for key in nothing})
+        cells.append((depth, prefix[:-1] or VALUE, {key: row[key] for key in nothing}))
 
 
 def flat_table(rows: Sequence[Cell]) -> list[Row]:
@@ -159,28 +166,59 @@ def _have_one_shape(cells: Sequence[Cell]) -> bool:
     return _are_rows(cells) if kinds == {dict} else True
 
 
-def has_header(table: Sequence[Sequence[str]]) -> bool:
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return *names* with repetitions numbered as pandas does: ``a``, ``a.1``, ``a.2``."""
+    if len(set(names)) == len(names):
+        return list(names)
+    taken = set(names)
+    repeated: dict[str, int] = {}
+    found: list[str] = []
+    for name in names:
+        at = repeated.get(name, 0)
+        free = name
+        while at and free in taken:
+            free = f"{name}.{at}"
+            at += 1
+        repeated[name] = max(at, 1)
+        taken.add(free)
+        found.append(free)
+    return found
+
+
+def has_header(table: Sequence[Sequence[str]], is_name: Callable[[str], bool]) -> bool:
     """Guess whether the first row of *table* is a header with column names.
 
-    A first row without values is a header. A first row with values is a header in two cases: its
-    values count the columns, or some column has a word at the top and only values below.
+    A single row is not a header, because nothing tells its values from names. A first row is a
+    header if its cells count the columns, or if some column has a word at the top and only values
+    below. A table of words gives no such sign: its first row is a header if it has a known name.
 
     Args:
         table: Rows of text, at least one; the first few rows of a long table are enough.
+        is_name: Function that returns whether a text is the known name of a column.
     """
     first, below = table[0], table[1:]
-    values = [looks_like_value(cell) or cell.casefold() in _CELLS for cell in first]
-    if not any(values):
-        return True
     if not below:
         return False
+    values = [_is_value(cell) for cell in first]
+    if not any(values) and any(map(is_name, first)):
+        return True
     counted = [cell for cell in first if cell]
     if len(counted) >= len(first) - 1 and all(map(is_place, counted)) and _is_count(counted):
         return True
     return any(
-        bool(cell) and not is_value and all(looks_like_value(row[at]) for row in below)
+        bool(cell) and not is_value and _has_only_values([row[at] for row in below])
         for at, (cell, is_value) in enumerate(zip(first, values, strict=True))
     )
+
+
+def _has_only_values(cells: Sequence[str]) -> bool:
+    """Return whether all *cells* are values or empty, with at least one value."""
+    present = [cell for cell in cells if cell]
+    return bool(present) and all(map(_is_value, present))
+
+
+def _is_value(cell: str) -> bool:
+    return looks_like_value(cell) or cell.casefold() in _CELLS
 
 
 def _is_count(cells: Sequence[str]) -> bool:

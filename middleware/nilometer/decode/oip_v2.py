@@ -7,11 +7,11 @@ Source: kserve/open-inference-protocol, "Inference" of the REST specification.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
+from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of, text_of
 from nilometer.decode.protobuf import MAX_DIMENSIONS
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
-from nilometer.decode.tensors import tensor_columns
+from nilometer.decode.tensors import add_columns, tensor_columns
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -74,9 +74,7 @@ def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
         if rows is not None and count != rows:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         rows = count
-        columns.update(found)
-        if len(columns) > MAX_COLUMNS:
-            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+        add_columns(columns, found)
     return Block(rows or 0, columns)
 
 

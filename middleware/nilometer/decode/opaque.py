@@ -1,4 +1,4 @@
-"""Content types of unknown bytes: a body is decoded only if it is JSON after all."""
+"""Pages: a body is decoded only if it is JSON after all."""
 
 from nilometer.decode.columns import Side
 from nilometer.decode.json_body import begins_like_json
@@ -20,5 +20,7 @@ def _refuse(body: Body, side: Side) -> None:
 
 
 FORMAT = Format(
-    media_types=frozenset({"application/octet-stream"}), often_json=True, decode=_refuse
+    media_types=frozenset({"text/html"}),
+    often_json=True,
+    decode=_refuse,
 )

@@ -13,6 +13,7 @@ import msgspec
 
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
+from nilometer.decode.known import IsName
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 
@@ -48,6 +49,7 @@ class Body(msgspec.Struct, frozen=True, gc=False):
         role: INPUT or OUTPUT.
         path: Path of the request, or empty.
         header_length: Value of ``Inference-Header-Content-Length``, or empty.
+        is_name: Function that returns whether a text is the known name of a column.
     """
 
     content: bytes
@@ -55,6 +57,7 @@ class Body(msgspec.Struct, frozen=True, gc=False):
     role: Role
     path: str
     header_length: str
+    is_name: IsName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

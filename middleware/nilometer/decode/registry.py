@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nilometer.decode import (
+    binary,
     delimited,
     form,
     kserve_v1,
     mlflow,
     multipart,
     ndjson,
+    npy,
     oip_binary,
     oip_grpc,
     oip_v2,
@@ -47,6 +49,8 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
     multipart.FORMAT,
     delimited.FORMAT,
     oip_grpc.FORMAT,
+    npy.FORMAT,
+    binary.FORMAT,
     opaque.FORMAT,
 )
 

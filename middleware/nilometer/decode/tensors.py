@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nilometer.decode.budget import check_cells, check_rows
 from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
-from nilometer.decode.naming import flat_table, value_like_keys
+from nilometer.decode.naming import flat_table, told_apart, value_like_keys
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -95,6 +95,21 @@ def nested_block(name: str, items: Sequence[Cell]) -> Block:
     return Block(len(items), nested_columns(name, items))
 
 
+def add_columns(columns: dict[str, Column], found: Mapping[str, Column]) -> None:
+    """Add the columns *found* to *columns*; a name that is taken is numbered, as in `told_apart`.
+
+    Raises:
+        Undecodable: If there are more than `MAX_COLUMNS` columns then.
+    """
+    if columns.keys().isdisjoint(found):
+        columns.update(found)
+    else:
+        names = told_apart([*columns, *found])[len(columns) :]
+        columns.update(zip(names, found.values(), strict=True))
+    if len(columns) > MAX_COLUMNS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+
+
 def batch_block(table: Mapping[str, Cell]) -> Block | None:
     """Return a block of named, equally long lists.
 
@@ -111,9 +126,7 @@ def batch_block(table: Mapping[str, Cell]) -> Block | None:
         if not isinstance(items, list) or (rows is not None and len(items) != rows):
             return None
         rows = len(items)
-        columns |= nested_columns(name, items)
-        if len(columns) > MAX_COLUMNS:
-            raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+        add_columns(columns, nested_columns(name, items))
     return None if rows is None else Block(rows, columns)
 
 

@@ -26,6 +26,7 @@ MAX_ID = 256  # characters of an id from outside the process
 CALL = "CALL"  # in place of an HTTP method
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
+_LENGTH = b"inference-header-content-length"
 
 
 class Streamed(NamedTuple):
@@ -87,8 +88,8 @@ class Packer:
         self._texts = _Texts()
         self._values_only = settings.capture == "values"
         asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
-        self.request_names = frozenset({_TYPE, _ENCODING, *asked})
-        self.response_names = frozenset({_TYPE, _ENCODING, *self._returned})
+        self.request_names = frozenset({_TYPE, _ENCODING, _LENGTH, *asked})
+        self.response_names = frozenset({_TYPE, _ENCODING, _LENGTH, *self._returned})
 
     def pack(  # noqa: C901, PLR0912  in the path of every request, see NilometerMiddleware
         self,
@@ -155,7 +156,9 @@ class Packer:
                 lower = {name.lower(): value for name, value in response_headers}
                 response_type = texts[lower.get(_TYPE, b"")]
                 response_encoding = texts[lower.get(_ENCODING, b"")]
-                returned = {name: lower[name] for name in self._returned if name in lower}
+                returned = {
+                    name: lower[name] for name in (*self._returned, _LENGTH) if name in lower
+                }
             if rest is None and asked is None and not returned:
                 first_byte, chunks = (latency, 1) if response else (0.0, 0)
                 return pack(
@@ -202,6 +205,9 @@ class Packer:
             identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
             trace_parent = trace.decode("latin-1")
             parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
+        lengths = [
+            headers.get(_LENGTH, b"")[:MAX_ID].decode("latin-1") for headers in (request, response)
+        ]
         annotations, query, share = rest.annotations, rest.query, rest.share
         labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
         values = b""
@@ -212,7 +218,7 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share, rest.ends),
+            *self._share(share, rest.ends, lengths if any(lengths) else None),
         )
 
     def pack_call(
@@ -246,7 +252,9 @@ class Packer:
             )
         )  # fmt: skip
 
-    def _share(self, share: float, ends: Ends | None) -> Fields:
+    def _share(self, share: float, ends: Ends | None, lengths: list[str] | None) -> Fields:
+        if lengths is not None:
+            return (abs(share), share < 0, self._values_only, ends, lengths)
         if ends is not None:
             return (share, False, False, ends)
         if self._values_only:

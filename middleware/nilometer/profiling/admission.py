@@ -158,6 +158,14 @@ class Names:
             self.dropped += 1
         return True
 
+    def is_input(self, name: str) -> bool:
+        """Return whether *name* is an admitted or declared name of an input."""
+        return name in self._inputs or self._is_declared(Role.INPUT, name)
+
+    def is_output(self, name: str) -> bool:
+        """Return whether *name* is an admitted or declared name of an output."""
+        return name in self._outputs or self._is_declared(Role.OUTPUT, name)
+
     def passes(self, inputs: Side, outputs: Side) -> bool:
         """Return whether all names of one request are admitted; if so, count the request.
 

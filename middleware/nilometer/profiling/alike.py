@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nilometer.decode import Side
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
+from nilometer.decode.probes import is_probe
 from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
@@ -49,11 +50,16 @@ class AlikeReader:
         self._response_shapes = Shapes(KEYS[Role.OUTPUT])
 
     def read(self, kind: Kind, rows: Sequence[Observation]) -> Steps[Alike | None]:
-        """Decode *rows*, all of *kind*; return None if they differ in window or shape."""
+        """Decode *rows*, all of *kind*; return None if they differ in window or shape.
+
+        It is also None if a row is no inference.
+        """
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)
         latest = max(arrivals)
         if latest >= window.end_ns:
+            return None
+        if any(is_probe(kind.method, path) for path in {row.path for row in rows}):
             return None
         if kind.left_out:
             return Alike(kind, window, latest, None)

@@ -57,11 +57,14 @@ class Gathered:
     def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
         """Add a decoded observation to the coverage.
 
+        With values from `hand_over` it is profiled, even if both bodies were lost.
+
         Args:
             decoded: Result of decoding its bodies.
             handed_over: Sides with values from `hand_over`; their columns are not lost.
         """
-        if decoded.undecodable:
+        lost = decoded.lost_input or decoded.lost_output
+        if decoded.undecodable and not (lost and handed_over):
             self.undecodable[decoded.undecodable] += 1
             return
         self.profiled += 1

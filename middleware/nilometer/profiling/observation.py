@@ -59,6 +59,8 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
         values_only: Whether bodies are never kept, so that `values` is the only content.
         response_ends: Start and end of a streamed response over the capture limit; else None.
             `response_size` minus both lengths is the number of bytes between them.
+        header_lengths: Value of ``Inference-Header-Content-Length`` of the request and of the
+            response, each empty without one; None if neither has it.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -91,6 +93,7 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     left_out: bool = False
     values_only: bool = False
     response_ends: tuple[bytes, bytes] | None = None
+    header_lengths: tuple[str, str] | None = None
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

@@ -32,7 +32,7 @@ from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
 from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
-from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides
+from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides, known_of
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
@@ -112,6 +112,7 @@ class Profiling:
         self._max_waiting = max_waiting
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
+        self._known = known_of(self._names, spec_of)
         # Random sampling, because every n-th request could match a period of the traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
@@ -303,7 +304,7 @@ class Profiling:
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_times.field)):
-            decoded = decode_sides(observation, inputs, outputs)
+            decoded = decode_sides(observation, inputs, outputs, self._known)
         event_ns, is_read = self._event_time(observation, inputs)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window

@@ -1,10 +1,15 @@
 """Decodes the request and the response of one observation to columns."""
 
+from functools import partial
 from typing import NamedTuple
 
-from nilometer.decode import Side, decode_exchange
+from nilometer.decode import Facts, Side, decode_exchange
+from nilometer.decode.known import Known
+from nilometer.decode.lists import Lists
+from nilometer.profile import SpecOf
+from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
-from nilometer.values.entity import Role
+from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 
@@ -17,7 +22,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         undecodable: Reason why neither side has columns; empty if one has.
-        lost_input: Reason why columns of the request are missing; empty if none is missing.
+        lost_input: Reason why columns of the request are missing; empty if none is missing. A
+            body without rows is lost as ``empty``, like an absent one.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
         stream_end: End of the stream, as the response itself reports it.
     """
@@ -31,42 +37,92 @@ class Decoded(NamedTuple):
 NOT_DECODED = Decoded()
 
 
-def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decoded:
-    """Decode both bodies and add their columns to *inputs* and *outputs*."""
+def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
+    """Return what decoders know of the inputs and of the outputs of an entity.
+
+    Args:
+        names: Admitted names of the entity.
+        spec_of: Function that returns the spec of a feature. A list whose name a reference or a
+            setting expects stays one column.
+    """
+
+    def is_expected(role: Role, name: str) -> bool:
+        spec = spec_of(summary_name(role, name))
+        return bool(spec.expected or spec.embedding or spec.score or spec.bounds or spec.dictionary)
+
+    return (
+        Known(names.is_input, Lists(partial(is_expected, Role.INPUT))),
+        Known(names.is_output, Lists(partial(is_expected, Role.OUTPUT))),
+    )
+
+
+def decode_sides(
+    observation: Observation, inputs: Side, outputs: Side, known: tuple[Known, Known]
+) -> Decoded:
+    """Decode both bodies and add their columns to *inputs* and *outputs*.
+
+    Args:
+        observation: Observation to decode.
+        inputs: Side that the columns of the request are added to.
+        outputs: Side that the columns of the response are added to.
+        known: Names and lists of the inputs and of the outputs of the entity.
+    """
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
         return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
-    lost_input = lost_output = ""
+    lost_input = ""
     if observation.request_body or observation.query or observation.method not in BODYLESS:
-        try:
-            decode_exchange(
-                observation.request_body,
-                observation.request_type,
-                observation.request_encoding,
-                Role.INPUT,
-                inputs,
-                method=observation.method,
-                path=observation.path,
-                query=observation.query,
-            )
-        except Undecodable as error:
-            lost_input = error.reason
-    reported_end: StreamEnd | None = None
+        lost_input = _decode_request(observation, inputs, known[0])
+    lost_output, reported_end = _decode_response(observation, outputs, known[1])
+    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
+    return Decoded(undecodable, lost_input, lost_output, reported_end)
+
+
+def _decode_request(observation: Observation, side: Side, known: Known) -> str:
+    """Return why columns are missing, or an empty reason."""
+    try:
+        facts = decode_exchange(
+            observation.request_body,
+            observation.request_type,
+            observation.request_encoding,
+            Role.INPUT,
+            side,
+            method=observation.method,
+            path=observation.path,
+            query=observation.query,
+            header_length=observation.header_lengths[0] if observation.header_lengths else "",
+            known=known,
+        )
+    except Undecodable as error:
+        return error.reason
+    return _missing(side, facts)
+
+
+def _decode_response(
+    observation: Observation, side: Side, known: Known
+) -> tuple[str, StreamEnd | None]:
+    """Return why columns are missing, or an empty reason, and the end that a stream reported."""
     try:
         facts = decode_exchange(
             observation.response_body,
             observation.response_type,
             observation.response_encoding,
             Role.OUTPUT,
-            outputs,
+            side,
             method=observation.method,
             path=observation.path,
+            header_length=observation.header_lengths[1] if observation.header_lengths else "",
             ends=observation.response_ends,
+            known=known,
         )
-        reported_end = facts.stream_end
-        lost_output = UndecodableReason.PARTIAL.value if facts.partial else ""
     except Undecodable as error:
-        lost_output = error.reason
-    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, reported_end)
+        return error.reason, None
+    return _missing(side, facts), facts.stream_end
+
+
+def _missing(side: Side, facts: Facts) -> str:
+    """Return why columns of a decoded body are missing; empty if none is missing."""
+    if not side.rows:
+        return UndecodableReason.EMPTY.value
+    return UndecodableReason.PARTIAL.value if facts.partial else ""

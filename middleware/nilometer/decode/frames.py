@@ -1,0 +1,73 @@
+"""Decodes data frames as pandas writes them to JSON, at the top of a body or under a key.
+
+The orients ``split`` and ``tight`` have the cells of a row in a list, with the names beside them.
+The orient ``table`` has objects, with a schema beside them. `nilometer.decode.naming` decodes
+``index`` and ``columns``, which are objects keyed by row id; ``records`` is a list of objects.
+
+Source: pandas, ``DataFrame.to_json`` and ``DataFrame.to_dict``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row
+from nilometer.decode.naming import placed, told_apart
+from nilometer.decode.tensors import table_rows
+from nilometer.profile.feature import Cell
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
+
+_SPLIT = frozenset({"columns", "index", "data", "index_names", "column_names"})
+_SERIES = frozenset({"name", "index", "data"})
+
+
+def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
+    """Return the data frame that *value* is, as a block or as rows; None if it is none.
+
+    Raises:
+        Undecodable: If the number of cells in a row is not the number of columns, or there are
+            too many rows or columns.
+    """
+    data = value.get("data")
+    if not isinstance(data, list):
+        return None
+    keys = value.keys()
+    if keys <= _SPLIT and ("columns" in keys or "index" in keys):
+        return split_block(value) if set(map(type, data)) <= {list} else None
+    if keys == _SERIES:
+        name = value["name"]
+        return Block(len(data), {name if isinstance(name, str) else VALUE: data})
+    schema = value.get("schema")
+    if keys <= {"schema", "data"} and isinstance(schema, dict) and "fields" in schema:
+        return _without_index(table_rows(data), schema.get("primaryKey"))
+    return None
+
+
+def split_block(frame: Mapping[str, Cell]) -> Block:
+    """Return a data frame of ``data`` and ``columns``; columns without names count from 0.
+
+    Raises:
+        Undecodable: If the number of cells in a row is not the number of columns.
+    """
+    columns, data = frame.get("columns"), frame.get("data")
+    if not isinstance(data, list):
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    if columns is None:
+        columns = [*range(len(data[0]) if data and isinstance(data[0], list) else 0)]
+    if not isinstance(columns, list) or len(columns) > MAX_COLUMNS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    rows = [row for row in data if isinstance(row, list) and len(row) == len(columns)]
+    if len(rows) != len(data):
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    names = told_apart(placed([*map(_name, columns)]))
+    cells = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return Block(len(rows), {name: list(one) for name, one in zip(names, cells, strict=True)})
+
+
+def _name(column: Cell) -> str:
+    """Return the name of a column; one of several levels is a list."""
+    return ".".join(map(str, column)) if isinstance(column, list) else str(column)
+
+
+def _without_index(rows: Sequence[Row], index: Cell) -> list[Row]:
+    dropped = {str(name) for name in index} if isinstance(index, list) else set()
+    return [{name: cell for name, cell in row.items() if name not in dropped} for row in rows]

@@ -1,0 +1,110 @@
+"""Turns lists in the cells of rows into columns.
+
+A short list of numbers whose length does not change is a fixed vector:
+``{"features": [5.1, 3.5]}`` has the columns ``features.0`` and ``features.1``. Objects in a list
+become one list for each of their fields: ``boxes.score``. Labels with scores become the best one.
+"""
+
+from collections.abc import Callable, Sequence
+
+from nilometer.decode.columns import MAX_COLUMNS, Row
+from nilometer.decode.naming import value_like_keys
+from nilometer.decode.scored import scored_row, without_others
+from nilometer.profile.feature import Cell
+
+MAX_SHORT = 32  # numbers of a fixed vector; a longer list is one vector column
+SETTLED = 256  # bodies with one length after which a vector that changed is fixed again
+MAX_LISTS = 256  # names of lists whose lengths are kept
+
+_NUMBERS = frozenset({int, float, type(None)})
+
+
+def keeps_none(name: str) -> bool:
+    """Return False: every fixed vector becomes columns."""
+    del name
+    return False
+
+
+class Lists:
+    """Knows which lists of one side of an entity have a fixed length. Not thread-safe.
+
+    Args:
+        keeps: Function that returns whether a list must stay one column, because a reference or a
+            setting names it.
+    """
+
+    __slots__ = ("_keeps", "_lengths")
+
+    def __init__(self, keeps: Callable[[str], bool] = keeps_none) -> None:
+        self._keeps = keeps
+        self._lengths: dict[str, tuple[int, int]] = {}  # length, and bodies until it is settled
+
+    def spread(self, rows: Sequence[Row]) -> list[Row]:
+        """Return the *rows* of one body with columns in place of lists."""
+        changed = [
+            _by_field(without_others(row)) if list in map(type, row.values()) else row
+            for row in rows
+        ]
+        lengths: dict[str, set[int]] = {}
+        for row in changed:
+            for name, cell in row.items():
+                if isinstance(cell, list) and set(map(type, cell)) <= _NUMBERS:
+                    lengths.setdefault(name, set()).add(len(cell))
+        fixed = {name for name, found in lengths.items() if self._is_fixed(name, found)}
+        return [_spread(row, fixed) for row in changed] if fixed else changed
+
+    def _is_fixed(self, name: str, lengths: set[int]) -> bool:
+        """Count a body with lists of these *lengths*; return whether they are a fixed vector."""
+        held = self._lengths.get(name)
+        if held is None:
+            if len(self._lengths) >= MAX_LISTS:
+                return False
+            held = (max(lengths), 0)
+        length, left = held
+        same = lengths == {length}
+        left = max(left - 1, 0) if same else SETTLED
+        self._lengths[name] = (length if same else max(lengths), left)
+        return not left and 0 < length <= MAX_SHORT and not self._keeps(name)
+
+
+def _by_field(row: Row) -> Row:
+    """Return *row* with each list of objects as lists of their fields."""
+    changed: dict[str, Cell] = {}
+    for name, cell in row.items():
+        if not isinstance(cell, list) or not cell or set(map(type, cell)) != {dict}:
+            changed[name] = cell
+            continue
+        fields = _fields_of(cell)
+        columns = {f"{name}.{key}": one for key, one in fields.items()}
+        if value_like_keys(fields) or columns.keys() & (row.keys() | changed.keys()):
+            changed[name] = cell
+        else:
+            changed |= columns
+    return changed if len(changed) <= MAX_COLUMNS else row
+
+
+def _fields_of(items: Sequence[Cell]) -> Row:
+    """Return the fields of a list of objects: of the best label, or a list for each field."""
+    best = scored_row(items)
+    if best is not None:
+        return best[0]
+    objects = [item for item in items if isinstance(item, dict)]
+    keys = dict.fromkeys(key for item in objects for key in item)
+    return {key: [item.get(key) for item in objects] for key in keys}
+
+
+def _spread(row: Row, fixed: set[str]) -> Row:
+    """Return *row* with each of the *fixed* vectors as columns by position."""
+    changed: dict[str, Cell] = {}
+    width = 0
+    for name, cell in row.items():
+        if name not in fixed or not isinstance(cell, list):
+            changed[name] = cell
+            width += 1
+            continue
+        width += len(cell)
+        if len(cell) == 1:
+            changed[name] = cell[0]
+        else:
+            changed |= {f"{name}.{at}": number for at, number in enumerate(cell)}
+    return changed if len(changed) == width <= MAX_COLUMNS else row

@@ -1,0 +1,123 @@
+"""Decodes tables in objects of no known protocol: rows under a key, frames, lists by column.
+
+``{"records": [{...}, {...}]}`` is rows, whatever the key, and so are a matrix and a data frame
+under a key. Other keys beside it must be metadata, such as ``model`` or ``took_ms``; their cells
+are repeated in each row. An object with other fields beside a list of objects, such as an order
+with its items, is one row.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from nilometer.decode.budget import check_cells, check_rows
+from nilometer.decode.columns import MAX_COLUMNS, Block, Row
+from nilometer.decode.frames import frame_in
+from nilometer.decode.naming import flat, flat_table, told_apart, value_like_keys
+from nilometer.decode.scored import scored_rows
+from nilometer.decode.tensors import add_columns, batch_block, check_table, nested_columns
+from nilometer.profile.feature import Cell
+from nilometer.values.errors import Undecodable
+from nilometer.values.reasons import UndecodableReason
+
+_DEPTH = 3  # most keys around a table
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[_.\- ]+")
+# Last words of keys beside a table that belong to the call and not to an object.
+_METADATA = frozenset(
+    {
+        *("id", "model", "version", "signature", "object", "usage", "status", "success", "error"),
+        *("params", "parameters", "options", "config", "meta", "metadata", "context", "schema"),
+        *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp"),
+    }
+)
+_OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
+_RESULTS = frozenset({"results", "Results", "result"})  # one value for each row of the request
+_TABLES = frozenset({list, dict})
+
+
+def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
+    """Return the table that *value* is or contains, as a block or as rows; None without one.
+
+    Raises:
+        Undecodable: If it has too many rows, columns or cells.
+    """
+    frame = frame_in(value)
+    if frame is not None:
+        return frame
+    tables = [key for key, cell in value.items() if type(cell) in _TABLES and not is_metadata(key)]
+    if len(tables) > 1:
+        return _by_column(value)
+    if len(tables) != 1 or value_like_keys(value):
+        return None
+    key = tables[0]
+    if not all(is_metadata(other) for other in value if other != key):
+        return None
+    found = _under(key, value[key], 1)
+    if found is None or len(value) == 1:
+        return found
+    beside = flat({other: cell for other, cell in value.items() if other != key})
+    return _block_beside(found, beside) if isinstance(found, Block) else _rows_beside(found, beside)
+
+
+def is_metadata(key: str) -> bool:
+    """Return whether *key* names metadata of a call, by its last word."""
+    return key in _OF_CALLS or _WORDS.split(key)[-1].lower() in _METADATA
+
+
+def _under(key: str, value: Cell, depth: int) -> Block | list[Row] | None:
+    """Return the table that is the value of *key*; None if it is something else."""
+    if isinstance(value, list):
+        return _list(key, value)
+    if not isinstance(value, dict):
+        return None
+    frame = frame_in(value)
+    if frame is not None or len(value) != 1 or depth == _DEPTH:
+        return frame
+    ((inner, items),) = value.items()
+    if isinstance(items, list) and set(map(type, items)) != {dict}:
+        return None  # a vector or a matrix keeps the name of its object
+    return _under(inner, items, depth + 1)
+
+
+def _list(key: str, items: list[Cell]) -> Block | list[Row] | None:
+    kinds = set(map(type, items))
+    if kinds == {dict}:
+        check_rows(len(items))
+        rows = flat_table(items)
+        check_table(rows)
+        return rows
+    if kinds == {list}:
+        scored = scored_rows(items)
+        if scored is not None:
+            return scored
+        columns = nested_columns(key, items)
+        return None if columns.get(key) is items else Block(len(items), columns)
+    if kinds and key in _RESULTS and not kinds & _TABLES:
+        return Block(len(items), {key: items})
+    return None
+
+
+def _by_column(value: Mapping[str, Cell]) -> Block | None:
+    """Return a block of equally long lists of plain cells, at least two of them."""
+    for items in value.values():
+        if not isinstance(items, list) or not items or set(map(type, items)) & _TABLES:
+            return None
+    return batch_block(value)
+
+
+def _rows_beside(rows: Sequence[Row], beside: Row) -> list[Row]:
+    check_cells(len(rows) * len(beside))
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    if len(names) + len(beside) > MAX_COLUMNS:
+        raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
+    free = told_apart([*names, *beside])[len(names) :]
+    common = dict(zip(free, beside.values(), strict=True))
+    return [{**row, **common} for row in rows]
+
+
+def _block_beside(block: Block, beside: Row) -> Block:
+    check_cells(block.rows * len(beside))
+    columns = dict(block.columns)
+    add_columns(columns, {name: [cell] * block.rows for name, cell in beside.items()})
+    return Block(block.rows, columns)
