@@ -11,6 +11,7 @@ import pytest
 
 from nilometer.decode import Side
 from nilometer.decode.columns import Block
+from nilometer.decode.lists import MAX_SHORT
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.profile.profiler import Batch, Profiler
 from nilometer.profiling import admission, found
@@ -207,9 +208,9 @@ def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(admission, "MAX_RESERVED", 10)
     names = Names()
     profiled = profiling(names=names)
-    body = json.dumps({f"v{at}": [1.0, 2.0] for at in range(20)}).encode()
-    profiled.observe([observation(body)])
-    assert len(features(profiled)) == 20 + 10 + 1
+    vectors = {f"v{at}": [1.0] * (MAX_SHORT + 1) for at in range(20)}
+    profiled.observe([observation(json.dumps({"amount": 1} | vectors).encode())])
+    assert len(features(profiled)) == 1 + 20 + 10 + 1
     assert names.over_limit == 20 * 5 - 10
 
 

@@ -83,7 +83,7 @@ def test_a_field_that_came_before_loses_the_name_of_scores() -> None:
 
 def test_without_scores_the_name_is_a_fields() -> None:
     one = profiling()
-    observe(one, BOTH, ({}, {"prediction": {"scores": [0.5, 0.5]}}))
+    observe(one, BOTH, ({}, {"prediction": {"scores": [0.5] * 40}}))
     found, unnamed = taken(one)
     assert isinstance(found[NAME_OF_SCORES].content, FeatureProfile)
     assert "output.prediction.scores" in found
