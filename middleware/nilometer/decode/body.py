@@ -5,13 +5,13 @@ a wrong one. The first bytes can therefore select another decoder. Top-level key
 JSON protocols. `nilometer.decode.registry` lists all protocols.
 """
 
+from nilometer.bodies.media import is_json, media_type
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.json_body import begins_like_json, from_json
-from nilometer.decode.media import is_json, media_type
+from nilometer.decode.json_body import from_json
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
@@ -80,9 +80,18 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
-    if is_json(body.content_type):
-        return _json(body, side)
-    return _declared(body, side)
+    reason = UndecodableReason.UNKNOWN_CONTENT_TYPE.value
+    for one in registry.TABLE.formats.readings(body.content, body.content_type):
+        try:
+            facts = _json(body, side) if one is None else one.decode(body, side)
+        except Undecodable as error:
+            if error.reason != UndecodableReason.MALFORMED.value:
+                raise
+            reason = error.reason
+            continue
+        if facts is not None:
+            return facts
+    raise Undecodable(reason)
 
 
 def plain_json(
@@ -125,30 +134,20 @@ def _without_encoding(
 def _decode_ends(start: Body, end: bytes, side: Side) -> Facts:
     """Decode a stream of which only *start* and *end* are known."""
     media = media_type(start.content_type)
-    declared = registry.TABLE.declared.get(media)
-    begun = [one for one in registry.TABLE.recognised if one.begins and one.begins(start.content)]
-    whole_only = any(one.takes(media, start.path) for one in custom.registered)
-    for one in () if whole_only else (*begun, declared):
-        if one is not None and one.decode_ends is not None:
-            return one.decode_ends(start, end, side)
+    if not any(one.takes(media, start.path) for one in custom.registered):
+        for one in registry.TABLE.formats.readings_of_ends(start.content, media):
+            if one.decode_ends is not None:
+                return one.decode_ends(start, end, side)
     raise Undecodable(UndecodableReason.TOO_LARGE.value)
 
 
 def _json(body: Body, side: Side) -> Facts:
-    """Decode a body that is declared as JSON, or begins like JSON."""
+    """Decode a body as a single JSON document, or as one with binary tensors after it."""
     if body.header_length:
         facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
             return facts
-    try:
-        value = from_json(body.content)
-    except Undecodable as error:
-        if error.reason == UndecodableReason.TOO_LARGE.value:
-            raise
-        facts = _recognised(body, side)
-        if facts is None:
-            raise
-        return facts
+    value = from_json(body.content)
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs
@@ -157,31 +156,3 @@ def _json(body: Body, side: Side) -> Facts:
             if facts is not None:
                 return facts
     return free_json.decode(value, side)
-
-
-def _recognised(body: Body, side: Side) -> Facts | None:
-    """Decode a malformed JSON body as the format its first bytes suggest; None if unknown."""
-    for one in registry.TABLE.recognised:
-        if one.begins is not None and one.begins(body.content):
-            facts = one.decode(body, side)
-            if facts is not None:
-                return facts
-    return None
-
-
-def _declared(body: Body, side: Side) -> Facts:
-    """Decode a body whose content type is not JSON."""
-    declared = registry.TABLE.declared.get(media_type(body.content_type))
-    if declared is None:
-        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
-    content = body.content
-    if declared.often_json and begins_like_json(content):
-        try:
-            return _json(body, side)
-        except Undecodable as error:
-            if error.reason != UndecodableReason.MALFORMED.value:
-                raise
-    facts = declared.decode(body, side)
-    if facts is None:
-        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
-    return facts

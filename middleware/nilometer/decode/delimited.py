@@ -8,6 +8,7 @@ Source: RFC 4180.
 
 import csv
 
+from nilometer.bodies import carriers
 from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -60,7 +61,7 @@ def _typed(texts: tuple[str, ...]) -> list[Cell]:
     return [text or None for text in texts]
 
 
-FORMAT = Format(
-    media_types=frozenset({"text/csv", "application/csv"}),
+FORMAT = Format.of(
+    carriers.TABLE,
     decode=lambda body, side: decode(body.content, side),
 )

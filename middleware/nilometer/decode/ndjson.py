@@ -1,5 +1,7 @@
 """Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines."""
 
+from nilometer.bodies import carriers
+from nilometer.bodies.lines import lines as lines_of
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -9,9 +11,7 @@ from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
-from nilometer.values.streams import NDJSON, Ends
-
-_RECORD_SEPARATOR = b"\x1e"  # separator of JSON text sequences, RFC 7464
+from nilometer.values.streams import Ends
 
 
 def decode(body: bytes, side: Side) -> Facts:
@@ -42,7 +42,7 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
 
 
 def _rows(body: bytes) -> tuple[list[Row], StreamEnd | None]:
-    lines = [line.strip(b" \t\r" + _RECORD_SEPARATOR) for line in body.split(b"\n")]
+    lines = lines_of(body)
     last = len(lines) - 1
     rows: list[Row] = []
     end: StreamEnd | None = None
@@ -69,9 +69,8 @@ def _add(rows: list[Row], side: Side) -> None:
     side.add_rows(rows)
 
 
-FORMAT = Format(
-    media_types=NDJSON,
-    begins=lambda content: content.lstrip().startswith(b"{") and b"\n" in content,
+FORMAT = Format.of(
+    carriers.LINES,
     decode=lambda body, side: decode(body.content, side),
     decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
 )
