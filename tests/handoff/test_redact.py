@@ -115,7 +115,7 @@ def test_a_number_may_be_a_card() -> None:
         (b"\x1f\x8b\x08\x00zzz", JSON, "gzip"),
         (b"\x00\xff\x10", "application/octet-stream", ""),
         (b'{"ssn": "1"', JSON, ""),
-        (b"name,ssn\nada,1\n", "text/csv", ""),
+        (b"name,more\nada,ssn=1\n", "text/csv", ""),
         (b"[" * 200 + b"]" * 200, JSON, ""),
         (b"\x0a\x03abc", "application/grpc", ""),
     ],
@@ -189,6 +189,8 @@ def test_forms_lines_and_events_are_told_apart() -> None:
         b'data: {"ssn": 1, "a": 2}\n\ndata: [DONE]\n\n', fields=("ssn",), media="text/event-stream"
     )
     assert events.request_body == b'data: {"a": 2}\n\ndata: [DONE]\n\n'
+    table = redacted(b"name,ssn\nada,1\n", fields=("ssn",), media="text/csv")
+    assert table.request_body == b"name\nada\n"
 
 
 def test_labels_values_path_and_query_are_redacted_too() -> None:

@@ -18,6 +18,7 @@ from nilometer.decode.protocol import Body
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+from nilometer.values.redacted import WITHHELD
 from nilometer.values.streams import Ends, is_streamed
 
 
@@ -59,6 +60,8 @@ def decode_exchange(
     """
     if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    if content_type == WITHHELD:
+        raise Undecodable(UndecodableReason.WITHHELD.value)
     known = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(known, Ends):
         start, end = known

@@ -1,7 +1,5 @@
 """Parses JSON to Python values, within memory limits."""
 
-from typing import cast
-
 from nilometer.bodies.json_text import parsed
 from nilometer.decode.budget import check_text
 from nilometer.profile.feature import Cell
@@ -17,6 +15,6 @@ def from_json(body: bytes) -> Cell:
     """
     check_text(body)
     try:
-        return cast("Cell", parsed(body))
+        return parsed(body)
     except ValueError as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error

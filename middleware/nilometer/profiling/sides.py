@@ -8,6 +8,7 @@ from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
+from nilometer.values.redacted import WITHHELD
 
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
@@ -39,10 +40,15 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
-        return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
+        return Decoded("" if observation.values else _without_values(observation))
     lost_input = lost_output = ""
     value: Cell = None
-    if observation.request_body or observation.query or observation.method not in BODYLESS:
+    if (
+        observation.request_body
+        or observation.query
+        or observation.method not in BODYLESS
+        or observation.request_type == WITHHELD
+    ):
         try:
             value = decode_exchange(
                 observation.request_body,
@@ -74,3 +80,10 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
     return Decoded(undecodable, lost_input, lost_output, value, reported_end)
+
+
+def _without_values(observation: Observation) -> str:
+    """Return the reason why an observation that has values only has none."""
+    if observation.request_type == WITHHELD:
+        return UndecodableReason.WITHHELD.value
+    return UndecodableReason.EMPTY.value
