@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.handoff.redact import WITHHELD, Redaction
+from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
-from nilometer.values.redacted import REDACTED
+from nilometer.values.redacted import REDACTED, WITHHELD
 
 JSON = "application/json"
 CARD = "4111 1111 1111 1111"

@@ -204,7 +204,7 @@ CARRIERS: Mapping[str, Callable[[Any], Carried]] = {
 
 def _table(delimiter: str) -> bytes:
     written = io.StringIO()
-    rows = [["age", "ssn", "note"], [31, SECRET, "a, b"], [32, SECRET, "c"]]
+    rows: list[list[object]] = [["age", "ssn", "note"], [31, SECRET, "a, b"], [32, SECRET, "c"]]
     csv.writer(written, delimiter=delimiter).writerows(rows)
     return written.getvalue().encode()
 

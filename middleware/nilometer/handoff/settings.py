@@ -68,9 +68,9 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         label_headers: Labels from request headers, such as ``{"region": "x-region"}``. No other
             header is recorded.
         query_parameters: Names of query parameters that are recorded; ``*`` records all.
-        redact_fields: Patterns of field names, such as ``*.ssn``. Matching fields are removed
-            before data leaves the process. A body that cannot be parsed into fields is withheld as
-            a whole.
+        redact_fields: Patterns of field names, such as ``ssn`` or ``input.user.*``. Matching fields
+            are removed before data leaves the process. A body in which a field may be hidden is
+            withheld as a whole, and counted as ``withheld``.
         redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they occur:
             ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or your own
             regular expression.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 # Word boundaries keep the patterns from matching parts of longer words and numbers.
 VALUE_PATTERNS: Mapping[str, str] = {
-    "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d][\w-]*",
     "card": r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])",
     "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
     "phone": r"(?<![\w.])(?:\+|00)\d{1,3}(?:[ ()./-]{0,2}\d){6,13}(?![\w.])",
