@@ -75,6 +75,10 @@ class NamedFields:
             return False
         return self._remembered(text) if len(text) <= _SHORT else self._is_mentioned(text)
 
+    def carries(self, text: str) -> bool:
+        """Return whether *text* carries the value of a named field, as in ``ssn=1``."""
+        return bool(self._patterns) and self._is_mentioned(text, marked_only=True)
+
     def _is_named(self, path: str) -> bool:
         if self._matches(path):
             return True
@@ -89,13 +93,15 @@ class NamedFields:
         sided = self._prefix + name
         return any(fnmatchcase(name, one) or fnmatchcase(sided, one) for one in self._patterns)
 
-    def _is_mentioned(self, text: str) -> bool:
+    def _is_mentioned(self, text: str, *, marked_only: bool = False) -> bool:
         for plain in _spellings(text) if "%" in text or "\\u" in text else (text,):
             if not any(core in plain for core in self._cores):
                 continue
             for piece, mark in _PIECE.findall(plain):
                 name = piece.strip()
-                if self._is_name(name) or (mark and self._is_name(name.rpartition(" ")[2])):
+                if mark and (self._is_name(name) or self._is_name(name.rpartition(" ")[2])):
+                    return True
+                if not marked_only and self._is_name(name):
                     return True
         return False
 

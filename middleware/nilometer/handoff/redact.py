@@ -81,7 +81,7 @@ class Redaction:
             fields[20] = self._line(fields[20])
             fields[23] = {
                 key: self._line(value)
-                for key, value in fields[23].items()
+                for key, value in (fields[23] or {}).items()
                 if not self._names.key(key, key)
             }
             if fields[24]:
@@ -97,14 +97,14 @@ class Redaction:
     ) -> tuple[str, str, bytes | None]:
         """Return the content type, the content encoding and the body."""
         if not body:
-            return self._line(declared), self._line(encoding), body
+            return self._type(declared), self._texts.text(encoding), body
         if encoding.strip().lower() in _PLAIN:
             try:
                 clean, declared = self._bodies[side].redacted(body, declared)
             except Withheld:
                 pass
             else:
-                return self._line(declared), encoding, clean
+                return self._type(declared), encoding, clean
         return WITHHELD, "", b""
 
     def _ends(self, ends: Ends, declared: str, encoding: str) -> tuple[str, str, Ends | None]:
@@ -115,7 +115,7 @@ class Redaction:
             except Withheld:
                 pass
             else:
-                return self._line(declared), encoding, clean
+                return self._type(declared), encoding, clean
         return WITHHELD, "", None
 
     def _values(self, packed: bytes) -> bytes:
@@ -141,5 +141,11 @@ class Redaction:
             return ""
 
     def _line(self, text: str) -> str:
-        """Return the *text* of a header or a path redacted."""
-        return REDACTED if self._names.mentions(text) else self._texts.text(text)
+        """Return the *text* of a header, a label or a path redacted."""
+        return REDACTED if self._names.carries(text) else self._texts.text(text)
+
+    def _type(self, content_type: str) -> str:
+        """Return a content type redacted, without its parameters if they carry a named field."""
+        if self._names.carries(content_type):
+            content_type = content_type.partition(";")[0]
+        return self._texts.text(content_type)

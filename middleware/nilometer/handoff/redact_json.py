@@ -142,6 +142,8 @@ class Documents:
                 clean: object = self.texts.text(one)  # refers to a key that is left out, or to none
             else:
                 clean = self.value(self._without_places(value, key, path), inside + key, depth + 1)
+            if clean == [] and one:
+                continue  # a message without tensors has another protocol
             kept[self._key(key, kept)] = clean
         return kept
 
