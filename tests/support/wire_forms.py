@@ -84,6 +84,7 @@ SURE: Mapping[str, Any] = {
     "embeddings": {"object": "list", "data": [{"embedding": [1.0, 2.0], "ssn": SECRET}]},
     "json in text": {"age": 31, "payload": json.dumps({"a": [{"ssn": SECRET}], "b": 2})},
     "json in json in text": {"x": json.dumps([json.dumps({"ssn": SECRET})])},
+    "json twice in text": {"age": 31, "payload": f'{{"a": {{"ssn": {SECRET}}}, "a": 1}}'},
     "tag": {"type": "ssn", "ssn": SECRET, "age": 31},
 }
 
@@ -213,7 +214,8 @@ def binary_tensors() -> bytes:
     """A request of the Open Inference Protocol with tensors as bytes after the JSON."""
     secret = f"{SECRET}".encode()
     texts = struct.pack("<I", len(secret)) + secret
-    ages, more = struct.pack("<q", 31), b"\x01\x00\x00\x00x"
+    more = json.dumps({"ssn": SECRET}).encode()
+    ages, more = struct.pack("<q", 31), struct.pack("<I", len(more)) + more
     tensors = [
         ("ssn", "BYTES", texts),
         ("age", "INT64", ages),

@@ -60,18 +60,18 @@ class Carriers(Generic[C]):
                 declared.setdefault(media, one)
         return cls(declared, tuple(one for one in known if one.begins is not None))
 
-    def readings(self, content: bytes, content_type: str) -> Iterator[C | None]:
-        """Yield the carriers that *content* may have, in the order to try; None is JSON."""
-        declared: C | None = None
-        as_json = is_json(content_type)
-        if not as_json:
-            declared = self.declared.get(media_type(content_type))
-            if declared is None:
-                return
-            as_json = declared.often_json and begins_like_json(content)
-        if as_json:
-            yield None
-        if as_json or (declared is not None and declared.often_begun):
+    def may_be_json(self, content: bytes, content_type: str) -> bool:
+        """Return whether *content* is to be read as one JSON document before any other reading."""
+        if is_json(content_type):
+            return True
+        declared = self.declared.get(media_type(content_type))
+        return declared is not None and declared.often_json and begins_like_json(content)
+
+    def readings(self, content: bytes, content_type: str) -> Iterator[C]:
+        """Yield the carriers that *content* may have in the order to try, if it is not JSON."""
+        declared = self.declared.get(media_type(content_type))
+        begun = declared is not None and declared.often_begun
+        if begun or self.may_be_json(content, content_type):
             yield from self.begun(content)
         if declared is not None:
             yield declared

@@ -83,10 +83,18 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
+    formats = registry.TABLE.formats
     reason = UndecodableReason.UNKNOWN_CONTENT_TYPE.value
-    for one in registry.TABLE.formats.readings(body.content, body.content_type):
+    if formats.may_be_json(body.content, body.content_type):
         try:
-            facts = _json(body, side) if one is None else one.decode(body, side)
+            return _json(body, side)
+        except Undecodable as error:
+            if error.reason != UndecodableReason.MALFORMED.value:
+                raise
+            reason = error.reason
+    for one in formats.readings(body.content, body.content_type):
+        try:
+            facts = one.decode(body, side)
         except Undecodable as error:
             if error.reason != UndecodableReason.MALFORMED.value:
                 raise

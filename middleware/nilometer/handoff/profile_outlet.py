@@ -16,7 +16,6 @@ from fnmatch import fnmatchcase
 
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import batch_of, with_spoilt
-from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
@@ -59,7 +58,7 @@ class ProfileOutlet:
         self._settings = settings
         self._link = link
         user_profilers = load(settings.profilers)
-        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        self._redaction = settings.redaction()
         declared = frozenset(settings.features)
         self._profiling = Profiling(
             settings.entity,

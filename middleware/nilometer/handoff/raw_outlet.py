@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import batch_of, with_spoilt
-from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch, Cost
@@ -17,7 +16,7 @@ class RawOutlet:
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         self._settings = settings
         self._link = link
-        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        self._redaction = settings.redaction()
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""

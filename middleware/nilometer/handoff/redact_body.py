@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import urlencode
 
 from nilometer.bodies import carriers
@@ -69,17 +70,18 @@ class Bodies:
         Raises:
             Withheld: If a named field may be left.
         """
+        if KNOWN.may_be_json(content, content_type):
+            with suppress(ValueError):  # another reading may fit
+                return self._documents.redacted(content), content_type
         for carrier in KNOWN.readings(content, content_type):
             try:
-                if carrier is None:
-                    return self._documents.redacted(content), content_type
                 if carrier is carriers.TABLE:
                     return self._table(content, content_type)
                 read = self._readers.get(carrier)
                 if read is not None:
                     return read(content, content_type), content_type
             except (ValueError, Undecodable, csv.Error):
-                continue  # another reading may fit
+                continue
         media = media_type(content_type)
         if self._fields or media.endswith("json") or media.startswith(_GRPC):
             raise Withheld

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
-from nilometer.handoff.text_rules import value_patterns
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+
+if TYPE_CHECKING:
+    from nilometer.handoff.redact import Redaction
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
@@ -134,7 +136,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 f"return_prediction_id = {self.return_prediction_id!r}: must be a header's name"
             )
-        value_patterns(self.redact_values)
+        self.redaction()
         if self.agent != AUTO and not self.agent.startswith("unix:/"):
             raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
@@ -143,6 +145,20 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
                 f"{name} = {self.directory if self.agent == AUTO else self.agent!r}: the path of the "
                 f"socket must be at most {MAX_SOCKET_PATH} bytes: choose a shorter one"
             )
+
+    def redaction(self) -> "Redaction | None":
+        """Return the redaction that the rules ask for; None without rules.
+
+        Raises:
+            ConfigError: If a rule of `redact_values` is not valid.
+        """
+        if not (self.redact_fields or self.redact_values):
+            return None
+        from nilometer.handoff.redact import (
+            Redaction,  # compiles patterns, which a server without rules does not need
+        )
+
+        return Redaction.of(self.redact_fields, self.redact_values)
 
     @property
     def body_cap(self) -> int:
