@@ -5,7 +5,6 @@ import math
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from support.holding import FOR_EVER
 
 from nilometer.export import listen
 from nilometer.export.exports import host_and_port
@@ -90,6 +90,13 @@ def test_the_bounds_of_the_table_hold_exact_counts(values: list[float]) -> None:
     assert [bound for bound, _ in buckets[:-1]] == [2.0**k for k in REQUEST_DURATION.bounds]
     for bound, count in buckets:
         assert count == sum(value <= bound for value in values)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.7, 5.0, 150.0, 1000.0, 3 * 3600.0])
+def test_a_quantile_of_a_latency_is_within_a_factor_of_two_up_to_hours(seconds: float) -> None:
+    buckets = dict(classic_buckets(REQUEST_DURATION, distribution([seconds] * 100)))
+    holds_all = min(bound for bound, count in buckets.items() if count == 100)
+    assert seconds <= holds_all <= 2 * seconds
 
 
 def test_every_bound_of_a_feature_is_on_one_ladder_up_to_its_end() -> None:
@@ -220,7 +227,7 @@ class Port:
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -244,8 +251,10 @@ def test_the_port_tells_metrics_and_health() -> None:
     port.server.stop()
 
 
-def test_nobody_holds_the_port_shut() -> None:
+def test_nobody_holds_the_port_shut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients of one byte now and then: probes are answered, and the end does not wait."""
+    monkeypatch.setattr(listen, "TURN_SECONDS", FOR_EVER)
+    monkeypatch.setattr(listen, "STOP_SECONDS", FOR_EVER)
     port = Port()
     slow = [
         socket.create_connection(("127.0.0.1", port.server.port))
@@ -255,25 +264,20 @@ def test_nobody_holds_the_port_shut() -> None:
         for one in slow:
             with suppress(OSError):  # those that have been there for longest are let go
                 one.sendall(b"G")
-        started = time.monotonic()
         assert port.ask("/livez")[0] == 200
-        assert time.monotonic() - started < 5.0
     finally:
         port.server.stop()
         for one in slow:
             one.close()
-    assert time.monotonic() - started < 8.0
 
 
 def test_a_request_has_a_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "TURN_SECONDS", 0.5)
     port = Port()
     with socket.create_connection(("127.0.0.1", port.server.port)) as slow:
-        slow.settimeout(10.0)
+        slow.settimeout(60.0)
         slow.sendall(b"GET /livez HTTP/1.1\r\n")
-        started = time.monotonic()
         assert slow.recv(1) == b""
-        assert time.monotonic() - started < 5.0
     port.server.stop()
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
-from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder
+from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
 from nilometer.profiling.found import Found, aligned
@@ -21,8 +21,6 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
-MAX_MADE = 3000  # derived columns and profiler columns of one entity, on top of its features
-
 Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and share that is profiled
 
 
@@ -32,7 +30,6 @@ class Deltas:
     Args:
         entity: Name of the monitored entity.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
-        event_time_field: Name of the input column with the event time, which is not profiled.
         user_profilers: Runner of the user's profilers; None without profilers.
         reductions: Names of the values that tensors are reduced to.
         names: Admitted names of the entity.
@@ -47,7 +44,6 @@ class Deltas:
         self,
         entity: str,
         spec_of: SpecOf,
-        event_time_field: str,
         user_profilers: Runner | None,
         reductions: Sequence[str],
         names: Names,
@@ -56,7 +52,6 @@ class Deltas:
         self.given = 0
         self._entity = entity
         self._spec_of = spec_of
-        self._event_time_field = event_time_field
         self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # memory of recorders beside their fixed part, in bytes
@@ -123,7 +118,6 @@ class Deltas:
                 continue
             expected, known = self._expected[role], self._names.known[role]
             present = yield from side.present_in_steps()
-            present.pop(self._event_time_field, None)
             for name in expected - present.keys():
                 absent[summary_name(role, name)] = side.rows
             for name, cells in present.items():
@@ -137,7 +131,22 @@ class Deltas:
             if summary not in found:
                 absent.pop(summary, None)
                 found[summary] = Found.given(field_name, given)
+        self._reserve_scores(part, found, absent)
         return found, absent
+
+    def _reserve_scores(
+        self, part: Gathered, found: dict[str, Found], absent: dict[str, int]
+    ) -> None:
+        """Reserve the names of scores. Cells of a field that had such a name become unnamed."""
+        for summary in [*found, *absent]:
+            if self._spec_of(summary).score is None:
+                continue
+            scores = f"{summary}{SCORES_SUFFIX}"
+            self._names.reserve(scores, always=True)
+            absent.pop(scores, None)
+            field = found.pop(scores, None)
+            if field is not None:
+                part.unnamed += count_types(field.present.cells(field.name))
 
     def _forget_dropped(self) -> None:
         """Forget the columns whose names are no longer admitted."""
@@ -208,9 +217,9 @@ class Deltas:
 
     def _record_made(self, profile: Profile, summary: str, column: Column) -> Steps[None]:
         """Observe a derived column or a column of a user's profiler."""
-        if summary not in profile.features:
-            known = summary in self._made or len(self._made) < MAX_MADE
-            if not known or not self._budget.take(RECORDER_BYTES):
+        if summary not in self._made or summary not in profile.features:
+            made = summary in self._made or self._names.reserve(summary)
+            if not made or not self._budget.take(RECORDER_BYTES):
                 self._names.over_limit += 1
                 return
             self._made.add(summary)
@@ -249,10 +258,16 @@ def _coverage(part: Gathered) -> Coverage:
         lost_inputs=dict(part.lost_inputs),
         lost_outputs=dict(part.lost_outputs),
         unnamed=dict(part.unnamed),
+        unread_times=part.unread_times,
     )
 
 
 def _coverage_without_columns(part: Gathered) -> Coverage:
     """Return the coverage of a part whose columns had no room: profiled becomes ``too_large``."""
     undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
-    return Coverage(sampled_out=part.sampled_out, undecodable=dict(undecodable))
+    return Coverage(
+        sampled_out=part.sampled_out,
+        undecodable=dict(undecodable),
+        unnamed=dict(part.unnamed),
+        unread_times=part.unread_times,
+    )

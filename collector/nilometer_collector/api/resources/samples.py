@@ -38,7 +38,9 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
     lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-    unnamed counts cells of columns whose name was not admitted, by type.
+    unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
+    `service`, of summaries that a profile could not hold, by reason. unread_times counts observations
+    whose event time could not be read; their arrival time is used.
     """
 
     seen: int
@@ -49,6 +51,8 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     lost_inputs: dict[str, int]
     lost_outputs: dict[str, int]
     unnamed: dict[str, int]
+    unread_times: int
+    lost_cells: dict[str, int]
     suppressed: int  # on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
 
 
@@ -89,6 +93,8 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         lost_inputs=dict(sorted(coverage.lost_inputs.items())),
         lost_outputs=dict(sorted(coverage.lost_outputs.items())),
         unnamed=dict(sorted(coverage.unnamed.items())),
+        unread_times=coverage.unread_times,
+        lost_cells=dict(sorted(coverage.lost_cells.items())),
         suppressed=coverage.suppressed,
     )
 

@@ -51,7 +51,9 @@ export interface Content {
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
 lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-unnamed counts cells of columns whose name was not admitted, by type. */
+unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
+`service`, of summaries that a profile could not hold, by reason. unread_times counts observations
+whose event time could not be read; their arrival time is used. */
 export interface Coverage {
   seen: number;
   profiled: number;
@@ -61,6 +63,8 @@ export interface Coverage {
   lost_inputs: Record<string, number>;
   lost_outputs: Record<string, number>;
   unnamed: Record<string, number>;
+  unread_times: number;
+  lost_cells: Record<string, number>;
   suppressed: number; // on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
 }
 

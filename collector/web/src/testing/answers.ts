@@ -15,6 +15,8 @@ export const sampleOf = (changes: Partial<Sample>): Sample => ({
     lost_inputs: {},
     lost_outputs: {},
     unnamed: {},
+    unread_times: 0,
+    lost_cells: {},
     suppressed: 0,
   },
   feature: null,
