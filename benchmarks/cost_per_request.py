@@ -22,12 +22,13 @@ import psutil
 from benchmarks import instructions as by_thread
 from benchmarks.in_process import BODY
 from benchmarks.instructions import Threads
-from benchmarks.variants import VARIABLE, VARIANTS
+from benchmarks.variants import VARIABLE, VARIANTS, WSGI
 
 ROUNDS = 7
 REQUESTS = 3000  # requests for each round and variant
 CONNECTIONS = 8
 OURS = "nilometer (agent)"
+OURS_IN_WSGI = "nilometer (wsgi)"
 PEER = "instrumentator"
 
 
@@ -61,6 +62,7 @@ def server(variant: str, environment: dict[str, str]) -> Iterator[tuple[psutil.P
         [
             *(sys.executable, "-m", "uvicorn", "benchmarks.variants:app", "--port", str(port)),
             *("--no-access-log", "--log-level", "error"),
+            *(("--interface", "wsgi") if variant in WSGI else ()),
         ],
         env={**os.environ, **environment, VARIABLE: variant},
     )
@@ -144,15 +146,15 @@ def instructions() -> dict[str, Threads] | None:
         }
 
 
-def print_bytecodes() -> None:
+def print_bytecodes(variant: str) -> None:
     """The bytecodes of the path of a plain request, by function."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        found = by_thread.bytecodes(OURS, stack.enter_context(agent(directory)))
+        found = by_thread.bytecodes(variant, stack.enter_context(agent(directory)))
     functions = sorted(found.items(), key=lambda one: -one[1])
     print(
-        f"bytecodes of a plain request: {sum(found.values())} in {len(found)} functions: "
-        + ", ".join(f"{name} {count}" for name, count in functions)
+        f"bytecodes of a plain request, {variant}: {sum(found.values())} in {len(found)} "
+        "functions: " + ", ".join(f"{name} {count}" for name, count in functions)
     )
 
 
@@ -191,7 +193,11 @@ def main(*, with_instructions: bool = True) -> int:
         ratio = added_instructions[OURS] / added_instructions[PEER]
         print(f"{OURS} / {PEER}, instructions added: {ratio:.3f} (must be at most 0.25)")
         fine = ratio <= 0.25  # callgrind repeats to 0.1 %, CPU time does not
-    print_bytecodes()
+        ratio = added_instructions[OURS_IN_WSGI] / added_instructions[OURS]
+        print(f"{OURS_IN_WSGI} / {OURS}, instructions added: {ratio:.3f} (must be at most 1.5)")
+        fine = fine and ratio <= 1.5
+    print_bytecodes(OURS)
+    print_bytecodes(OURS_IN_WSGI)
     by_variant = {name: asdict(threads) for name, threads in (counted or {}).items()}
     print(json.dumps({"cpu_us": cpu, "kilo_instructions": by_variant}))
     return 0 if fine else 1

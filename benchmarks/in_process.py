@@ -15,12 +15,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from io import BytesIO
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import nilometer
-from benchmarks.variants import ROW, VARIANTS
+from benchmarks.variants import ROW, VARIANTS, WSGI
 from nilometer.handoff import profile_outlet
 
 BODY = json.dumps(ROW).encode()
@@ -67,6 +69,47 @@ async def drive(app: Any, requests: int) -> None:
             await asyncio.sleep(0)
 
 
+def drive_wsgi(app: Any, requests: int) -> None:
+    def start_response(*_: Any) -> Any:
+        return print
+
+    for _ in range(requests):
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": fresh(PATH.encode()).decode("ascii"),
+            "QUERY_STRING": "",
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": BytesIO(fresh(BODY)),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+            "wsgi.file_wrapper": FileWrapper,
+        }
+        for name, value in HEADERS:
+            key = name.decode().upper().replace("-", "_")
+            key = key if key.startswith("CONTENT_") else f"HTTP_{key}"
+            environ[key] = fresh(value).decode("ascii")
+        result = app(environ, start_response)
+        for _chunk in result:
+            pass
+        result.close()
+
+
+def serve(variant: str, app: Any, requests: int) -> None:
+    """Let the application of *variant* serve so many requests."""
+    if variant in WSGI:
+        drive_wsgi(app, requests)
+    else:
+        asyncio.run(drive(app, requests))
+
+
 def fresh(content: bytes) -> bytes:
     """Return an equal object that has not been hashed yet."""
     return bytes(memoryview(content))
@@ -81,7 +124,7 @@ def worker_place() -> int | None:
     return None
 
 
-def bytecodes(app: Any) -> dict[str, int]:
+def bytecodes(variant: str, app: Any) -> dict[str, int]:
     """Return the bytecodes of nilometer that one request runs, by function."""
     counts: Counter[str] = Counter()
 
@@ -95,28 +138,24 @@ def bytecodes(app: Any) -> dict[str, int]:
             counts[frame.f_code.co_qualname] += 1
         return trace
 
-    async def traced() -> None:
-        sys.settrace(
-            trace
-        )  # this thread only, because the capture thread is not part of the request
-        try:
-            await drive(app, 1)
-        finally:
-            sys.settrace(None)
-
-    asyncio.run(traced())
+    # This thread only, because the capture thread is not part of the request.
+    sys.settrace(trace)
+    try:
+        serve(variant, app, 1)
+    finally:
+        sys.settrace(None)
     return dict(counts)
 
 
 def main(variant: str, requests: int, *, count_bytecodes: bool) -> None:
     app = VARIANTS[variant][0]()
     profile_outlet.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
-    asyncio.run(drive(app, FIRST_USE))
+    serve(variant, app, FIRST_USE)
     if count_bytecodes:
-        print(json.dumps(bytecodes(app)))
+        print(json.dumps(bytecodes(variant, app)))
         return
     time.sleep(SETTLE_SECONDS)
-    asyncio.run(drive(app, requests))
+    serve(variant, app, requests)
     time.sleep(SETTLE_SECONDS)
     print(json.dumps({"worker": worker_place()}))
 

@@ -3,8 +3,9 @@
 The variant comes from the environment, so that a server process imports nothing it does not use.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from starlette.applications import Starlette
@@ -82,6 +83,36 @@ def ours_around_function() -> Any:
     return Starlette(routes=[Route("/predict", observed, methods=["POST"])])
 
 
+class Answer:
+    """The body of a WSGI response in the form that Flask and Django give it."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((self.body,))
+
+    def close(self) -> None:
+        pass
+
+
+def wsgi_bare() -> Any:
+    def predict(environ: Any, start_response: Any) -> Any:
+        row = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        body = json.dumps({"score": sum(row.values()) / len(row)}).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("200 OK", headers)
+        return Answer(body)
+
+    return predict
+
+
+def ours_in_wsgi() -> Any:
+    from nilometer import NilometerWSGIMiddleware
+
+    return NilometerWSGIMiddleware(wsgi_bare(), entity="benchmark")
+
+
 def instrumentator() -> Any:
     from fastapi import FastAPI
     from prometheus_fastapi_instrumentator import Instrumentator
@@ -117,10 +148,13 @@ VARIANTS: dict[str, tuple[Callable[[], Any], str]] = {
     "nilometer (process)": (ours_in_process, "bare"),
     "nilometer (log)": (ours_with_values, "bare"),
     "nilometer (observe)": (ours_around_function, "bare"),
+    "wsgi bare": (wsgi_bare, "wsgi bare"),
+    "nilometer (wsgi)": (ours_in_wsgi, "wsgi bare"),
     "fastapi bare": (fastapi_bare, "fastapi bare"),
     "instrumentator": (instrumentator, "fastapi bare"),
     "opentelemetry asgi": (opentelemetry, "bare"),
 }
+WSGI = frozenset({"wsgi bare", "nilometer (wsgi)"})  # the others are ASGI applications
 
 if VARIABLE in os.environ:
     app = VARIANTS[os.environ[VARIABLE]][0]()

@@ -84,8 +84,8 @@ def page() -> str:
     head = (
         "# Settings\n\nGenerated from the code by `make settings`. A file (TOML or YAML) is read first, "
         "then the environment,\nthen arguments; the last one wins. A variable is the prefix and the "
-        "key in capitals; lists are `a,b`,\nmappings `k=v,k=v`. Durations are seconds, sizes bytes. "
-        "A key that does not exist stops the start.\n\n"
+        "key in capitals; lists are `a,b`,\nmappings `k=v,k=v`. Lists of tables, and mappings to lists or "
+        "mappings, are JSON. Durations are seconds, sizes\nbytes. A key that does not exist stops the start.\n\n"
         "The file is named by `--config`, or for all components by `NILOMETER_CONFIG`, an absolute path. One file may "
         "hold all of\nthem, in sections:\n\n"
         "```yaml\nmiddleware:\n  labels: {region: eu}\nagent:\n  collector: collector:7501\n"

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from nilometer.export.metric import Exporter, Instrument, Metric, sanitised
 from nilometer.export.telemetry import (
     ACTIVE_REQUESTS,
     ALERT_STATUS,
@@ -38,10 +39,6 @@ from nilometer.export.telemetry import (
     SIDE,
     STATUS,
     SUMMARY,
-    Exporter,
-    Instrument,
-    Metric,
-    sanitised,
 )
 from nilometer.values.reasons import Outcome
 from nilometer_agent.measure.counters import Counter as AgentCounter

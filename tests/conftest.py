@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
+from support.postgresql import Server, programs, running_server
 
 settings.register_profile(
     "tests",
@@ -49,6 +50,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("--no-skips") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server of this process's tests."""
+    folder = programs()
+    if folder is None:
+        pytest.skip("there is no PostgreSQL server (initdb) on this machine")
+    pytest.importorskip("psycopg", reason="psycopg is not installed: nilometer[postgresql]")
+    with running_server(folder) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

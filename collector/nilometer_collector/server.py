@@ -1,13 +1,10 @@
 """Starts and stops the collector: store, gRPC server, HTTP server, exports, notifications."""
 
-import fcntl
 import logging
-import os
 import signal
 import socket
 import threading
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
@@ -15,7 +12,6 @@ from nilometer import kinds
 from nilometer.serving.descriptors import raise_limit
 from nilometer.serving.listener import Listener
 from nilometer.settings import secrets as secret_files
-from nilometer.settings.private import open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import Address, parse_address
@@ -32,7 +28,7 @@ from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import Store
+from nilometer_collector.store import Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 
 ORIGIN = "file"  # origin of alerters that the settings define
@@ -41,7 +37,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Collector:
-    """One collector on one database file.
+    """One collector on one database.
 
     `start` returns when both servers accept requests. `stop` refuses new requests, waits for running
     ones, and returns.
@@ -93,10 +89,8 @@ class Collector:
     def _start(self) -> None:
         kinds.load()
         kinds.require_parts("collector", ("summaries", "check", "view"))
-        path = self.settings.database_path
-        _lock(path, self._resources)
         webhook = self.settings.webhook
-        store = Store(path, CHANNEL if webhook else "")
+        store = open_store(self.settings.stored_in, CHANNEL if webhook else "")
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
         store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
@@ -207,26 +201,6 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
         for number, previous in before.items():
             signal.signal(number, previous)
     return 0 if asked.is_set() else 1
-
-
-def _lock(path: Path, resources: ExitStack) -> None:
-    """Hold ``<database>.lock`` for as long as this process uses the database."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        private_directory("database", lock.parent)
-        descriptor = open_private(lock, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise ConfigError(
-            f"database = {str(path)!r}: cannot create {lock.name}: {error.strerror}: let uid "
-            f"{os.geteuid()} write there, or set `database`"
-        ) from error
-    resources.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigError(
-            f"database = {str(path)!r}: is in use by another collector: stop it, or set another file"
-        ) from error
 
 
 def _bound(address: Address) -> socket.socket:

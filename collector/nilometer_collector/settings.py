@@ -20,6 +20,7 @@ from nilometer_collector.limits.bounds import has_control
 PREFIX = "NILOMETER_COLLECTOR_"
 DATABASE_NAME = "collector.db"
 MAX_URL_CHARACTERS = 2048
+STORE_SCHEMES = ("postgresql://", "postgres://")
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=60.0)]
 
@@ -30,6 +31,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         database: SQLite file; empty means ``collector.db`` in the user's state directory. Two
             collectors cannot share a file.
+        store: URL of a PostgreSQL database, ``postgresql://user@host/name``, which takes the place of
+            the SQLite file and which several collectors can share. It is a secret if it contains a
+            password. See docs/store.md.
         grpc_address: ``host:port`` that agents ship to; loopback only, unless principals and TLS
             are set. Port 0 takes a free port.
         grpc_certificate: Certificate file of the gRPC server with its chain, PEM; empty means no
@@ -74,6 +78,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     """
 
     database: str = ""
+    store: str = ""
     grpc_address: str = "127.0.0.1:7501"
     grpc_certificate: str = ""
     grpc_key: str = ""
@@ -101,6 +106,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         self._check_access()
         if "\0" in self.database:
             raise ConfigError(f"database = {self.database!r}: must be a path")
+        if self.store:
+            _check_store(self.store)
+            if self.database:
+                raise ConfigError(
+                    f"database = {self.database!r}: `store` takes its place: unset one"
+                )
         allowed = self.webhook.allowed
         if self.slack_webhook_url:
             _check_webhook(self.slack_webhook_url, allowed)
@@ -149,6 +160,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return Path(self.database) if self.database else default_directory() / DATABASE_NAME
 
     @property
+    def stored_in(self) -> Path | Secret:
+        """SQLite file, or URL of the PostgreSQL database."""
+        return Secret(self.store) if self.store else self.database_path
+
+    @property
     def webhook(self) -> Destination:
         """Webhook that receives notifications."""
         allowed = Allowed.of("webhook_allow", self.webhook_allow)
@@ -156,8 +172,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         webhook = shown_url(self.slack_webhook_url) if self.slack_webhook_url else ""
+        store = "postgresql://..." if self.store else ""
         return (
-            f"CollectorSettings(database={self.database!r}, grpc_address={self.grpc_address!r}, "
+            f"CollectorSettings(database={self.database!r}, store={store!r}, grpc_address={self.grpc_address!r}, "
             f"http_address={self.http_address!r}, slack_webhook_url={webhook!r}, "
             f"public_url={self.public_url!r}, alerters={len(self.alerters)})"
         )
@@ -182,6 +199,15 @@ def _check_webhook(url: str, allowed: Allowed) -> None:
         raise ConfigError(f"{key}: must not contain a user name or a password")
     if refusal := known_refusal(host, allowed):
         raise ConfigError(f"{key}: {refusal}")
+
+
+def _check_store(url: str) -> None:
+    """Refuse a URL of another database; the error shows nothing of it."""
+    if not url.startswith(STORE_SCHEMES) or len(url) > MAX_URL_CHARACTERS or has_control(url):
+        raise ConfigError(
+            f"store: must be a URL postgresql://... of at most {MAX_URL_CHARACTERS} characters; for a "
+            "SQLite file, set `database`"
+        )
 
 
 def _check_public_url(url: str) -> None:

@@ -8,19 +8,12 @@ import socket
 
 from nilometer.alert import AlertStatus
 from nilometer.export.exports import Exports, ExportSettings
+from nilometer.export.metric import Exporter
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
-from nilometer.export.telemetry import (
-    ALERT_STATUS,
-    ALERTER,
-    DATA_AGE,
-    ENTITY,
-    STATUS,
-    SUMMARY,
-    Exporter,
-)
+from nilometer.export.telemetry import ALERT_STATUS, ALERTER, DATA_AGE, ENTITY, STATUS, SUMMARY
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
 from nilometer_collector.counters import Counter, Counters
@@ -71,7 +64,7 @@ class CollectorExports(Exports):
                 peers_by_address=settings.peers_by_address,
                 resource=resource_attributes(
                     "nilometer-collector",
-                    f"{socket.gethostname()}:{settings.database_path.absolute().as_posix()}",
+                    f"{socket.gethostname()}:{_place(settings)}",
                 ),
             ),
             self.families,
@@ -109,3 +102,10 @@ class CollectorExports(Exports):
         except NilometerError:
             return False
         return True
+
+
+def _place(settings: CollectorSettings) -> str:
+    """Return what tells this collector from others of its host: a file of its own, or an address."""
+    if settings.store:
+        return settings.grpc_address
+    return settings.database_path.absolute().as_posix()

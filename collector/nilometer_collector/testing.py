@@ -217,10 +217,18 @@ class Running:
 
 
 @contextmanager
-def running(database: Path, clock: Clock | None = None, **settings: object) -> Iterator[Running]:
-    """Run a collector on free loopback ports until the block ends."""
+def running(
+    database: Path | None, clock: Clock | None = None, **settings: object
+) -> Iterator[Running]:
+    """Run a collector on free loopback ports until the block ends.
+
+    Args:
+        database: SQLite file; None for the database of the setting `store`.
+        clock: Clock of the collector; None uses the system's.
+        settings: Other settings.
+    """
     told = {
-        "database": str(database),
+        "database": str(database or ""),
         "grpc_address": "127.0.0.1:0",
         "http_address": "127.0.0.1:0",
         **settings,

@@ -20,7 +20,7 @@ COPY agent agent
 COPY collector/nilometer_collector collector/nilometer_collector
 COPY --from=web /static collector/nilometer_collector/static
 COPY examples/flights/data examples/flights/data
-RUN python -m pip --python /opt/nilometer/bin/python install --no-cache-dir ".[collector]"
+RUN python -m pip --python /opt/nilometer/bin/python install --no-cache-dir ".[postgresql]"
 
 FROM python:${PYTHON}-slim
 ENV PYTHONDONTWRITEBYTECODE=1 \

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from nilometer.capture.asgi import NilometerMiddleware
     from nilometer.capture.observe import observe
     from nilometer.capture.values import label, log
+    from nilometer.capture.wsgi import NilometerWSGIMiddleware
     from nilometer.profile.profiler import profiler
     from nilometer.sketch.tdigest import TDigest
     from nilometer.values.errors import ConfigError, IncompatibleSketches, NilometerError
@@ -22,6 +23,7 @@ _HOMES = {
     "Labels": "nilometer.values.labels",
     "NilometerError": "nilometer.values.errors",
     "NilometerMiddleware": "nilometer.capture.asgi",
+    "NilometerWSGIMiddleware": "nilometer.capture.wsgi",
     "TDigest": "nilometer.sketch.tdigest",
     "Window": "nilometer.values.window",
     "label": "nilometer.capture.values",
@@ -36,6 +38,7 @@ __all__ = [
     "Labels",
     "NilometerError",
     "NilometerMiddleware",
+    "NilometerWSGIMiddleware",
     "TDigest",
     "Window",
     "__version__",

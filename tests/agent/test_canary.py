@@ -225,7 +225,7 @@ def searched(
             eventually(lambda: agent.status().counters["observations"] == REQUESTS + 1)
             assert agent.status().gauges["observations_in_partials"] == REQUESTS + 1
             search.directory("agent's disk, open windows", agent_home)
-            agent.engine.flush(20)
+            agent.engine.flush(60.0)
             eventually(lambda: agent.status().gauges["rows_in_outbox"] == 0)
             exported = len(receiver.requests)
             eventually(lambda: len(receiver.requests) > exported + 1)
@@ -233,7 +233,7 @@ def searched(
             scraped = urllib.request.urlopen(f"http://{metrics}/metrics", timeout=60).read()
             search.text("prometheus", scraped)
             search.directory("agent's disk, closed windows", agent_home)
-            for request in receiver.requests:
+            for request in receiver.requests.copy():  # more come meanwhile
                 search.packed("otlp", request.SerializeToString())
                 search.text("otlp", str(request).encode())
             for answer in answers(collector):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -57,6 +58,10 @@ def running(home: Path, **told: object) -> Iterator[Agent]:
         yield agent
     finally:
         agent.stop()
+
+
+def has_observed(agent: Agent) -> bool:
+    return agent.counters.snapshot()["observations"] > 0
 
 
 def link_to(home: Path, worker: bytes = b"w" * 16) -> AgentLink:
@@ -204,6 +209,8 @@ def test_what_comes_while_an_agent_ends_is_committed_or_comes_again(home: Path) 
             link.send(batch(), 1)
             sent += 1
             link.tend()
+            if step == 20:
+                tended(link, partial(has_observed, agent))
             if step == 40:
                 started = calm_seconds()
                 agent.stop()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nilometer.testing import SteppedClock
-from nilometer_collector.store import Store
+from nilometer_collector.store import Store, open_store
 from nilometer_collector.testing import Running, Webhook, listening_webhook, running
 
 
@@ -22,7 +22,7 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 def store(database: Path) -> Iterator[Store]:
-    store = Store(database, "slack")
+    store = open_store(database, "slack")
     yield store
     store.close()
 

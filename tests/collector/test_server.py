@@ -11,15 +11,17 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from support.postgresql import Server
 
 from nilometer.settings.settings import checked, load
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 from nilometer_collector.access.addresses import parse_address
+from nilometer_collector.commands.collector import main
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import PREFIX, CollectorSettings
-from nilometer_collector.store import Store
+from nilometer_collector.store import open_store
 from nilometer_collector.testing import (
     ENTITY,
     Sender,
@@ -29,6 +31,7 @@ from nilometer_collector.testing import (
     running,
 )
 
+PASSWORD = "s3cret"
 FREE = ("--http-address", "127.0.0.1:0", "--grpc-address", "127.0.0.1:0")
 
 
@@ -76,7 +79,7 @@ def test_what_was_acknowledged_survives_kill_9(database: Path) -> None:
         started.kill()
         started.wait(60)
         channel.close()
-    store = Store(database)
+    store = open_store(database, "")
     assert [series.samples for series in store.samples.series()] == [1]
     assert len(store.alerts.open_episodes()) == 1
     store.close()
@@ -219,3 +222,48 @@ def test_the_command_is_registered_and_its_help_says_what_it_touches(
     words = " ".join(capsys.readouterr().out.split())
     assert "Writes to its database" in words
     assert "loopback" in words
+
+
+def test_collectors_on_postgresql_serve_what_either_of_them_stored(
+    postgresql: Server, tmp_path: Path
+) -> None:
+    url = postgresql.create_database()
+    with running(None, store=url) as one, running(None, store=url) as other:
+        assert not one.sender().ship(feature_sample([1.0, 2.0]), an_evaluation(0.5, 1)).rejected
+        for served in (one, other):
+            assert [entity["name"] for entity in served.get("entities")["entities"]] == [ENTITY]
+            (sample,) = served.get("samples", entity=ENTITY, summary="input.amount")["samples"]
+            assert sample["coverage"]["profiled"] == 2
+            assert len(served.get("episodes", open="true")["episodes"]) == 1
+            assert served.http.get("/readyz").status_code == 200
+    assert list(tmp_path.iterdir()) == []
+    postgresql.drop_database(url)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"store": f"postgresql://n:{PASSWORD}@127.0.0.1:1/n"}, "Connection refused"),
+        ({"store": f"postgresql://n:{PASSWORD}@127.0.0.1:1x/n"}, "must be a PostgreSQL URL"),
+        ({"store": f"mysql://n:{PASSWORD}@h/n"}, "must be a URL postgresql://"),
+        ({"store": f"postgresql://n:{PASSWORD}@h/n\n"}, "must be a URL postgresql://"),
+        (
+            {"store": f"postgresql://n:{PASSWORD}@h/n", "database": "some.db"},
+            "`store` takes its place",
+        ),
+    ],
+)
+def test_a_store_that_cannot_be_used_ends_with_2_and_shows_no_password(
+    told: dict[str, str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed: nilometer[postgresql]")
+    options = [f"--{name}={value}" for name, value in told.items()]
+    assert main([*options, *FREE]) == 2
+    written = capfd.readouterr()
+    assert said in written.err
+    assert PASSWORD not in written.err + written.out
+
+
+def test_the_settings_show_no_password() -> None:
+    settings = CollectorSettings(store=f"postgresql://n:{PASSWORD}@h/n")
+    assert PASSWORD not in repr(settings) + str(settings.stored_in)

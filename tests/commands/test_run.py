@@ -1,5 +1,6 @@
 """`nilometer run` in front of real servers: every worker observes, and the sums are exact."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -23,11 +24,13 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.variables import RUN
 
 TESTS = Path(__file__).resolve().parents[1] / "support"
+ROOTS = f"{TESTS}{os.pathsep}{TESTS.parent}"
 ENTITY = "served"
 REQUESTS = 400
 BIN = Path(sys.executable).parent
 
 UVICORN = ["uvicorn", "served_app:app", "--no-access-log", "--log-level", "warning"]
+GUNICORN = ["gunicorn", "-w", "2", "-b", "127.0.0.1:{port}", "--no-control-socket"]
 SERVERS = {
     "uvicorn": [*UVICORN, "--port", "{port}", "--workers", "4"],
     "gunicorn-preload": [
@@ -43,10 +46,50 @@ SERVERS = {
         *("granian", "--interface", "asgi", "--workers", "2", "--port", "{port}"),
         "served_app:app",
     ],
+    "gunicorn-sync": [*GUNICORN, "-k", "sync", "support.served_wsgi:app"],
+    "gunicorn-gthread": [*GUNICORN, "--threads", "4", "--preload", "support.served_wsgi:app"],
+    "gunicorn-gevent": [*GUNICORN, "-k", "gevent", "support.served_wsgi:app"],
+    "flask": [*GUNICORN, "support.served_flask:app"],
+    "django": [*GUNICORN, "--threads", "2", "support.served_django:app"],
+    "waitress": ["waitress-serve", "--listen", "127.0.0.1:{port}", "support.served_wsgi:app"],
+    "uwsgi": [
+        *("uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes", "2"),
+        *("--enable-threads", "--die-on-term", "--module", "support.served_wsgi:app"),
+    ],
+    "uvicorn-wsgi": [
+        *("uvicorn", "--interface", "wsgi", "--port", "{port}", "--log-level", "error"),
+        "support.served_wsgi:app",
+    ],
+    "hypercorn-wsgi": [
+        *("hypercorn", "-w", "2", "-b", "127.0.0.1:{port}", "wsgi:support.served_wsgi:app"),
+    ],
+    "granian-wsgi": [
+        *("granian", "--interface", "wsgi", "--workers", "2", "--port", "{port}"),
+        "support.served_wsgi:app",
+    ],
 }
+# What a server needs that may not be installed.
+NEEDS = {
+    "gunicorn-gevent": "gevent",
+    "flask": "flask",
+    "django": "django",
+    "waitress": "waitress",
+    "uwsgi": "pyuwsgi",
+}
+# Servers that a signal ends at once, with what was observed in the last `flush_seconds`.
+ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi"}
 
 # A worker of these servers loses a SIGTERM that comes before it serves: the line that it writes then.
 SERVES = {"gunicorn-asgi": "ASGI server listening", "granian": "Started worker-"}
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """The name of a server that is installed."""
+    name = str(request.param)
+    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{NEEDS[name]} is not installed")
+    return name
 
 
 @pytest.fixture
@@ -64,9 +107,9 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: list[str], agent: FakeAgent, log: Path, *options: str
+    command: list[str], agent: FakeAgent, log: Path, *options: str, port: int = 0
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    port = free_port()
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
@@ -77,7 +120,7 @@ def running(
             env={
                 **os.environ,
                 "PATH": f"{BIN}:{os.environ['PATH']}",
-                "PYTHONPATH": str(TESTS),
+                "PYTHONPATH": ROOTS,
                 "NILOMETER_SHUTDOWN_SECONDS": "60",  # a busy machine hands on slowly
             },
             stdout=output,
@@ -98,7 +141,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def post(port: int, count: int) -> list[int]:
+def post(port: int, count: int, path: str = "/predict") -> list[int]:
     """The processes that answered, from *count* requests over a few connections."""
 
     def some(share: int) -> list[int]:
@@ -107,7 +150,7 @@ def post(port: int, count: int) -> list[int]:
             with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
                 for _ in range(min(10, share - len(pids))):
                     connection.request(
-                        "POST", "/predict", '{"amount": 5}', {"content-type": "application/json"}
+                        "POST", path, '{"amount": 5}', {"content-type": "application/json"}
                     )
                     answer = connection.getresponse()
                     body = json.loads(answer.read())
@@ -124,14 +167,15 @@ def stop(process: subprocess.Popen[bytes]) -> int:
     return process.wait(60)
 
 
-@pytest.mark.parametrize("name", SERVERS)
 def test_every_worker_of_a_real_server_is_observed_and_the_sum_is_exact(
-    name: str, agent: FakeAgent, tmp_path: Path
+    server: str, agent: FakeAgent, tmp_path: Path
 ) -> None:
-    with running(SERVERS[name], agent, tmp_path / "log") as (process, port):
+    with running(SERVERS[server], agent, tmp_path / "log") as (process, port):
         pids = post(port, REQUESTS)
-        if name in SERVES:
-            eventually(lambda: (tmp_path / "log").read_text().count(SERVES[name]) == 2)
+        if server in SERVES:
+            eventually(lambda: (tmp_path / "log").read_text().count(SERVES[server]) == 2)
+        if server in ENDS_AT_ONCE:
+            eventually(lambda: len(agent.observations) == REQUESTS, timeout=30)
         stop(process)
     log = (tmp_path / "log").read_text()
     assert len(agent.observations) == REQUESTS, log
@@ -271,6 +315,93 @@ def test_an_application_with_its_own_middleware_is_observed_once(
             eventually(lambda before=before: len(agent.observations) >= before + 8)  # type: ignore[misc]
             time.sleep(0.3)  # a second observation of each would come now
         assert len(agent.observations) == before + 8
+
+
+def test_an_application_that_mounts_an_observed_one_is_observed_once(
+    agent: FakeAgent, tmp_path: Path
+) -> None:
+    (tmp_path / "mounting.py").write_text(
+        "from served_app import app as model\n"
+        "from starlette.applications import Starlette\n"
+        "from starlette.middleware import Middleware\n"
+        "from starlette.routing import Mount\n"
+        "from nilometer import NilometerMiddleware\n"
+        "own = [Middleware(NilometerMiddleware, entity='mounted')]\n"
+        "sub = Starlette(routes=model.routes, middleware=own)\n"
+        "app = Starlette(routes=[Mount('/sub', app=sub), *model.routes])\n"
+    )
+    command = ["uvicorn", "mounting:app", "--app-dir", str(tmp_path), "--port", "{port}"]
+    with running(command, agent, tmp_path / "log") as (process, port):
+        post(port, 8)
+        for _ in range(8):
+            post(port, 8, "/sub/predict")
+        post(port, 8)
+        stop(process)
+    assert Counter((one.path, entity) for entity, one in agent.by_entity) == {
+        ("/predict", ENTITY): 16,
+        ("/sub/predict", "mounted"): 64,
+    }
+
+
+UNOBSERVABLE = {
+    "aiohttp": (
+        "from aiohttp import web\nweb.run_app(web.Application(), host='127.0.0.1', port={port})\n"
+    ),
+    "sanic": (
+        "from sanic import Sanic, text\n"
+        "app = Sanic('model')\n"
+        "app.add_route(lambda request: text('ok'), '/', name='root')\n"
+        "app.run('127.0.0.1', {port}, single_process=True, motd=False)\n"
+    ),
+    "robyn": (
+        "from robyn import Robyn\napp = Robyn(__file__)\napp.start(host='127.0.0.1', port={port})\n"
+    ),
+    "granian": (
+        "from granian import Granian\n"
+        "if __name__ == '__main__':\n"
+        "    Granian('rsgi_app:app', address='127.0.0.1', port={port}, interface='rsgi').serve()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNOBSERVABLE)
+def test_a_server_that_cannot_be_observed_says_so_in_one_line(
+    name: str, agent: FakeAgent, tmp_path: Path
+) -> None:
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    port = free_port()
+    (tmp_path / "rsgi_app.py").write_text(
+        "async def app(scope, protocol):\n    protocol.response_str(200, [], 'ok')\n"
+    )
+    program = tmp_path / "server.py"
+    program.write_text(UNOBSERVABLE[name].format(port=port))
+    log = tmp_path / "log"
+    with running([sys.executable, str(program)], agent, log, port=port):
+        eventually(lambda: "nilometer: " in log.read_text(), timeout=30)
+    (line,) = [one for one in log.read_text().splitlines() if one.startswith("nilometer: ")]
+    assert "is not observed" in line
+    assert "put the agent's proxy before it" in line
+
+
+def test_the_wrong_middleware_is_one_line_at_the_start(agent: FakeAgent, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "from support.served_wsgi import app as model\n"
+        "from nilometer import NilometerMiddleware\n"
+        "app = NilometerMiddleware(model, entity='wrong')\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", "import wrong"],
+        env={**os.environ, "PYTHONPATH": f"{ROOTS}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.splitlines()[-1] == (
+        "nilometer.values.errors.ConfigError: app is a WSGI application, and NilometerMiddleware "
+        "observes ASGI applications: use NilometerWSGIMiddleware"
+    )
 
 
 def test_an_interpreter_without_nilometer_starts_as_without_us(tmp_path: Path) -> None:

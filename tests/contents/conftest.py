@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from nilometer.testing import SteppedClock
-from nilometer_collector.store import Store
+from nilometer_collector.store import Store, open_store
 from nilometer_collector.testing import Running, running
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "collector.db", "slack")
+    store = open_store(tmp_path / "collector.db", "slack")
     yield store
     store.close()
 

@@ -1,26 +1,30 @@
 """The main job end to end, and the parts of the demo."""
 
 import json
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from nilometer.testing import eventually
 from nilometer_collector.demo.model import FEATURES, UNITS, FlightModel, fit, rows_of
 from nilometer_collector.demo.replay import flights_of
 from nilometer_collector.demo.show import data_directory, half_way
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_whole_demo_names_the_broken_feature_and_no_other(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "nilometer", "demo", "--json", "--directory", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
@@ -32,6 +36,41 @@ def test_the_whole_demo_names_the_broken_feature_and_no_other(tmp_path: Path) ->
     assert alert["summary"] == "input.distance"
     assert alert["value"] > 1.0 > alert["threshold"]
     assert finished.stderr.count("WARNING: flight-delay") == 1  # one message, not one a window
+
+
+START = """
+import os, sys
+from pathlib import Path
+from nilometer_collector.demo.processes import Processes
+processes = Processes(Path(sys.argv[1]))
+processes.start_collector("http://127.0.0.1:9/")
+processes.start_agent()
+print(*(one.pid for one in processes._running), processes._guard.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_the_processes_of_a_demo_that_is_killed_end(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", f"{START}sys.stdin.read()", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as demo:
+        assert demo.stdout is not None
+        started = [psutil.Process(int(pid)) for pid in demo.stdout.readline().split()]
+        assert len(started) == 3
+        demo.send_signal(number)
+    eventually(lambda: not any(map(is_running, started)))
+
+
+def test_a_demo_that_stops_its_processes_leaves_none(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", f"{START}processes.stop()", str(tmp_path)]
+    finished = subprocess.run(command, capture_output=True, check=True)
+    assert not any(psutil.pid_exists(int(pid)) for pid in finished.stdout.split())
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether *process* runs: one that nobody has waited for has ended, too."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_the_served_model_is_the_trained_one() -> None:

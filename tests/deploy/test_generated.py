@@ -15,7 +15,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from nilometer.alert import AgainstReference, Alerter, Fixed, Range, Severity, ThresholdSide
 from nilometer.commands.cli import main
-from nilometer.export.telemetry import METRICS, Exporter, own_counter, sanitised
+from nilometer.export.metric import Exporter, sanitised
+from nilometer.export.telemetry import METRICS, own_counter
 from nilometer_agent.measure.counters import Counter
 from nilometer_collector.alerting.prometheus_rules import rules
 from nilometer_collector.testing import Running

@@ -331,7 +331,7 @@ def test_kustomize_names_only_files_that_exist() -> None:
         if path.name != "kustomization.yaml":
             continue
         named = [*document.get("resources", ()), *document.get("components", ())]
-        named += [patch["path"] for patch in document.get("patches", ())]
+        named += [patch["path"] for patch in document.get("patches", ()) if "path" in patch]
         for name in named:
             assert (path.parent / name).exists(), (path, name)
 
@@ -355,3 +355,37 @@ def test_kustomize_itself_builds_the_same(tmp_path: Path) -> None:
             theirs = deployment["spec"]["template"]["spec"]
             agent["image"] = "nilometer-agent"
             assert theirs == ours
+
+
+def test_collectors_of_the_postgresql_component_share_a_database_and_no_volume(
+    tmp_path: Path,
+) -> None:
+    kustomize, kubectl = shutil.which("kustomize"), shutil.which("kubectl")
+    if kustomize is None and kubectl is None:
+        pytest.skip("kustomize is not installed (scripts/install_ci.sh builds it with Go)")
+    command = [kustomize, "build"] if kustomize else [str(kubectl), "kustomize"]
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    (tmp_path / "kustomization.yaml").write_text(
+        "resources: [kubernetes/collector]\ncomponents: [kubernetes/postgresql]\n"
+    )
+    finished = subprocess.run(
+        [*command, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    built = {one["kind"]: one for one in yaml.safe_load_all(finished.stdout)}
+    assert "PersistentVolumeClaim" not in built
+    assert {one["metadata"].get("namespace", "nilometer") for one in built.values()} == {
+        "nilometer"
+    }
+    for kind in ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "Service"):
+        kubernetes_validate.validate(built[kind], VERSIONS[0], strict=True)
+    deployment = built["Deployment"]["spec"]
+    assert deployment["replicas"] == 3
+    pod = deployment["template"]["spec"]
+    collector = next(one for one in pod["containers"] if one["name"] == "collector")
+    assert "NILOMETER_COLLECTOR_STORE" in {one["name"] for one in collector["env"]}
+    mounted = {mount["name"] for one in pod["containers"] for mount in one["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+    told = yaml.safe_load(built["ConfigMap"]["data"]["collector.yaml"])
+    settings = checked(CollectorSettings, {**told, "store": "postgresql://nilometer@db/nilometer"})
+    assert "postgresql" in repr(settings)

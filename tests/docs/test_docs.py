@@ -47,6 +47,7 @@ def test_the_public_names_are_pinned() -> None:
         "Labels",
         "NilometerError",
         "NilometerMiddleware",
+        "NilometerWSGIMiddleware",
         "TDigest",
         "Window",
         "__version__",

@@ -12,7 +12,7 @@ from nilometer.alert import Verdict, evaluate
 from nilometer.alert.conditions import CONDITIONS
 from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import COMPARATORS
-from nilometer.export.telemetry import Metric
+from nilometer.export.metric import Metric
 from nilometer.profile import CONTENTS, Coverage, SummarySample
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.labels import Labels

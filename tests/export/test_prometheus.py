@@ -19,6 +19,7 @@ from support.holding import FOR_EVER
 from nilometer.export import listen
 from nilometer.export.exports import host_and_port
 from nilometer.export.listen import MAX_CONNECTIONS, MetricsServer
+from nilometer.export.metric import Instrument
 from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
 from nilometer.export.telemetry import (
@@ -27,7 +28,6 @@ from nilometer.export.telemetry import (
     PROBABILITIES,
     REQUEST_DURATION,
     SCORE_VALUE,
-    Instrument,
 )
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.errors import ConfigError
@@ -304,7 +304,9 @@ def test_a_scrape_that_fails_is_an_answer_and_the_next_one_works() -> None:
     port.server.stop()
 
 
-@pytest.mark.parametrize("text", ["", "9464", "host:", "host:x", "host:65536", ":-1"])
+@pytest.mark.parametrize(
+    "text", ["", "9464", "host:", "host:x", "host:65536", ":-1", f"host:{'9' * 5000}"]
+)
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="metrics_address"):
         host_and_port(text)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.export.contents import distribution_of
+from nilometer.export.metric import sanitised
 from nilometer.export.series import (
     OVERFLOW_SERIES,
     Differences,
@@ -17,7 +18,7 @@ from nilometer.export.series import (
     attributes_of,
     power_above,
 )
-from nilometer.export.telemetry import FEATURE_MISSING, FEATURE_VALUE, METRICS, REQUESTS, sanitised
+from nilometer.export.telemetry import FEATURE_MISSING, FEATURE_VALUE, METRICS, REQUESTS
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
 from nilometer.profile.recorder import FeatureRecorder

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from faults import (
+    test_collectors,
     test_damage,
     test_errno,
     test_full,
@@ -29,6 +31,7 @@ from faults import (
 )
 from faults.products import CASES
 from faults.zygote import Zygote
+from support.postgresql import programs, running_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,16 @@ def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
 
 
+def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    folder = programs()
+    if folder is None:
+        pytest.skip("there is no PostgreSQL server (initdb) on this machine")
+    with running_server(folder) as server:
+        return test_collectors.kills(
+            zygote, directory, server, seed=seed, count=max(int(500 * scale), 1)
+        )
+
+
 def chaos(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     seconds, count = 3600 * scale, int(3000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=seconds, faults=count, kills=0)
@@ -133,6 +146,10 @@ FORMS: dict[str, Form] = {
         "27 products of two things a client chooses: agent 150 MiB at most, host +64 MiB", products
     ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
+    "collectors": Form(
+        "500 kill -9 of one of 3 collectors: 0 lost, 0 doubled, no notification twice under two keys",
+        collectors,
+    ),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }
 

@@ -21,6 +21,7 @@ from support import poison
 from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
+from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -38,8 +39,8 @@ from nilometer_agent.uplink import backoff
 from nilometer_agent.uplink.dial import Dial
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import Store
-from nilometer_collector.store.streams import Stream
+from nilometer_collector.store.sequences import Sequences
+from nilometer_collector.store.sqlite import SqliteStore
 
 BACKLOG = 50  # batches that a worker holds unacknowledged before it waits
 SPAN_BATCHES = 10_000  # of one worker process; the next one starts after them
@@ -53,9 +54,9 @@ STEPS: dict[str, tuple[type, str]] = {
     "agent.settle": (Ledger, "settle"),
     "agent.send": (Dial, "Ship"),
     "agent.forget": (Queue, "acknowledge"),
-    "collector.store": (Store, "ship"),
-    "collector.take": (Stream, "take"),
-    "collector.mark": (Stream, "settle"),
+    "collector.store": (SqliteStore, "ship"),
+    "collector.take": (Sequences, "take"),
+    "collector.mark": (Sequences, "settle"),
 }
 
 
@@ -131,21 +132,26 @@ def suspicious_agent(directory: str, counts: str, notes: str) -> None:
 
 
 def collector(
-    database: str, port: str, counts: str, *, step: tuple[str, str, int] | None = None
+    database: str,
+    port: str,
+    counts: str,
+    *,
+    step: tuple[str, str, int] | None = None,
+    settings: dict[str, object] | None = None,
 ) -> None:
     """A collector that writes down its port and its counters."""
     log_to_stderr()
     logging.getLogger("nilometer.collector").setLevel(logging.ERROR)
     if step is not None:
         kill_at(*step)
-    one = Collector(
-        CollectorSettings(
-            database=database,
-            grpc_address="127.0.0.1:0",
-            http_address="127.0.0.1:0",
-            shutdown_seconds=1.0,
-        )
-    )
+    told = {
+        "database": database,
+        "grpc_address": "127.0.0.1:0",
+        "http_address": "127.0.0.1:0",
+        "shutdown_seconds": 1.0,
+        **(settings or {}),
+    }
+    one = Collector(checked(CollectorSettings, told))
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     one.start()

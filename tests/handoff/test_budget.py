@@ -1,8 +1,11 @@
 """The overhead budget limits the cost, and sampled observations keep their weight."""
 
 import asyncio
+import itertools
 import json
 import math
+import os
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -128,7 +131,7 @@ def test_the_99th_percentile_is_judged_too_and_one_slow_request_is_chance() -> N
         for seconds in timed:
             meter.note(seconds)
         clock += 10.0
-        cost = meter.measure(clock, lambda: 0.0, 0)
+        cost = meter.measure(clock, 0.0, 0)
         assert cost is not None
         return cost
 
@@ -143,12 +146,12 @@ def test_the_cost_is_the_threads_and_the_requests() -> None:
     for _ in range(30):
         meter.note(20e-6)
     meter.note(1.0)  # another thread had the interpreter
-    assert meter.measure(0.1, lambda: 9.0, 9) is None
-    cost = meter.measure(1.0, lambda: 0.25, 1000)
+    assert meter.measure(0.1, 9.0, 9) is None
+    cost = meter.measure(1.0, 0.25, 1000)
     assert cost is not None
     assert cost.cpu_seconds == pytest.approx(0.25 + 1000 * 20e-6)
     assert cost.requests == 1000
-    later = meter.measure(2.0, lambda: 0.30, 1000)
+    later = meter.measure(2.0, 0.30, 1000)
     assert later is not None
     assert later.cpu_seconds == pytest.approx(0.05)
 
@@ -474,3 +477,40 @@ def test_the_agent_adds_cost_up_and_tells_the_least_share() -> None:
     assert told(OBSERVING_SHARE) == 0.125
     clock.step(61.0)
     assert all(family.metric is not OBSERVING_SHARE for family in measured.families())
+
+
+def test_a_worker_in_the_thread_of_the_requests_counts_only_its_own_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # gevent's threads share the main thread, whose processor time is that of the requests.
+    spent = itertools.count(0.0, 1000.0)
+    found: list[float] = []
+
+    class Busy(MemoryOutlet):
+        def tell(self, cost: Cost) -> None:
+            found.append(cost.cpu_seconds)
+
+    class ByTheClock:
+        """The module `time` with a thread that works for 1000 s between any two looks."""
+
+        thread_time = staticmethod(lambda: next(spent))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(time, name)
+
+    class InTheMainThread:
+        get_native_id = staticmethod(os.getpid)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(threading, name)
+
+    monkeypatch.setattr(worker_module, "open_outlet", lambda _: Busy())
+    monkeypatch.setattr(worker_module, "time", ByTheClock())
+    monkeypatch.setattr(worker_module, "threading", InTheMainThread())
+    monkeypatch.setattr(budget_module, "JUDGED_SECONDS", 0.0)
+    worker = Worker(CaptureSettings(entity="tested", flush_seconds=0.005), Guard())
+    assert worker.revive()
+    eventually(lambda: len(found) >= 5, timeout=30.0)
+    worker.stop()
+    # Each step took 1000 s; as much again went by outside it.
+    assert found[1:5] == [1000.0] * 4

@@ -134,6 +134,18 @@ def test_columns_times_windows_over_the_budget_are_too_large_and_counted() -> No
     assert profiled.budget.held == 0
 
 
+def test_unnamed_cells_of_columns_without_room_are_counted() -> None:
+    profiled = profiling(4 * MIB)
+    for minute in range(40):
+        row = {**{f"k{at}": at for at in range(300)}, f"new in {minute}": 1.5}
+        profiled.observe([observation(json.dumps(row).encode(), minute=minute)])
+        profiled.settle()
+    found = [one.coverage for one in samples(profiled) if one.summary == "service"]
+    without = [one for one in found if one.undecodable]
+    assert len(without) > 10
+    assert {one.unnamed["number"] for one in without} == {1}  # the new key
+
+
 def test_known_features_times_windows_are_within_the_budget() -> None:
     profiled = profiling(8 * MIB)
     profiled.observe([observation(keys(1000))])

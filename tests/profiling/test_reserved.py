@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -49,23 +49,25 @@ def scored(summary: str) -> FeatureSpec:
     return FeatureSpec(score=(0.5,) if summary == "output.p" else None)
 
 
-SCORED = ({}, {"p": 0.25})
-BOTH = ({}, {"p": 0.75, "p.scores": "x"})
-FIELD = ({}, {"p.scores": "x"})
+Bodies: TypeAlias = tuple[Mapping[str, object], Mapping[str, object]]
+
+SCORED: Bodies = ({}, {"p": 0.25})
+BOTH: Bodies = ({}, {"p": 0.75, "p.scores": "x"})
+FIELD: Bodies = ({}, {"p.scores": "x"})
 
 
 @pytest.mark.parametrize(
     "rows",
     [[BOTH, BOTH], [SCORED, BOTH], [BOTH, SCORED], [SCORED, FIELD, SCORED]],
 )
-def test_the_name_of_scores_is_no_fields(rows: Sequence[tuple[object, object]]) -> None:
+def test_the_name_of_scores_is_no_fields(rows: Sequence[Bodies]) -> None:
     one = profiling(spec_of=scored)
     observe(one, *rows)
     found, unnamed = taken(one)
     scores = found[NAME_OF_SCORES].content
     assert isinstance(scores, ScoreProfile)
-    assert scores.count == sum("p" in row[1] for row in rows)  # type: ignore[operator]
-    assert unnamed == {"string": sum("p.scores" in row[1] for row in rows)}  # type: ignore[operator]
+    assert scores.count == sum("p" in row[1] for row in rows)
+    assert unnamed == {"string": sum("p.scores" in row[1] for row in rows)}
 
 
 def test_a_field_that_came_before_loses_the_name_of_scores() -> None:

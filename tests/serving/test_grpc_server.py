@@ -10,6 +10,7 @@ import pytest
 
 from nilometer.serving import grpc_server
 from nilometer.serving.grpc_server import GrpcServer
+from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 
 
@@ -56,3 +57,23 @@ def test_a_server_that_has_started_stops(goes_on: Event) -> None:
     server.stop(60.0)
     server.stop(60.0)
     assert not server._thread.is_alive()
+
+
+class Busy(Slow):
+    """A server with a thread that is busy until the event loop has ended."""
+
+    def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
+        super().add_to(server, threads)
+        self.work = threads.submit(eventually, self._loop.is_closed)
+
+
+def test_the_event_loop_waits_for_no_thread_and_the_end_does(
+    goes_on: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    goes_on.set()
+    server = Busy(goes_on)
+    server.start()
+    server.stop(60.0)
+    assert server.work.result(0)
+    assert not server._thread.is_alive()
+    assert caplog.records == []

@@ -1,11 +1,29 @@
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
-from msgspec import Meta, field
+from msgspec import Meta, Struct, field
 
 from nilometer.settings.settings import Settings, checked, load
 from nilometer.values.errors import ConfigError
+from nilometer_agent.settings import AgentSettings
+from nilometer_collector.settings import CollectorSettings
+
+LATENCY = {
+    "entity": "e",
+    "name": "latency",
+    "summary": "service",
+    "kind": "FIXED",
+    "statistic": "latency_p99_seconds",
+    "comparison": ">",
+    "threshold": 0.5,
+}
+
+
+class Bridge(Struct):
+    name: str
+    lanes: int = 2
 
 
 class River(Settings, frozen=True, kw_only=True):
@@ -16,6 +34,9 @@ class River(Settings, frozen=True, kw_only=True):
     flow: Literal["north", "south"] = "north"
     banks: tuple[str, ...] = ("east", "west")
     labels: dict[str, str] = field(default_factory=dict)
+    bridges: tuple[Bridge, ...] = ()
+    depths: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    towns: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def river(**sources: Any) -> River:
@@ -52,6 +73,58 @@ def test_texts_of_variables_become_what_the_setting_is() -> None:
     assert (found.tidal, found.gauges) == (True, 7)
     assert found.banks == ("left", "right")
     assert found.labels == {"region": "eu", "note": "a=b"}
+
+
+def test_variables_of_tables_in_tables_are_json() -> None:
+    found = river(
+        environment={
+            "RIVER_BRIDGES": '[{"name": "a,b", "lanes": 4}, {"name": "c"}]',
+            "RIVER_DEPTHS": '{"delta": [1.5, 2]}',
+            "RIVER_TOWNS": '{"east": {"Cairo": "old"}}',
+        },
+        arguments={"name": "Nile"},
+    )
+    assert found.bridges == (Bridge("a,b", 4), Bridge("c"))
+    assert found.depths == {"delta": (1.5, 2.0)}
+    assert found.towns == {"east": {"Cairo": "old"}}
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "allowed"),
+    [
+        ("BRIDGES", "a,b", "must be a list of tables in JSON"),
+        ("BRIDGES", "[" * 100_000, "must be a list of tables in JSON"),
+        ("BRIDGES", '{"name": "a"}', "must be a list"),
+        ("BRIDGES", '[{"name": "a", "lanes": "x"}]', "bridges[0].lanes = 'x'"),
+        ("DEPTHS", "delta=1", "must be a table in JSON"),
+    ],
+)
+def test_a_variable_that_is_no_json_is_named(variable: str, text: str, allowed: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        river(environment={f"RIVER_{variable}": text}, arguments={"name": "Nile"})
+    assert allowed in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_tables_of_a_collector_and_an_agent_can_be_variables() -> None:
+    collector = load(
+        CollectorSettings,
+        prefix="NILOMETER_COLLECTOR_",
+        environment={
+            "NILOMETER_COLLECTOR_PRINCIPALS": json.dumps(
+                [{"name": "pod", "token_sha256": ["0" * 64, "1" * 64], "ship": ["*"]}]
+            ),
+            "NILOMETER_COLLECTOR_ALERTERS": json.dumps([LATENCY]),
+        },
+    )
+    assert len(collector.principals[0].token_sha256) == 2
+    assert [one.name for one in collector.alerters] == ["latency"]
+    agent = load(
+        AgentSettings,
+        prefix="NILOMETER_AGENT_",
+        environment={"NILOMETER_AGENT_SCHEMAS": '{"e": {"input.a": "number"}}'},
+    )
+    assert agent.schemas == {"e": {"input.a": "number"}}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class FakeAgent:
 
     def __init__(self, socket_path: Path, refuses: str = "") -> None:
         self.observations: list[Observation] = []
+        self.by_entity: list[tuple[str, Observation]] = []
         self._refuses = refuses  # why every worker is refused; empty where none is
         self.dropped: Counter[str] = Counter()
         self.partials = 0  # observations in deltas of workers that profile themselves
@@ -83,7 +84,9 @@ class FakeAgent:
                 return
             self._seen.add((batch.worker, batch.sequence))
             if batch.observations:
-                self.observations += unpack(batch.observations)
+                came = unpack(batch.observations)
+                self.observations += came
+                self.by_entity += [(batch.entity, one) for one in came]
             if batch.partials:
                 self.partials += batch.count
             self.dropped.update(batch.dropped)

@@ -20,6 +20,9 @@ THREAD_HANG_SECONDS = 10.0
 
 ASGI = "nilometer.capture.asgi"
 EXCHANGE = "nilometer.capture.exchange"
+OBSERVER = "nilometer.capture.observer"
+WSGI = "nilometer.capture.wsgi"
+WSGI_EXCHANGE = "nilometer.capture.wsgi_exchange"
 WORKER = "nilometer.handoff.worker"
 PACK = "nilometer.handoff.pack"
 RAW_OUTLET = "nilometer.handoff.raw_outlet"
@@ -31,7 +34,7 @@ VALUES = "nilometer.capture.values"
 REDACT = "nilometer.handoff.redact"
 
 # name -> (module, attribute). The name is what a reader of a failure sees.
-ON_THE_PATH = {
+OF_ASGI = {
     "exchange made": (ASGI, "Exchange"),
     "wall clock": (ASGI, "time_ns"),
     "monotonic clock": (ASGI, "perf_counter"),
@@ -39,6 +42,34 @@ ON_THE_PATH = {
     "id put into the answer": (EXCHANGE, "Exchange._with_id"),
     "prediction id made": (ASGI, "NilometerMiddleware._returned_id"),
     "random bytes for an id": (ASGI, "os.urandom"),
+    "outcome named": (ASGI, "outcome_of"),
+    "exception named": (ASGI, "ended_by"),
+    "mark removed": (ASGI, "leave"),
+}
+OF_WSGI = {
+    "WSGI exchange made": (WSGI, "WsgiExchange"),
+    "WSGI exchange filled": (WSGI, "WsgiExchange.__init__"),
+    "WSGI exchange begun": (WSGI_EXCHANGE, "WsgiExchange.begin"),
+    "wall clock of WSGI": (WSGI_EXCHANGE, "time_ns"),
+    "monotonic clock of WSGI": (WSGI_EXCHANGE, "perf_counter"),
+    "WSGI request found for log": (WSGI_EXCHANGE, "current.set"),
+    "id put into the WSGI answer": (WSGI_EXCHANGE, "WsgiExchange._with_new_id"),
+    "prediction id of WSGI made": (WSGI, "NilometerWSGIMiddleware._returned_id"),
+    "random bytes for a WSGI id": (WSGI, "os.urandom"),
+    "end of the input noted": (WSGI_EXCHANGE, "WsgiExchange._note_end_of_input"),
+    "file sought": (WSGI_EXCHANGE, "WsgiExchange._is_file"),
+    "file noted": (WSGI_EXCHANGE, "WsgiExchange._note_file"),
+    "size of the file": (WSGI_EXCHANGE, "_size_of_file"),
+    "body replaced": (WSGI_EXCHANGE, "Body.__init__"),
+    "body completed": (WSGI_EXCHANGE, "WsgiExchange._complete"),
+    "size of a chunk": (WSGI_EXCHANGE, "size_of"),
+    "WSGI outcome named": (WSGI_EXCHANGE, "outcome_of"),
+    "WSGI exception named": (WSGI_EXCHANGE, "ended_by"),
+    "WSGI mark removed": (WSGI_EXCHANGE, "leave"),
+}
+OF_BOTH = {
+    "outer middleware sought": (OBSERVER, "outer_of"),
+    "request marked": (OBSERVER, "enter"),
     "further request chunk": (EXCHANGE, "Exchange._note_request"),
     "further answer chunk": (EXCHANGE, "Exchange._note_response"),
     "chunks joined": (EXCHANGE, "joined"),
@@ -47,8 +78,6 @@ ON_THE_PATH = {
     "gap noted": (EXCHANGE, "Stream.note"),
     "stream summed up": (EXCHANGE, "Stream.ended"),
     "stream's end named": (EXCHANGE, "stream_end"),
-    "outcome named": (ASGI, "outcome_of"),
-    "exception named": (ASGI, "ended_by"),
     "observation packed": (PACK, "Packer.pack"),
     "details summed up": (EXCHANGE, "Exchange.rest"),
     "details packed": (PACK, "Packer._more"),
@@ -64,6 +93,7 @@ ON_THE_PATH = {
     "place for values": (VALUES, "Annotations"),
     "label checked": (VALUES, "valid_labels"),
 }
+ON_THE_PATH = {**OF_ASGI, **OF_WSGI, **OF_BOTH}
 ON_THE_THREAD = {
     "outlet opened": (WORKER, "open_outlet"),
     "worker named": (WORKER, "secrets.token_bytes"),

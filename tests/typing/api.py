@@ -6,15 +6,16 @@ that a wrong call cannot become a right one unseen.
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import assert_type
+from wsgiref.validate import validator
 
 import grpc
 import grpc.aio
 from starlette.applications import Starlette
 
-from nilometer import NilometerMiddleware, label, log, observe
+from nilometer import NilometerMiddleware, NilometerWSGIMiddleware, label, log, observe
 from nilometer.capture.grpc import AioCaptureInterceptor, CaptureInterceptor
 from nilometer.capture.options import CaptureOptions
-from nilometer.capture.types import ASGIApp
+from nilometer.capture.types import ASGIApp, WSGIApp
 
 app = Starlette()
 
@@ -36,13 +37,22 @@ NilometerMiddleware(app, max_body_bytes=1e6)  # type: ignore[arg-type]
 app.add_middleware(NilometerMiddleware, lables={"version": "7"})  # type: ignore[call-arg]
 app.add_middleware(NilometerMiddleware, exclude="/healthz")  # type: ignore[arg-type]
 
+# The same for WSGI.
+validated: WSGIApp = validator(lambda environ, start_response: [])
+observed_wsgi: WSGIApp = NilometerWSGIMiddleware(validated, entity="fraud-scorer")
+NilometerWSGIMiddleware(app=validated, labels={"version": "7"})
+
+NilometerWSGIMiddleware(entity="fraud-scorer")  # type: ignore[call-arg]
+NilometerWSGIMiddleware(app, entity="fraud-scorer")  # type: ignore[arg-type]
+NilometerWSGIMiddleware(validated, lables={"version": "7"})  # type: ignore[call-arg]
+
 # The interceptors.
 grpc.server(ThreadPoolExecutor(), interceptors=[CaptureInterceptor(entity="fraud-scorer")])
 grpc.aio.server(interceptors=[AioCaptureInterceptor(entity="fraud-scorer", capture="values")])
 CaptureInterceptor()
 
 CaptureInterceptor(lables={"version": "7"})  # type: ignore[call-arg]
-CaptureInterceptor("fraud-scorer")  # type: ignore[call-arg]
+CaptureInterceptor(b"fraud-scorer")  # type: ignore[call-arg, arg-type]
 CaptureInterceptor(capture="nothing")  # type: ignore[arg-type]
 AioCaptureInterceptor(lables={"version": "7"})  # type: ignore[call-arg]
 AioCaptureInterceptor(stall_seconds="10")  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import heapq
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 
 from nilometer.alert import Evaluation, Verdict
@@ -16,7 +15,7 @@ from nilometer_agent.engine.judge import Judged, OpenWindow, judge, judged_as_lo
 from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.faults import Fault
+from nilometer_agent.outbox.faults import is_of_disk
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -186,7 +185,7 @@ class Closer:
             judged = self._judge(key, tried=tried)
         except BaseException as error:  # the code of an extension may raise anything
             # An error of the disk says nothing about the window.
-            self._note_failure(key, now, error, counts=not isinstance(error, sqlite3.Error))
+            self._note_failure(key, now, error, counts=not is_of_disk(error))
             return None
         if judged is None:
             self._forget(key)
@@ -229,14 +228,14 @@ class Closer:
         """Store closed windows.
 
         Raises:
-            sqlite3.Error: If neither disk nor memory can store anything.
+            Error: Of SQLite, if neither disk nor memory can store anything.
         """
         store, closings = self._buffer.close_windows, [one.closing for one in judged]
         try:
             # One statement, so that every stored window is counted, even if a later line raises.
             self._stored = judged if store(closings, generation) else []
         except Exception as error:
-            if isinstance(error, sqlite3.Error) and Fault.of(error).is_of_disk:
+            if is_of_disk(error):
                 raise
             if len(judged) == 1:
                 self._note_failure(judged[0].closing.key, now, error)
@@ -247,6 +246,7 @@ class Closer:
 
     def _finish(self) -> None:
         """Count the stored windows; continue where an earlier error stopped this."""
+        add = self._counters.add_all
         while self._stored:
             judged = self._stored[-1]
             self._unsettled = True
@@ -254,7 +254,7 @@ class Closer:
             amounts = _amounts(judged)
             lost_cells = {Counter.CELLS_LOST: _lost_cells(judged)}
             # One statement, so that no window is counted twice, even if a later line raises.
-            _, judged = self._counters.add_all(amounts, lost_cells), self._stored.pop()
+            _, judged = add(amounts, lost_cells), self._stored.pop()
             self._queued += len(judged.samples)
             self._tell(judged)
 

@@ -8,7 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from nilometer.alert import Evaluation, evaluate
 from nilometer.profile import Coverage, SummarySample
@@ -22,6 +22,7 @@ from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
 from nilometer_agent.uplink.plan import ActivePlan
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 log = logging.getLogger("nilometer.agent")
@@ -85,7 +86,7 @@ def judge(window: OpenWindow, plan: ActivePlan) -> Judged | None:
     for sample in samples:
         if sample.summary == SERVICE:
             continue
-        row = _attempt(key, lambda: _row(sample, fewest))  # noqa: B023  called at once
+        row = _attempt(key, _row, sample, fewest)
         if row is None:
             merged.lost[LostCellReason.INTERNAL_ERROR.value] += sample.content.cells
         else:
@@ -101,13 +102,15 @@ def judge(window: OpenWindow, plan: ActivePlan) -> Judged | None:
 
 def judged_as_lost(window: OpenWindow, reason: DropReason) -> Judged:
     """Return the result for a window whose partial profiles are lost as a whole."""
-    key, ids, observations = window.key, [], 0
+    key, ids = window.key, []
+    observations = damaged = 0
     for partial in window.read():
         ids.append(partial.id)
         observations += partial.observations
+        damaged += partial.payload is None
     _, samples, _ = lost(key, observations, reason)
     closing = Closing(key, ids, [_row(sample, 0) for sample in samples])
-    return Judged(closing, samples, [], window.late, lost=True)
+    return Judged(closing, samples, [], window.late, damaged, lost=True)
 
 
 def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
@@ -127,10 +130,10 @@ def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluat
     return found
 
 
-def _attempt(key: WindowKey, make: Callable[[], T]) -> T | None:
+def _attempt(key: WindowKey, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Return what *make* returns; None after an error, which is logged."""
     try:
-        return make()
+        return make(*args, **kwargs)
     except MemoryError:
         raise  # the next attempt may have the memory
     except BaseException:  # the code of an extension may raise anything
@@ -145,7 +148,7 @@ def _coarsened_all(merged: MergedWindow, plan: ActivePlan) -> list[SummarySample
     """Coarsen every sample, because its profiles may be older than the setting."""
     found: list[SummarySample] = []
     for sample in merged.samples:
-        told = _attempt(merged.key, lambda: coarsened(sample, plan))  # noqa: B023  called at once
+        told = _attempt(merged.key, coarsened, sample, plan)
         if told is None:
             merged.lost[LostCellReason.INTERNAL_ERROR.value] += sample.content.cells
         else:
@@ -155,12 +158,8 @@ def _coarsened_all(merged: MergedWindow, plan: ActivePlan) -> list[SummarySample
 
 def _changes(key: WindowKey, samples: list[SummarySample], plan: ActivePlan) -> list[SummarySample]:
     """Return the sample of `schema`, if the entity has one."""
-
-    def changes() -> SummarySample | None:
-        schema = plan.schema(key.entity)
-        return None if schema is None else schema.sample(samples)
-
-    found = _attempt(key, changes)
+    schema = _attempt(key, plan.schema, key.entity)
+    found = None if schema is None else _attempt(key, schema.sample, samples)
     return [] if found is None else [found]
 
 
@@ -185,8 +184,5 @@ def _row(sample: SummarySample, fewest: int) -> NewRow:
 
 def _evaluation_rows(key: WindowKey, evaluations: list[Evaluation]) -> list[NewRow]:
     """Return the rows of *evaluations*, without those that cannot be encoded."""
-    encoded = (
-        _attempt(key, lambda: evaluation_to_bytes(one))  # noqa: B023  called at once
-        for one in evaluations
-    )
+    encoded = (_attempt(key, evaluation_to_bytes, one) for one in evaluations)
     return [NewRow("evaluation", payload) for payload in encoded if payload is not None]

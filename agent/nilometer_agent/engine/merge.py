@@ -71,8 +71,8 @@ def merged_window(key: WindowKey, read: ReadPartials, size: int, edges: EdgesOf)
                 if shares == 1 or crc32(summary.encode()) % shares == share:
                     by_summary.setdefault(summary, []).append(sample)
         for parts in by_summary.values():
-            sample = _merged_parts(key, parts, edges, merged.lost)
-            merged.samples += [] if sample is None else [sample]
+            whole = _merged_parts(key, parts, edges, merged.lost)
+            merged.samples += [] if whole is None else [whole]
     merged.samples.sort(key=lambda sample: sample.summary)
     return merged
 
@@ -145,17 +145,20 @@ def _merged_parts(
 
 def _sample(key: WindowKey, part: bytes, edges: EdgesOf, lost: Lost) -> SummarySample | None:
     """Read one sample; if its bin edges are not known any more, without its binned counts."""
-    for known in (edges, no_edges):
-        try:
-            return sample_from_bytes(part, known)
-        except MemoryError:
-            raise
-        except BaseException as error:
-            reason = error
-    log.error(
-        "part of a partial profile cannot be read, its cells are lost: report this error",
-        exc_info=reason,
-        extra={"entity": key.entity},
-    )
-    lost[LostCellReason.INTERNAL_ERROR.value] += 1  # the least: their number cannot be read
-    return None
+    sample = _read(part, edges) or _read(part, no_edges)
+    if sample is None:
+        log.error(
+            "part of a partial profile cannot be read, its cells are lost: report this error",
+            extra={"entity": key.entity},
+        )
+        lost[LostCellReason.INTERNAL_ERROR.value] += 1  # the least: their number cannot be read
+    return sample
+
+
+def _read(part: bytes, edges: EdgesOf) -> SummarySample | None:
+    try:
+        return sample_from_bytes(part, edges)
+    except MemoryError:
+        raise
+    except BaseException:
+        return None

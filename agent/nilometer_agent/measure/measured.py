@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from nilometer.alert import Evaluation, Verdict
+from nilometer.export.metric import Exporter
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
     Family,
@@ -35,7 +36,6 @@ from nilometer.export.telemetry import (
     REASON,
     SOURCE,
     SUMMARY,
-    Exporter,
 )
 from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation

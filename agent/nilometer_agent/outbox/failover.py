@@ -19,7 +19,7 @@ from typing import TypeVar
 from nilometer.values.clock import Clock
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.disk import Disk
-from nilometer_agent.outbox.faults import Fault
+from nilometer_agent.outbox.faults import Fault, is_of_disk
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.memory import fitting, ledger_in_memory, readable
 from nilometer_agent.outbox.policy import Drops, WhenFull
@@ -141,7 +141,7 @@ class Failover:
             sqlite3.Error: The *error*, if nothing can be done.
         """
         fault = Fault.of(error)
-        if not fault.is_of_disk:
+        if not is_of_disk(error):
             raise error
         if ledger.path is None:
             if fault is not Fault.FULL or not self.drop():

@@ -17,11 +17,6 @@ class Fault(Enum):
     STATEMENT = "statement"  # SQLite does not understand the statement or the schema
     OTHER = "other"  # not caused by the disk
 
-    @property
-    def is_of_disk(self) -> bool:
-        """Whether the disk is the cause, so that another transaction would fail as well."""
-        return self in {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}
-
     @classmethod
     def of(cls, error: sqlite3.Error) -> "Fault":
         """Return the kind of *error*."""
@@ -43,3 +38,9 @@ _FAULTS = {
     ),
     sqlite3.SQLITE_ERROR: Fault.STATEMENT,
 }
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Return whether the disk caused *error*, so that any other transaction would fail as well."""
+    disk = {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}
+    return isinstance(error, sqlite3.Error) and Fault.of(error) in disk

@@ -5,9 +5,10 @@ when the first agent alerts, and closes when no agent alerts. An agent that has 
 `SILENT_WINDOWS` of its windows no longer holds an episode open: its pod is gone.
 """
 
-from enum import Enum
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from nilometer.alert import Alerter, Evaluation, Verdict
+from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, Verdict, advance
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 
@@ -15,31 +16,162 @@ SILENT_WINDOWS = 10  # windows without an evaluation after which an agent counts
 SILENT_SECONDS = 600  # shortest wall time after which an agent counts as gone
 
 
-class Change(Enum):
-    """What an evaluation does to the episode."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEpisode:
+    """An episode that is open now.
 
-    NONE = "none"
-    OPEN = "open"
-    WORSEN = "worsen"
-    CLOSE = "close"
+    Attributes:
+        opened_ns: End of the window that opened it.
+        worst: Value that exceeded the threshold by most so far.
+    """
+
+    id: int
+    opened_ns: int
+    worst: float
 
 
-def change(*, is_open: bool, ours: bool, others: bool, evaluation: Evaluation) -> Change:
-    """Return what an evaluation that changed an agent's state does to the episode.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is stored about one (entity, alerter, summary, labels) before an evaluation.
+
+    Attributes:
+        agent: State of the agent that evaluated.
+        episode: Open episode, or None.
+    """
+
+    agent: EpisodeState
+    episode: OpenEpisode | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The other agents of the same (entity, alerter, summary, labels).
+
+    Attributes:
+        alerting_heard_ns: Wall time of the newest evaluation of those that are ALERTING; None if
+            no other agent is.
+        now_ns: Wall time now.
+    """
+
+    alerting_heard_ns: int | None
+    now_ns: int
+
+    def alert(self, window: Window) -> bool:
+        """Return whether one of them is ALERTING and is not gone, for windows such as *window*."""
+        heard = self.alerting_heard_ns
+        return heard is not None and heard >= heard_since_ns(self.now_ns, window)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """An opening or a closing of an episode, for its history.
+
+    Attributes:
+        status: ALERTING for an opening, OK for a closing, PAUSED if the alerter went away.
+        at_ns: End of the window that caused it.
+        window_start_ns: Start of that window.
+    """
+
+    status: AlertStatus
+    at_ns: int
+    window_start_ns: int
+    value: float
+    evidence: str
+    reference_digest: str
+    alerter: Alerter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An episode opens; *since_ns* is the start of its first breach."""
+
+    since_ns: int
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worsened:
+    """The open episode has a new worst value."""
+
+    worst: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """The open episode closes at *closed_ns*."""
+
+    closed_ns: int
+    turn: Turn
+
+
+EpisodeChange: TypeAlias = Opened | Worsened | Closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What an evaluation changes.
+
+    Attributes:
+        agent: New state of the agent; None if it is as before.
+        episode: Change of the episode, or None.
+    """
+
+    agent: EpisodeState | None = None
+    episode: EpisodeChange | None = None
+
+
+def judge(state: Standing, evaluation: Evaluation, others: Others) -> Changes:
+    """Return what *evaluation* changes in the agent's state and in the episode."""
+    after, _ = advance(state.agent, evaluation)
+    if after == state.agent:
+        return Changes()
+    return Changes(agent=after, episode=_episode_change(state.episode, after, evaluation, others))
+
+
+def _episode_change(
+    episode: OpenEpisode | None, agent: EpisodeState, evaluation: Evaluation, others: Others
+) -> EpisodeChange | None:
+    if evaluation.verdict is Verdict.NOT_JUDGED:
+        return None
+    alerts = agent.status is AlertStatus.ALERTING
+    if episode is None:
+        if not alerts:
+            return None
+        return Opened(since_ns=agent.since_ns, turn=_turn(AlertStatus.ALERTING, evaluation))
+    if not alerts and not others.alert(evaluation.window):
+        return Closed(
+            closed_ns=max(evaluation.window.end_ns, episode.opened_ns),
+            turn=_turn(AlertStatus.OK, evaluation),
+        )
+    if evaluation.verdict is Verdict.BREACH:
+        value = worst(evaluation.alerter, episode.worst, evaluation.value)
+        return Worsened(worst=value) if value != episode.worst else None
+    return None
+
+
+def pause(
+    episode: OpenEpisode, alerter: Alerter, reference_digest: str, last_end_ns: int, why: str
+) -> Closed:
+    """Return the closing of *episode* where its alerter no longer judges it.
 
     Args:
-        is_open: Whether an episode is open now.
-        ours: Whether this agent's state is ALERTING after the evaluation.
-        others: Whether the state of any other agent is ALERTING.
-        evaluation: Evaluation that changed the state.
+        episode: Open episode.
+        alerter: Alerter as it was when the episode opened.
+        reference_digest: Digest of the reference version at the opening.
+        last_end_ns: End of the newest window that any agent evaluated; 0 if there is none.
+        why: Reason, for the history.
     """
-    if evaluation.verdict is Verdict.NOT_JUDGED:
-        return Change.NONE
-    if not is_open:
-        return Change.OPEN if ours else Change.NONE
-    if not ours and not others:
-        return Change.CLOSE
-    return Change.WORSEN if evaluation.verdict is Verdict.BREACH else Change.NONE
+    at_ns = max(episode.opened_ns, last_end_ns)
+    turn = Turn(
+        status=AlertStatus.PAUSED,
+        at_ns=at_ns,
+        window_start_ns=at_ns,
+        value=episode.worst,
+        evidence=why,
+        reference_digest=reference_digest,
+        alerter=alerter,
+    )
+    return Closed(closed_ns=at_ns, turn=turn)
 
 
 def heard_since_ns(now_ns: int, window: Window) -> int:
@@ -52,3 +184,15 @@ def worst(alerter: Alerter, one: float, other: float) -> float:
     """Return the value that exceeds the threshold of *alerter* by more."""
     excess = alerter.condition.excess
     return other if excess(other) > excess(one) else one
+
+
+def _turn(status: AlertStatus, evaluation: Evaluation) -> Turn:
+    return Turn(
+        status=status,
+        at_ns=evaluation.window.end_ns,
+        window_start_ns=evaluation.window.start_ns,
+        value=evaluation.value,
+        evidence=evaluation.evidence,
+        reference_digest=evaluation.reference_digest,
+        alerter=evaluation.alerter,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import singledispatch
 
 from nilometer.alert import AgainstReference, Alerter, Condition, Fixed, Range
+from nilometer.export.metric import Exporter, sanitised
 from nilometer.export.telemetry import (
     ALERTER,
     DATA_AGE,
@@ -23,9 +24,7 @@ from nilometer.export.telemetry import (
     REQUEST_DURATION,
     REQUESTS,
     SUMMARY,
-    Exporter,
     own_counter,
-    sanitised,
 )
 from nilometer.values.reasons import Outcome
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
-from nilometer_collector.errors import StoreUnavailable, TooMuch, Unknown
+from nilometer_collector.errors import Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
@@ -72,7 +72,7 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(403, str(error))
         case Unknown():
             return problem(404, str(error))
-        case TooMuch() | ConfigError():
+        case TooMuch() | Refused() | ConfigError():
             return problem(422, str(error))
         case StoreUnavailable():
             log.error("request failed: store unavailable", extra={"reason": str(error)})
@@ -89,4 +89,4 @@ async def on_bug(request: Request, error: Exception) -> Response:
     return problem(500, "internal error of the collector: see its log")
 
 
-EXPECTED = (ApiError, Forbidden, Unknown, TooMuch, ConfigError, StoreUnavailable)
+EXPECTED = (ApiError, Forbidden, Refused, Unknown, TooMuch, ConfigError, StoreUnavailable)

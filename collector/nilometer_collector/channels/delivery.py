@@ -19,7 +19,7 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Store
 
 BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
-IDLE_SECONDS = 60.0  # interval of checks for notifications when `wake` is not called
+IDLE_SECONDS = 5.0  # interval of checks for notifications that another collector queued or left
 
 log = logging.getLogger("nilometer.collector")
 
@@ -86,7 +86,7 @@ class Courier:
         Returns:
             Seconds to wait before the next attempt; None if no notification is queued.
         """
-        notice = self._store.deliveries.oldest(CHANNEL)
+        notice = self._store.deliveries.take(CHANNEL)
         if notice is None:
             return None
         content = message(notice, self._page_url())

@@ -15,6 +15,11 @@ EXIT_WRONG_USE = 2
 _OPTIONS = (
     ("--database", "database", "SQLite file; created with mode 0600"),
     (
+        "--store",
+        "store",
+        "URL of a PostgreSQL database, postgresql://user@host/name, instead of a SQLite file",
+    ),
+    (
         "--http-address",
         "http_address",
         "host:port of the API and the pages; loopback only, unless principals and TLS are set",
@@ -30,10 +35,11 @@ _OPTIONS = (
 _ABOUT = (
     "Store the rows that agents ship, serve the API and the pages, and send notifications. Writes "
     "to its database and the .lock, -wal and -shm files beside it, and nowhere else. Listens on two loopback "
-    "addresses, unless principals and TLS are set. Connects only to the webhook and the OTLP "
-    "endpoint, if they are set. "
+    "addresses, unless principals and TLS are set. Connects only to the database of --store, the "
+    "webhook and the OTLP endpoint, if they are set. "
     f"Every setting can also come from an environment variable, such as {PREFIX}DATABASE. The URL "
-    f"of the webhook is a secret: set it in {PREFIX}SLACK_WEBHOOK_URL or in the file."
+    f"of the webhook and a URL with a password are secrets: set them in {PREFIX}SLACK_WEBHOOK_URL and "
+    f"{PREFIX}STORE, or in the file."
 )
 
 

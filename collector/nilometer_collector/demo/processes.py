@@ -16,8 +16,8 @@ from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
 
-START_SECONDS = 30.0
-SETTLE_SECONDS = 60.0
+START_SECONDS = 120.0  # a busy machine imports slowly
+SETTLE_SECONDS = 180.0
 WINDOW_SECONDS = 86_400
 GRACE_SECONDS = 6 * 3600
 
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 class Processes:
-    """The processes of the demo.
+    """The processes of the demo. They end with this process, even if it is killed.
 
     Args:
         directory: Directory for state and logs; created if it does not exist.
@@ -48,6 +48,13 @@ class Processes:
         self.model_url = f"http://127.0.0.1:{free_port()}"
         self.socket = directory / "agent" / "agent.sock"
         self._running: list[subprocess.Popen[bytes]] = []
+        waits, self._guarded = os.pipe()  # closed when this process ends, however it ends
+        self._guard = subprocess.Popen(
+            [sys.executable, "-m", "nilometer_collector.demo.guard"],
+            stdin=waits,
+            start_new_session=True,  # it survives a signal to this process's group
+        )
+        os.close(waits)
 
     @property
     def page(self) -> str:
@@ -139,19 +146,22 @@ class Processes:
                 process.kill()
                 process.wait(5)
         self._running = []
+        self._guard.kill()  # it has nothing left to end
+        self._guard.wait()
+        os.close(self._guarded)
 
     def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("NILOMETER_")}
         with (self.directory / f"{name}.log").open("ab") as output:
-            self._running.append(
-                subprocess.Popen(
-                    command,
-                    stdout=output,
-                    stderr=output,
-                    env={**inherited, **environment},
-                    start_new_session=True,  # Ctrl-C reaches this process only, which stops the rest
-                )
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=output,
+                env={**inherited, **environment},
+                start_new_session=True,  # Ctrl-C reaches this process only, which stops the rest
             )
+        self._running.append(process)
+        os.write(self._guarded, b"%d\n" % process.pid)
 
     def _wait(
         self, what: str, condition: Callable[[], bool], seconds: float = START_SECONDS

@@ -4,7 +4,7 @@ import threading
 
 from nilometer.sketch.binned import edges_id
 from nilometer.wire.contents.codec import EdgesOf
-from nilometer_collector.store.references import References
+from nilometer_collector.store import References
 
 
 class ReferenceEdges:

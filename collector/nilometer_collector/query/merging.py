@@ -14,8 +14,7 @@ from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.records import SamplesQuestion
-from nilometer_collector.store import SampleRecord, SeriesRecord
-from nilometer_collector.store.samples import Samples
+from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # in one response
 MAX_SAMPLES = 20_000  # merged for one response

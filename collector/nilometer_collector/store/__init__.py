@@ -1,5 +1,13 @@
-"""The collector's database. Only this package uses SQL."""
+"""The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.opening import open_store
+from nilometer_collector.store.protocol import (
+    LEASE_SECONDS,
+    MOST_EPISODES,
+    References,
+    Samples,
+    Store,
+)
 from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
@@ -14,20 +22,24 @@ from nilometer_collector.store.records import (
     Shipped,
     TransitionRecord,
 )
-from nilometer_collector.store.store import Store
 
 __all__ = [
+    "LEASE_SECONDS",
+    "MOST_EPISODES",
     "Arrival",
     "DeliveryCounts",
     "EpisodeRecord",
     "Notice",
     "ReferenceRecord",
+    "References",
     "RowContent",
     "SampleRecord",
     "SampleRow",
+    "Samples",
     "SeriesRecord",
     "Shipment",
     "Shipped",
     "Store",
     "TransitionRecord",
+    "open_store",
 ]

@@ -1,15 +1,27 @@
 """Labels as canonical text: equal labels have equal text."""
 
+import hashlib
 import json
 
 from nilometer.values.labels import Labels
+from nilometer_collector.store.texts import check_texts
 
 
 def to_text(labels: Labels) -> str:
-    """Return a JSON object with sorted keys and without spaces."""
+    """Return a JSON object with sorted keys and without spaces.
+
+    Raises:
+        Refused: If a value contains NUL: PostgreSQL cannot keep it, even escaped.
+    """
+    check_texts(value for _, value in labels)
     return json.dumps(labels.as_dict(), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_text(text: str) -> Labels:
     """Return the labels of a text that `to_text` made."""
     return Labels.of(json.loads(text))
+
+
+def digest(text: str) -> bytes:
+    """Return the SHA-256 of a text that `to_text` made: an index cannot hold every text."""
+    return hashlib.sha256(text.encode()).digest()

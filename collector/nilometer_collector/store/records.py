@@ -8,6 +8,9 @@ from nilometer.alert import Alerter, Evaluation
 from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
 
+ALERTER_DELETED = "the alerter was deleted"
+SUMMARY_LEFT = "the alerter no longer watches this summary"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:

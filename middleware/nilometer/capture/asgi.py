@@ -14,23 +14,25 @@ from random import random
 from time import perf_counter, time_ns
 from typing import Unpack
 
-from nilometer.capture.exchange import Exchange, outcome_of
+from nilometer.capture.exchange import Exchange, ended_by, outcome_of
 from nilometer.capture.headers import lasting_headers
+from nilometer.capture.interface import Interface, check_interface
+from nilometer.capture.nesting import leave
+from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
-from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Headers
 from nilometer.handoff.settings import PREFIX, CaptureSettings
-from nilometer.handoff.worker import Worker
+from nilometer.handoff.sink import Sink
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import Outcome
 
 
-class NilometerMiddleware:
+class NilometerMiddleware(Observer):
     """Observes an ASGI application without changing its responses.
 
     ``app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`` is enough for Starlette and
@@ -45,42 +47,37 @@ class NilometerMiddleware:
             builds the middleware, the start of the server fails with the same message.
     """
 
+    _kind = Exchange
+
     def __init__(self, app: ASGIApp, **options: Unpack[CaptureOptions]) -> None:
-        self._set_up(app, options, steps_aside=False)
+        self._set_up(app, options, added=False)
 
     @classmethod
     def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
-        """Return a middleware that retires if the application turns out to have its own."""
+        """Return the middleware that `nilometer run` adds: `NILOMETER_*` holds its settings.
+
+        It does not observe requests that a middleware in the application's code observes.
+
+        Raises:
+            ConfigError: If a setting is wrong, or *app* is not an ASGI application.
+        """
         made = cls.__new__(cls)
-        made._set_up(app, {}, steps_aside=True)  # noqa: SLF001  of this class
+        made._set_up(app, {}, added=True)  # noqa: SLF001  of this class
         return made
 
-    def _set_up(self, app: ASGIApp, options: CaptureOptions, *, steps_aside: bool) -> None:
+    def _set_up(self, app: ASGIApp, options: CaptureOptions, *, added: bool) -> None:
         self.app = app
         self._refusal: str | None = None
-        self._worker = Worker.idle()
+        settings = None
         try:
+            check_interface(app, Interface.ASGI)
             settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         except ConfigError as error:
-            if steps_aside or not _serving():
+            if added or not _serving():
                 raise
             self._refusal = f"nilometer: {error}"
-            LimitedLog().warning(f"nothing is observed, a setting is wrong: {error}")
-            settings = None
-        if settings is not None:
-            self._worker = Worker(settings, Guard())
-            if steps_aside:
-                _stepping_aside.append(self._worker)
-            else:
-                for worker in _stepping_aside:
-                    worker.retire()
-                _stepping_aside.clear()
-        self._excluded = frozenset(settings.exclude if settings else ())
-        self._cap = settings.body_cap if settings else 0
-        self._stall_seconds = settings.stall_seconds if settings else 0.0
-        self._wants_query = bool(settings and settings.query_parameters)
-        self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
-        self._wants_more = self._wants_query or self._cap == 0 or bool(self._id_header)
+            LimitedLog().warning(f"nothing is observed: {error}")
+        self._open(settings, frozenset(options), added=added)
 
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send
@@ -102,6 +99,8 @@ class NilometerMiddleware:
             return await self._unobserved(scope, receive, send)
         if worker.due:
             return await self._timed(scope, receive, send)
+        if worker.nested and self._gives_way(scope, path, receive):
+            return await self.app(scope, receive, send)
         try:
             exchange = Exchange()
             exchange.app_receive = receive
@@ -126,6 +125,8 @@ class NilometerMiddleware:
                     more.new_id = self._returned_id(headers)
             if worker.notes:
                 current.set(exchange)
+                if worker.nested:
+                    self._enter(scope, path, exchange)
             arrival_ns = time_ns()
             exchange.latest = started = perf_counter()
             outcome, raised = "", None
@@ -145,7 +146,7 @@ class NilometerMiddleware:
             try:
                 worker.in_flight -= 1
                 if raised is not None:
-                    outcome = ended_by(raised, exchange)
+                    outcome = ended_by(raised, exchange, _CANCELLED)
                     raised = None  # a cycle of this frame and the exception's traceback
                 if exchange.finished:
                     latency = exchange.latest - started
@@ -155,10 +156,13 @@ class NilometerMiddleware:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
                 request, response, rest = exchange.request, exchange.response, None
+                sink = worker.sink
                 if exchange.more is not None or exchange.annotations is not None:
                     query = scope.get("query_string") if self._wants_query else None
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
+                    if leave(scope, exchange):
+                        sink = NOWHERE
                 # A task that the handler started may keep the exchange through its context, and
                 # call `log` after the request has ended.
                 exchange.request = exchange.response = exchange.annotations = None
@@ -176,7 +180,7 @@ class NilometerMiddleware:
                     in_flight,
                     rest,
                 )
-                worker.sink.offer(packed)
+                sink.offer(packed)
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
 
@@ -210,8 +214,10 @@ class NilometerMiddleware:
         return name, os.urandom(16).hex().encode()
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a scope that is not an HTTP request; `lifespan` says when the server ends."""
+        """Serve a scope that is not observed; `lifespan` says when the server ends."""
         if scope["type"] != "lifespan":
+            if self._worker.nested and scope["type"] == "http":
+                self._gives_way(scope, scope.get("path", ""), receive)  # nobody observes it
             return await self.app(scope, receive, send)
         if self._refusal is not None:
             await receive()
@@ -250,30 +256,12 @@ class NilometerMiddleware:
 
 
 _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-_stepping_aside: list[Worker] = []  # of middlewares that `nilometer run` added
-
-
-def ended_by(error: BaseException, exchange: Exchange) -> str:
-    """Return the outcome of an exchange whose application raised *error*.
-
-    An error after a complete response does not change the outcome, unless the response itself was
-    an error. A background task may raise it, or a server that shuts down.
-    """
-    if exchange.finished and exchange.status < 500:
-        return outcome_of(exchange)
-    if (
-        isinstance(error, asyncio.CancelledError)
-        or (exchange.more is not None and exchange.more.left)
-        or type(error).__name__ == "ClientDisconnect"  # Starlette's, for an OSError of `send`
-    ):
-        return _CLIENT_LEFT
-    return _EXCEPTION
+NOWHERE = Sink(0)  # for requests that an inner middleware has observed
 
 
 # Texts, because reading an enumeration's value costs a look-up for each request.
 _OK = Outcome.OK.value
-_EXCEPTION = Outcome.EXCEPTION.value
-_CLIENT_LEFT = Outcome.CLIENT_LEFT.value
+_CANCELLED = (asyncio.CancelledError,)
 
 
 def _serving() -> bool:

@@ -242,18 +242,25 @@ class More:
         request_size: Bytes of the request so far; 0 if its body is one chunk.
         response_size: Bytes of the response so far; 0 if its body is one chunk.
         first: Time of the response's first body byte, in monotonic seconds; 0 if `latest` holds it.
+        inside: Whether an inner middleware observes the request instead.
         keeper: Start and end of a stream over the cap; else None.
         stream: Chunks of a response in several chunks; else None.
         left: Whether the client disconnected before the response was complete.
+        line: Method and path of the request, if inner middlewares may look for it; else None.
         new_id: Header to add to the response; None without the setting.
     """
 
-    __slots__ = ("first", "keeper", "left", "new_id", "request_size", "response_size", "stream")
+    __slots__ = (
+        "first", "inside", "keeper", "left", "line", "new_id", "request_size", "response_size",
+        "stream",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.request_size = 0
         self.response_size = 0
         self.first = 0.0
+        self.inside = False
+        self.line: tuple[str, str] | None = None
         self.keeper: Keeper | None = None
         self.stream: Stream | None = None
         self.left = False
@@ -330,6 +337,33 @@ def joined(held: Body, body: Any, before: int) -> Body:
     return held
 
 
+def ended_by(
+    error: BaseException, exchange: Exchange, leaving: tuple[type[BaseException], ...]
+) -> str:
+    """Return the outcome of an exchange whose application raised *error*.
+
+    An error after a complete response does not change the outcome, unless the response itself was
+    an error. A background task may raise it, or a server that shuts down.
+
+    Args:
+        error: Exception that the application raised.
+        exchange: Exchange that it ended.
+        leaving: Exceptions that a server raises in an application whose client has left.
+    """
+    if exchange.finished and exchange.status < 500:
+        return outcome_of(exchange)
+    if (
+        isinstance(error, leaving)
+        or (exchange.more is not None and exchange.more.left)
+        or type(error).__name__ in _LEFT  # of frameworks, for an error of the connection
+    ):
+        return _CLIENT_LEFT
+    return _EXCEPTION
+
+
+_LEFT = frozenset({"ClientDisconnect", "ClientDisconnected"})  # Starlette's; waitress', Werkzeug's
+
+
 def outcome_of(exchange: Exchange) -> str:
     """Return the outcome of a request whose application raised nothing."""
     status = exchange.status
@@ -344,6 +378,7 @@ _OK = Outcome.OK.value
 _CLIENT_ERROR = Outcome.CLIENT_ERROR.value
 _FAILED = Outcome.SERVER_ERROR.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
+_EXCEPTION = Outcome.EXCEPTION.value
 _NO_RESPONSE = Outcome.NO_RESPONSE.value
 
 # Raises for anything but a list, and runs no code of a subclass of list.

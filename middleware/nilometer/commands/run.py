@@ -29,7 +29,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "run",
         help="run a command and observe its model servers",
         description="Run COMMAND and observe the servers that it and its children start: uvicorn, "
-        "gunicorn, hypercorn, granian, grpc and grpc.aio, and what is made of them. Starts an "
+        "gunicorn, hypercorn, granian, waitress, uWSGI, grpc and grpc.aio, and what is made of them. "
+        "Starts an "
         "agent if none answers; writes its socket and data to the state directory. The command "
         "takes this process's place. Settings come from NILOMETER_* and the options.",
     )

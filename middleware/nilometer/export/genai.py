@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from nilometer.export.telemetry import METRICS, Metric
+from nilometer.export.metric import Metric
+from nilometer.export.telemetry import METRICS
 
 
 @dataclass(frozen=True, slots=True)

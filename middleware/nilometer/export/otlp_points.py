@@ -11,8 +11,8 @@ import opentelemetry.sdk.metrics.export as otel
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import AggregationTemporality
 
+from nilometer.export.metric import Instrument
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point
-from nilometer.export.telemetry import Instrument
 
 MAX_POINTS = 2000  # of one request
 MAX_BYTES = 1 << 20  # of one request, approximately: gRPC receivers accept 4 MiB

@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar as PrometheusExemplar
 
+from nilometer.export.metric import Instrument, Metric, sanitised
 from nilometer.export.series import (
     Binned,
     Distribution,
@@ -25,7 +26,6 @@ from nilometer.export.series import (
     Point,
     Value,
 )
-from nilometer.export.telemetry import Instrument, Metric, sanitised
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 # Exponents of two at the ladder's ends: 15 millionths to two billions, so that it covers shares,

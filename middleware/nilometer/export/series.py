@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import Self, TypeAlias
 
-from nilometer.export.telemetry import MAX_SERIES, OVERFLOW, Instrument, Metric
+from nilometer.export.metric import Instrument, Metric
+from nilometer.export.telemetry import MAX_SERIES, OVERFLOW
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 Value = str | int | float | bool

@@ -16,7 +16,6 @@ without bodies and is counted.
 """
 
 from collections import deque
-from collections.abc import Callable
 from math import ceil, log2
 
 from nilometer.profiling.observation import LEAST_SHARE
@@ -137,27 +136,24 @@ class Meter:
         self._times_at = now + BETWEEN_TIMED_SECONDS
         return True
 
-    def measure(
-        self, now: float, threads_seconds: Callable[[], float], requests: int
-    ) -> Cost | None:
+    def measure(self, now: float, own_seconds: float, requests: int) -> Cost | None:
         """Return the cost since the last measurement; None if that was too recent.
 
         Args:
             now: Monotonic time, in seconds.
-            threads_seconds: Function that gives the processor time of nilometer's threads so far.
+            own_seconds: Processor time of nilometer's thread so far.
             requests: Number of observations so far.
         """
         elapsed = now - self._judged_at
         if elapsed < JUDGED_SECONDS:
             return None
         self._judged_at = now
-        threads = threads_seconds()
         timed = sorted(self._timed)
         new_requests = requests - self._requests
         # The median, because a stretch in which another thread held the interpreter is too long.
         each = timed[len(timed) // 2] if timed else 0.0
-        cpu_seconds = max(threads - self._threads_seconds, 0.0) + each * new_requests
-        self._threads_seconds, self._requests = threads, requests
+        cpu_seconds = max(own_seconds - self._threads_seconds, 0.0) + each * new_requests
+        self._threads_seconds, self._requests = own_seconds, requests
         p99 = _p99(timed)
         exceeded = False
         if self.budget.is_set and now >= self._judges_from:

@@ -68,7 +68,12 @@ class Rest(NamedTuple):
 
 
 class Packer:
-    """Packs observations into bytes. Any thread may use it."""
+    """Packs observations into bytes. Any thread may use it.
+
+    Attributes:
+        request_names: Names, in lower case, of the request headers that `pack` reads.
+        response_names: Names, in lower case, of the response headers that `pack` reads.
+    """
 
     def __init__(self, settings: CaptureSettings) -> None:
         self._event_time = _name(settings.event_time_header)
@@ -82,8 +87,8 @@ class Packer:
         self._texts = _Texts()
         self._values_only = settings.capture == "values"
         asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
-        self._of_requests = frozenset({_TYPE, _ENCODING, *asked})
-        self._of_responses = frozenset({_TYPE, _ENCODING, *self._returned})
+        self.request_names = frozenset({_TYPE, _ENCODING, *asked})
+        self.response_names = frozenset({_TYPE, _ENCODING, *self._returned})
 
     def pack(  # noqa: C901, PLR0912  in the path of every request, see NilometerMiddleware
         self,
@@ -121,7 +126,7 @@ class Packer:
                 the sizes are those of the bodies, and the response was one chunk.
         """
         try:
-            texts, wanted = self._texts, self._of_requests
+            texts, wanted = self._texts, self.request_names
             request_type = request_encoding = response_type = response_encoding = ""
             asked = returned = None
             for name, value in request_headers:
@@ -134,7 +139,7 @@ class Packer:
                         asked = {name: value}
                     else:
                         asked[name] = value
-            wanted = self._of_responses
+            wanted = self.response_names
             for name, value in response_headers:
                 if name in wanted:
                     if name == _TYPE:

@@ -10,11 +10,12 @@ import atexit
 import importlib
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.handoff import annotations
@@ -77,8 +78,9 @@ class Worker:
         due: Whether the next request is to be timed.
         share: Share of the observations whose bodies are held, see `nilometer.handoff.budget`.
         meter: Meter that gets the durations of timed requests.
-        notes: Whether the model's code may call `log` or `label`, so that requests must be looked
-            up.
+        nested: Whether the process has other middlewares, which may be inside or around this one.
+        notes: Whether requests must be found through the context: the model's code may call `log`
+            or `label`, or there are other middlewares.
         packer: Packer of the observations; absent if the settings are invalid.
     """
 
@@ -88,6 +90,7 @@ class Worker:
         self.guard = guard
         self.live = False
         self.in_flight = 0
+        self.nested = False
         self.notes = False
         self.due = False
         self.share = 1.0
@@ -144,7 +147,7 @@ class Worker:
             if self._failed:
                 return
             if self._thread is None and not self._stopping:
-                self.notes = annotations.may_be_used()
+                self.notes = annotations.may_be_used() or self.nested
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
@@ -156,7 +159,7 @@ class Worker:
                     raise
                 if not self._at_exit:
                     self._at_exit = True
-                    atexit.register(self.stop)
+                    _at_exit(self.stop)
             elif self._thread is not None:
                 self.live = True
 
@@ -189,6 +192,7 @@ class Worker:
     def forget(self) -> None:
         """Discard, in a forked child, the thread, queue and identity of the parent."""
         self.live = False
+        self._at_exit = False
         self.in_flight = 0
         self.due = False
         self.share = 1.0
@@ -214,9 +218,14 @@ class Worker:
         longest = self.settings.flush_seconds
         pause = longest
         self.meter = _meter(self.settings)  # from now on, because the outlet is open
+        # gevent runs this function in the main thread, between the requests.
+        alone = threading.get_native_id() != os.getpid()
+        stepped = 0.0
         while not self._stopping:
+            began = time.thread_time()
             took = self._step(outlet)
-            self._measure(outlet)
+            stepped += time.thread_time() - began
+            self._measure(outlet, time.thread_time() if alone else stepped)
             if not took:
                 pause = min(longest * IDLE_FACTOR, LONGEST_PAUSE)
             else:
@@ -246,13 +255,13 @@ class Worker:
         if lost:
             self._log.warning(f"{lost} observations of {self.settings.entity} were lost: {why}")
 
-    def _measure(self, outlet: Outlet) -> None:
+    def _measure(self, outlet: Outlet, own_seconds: float) -> None:
         """Report the cost of observing, and keep it within its budget."""
         try:
             now = time.monotonic()
             meter, sink = self.meter, self.sink
             self.due = self.due or meter.wants_time(now)
-            cost = meter.measure(now, time.thread_time, self._taken + len(sink) + sink.refused)
+            cost = meter.measure(now, own_seconds, self._taken + len(sink) + sink.refused)
             if cost is not None:
                 self.share = cost.share
                 outlet.tell(cost)
@@ -335,6 +344,17 @@ def _held_lock() -> threading.Lock:
     lock = threading.Lock()
     lock.acquire()
     return lock
+
+
+def _at_exit(stop: Callable[[], None]) -> None:
+    """Run *stop* when this process ends."""
+    atexit.register(stop)
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        # A child of `multiprocessing` ends without the functions of `atexit`.
+        from multiprocessing.util import Finalize
+
+        Finalize(None, stop, exitpriority=0)
 
 
 def find_requests() -> None:

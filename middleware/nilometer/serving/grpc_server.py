@@ -104,26 +104,27 @@ class GrpcServer(ABC):
             self._loop.close()
 
     def _run(self) -> None:
+        threads = ThreadPoolExecutor(self._threads, thread_name_prefix=self._name)
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._serve())
+                runner.run(self._serve(threads))
         except Exception as error:
             self._failure = error
             if self._started.is_set():
                 log.exception("%s: the gRPC server failed", self._name)
         finally:
             self._started.set()
+            threads.shutdown()  # the event loop has ended: it must not wait for a thread
 
-    async def _serve(self) -> None:
+    async def _serve(self, threads: Executor) -> None:
         server = self._server = grpc.aio.server(options=self._options)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix=self._name) as threads:
-            self.add_to(server, threads)
-            await server.start()
-            await self.opened()
-            self._started.set()
-            await self._stopping.wait()
-            await self.closing()
-            await server.stop(self._stop_seconds)
+        self.add_to(server, threads)
+        await server.start()
+        await self.opened()
+        self._started.set()
+        await self._stopping.wait()
+        await self.closing()
+        await server.stop(self._stop_seconds)
         del server
         self._release()
 

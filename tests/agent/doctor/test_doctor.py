@@ -115,7 +115,7 @@ def test_every_reason_and_every_state_has_a_remedy() -> None:
 def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> None:
     settings = told(home, far_side.address)
     with running(settings) as agent, worker(home, batch(5)):
-        agent.engine.flush(5.0)
+        agent.engine.flush(60.0)
         eventually(lambda: agent.status().counters["rows_acknowledged"] > 0)
         found = list(examine(settings, {}))
         assert texts([one for one in found if one.level is not Level.OK]) == ""
@@ -195,12 +195,15 @@ def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -
         eventually(lambda: agent.status().counters["observations"] == 2)
         assert dict(agent.status().unnamed) == {"number": 6}
         agent.counters.add(Counter.COLUMNS_OVER_LIMIT, 3)
+        agent.counters.add_all({}, {Counter.CELLS_LOST: {"other_kind": 5}})
+        assert dict(agent.status().lost_cells) == {"other_kind": 5}
         found = said(told(home), "coverage")
         assert [(one.text, one.level) for one in found] == [
+            ("5 cells lost: other_kind", Level.WARNING),
             ("3 columns refused: an entity can have 1,000 features", Level.WARNING),
             ("6 unnamed cells: 6 number", Level.WARNING),
         ]
-        assert {one.remedy for one in found} == {DECLARE}
+        assert {one.remedy for one in found[1:]} == {DECLARE}
 
 
 def test_event_times_that_cannot_be_read_are_told(home: Path) -> None:
@@ -289,7 +292,7 @@ def test_a_disk_that_cannot_be_used_and_an_outbox_that_is_full(home: Path) -> No
 def test_a_collector_that_is_down_and_one_that_is_another(home: Path, far_side: FarSide) -> None:
     away = f"127.0.0.1:{free_port()}"
     with running(told(home, away)) as agent, worker(home, batch()):
-        agent.engine.flush(5.0)
+        agent.engine.flush(60.0)
         eventually(lambda: agent.status().collector_state == "unavailable")
         assert [one.check for one in said(told(home, away)) if one.level is Level.BROKEN] == [
             *("collector", "shipping"),

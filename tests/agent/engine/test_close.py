@@ -21,12 +21,16 @@ from nilometer.profile import (
 from nilometer.profile.schema import Schema
 from nilometer.profiling.observation import pack
 from nilometer.sketch.tdigest import TDigest
+from nilometer.v1.summary_pb2 import SummarySamples
 from nilometer.values.labels import Labels
 from nilometer.values.privacy import Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_to_bytes, samples_to_bytes
 from nilometer_agent.engine import close, judge, merge
+from nilometer_agent.engine.judge import OpenWindow
+from nilometer_agent.engine.judge import judge as judge_window
+from nilometer_agent.engine.suppress import coarsened
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, Delta, WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
@@ -196,7 +200,7 @@ def broken(*_: Any, **__: Any) -> NoReturn:
 # A fault for each part of closing, and the cells that it costs.
 FAULTS: dict[str, tuple[Break, dict[str, int]]] = {
     "coarsening": (
-        lambda m: m.setattr(judge, "coarsened", fail_for("output.q", judge.coarsened)),
+        lambda m: m.setattr(judge, "coarsened", fail_for("output.q", coarsened)),
         {"internal_error": 40},
     ),
     "encoding": (
@@ -246,7 +250,7 @@ def test_metrics_that_fail_cost_no_window(tmp_path: Path) -> None:
 
 
 def broken_for_tested(wrapped: Callable[..., Any]) -> Callable[..., Any]:
-    def failing(window: judge.OpenWindow, plan: ActivePlan) -> Any:
+    def failing(window: OpenWindow, plan: ActivePlan) -> Any:
         return wrapped(window, plan) if window.key.entity != "tested" else broken()
 
     return failing
@@ -266,7 +270,7 @@ def refuse_rows(wrapped: Callable[..., bool]) -> Callable[..., bool]:
 @pytest.mark.parametrize(
     "breaks",
     [
-        lambda m: m.setattr(close, "judge", broken_for_tested(judge.judge)),
+        lambda m: m.setattr(close, "judge", broken_for_tested(judge_window)),
         lambda m: m.setattr(Buffer, "close_windows", refuse_rows(Buffer.close_windows)),
     ],
     ids=["merging", "storing"],
@@ -304,3 +308,18 @@ def test_without_memory_a_window_waits_and_loses_nothing(
     rig.close()
     assert by_name(rig)["output.p"].content.cells == 1
     check_laws(rig)
+
+
+def test_a_part_that_cannot_be_read_costs_no_other(rig: Rig) -> None:
+    """As after an update that reads less than the version before it."""
+    good = [service(2), a_sample(feature(1.0, 2.0))]
+    odd = SummarySamples.FromString(samples_to_bytes(good))
+    odd.samples[1].feature.numeric.digest.compression = 7.0  # out of bounds
+    key = WindowKey("tested", Labels(), WINDOW)
+    store(rig, good)
+    rig.buffer.commit_deltas([Delta(key, odd.SerializeToString(), 2)], {})
+    rig.engine._close_all()
+    found = by_name(rig)
+    assert found["input.x"].content.cells == 2
+    assert found["service"].coverage == Coverage(profiled=4, lost_cells={"internal_error": 1})
+    assert not rig.open

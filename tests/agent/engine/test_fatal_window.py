@@ -10,9 +10,10 @@ from support.engine_rig import Rig, batch
 
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer.wire.samples import sample_from_bytes
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_agent.engine import close, merge
 from nilometer_agent.engine.in_work import FILE, InWork, closing_of
+from nilometer_agent.engine.judge import judge
 from nilometer_agent.outbox.rows import WindowKey
 
 MINUTE_NS = 60 * 10**9
@@ -63,7 +64,6 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Merging one summary ends a child; this process only notes that it would have ended."""
     here: list[int] = []
     parent = os.getpid()
-    merged = merge.merged_sample_from_bytes
 
     def merge_or_end(packed: list[bytes], *more: Any) -> Any:
         first = sample_from_bytes(packed[0])
@@ -71,7 +71,7 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             if os.getpid() != parent:
                 os.abort()
             here.append(parent)
-        return merged(packed, *more)
+        return merged_sample_from_bytes(packed, *more)
 
     monkeypatch.setattr(merge, "merged_sample_from_bytes", merge_or_end)
     return here
@@ -133,7 +133,6 @@ def test_the_file_names_a_window_while_it_is_closed(
 ) -> None:
     """A successor would find the window if this agent ended now."""
     rig = rig_after(ends)
-    judge = close.judge
     found: list[bool] = []
 
     def look(window: Any, plan: Any) -> Any:

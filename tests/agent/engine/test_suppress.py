@@ -233,9 +233,12 @@ def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A worker's profiles are another program's bytes."""
-    few = dataclasses.replace(sample("input.a", []), content=ScoreProfile((0.5,)))
-    few.content.observe(np.array([0.25, 0.75]))
-    mixed = [few, sample("input.a", [1.0] * 25)]
+    scores = ScoreProfile((0.5,))
+    scores.observe(np.array([0.25, 0.75]))
+    mixed = [
+        dataclasses.replace(sample("input.a", []), content=scores),
+        sample("input.a", [1.0] * 25),
+    ]
     other = sample("input.b", [1.0] * 25)
     ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
     assert [one.summary for one in told] == ["service", "input.a", "input.b"]

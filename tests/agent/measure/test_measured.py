@@ -1,11 +1,13 @@
-"""The number of the agent's series is bounded, whatever clients send."""
+"""The series of the agent: their number is bounded, and losses are among them."""
 
 from typing import Any
 
-from nilometer.export.telemetry import CALL_DURATION, RPC_METHOD
+from nilometer.export.telemetry import CALL_DURATION, LOST_CELLS, REASON, RPC_METHOD
+from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profiling.observation import pack, unpack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer_agent.measure.measured import Measured
 from nilometer_agent.measure.requests import MAX_CALLS, OTHER_METHOD
 
@@ -44,3 +46,20 @@ def test_methods_with_series_of_their_own_are_so_many_and_keep_them() -> None:
     found = methods(rows, times=2)
     assert found.pop(OTHER_METHOD) == 100
     assert found == {f"score.Scorer/M{n}": 2 for n in range(MAX_CALLS)}
+
+
+def test_lost_cells_are_counted_once_their_window_closes() -> None:
+    measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
+    service = SummarySample(
+        entity="scorer",
+        summary="service",
+        labels=Labels(),
+        window=Window(0, 60 * 10**9),
+        coverage=Coverage(profiled=5, lost_cells={"other_kind": 3, "too_large": 4}),
+        content=ServiceProfile(),
+    )
+    measured.committed([], [service])
+    measured.closed([service], [])
+    (family,) = [one for one in measured.families() if one.metric is LOST_CELLS]
+    found = {dict(point.attributes)[REASON]: point.value for point in family.points}
+    assert found == {"other_kind": 3, "too_large": 4}

@@ -30,7 +30,7 @@ def buffer(tmp_path: Path) -> Buffer:
 
 def put(buffer: Buffer, *payloads: bytes, key: WindowKey = KEY) -> None:
     rows = [NewRow("sample", payload, 1) for payload in payloads]
-    ids = [identity for identity, _ in buffer.partials(key)]
+    ids = [partial.id for partial in buffer.partials(key)]
     assert buffer.close_windows([Closing(key, ids, rows)], buffer.generation)
     buffer.settle()
 
@@ -56,7 +56,7 @@ def test_deltas_and_the_batches_in_them_are_stored_together(tmp_path: Path) -> N
     buffer.close()
     again = Buffer(tmp_path / "agent.db")
     assert again.open_windows() == [KEY]
-    assert [payload for _, payload in again.partials(KEY)] == [b"one", b"two"]
+    assert [partial.payload for partial in again.partials(KEY)] == [b"one", b"two"]
     assert again.worker_sequences() == {b"w": 7}
 
 
@@ -81,7 +81,7 @@ def test_closing_a_window_keeps_what_came_meanwhile(buffer: Buffer) -> None:
     closing = Closing(KEY, [partials[0][0]], [NewRow("sample", b"merged")])
     assert buffer.close_windows([closing], buffer.generation)
     buffer.settle()
-    assert [payload for _, payload in buffer.partials(KEY)] == [b"late"]
+    assert [partial.payload for partial in buffer.partials(KEY)] == [b"late"]
     assert payloads(buffer) == [b"merged"]
     assert buffer.closed_until("flight-delay", Labels.of(region="eu")) == 60
 
@@ -105,7 +105,7 @@ def test_marks_of_judged_windows_are_so_many_and_no_more(
 
 def test_a_window_that_was_read_before_the_file_changed_is_not_closed(buffer: Buffer) -> None:
     buffer.commit_deltas([Delta(KEY, b"one")], {})
-    ids = [identity for identity, _ in buffer.partials(KEY)]
+    ids = [partial.id for partial in buffer.partials(KEY)]
     closing = Closing(KEY, ids, [NewRow("sample", b"merged")])
     assert not buffer.close_windows([closing], buffer.generation - 1)
     assert buffer.queued() == 0
@@ -118,7 +118,7 @@ def test_nothing_is_shipped_that_stands_in_the_log_only(tmp_path: Path) -> None:
     buffer = Buffer(path)
     buffer.commit_deltas([Delta(KEY, b"delta", 1)], {})
     buffer.settle()
-    ids = [identity for identity, _ in buffer.partials(KEY)]
+    ids = [partial.id for partial in buffer.partials(KEY)]
     buffer.close_windows([Closing(KEY, ids, [NewRow("sample", b"row", 1)])], buffer.generation)
     assert payloads(buffer) == []
     copy = tmp_path / "copy.db"
@@ -229,7 +229,7 @@ def test_a_batch_is_bounded_by_bytes_but_never_empty(buffer: Buffer) -> None:
 
 def test_a_failed_transaction_stores_nothing(buffer: Buffer) -> None:
     buffer.commit_deltas([Delta(KEY, b"one", 3)], {})
-    ids = [identity for identity, _ in buffer.partials(KEY)]
+    ids = [partial.id for partial in buffer.partials(KEY)]
     rows = [NewRow("sample", b"a"), NewRow(object(), b"b")]  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         buffer.close_windows([Closing(KEY, ids, rows)], buffer.generation)
@@ -364,7 +364,7 @@ def test_memory_takes_over_and_gives_back(tmp_path: Path) -> None:
     assert sorted(key.window for key in buffer.open_windows()) == [KEY.window, LATER.window]
     assert payloads(buffer) == [b"on disk"]
     assert counters.snapshot()["returns_to_disk"] == 1
-    held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)]
+    held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert sorted(held) == [b"in memory", b"waits"]
 
 
@@ -400,7 +400,7 @@ def test_what_a_failed_return_left_on_the_disk_counts_once(
     clock.step(3.0)
     buffer.tend()
     assert buffer.durable
-    held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)]
+    held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"in memory", b"meanwhile"]
 
 
@@ -418,7 +418,7 @@ def test_a_new_file_that_the_disk_refused_is_not_taken_for_a_finished_one(
     clock.step(3.0)
     buffer.tend()
     assert buffer.durable
-    held = [payload for key in (KEY, LATER) for _, payload in buffer.partials(key)]
+    held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"delta", b"later"]
 
 
@@ -434,7 +434,7 @@ def test_what_was_in_a_deleted_file_goes_on_in_memory(tmp_path: Path) -> None:
     buffer.commit_deltas([Delta(KEY, b"delta")], {b"w": 2})
     assert not buffer.durable
     assert payloads(buffer) == [b"row"]
-    assert [payload for _, payload in buffer.partials(KEY)] == [b"delta"]
+    assert [partial.payload for partial in buffer.partials(KEY)] == [b"delta"]
 
 
 def test_memory_is_bounded_and_what_it_drops_is_counted(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_place_is_never_used_twice_even_when_all_has_drained(tmp_path: Path) -
     for _ in range(3):
         buffer = Buffer(tmp_path / "agent.db")
         buffer.commit_deltas([Delta(KEY, b"delta")], {})
-        ids = [identity for identity, _ in buffer.partials(KEY)]
+        ids = [partial.id for partial in buffer.partials(KEY)]
         closing = Closing(KEY, ids, [NewRow("sample", b"row")])
         assert buffer.close_windows([closing], buffer.generation)
         buffer.settle()
@@ -194,7 +194,7 @@ def test_the_log_has_its_full_size_from_the_start_and_keeps_it(tmp_path: Path) -
     for number in range(60):
         key = WindowKey("flight-delay", Labels.of(), Window(number, number + 60))
         buffer.commit_deltas([Delta(key, os.urandom(8000), 1)], {b"w": number})
-        ids = [identity for identity, _ in buffer.partials(key)]
+        ids = [partial.id for partial in buffer.partials(key)]
         rows = [NewRow("sample", os.urandom(8000))] * 3
         assert buffer.close_windows([Closing(key, ids, rows)], buffer.generation)
         buffer.settle()

@@ -21,6 +21,7 @@ from support.far_side import FarSide
 
 from nilometer.profile import Coverage, FeatureProfile, ServiceProfile, SummarySample
 from nilometer.testing import eventually
+from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
@@ -221,11 +222,25 @@ def test_recorded_loggers_are_read(logged: Logged) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("logged", [{"events_join_seconds": 0.1}], indirect=True)
-def test_a_half_is_profiled_as_what_it_is(logged: Logged) -> None:
+class ClockAhead(SystemClock):
+    """The machine's clocks, with a monotonic one that a test sets ahead."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.seconds
+
+
+@pytest.mark.parametrize("logged", [{"events_join_seconds": 3600.0}], indirect=True)
+def test_a_half_is_profiled_as_what_it_is(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ClockAhead()
+    assert logged.agent.events is not None
+    monkeypatch.setattr(logged.agent.events._receiver, "_clock", clock)
     request, response = pair(3)
     message = to_binary_event(request)
     assert logged.post(message.headers, message.body) == 202
+    clock.seconds = 3600.0
     eventually(lambda: logged.agent.counters.snapshot()["events_alone"] == 1)
     message = to_binary_event(response)  # too late: half of a pair, too
     assert logged.post(message.headers, message.body) == 202

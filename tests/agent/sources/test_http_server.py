@@ -55,13 +55,17 @@ def post(client: http.client.HTTPConnection, body: bytes) -> int:
 
 
 def test_a_request_under_way_is_taken_before_the_door_is_closed(
-    server: HttpServer, taking: Taking, client: http.client.HTTPConnection
+    server: HttpServer,
+    taking: Taking,
+    client: http.client.HTTPConnection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(http_server, "GRACE_SECONDS", 60.0)
     with ThreadPoolExecutor(2) as pool:
         answered = pool.submit(post, client, b"one")
         assert taking.came.wait(60)
         threading.Timer(0.2, taking.go_on.set).start()
-        server.stop(time.monotonic() + 5)
+        server.stop(time.monotonic() + 60)
         assert taking.taken == [b"one"]
         assert answered.result() == 202
 

@@ -67,7 +67,7 @@ class Told:
 
     def service(self, requests: int) -> ServiceProfile:
         """All that was shipped of the service, once it is *requests*."""
-        self.agent.engine.flush(5.0)
+        self.agent.engine.flush(60.0)
 
         def merged() -> ServiceProfile | None:
             whole = ServiceProfile()
@@ -322,6 +322,17 @@ def test_what_was_told_to_come_again_counts_once(
     assert told.service(5).count == 5
 
 
+@pytest.mark.parametrize("status", ["9" * 5000, "\u0665\u0660\u0663", "-50", "5e2", "0200", ""])
+def test_a_status_that_is_none_is_left_out(told: Told, status: str) -> None:
+    request = request_with(count=1, sum=0.5, explicit_bounds=[1.0], bucket_counts=[1, 0])
+    point = request.resource_metrics[0].scope_metrics[0].metrics[0].histogram.data_points[0]
+    attribute = point.attributes.add()
+    attribute.key, attribute.value.string_value = "http.response.status_code", status
+    assert told.post("/v1/metrics", request.SerializeToString())[0] == 200
+    service = told.service(1)
+    assert (service.statuses, service.outcomes) == ({}, {"ok": 1})
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
@@ -334,6 +345,9 @@ def test_what_was_told_to_come_again_counts_once(
         (b"x", {"content_encoding": "br"}, 400),
         (gzip.compress(b"\0" * (64 << 20)), {"content_encoding": "gzip"}, 400),
         (b"", {"content_length": str(1 << 40)}, 413),
+        (b"", {"content_length": "9" * 5000}, 413),
+        (b"", {"content_length": "0" * 5000}, 413),
+        (b"", {"content_length": "\u0661".encode().decode("latin-1")}, 411),
     ],
 )
 def test_what_is_no_otlp_is_refused(

@@ -78,7 +78,7 @@ def test_each_opening_and_closing_is_posted_once_and_in_order(
 
 def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> None:
     judge(store, [0.5], labels={"version": "v7"})
-    notice = store.deliveries.oldest(CHANNEL)
+    notice = store.deliveries.take(CHANNEL)
     assert notice is not None
     content = message(notice, "https://nilometer.example")
     assert content["text"] == (
@@ -98,7 +98,7 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
 def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
     summary = "input.<!channel> <http://evil.example|a&b>"
     judge(store, [0.5], summary=summary, alerter=an_alerter(summary="*", name="<@U1>"))
-    notice = store.deliveries.oldest(CHANNEL)
+    notice = store.deliveries.take(CHANNEL)
     assert notice is not None
     content = message(notice, "https://nilometer.example")
     header, *rest = content["blocks"]

@@ -11,7 +11,7 @@ from support.problems import ALERTER, is_problem
 from nilometer.alert import Alerter
 from nilometer.batch.reference_upload import put_reference
 from nilometer_collector.query.missing_names import missing_names
-from nilometer_collector.store import Store
+from nilometer_collector.store import open_store
 from nilometer_collector.testing import (
     ENTITY,
     Running,
@@ -33,7 +33,8 @@ def filled(tmp_path: Path) -> Iterator[Running]:
 
 
 def lines(filled: Running, alerter: Alerter) -> list[str]:
-    store = Store(filled.collector.settings.database_path)
+    filled.collector.stop()
+    store = open_store(filled.collector.settings.database_path, "")
     try:
         return missing_names(store, alerter)
     finally:

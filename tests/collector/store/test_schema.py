@@ -7,8 +7,8 @@ from sqlite_utils import Database
 
 from nilometer.testing import SteppedClock
 from nilometer.wire.alerts import alerter_to_bytes
-from nilometer_collector.store import Store
-from nilometer_collector.store.schema import migrations
+from nilometer_collector.store import open_store
+from nilometer_collector.store.sqlite.schema import migrations
 from nilometer_collector.testing import ENTITY, an_alerter
 
 
@@ -43,7 +43,7 @@ def test_an_open_episode_of_the_earlier_schema_is_read_and_closed(tmp_path: Path
             (payload,),
         )
     earlier.close()
-    store = Store(path)
+    store = open_store(path, "")
     try:
         (episode,) = store.alerts.episodes(is_open=True)
         assert (episode.alerter, episode.worst) == (an_alerter(), 0.5)

@@ -423,7 +423,7 @@ def test_the_agents_newest_verdict_is_the_alert(home: Path) -> None:
             observe(home, "fraud-scorer", count=5)  # the first sight of it asks for its alerters
             eventually(lambda: agent.plans.active.alerters("fraud-scorer", "input.amount"))
             observe(home, "fraud-scorer")
-            agent.engine.flush(10)
+            agent.engine.flush(60.0)
             (told,) = json.loads(run_top("--agent", home, "--once", "--json").stdout)["entities"]
             assert (told["status"], told["judged"], told["breaches"]) == ("BREACH", 1, 1)
             assert told["worst"][0]["alerter"] == "many"

@@ -70,6 +70,7 @@ def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
         (status.undecodable, UNDECODABLE, Level.WARNING, "without columns"),
         (status.lost_inputs, UNDECODABLE, Level.WARNING, "profiled, inputs lost"),
         (status.lost_outputs, UNDECODABLE, Level.WARNING, "profiled, outputs lost"),
+        (status.lost_cells, {}, Level.WARNING, "cells lost"),
     ):
         known = {reason.value: remedy for reason, remedy in remedies.items()}
         for name, count in sorted(counts.items(), key=lambda one: -one[1]):

@@ -8,8 +8,7 @@ from nilometer.alert.conditions import UnknownCondition
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
-from nilometer_collector.store import EpisodeRecord, TransitionRecord
-from nilometer_collector.store.alerts import MOST_EPISODES
+from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, TransitionRecord
 
 OPEN = Flag("open", "true: only open episodes; false: only closed episodes.")
 

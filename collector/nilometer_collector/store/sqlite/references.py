@@ -2,8 +2,10 @@
 
 from nilometer.profile import Reference
 from nilometer.wire.references import reference_from_bytes, reference_to_bytes
-from nilometer_collector.store.database import Database, checksum, intact
+from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.records import ReferenceRecord
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.texts import storable
 
 _COLUMNS = "id, entity, name, digest, created_ns, rows, source, current"
 
@@ -12,7 +14,7 @@ class References:
     """Reads and adds references.
 
     Attributes:
-        generation: Number of changes, so that a reader can invalidate its cache.
+        generation: Number of versions that were put, so that a reader can empty its cache.
     """
 
     def __init__(self, database: Database) -> None:
@@ -37,7 +39,7 @@ class References:
                     reference.digest,
                     reference.created_ns,
                     reference.rows,
-                    reference.source,
+                    storable(reference.source),
                     now_ns,
                     payload,
                     checksum(payload),

@@ -1,10 +1,9 @@
 """The queue of notifications, oldest first, with the outcome of each."""
 
-from nilometer_collector.store.alerts import Alerts
-from nilometer_collector.store.database import Database
 from nilometer_collector.store.records import DeliveryCounts, Notice
-
-MOST_FAILURE_CHARACTERS = 200
+from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.texts import short_text
 
 
 class Deliveries:
@@ -14,7 +13,7 @@ class Deliveries:
         self._database = database
         self._alerts = alerts
 
-    def oldest(self, channel: str) -> Notice | None:
+    def take(self, channel: str) -> Notice | None:
         """Return the oldest queued delivery of *channel*, or None."""
         found = self._database.row(
             "SELECT d.id, d.key, d.attempts, t.episode, t.id FROM deliveries d "
@@ -39,11 +38,11 @@ class Deliveries:
 
     def refused(self, delivery: int, now_ns: int, failure: str) -> None:
         """Record that the channel will never accept the delivery."""
-        self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, _short(failure))
+        self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, short_text(failure))
 
     def failed(self, delivery: int, failure: str) -> None:
         """Record a failed attempt; the delivery stays queued."""
-        self._settle("last_failure = ?", delivery, _short(failure))
+        self._settle("last_failure = ?", delivery, short_text(failure))
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
@@ -62,7 +61,3 @@ class Deliveries:
                 f"UPDATE deliveries SET attempts = attempts + 1, {what} WHERE id = ?",  # noqa: S608
                 (*values, delivery),
             )
-
-
-def _short(failure: str) -> str:
-    return failure[:MOST_FAILURE_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Alerters, the state of each agent for each alerter, and episodes.
+"""Alerters, the state of each agent for each alerter, and episodes, in SQLite.
 
 Every change of an episode writes its transition and its delivery row in the same transaction.
 """
@@ -6,20 +6,34 @@ Every change of an episode writes its transition and its delivery row in the sam
 import uuid
 from typing import Any, NamedTuple
 
-from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, advance
-from nilometer.alert.conditions import UnknownCondition
+from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation
 from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
-from nilometer_collector.alerting.episodes import Change, change, heard_since_ns, worst
+from nilometer_collector.alerting.episodes import (
+    Closed,
+    EpisodeChange,
+    Opened,
+    OpenEpisode,
+    Others,
+    Standing,
+    Turn,
+    Worsened,
+    judge,
+    pause,
+)
 from nilometer_collector.store import label_text
-from nilometer_collector.store.database import Database
-from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.protocol import MOST_EPISODES
+from nilometer_collector.store.readable import readable, unreadable
+from nilometer_collector.store.records import (
+    ALERTER_DELETED,
+    SUMMARY_LEFT,
+    EpisodeRecord,
+    TransitionRecord,
+)
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
-
-MOST_EPISODES = 1000  # in one response
-ALERTER_DELETED = "the alerter was deleted"
-SUMMARY_LEFT = "the alerter no longer watches this summary"
 
 
 class _Key(NamedTuple):
@@ -93,30 +107,19 @@ class Alerts:
 
     def alerters(self, entity: str | None = None) -> list[Alerter]:
         """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
-        found = []
-        for alerter in self._stored(entity):
-            if isinstance(alerter.condition, UnknownCondition):
-                condition = alerter.condition
-                self._unread.note(condition.kind, alerter.name, condition.why)
-            else:
-                found.append(alerter)
-        return found
+        return readable(self._payloads(entity), self._unread)
 
     def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
         """List the alerters that cannot be read, each with the reason."""
-        return [
-            (alerter, alerter.condition.why)
-            for alerter in self._stored(entity)
-            if isinstance(alerter.condition, UnknownCondition)
-        ]
+        return unreadable(self._payloads(entity))
 
-    def _stored(self, entity: str | None) -> list[Alerter]:
+    def _payloads(self, entity: str | None) -> list[bytes]:
         rows = self._database.rows(
             "SELECT payload FROM alerters WHERE deleted = 0 AND (?1 IS NULL OR entity = ?1) "
             "ORDER BY entity, name",
             (entity,),
         )
-        return [stored_alerter_from_bytes(payload) for (payload,) in rows]
+        return [payload for (payload,) in rows]
 
     # Evaluations
 
@@ -131,25 +134,13 @@ class Alerts:
         )
         if self._is_deleted(key):
             return 0
-        before = self._state(key, agent)
-        after, _ = advance(before, evaluation)
-        if after == before:
+        state = Standing(agent=self._state(key, agent), episode=self._open_episode(key))
+        changes = judge(state, evaluation, self._others(key, agent, now_ns))
+        if changes.agent is not None:
+            self._keep_state(key, agent, changes.agent, now_ns)
+        if changes.episode is None:
             return 0
-        self._keep_state(key, agent, after, now_ns)
-        open_id = self._open_episode(key)
-        match change(
-            is_open=open_id is not None,
-            ours=after.status is AlertStatus.ALERTING,
-            others=self._others_alert(key, agent, heard_since_ns(now_ns, evaluation.window)),
-            evaluation=evaluation,
-        ):
-            case Change.OPEN:
-                return self._open(key, evaluation, after.since_ns, now_ns)
-            case Change.CLOSE if open_id is not None:
-                return self._close(open_id, evaluation, now_ns)
-            case Change.WORSEN if open_id is not None:
-                self._worsen(open_id, evaluation)
-        return 0
+        return self._change(key, state.episode, changes.episode, now_ns)
 
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
@@ -269,82 +260,83 @@ class Alerts:
             ),
         )
 
-    def _others_alert(self, key: _Key, agent: str, since_ns: int) -> bool:
-        found = self._database.row(
-            "SELECT 1 FROM alert_states WHERE entity = ? AND alerter = ? AND summary = ? "
-            "AND labels = ? AND agent != ? AND status = ? AND received_ns >= ? LIMIT 1",
-            (*key, agent, AlertStatus.ALERTING.value, since_ns),
+    def _others(self, key: _Key, agent: str, now_ns: int) -> Others:
+        ((heard,),) = self._database.rows(
+            "SELECT max(received_ns) FROM alert_states WHERE entity = ? AND alerter = ? "
+            "AND summary = ? AND labels = ? AND agent != ? AND status = ?",
+            (*key, agent, AlertStatus.ALERTING.value),
         )
-        return found is not None
+        return Others(alerting_heard_ns=heard, now_ns=now_ns)
 
-    def _open_episode(self, key: _Key) -> int | None:
+    def _open_episode(self, key: _Key) -> OpenEpisode | None:
         found = self._database.row(
-            "SELECT id FROM episodes WHERE entity = ? AND alerter = ? AND summary = ? "
-            "AND labels = ? AND closed_ns IS NULL",
+            "SELECT id, opened_ns, worst FROM episodes WHERE entity = ? AND alerter = ? "
+            "AND summary = ? AND labels = ? AND closed_ns IS NULL",
             key,
         )
-        return None if found is None else int(found[0])
+        if found is None:
+            return None
+        return OpenEpisode(id=found[0], opened_ns=found[1], worst=found[2])
 
-    def _open(self, key: _Key, evaluation: Evaluation, since_ns: int, now_ns: int) -> int:
-        episode = self._database.execute(
-            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, since_ns, "
-            "worst, alerter_payload, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    # Changes
+
+    def _change(
+        self, key: _Key, episode: OpenEpisode | None, change: EpisodeChange, now_ns: int
+    ) -> int:
+        """Apply *change* inside a transaction; return the number of deliveries queued."""
+        match change:
+            case Opened():
+                return self._record(self._open(key, change), change.turn, now_ns)
+            case Worsened() if episode is not None:
+                self._database.execute(
+                    "UPDATE episodes SET worst = ? WHERE id = ?", (change.worst, episode.id)
+                )
+            case Closed() if episode is not None:
+                self._database.execute(
+                    "UPDATE episodes SET closed_ns = ? WHERE id = ?", (change.closed_ns, episode.id)
+                )
+                return self._record(episode.id, change.turn, now_ns)
+        return 0
+
+    def _open(self, key: _Key, change: Opened) -> int:
+        turn = change.turn
+        return self._database.execute(
+            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, since_ns, worst, "
+            "alerter_payload, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
-                evaluation.window.end_ns,
-                since_ns,
-                evaluation.value,
-                alerter_to_bytes(evaluation.alerter),
-                evaluation.reference_digest,
-                evaluation.evidence,
+                turn.at_ns,
+                change.since_ns,
+                turn.value,
+                alerter_to_bytes(turn.alerter),
+                turn.reference_digest,
+                storable(turn.evidence),
             ),
         )
-        return self._record(episode, AlertStatus.ALERTING, evaluation, now_ns)
 
-    def _close(self, episode: int, evaluation: Evaluation, now_ns: int) -> int:
-        self._database.execute(
-            "UPDATE episodes SET closed_ns = max(?, opened_ns) WHERE id = ?",
-            (evaluation.window.end_ns, episode),
-        )
-        return self._record(episode, AlertStatus.OK, evaluation, now_ns)
-
-    def _worsen(self, episode: int, evaluation: Evaluation) -> None:
-        ((value,),) = self._database.rows("SELECT worst FROM episodes WHERE id = ?", (episode,))
-        self._database.execute(
-            "UPDATE episodes SET worst = ? WHERE id = ?",
-            (worst(evaluation.alerter, value, evaluation.value), episode),
-        )
-
-    def _record(
-        self, episode: int, status: AlertStatus, evaluation: Evaluation, now_ns: int
-    ) -> int:
-        return self._write_transition(
-            (
-                episode,
-                status.value,
-                evaluation.window.end_ns,
-                evaluation.window.start_ns,
-                now_ns,
-                evaluation.value,
-                evaluation.evidence,
-                alerter_to_bytes(evaluation.alerter),
-                evaluation.reference_digest,
-            )
-        )
-
-    def _write_transition(self, values: tuple[object, ...]) -> int:
+    def _record(self, episode: int, turn: Turn, now_ns: int) -> int:
         """Write a transition and queue its notification; return the number of deliveries queued."""
         transition = self._database.execute(
             "INSERT INTO transitions (episode, status, at_ns, window_start_ns, recorded_ns, "
             "value, evidence, alerter_payload, reference_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
+            (
+                episode,
+                turn.status.value,
+                turn.at_ns,
+                turn.window_start_ns,
+                now_ns,
+                turn.value,
+                storable(turn.evidence),
+                alerter_to_bytes(turn.alerter),
+                turn.reference_digest,
+            ),
         )
         if not self._channel:
             return 0
         self._database.execute(
             "INSERT INTO deliveries (transition, channel, key, created_ns, attempts) "
             "VALUES (?, ?, ?, ?, 0)",
-            (transition, self._channel, uuid.uuid4().hex, values[4]),
+            (transition, self._channel, uuid.uuid4().hex, now_ns),
         )
         return 1
 
@@ -353,21 +345,17 @@ class Alerts:
     ) -> None:
         """Delete the states of an alerter; close its episodes at the last window it judged."""
         chosen = "entity = ?1 AND alerter = ?2 AND (?3 IS NULL OR summary = ?3)"
-        for episode, opened_ns, value, payload, digest, last_end_ns in self._database.rows(
+        for *known, payload, digest, last_end_ns, found_summary, labels in self._database.rows(
             "SELECT id, opened_ns, worst, alerter_payload, reference_digest, "  # noqa: S608
             "(SELECT max(last_end_ns) FROM alert_states s WHERE s.entity = e.entity AND s.alerter = e.alerter "
-            "AND s.summary = e.summary AND s.labels = e.labels) FROM episodes e "
+            "AND s.summary = e.summary AND s.labels = e.labels), summary, labels FROM episodes e "
             f"WHERE {chosen} AND closed_ns IS NULL",
             (entity, name, summary),
         ):
-            at_ns = max(opened_ns, last_end_ns or 0)
-            self._database.execute(
-                "UPDATE episodes SET closed_ns = ? WHERE id = ?", (at_ns, episode)
-            )
-            paused = AlertStatus.PAUSED.value
-            self._write_transition(
-                (episode, paused, at_ns, at_ns, now_ns, value, why, payload, digest)
-            )
+            episode = OpenEpisode(id=known[0], opened_ns=known[1], worst=known[2])
+            alerter = stored_alerter_from_bytes(payload)
+            closed = pause(episode, alerter, digest or "", last_end_ns or 0, why)
+            self._change(_Key(entity, name, found_summary, labels), episode, closed, now_ns)
         self._database.execute(
             f"DELETE FROM alert_states WHERE {chosen}",  # noqa: S608
             (entity, name, summary),

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from nilometer_collector.store import label_text
-from nilometer_collector.store.database import Database, checksum, intact
+from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.sqlite.database import Database
 
 _SERIES = (
     "id, entity, summary, labels, seen, numbers, categories, samples, first_start_ns, "

@@ -1,12 +1,11 @@
 """One SQLite connection with a lock, in WAL mode with synchronous FULL."""
 
-import logging
+import fcntl
 import os
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from sqlite_utils import Database as SchemaDatabase
 from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store.schema import migrations
+from nilometer_collector.store.sqlite.schema import migrations
+from nilometer_collector.store.texts import check_texts
+from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
-
-log = logging.getLogger("nilometer.collector")
 
 
 class Database:
@@ -35,23 +34,26 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        self._closing = ExitStack()
+        _hold(path, self._closing)
         try:
-            private_directory("database", path.parent)
-            check_private("database", *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")))
-            os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-            self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"database = {str(path)!r}: {error}") from error
-        try:
+            self._connection = self._connect(path)
             self._prepare(path)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise ConfigError(f"database = {str(path)!r}: {error}") from error
-        except BaseException:
-            self._connection.close()
+        except BaseException as error:
+            self._closing.close()
+            if isinstance(error, OSError | sqlite3.Error):
+                raise ConfigError(f"database = {str(path)!r}: {error}") from error
             raise
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        private_directory("database", path.parent)
+        check_private("database", *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")))
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._closing.callback(connection.close)
+        return connection
 
     def _prepare(self, path: Path) -> None:
         for pragma in (
@@ -66,10 +68,7 @@ class Database:
         applied = {migration.name for migration in migrations.applied(schema)}
         newer = applied - known - _names()
         if newer:
-            raise ConfigError(
-                f"database = {str(path)!r}: was written by a newer nilometer: install that version "
-                f"(unknown migrations: {', '.join(sorted(newer))})"
-            )
+            raise written_by_newer(f"database = {str(path)!r}", newer)
         migrations.apply(schema)
 
     @contextmanager
@@ -96,6 +95,7 @@ class Database:
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> int:
         """Run one statement inside `write`; return the id of an inserted row."""
+        check_texts(values)
         with self._lock:
             return self._connection.execute(statement, values).lastrowid or 0
 
@@ -105,6 +105,7 @@ class Database:
         Raises:
             StoreUnavailable: If the database cannot be read.
         """
+        check_texts(values)
         with self._lock:
             try:
                 return self._connection.execute(statement, values).fetchall()
@@ -130,7 +131,7 @@ class Database:
         with self._lock:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.close()
+            self._closing.close()
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):
@@ -147,16 +148,22 @@ def _names() -> set[str]:
         empty.close()
 
 
-def checksum(payload: bytes) -> int:
-    """Return the CRC-32 of *payload*."""
-    return zlib.crc32(payload)
-
-
-def intact(table: str, row: int, payload: bytes, crc: int) -> bool:
-    """Whether *payload* matches its checksum; log an error if not."""
-    fine = checksum(payload) == crc
-    if not fine:
-        log.error(
-            "stored row left out: its checksum does not match", extra={"table": table, "row": row}
-        )
-    return fine
+def _hold(path: Path, closing: ExitStack) -> None:
+    """Hold ``<database>.lock`` for as long as this process uses the database."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        private_directory("database", lock.parent)
+        descriptor = open_private(lock, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise ConfigError(
+            f"database = {str(path)!r}: cannot create {lock.name}: {error.strerror}: let uid "
+            f"{os.geteuid()} write there, or set `database`"
+        ) from error
+    closing.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        closing.close()
+        raise ConfigError(
+            f"database = {str(path)!r}: is in use by another collector: stop it, or set another file"
+        ) from error

@@ -1,0 +1,31 @@
+"""Opens the store that the settings name."""
+
+from pathlib import Path
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.store.protocol import Store
+from nilometer_collector.store.sqlite import SqliteStore
+
+
+def open_store(database: Path | Secret, channel: str) -> Store:
+    """Open the store.
+
+    Args:
+        database: Path of the SQLite file, or URL of the PostgreSQL database.
+        channel: Name of the channel that receives notifications; empty for no notifications.
+
+    Raises:
+        ConfigError: If the database cannot be opened, is in use by another collector that does not
+            share it, or is not of this or an older nilometer.
+    """
+    if isinstance(database, Path):
+        return SqliteStore(database, channel)
+    try:
+        from nilometer_collector.store.postgresql import PostgresqlStore
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"store = 'postgresql://...': needs the package {error.name}: install "
+            "nilometer[collector,postgresql]"
+        ) from error
+    return PostgresqlStore(database.reveal(), channel)

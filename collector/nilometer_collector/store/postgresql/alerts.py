@@ -1,0 +1,179 @@
+"""Alerters and episodes in PostgreSQL."""
+
+from collections.abc import Sequence
+
+from nilometer.alert import Alerter, AlertStatus, Evaluation
+from nilometer.values.clock import SystemClock
+from nilometer.values.labels import Labels
+from nilometer.wire.alerts import alerter_to_bytes
+from nilometer_collector.store import label_text
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.judging import Judging
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.turns import Turns
+from nilometer_collector.store.readable import readable, unreadable
+from nilometer_collector.store.records import (
+    ALERTER_DELETED,
+    SUMMARY_LEFT,
+    EpisodeRecord,
+)
+from nilometer_collector.store.unread_log import UnreadLog
+
+_PUT = """
+INSERT INTO alerters (entity, name, origin, deleted, updated_ns, payload)
+VALUES (%(entity)s, %(name)s, %(origin)s, false, %(now)s, %(payload)s)
+ON CONFLICT (entity, name) DO UPDATE SET deleted = false, origin = excluded.origin,
+  updated_ns = excluded.updated_ns, payload = excluded.payload
+"""
+_SUMMARIES = """
+SELECT DISTINCT summary FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
+WHERE j.entity = %(entity)s AND j.alerter = %(name)s
+"""
+_DELETE = """
+UPDATE alerters SET deleted = true, updated_ns = %(now)s
+WHERE entity = %(entity)s AND name = %(name)s AND NOT deleted
+"""
+_JUDGED = """
+SELECT DISTINCT j.entity, j.summary
+FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
+WHERE s.status <> %(learning)s
+"""
+_STATUSES = """
+SELECT j.entity, j.alerter, j.summary, j.labels_text, bool_and(s.status = %(learning)s),
+       EXISTS (SELECT 1 FROM episodes e
+               WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL)
+FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
+GROUP BY j.entity, j.id ORDER BY j.entity, j.alerter, j.summary, j.labels_text
+"""
+_OPEN = """
+SELECT j.entity, j.summary FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
+WHERE e.closed_ns IS NULL ORDER BY e.id
+"""
+
+
+class Alerts:
+    """Reads and changes alerters, states and episodes.
+
+    Args:
+        database: Database that holds them.
+        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+    """
+
+    def __init__(self, database: Database, channel: str) -> None:
+        self._database = database
+        self._turns = Turns(channel)
+        self._judging = Judging(self._turns)
+        self._unread = UnreadLog(SystemClock().monotonic)
+
+    # Alerters
+
+    def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
+        """Create or replace the alerter of this entity and name."""
+        self._database.write(lambda session: self._put(session, alerter, origin, now_ns))
+
+    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
+        """Make *alerters* the only alerters of *origin*; delete its others."""
+        wanted = {(alerter.entity, alerter.name): alerter for alerter in alerters}
+
+        def replace(session: Session) -> None:
+            stored = session.rows(
+                "SELECT entity, name FROM alerters WHERE origin = %(origin)s AND NOT deleted",
+                {"origin": origin},
+            )
+            # In the order of the key, so that two collectors never wait for each other.
+            for entity, name in sorted(wanted.keys() | set(stored)):
+                alerter = wanted.get((entity, name))
+                if alerter is None:
+                    self._delete(session, entity, name, now_ns)
+                else:
+                    self._put(session, alerter, origin, now_ns)
+
+        self._database.write(replace)
+
+    def delete(self, entity: str, name: str, now_ns: int) -> bool:
+        """Delete an alerter and close its episodes; return False if it does not exist."""
+        return self._database.write(lambda session: self._delete(session, entity, name, now_ns))
+
+    def alerters(self, entity: str | None = None) -> list[Alerter]:
+        """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
+        return readable(self._payloads(entity), self._unread)
+
+    def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
+        """List the alerters that cannot be read, each with the reason."""
+        return unreadable(self._payloads(entity))
+
+    def _payloads(self, entity: str | None) -> list[bytes]:
+        rows = self._database.read(
+            lambda session: session.rows(
+                "SELECT payload FROM alerters WHERE NOT deleted "
+                "AND (%(entity)s::text IS NULL OR entity = %(entity)s) ORDER BY entity, name",
+                {"entity": entity},
+            )
+        )
+        return [payload for (payload,) in rows]
+
+    def _put(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
+        key = {"entity": alerter.entity, "name": alerter.name}
+        payload = alerter_to_bytes(alerter)
+        session.execute(_PUT, {**key, "origin": origin, "now": now_ns, "payload": payload})
+        judged = [summary for (summary,) in session.rows(_SUMMARIES, key)]
+        left = [summary for summary in judged if not alerter.watches(summary)]
+        if left:
+            self._turns.forget(session, alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, left)
+
+    def _delete(self, session: Session, entity: str, name: str, now_ns: int) -> bool:
+        if not session.execute(_DELETE, {"entity": entity, "name": name, "now": now_ns}):
+            return False
+        self._turns.forget(session, entity, name, ALERTER_DELETED, now_ns)
+        return True
+
+    # Evaluations
+
+    def judge(
+        self, session: Session, evaluations: Sequence[Evaluation], agent: str, now_ns: int
+    ) -> int:
+        """Apply *evaluations* inside a transaction; return the number of deliveries queued."""
+        return self._judging.judge(session, evaluations, agent, now_ns)
+
+    def judged(self) -> set[tuple[str, str]]:
+        """Return each (entity, summary) that an alerter has judged at least once."""
+        asked = {"learning": AlertStatus.LEARNING.value}
+        rows = self._database.read(lambda session: session.rows(_JUDGED, asked))
+        return {(entity, summary) for entity, summary in rows}
+
+    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
+        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
+        asked = {"learning": AlertStatus.LEARNING.value}
+        found = []
+        for entity, alerter, summary, labels, learning, is_open in self._database.read(
+            lambda session: session.rows(_STATUSES, asked)
+        ):
+            status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = AlertStatus.ALERTING if is_open else status
+            found.append((entity, alerter, summary, label_text.from_text(labels), status))
+        return found
+
+    # Episodes
+
+    def open_episodes(self) -> list[tuple[str, str]]:
+        """List the (entity, summary) of every open episode."""
+        rows = self._database.read(lambda session: session.rows(_OPEN))
+        return [(entity, summary) for entity, summary in rows]
+
+    def entities(self) -> set[str]:
+        """Return the entities that have an alerter or an episode."""
+        rows = self._database.read(
+            lambda session: session.rows(
+                "SELECT entity FROM alerters WHERE NOT deleted UNION SELECT entity FROM episodes"
+            )
+        )
+        return {entity for (entity,) in rows}
+
+    def episodes(
+        self, entity: str | None = None, *, is_open: bool | None = None
+    ) -> list[EpisodeRecord]:
+        """List episodes with their history, newest first, at most `MOST_EPISODES`."""
+        return self._database.read(
+            lambda session: read_episodes(session, entity, is_open=is_open, episode=None)
+        )

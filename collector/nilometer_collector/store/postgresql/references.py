@@ -1,0 +1,98 @@
+"""Versions of references in PostgreSQL. A version never changes; each name has one current version."""
+
+from nilometer.profile import Reference
+from nilometer.wire.references import reference_from_bytes, reference_to_bytes
+from nilometer_collector.store.checksum import checksum, intact
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.records import ReferenceRecord
+from nilometer_collector.store.texts import storable
+
+# Two collectors take turns, also where the name has no version yet.
+_LOCK = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(entity)s || '/' || %(name)s, 0))
+"""
+_PUT = """
+INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, current,
+                                received_ns, payload, crc)
+VALUES (%(entity)s, %(name)s, %(digest)s, %(created)s, %(rows)s, %(source)s, true, %(now)s,
+        %(payload)s, %(crc)s)
+ON CONFLICT (entity, name, digest) DO UPDATE SET current = true
+RETURNING id
+"""
+_LEAVE = """
+UPDATE reference_versions SET current = false
+WHERE entity = %(entity)s AND name = %(name)s AND current AND id <> %(id)s
+"""
+_RECORDS = """
+SELECT id, entity, name, digest, created_ns, rows, source, current FROM reference_versions
+WHERE (%(entity)s::text IS NULL OR entity = %(entity)s) AND (current OR NOT %(current)s)
+ORDER BY entity, name, id
+"""
+
+
+class References:
+    """Reads and adds references."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def generation(self) -> int:
+        """Number of versions, which any collector may have added."""
+        ((versions,),) = self._database.read(
+            lambda session: session.rows("SELECT count(*) FROM reference_versions")
+        )
+        return int(versions)
+
+    def put(self, reference: Reference, now_ns: int) -> None:
+        """Make *reference* the current version of its name; add a version if its digest is new."""
+        payload = reference_to_bytes(reference)
+        values = {
+            "entity": reference.entity,
+            "name": reference.name,
+            "digest": reference.digest,
+            "created": reference.created_ns,
+            "rows": reference.rows,
+            "source": storable(reference.source),
+            "now": now_ns,
+            "payload": payload,
+            "crc": checksum(payload),
+        }
+
+        def put(session: Session) -> None:
+            session.rows(_LOCK, values)
+            ((identity,),) = session.rows(_PUT, values)
+            session.execute(_LEAVE, {**values, "id": identity})
+
+        self._database.write(put)
+
+    def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
+        """List the references of all entities or of one."""
+        asked = {"entity": entity, "current": current}
+        return [
+            ReferenceRecord(
+                id=row[0],
+                entity=row[1],
+                name=row[2],
+                digest=row[3],
+                created_ns=row[4],
+                rows=row[5],
+                source=row[6],
+                current=row[7],
+            )
+            for row in self._database.read(lambda session: session.rows(_RECORDS, asked))
+        ]
+
+    def read(self, record: ReferenceRecord) -> Reference | None:
+        """Read the whole reference; return None if its checksum does not match."""
+        found = self._database.read(
+            lambda session: session.row(
+                "SELECT payload, crc FROM reference_versions "
+                "WHERE entity = %(entity)s AND id = %(id)s",
+                {"entity": record.entity, "id": record.id},
+            )
+        )
+        if found is None or not intact("reference_versions", record.id, *found):
+            return None
+        return reference_from_bytes(found[0])

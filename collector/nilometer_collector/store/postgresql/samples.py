@@ -1,0 +1,256 @@
+"""Series and samples in PostgreSQL. A stored sample never changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from nilometer.values.labels import Labels
+from nilometer_collector.store import label_text
+from nilometer_collector.store.checksum import checksum, intact
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+
+LARGEST_SUM = 1 << 53  # a sum stays at it: JSON readers have no larger integers
+
+_SERIES = """
+SELECT id, entity, summary, labels_text, seen, numbers, categories, samples, first_start_ns,
+       last_end_ns, longest_window_ns, last_window_ns, last_received_ns
+FROM series WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
+  AND (%(summary)s::text IS NULL OR summary = %(summary)s)
+ORDER BY entity, summary, labels_text
+"""
+_FIND = """
+SELECT series.id, asked.number
+FROM unnest(%(entities)s::text[], %(summaries)s::text[], %(digests)s::bytea[])
+     WITH ORDINALITY AS asked (entity, summary, digest, number)
+JOIN series ON series.entity = asked.entity AND series.summary = asked.summary
+           AND series.labels_digest = asked.digest
+"""
+# In the order of the key, so that two collectors never wait for each other.
+_CREATE = """
+INSERT INTO series (entity, summary, labels, labels_text, labels_digest, seen, numbers, categories,
+                    samples, first_start_ns, last_end_ns, longest_window_ns, last_window_ns,
+                    last_received_ns)
+SELECT entity, summary, labels::jsonb, labels, digest, 0, 0, 0, 0, start_ns, 0, 0, 0, 0
+FROM unnest(%(entities)s::text[], %(summaries)s::text[], %(labels)s::text[], %(digests)s::bytea[],
+            %(starts)s::bigint[]) AS new (entity, summary, labels, digest, start_ns)
+ORDER BY entity COLLATE "C", summary COLLATE "C", digest
+ON CONFLICT (entity, summary, labels_digest) DO NOTHING
+"""
+_LOCK = """
+SELECT id FROM series WHERE entity = ANY(%(entities)s::text[]) AND id = ANY(%(ids)s::bigint[])
+ORDER BY id FOR NO KEY UPDATE
+"""
+_COUNT = """
+UPDATE series SET
+  seen = LEAST(series.seen + new.seen, 9007199254740992),
+  numbers = LEAST(series.numbers + new.numbers, 9007199254740992),
+  categories = LEAST(series.categories + new.categories, 9007199254740992),
+  samples = series.samples + new.samples,
+  first_start_ns = LEAST(series.first_start_ns, new.start_ns),
+  last_end_ns = GREATEST(series.last_end_ns, new.end_ns),
+  longest_window_ns = GREATEST(series.longest_window_ns, new.longest_ns),
+  last_window_ns = new.last_ns,
+  last_received_ns = GREATEST(series.last_received_ns, %(now)s)
+FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(seen)s::bigint[], %(numbers)s::bigint[],
+            %(categories)s::bigint[], %(samples)s::bigint[], %(starts)s::bigint[], %(ends)s::bigint[],
+            %(longest)s::bigint[], %(last)s::bigint[])
+     AS new (entity, id, seen, numbers, categories, samples, start_ns, end_ns, longest_ns, last_ns)
+WHERE series.entity = new.entity AND series.id = new.id
+"""
+_COPY = """
+COPY samples (entity, series, window_start_ns, window_end_ns, stream, sequence, observations,
+              received_ns, crc, payload) FROM STDIN (FORMAT BINARY)
+"""
+_TYPES = ("text", *["int8"] * 8, "bytea")
+_OVERLAP = """
+FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(after)s::bigint[])
+     AS asked (entity, id, after_ns)
+JOIN samples ON samples.entity = asked.entity AND samples.series = asked.id
+            AND window_start_ns > asked.after_ns AND window_start_ns < %(end)s
+            AND window_end_ns > %(start)s
+LIMIT %(limit)s
+"""
+
+
+class _Key(NamedTuple):
+    entity: str
+    summary: str
+    labels: str  # as text
+
+
+@dataclass(slots=True)
+class _Added:
+    """What one shipment adds to a series."""
+
+    first_start_ns: int
+    last_end_ns: int = 0
+    longest_window_ns: int = 0
+    last_window_ns: int = 0
+    seen: int = 0
+    numbers: int = 0
+    categories: int = 0
+    samples: int = 0
+
+    def add(self, row: SampleRow) -> None:
+        sample = row.sample
+        window = sample.window
+        numbers, categories = sample.content.type_counts
+        self.first_start_ns = min(self.first_start_ns, window.start_ns)
+        self.last_end_ns = max(self.last_end_ns, window.end_ns)
+        self.last_window_ns = window.end_ns - window.start_ns
+        self.longest_window_ns = max(self.longest_window_ns, self.last_window_ns)
+        self.seen = min(self.seen + sample.coverage.seen, LARGEST_SUM)
+        self.numbers = min(self.numbers + numbers, LARGEST_SUM)
+        self.categories = min(self.categories + categories, LARGEST_SUM)
+        self.samples += 1
+
+
+Counted: TypeAlias = Sequence[tuple[str, int, _Added]]  # (entity, id, additions) of each series
+
+
+class Samples:
+    """Reads and adds samples."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, session: Session, rows: Sequence[tuple[int, SampleRow]], stream: int, now_ns: int
+    ) -> Counted:
+        """Store *rows*, each with its sequence, inside a transaction; then call `count`."""
+        keys: list[_Key] = []
+        added: dict[_Key, _Added] = {}
+        texts: dict[Labels, str] = {}
+        for _, row in rows:
+            sample = row.sample
+            text = texts.get(sample.labels)
+            if text is None:
+                text = texts[sample.labels] = label_text.to_text(sample.labels)
+            key = _Key(sample.entity, sample.summary, text)
+            keys.append(key)
+            if key not in added:
+                added[key] = _Added(sample.window.start_ns)
+            added[key].add(row)
+        ids = _ids(session, added)
+        session.copy(
+            _COPY,
+            _TYPES,
+            (
+                (
+                    row.sample.entity,
+                    ids[key],
+                    row.sample.window.start_ns,
+                    row.sample.window.end_ns,
+                    stream,
+                    sequence,
+                    row.sample.content.count,
+                    now_ns,
+                    checksum(row.payload),
+                    row.payload,
+                )
+                for key, (sequence, row) in zip(keys, rows, strict=True)
+            ),
+        )
+        return [(key.entity, ids[key], one) for key, one in added.items()]
+
+    def count(self, session: Session, counted: Counted, now_ns: int) -> None:
+        """Add what `add` returned to the statistics of the series.
+
+        It locks them, so it comes last: shipments of other agents then wait only for the commit.
+        """
+        values: dict[str, object] = {
+            "entities": [entity for entity, _, _ in counted],
+            "ids": [identity for _, identity, _ in counted],
+            "now": now_ns,
+            "seen": [one.seen for _, _, one in counted],
+            "numbers": [one.numbers for _, _, one in counted],
+            "categories": [one.categories for _, _, one in counted],
+            "samples": [one.samples for _, _, one in counted],
+            "starts": [one.first_start_ns for _, _, one in counted],
+            "ends": [one.last_end_ns for _, _, one in counted],
+            "longest": [one.longest_window_ns for _, _, one in counted],
+            "last": [one.last_window_ns for _, _, one in counted],
+        }
+        session.rows(_LOCK, values)
+        session.execute(_COUNT, values)
+
+    def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
+        """List the series by name, optionally of one *entity* or one *summary* only."""
+        asked = {"entity": entity, "summary": summary}
+        return [
+            SeriesRecord(
+                id=row[0],
+                entity=row[1],
+                summary=row[2],
+                labels=label_text.from_text(row[3]),
+                seen=row[4],
+                numbers=row[5],
+                categories=row[6],
+                samples=row[7],
+                first_start_ns=row[8],
+                last_end_ns=row[9],
+                longest_window_ns=row[10],
+                last_window_ns=row[11],
+                last_received_ns=row[12],
+            )
+            for row in self._database.read(lambda session: session.rows(_SERIES, asked))
+        ]
+
+    def windows(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[tuple[int, int, int]]:
+        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        asked = _overlap(series, start_ns, end_ns, limit)
+        return self._database.read(
+            lambda session: session.rows(
+                "SELECT window_start_ns, window_end_ns, length(payload)" + _OVERLAP, asked
+            )
+        )
+
+    def read(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[SampleRecord]:
+        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        asked = _overlap(series, start_ns, end_ns, limit)
+        rows = self._database.read(
+            lambda session: session.rows(
+                "SELECT sequence, window_start_ns, window_end_ns, payload, crc" + _OVERLAP, asked
+            )
+        )
+        return [
+            SampleRecord(window_start_ns=start, window_end_ns=end, payload=payload)
+            for sequence, start, end, payload, crc in rows
+            if intact("samples", sequence, payload, crc)
+        ]
+
+
+def _ids(session: Session, added: Mapping[_Key, _Added]) -> dict[_Key, int]:
+    """Return the id of each series, after the creation of those that are new."""
+    keys = list(added)
+    asked = {
+        "entities": [key.entity for key in keys],
+        "summaries": [key.summary for key in keys],
+        "labels": [key.labels for key in keys],
+        "digests": [label_text.digest(key.labels) for key in keys],
+        "starts": [one.first_start_ns for one in added.values()],
+    }
+    found = session.rows(_FIND, asked)
+    if len(found) < len(keys):
+        session.execute(_CREATE, asked)
+        found = session.rows(_FIND, asked)
+    return {keys[number - 1]: identity for identity, number in found}
+
+
+def _overlap(
+    series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+) -> dict[str, object]:
+    return {
+        "entities": [one.entity for one in series],
+        "ids": [one.id for one in series],
+        "after": [start_ns - one.longest_window_ns for one in series],
+        "start": start_ns,
+        "end": end_ns,
+        "limit": limit,
+    }

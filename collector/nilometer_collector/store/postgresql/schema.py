@@ -1,0 +1,278 @@
+"""The schema in PostgreSQL, as migrations. A migration never changes and runs in its own transaction.
+
+Times are Unix nanoseconds. A checksum is the CRC-32 of the payload in the same row. Texts sort by
+their bytes, as in SQLite. Every table that grows has the entity in its key, so that a Citus cluster
+could distribute it by entity.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import TypeAlias
+
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.versions import written_by_newer
+
+_LOCK = 0x6E696C6F  # key of the advisory lock that migrations hold
+
+Migration: TypeAlias = Callable[[Session], None]
+
+MIGRATIONS: dict[str, Migration] = {}
+
+
+def migrate(session: Session, database: str) -> None:
+    """Bring the schema up to date; several collectors may do so at the same time.
+
+    Args:
+        session: Session outside a transaction.
+        database: Database as ``setting = value``, for errors.
+
+    Raises:
+        ConfigError: If a newer version has written the database.
+        psycopg.Error: If the database fails; the migrations before are recorded.
+    """
+    for name, migration in MIGRATIONS.items():
+        session.execute("BEGIN")
+        try:
+            session.execute("SET LOCAL lock_timeout = '60s'")
+            session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
+            applied = _applied(session, database)
+            if name not in applied:
+                migration(session)
+                session.execute(
+                    "INSERT INTO nilometer_migrations (name) VALUES (%(name)s)", {"name": name}
+                )
+            session.execute("COMMIT")
+        except BaseException:
+            session.execute("ROLLBACK")
+            raise
+
+
+def _applied(session: Session, database: str) -> set[str]:
+    """Return the names of the applied migrations, which must all be known."""
+    session.execute("SET LOCAL client_min_messages = warning")
+    session.execute(
+        "CREATE TABLE IF NOT EXISTS nilometer_migrations "
+        "(name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    applied = {name for (name,) in session.rows("SELECT name FROM nilometer_migrations")}
+    if unknown := applied - MIGRATIONS.keys():
+        raise written_by_newer(database, unknown)
+    return applied
+
+
+def _migration(function: Migration) -> Migration:
+    MIGRATIONS[function.__name__] = function
+    return function
+
+
+@_migration
+def create_streams(session: Session) -> None:
+    """Sequences of each outbox that are stored: all up to `high_water`, and some above it.
+
+    This is the deduplication. It is a table of its own because a unique key of `samples` would have
+    to contain the time of arrival, which differs between two attempts.
+    """
+    session.execute("""
+        CREATE TABLE streams (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            agent text COLLATE "C" NOT NULL,
+            epoch bytea NOT NULL,
+            high_water bigint NOT NULL,
+            received_ns bigint NOT NULL,
+            UNIQUE (agent, epoch)
+        )""")
+    session.execute("""
+        CREATE TABLE stream_ahead (
+            stream bigint NOT NULL, sequence bigint NOT NULL, PRIMARY KEY (stream, sequence)
+        )""")
+
+
+@_migration
+def create_samples(session: Session) -> None:
+    """One row for each sample, and one for each series with the statistics that lists show.
+
+    Samples are partitioned by the time of arrival: writes go to one partition, late and future
+    windows need no partition of their own, and retention, which counts from the arrival, drops whole
+    partitions. Identity of a label set is the SHA-256 of its text, because the text may be longer than
+    an index allows.
+    """
+    session.execute("""
+        CREATE TABLE series (
+            entity text COLLATE "C" NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY,
+            summary text COLLATE "C" NOT NULL,
+            labels jsonb NOT NULL,
+            labels_text text COLLATE "C" NOT NULL,
+            labels_digest bytea NOT NULL,
+            seen bigint NOT NULL,
+            numbers bigint NOT NULL,
+            categories bigint NOT NULL,
+            samples bigint NOT NULL,
+            first_start_ns bigint NOT NULL,
+            last_end_ns bigint NOT NULL,
+            longest_window_ns bigint NOT NULL,
+            last_window_ns bigint NOT NULL,
+            last_received_ns bigint NOT NULL,
+            PRIMARY KEY (entity, id),
+            UNIQUE (entity, summary, labels_digest)
+        ) WITH (fillfactor = 70)""")
+    session.execute("CREATE INDEX series_labels ON series USING gin (labels)")
+    session.execute("""
+        CREATE TABLE samples (
+            entity text COLLATE "C" NOT NULL,
+            series bigint NOT NULL,
+            window_start_ns bigint NOT NULL,
+            window_end_ns bigint NOT NULL,
+            stream bigint NOT NULL,
+            sequence bigint NOT NULL,
+            observations bigint NOT NULL,
+            received_ns bigint NOT NULL,
+            crc bigint NOT NULL,
+            payload bytea NOT NULL
+        ) PARTITION BY RANGE (received_ns)""")
+    session.execute("CREATE INDEX samples_window ON samples (series, window_start_ns)")
+
+
+@_migration
+def create_references(session: Session) -> None:
+    """All versions of all references; each name has one current version."""
+    session.execute("""
+        CREATE TABLE reference_versions (
+            entity text COLLATE "C" NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY,
+            name text COLLATE "C" NOT NULL,
+            digest text NOT NULL,
+            created_ns bigint NOT NULL,
+            rows bigint NOT NULL,
+            source text NOT NULL,
+            current boolean NOT NULL,
+            received_ns bigint NOT NULL,
+            payload bytea NOT NULL,
+            crc bigint NOT NULL,
+            PRIMARY KEY (entity, id),
+            UNIQUE (entity, name, digest)
+        )""")
+
+
+@_migration
+def create_alerters(session: Session) -> None:
+    """Alerters. A deleted alerter keeps its row, so that late evaluations do not revive it."""
+    session.execute("""
+        CREATE TABLE alerters (
+            entity text COLLATE "C" NOT NULL,
+            name text COLLATE "C" NOT NULL,
+            origin text NOT NULL,
+            deleted boolean NOT NULL,
+            updated_ns bigint NOT NULL,
+            payload bytea NOT NULL,
+            PRIMARY KEY (entity, name)
+        )""")
+
+
+@_migration
+def create_alert_states(session: Session) -> None:
+    """What alerters judge, and the state of each agent for it.
+
+    A row of `judged` is one (entity, alerter, summary, labels). Its lock serialises evaluations.
+    """
+    session.execute("""
+        CREATE TABLE judged (
+            entity text COLLATE "C" NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY,
+            alerter text COLLATE "C" NOT NULL,
+            summary text COLLATE "C" NOT NULL,
+            labels_text text COLLATE "C" NOT NULL,
+            labels_digest bytea NOT NULL,
+            PRIMARY KEY (entity, id),
+            UNIQUE (entity, alerter, summary, labels_digest)
+        )""")
+    session.execute("""
+        CREATE TABLE alert_states (
+            entity text COLLATE "C" NOT NULL,
+            judged bigint NOT NULL,
+            agent text COLLATE "C" NOT NULL,
+            status text NOT NULL,
+            breaches bigint NOT NULL,
+            fines bigint NOT NULL,
+            since_ns bigint NOT NULL,
+            last_end_ns bigint NOT NULL,
+            received_ns bigint NOT NULL,
+            PRIMARY KEY (entity, judged, agent)
+        )""")
+
+
+@_migration
+def create_episodes(session: Session) -> None:
+    """The history of episodes."""
+    session.execute("""
+        CREATE TABLE episodes (
+            entity text COLLATE "C" NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY,
+            judged bigint NOT NULL,
+            opened_ns bigint NOT NULL,
+            since_ns bigint NOT NULL,
+            closed_ns bigint,
+            worst double precision NOT NULL,
+            alerter_payload bytea NOT NULL,
+            reference_digest text NOT NULL,
+            evidence text NOT NULL,
+            PRIMARY KEY (entity, id)
+        )""")
+    session.execute("CREATE INDEX episodes_opened ON episodes (entity, opened_ns)")
+    session.execute(
+        "CREATE UNIQUE INDEX episodes_open ON episodes (entity, judged) WHERE closed_ns IS NULL"
+    )
+    session.execute("""
+        CREATE TABLE transitions (
+            entity text COLLATE "C" NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY,
+            episode bigint NOT NULL,
+            status text NOT NULL,
+            at_ns bigint NOT NULL,
+            window_start_ns bigint NOT NULL,
+            recorded_ns bigint NOT NULL,
+            value double precision NOT NULL,
+            evidence text NOT NULL,
+            alerter_payload bytea NOT NULL,
+            reference_digest text NOT NULL,
+            PRIMARY KEY (entity, id)
+        )""")
+    session.execute("CREATE INDEX transitions_episode ON transitions (entity, episode)")
+
+
+@_migration
+def create_deliveries(session: Session) -> None:
+    """The queue of notifications: one row for each transition and channel.
+
+    `holder` is the collector that delivers it, until `held_until` by the server's clock.
+    """
+    session.execute("""
+        CREATE TABLE deliveries (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            entity text COLLATE "C" NOT NULL,
+            transition bigint NOT NULL,
+            channel text NOT NULL,
+            key text NOT NULL,
+            created_ns bigint NOT NULL,
+            attempts bigint NOT NULL,
+            delivered_ns bigint,
+            refused_ns bigint,
+            last_failure text,
+            holder text,
+            held_until timestamptz,
+            UNIQUE (entity, transition, channel)
+        )""")
+    session.execute(
+        "CREATE INDEX deliveries_waiting ON deliveries (channel, id) "
+        "WHERE delivered_ns IS NULL AND refused_ns IS NULL"
+    )
+
+
+@_migration
+def create_secrets(session: Session) -> None:
+    """Random keys of this installation: the key of pseudonyms of category names."""
+    session.execute("CREATE TABLE secrets (name text PRIMARY KEY, key bytea NOT NULL)")
+    session.execute(
+        "INSERT INTO secrets (name, key) VALUES ('names', %(key)s)",
+        {"key": secrets.token_bytes(32)},
+    )

@@ -1,0 +1,128 @@
+"""The store in a PostgreSQL database."""
+
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store.postgresql.address import Address
+from nilometer_collector.store.postgresql.alerts import Alerts
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.deliveries import Deliveries
+from nilometer_collector.store.postgresql.partitions import Partitions
+from nilometer_collector.store.postgresql.references import References
+from nilometer_collector.store.postgresql.samples import Samples
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.records import Arrival, SampleRow, Shipment, Shipped
+from nilometer_collector.store.sequences import Sequences
+
+# The row of the outbox is locked, so that two collectors take its shipments in turn.
+_STREAM = """
+SELECT id, high_water FROM streams WHERE agent = %(agent)s AND epoch = %(epoch)s FOR UPDATE
+"""
+_NEW_STREAM = """
+INSERT INTO streams (agent, epoch, high_water, received_ns)
+VALUES (%(agent)s, %(epoch)s, 0, %(now)s) ON CONFLICT (agent, epoch) DO NOTHING
+"""
+_MARK = """
+UPDATE streams SET high_water = %(mark)s, received_ns = %(now)s WHERE id = %(stream)s
+"""
+_PASSED = """
+DELETE FROM stream_ahead WHERE stream = %(stream)s AND sequence = ANY(%(sequences)s::bigint[])
+"""
+_AHEAD = """
+INSERT INTO stream_ahead (stream, sequence)
+SELECT %(stream)s, sequence FROM unnest(%(sequences)s::bigint[]) AS new (sequence)
+"""
+
+
+class PostgresqlStore:
+    """Samples, references, alerters, episodes and notifications in PostgreSQL.
+
+    Several collectors may use one database. A change is durable when its call returns. Any thread may
+    call.
+
+    Args:
+        url: URL of the database; it is not shown in any error.
+        channel: Name of the channel that receives notifications; empty for no notifications.
+
+    Raises:
+        ConfigError: If the database cannot be opened, or is not of this or an older nilometer.
+    """
+
+    def __init__(self, url: str, channel: str = "") -> None:
+        self._database = Database(Address(url))
+        self._partitions = Partitions(self._database)
+        self.samples = Samples(self._database)
+        self.references = References(self._database)
+        self.alerts = Alerts(self._database, channel)
+        self.deliveries = Deliveries(self._database)
+
+    @property
+    def names_key(self) -> bytes:
+        """Key of the pseudonyms of this installation, 32 random bytes."""
+        found = self._database.read(
+            lambda session: session.row("SELECT key FROM secrets WHERE name = 'names'")
+        )
+        return bytes(found[0]) if found else b""
+
+    def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
+        """Store the new rows and their effects on alerts, in one transaction."""
+        self._partitions.ensure(now_ns)
+        try:
+            return self._database.write(lambda session: self._ship(session, shipment, now_ns))
+        except StoreUnavailable:
+            self._partitions.forget()
+            raise
+
+    def check_writable(self) -> None:
+        """Check that the server accepts changes: it is no standby."""
+        found = self._database.write(
+            lambda session: session.row("SELECT current_setting('transaction_read_only')")
+        )
+        if found != ("off",):
+            raise StoreUnavailable("database: accepts no changes now")
+
+    def close(self) -> None:
+        """Close all connections. Safe to repeat."""
+        self._database.close()
+
+    def _ship(self, session: Session, shipment: Shipment, now_ns: int) -> Shipped:
+        stream, sequences = _sequences(session, shipment, now_ns)
+        new: list[Arrival] = [
+            arrival
+            for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence)
+            if sequences.take(arrival.sequence)
+        ]
+        samples: list[tuple[int, SampleRow]] = []
+        evaluations = []
+        for arrival in new:
+            if isinstance(arrival.content, SampleRow):
+                samples.append((arrival.sequence, arrival.content))
+            else:
+                evaluations.append(arrival.content)
+        sequences.settle(shipment.oldest_held)
+        _save(session, stream, sequences, now_ns)
+        counted = self.samples.add(session, samples, stream, now_ns) if samples else ()
+        notices = self.alerts.judge(session, evaluations, shipment.agent, now_ns)
+        if counted:
+            self.samples.count(session, counted, now_ns)
+        return Shipped(stored=len(new), repeated=len(shipment.arrivals) - len(new), notices=notices)
+
+
+def _sequences(session: Session, shipment: Shipment, now_ns: int) -> tuple[int, Sequences]:
+    """Lock the outbox of *shipment*; return its id and its stored sequences."""
+    key = {"agent": shipment.agent, "epoch": shipment.epoch, "now": now_ns}
+    found = session.row(_STREAM, key)
+    if found is None:
+        session.execute(_NEW_STREAM, key)
+        (found,) = session.rows(_STREAM, key)
+    stream, mark = found
+    ahead = session.rows(
+        "SELECT sequence FROM stream_ahead WHERE stream = %(stream)s", {"stream": stream}
+    )
+    return stream, Sequences(mark, (sequence for (sequence,) in ahead))
+
+
+def _save(session: Session, stream: int, sequences: Sequences, now_ns: int) -> None:
+    if sequences.passed:
+        session.execute(_PASSED, {"stream": stream, "sequences": sequences.passed})
+    if sequences.added:
+        session.execute(_AHEAD, {"stream": stream, "sequences": sequences.added})
+    session.execute(_MARK, {"stream": stream, "mark": sequences.mark, "now": now_ns})

@@ -1,0 +1,167 @@
+"""Writes changes of episodes to PostgreSQL, with their history and notifications."""
+
+import uuid
+
+from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
+from nilometer_collector.alerting.episodes import (
+    Closed,
+    EpisodeChange,
+    Opened,
+    OpenEpisode,
+    Turn,
+    Worsened,
+    pause,
+)
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.texts import storable
+
+_OPEN = """
+INSERT INTO episodes (entity, judged, opened_ns, since_ns, worst, alerter_payload,
+                      reference_digest, evidence)
+VALUES (%(entity)s, %(judged)s, %(at)s, %(since)s, %(value)s, %(alerter)s, %(digest)s, %(evidence)s)
+RETURNING id
+"""
+_CLOSE = "UPDATE episodes SET closed_ns = %(closed)s WHERE entity = %(entity)s AND id = %(id)s"
+_WORSEN = "UPDATE episodes SET worst = %(worst)s WHERE entity = %(entity)s AND id = %(id)s"
+_RECORD = """
+INSERT INTO transitions (entity, episode, status, at_ns, window_start_ns, recorded_ns, value,
+                         evidence, alerter_payload, reference_digest)
+VALUES (%(entity)s, %(episode)s, %(status)s, %(at)s, %(start)s, %(now)s, %(value)s, %(evidence)s,
+        %(alerter)s, %(digest)s)
+RETURNING id
+"""
+_QUEUE = """
+INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts)
+VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0)
+"""
+# The rows of one alerter are locked in one order everywhere. Those of other summaries stay free.
+_LEFT = """
+SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(alerter)s
+  AND summary = ANY(COALESCE(%(summaries)s::text[], ARRAY[summary]))
+ORDER BY id FOR UPDATE
+"""
+_LEFT_OPEN = """
+SELECT id, opened_ns, worst, alerter_payload, reference_digest,
+       (SELECT max(last_end_ns) FROM alert_states s
+        WHERE s.entity = e.entity AND s.judged = e.judged)
+FROM episodes e WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
+  AND closed_ns IS NULL ORDER BY id
+"""
+_LEFT_STATES = """
+DELETE FROM alert_states WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
+"""
+
+
+class Turns:
+    """Applies changes of episodes inside a transaction.
+
+    Args:
+        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+    """
+
+    def __init__(self, channel: str) -> None:
+        self._channel = channel
+
+    def open(
+        self, session: Session, entity: str, judged: int, change: Opened, now_ns: int
+    ) -> tuple[OpenEpisode, int]:
+        """Open an episode of *judged*; return it and the number of deliveries queued."""
+        turn = change.turn
+        ((episode,),) = session.rows(
+            _OPEN, {**_values(turn), "entity": entity, "judged": judged, "since": change.since_ns}
+        )
+        opened = OpenEpisode(id=episode, opened_ns=turn.at_ns, worst=turn.value)
+        return opened, self._record(session, entity, episode, turn, now_ns)
+
+    def close(
+        self, session: Session, entity: str, episode: int, change: Closed, now_ns: int
+    ) -> int:
+        """Close an episode; return the number of deliveries queued."""
+        session.execute(_CLOSE, {"entity": entity, "id": episode, "closed": change.closed_ns})
+        return self._record(session, entity, episode, change.turn, now_ns)
+
+    def apply(
+        self,
+        session: Session,
+        entity: str,
+        judged: int,
+        episode: OpenEpisode | None,
+        change: EpisodeChange,
+        now_ns: int,
+    ) -> tuple[OpenEpisode | None, int]:
+        """Apply *change* to the open *episode*.
+
+        Returns:
+            The episode that is open afterwards, and the number of deliveries queued.
+        """
+        match change:
+            case Opened():
+                return self.open(session, entity, judged, change, now_ns)
+            case Worsened() if episode is not None:
+                values = {"entity": entity, "id": episode.id, "worst": change.worst}
+                session.execute(_WORSEN, values)
+                worse = OpenEpisode(id=episode.id, opened_ns=episode.opened_ns, worst=change.worst)
+                return worse, 0
+            case Closed() if episode is not None:
+                return None, self.close(session, entity, episode.id, change, now_ns)
+        return episode, 0
+
+    def forget(
+        self,
+        session: Session,
+        entity: str,
+        alerter: str,
+        why: str,
+        now_ns: int,
+        summaries: list[str] | None = None,
+    ) -> None:
+        """Delete the states of an alerter; close its episodes at the last window it judged.
+
+        Args:
+            session: Session in a transaction.
+            entity: Entity of the alerter.
+            alerter: Name of the alerter.
+            why: Reason, for the history.
+            now_ns: Wall time now.
+            summaries: Summaries to forget; None for all.
+        """
+        asked = {"entity": entity, "alerter": alerter, "summaries": summaries}
+        judged = [identity for (identity,) in session.rows(_LEFT, asked)]
+        chosen = {"entity": entity, "judged": judged}
+        for identity, opened_ns, value, payload, digest, last_end_ns in session.rows(
+            _LEFT_OPEN, chosen
+        ):
+            episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)
+            known = stored_alerter_from_bytes(payload)
+            closed = pause(episode, known, digest, last_end_ns or 0, why)
+            self.close(session, entity, identity, closed, now_ns)
+        session.execute(_LEFT_STATES, chosen)
+
+    def _record(self, session: Session, entity: str, episode: int, turn: Turn, now_ns: int) -> int:
+        values = {**_values(turn), "entity": entity, "episode": episode, "now": now_ns}
+        ((transition,),) = session.rows(_RECORD, values)
+        if not self._channel:
+            return 0
+        session.execute(
+            _QUEUE,
+            {
+                "entity": entity,
+                "transition": transition,
+                "channel": self._channel,
+                "key": uuid.uuid4().hex,
+                "now": now_ns,
+            },
+        )
+        return 1
+
+
+def _values(turn: Turn) -> dict[str, object]:
+    return {
+        "status": turn.status.value,
+        "at": turn.at_ns,
+        "start": turn.window_start_ns,
+        "value": turn.value,
+        "evidence": storable(turn.evidence),
+        "alerter": alerter_to_bytes(turn.alerter),
+        "digest": turn.reference_digest,
+    }

@@ -1,0 +1,196 @@
+"""The store as the rest of the collector sees it: verbs of the domain, no database.
+
+A change is durable when its call returns. Any thread may call. Every verb raises
+`StoreUnavailable` if the database cannot be read or written, and `Refused` for a name that
+contains NUL or half of a surrogate pair. The tests in `tests/collector/store` hold every implementation
+to the same behaviour.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from nilometer.alert import Alerter, AlertStatus
+from nilometer.profile import Reference
+from nilometer.values.labels import Labels
+from nilometer_collector.store.records import (
+    DeliveryCounts,
+    EpisodeRecord,
+    Notice,
+    ReferenceRecord,
+    SampleRecord,
+    SeriesRecord,
+    Shipment,
+    Shipped,
+)
+
+MOST_EPISODES = 1000  # in one response
+LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
+
+
+class Samples(Protocol):
+    """Series and samples. A stored sample never changes."""
+
+    def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
+        """List the series by name, optionally of one *entity* or one *summary* only."""
+        ...
+
+    def windows(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[tuple[int, int, int]]:
+        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        ...
+
+    def read(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+    ) -> list[SampleRecord]:
+        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        ...
+
+
+class References(Protocol):
+    """Versions of references. A version never changes; each name has one current version."""
+
+    @property
+    def generation(self) -> int:
+        """Number that differs after a version was added, so that a reader can empty its cache."""
+        ...
+
+    def put(self, reference: Reference, now_ns: int) -> None:
+        """Make *reference* the current version of its name; add a version if its digest is new."""
+        ...
+
+    def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
+        """List the references of all entities or of one.
+
+        Args:
+            entity: Name of the entity; None for all entities.
+            current: Whether to list only current versions; else all versions, oldest first.
+        """
+        ...
+
+    def read(self, record: ReferenceRecord) -> Reference | None:
+        """Read the whole reference; return None if its checksum does not match."""
+        ...
+
+
+class Alerts(Protocol):
+    """Alerters, the state of each agent for each alerter, and episodes."""
+
+    def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
+        """Create or replace the alerter of this entity and name.
+
+        It closes open episodes of summaries that the alerter no longer watches.
+        """
+        ...
+
+    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
+        """Make *alerters* the only alerters of *origin*; delete its others."""
+        ...
+
+    def delete(self, entity: str, name: str, now_ns: int) -> bool:
+        """Delete an alerter and close its episodes; return False if it does not exist."""
+        ...
+
+    def alerters(self, entity: str | None = None) -> list[Alerter]:
+        """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
+        ...
+
+    def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
+        """List the alerters that cannot be read, each with the reason."""
+        ...
+
+    def judged(self) -> set[tuple[str, str]]:
+        """Return each (entity, summary) that an alerter has judged at least once."""
+        ...
+
+    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
+        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
+        ...
+
+    def open_episodes(self) -> list[tuple[str, str]]:
+        """List the (entity, summary) of every open episode."""
+        ...
+
+    def entities(self) -> set[str]:
+        """Return the entities that have an alerter or an episode."""
+        ...
+
+    def episodes(
+        self, entity: str | None = None, *, is_open: bool | None = None
+    ) -> list[EpisodeRecord]:
+        """List episodes with their history, newest first, at most `MOST_EPISODES`."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The queue of notifications, oldest first, with the outcome of each."""
+
+    def take(self, channel: str) -> Notice | None:
+        """Return the oldest queued delivery of *channel*, or None.
+
+        If several collectors share the store, no other gets a delivery of the channel before the
+        outcome is recorded or `LEASE_SECONDS` have passed.
+        """
+        ...
+
+    def delivered(self, delivery: int, now_ns: int) -> None:
+        """Record that the channel has accepted the delivery."""
+        ...
+
+    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
+        """Record that the channel will never accept the delivery."""
+        ...
+
+    def failed(self, delivery: int, failure: str) -> None:
+        """Record a failed attempt; the delivery stays queued."""
+        ...
+
+    def counts(self, channel: str) -> DeliveryCounts:
+        """Count the deliveries of *channel* by outcome."""
+        ...
+
+
+class Store(Protocol):
+    """All persistent data of the collector."""
+
+    @property
+    def samples(self) -> Samples:
+        """Series and samples."""
+        ...
+
+    @property
+    def references(self) -> References:
+        """Versions of references."""
+        ...
+
+    @property
+    def alerts(self) -> Alerts:
+        """Alerters and episodes."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Queued notifications."""
+        ...
+
+    @property
+    def names_key(self) -> bytes:
+        """Key of the pseudonyms of this installation, 32 random bytes."""
+        ...
+
+    def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
+        """Store the new rows and their effects on alerts, in one transaction.
+
+        Raises:
+            StoreUnavailable: If the database fails. Nothing was stored then, unless the connection
+                was lost while the database committed; the rows are safe to ship again.
+        """
+        ...
+
+    def check_writable(self) -> None:
+        """Check that rows can be stored now."""
+        ...
+
+    def close(self) -> None:
+        """Close the database. Safe to repeat."""
+        ...

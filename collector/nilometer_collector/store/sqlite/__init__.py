@@ -1,0 +1,5 @@
+"""The store in one SQLite file, for one collector."""
+
+from nilometer_collector.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,95 @@
+"""The store in one SQLite file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nilometer_collector.store.records import SampleRow, Shipment, Shipped
+from nilometer_collector.store.sequences import Sequences
+from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.deliveries import Deliveries
+from nilometer_collector.store.sqlite.references import References
+from nilometer_collector.store.sqlite.samples import Samples
+
+
+class SqliteStore:
+    """Samples, references, alerters, episodes and notifications in one SQLite file.
+
+    A change is durable when its call returns (WAL, synchronous FULL). Any thread may call.
+
+    Args:
+        path: Path of the file. One process opens it at a time.
+        channel: Name of the channel that receives notifications; empty for no notifications.
+
+    Raises:
+        ConfigError: If the file is in use, or not a database of this or an older nilometer.
+    """
+
+    def __init__(self, path: Path, channel: str = "") -> None:
+        self._database = Database(path)
+        self.samples = Samples(self._database)
+        self.references = References(self._database)
+        self.alerts = Alerts(self._database, channel)
+        self.deliveries = Deliveries(self._database, self.alerts)
+
+    @property
+    def names_key(self) -> bytes:
+        """Key of the pseudonyms of this installation, 32 random bytes."""
+        found = self._database.row("SELECT key FROM secrets WHERE name = 'names'")
+        return bytes(found[0]) if found else b""
+
+    def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
+        """Store the new rows and their effects on alerts, in one transaction."""
+        stored = notices = 0
+        with self._database.write():
+            stream = self._stream(shipment, now_ns)
+            sequences = self._sequences(stream)
+            for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
+                if not sequences.take(arrival.sequence):
+                    continue
+                stored += 1
+                content = arrival.content
+                if isinstance(content, SampleRow):
+                    self.samples.add(content, stream, arrival.sequence, now_ns)
+                else:
+                    notices += self.alerts.judge(content, shipment.agent, now_ns)
+            sequences.settle(shipment.oldest_held)
+            self._save(stream, sequences, now_ns)
+        repeated = len(shipment.arrivals) - stored
+        return Shipped(stored=stored, repeated=repeated, notices=notices)
+
+    def check_writable(self) -> None:
+        """Check that rows can be stored now."""
+        self._database.check_writable()
+
+    def close(self) -> None:
+        """Close the database. Safe to repeat."""
+        self._database.close()
+
+    def _stream(self, shipment: Shipment, now_ns: int) -> int:
+        """Return the id of the outbox that *shipment* comes from."""
+        key = (shipment.agent, shipment.epoch)
+        found = self._database.row("SELECT id FROM streams WHERE agent = ? AND epoch = ?", key)
+        if found is not None:
+            return int(found[0])
+        return self._database.execute(
+            "INSERT INTO streams (agent, epoch, high_water, received_ns) VALUES (?, ?, 0, ?)",
+            (*key, now_ns),
+        )
+
+    def _sequences(self, stream: int) -> Sequences:
+        ((mark,),) = self._database.rows("SELECT high_water FROM streams WHERE id = ?", (stream,))
+        ahead = self._database.rows("SELECT sequence FROM stream_ahead WHERE stream = ?", (stream,))
+        return Sequences(mark, (sequence for (sequence,) in ahead))
+
+    def _save(self, stream: int, sequences: Sequences, now_ns: int) -> None:
+        def each(statement: str, numbers: Iterable[int]) -> None:
+            for sequence in numbers:
+                self._database.execute(statement, (stream, sequence))
+
+        each("DELETE FROM stream_ahead WHERE stream = ? AND sequence = ?", sequences.passed)
+        each("INSERT INTO stream_ahead (stream, sequence) VALUES (?, ?)", sequences.added)
+        self._database.execute(
+            "UPDATE streams SET high_water = ?, received_ns = ? WHERE id = ?",
+            (sequences.mark, now_ns, stream),
+        )

@@ -1,0 +1,46 @@
+"""Texts that every store can keep: UTF-8 without NUL.
+
+PostgreSQL stores no NUL, and no database stores half of a surrogate pair. Names with such
+characters are refused; in free text, such as evidence, they become U+FFFD.
+"""
+
+from collections.abc import Iterable
+
+from nilometer_collector.errors import Refused
+
+MOST_FAILURE_CHARACTERS = 200
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable(text: str) -> str:
+    """Return *text* with U+FFFD in place of NUL and of half a surrogate pair."""
+    if _is_storable(text):
+        return text
+    return "".join(_REPLACEMENT if _is_bad(character) else character for character in text)
+
+
+def short_text(failure: str) -> str:
+    """Return the beginning of a *failure*'s reason, as `storable` text."""
+    return storable(failure[:MOST_FAILURE_CHARACTERS])
+
+
+def check_texts(values: Iterable[object]) -> None:
+    """Refuse a text among *values* that not every store can keep.
+
+    Raises:
+        Refused: If a text contains NUL or half of a surrogate pair.
+    """
+    for value in values:
+        if isinstance(value, str) and not _is_storable(value):
+            raise Refused(f"{value[:64]!r} must not contain NUL or half of a surrogate pair")
+
+
+def _is_storable(text: str) -> bool:
+    if text.isascii():
+        return "\0" not in text
+    return not any(map(_is_bad, text))
+
+
+def _is_bad(character: str) -> bool:
+    return character == "\0" or "\ud800" <= character <= "\udfff"

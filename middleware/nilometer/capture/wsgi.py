@@ -1,0 +1,134 @@
+"""The WSGI middleware: passes every call through, never waits, offers one observation.
+
+The server gets the application's own status, headers and chunks. The application gets the server's
+own functions behind objects that record what passes. Bodies are kept as they are read and sent, up
+to a cap, and packed for a background thread when the response ends.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import TypeVar, Unpack
+
+from nilometer.capture.interface import Interface, check_interface
+from nilometer.capture.observer import Observer
+from nilometer.capture.options import CaptureOptions
+from nilometer.capture.types import Environ, StartResponse, WSGIApp
+from nilometer.capture.wsgi_exchange import TimedExchange, WsgiExchange
+from nilometer.handoff.settings import PREFIX, CaptureSettings
+from nilometer.settings.settings import load
+
+E = TypeVar("E", bound=WsgiExchange)
+
+
+class NilometerWSGIMiddleware(Observer):
+    """Observes a WSGI application without changing its responses.
+
+    ``app.wsgi_app = NilometerWSGIMiddleware(app.wsgi_app, entity="fraud-scorer")`` is enough for
+    Flask. Any other application is wrapped:
+    ``application = NilometerWSGIMiddleware(get_wsgi_application(), entity=...)``.
+
+    Args:
+        app: WSGI application to observe.
+        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
+
+    Raises:
+        ConfigError: If a setting is wrong, or *app* is not a WSGI application.
+    """
+
+    _kind = WsgiExchange
+
+    def __init__(self, app: WSGIApp, **options: Unpack[CaptureOptions]) -> None:
+        self._set_up(app, options, added=False)
+
+    @classmethod
+    def stepping_aside(cls, app: WSGIApp) -> "NilometerWSGIMiddleware":
+        """Return the middleware that `nilometer run` adds: `NILOMETER_*` holds its settings.
+
+        It does not observe requests that a middleware in the application's code observes.
+
+        Raises:
+            ConfigError: If a setting is wrong, or *app* is not a WSGI application.
+        """
+        made = cls.__new__(cls)
+        made._set_up(app, {}, added=True)  # noqa: SLF001  of this class
+        return made
+
+    def _set_up(self, app: WSGIApp, options: CaptureOptions, *, added: bool) -> None:
+        check_interface(app, Interface.WSGI)
+        self.app = app
+        settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
+        self._open(settings, frozenset(options), added=added)
+        packer = self._worker.packer
+        self._request_keys = {_key(name): name for name in packer.request_names}
+        names = packer.response_names | {b"content-length"}
+        self._response_names = {name.decode("latin-1"): name for name in names}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request through the application and offer one observation of it."""
+        exchange = self._begun(environ, start_response)
+        if exchange is None:
+            return self.app(environ, start_response)
+        try:
+            result = self.app(environ, exchange.start)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        passed: Iterable[bytes] = exchange.passed(result)
+        return passed
+
+    def _begun(self, environ: Environ, start_response: StartResponse) -> WsgiExchange | None:
+        """Return the exchange of a request that begins; None if it is not observed."""
+        worker = self._worker
+        try:
+            path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            if not path.isascii():  # WSGI gives the bytes of the path as Latin-1
+                path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+            ours = (worker.live or worker.revive()) and path not in self._excluded
+            if worker.nested and self._gives_way(environ, path, start_response):
+                return None
+            if not ours:
+                return None
+            if not worker.due:
+                return self._exchange(WsgiExchange, environ, path, start_response)
+            worker.due = False
+            return self._exchange(TimedExchange, environ, path, start_response)
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+            return None
+
+    def _exchange(
+        self, kind: type[E], environ: Environ, path: str, start_response: StartResponse
+    ) -> E:
+        worker = self._worker
+        exchange = kind(environ, path, worker, self._cap)
+        exchange.app_start = start_response
+        exchange.wanted = self._response_names
+        exchange.stall_seconds = self._stall_seconds
+        exchange.query = None
+        exchange.headers = headers = []
+        for key, name in self._request_keys.items():
+            value = environ.get(key)
+            if value is not None:
+                headers.append((name, value.encode("latin-1", "replace")))
+        if self._wants_more:
+            more = exchange.with_more()
+            if self._wants_query:
+                exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
+            if self._id_header:
+                more.new_id = self._returned_id(environ)
+        if worker.nested:
+            self._enter(environ, path, exchange)
+        exchange.begin()
+        return exchange
+
+    def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
+        """Return the header to add to the response: the request's own id, or a new one."""
+        given = environ.get(_key(self._id_header))
+        made = os.urandom(16).hex() if given is None else given
+        return self._id_header, made.encode("latin-1", "replace")
+
+
+def _key(header: bytes) -> str:
+    """Return the key of a request header, given in lower case, in the environ."""
+    name = header.decode("latin-1").upper().replace("-", "_")
+    return name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"

@@ -1,0 +1,381 @@
+"""One WSGI exchange while it is in progress: it records what passes in both directions."""
+
+import os
+from collections.abc import Collection
+from random import random
+from time import perf_counter, time_ns
+from typing import Any
+
+from nilometer.capture.exchange import Exchange, ended_by, outcome_of, size_of
+from nilometer.capture.nesting import leave
+from nilometer.capture.types import Environ, StartResponse
+from nilometer.capture.values import Holder, current
+from nilometer.capture.wsgi_body import Body, SizedBody
+from nilometer.capture.wsgi_input import Input, observed_input
+from nilometer.handoff.pack import Headers
+from nilometer.handoff.worker import Worker
+from nilometer.values.reasons import Outcome
+
+INPUT = "wsgi.input"
+FILE_WRAPPER = "wsgi.file_wrapper"
+
+
+class WsgiExchange(Exchange):
+    """The state of one exchange, with the `start_response` and `write` of its application.
+
+    Attributes:
+        app_start: The server's `start_response`.
+        app_write: The server's `write`.
+        environ: The request's environ, with `wsgi.input` replaced until the end; then empty, so that
+            no request keeps its exchange alive.
+        wanted: Names of the response headers that are recorded, as text and as bytes.
+        stall_seconds: Silence after which an interrupted stream counts as stalled.
+        query: Query string; None if no setting names parameters.
+        path: Path of the request.
+        headers: Headers of the request that are recorded.
+        length: Content length of the response in bytes; -1 without one.
+        position: Place of the next read in the request's body; -1 if the application did not seek.
+        previous: Exchange or call around this one in the same context.
+        in_flight: Number of requests in progress at the start, this one included.
+        arrival_ns: Start of the request, in Unix nanoseconds.
+        started: Start of the request, in monotonic seconds.
+        ended: Whether the observation was offered.
+    """
+
+    __slots__ = (
+        "app_start", "app_write", "arrival_ns", "ended", "environ", "headers", "in_flight", "length",
+        "path", "position", "previous", "query", "stall_seconds", "started", "wanted",
+    )  # fmt: skip
+    app_start: StartResponse
+    app_write: Any
+    query: bytes | None
+    stall_seconds: float
+    wanted: dict[str, bytes]
+    headers: Headers
+    previous: Holder | None
+
+    def __init__(self, environ: Environ, path: str, worker: Worker, cap: int) -> None:
+        self.worker = worker
+        self.environ = environ
+        self.path = path
+        self.share = share = worker.share
+        self.cap = cap
+        self.status = 0
+        self.response_headers = ()
+        self.request = self.response = b""
+        self.finished = self.more = self.annotations = None
+        self.length = self.position = -1
+        self.ended = False
+        if share < 1.0:
+            self.with_more()
+            if random() >= share:  # noqa: S311  not for secrets
+                self.cap, self.share = 0, -share
+
+    def begin(self) -> None:
+        """Begin: the application is called next."""
+        worker, stream = self.worker, self.environ.get(INPUT)
+        self.arrival_ns = time_ns()
+        self.latest = self.started = perf_counter()
+        if worker.notes:
+            self.previous = current.get()
+            current.set(self)
+        if stream is not None:
+            self.environ[INPUT] = observed_input(stream, self)
+        worker.in_flight = self.in_flight = worker.in_flight + 1
+
+    def start(self, status: str, headers: Any, *more: Any, **named: Any) -> Any:
+        """Start the response like the server's `start_response`."""
+        passed = headers
+        if self.more is not None and self.more.new_id is not None:
+            try:
+                passed = [*self._with_new_id(headers, self.more.new_id)]
+            except Exception as error:  # monitoring must never fail a prediction
+                self.worker.note(error)
+        write = self.app_start(status, passed, *more, **named)
+        self.note_start(status, passed)
+        if write is None:  # a server without `write`
+            return None
+        self.app_write = write
+        return self.write
+
+    def write(self, data: bytes) -> Any:
+        """Write a part of the body like the server's `write`."""
+        self.note_chunk(data)
+        try:
+            return self.app_write(data)
+        except OSError:
+            self._note_left()
+            raise
+
+    def note_start(self, status: str, headers: Any) -> None:
+        """Record the status and the headers of a response that the server has accepted."""
+        try:
+            self.status = int(status[:3])
+            self.length = -1
+            found: list[tuple[bytes, bytes]] = []
+            wanted = self.wanted
+            # Headers that can be read only once are the server's.
+            known = type(headers) is list or isinstance(headers, Collection)
+            for name, value in headers if known else ():
+                key = wanted.get(name.lower())
+                if key is None:
+                    continue
+                if key == b"content-length":
+                    self.length = int(value)
+                else:
+                    found.append((key, value.encode("latin-1", "replace")))
+            self.response_headers = found
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def note_chunk(self, chunk: Any) -> None:
+        """Record a part of the response's body."""
+        try:
+            if self.finished:
+                return
+            if self.finished is None and type(chunk) is bytes and 0 < len(chunk) <= self.cap:
+                self.response = chunk
+                self.finished = len(chunk) == self.length
+                self.latest = perf_counter()
+            elif size_of(chunk):
+                self._note_response(chunk, True)  # noqa: FBT003  more may follow
+                more = self.with_more()
+                self.finished = 0 <= self.length <= more.response_size
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
+        """Record *chunk*, which the server returned for a read with the arguments *asked*."""
+        try:
+            if self.position >= 0:
+                chunk = self._unread(chunk)
+            elif not chunk:
+                self._note_end_of_input(asked)
+            if not chunk:
+                return
+            if self.request == b"" and type(chunk) is bytes and len(chunk) <= self.cap:
+                self.request = chunk
+            else:
+                self._note_request(chunk)
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def note_position(self, position: Any) -> None:
+        """Record that the next read begins at *position*, in bytes from the start."""
+        if type(position) is int:
+            self.position = position
+
+    def note_input_error(self, error: BaseException) -> None:
+        """Record that the server could not read the body."""
+        if isinstance(error, OSError):
+            self._note_left()
+
+    def _note_left(self) -> None:
+        try:
+            self.with_more().left = True
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def passed(self, result: Any) -> Any:
+        """Return what the server gets in place of the application's *result*.
+
+        A list, a tuple or a file is complete, and the server gets the same object.
+        """
+        try:
+            if isinstance(result, list | tuple):
+                for chunk in result:
+                    self.note_chunk(chunk)
+                self._complete()
+            elif type(result) is bytes:  # some servers send it as one chunk
+                self.note_chunk(result)
+                self._complete()
+            elif self._is_file(result):
+                self._note_file(result)
+                self._complete()
+            elif hasattr(type(result), "__iter__") or hasattr(type(result), "__getitem__"):
+                kind = SizedBody if hasattr(type(result), "__len__") else Body
+                return kind(result, self)
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+        self.end(None)
+        return result
+
+    def stopped(self, error: BaseException) -> None:
+        """Record that the application's iterator has raised *error*."""
+        if not isinstance(error, StopIteration):
+            self.end(error)
+            return
+        try:
+            self._complete()
+        except Exception as fault:  # monitoring must never fail a prediction
+            self.worker.note(fault)
+        self.end(None)
+
+    def closed(self) -> None:
+        """Record that the server reads no further."""
+        if self.ended:
+            return
+        try:
+            without_body = self.status in _WITHOUT_BODY or self.environ["REQUEST_METHOD"] == "HEAD"
+            if self.status and without_body and not self.finished:
+                self._complete()
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+        self.end(None)
+
+    def end(self, raised: BaseException | None) -> None:
+        """Offer the observation; later calls do nothing. *raised* is what the application raised."""
+        if self.ended:
+            return
+        self.ended = True
+        worker = self.worker
+        environ, self.environ = self.environ, {}
+        try:
+            worker.in_flight -= 1
+            if worker.notes and current.get() is self:
+                current.set(self.previous)
+            stream = environ.get(INPUT)
+            if type(stream) is Input and stream.nilometer_reader is self:
+                environ[INPUT] = stream.nilometer_stream
+            if raised is not None:
+                outcome = ended_by(raised, self, _LEAVING)
+            elif self.more is not None and self.more.left:
+                outcome = Outcome.CLIENT_LEFT.value
+            else:
+                outcome = outcome_of(self)
+            ended_at = self.latest if self.finished else perf_counter()
+            rest = None
+            if self.more is not None or self.annotations is not None:
+                rest = self.rest(outcome, self.started, ended_at, self.stall_seconds, self.query)
+                if leave(environ, self):
+                    return
+            packed = worker.packer.pack(
+                self.arrival_ns,
+                ended_at - self.started,
+                self.status,
+                outcome,
+                environ["REQUEST_METHOD"],
+                self.path,
+                self.headers,
+                self.response_headers,
+                self.request,
+                self.response,
+                self.in_flight,
+                rest,
+            )
+            self.request = self.response = self.annotations = None
+            worker.sink.offer(packed)
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
+
+    def _complete(self) -> None:
+        """Note the end of the body, unless its content length has told it."""
+        if self.finished or not self.status:
+            return
+        if self.response:
+            more = self.with_more()
+            more.first = more.first or self.latest
+        self.finished = True
+        self.latest = perf_counter()
+
+    def _is_file(self, result: Any) -> bool:
+        """Return whether the server sends *result* itself, as a file."""
+        wrapper = self.environ.get(FILE_WRAPPER)
+        if wrapper is None:
+            return False
+        if isinstance(wrapper, type):
+            return isinstance(result, wrapper)
+        return hasattr(result, "read")  # a function returns the file itself
+
+    def _note_file(self, result: Any) -> None:
+        """Record the size of a file that the server sends itself."""
+        more = self.with_more()
+        more.first = perf_counter()
+        more.response_size = self.length if self.length >= 0 else _size_of_file(result)
+        self.response = None
+
+    def _note_end_of_input(self, asked: tuple[Any, ...]) -> None:
+        """Record an empty read: if it comes before the end of the body, the client has left."""
+        if asked and not asked[0]:
+            return
+        length = self.environ.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and int(length[:19]) > self._read_bytes():
+            self.with_more().left = True
+
+    def _read_bytes(self) -> int:
+        more = self.more
+        return (more.request_size if more is not None else 0) or len(self.request or b"")
+
+    def _unread(self, chunk: Any) -> Any:
+        """Return the part of *chunk* that was not read before, after the application has moved."""
+        begins, before = self.position, self._read_bytes()
+        self.position = begins + len(chunk)
+        if begins > before:  # what it skipped is not known
+            self.request, self.with_more().request_size = None, self.position
+            return b""
+        return chunk[before - begins :]
+
+    def _with_new_id(self, headers: Any, new_id: tuple[bytes, bytes]) -> Any:
+        """Return the response's headers with the requested id, unless the application set it."""
+        name, value = new_id[0].decode("latin-1"), new_id[1].decode("latin-1")
+        if any(one.lower() == name for one, _ in headers):
+            return headers
+        return [*headers, (name, value)]
+
+
+class TimedExchange(WsgiExchange):
+    """An exchange that measures how long its own code takes.
+
+    Attributes:
+        seconds: Time so far.
+    """
+
+    __slots__ = ("_made", "seconds")
+
+    def __init__(self, environ: Environ, path: str, worker: Worker, cap: int) -> None:
+        self._made = perf_counter()
+        super().__init__(environ, path, worker, cap)
+
+    def begin(self) -> None:
+        """Begin, after measuring what that took."""
+        self.seconds = perf_counter() - self._made
+        super().begin()
+
+    def note_start(self, status: str, headers: Any) -> None:
+        """Record and measure the start of the response."""
+        began = perf_counter()
+        super().note_start(status, headers)
+        self.seconds += perf_counter() - began
+
+    def note_chunk(self, chunk: Any) -> None:
+        """Record and measure a part of the response's body."""
+        began = perf_counter()
+        super().note_chunk(chunk)
+        self.seconds += perf_counter() - began
+
+    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
+        """Record and measure a read of the request's body."""
+        began = perf_counter()
+        super().note_read(chunk, asked)
+        self.seconds += perf_counter() - began
+
+    def end(self, raised: BaseException | None) -> None:
+        """Offer the observation, and note the time."""
+        if self.ended:
+            return
+        began = perf_counter()
+        super().end(raised)
+        self.worker.meter.note(self.seconds + perf_counter() - began)
+
+
+def _size_of_file(wrapped: Any) -> int:
+    """Return the bytes that are left of a file, or of the file in its wrapper; 0 if unknown."""
+    file = getattr(wrapped, "filelike", None) or getattr(wrapped, "file", wrapped)
+    try:
+        return int(os.fstat(file.fileno()).st_size - file.tell())
+    except Exception:
+        return 0  # no file of the system
+
+
+_WITHOUT_BODY = frozenset({204, 304})
+_LEAVING = (GeneratorExit,)

@@ -1,0 +1,134 @@
+"""`wsgi.input` of an observed application: every read passes on to the server's own object."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+
+class Reader(Protocol):
+    """Records what the application reads of the request's body. Its methods never raise."""
+
+    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
+        """Record *chunk*, which the server returned for a read with the arguments *asked*."""
+
+    def note_position(self, position: Any) -> None:
+        """Record that the next read begins at *position*, in bytes from the start."""
+
+    def note_input_error(self, error: BaseException) -> None:
+        """Record that the server could not read the body."""
+
+
+class Input:
+    """The server's `wsgi.input`, whose reads are recorded.
+
+    Arguments, results and exceptions are the server's. What it does not have, this has not either.
+    """
+
+    __slots__ = ("nilometer_reader", "nilometer_stream")
+    nilometer_reader: Reader
+    nilometer_stream: Any
+
+    def read(self, *asked: Any) -> Any:
+        """Read like the server's object."""
+        try:
+            chunk = self.nilometer_stream.read(*asked)
+        except BaseException as error:
+            self.nilometer_reader.note_input_error(error)
+            raise
+        self.nilometer_reader.note_read(chunk, asked)
+        return chunk
+
+    def readline(self, *asked: Any) -> Any:
+        """Read a line like the server's object."""
+        return self.nilometer_noted(self.nilometer_stream.readline)(*asked)
+
+    def readlines(self, *asked: Any) -> Any:
+        """Read lines like the server's object."""
+        return self.nilometer_noted(self.nilometer_stream.readlines, _note_lines)(*asked)
+
+    def __iter__(self) -> Iterator[Any]:
+        lines = iter(self.nilometer_stream)
+        return self if lines is self.nilometer_stream else self.nilometer_lines(lines)
+
+    def __next__(self) -> Any:
+        return self.nilometer_noted(next)(self.nilometer_stream)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.nilometer_stream, name)
+        note = _READS.get(name)
+        return found if note is None else self.nilometer_noted(found, note)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.nilometer_stream, name, value)
+
+    def nilometer_lines(self, lines: Iterator[Any]) -> Iterator[Any]:
+        """Return the lines of an iterator of the server's."""
+        step = self.nilometer_noted(lines.__next__)
+        while True:
+            try:
+                line = step()
+            except StopIteration:
+                return
+            yield line
+
+    def nilometer_noted(
+        self, method: Callable[..., Any], note: "Note | None" = None
+    ) -> Callable[..., Any]:
+        """Return a *method* of the server's object whose results are recorded."""
+        reader = self.nilometer_reader
+
+        def noted(*asked: Any, **named: Any) -> Any:
+            try:
+                result = method(*asked, **named)
+            except StopIteration:
+                raise
+            except BaseException as error:
+                reader.note_input_error(error)
+                raise
+            if note is None:
+                reader.note_read(result, asked)
+            else:
+                note(reader, result, asked)
+            return result
+
+        return noted
+
+
+def observed_input(stream: Any, reader: Reader) -> Input:
+    """Return *stream* with its reads recorded by *reader*."""
+    made = Input()
+    _set_reader(made, reader)
+    _set_stream(made, stream)
+    return made
+
+
+# Setting an attribute of an `Input` sets it on the server's object.
+_set_reader = vars(Input)["nilometer_reader"].__set__
+_set_stream = vars(Input)["nilometer_stream"].__set__
+
+Note = Callable[[Reader, Any, tuple[Any, ...]], None]
+
+
+def _note_lines(reader: Reader, lines: Any, asked: tuple[Any, ...]) -> None:
+    reader.note_read(b"".join(lines) if type(lines) is list else b"", asked)
+
+
+def _note_into(reader: Reader, count: Any, asked: tuple[Any, ...]) -> None:
+    reader.note_read(bytes(memoryview(asked[0]).cast("B")[:count]) if count else b"", asked)
+
+
+def _note_plain(reader: Reader, chunk: Any, asked: tuple[Any, ...]) -> None:
+    reader.note_read(chunk, asked)
+
+
+def _note_position(reader: Reader, position: Any, _: tuple[Any, ...]) -> None:
+    reader.note_position(position)
+
+
+# Further ways to read that some servers' objects have.
+_READS: dict[str, Note] = {
+    "read1": _note_plain,
+    "readall": _note_plain,
+    "readinto": _note_into,
+    "readinto1": _note_into,
+    "seek": _note_position,
+}

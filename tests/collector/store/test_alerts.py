@@ -1,0 +1,293 @@
+"""An episode opens with the first agent and closes with the last, with one message for each.
+
+In every store. `tests/collector/alerting` holds the pure functions to it.
+"""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from support.shipping import Agents
+from support.stores import Place
+
+from nilometer.alert import AlertStatus, Verdict
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
+from nilometer_collector.channels.webhook import TOTAL_SECONDS
+from nilometer_collector.errors import Refused
+from nilometer_collector.store import LEASE_SECONDS, Store
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter, an_evaluation, minute
+
+
+@pytest.fixture
+def agents(store: Store) -> Agents:
+    return Agents(store)
+
+
+def test_an_opening_and_a_closing_queue_one_notification_each(agents: Agents) -> None:
+    values = [0.1, 0.5, 0.9, 0.6, 0.1, 0.1, 0.7]
+    notices = [agents.say("pod-1", value, number) for number, value in enumerate(values)]
+    assert notices == [0, 1, 0, 0, 1, 0, 1]
+    assert agents.statuses == [["ALERTING"], ["ALERTING", "OK"]]
+    assert agents.store.deliveries.counts("slack").waiting == 3
+
+
+def test_an_episode_opens_with_the_first_agent_and_closes_with_the_last(agents: Agents) -> None:
+    assert agents.say("pod-1", 0.5, 1) == 1
+    assert agents.say("pod-2", 0.6, 1) == 0
+    assert agents.say("pod-1", 0.1, 2) == 0
+    assert agents.say("pod-2", 0.1, 2) == 1
+    assert agents.statuses == [["ALERTING", "OK"]]
+
+
+def test_an_agent_that_went_away_does_not_hold_an_episode_open(agents: Agents) -> None:
+    agents.say("gone", 0.5, 1)
+    agents.say("pod-2", 0.1, 2)
+    assert agents.statuses == [["ALERTING"]]
+    agents.now_ns += 3600 * NANOSECONDS
+    agents.say("pod-2", 0.1, 60)
+    assert agents.statuses == [["ALERTING", "OK"]]
+
+
+def test_label_sets_and_summaries_have_episodes_of_their_own(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 1, labels={"version": "7"})
+    agents.say("pod-1", 0.5, 1, summary="input.age")
+    assert len(agents.store.alerts.open_episodes()) == 3
+
+
+def test_a_window_that_could_not_be_judged_changes_nothing(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    assert agents.say("pod-1", 0.0, 2, verdict=Verdict.NOT_JUDGED) == 0
+    assert agents.statuses == [["ALERTING"]]
+
+
+def test_a_late_window_is_history_and_does_not_alert(agents: Agents) -> None:
+    agents.say("pod-1", 0.1, 5)
+    assert agents.say("pod-1", 0.9, 4) == 0
+    assert agents.statuses == []
+
+
+def test_the_history_keeps_the_alerter_and_the_evidence_as_they_were(agents: Agents) -> None:
+    old, new = an_alerter(threshold=0.2), an_alerter(threshold=0.4)
+    agents.say("pod-1", 0.5, 1, alerter=old)
+    agents.say("pod-1", 0.8, 2, alerter=new)
+    agents.say("pod-1", 0.3, 3, alerter=new)
+    (episode,) = agents.store.alerts.episodes()
+    assert (episode.alerter, episode.worst) == (old, 0.8)
+    assert [transition.alerter for transition in episode.history] == [old, new]
+    assert episode.evidence == episode.history[0].evidence == an_evaluation(0.5, 1).evidence
+
+
+def test_a_deleted_alerter_closes_its_episodes_and_stays_deleted(
+    agents: Agents, store: Store
+) -> None:
+    store.alerts.put(an_alerter(), "api", START_NS)
+    agents.say("pod-1", 0.5, 1)
+    assert store.alerts.judged()
+    assert store.alerts.delete(ENTITY, "drift", START_NS)
+    assert store.alerts.judged() == set()
+    assert agents.say("pod-1", 0.6, 2) == 0  # an agent that has not heard of it yet
+    assert agents.statuses == [["ALERTING", "PAUSED"]]
+    assert not store.alerts.delete(ENTITY, "drift", START_NS)
+    assert store.deliveries.counts("slack").waiting == 2
+    store.alerts.put(an_alerter(), "api", START_NS)
+    assert agents.say("pod-1", 0.6, 3) == 1
+
+
+def test_an_alerter_that_watches_other_summaries_now_closes_what_it_left(
+    agents: Agents, store: Store
+) -> None:
+    store.alerts.put(an_alerter(), "api", START_NS)
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 1, summary="input.age")
+    store.alerts.put(an_alerter(summary="input.age"), "api", START_NS)
+    assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
+
+
+def test_alerters_of_the_file_replace_those_of_the_file_before_and_no_others(store: Store) -> None:
+    store.alerts.put(an_alerter(name="by-hand"), "api", START_NS)
+    store.alerts.replace_all([an_alerter(name="one"), an_alerter(name="two")], "file", START_NS)
+    store.alerts.replace_all([an_alerter(name="two", threshold=0.7)], "file", START_NS)
+    alerters = [(alerter.name, alerter.condition.threshold) for alerter in store.alerts.alerters()]
+    assert alerters == [("by-hand", 0.2), ("two", 0.7)]
+
+
+def test_without_a_channel_history_is_kept_and_nothing_is_queued(place: Place) -> None:
+    store = place.open(channel="")
+    agents = Agents(store)
+    assert agents.say("pod-1", 0.5, 1) == 0
+    assert agents.statuses == [["ALERTING"]]
+    assert store.deliveries.take("slack") is None
+
+
+def test_one_call_may_open_worsen_and_close_an_episode(agents: Agents) -> None:
+    values = [0.5, 0.9, 0.7, 0.1, 0.6]
+    evaluations = [an_evaluation(value, number) for number, value in enumerate(values)]
+    assert agents.judge("pod-1", evaluations) == 3
+    newest, oldest = agents.store.alerts.episodes()
+    assert (oldest.worst, newest.worst) == (0.9, 0.6)
+    assert agents.statuses == [["ALERTING"], ["ALERTING", "OK"]]
+
+
+def test_an_episode_keeps_all_its_times(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1, labels={"version": "7"})
+    agents.say("pod-1", 0.1, 2, labels={"version": "7"})
+    (episode,) = agents.store.alerts.episodes(ENTITY, is_open=False)
+    assert (episode.since_ns, episode.opened_ns, episode.closed_ns) == (
+        minute(1).start_ns,
+        minute(1).end_ns,
+        minute(2).end_ns,
+    )
+    assert (episode.summary, episode.labels) == ("input.amount", Labels.of(version="7"))
+    assert episode.reference_digest == "0123456789abcdef"
+    opened, closed = episode.history
+    assert (opened.at_ns, opened.window_start_ns) == (minute(1).end_ns, minute(1).start_ns)
+    assert (opened.recorded_ns, opened.value, closed.value) == (START_NS, 0.5, 0.1)
+
+
+def test_episodes_are_listed_newest_first_by_entity_and_by_state(agents: Agents) -> None:
+    other = an_alerter(entity="churn")
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 3, alerter=other)
+    agents.say("pod-1", 0.1, 4)
+    listed = agents.store.alerts.episodes
+    assert [one.alerter.entity for one in listed()] == ["churn", ENTITY]
+    assert [one.alerter.entity for one in listed(is_open=True)] == ["churn"]
+    assert [one.alerter.entity for one in listed(ENTITY)] == [ENTITY]
+    assert listed(ENTITY, is_open=True) == listed("missing") == []
+    assert agents.store.alerts.entities() == {"churn", ENTITY}
+
+
+def test_what_was_judged_is_told_with_its_status(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-2", 0.1, 1)
+    agents.say("pod-1", 0.1, 1, labels={"v": "2"})
+    agents.say("pod-1", 0.0, 1, summary="input.age", verdict=Verdict.NOT_JUDGED)
+    alerts = agents.store.alerts
+    assert alerts.judged() == {(ENTITY, "input.amount")}
+    assert sorted(alerts.statuses(), key=str) == sorted(
+        [
+            (ENTITY, "drift", "input.amount", Labels(), AlertStatus.ALERTING),
+            (ENTITY, "drift", "input.amount", Labels.of(v="2"), AlertStatus.OK),
+            (ENTITY, "drift", "input.age", Labels(), AlertStatus.LEARNING),
+        ],
+        key=str,
+    )
+
+
+def test_alerters_are_listed_by_entity_and_name(store: Store) -> None:
+    for entity, name in (("b", "x"), ("a", "z"), ("a", "Z")):
+        store.alerts.put(an_alerter(entity=entity, name=name), "api", START_NS)
+    listed = [(alerter.entity, alerter.name) for alerter in store.alerts.alerters()]
+    assert listed == [("a", "Z"), ("a", "z"), ("b", "x")]
+    assert [alerter.name for alerter in store.alerts.alerters("b")] == ["x"]
+    assert store.alerts.unread_alerters() == []
+
+
+def test_evidence_with_nul_is_kept_with_a_mark_in_its_place(agents: Agents) -> None:
+    agents.judge("pod-1", [replace(an_evaluation(0.5, 1), evidence="PSI\0is\ud8000.5")])
+    (episode,) = agents.store.alerts.episodes()
+    assert episode.evidence == episode.history[0].evidence == "PSI\ufffdis\ufffd0.5"
+
+
+def test_a_name_with_nul_is_refused(store: Store) -> None:
+    with pytest.raises(Refused):
+        store.alerts.delete(ENTITY, "drift\0", START_NS)
+    with pytest.raises(Refused):
+        Agents(store).say("pod-1", 0.5, 1, summary="input.\0")
+    assert store.alerts.episodes() == []
+
+
+def test_agents_that_alert_at_once_open_one_episode(agents: Agents) -> None:
+    notices: list[int] = []
+    both = threading.Barrier(4)
+
+    def say(agent: str) -> None:
+        own = Agents(agents.store)
+        both.wait()
+        notices.extend(
+            own.say(agent, value, number) for number, value in enumerate([0.5, 0.9, 0.1])
+        )
+
+    speakers = [threading.Thread(target=say, args=(f"pod-{number}",)) for number in range(4)]
+    for speaker in speakers:
+        speaker.start()
+    for speaker in speakers:
+        speaker.join()
+    assert len(notices) == 12
+    episodes = agents.store.alerts.episodes()
+    assert agents.store.alerts.open_episodes() == []
+    assert {tuple(t.status for t in one.history) for one in episodes} == {("ALERTING", "OK")}
+    assert agents.store.deliveries.counts("slack").waiting == sum(notices) == 2 * len(episodes)
+
+
+def test_an_alerter_that_is_deleted_while_agents_alert_leaves_no_episode_open(
+    agents: Agents,
+) -> None:
+    alerts = agents.store.alerts
+    alerts.put(an_alerter(), "api", START_NS)
+
+    def say(agent: str) -> None:
+        own = Agents(agents.store)
+        for number in range(20):
+            own.say(agent, 0.5, number, labels={"n": str(number)})
+
+    speakers = [threading.Thread(target=say, args=(f"pod-{number}",)) for number in range(3)]
+    for speaker in speakers:
+        speaker.start()
+    alerts.delete(ENTITY, "drift", START_NS)
+    for speaker in speakers:
+        speaker.join()
+    assert alerts.open_episodes() == []
+
+
+# Deliveries
+
+
+def test_deliveries_are_taken_oldest_first_until_each_has_an_outcome(agents: Agents) -> None:
+    for number, value in enumerate([0.5, 0.1, 0.6]):
+        agents.say("pod-1", value, number)
+    queue = agents.store.deliveries
+    told = []
+    for number in range(3):
+        notice = queue.take("slack")
+        assert notice is not None
+        assert notice.attempts == 0
+        again = queue.take("slack")
+        assert again is not None
+        assert again.key == notice.key
+        told.append((notice.transition.status, notice.episode.alerter.name, notice.key))
+        queue.failed(notice.id, "status 500")
+        retried = queue.take("slack")
+        assert retried is not None
+        assert (retried.id, retried.key, retried.attempts) == (notice.id, notice.key, 1)
+        if number == 1:
+            queue.refused(notice.id, START_NS, "status 400")
+        else:
+            queue.delivered(notice.id, START_NS)
+    assert [status for status, _, _ in told] == ["ALERTING", "OK", "ALERTING"]
+    assert len({key for _, _, key in told}) == 3
+    assert queue.take("slack") is None
+    counts = queue.counts("slack")
+    assert (counts.waiting, counts.delivered, counts.refused) == (0, 2, 1)
+
+
+def test_a_channel_has_a_queue_of_its_own(agents: Agents) -> None:
+    agents.say("pod-1", 0.5, 1)
+    assert agents.store.deliveries.take("mail") is None
+    assert agents.store.deliveries.counts("mail").waiting == 0
+
+
+def test_the_reason_of_a_failure_may_be_long_and_hostile(agents: Agents, place: Place) -> None:
+    agents.say("pod-1", 0.5, 1)
+    notice = agents.store.deliveries.take("slack")
+    assert notice is not None
+    agents.store.deliveries.failed(notice.id, "\0\ud800" + "x" * 999)
+    statement = "SELECT last_failure FROM deliveries"
+    ((stored,),) = place.change(sqlite=statement, postgresql=statement)
+    assert stored == "\ufffd\ufffd" + "x" * 198
+
+
+def test_a_collector_keeps_a_delivery_longer_than_an_attempt_takes() -> None:
+    assert LEASE_SECONDS >= 4 * TOTAL_SECONDS

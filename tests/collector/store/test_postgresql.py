@@ -1,0 +1,510 @@
+"""Several collectors on one PostgreSQL, and a server that restarts, refuses or changes its role."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from support.postgresql import Server, running_server
+from support.shipping import Agents, numbered, ship
+from support.stores import PostgresqlPlace
+
+from nilometer.alert import EpisodeState, Evaluation, Transition, advance
+from nilometer.testing import eventually
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.alerting import episodes
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store import Arrival, Store, open_store
+from nilometer_collector.testing import ENTITY, START_NS, a_reference, an_alerter, an_evaluation
+
+PASSWORD = "s3cret"
+
+
+@pytest.fixture
+def place(postgresql: Server) -> Iterator[PostgresqlPlace]:
+    """An empty database."""
+    place = PostgresqlPlace(postgresql, postgresql.create_database())
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def own(postgresql: Server) -> Iterator[PostgresqlPlace]:
+    """An empty database on a server of its own, which a test may stop."""
+    with running_server(postgresql.bin) as server:
+        place = PostgresqlPlace(server, server.create_database())
+        yield place
+        if not server.is_running:
+            server.start()
+        place.close()
+
+
+@contextmanager
+def holding(place: PostgresqlPlace, statement: str) -> Iterator[None]:
+    """Keep *statement*'s locks in a transaction of another client."""
+    import psycopg
+
+    with psycopg.connect(place.url) as connection:
+        connection.execute(statement.encode())
+        yield
+        connection.rollback()
+
+
+def query(place: PostgresqlPlace, statement: str) -> object:
+    ((found,),) = place.change(postgresql=statement)
+    return found
+
+
+def waiting(place: PostgresqlPlace) -> int:
+    """How many connections wait for a lock."""
+    found = query(
+        place,
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    )
+    return int(str(found))
+
+
+# Opening
+
+
+def test_two_collectors_that_start_at_once_make_one_schema(place: PostgresqlPlace) -> None:
+    keys: list[bytes] = []
+    starters = [
+        threading.Thread(target=lambda: keys.append(place.open().names_key)) for _ in range(4)
+    ]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert len(keys) == 4
+    assert len(set(keys)) == 1
+
+
+def test_a_database_of_a_newer_version_is_refused(place: PostgresqlPlace) -> None:
+    place.open().close()
+    place.change(postgresql="INSERT INTO nilometer_migrations (name) VALUES ('from_the_future')")
+    with pytest.raises(
+        ConfigError,
+        match=r"was written by a newer nilometer: install that version "
+        r"\(unknown migrations: from_the_future\)",
+    ):
+        place.open()
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_migration_that_is_cut_off_is_made_anew(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    from nilometer_collector.store.postgresql import schema
+
+    def cut(session: object) -> None:
+        raise ConnectionError
+
+    names = list(schema.MIGRATIONS)
+    with monkeypatch.context() as patch:
+        patch.setitem(schema.MIGRATIONS, names[step], cut)
+        with pytest.raises(ConnectionError):
+            place.open()
+    assert query(place, "SELECT count(*) FROM nilometer_migrations") == step
+    store = place.open()
+    assert ship(store, [numbered(1)]).stored == 1
+    assert query(place, "SELECT count(*) FROM nilometer_migrations") == len(names)
+
+
+def test_a_database_with_another_encoding_is_refused(postgresql: Server) -> None:
+    postgresql.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    with pytest.raises(ConfigError, match="has the encoding LATIN1"):
+        open_store(Secret(postgresql.url("latin")), "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://collector:{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:{PASSWORD}@/nilometer?host=/nowhere",
+        f"postgresql://collector@127.0.0.1:1/nilometer?password={PASSWORD}",
+        f"postgresql://collector:{PASSWORD}@127.0.0.1:port/nilometer",
+        f"postgresql://collector:{PASSWORD}@[::1/nilometer",
+        f"postgresql://collector:{PASSWORD}@h/nilometer?{PASSWORD}=1",
+        f"postgresql://collector:{PASSWORD}%00@h/nilometer",
+        f"postgresql://collector:{PASSWORD}/{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:{PASSWORD}?{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:1/{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:x@{PASSWORD}@127.0.0.1:1/nilometer",
+        f"postgresql://collector:{PASSWORD}@h:{PASSWORD}/nilometer",
+    ],
+)
+def test_no_error_shows_the_password(
+    postgresql: Server, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(ConfigError) as raised:
+        open_store(Secret(url), "")
+    error: BaseException | None = raised.value
+    while error is not None:
+        assert PASSWORD not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    assert PASSWORD not in caplog.text
+    assert str(raised.value).startswith("store")
+
+
+def test_a_password_that_the_server_repeats_is_hidden(place: PostgresqlPlace) -> None:
+    # With "trust", the server accepts any password. The name of the database is repeated.
+    url = place.url.replace("postgres@", f"postgres:{PASSWORD}@").replace("nilometer_", PASSWORD)
+    with pytest.raises(ConfigError) as raised:
+        open_store(Secret(url), "")
+    assert PASSWORD not in str(raised.value).partition(": ")[2]
+
+
+# Samples
+
+
+def test_samples_of_each_day_of_arrival_have_a_partition(place: PostgresqlPlace) -> None:
+    store, day_ns = place.open(), 86_400 * 10**9
+    for number, now_ns in enumerate((START_NS, START_NS + 1, START_NS + day_ns), 1):
+        ship(store, [numbered(number)], now_ns=now_ns)
+    found = place.change(
+        postgresql="SELECT tableoid::regclass::text, count(*) FROM samples GROUP BY 1 ORDER BY 1"
+    )
+    assert found == [("samples_20231114", 2), ("samples_20231115", 1)]
+
+
+def test_a_partition_that_two_collectors_need_at_once_is_made_once(place: PostgresqlPlace) -> None:
+    from nilometer_collector.store.postgresql import partitions
+
+    stores = [place.open() for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        with holding(place, f"SELECT pg_advisory_lock({partitions._LOCK})"):
+            shipped = [
+                pool.submit(ship, store, [numbered(1)], epoch=bytes([number]) * 16)
+                for number, store in enumerate(stores)
+            ]
+            eventually(lambda: waiting(place) == 3)
+        assert [one.result().stored for one in shipped] == [1, 1, 1]
+
+
+def test_a_partition_that_was_dropped_from_outside_is_made_again(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    place.change(postgresql="DROP TABLE samples_20231114")
+    with pytest.raises(StoreUnavailable):
+        ship(store, [numbered(2)])
+    assert ship(store, [numbered(2)]).stored == 1
+
+
+def test_a_row_that_reached_one_collector_is_not_stored_by_another(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    assert ship(one, [numbered(1), numbered(2)]).stored == 2
+    shipped = ship(other, [numbered(2), numbered(3)])
+    assert (shipped.stored, shipped.repeated) == (1, 1)
+
+
+def test_labels_can_be_searched_by_key_and_value(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    assert query(place, "SELECT count(*) FROM series WHERE labels @> '{}'") == 1
+    assert query(place, "SELECT count(*) FROM pg_indexes WHERE indexname = 'series_labels'") == 1
+
+
+class Pause:
+    """Stops the first judgement of a test until it is told to go on.
+
+    Attributes:
+        begun: Set when the judgement has begun; the transaction holds its locks.
+        over: To be set by the test.
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.over = threading.Event(), threading.Event()
+
+    def advance(
+        self, state: EpisodeState, evaluation: Evaluation
+    ) -> tuple[EpisodeState, Transition | None]:
+        if not self.begun.is_set():
+            self.begun.set()
+            assert self.over.wait(60)
+        return advance(state, evaluation)
+
+
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
+    pause = Pause()
+    monkeypatch.setattr(episodes, "advance", pause.advance)
+    return pause
+
+
+def test_a_shipment_waits_for_an_unfinished_one_of_the_same_outbox(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1)])
+    rows = [numbered(2), Arrival(sequence=3, content=an_evaluation(0.5, 1))]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(ship, one, rows)
+        assert pause.begun.wait(60)
+        second = pool.submit(ship, other, rows)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result().stored, second.result().stored) == (2, 0)
+
+
+# Alerts and deliveries
+
+
+def test_a_judgement_waits_for_an_unfinished_one_of_the_same_episode(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = Agents(place.open()), Agents(place.open())
+    pause.over.set()
+    one.say("pod-1", 0.1, 0)
+    pause.begun.clear()
+    pause.over.clear()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(one.say, "pod-1", 0.5, 1)
+        assert pause.begun.wait(60)
+        second = pool.submit(other.say, "pod-2", 0.5, 1)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result(), second.result()) == (1, 0)
+    assert one.statuses == [["ALERTING"]]
+
+
+def test_a_deletion_waits_for_an_unfinished_judgement_of_a_new_label_set(
+    place: PostgresqlPlace, pause: Pause
+) -> None:
+    one, other = Agents(place.open()), place.open()
+    other.alerts.put(an_alerter(), "api", START_NS)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(one.say, "pod-1", 0.5, 1)
+        assert pause.begun.wait(60)
+        deleted = pool.submit(other.alerts.delete, ENTITY, "drift", START_NS)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert (first.result(), deleted.result()) == (1, True)
+    assert one.statuses == [["ALERTING", "PAUSED"]]
+
+
+def test_agents_of_several_collectors_share_one_episode(place: PostgresqlPlace) -> None:
+    one, other = Agents(place.open()), Agents(place.open())
+    assert one.say("pod-1", 0.5, 1) == 1
+    assert other.say("pod-2", 0.6, 1) == 0
+    assert one.say("pod-1", 0.1, 2) == 0
+    assert other.say("pod-2", 0.1, 2) == 1
+    assert one.statuses == other.statuses == [["ALERTING", "OK"]]
+
+
+def test_a_reference_that_one_collector_stores_empties_the_cache_of_the_others(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    before = other.references.generation
+    one.references.put(a_reference({"input.amount": [1.0, 2.0]}), 1)
+    assert other.references.generation != before
+
+
+def test_a_delivery_that_one_collector_holds_is_not_given_to_another(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    agents = Agents(one)
+    for number, value in enumerate([0.5, 0.1]):
+        agents.say("pod-1", value, number)
+    first = one.deliveries.take("slack")
+    assert first is not None
+    assert other.deliveries.take("slack") is None
+    one.deliveries.failed(first.id, "status 500")
+    assert other.deliveries.take("slack") is None  # the first collector waits to retry
+    one.deliveries.delivered(first.id, START_NS)
+    second = other.deliveries.take("slack")
+    assert second is not None
+    assert second.id > first.id
+    assert one.deliveries.take("slack") is None
+
+
+def test_a_delivery_of_a_collector_that_ended_goes_to_another(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    Agents(one).say("pod-1", 0.5, 1)
+    first = one.deliveries.take("slack")
+    assert first is not None
+    one.close()
+    assert other.deliveries.take("slack") is None
+    place.change(postgresql="UPDATE deliveries SET held_until = clock_timestamp()")
+    second = other.deliveries.take("slack")
+    assert second is not None
+    assert second.key == first.key
+
+
+def test_collectors_that_deliver_at_once_take_each_notification_once(
+    place: PostgresqlPlace,
+) -> None:
+    stores = [place.open() for _ in range(3)]
+    agents = Agents(stores[0])
+    for number in range(20):
+        agents.say("pod-1", 0.5 if number % 2 == 0 else 0.1, number)
+    taken: list[str] = []
+
+    def deliver(store: Store) -> None:
+        while store.deliveries.counts("slack").waiting:
+            notice = store.deliveries.take("slack")
+            if notice is not None:
+                taken.append(notice.key)
+                store.deliveries.delivered(notice.id, START_NS)
+
+    couriers = [threading.Thread(target=deliver, args=(store,)) for store in stores]
+    for courier in couriers:
+        courier.start()
+    for courier in couriers:
+        courier.join()
+    assert len(taken) == len(set(taken)) == 20
+
+
+# Faults
+
+
+def test_a_deadlock_is_retried(place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from psycopg import errors
+
+    store, calls = place.open(), iter(range(100))
+
+    def conflict(
+        state: EpisodeState, evaluation: Evaluation
+    ) -> tuple[EpisodeState, Transition | None]:
+        if next(calls) < 3:
+            raise errors.DeadlockDetected
+        return advance(state, evaluation)
+
+    monkeypatch.setattr(episodes, "advance", conflict)
+    assert Agents(store).say("pod-1", 0.5, 1) == 1
+    assert len(store.alerts.episodes()) == 1
+
+
+def test_conflicts_without_end_are_given_up(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from psycopg import errors
+
+    store, calls = place.open(), iter(range(100))
+
+    def conflict(*arguments: object) -> object:
+        next(calls)
+        raise errors.SerializationFailure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(episodes, "advance", conflict)
+        with pytest.raises(StoreUnavailable):
+            Agents(store).say("pod-1", 0.5, 1)
+    assert next(calls) == 5
+    assert Agents(store).say("pod-1", 0.5, 1) == 1
+
+
+def test_connections_that_the_server_ended_are_replaced(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    place.change(
+        postgresql="SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert ship(store, [numbered(1), numbered(2)]).stored == 1
+    assert len(store.samples.series()) == 1
+
+
+def test_a_server_that_is_away_is_unavailable_and_the_store_works_when_it_is_back(
+    own: PostgresqlPlace,
+) -> None:
+    store = own.open()
+    ship(store, [numbered(1)])
+    for how in (signal.SIGINT, signal.SIGQUIT):
+        own.server.stop(how)
+        for call in (
+            store.check_writable,
+            store.samples.series,
+            lambda: ship(store, [numbered(2)]),
+        ):
+            with pytest.raises(StoreUnavailable):
+                call()
+        own.server.start()
+        store.check_writable()
+        assert ship(store, [numbered(1)]).repeated == 1
+    assert ship(store, [numbered(2)]).stored == 1
+
+
+def test_a_server_that_only_reads_is_unavailable_for_changes(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    name = query(place, "SELECT current_database()")
+    place.change(postgresql=f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    restart_connections(place)
+    with pytest.raises(StoreUnavailable):
+        ship(store, [numbered(2)])
+    with pytest.raises(StoreUnavailable):
+        store.check_writable()
+    assert len(store.samples.series()) == 1
+    place.server.run(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    assert ship(store, [numbered(2)]).stored == 1
+    store.check_writable()
+
+
+def restart_connections(place: PostgresqlPlace) -> None:
+    place.change(
+        postgresql="SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+def test_a_lock_that_another_client_keeps_makes_the_store_unavailable(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nilometer_collector.store.postgresql import database
+
+    monkeypatch.setattr(database, "_PREPARE", "SET lock_timeout = '50ms'")
+    store = place.open()
+    ship(store, [numbered(1)])
+    with holding(place, "SELECT * FROM streams FOR UPDATE"), pytest.raises(StoreUnavailable):
+        ship(store, [numbered(2)])
+    assert ship(store, [numbered(2)]).stored == 1
+
+
+def test_a_store_gives_up_when_all_its_connections_are_in_use(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nilometer_collector.store.postgresql import database
+
+    monkeypatch.setattr(database, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    store = place.open()
+    ship(store, [numbered(1)])
+    with holding(place, "SELECT * FROM streams FOR UPDATE"):
+        stuck = threading.Thread(target=lambda: ship(store, [numbered(2)]))
+        stuck.start()
+        eventually(lambda: waiting(place) == 1)
+        with pytest.raises(StoreUnavailable, match="connections are in use"):
+            store.samples.series()
+    stuck.join()
+    assert ship(store, [numbered(2)]).repeated == 1
+
+
+def test_a_closed_store_is_unavailable(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    store.close()
+    store.close()
+    with pytest.raises(StoreUnavailable):
+        store.samples.series()
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nilometer-collector'"
+    eventually(lambda: query(place, left + " AND datname = current_database()") == 0)
+
+
+def test_a_commit_is_durable_though_the_server_says_otherwise(place: PostgresqlPlace) -> None:
+    from nilometer_collector.store.postgresql import PostgresqlStore
+
+    name = query(place, "SELECT current_database()")
+    place.change(postgresql=f"ALTER DATABASE {name} SET synchronous_commit = off")
+    store = place.open()
+    assert isinstance(store, PostgresqlStore)
+    shown = store._database.read(lambda session: session.row("SHOW synchronous_commit"))
+    assert shown == ("on",)

@@ -1,0 +1,80 @@
+"""Each name of a reference has one current version, and versions stay. In every store."""
+
+from dataclasses import replace
+
+import pytest
+from support.stores import Place
+
+from nilometer.profile import Reference
+from nilometer.wire.references import with_digest
+from nilometer_collector.store import Store
+from nilometer_collector.testing import ENTITY, a_reference
+
+OLD = a_reference({"input.amount": [1.0, 2.0, 3.0]})
+NEW = a_reference({"input.amount": [4.0, 5.0, 6.0]})
+
+
+def current(store: Store) -> list[Reference | None]:
+    return [store.references.read(record) for record in store.references.records()]
+
+
+def digests(store: Store) -> list[str]:
+    """Digests of the current versions, made anew from what was read."""
+    return [with_digest(one).digest for one in current(store) if one is not None]
+
+
+def test_the_newest_version_that_was_put_is_current(store: Store) -> None:
+    for reference in (OLD, NEW):
+        store.references.put(reference, 1)
+        assert digests(store) == [reference.digest]
+    versions = store.references.records(ENTITY, current=False)
+    assert [(one.digest, one.current) for one in versions] == [
+        (OLD.digest, False),
+        (NEW.digest, True),
+    ]
+
+
+def test_an_older_version_that_is_put_again_is_current_again(store: Store) -> None:
+    for reference in (OLD, NEW, OLD):
+        store.references.put(reference, 1)
+    assert digests(store) == [OLD.digest]
+    assert len(store.references.records(current=False)) == 2
+
+
+def test_names_and_entities_have_versions_of_their_own(store: Store) -> None:
+    others = [
+        a_reference({"input.amount": [1.0]}, name="golden"),
+        a_reference({"input.amount": [1.0]}, entity="churn"),
+    ]
+    for reference in (OLD, *others):
+        store.references.put(reference, 1)
+    listed = [(one.entity, one.name) for one in store.references.records()]
+    assert listed == [("churn", "training"), (ENTITY, "golden"), (ENTITY, "training")]
+    assert [one.name for one in store.references.records("churn")] == ["training"]
+    assert store.references.records("missing") == []
+
+
+def test_the_generation_differs_after_a_new_version(store: Store) -> None:
+    seen = [store.references.generation]
+    for reference in (OLD, NEW):
+        store.references.put(reference, 1)
+        seen.append(store.references.generation)
+    assert len(set(seen)) == 3
+
+
+def test_a_damaged_version_is_left_out_and_logged(
+    store: Store, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.references.put(OLD, 1)
+    place.change(
+        sqlite="UPDATE reference_versions SET payload = zeroblob(9)",
+        postgresql="UPDATE reference_versions SET payload = '\\x00'",
+    )
+    assert current(store) == [None]
+    assert "its checksum does not match" in caplog.text
+
+
+def test_a_source_with_nul_is_kept_with_a_mark_in_its_place(store: Store) -> None:
+    store.references.put(replace(OLD, source="a\0b"), 1)
+    (record,) = store.references.records()
+    assert record.source == "a\ufffdb"

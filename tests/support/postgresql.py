@@ -1,0 +1,159 @@
+"""A real PostgreSQL server for tests: the machine's programs, a temporary directory, a Unix socket."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from nilometer.testing import eventually
+
+DEBIAN = "/usr/lib/postgresql/*/bin"  # outside the path
+USER = "postgres"  # superuser of the server
+START_SECONDS = 60.0
+# Nothing here outlives the tests, so the server need not wait for the disk.
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+    "max_wal_size": "256MB",
+}
+
+
+def programs() -> Path | None:
+    """Return the folder of the server's programs, of the newest version; None if there is none."""
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        return Path(on_path).resolve().parent
+    found = [path.parent for path in Path("/").glob(f"{DEBIAN[1:]}/initdb")]
+    return max(found, key=lambda path: float(path.parent.name), default=None)
+
+
+@dataclass
+class Server:
+    """A server that runs as another user than root.
+
+    Attributes:
+        directory: Directory of the data and of the socket.
+        settings: Settings of the server, besides its defaults.
+    """
+
+    directory: Path
+    bin: Path
+    settings: dict[str, str] = field(default_factory=lambda: dict(SETTINGS))
+    _process: subprocess.Popen[bytes] | None = None
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def make(self) -> None:
+        """Create the cluster."""
+        self._run(
+            "initdb", "-D", str(self.directory / "data"), "-U", USER, "-A", "trust",
+            "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions",
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start the server, and wait until it accepts connections."""
+        settings = [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
+        data = str(self.directory / "data")
+        # The kernel ends the server if the tests are killed.
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "setpriv", "--pdeathsig", "INT", *_as_other(), str(self.bin / "postgres"),
+                    "-D", data, "-k", str(self.directory), *settings,
+                ],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )  # fmt: skip
+        eventually(self._accepts, START_SECONDS)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT for a fast stop, SIGQUIT for one without a checkpoint."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(START_SECONDS)
+            self._process = None
+
+    def url(self, database: str, user: str = USER) -> str:
+        """Return the URL of *database*."""
+        return f"postgresql://{user}@/{database}?host={quote(str(self.directory), safe='')}"
+
+    def create_database(self) -> str:
+        """Create an empty database and return its URL."""
+        name = f"nilometer_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop the database of *url* and end its connections."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def run(self, statement: str, database: str = "postgres") -> str:
+        """Run one statement as the superuser and return its output without a head."""
+        return self._run("psql", "-qAtX", "-d", self.url(database), "-c", statement)
+
+    def _accepts(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.directory / "log").read_text()
+        ready = [str(self.bin / "pg_isready"), "-q", "-h", str(self.directory)]
+        return subprocess.run(ready, check=False).returncode == 0
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command = [str(self.bin / program), *arguments]
+        if _as_other():
+            command = ["setpriv", *_as_other(), *command]
+        ran = subprocess.run(
+            command, cwd=self.directory, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """Run a server with the programs in *folder* until the block ends."""
+    directory = Path(tempfile.mkdtemp(prefix="nilometer-pg-"))  # a socket's path must be short
+    server = Server(directory, folder)
+    try:
+        if os.geteuid() == 0:
+            account = _account()
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _as_other() -> list[str]:
+    """Return the options of `setpriv` with which root runs the server: it refuses root."""
+    if os.geteuid() != 0:
+        return []
+    account = _account()
+    return [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+
+
+def _account() -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")

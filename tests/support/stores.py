@@ -1,0 +1,83 @@
+"""Databases for tests of the store: each is opened, closed and opened again, and changed from outside."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from support.postgresql import Server
+
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.store import Store, open_store
+
+
+class Place(Protocol):
+    """A database that holds a store."""
+
+    def open(self, channel: str = "slack") -> Store:
+        """Open the store, as a collector does; every store is closed at the end of the test."""
+        ...
+
+    def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:
+        """Run a statement past the store, in its dialect, and return the rows."""
+        ...
+
+    def close(self) -> None:
+        """Close every store."""
+        ...
+
+
+@dataclass
+class SqlitePlace:
+    """A SQLite file."""
+
+    path: Path
+    _opened: list[Store] = field(default_factory=list)
+
+    def open(self, channel: str = "slack") -> Store:
+        """Open the store."""
+        self._opened.append(open_store(self.path, channel))
+        return self._opened[-1]
+
+    def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:
+        """Run the statement for SQLite."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(sqlite).fetchall()
+
+    def close(self) -> None:
+        """Close every store."""
+        for store in self._opened:
+            store.close()
+
+
+@dataclass
+class PostgresqlPlace:
+    """A database of a PostgreSQL server."""
+
+    server: Server
+    url: str
+    _opened: list[Store] = field(default_factory=list)
+
+    def open(self, channel: str = "slack") -> Store:
+        """Open the store."""
+        self._opened.append(open_store(Secret(self.url), channel))
+        return self._opened[-1]
+
+    def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:
+        """Run the statement for PostgreSQL."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(postgresql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """Close every store, and drop the database."""
+        for store in self._opened:
+            store.close()
+        self.server.drop_database(self.url)
+
+
+NewPlace: TypeAlias = Callable[[], Place]
