@@ -67,14 +67,19 @@ def test_the_version_is_one() -> None:
     assert project["version"] == nilometer.__version__
 
 
-def test_the_capture_path_imports_neither_numpy_nor_a_decoder() -> None:
+@pytest.mark.parametrize(
+    ("options", "redaction"),
+    [("", "['nilometer.handoff.redact']"), (", redact_fields=['a']", "[]")],
+)
+def test_the_capture_path_imports_neither_numpy_nor_a_decoder(options: str, redaction: str) -> None:
+    """It imports redaction only if a rule asks for it."""
     code = (
         "import sys; from nilometer import NilometerMiddleware; "
-        "NilometerMiddleware(lambda *_: None, entity='e'); "
+        f"NilometerMiddleware(lambda *_: None, entity='e'{options}); "
         "import nilometer.handoff.worker, nilometer.handoff.raw_outlet, nilometer.handoff.link; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in "
         "{'numpy', 'pandas', 'starlette', 'grpc', 'google'} "
-        "or m.startswith(('nilometer.decode', 'nilometer.kinds'))))"
+        f"or m.startswith(('nilometer.decode', 'nilometer.kinds')) or m in {redaction}))"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

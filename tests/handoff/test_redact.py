@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.handoff.redact import WITHHELD, Redaction
+from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
-from nilometer.values.redacted import REDACTED
+from nilometer.values.redacted import REDACTED, WITHHELD
 
 JSON = "application/json"
 CARD = "4111 1111 1111 1111"
@@ -115,7 +115,7 @@ def test_a_number_may_be_a_card() -> None:
         (b"\x1f\x8b\x08\x00zzz", JSON, "gzip"),
         (b"\x00\xff\x10", "application/octet-stream", ""),
         (b'{"ssn": "1"', JSON, ""),
-        (b"name,ssn\nada,1\n", "text/csv", ""),
+        (b"name,more\nada,ssn=1\n", "text/csv", ""),
         (b"[" * 200 + b"]" * 200, JSON, ""),
         (b"\x0a\x03abc", "application/grpc", ""),
     ],
@@ -189,6 +189,8 @@ def test_forms_lines_and_events_are_told_apart() -> None:
         b'data: {"ssn": 1, "a": 2}\n\ndata: [DONE]\n\n', fields=("ssn",), media="text/event-stream"
     )
     assert events.request_body == b'data: {"a": 2}\n\ndata: [DONE]\n\n'
+    table = redacted(b"name,ssn\nada,1\n", fields=("ssn",), media="text/csv")
+    assert table.request_body == b"name\nada\n"
 
 
 def test_labels_values_path_and_query_are_redacted_too() -> None:
@@ -295,3 +297,65 @@ def test_ends_that_cannot_be_told_apart_are_withheld_both(
 ) -> None:
     one = ends_redacted(start, end, encoding=encoding)
     assert (one.response_ends, one.response_body, one.response_type) == (None, None, WITHHELD)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields", "left"),
+    [
+        (
+            {"instances": [[1, 42], [2, 42]]},
+            "input.instances.1",
+            {"instances": [[1, None], [2, None]]},
+        ),
+        ([[42, 1], [42, 2]], "value.0", [[None, 1], [None, 2]]),
+        ({"data": {"ndarray": [[42, 1]]}}, "data.0", {"data": {"ndarray": [[None, 1]]}}),
+        (
+            {"data": {"tensor": {"shape": [1, 2], "values": [1, 42]}}},
+            "data.1",
+            {"data": {"tensor": {"shape": [1, 2], "values": [1, None]}}},
+        ),
+        (
+            {"inputs": [{"name": "x", "shape": [2, 2], "data": [1, 42, 2, 42]}]},
+            "x.1",
+            {"inputs": [{"name": "x", "shape": [2, 2], "data": [1, None, 2, None]}]},
+        ),
+        (
+            {"instances": [{"user": {"id": 42, "a": 1}}]},
+            "input.user.id",
+            {"instances": [{"user": {"a": 1}}]},
+        ),
+        ({"ssn": 42, "a": 1}, "output.ssn", {"ssn": 42, "a": 1}),
+        ({"SSN": 42}, "ssn", {"SSN": 42}),
+        ({"note": "What is your name, Ada?"}, "your", {"note": "What is your name, Ada?"}),
+        (
+            {"model": "m", "user": "jo", "messages": [{"role": "user"}]},
+            "user",
+            {"model": "m", "messages": [{"role": "user"}]},
+        ),
+        ({"inputs": [{"name": "x", "data": [42]}], "id": "i"}, "x", {"id": "i"}),
+    ],
+)
+def test_a_rule_is_the_name_of_a_column(body: Any, fields: str, left: Any) -> None:
+    observation = redacted(body, fields=(fields,))
+    assert json.loads(observation.request_body or b"null") == left
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "media"),
+    [
+        ([42, 42], "value", JSON),
+        (42, "input.value", JSON),
+        ({"2026-01-01": 42, "2026-01-02": 42}, "value", JSON),
+        (b"42,1\n42,2\n", "0", "text/csv"),
+        ({"channel": "email"}, "email", JSON),
+    ],
+)
+def test_a_column_that_no_key_names_withholds_the_body(body: Any, field: str, media: str) -> None:
+    observation = redacted(body, fields=(field,), media=media)
+    assert (observation.request_body, observation.request_type) == (b"", WITHHELD)
+
+
+def test_a_rule_of_wildcards_leaves_path_and_content_type() -> None:
+    observation = redacted({"a": 1}, fields=("*",))
+    assert (observation.request_body, observation.request_type) == (b"{}", JSON)
+    assert observation.path == "/p"

@@ -93,7 +93,7 @@ def test_without_scores_the_name_is_a_fields() -> None:
 DERIVED = {
     "text": (TEXT, "words"),
     "time": ("2024-01-01T00:00:00Z", "age"),
-    "vector": ([1.0, 2.0, 3.0], "norm"),
+    "vector": ([1.0] * 40, "norm"),
     "tensor": ([[1.0, 2.0], [3.0, 4.0]], "mean"),
     "list": (["a", "b"], "size"),
 }

@@ -110,8 +110,9 @@ class CaptureOptions(TypedDict, total=False):
     """Names of query parameters that are recorded; `*` records all."""
 
     redact_fields: list[str] | tuple[str, ...]
-    """Patterns of field names, such as `*.ssn`. Matching fields are removed before data leaves the
-    process. A body that cannot be parsed into fields is withheld as a whole.
+    """Patterns of field names, such as `ssn` or `input.user.*`. Matching fields are removed before
+    data leaves the process. A body in which a field may be hidden is withheld as a whole, and
+    counted as `withheld`.
     """
 
     redact_values: list[str] | tuple[str, ...]

@@ -3,16 +3,15 @@
 The content is not kept. A body of unknown bytes is decoded if it is an array of numpy or JSON.
 """
 
+from nilometer.bodies import carriers
+from nilometer.bodies.json_text import begins_like_json
+from nilometer.bodies.media import media_type
 from nilometer.decode import npy
 from nilometer.decode.columns import VALUE, Side
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.json_body import begins_like_json
-from nilometer.decode.media import media_type
 from nilometer.decode.protocol import Body, Format
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
-
-FAMILIES = ("image/", "audio/", "video/")
 
 
 def _decode(body: Body, side: Side) -> Facts:
@@ -24,14 +23,10 @@ def _decode(body: Body, side: Side) -> Facts:
     if body.content.startswith(npy.MAGIC):
         return npy.decode(body.content, side)
     media = media_type(body.content_type)
-    if not media.startswith(FAMILIES) and begins_like_json(body.content):
+    if not media.startswith(carriers.BINARY.families) and begins_like_json(body.content):
         raise Undecodable(UndecodableReason.MALFORMED.value)
     side.add_rows([{f"{VALUE}.bytes": len(body.content), f"{VALUE}.type": media}])
     return Facts(Protocol.BINARY)
 
 
-FORMAT = Format(
-    media_types=frozenset({"application/octet-stream", "application/pdf"}),
-    often_json=True,
-    decode=_decode,
-)
+FORMAT = Format.of(carriers.BINARY, decode=_decode)

@@ -7,17 +7,15 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
-from msgspec import structs
-
-from nilometer.decode import binary, custom, form, free_json, oip_binary, registry
+from nilometer.bodies.media import in_utf8, is_json, media_type
+from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.json_body import begins_like_json, from_json
+from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
-from nilometer.decode.media import in_utf8, is_json, media_type
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
@@ -25,11 +23,11 @@ from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
+from nilometer.values.redacted import WITHHELD
 from nilometer.values.streams import Ends, is_streamed
 
 MAX_SPACE = 16  # characters before JSON in a string
 _STARTS = ("{", "[")
-_JSON = "application/json"
 _WITH_LISTS = frozenset(
     {Protocol.JSON, Protocol.KSERVE_V1, Protocol.MLFLOW, Protocol.SELDON, Protocol.NDJSON}
 )
@@ -75,6 +73,8 @@ def decode_exchange(
     """
     if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    if content_type == WITHHELD:
+        raise Undecodable(UndecodableReason.WITHHELD.value)
     plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
     if isinstance(plain, Ends):
         start, end = plain
@@ -100,9 +100,26 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
-    if is_json(body.content_type):
-        return _json(body, side)
-    return _declared(body, side)
+    formats = registry.TABLE.formats
+    reason = UndecodableReason.UNKNOWN_CONTENT_TYPE.value
+    if formats.may_be_json(body.content, body.content_type):
+        try:
+            return _json(body, side)
+        except Undecodable as error:
+            if error.reason != UndecodableReason.MALFORMED.value:
+                raise
+            reason = error.reason
+    for one in formats.readings(body.content, body.content_type):
+        try:
+            facts = one.decode(body, side)
+        except Undecodable as error:
+            if error.reason != UndecodableReason.MALFORMED.value:
+                raise
+            reason = error.reason
+            continue
+        if facts is not None:
+            return facts
+    raise Undecodable(reason)
 
 
 def plain_json(
@@ -145,30 +162,20 @@ def _without_encoding(
 def _decode_ends(start: Body, end: bytes, side: Side) -> Facts:
     """Decode a stream of which only *start* and *end* are known."""
     media = media_type(start.content_type)
-    declared = registry.TABLE.declared.get(media)
-    begun = [one for one in registry.TABLE.recognised if one.begins and one.begins(start.content)]
-    whole_only = any(one.takes(media, start.path) for one in custom.registered)
-    for one in () if whole_only else (*begun, declared):
-        if one is not None and one.decode_ends is not None:
-            return one.decode_ends(start, end, side)
+    if not any(one.takes(media, start.path) for one in custom.registered):
+        for one in registry.TABLE.formats.readings_of_ends(start.content, media):
+            if one.decode_ends is not None:
+                return one.decode_ends(start, end, side)
     raise Undecodable(UndecodableReason.TOO_LARGE.value)
 
 
 def _json(body: Body, side: Side) -> Facts:
-    """Decode a body that is declared as JSON, or begins like JSON."""
+    """Decode a body as a single JSON document, or as one with binary tensors after it."""
     if body.header_length:
         facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
             return facts
-    try:
-        value = from_json(body.content)
-    except Undecodable as error:
-        if error.reason == UndecodableReason.TOO_LARGE.value:
-            raise
-        facts = _malformed_json(body, side)
-        if facts is None:
-            raise
-        return facts
+    value = _document(body)
     if isinstance(value, str):
         value = _unquoted(value)
     if isinstance(value, dict):
@@ -181,48 +188,20 @@ def _json(body: Body, side: Side) -> Facts:
     return free_json.decode(value, side)
 
 
+def _document(body: Body) -> Cell:
+    """Return the value of a JSON document in UTF-8, or in the encoding that its type declares."""
+    try:
+        return from_json(body.content)
+    except Undecodable as error:
+        plain = in_utf8(body.content, body.content_type)
+        if plain is body.content or error.reason != UndecodableReason.MALFORMED.value:
+            raise
+    return from_json(plain)
+
+
 def _unquoted(text: str) -> Cell:
     """Return the value of JSON in a string of JSON, as Azure ML's scripts return; else *text*."""
     if text[:MAX_SPACE].lstrip()[:1] in _STARTS:
         with suppress(Undecodable):
             return from_json(text.encode("utf-8", "surrogatepass"))
     return text
-
-
-def _malformed_json(body: Body, side: Side) -> Facts | None:
-    """Decode JSON in another encoding than UTF-8, or another format; None if it is unknown."""
-    plain = in_utf8(body.content, body.content_type)
-    if plain is not body.content:
-        return _json(structs.replace(body, content=plain, content_type=_JSON), side)
-    return _recognised(body, side)
-
-
-def _recognised(body: Body, side: Side) -> Facts | None:
-    """Decode a malformed JSON body as the format its first bytes suggest; None if unknown."""
-    for one in registry.TABLE.recognised:
-        if one.begins is not None and one.begins(body.content):
-            facts = one.decode(body, side)
-            if facts is not None:
-                return facts
-    return None
-
-
-def _declared(body: Body, side: Side) -> Facts:
-    """Decode a body whose content type is not JSON."""
-    media = media_type(body.content_type)
-    declared = registry.TABLE.declared.get(media)
-    if declared is None and media.startswith(binary.FAMILIES):
-        declared = binary.FORMAT
-    if declared is None:
-        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
-    content = body.content
-    if declared.often_json and begins_like_json(content):
-        try:
-            return _json(body, side)
-        except Undecodable as error:
-            if error.reason != UndecodableReason.MALFORMED.value:
-                raise
-    facts = declared.decode(body, side)
-    if facts is None:
-        raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
-    return facts

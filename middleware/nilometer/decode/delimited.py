@@ -12,11 +12,12 @@ import re
 from collections.abc import Sequence
 from itertools import chain
 
+from nilometer.bodies import carriers
+from nilometer.bodies.media import in_utf8, media_type
 from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.known import IsName, is_no_name
-from nilometer.decode.media import in_utf8, media_type
 from nilometer.decode.naming import has_header, placed, told_apart
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
@@ -26,7 +27,6 @@ from nilometer.values.reasons import UndecodableReason
 
 LOOKED_AT = 32  # rows examined to detect a header
 
-_TABS = frozenset({"text/tab-separated-values", "text/tsv"})
 _DELIMITERS = ("\t", ";", "|")  # tried before the comma
 _COMMA = ","
 _HEADER = re.compile(r";\s*header\s*=\s*\"?(present|absent)\b", re.IGNORECASE)
@@ -56,7 +56,7 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
     check_lines(body)
     try:
         lines = in_utf8(body, content_type).decode("utf-8-sig").splitlines(keepends=True)
-        delimiter = "\t" if media_type(content_type) in _TABS else _delimiter(lines)
+        delimiter = "\t" if media_type(content_type) in carriers.TABS else _delimiter(lines)
         table = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
@@ -135,7 +135,7 @@ def _cell(text: str, delimiter: str) -> Cell:
     return typed(text)
 
 
-FORMAT = Format(
-    media_types=frozenset({"text/csv", "application/csv", *_TABS}),
+FORMAT = Format.of(
+    carriers.TABLE,
     decode=lambda body, side: decode(body.content, body.content_type, side, body.is_name),
 )

@@ -3,8 +3,8 @@
 Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
 
-from urllib.parse import parse_qsl
-
+from nilometer.bodies import carriers
+from nilometer.bodies.form import fields
 from nilometer.decode.columns import MAX_COLUMNS, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.naming import flat
@@ -14,8 +14,6 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELDS = 10 * MAX_COLUMNS  # fields of one form, with repetitions
-
 
 def decode(text: str, protocol: Protocol, side: Side) -> Facts:
     """Add the row of *text*.
@@ -24,7 +22,7 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
         Undecodable: If it has no fields or too many.
     """
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        pairs = fields(text)
     except ValueError as error:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value) from error
     row: dict[str, Cell] = {}
@@ -48,8 +46,7 @@ def add_field(row: dict[str, Cell], name: str, cell: Cell) -> None:
         row[name] = [held, cell]
 
 
-FORMAT = Format(
-    media_types=frozenset({"application/x-www-form-urlencoded"}),
-    often_json=True,  # the default type of curl and others
+FORMAT = Format.of(
+    carriers.FORM,
     decode=lambda body, side: decode(body.content.decode("utf-8", "replace"), Protocol.FORM, side),
 )

@@ -7,12 +7,13 @@ Parts whose names look like values become one map. A repeated field becomes a li
 Source: RFC 7578.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nilometer.bodies import carriers
+from nilometer.bodies.multipart import Part
+from nilometer.bodies.multipart import parts as parts_of
 from nilometer.decode.budget import check_text
-from nilometer.decode.columns import MAX_COLUMNS, Side
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.form import add_field
 from nilometer.decode.json_body import from_json
@@ -20,22 +21,9 @@ from nilometer.decode.naming import flat, value_like_keys
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
-from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import UndecodableReason
 
 MAX_FIELD_BYTES = 1024  # only the length of a longer field is kept
-MAX_HEAD_BYTES = 8192  # size of the headers of one part
 _DEFAULT_TYPE = "application/octet-stream"
-_BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)
-_PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    name: str
-    is_file: bool
-    media: str  # empty if the part has no content type
-    content: bytes
 
 
 def decode(body: bytes, content_type: str, side: Side) -> Facts:
@@ -46,7 +34,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
             `MAX_COLUMNS` parts.
     """
     check_text(body)
-    parts = [*_parts(body, content_type)]
+    parts = [*parts_of(body, content_type)]
     nothing = value_like_keys({part.name: None for part in parts})
     row: dict[str, Cell] = {}
     for part in parts:
@@ -59,7 +47,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
     return Facts(Protocol.MULTIPART)
 
 
-def _cells(part: _Part) -> Iterator[tuple[str, Cell]]:
+def _cells(part: Part) -> Iterator[tuple[str, Cell]]:
     if part.is_file:
         yield f"{part.name}.bytes", len(part.content)
         yield f"{part.name}.type", part.media or _DEFAULT_TYPE
@@ -69,7 +57,7 @@ def _cells(part: _Part) -> Iterator[tuple[str, Cell]]:
         yield _field(part)
 
 
-def _field(part: _Part) -> tuple[str, Cell]:
+def _field(part: Part) -> tuple[str, Cell]:
     if len(part.content) <= MAX_FIELD_BYTES:
         try:
             return part.name, typed(part.content.decode())
@@ -78,46 +66,7 @@ def _field(part: _Part) -> tuple[str, Cell]:
     return f"{part.name}.bytes", len(part.content)
 
 
-def _parts(body: bytes, content_type: str) -> Iterator[_Part]:
-    told = _BOUNDARY.search(content_type)
-    # A logger may have lost the boundary parameter, but the body begins with the delimiter.
-    delimiter = (
-        b"--" + told.group(1).strip().encode("latin-1", "replace")
-        if told
-        else body[:74].split(b"\r\n")[0]
-    )
-    if len(delimiter) < 3 or not delimiter.startswith(b"--"):
-        raise Undecodable(UndecodableReason.MALFORMED.value)
-    pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MAX_COLUMNS + 2)
-    if len(pieces) > MAX_COLUMNS + 2:
-        raise Undecodable(UndecodableReason.TOO_LARGE.value)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise Undecodable(UndecodableReason.MALFORMED.value)
-    for piece in pieces[1:-1]:
-        head, found, content = piece.partition(b"\r\n\r\n")
-        if not found or len(head) > MAX_HEAD_BYTES:
-            raise Undecodable(UndecodableReason.MALFORMED.value)
-        yield _part(head, content)
-
-
-def _part(head: bytes, content: bytes) -> _Part:
-    headers: dict[str, str] = {}
-    for line in head.decode("utf-8", "replace").split("\r\n"):
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    parameters: dict[str, str] = {
-        key.lower(): quoted or plain
-        for key, quoted, plain in _PARAMETER.findall(headers.get("content-disposition", ""))
-    }
-    part_name = parameters.get("name")
-    if not part_name:
-        raise Undecodable(UndecodableReason.MALFORMED.value)
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_file = "filename" in parameters or "filename*" in parameters
-    return _Part(part_name, is_file, media, content)
-
-
-FORMAT = Format(
-    media_types=frozenset({"multipart/form-data"}),
+FORMAT = Format.of(
+    carriers.MULTIPART,
     decode=lambda body, side: decode(body.content, body.content_type, side),
 )

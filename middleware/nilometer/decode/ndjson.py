@@ -1,18 +1,18 @@
 """Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines."""
 
+from nilometer.bodies import carriers
+from nilometer.bodies.lines import lines as lines_of
+from nilometer.bodies.media import media_type
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.media import media_type
 from nilometer.decode.protocol import Format
 from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 from nilometer.values.streams import NDJSON, Ends
-
-_RECORD_SEPARATOR = b"\x1e"  # separator of JSON text sequences, RFC 7464
 
 
 def decode(body: bytes, side: Side, *, is_declared: bool) -> Facts:
@@ -50,7 +50,7 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
 
 def _rows(body: bytes, *, may_skip: bool) -> tuple[list[Row], StreamEnd | None, bool]:
     """Return the rows, the end that the last line reports, and whether lines were skipped."""
-    lines = [line.strip(b" \t\r" + _RECORD_SEPARATOR) for line in body.split(b"\n")]
+    lines = lines_of(body)
     last = len(lines) - 1
     rows: list[Row] = []
     end: StreamEnd | None = None
@@ -81,9 +81,8 @@ def _add(rows: list[Row], side: Side) -> None:
     side.add_rows(rows)
 
 
-FORMAT = Format(
-    media_types=NDJSON,
-    begins=lambda content: content.lstrip().startswith(b"{") and b"\n" in content,
+FORMAT = Format.of(
+    carriers.LINES,
     decode=lambda body, side: decode(
         body.content, side, is_declared=media_type(body.content_type) in NDJSON
     ),

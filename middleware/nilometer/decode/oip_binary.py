@@ -9,6 +9,7 @@ Source: Triton, "Binary Tensor Data Extension".
 import json
 from collections.abc import Iterator, Mapping
 
+from nilometer.bodies import carriers
 from nilometer.decode.budget import check_text
 from nilometer.decode.columns import Column, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -81,7 +82,7 @@ def _columns(tensors: Tensors, raw: memoryview) -> Iterator[tuple[int, Mapping[s
         at += size
 
 
-FORMAT = Format(
-    begins=lambda content: content.lstrip().startswith(b"{"),
+FORMAT = Format.of(
+    carriers.BINARY_TENSORS,
     decode=lambda body, side: decode(body.content, KEYS[body.role], body.header_length, side),
 )

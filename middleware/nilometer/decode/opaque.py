@@ -1,7 +1,8 @@
 """Pages: a body is decoded only if it is JSON after all."""
 
+from nilometer.bodies import carriers
+from nilometer.bodies.json_text import begins_like_json
 from nilometer.decode.columns import Side
-from nilometer.decode.json_body import begins_like_json
 from nilometer.decode.protocol import Body, Format
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -19,8 +20,4 @@ def _refuse(body: Body, side: Side) -> None:
     raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
 
 
-FORMAT = Format(
-    media_types=frozenset({"text/html"}),
-    often_json=True,
-    decode=_refuse,
-)
+FORMAT = Format.of(carriers.PAGES, decode=_refuse)

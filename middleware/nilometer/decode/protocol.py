@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from nilometer.bodies.carriers import Carrier
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
 from nilometer.decode.known import IsName
@@ -60,24 +61,35 @@ class Body(msgspec.Struct, frozen=True, gc=False):
     is_name: IsName
 
 
+DecodeBody: TypeAlias = Callable[[Body, Side], Facts | None]
+DecodeEnds: TypeAlias = Callable[[Body, bytes, Side], Facts]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class Format(Carrier):
     """A protocol whose messages are not a single JSON document.
 
     Attributes:
         decode: Function that adds the columns of a body to a side. It returns None, and adds
             nothing, if the body has another format after all.
-        media_types: Content types that declare the format, without parameters, in lower case.
-        often_json: Whether clients also send JSON under these content types. If so, a body that
-            begins like JSON is parsed as JSON first, and passed to `decode` if it is malformed.
-        begins: Function that returns whether bytes begin like this format. It is called for a
-            malformed body that should be JSON.
         decode_ends: Function that adds the columns of a stream whose middle is missing, from a
             body with the start, and the bytes of the end; None if it cannot decode such streams.
     """
 
-    decode: Callable[[Body, Side], Facts | None]
-    media_types: frozenset[str] = frozenset()
-    often_json: bool = False
-    begins: Callable[[bytes], bool] | None = None
-    decode_ends: Callable[[Body, bytes, Side], Facts] | None = None
+    decode: DecodeBody
+    decode_ends: DecodeEnds | None = None
+
+    @classmethod
+    def of(
+        cls, carrier: Carrier, *, decode: DecodeBody, decode_ends: DecodeEnds | None = None
+    ) -> "Format":
+        """Return the format of the bodies that *carrier* describes."""
+        return cls(
+            media_types=carrier.media_types,
+            often_json=carrier.often_json,
+            families=carrier.families,
+            begun_by=carrier.begun_by,
+            begins=carrier.begins,
+            decode=decode,
+            decode_ends=decode_ends,
+        )

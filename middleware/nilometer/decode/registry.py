@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from nilometer.bodies.carriers import Carriers
 from nilometer.decode import (
     binary,
     delimited,
@@ -44,6 +45,7 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
     sse.FORMAT,
     oip_binary.FORMAT,
     ndjson.FORMAT,
+    text.STREAM,
     text.FORMAT,
     form.FORMAT,
     multipart.FORMAT,
@@ -93,14 +95,12 @@ class Table:
     """All protocols, indexed for the lookup of a decoder.
 
     Attributes:
-        declared: Formats by content type, without parameters.
-        recognised: Formats that the first bytes of a body identify.
+        formats: Formats by content type and by first bytes.
         inputs: Claims of JSON protocols for requests.
         outputs: Claims of JSON protocols for responses.
     """
 
-    declared: Mapping[str, Format]
-    recognised: tuple[Format, ...]
+    formats: Carriers[Format]
     inputs: Claims
     outputs: Claims
 
@@ -115,13 +115,8 @@ class Table:
                     formats.append(protocol)
                 case JsonProtocol():
                     in_json.append(protocol)
-        declared: dict[str, Format] = {}
-        for one in formats:
-            for media_type in one.media_types:
-                declared.setdefault(media_type, one)
         return cls(
-            declared,
-            tuple(one for one in formats if one.begins is not None),
+            Carriers.of(formats),
             Claims.of((one.input_keys, one.decode_input) for one in in_json),
             Claims.of((one.output_keys, one.decode_output) for one in in_json),
         )

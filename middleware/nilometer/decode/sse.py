@@ -7,9 +7,9 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 
+from nilometer.bodies import carriers
+from nilometer.bodies.events import DONE, EMPTY_LINE, events
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -21,49 +21,8 @@ from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
-DONE = b"[DONE]"  # marks the end of a complete OpenAI-style stream
-_FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 _ERROR = b"error"
-# Two line ends of any of the three kinds. CR LF counts as a single line end.
-_EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # separates two data lines of one event
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event: its type, or empty, and its joined data lines."""
-
-    kind: bytes
-    data: bytes
-
-
-def is_stream(body: bytes) -> bool:
-    """Return whether *body* begins like a stream of events."""
-    return _FRAME.match(body) is not None
-
-
-def events(body: bytes) -> Iterator[Event]:
-    """Yield the events of *body*.
-
-    Like browsers, this skips a last event that no empty line follows. A JSON object, a JSON list
-    and the end marker of the stream are kept, because they are complete.
-    """
-    kind = b""
-    data: list[bytes] = []
-    for line in body.removeprefix(b"\xef\xbb\xbf").splitlines():
-        if not line:
-            if data:
-                yield Event(kind, b"\n".join(data))
-            kind, data = b"", []
-            continue
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
-        if name == b"data":
-            data.append(value)
-        elif name == b"event":
-            kind = value
-    if data and _is_whole(last := b"\n".join(data)):
-        yield Event(kind, last)
 
 
 def decode(body: bytes, side: Side) -> Facts:
@@ -90,7 +49,7 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
         Undecodable: If the events are not a table, none contains JSON, or there are too many.
     """
     check_lines(start + end)
-    boundary = _EMPTY_LINE.search(end)
+    boundary = EMPTY_LINE.search(end)
     next_event = boundary.end() if boundary is not None else len(end)
     cut = end[:next_event]
     stream = _Stream()
@@ -152,18 +111,8 @@ class _Stream:
         return Facts(Protocol.SSE, stream_end=self._end, partial=partial)
 
 
-def _is_whole(data: bytes) -> bool:
-    """Return whether *data* is certainly complete and not the beginning of a longer event."""
-    if data == DONE:
-        return True
-    try:
-        return isinstance(from_json(data), dict | list)
-    except Undecodable:
-        return False
-
-
-FORMAT = Format(
-    begins=is_stream,
+FORMAT = Format.of(
+    carriers.EVENTS,
     decode=lambda body, side: decode(body.content, side),
     decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
 )

@@ -18,7 +18,6 @@ from fnmatch import fnmatchcase
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.linked import LinkedOutlet
 from nilometer.handoff.pack import batch_of, with_spoilt
-from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profile import Coverage, FeatureSpec, Profile, ServiceProfile, SummarySample
 from nilometer.profile.profiler import load
@@ -62,7 +61,7 @@ class ProfileOutlet(LinkedOutlet):
         super().__init__(link)
         self._settings = settings
         user_profilers = load(settings.profilers)
-        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        self._redaction = settings.redaction()
         declared = frozenset(settings.features)
         self._profiling = Profiling(
             settings.entity,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.linked import LinkedOutlet
 from nilometer.handoff.pack import batch_of, with_spoilt
-from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Batch
@@ -18,7 +17,7 @@ class RawOutlet(LinkedOutlet):
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         super().__init__(link)
         self._settings = settings
-        self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
+        self._redaction = settings.redaction()
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
-from nilometer.handoff.redact import value_patterns
 from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.time_zone import zone_named
+
+if TYPE_CHECKING:
+    from nilometer.handoff.redact import Redaction
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
@@ -74,9 +76,9 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         label_headers: Labels from request headers, such as ``{"region": "x-region"}``. No other
             header is recorded.
         query_parameters: Names of query parameters that are recorded; ``*`` records all.
-        redact_fields: Patterns of field names, such as ``*.ssn``. Matching fields are removed
-            before data leaves the process. A body that cannot be parsed into fields is withheld as
-            a whole.
+        redact_fields: Patterns of field names, such as ``ssn`` or ``input.user.*``. Matching fields
+            are removed before data leaves the process. A body in which a field may be hidden is
+            withheld as a whole, and counted as ``withheld``.
         redact_values: Kinds of text that are replaced by ``[redacted]`` wherever they occur:
             ``email``, ``card``, ``iban``, ``phone``, ``ssn``, ``ip``, ``token``, or your own
             regular expression.
@@ -142,7 +144,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 f"return_prediction_id = {self.return_prediction_id!r}: must be a header's name"
             )
-        value_patterns(self.redact_values)
+        self.redaction()
         try:
             zone_named(self.event_time_zone)
         except ValueError as error:
@@ -155,6 +157,20 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
                 f"{name} = {self.directory if self.agent == AUTO else self.agent!r}: the path of the "
                 f"socket must be at most {MAX_SOCKET_PATH} bytes: choose a shorter one"
             )
+
+    def redaction(self) -> "Redaction | None":
+        """Return the redaction that the rules ask for; None without rules.
+
+        Raises:
+            ConfigError: If a rule of `redact_values` is not valid.
+        """
+        if not (self.redact_fields or self.redact_values):
+            return None
+        from nilometer.handoff.redact import (
+            Redaction,  # compiles patterns, which a server without rules does not need
+        )
+
+        return Redaction.of(self.redact_fields, self.redact_values)
 
     @property
     def body_cap(self) -> int:

@@ -12,6 +12,7 @@ from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
+from nilometer.values.redacted import WITHHELD
 
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
@@ -70,9 +71,14 @@ def decode_sides(
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
-        return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
+        return Decoded("" if observation.values else _without_values(observation))
     lost_input = ""
-    if observation.request_body or observation.query or observation.method not in BODYLESS:
+    if (
+        observation.request_body
+        or observation.query
+        or observation.method not in BODYLESS
+        or observation.request_type == WITHHELD
+    ):
         lost_input = _decode_request(observation, inputs, known[0])
     lost_output, reported_end = _decode_response(observation, outputs, known[1])
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
@@ -126,3 +132,10 @@ def _missing(side: Side, facts: Facts) -> str:
     if not side.rows:
         return UndecodableReason.EMPTY.value
     return UndecodableReason.PARTIAL.value if facts.partial else ""
+
+
+def _without_values(observation: Observation) -> str:
+    """Return the reason why an observation that has values only has none."""
+    if observation.request_type == WITHHELD:
+        return UndecodableReason.WITHHELD.value
+    return UndecodableReason.EMPTY.value

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from nilometer.values.redacted import REDACTED
+from nilometer.values.value_patterns import VALUE_PATTERNS
 
 MAX_PLACES = 1000  # columns of a table: "999" may be the position of one, "1000" is a number
 RANDOM_FROM = 24  # shortest name that is checked for random letters
@@ -61,6 +62,10 @@ _ANYWHERE = re.compile(
         )
     ),
 )
+# The values that redaction replaces; but a prefix of tokens begins names too, as in ``pk_customer``.
+_IDENTIFYING = re.compile(
+    "|".join(pattern for kind, pattern in VALUE_PATTERNS.items() if kind != "token")
+)
 _PLACE = re.compile(r"0|[1-9][0-9]{0,2}")
 _PLACES = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2}))*")
 _TRAILING_PLACES = re.compile(r"(?:\.(?:0|[1-9][0-9]{0,2}))+$")
@@ -103,7 +108,7 @@ def may_name(name: str) -> bool:
 @lru_cache(_REMEMBERED)
 def _looks_like_value(name: str) -> bool:
     folded = name.strip().casefold()
-    if _WHOLE.fullmatch(folded) or _ANYWHERE.search(folded):
+    if _WHOLE.fullmatch(folded) or _ANYWHERE.search(folded) or _IDENTIFYING.search(name):
         return True
     return _is_address(folded) or (len(folded) >= RANDOM_FROM and _is_random(name))
 

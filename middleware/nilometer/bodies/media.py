@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)\"?", re.IGNORECASE)
 # Encodings of text that real clients declare beside UTF-8. JSON in UTF-16 needs no declaration.
 _CHARSETS = frozenset(
     {"iso-8859-1", "latin-1", "latin1", "iso-8859-15", "windows-1252", "cp1252", "utf-16"}
@@ -33,6 +33,11 @@ def in_utf8(body: bytes, content_type: str) -> bytes:
         return body.decode(charset).encode()
     except UnicodeError:
         return body  # the declaration is wrong
+
+
+def without_charset(content_type: str) -> str:
+    """Return *content_type* without a declared encoding of the text."""
+    return _CHARSET.sub("", content_type) if _charset(content_type) else content_type
 
 
 @lru_cache(maxsize=256)

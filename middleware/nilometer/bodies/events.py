@@ -1,0 +1,68 @@
+"""Splits a stream of server-sent events, recognised by its framing.
+
+Source: WHATWG HTML, "Server-sent events".
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nilometer.bodies.json_text import parsed
+
+DONE = b"[DONE]"  # marks the end of a complete OpenAI-style stream
+_FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
+_JSON_EVENT = re.compile(rb"(?:^|[\r\n])data: ?[{\[]")
+# Two line ends of any of the three kinds. CR LF counts as a single line end.
+EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its type, or empty, and its joined data lines."""
+
+    kind: bytes
+    data: bytes
+
+
+def is_stream(body: bytes) -> bool:
+    """Return whether *body* begins like a stream of events."""
+    return _FRAME.match(body) is not None
+
+
+def has_json_event(body: bytes) -> bool:
+    """Return whether a line of *body* is an event with JSON, or the mark of the end."""
+    return _JSON_EVENT.search(body) is not None
+
+
+def events(body: bytes) -> Iterator[Event]:
+    """Yield the events of *body*.
+
+    Like browsers, this skips a last event that no empty line follows. A JSON object, a JSON list
+    and the end marker of the stream are kept, because they are complete.
+    """
+    kind = b""
+    data: list[bytes] = []
+    for line in body.removeprefix(b"\xef\xbb\xbf").splitlines():
+        if not line:
+            if data:
+                yield Event(kind, b"\n".join(data))
+            kind, data = b"", []
+            continue
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            data.append(value)
+        elif name == b"event":
+            kind = value
+    if data and _is_whole(last := b"\n".join(data)):
+        yield Event(kind, last)
+
+
+def _is_whole(data: bytes) -> bool:
+    """Return whether *data* is certainly complete and not the beginning of a longer event."""
+    if data == DONE:
+        return True
+    try:
+        return isinstance(parsed(data), dict | list)
+    except ValueError:
+        return False

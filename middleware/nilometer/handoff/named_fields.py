@@ -1,0 +1,132 @@
+"""Recognises the fields that `redact_fields` names, as keys, as column names and inside text.
+
+A rule means the name of a column as users see it: ``user.id``, or ``input.user.id``. A decoder may
+leave out the outer keys of a body, so a rule matches the end of a path as well. Text mentions a
+field where it may carry the field's value or name its column: as ``ssn=1``, ``"ssn": 1``,
+``<ssn>``, ``ssn,age``, or alone. In a sentence, a word is no field.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from urllib.parse import unquote_plus
+
+from nilometer.values.value_like import MAX_NAME
+
+MAX_PATH = 256  # characters of a path that are compared, from its end
+MAX_PLACES = 128  # columns of a tensor; a wider one is one vector column
+_SHORT = 64  # characters of a text whose result is remembered
+_REMEMBERED = 4096  # results; real traffic has few different names
+
+# A piece of text between delimiters, and the mark after it that a value follows.
+_PIECE = re.compile(r"([^,;|&\t\r\n{}\[\]()<>:=?\"'`\\]+)([\"'`\\]*\s*[:=>])?")
+_ENCODED_TWICE = 2
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_WILD = re.compile(r"[*?\[]")
+_SIDES = ("input", "output")
+
+
+class NamedFields:
+    """The named fields of one side of an exchange.
+
+    Args:
+        patterns: Rules of `redact_fields`; none match nothing.
+        side: ``input``, ``output``, or empty if the names belong to no side.
+    """
+
+    def __init__(self, patterns: Sequence[str], side: str = "") -> None:
+        self._patterns = tuple(patterns)
+        self._prefix = f"{side}." if side else ""
+        self._cores = tuple(map(_core, self._patterns))
+        self._positional = any(one[-1:].isdigit() or one[-1:] in "*?]" for one in self._patterns)
+        self._known = lru_cache(_REMEMBERED)(self._is_named)
+        self._remembered = lru_cache(_REMEMBERED)(self._is_mentioned)
+        self._known_places = lru_cache(_REMEMBERED)(self._places)
+
+    def __bool__(self) -> bool:
+        """Return whether there is a rule."""
+        return bool(self._patterns)
+
+    def name(self, path: str) -> bool:
+        """Return whether a rule names the field at the dotted *path*."""
+        if not self._patterns:
+            return False
+        return self._known(path) if len(path) <= MAX_PATH else self._is_named(path)
+
+    def key(self, key: str, path: str) -> bool:
+        """Return whether the value of *key*, at the dotted *path*, may be a named field.
+
+        A key that is too long for a name counts as named.
+        """
+        if not self._patterns:
+            return False
+        return self.name(path) or len(key) > MAX_NAME or self.mentions(key)
+
+    def places(self, name: str, width: int) -> frozenset[int]:
+        """Return the named columns among the *width* columns ``name.0``, ``name.1`` and so on."""
+        if not self._positional or not 1 < width <= MAX_PLACES or len(name) > MAX_PATH:
+            return frozenset()
+        return self._known_places(name, width)
+
+    def mentions(self, text: str) -> bool:
+        """Return whether *text* may carry a named field or name its column."""
+        if not self._patterns:
+            return False
+        return self._remembered(text) if len(text) <= _SHORT else self._is_mentioned(text)
+
+    def carries(self, text: str) -> bool:
+        """Return whether *text* carries the value of a named field, as in ``ssn=1``."""
+        return bool(self._patterns) and self._is_mentioned(text, marked_only=True)
+
+    def _is_named(self, path: str) -> bool:
+        if self._matches(path):
+            return True
+        path = path[-MAX_PATH:]
+        while path:
+            path = path.partition(".")[2]
+            if path and self._matches(path):
+                return True
+        return False
+
+    def _matches(self, name: str) -> bool:
+        sided = self._prefix + name
+        return any(fnmatchcase(name, one) or fnmatchcase(sided, one) for one in self._patterns)
+
+    def _is_mentioned(self, text: str, *, marked_only: bool = False) -> bool:
+        for plain in _spellings(text) if "%" in text or "\\u" in text else (text,):
+            if not any(core in plain for core in self._cores):
+                continue
+            for piece, mark in _PIECE.findall(plain):
+                name = piece.strip()
+                if mark and (self._is_name(name) or self._is_name(name.rpartition(" ")[2])):
+                    return True
+                if not marked_only and self._is_name(name):
+                    return True
+        return False
+
+    def _is_name(self, name: str) -> bool:
+        return 0 < len(name) <= MAX_NAME and not name.isdigit() and self._known(name)
+
+    def _places(self, name: str, width: int) -> frozenset[int]:
+        return frozenset(at for at in range(width) if self._is_named(f"{name}.{at}"))
+
+
+def _core(pattern: str) -> str:
+    """Return text that every name contains that *pattern* matches; empty if there is none."""
+    if "[" in pattern:
+        return ""
+    pieces = [piece for run in _WILD.split(pattern) for piece in run.split(".")]
+    core = max(pieces, key=len)
+    return "" if any(core in side for side in _SIDES) else core
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """Yield *text*, and what it says if it is URL-encoded or has escapes of JSON, perhaps twice."""
+    yield text
+    for _ in range(_ENCODED_TWICE):
+        plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote_plus(text))
+        if plain == text:
+            return
+        yield plain
+        text = plain

@@ -1,0 +1,284 @@
+"""Redacts bodies: each is read as the decoders read it, and written anew without the named fields.
+
+`nilometer.bodies.carriers` says which carriers a body may have. Whatever was not read is not
+written: comments, preambles, names and contents of uploaded files. If no reading fits, the body is
+withheld, or with rules for text only, its text is redacted.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from urllib.parse import urlencode
+
+from nilometer.bodies import carriers
+from nilometer.bodies.carriers import Carrier, Carriers
+from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
+from nilometer.bodies.form import fields as form_fields
+from nilometer.bodies.json_text import parsed
+from nilometer.bodies.lines import lines
+from nilometer.bodies.media import in_utf8, media_type, without_charset
+from nilometer.bodies.multipart import Part, delimiter_of, parts
+from nilometer.handoff.redact_json import Documents, Withheld
+from nilometer.handoff.redact_tensors import with_tensors
+from nilometer.values.errors import Undecodable
+from nilometer.values.streams import Ends
+
+MAX_FIELD_BYTES = 1024  # only the length of a longer field of multipart is profiled
+_DELIMITERS = (",", "\t", ";", "|")
+_GRPC = "application/grpc"
+_BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
+_NO_EVENTS = b":\n\n"  # a comment
+_QUOTABLE = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])+')
+_MEDIA = re.compile(r"(?:application|audio|image|message|text|video)/[\w.+-]+")
+
+KNOWN = Carriers.of(
+    (
+        carriers.EVENTS,
+        carriers.BINARY_TENSORS,
+        carriers.LINES,
+        carriers.STREAM,
+        carriers.TEXT,
+        carriers.FORM,
+        carriers.MULTIPART,
+        carriers.TABLE,
+        carriers.BINARY,
+        carriers.PAGES,
+    )
+)
+
+
+class Bodies:
+    """Redacts the bodies of one side of an exchange."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._fields = documents.fields
+        self._text = documents.texts.text
+        self._readers: Mapping[Carrier, Callable[[bytes, str], bytes]] = {
+            carriers.EVENTS: lambda content, _: self._stream(content),
+            carriers.BINARY_TENSORS: lambda content, _: with_tensors(content, documents),
+            carriers.LINES: lambda content, _: self._lines(content),
+            carriers.FORM: lambda content, _: self.form(
+                content.decode("utf-8", "replace")
+            ).encode(),
+            carriers.MULTIPART: self._multipart,
+        }
+
+    def redacted(self, content: bytes, content_type: str) -> tuple[bytes, str]:
+        """Return a body redacted, with its content type, so that it is decoded like the original.
+
+        Raises:
+            Withheld: If a named field may be left.
+        """
+        plain = in_utf8(content, content_type)
+        if plain is not content:
+            content, content_type = plain, without_charset(content_type)
+        if KNOWN.may_be_json(content, content_type):
+            with suppress(ValueError):  # another reading may fit
+                return self._documents.redacted(content), content_type
+        for carrier in KNOWN.readings(content, content_type):
+            try:
+                if carrier is carriers.TABLE:
+                    return self._table(content, content_type)
+                read = self._readers.get(carrier)
+                if read is not None:
+                    return read(content, content_type), content_type
+            except (ValueError, Undecodable, csv.Error):
+                continue
+        media = media_type(content_type)
+        if self._fields or media.endswith("json") or media.startswith(_GRPC):
+            raise Withheld
+        try:
+            return self._text(content.decode()).encode(), content_type
+        except UnicodeDecodeError as error:
+            raise Withheld from error
+
+    def redacted_ends(self, ends: Ends, content_type: str) -> Ends:
+        """Return the start and the end of a stream redacted, without the parts that the gap cuts.
+
+        Raises:
+            Withheld: If a named field may be left.
+        """
+        whole = ends.whole_lines()
+        for carrier in KNOWN.readings_of_ends(ends.start, content_type):
+            try:
+                if carrier is carriers.EVENTS:
+                    last = self._stream(_after_gap(ends.end))
+                    return Ends(self._stream(whole.start), b"\n\n" + last)
+                if carrier is carriers.LINES:
+                    first = self._lines(whole.start) if whole.start.strip() else b""
+                    last = self._lines(whole.end) if whole.end.strip() else b""
+                    return Ends(first, b"\n" + last)
+            except ValueError as error:
+                raise Withheld from error
+        if not whole.start:
+            return Ends(b"", b"")  # too little to recognise
+        if self._fields:
+            raise Withheld
+        try:
+            return Ends(*(self._text(part.decode()).encode() for part in whole))
+        except UnicodeDecodeError as error:
+            raise Withheld from error
+
+    def form(self, text: str) -> str:
+        """Return a form or a query string without the named fields.
+
+        Raises:
+            ValueError: If it has too many fields.
+            Withheld: If a named field may be left, or nothing is left.
+        """
+        pairs = form_fields(text)
+        self._documents.check_names(name for name, _ in pairs)
+        kept = [
+            (self._text(name), self._documents.text(value, name))
+            for name, value in pairs
+            if not self._fields.key(name, name)
+        ]
+        if "\0" in text or (pairs and not kept):
+            raise Withheld
+        return urlencode(kept, safe="[]")
+
+    def _stream(self, content: bytes) -> bytes:
+        return b"".join(map(self._event, events(content))) or _NO_EVENTS
+
+    def _event(self, event: Event) -> bytes:
+        kind = self._text(event.kind.decode())
+        if self._fields.mentions(kind):
+            raise Withheld
+        data = event.data
+        if data != DONE:
+            try:
+                value = parsed(data)
+            except ValueError:
+                if self._fields:  # a field may be cut into several events
+                    raise Withheld from None
+                data = self._text(data.decode()).encode()
+            else:
+                data = self._documents.encoded(value)
+        named = [b"event: " + kind.encode()] if kind else []
+        return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
+
+    def _lines(self, content: bytes) -> bytes:
+        """Return lines of JSON redacted; a last one that is cut off becomes a mere bracket.
+
+        Raises:
+            ValueError: If another line is not JSON, or there is none.
+        """
+        found = lines(content)
+        clean: list[bytes] = []
+        for at, line in enumerate(found):
+            if not line:
+                clean.append(line)
+                continue
+            try:
+                value = parsed(line)
+            except ValueError:
+                if at < len(found) - 1 or not any(clean) or not line.startswith(b"{"):
+                    raise
+                clean.append(b"{")
+                continue
+            clean.append(self._documents.encoded(value))
+        if not any(clean):
+            raise ValueError("no lines")
+        return b"\n".join(clean)
+
+    def _multipart(self, content: bytes, content_type: str) -> bytes:
+        delimiter = delimiter_of(content, content_type)
+        found = [*parts(content, content_type)]
+        self._documents.check_names(part.name for part in found)
+        kept = [part for part in found if not self._is_named(part)]
+        if found and not kept:
+            raise Withheld
+        written = b"".join(delimiter + b"\r\n" + self._part(part) + b"\r\n" for part in kept)
+        return written + delimiter + b"--\r\n"
+
+    def _is_named(self, part: Part) -> bool:
+        names = (part.name, f"{part.name}.bytes", f"{part.name}.type")
+        return any(self._fields.key(part.name, name) for name in names)
+
+    def _part(self, part: Part) -> bytes:
+        name = self._text(part.name)
+        if _QUOTABLE.fullmatch(name) is None:
+            raise Withheld
+        head = f'Content-Disposition: form-data; name="{name}"'
+        if part.is_file:
+            head += '; filename="file"'
+        if _MEDIA.fullmatch(part.media):
+            head += f"\r\nContent-Type: {part.media}"
+        return head.encode() + b"\r\n\r\n" + self._part_content(part)
+
+    def _part_content(self, part: Part) -> bytes:
+        if part.media == "application/json" or part.media.endswith("+json"):
+            return self._documents.part(part.content, part.name)
+        if not part.is_file and len(part.content) <= MAX_FIELD_BYTES:
+            try:
+                return self._documents.text(part.content.decode(), part.name).encode()
+            except UnicodeDecodeError:
+                pass
+        return _BLANK * len(part.content)
+
+    def _table(self, content: bytes, content_type: str) -> tuple[bytes, str]:
+        """Return a CSV without the named columns, whatever its delimiter.
+
+        Raises:
+            Withheld: If a named field is not the header of a column, or columns have no names.
+        """
+        text = content.decode("utf-8-sig")
+        if self._fields:
+            widest = max(
+                (line.count(one) for line in text.splitlines() for one in _DELIMITERS), default=0
+            )
+            if any(self._fields.name(str(place)) for place in range(widest + 1)):
+                raise Withheld
+        if self._fields.mentions(text):
+            cut = [table for one in _DELIMITERS if (table := self._cut_table(text, one))]
+            if len(cut) != 1:
+                raise Withheld
+            text = cut[0]
+            if "header" not in content_type:  # without the column it may look like a row
+                content_type += "; header=present"
+        return self._text(text).encode(), content_type
+
+    def _cut_table(self, text: str, delimiter: str) -> str:
+        """Return the table without the named columns; empty if it is no table, or has none."""
+        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        try:
+            rows = [row for row in reader if row]
+        except csv.Error:
+            return ""
+        width = len(rows[0]) if rows else 0
+        kept = [at for at in range(width) if not self._fields.name(rows[0][at].strip())]
+        if not 0 < len(kept) < width or any(len(row) != width for row in rows):
+            return ""
+        written = io.StringIO()
+        csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(
+            _columns(rows, kept)
+        )
+        return "" if self._fields.mentions(written.getvalue()) else written.getvalue()
+
+
+def _columns(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Iterator[list[str]]:
+    for row in rows:
+        yield [row[at] for at in kept]
+
+
+def _after_gap(end: bytes) -> bytes:
+    """Return *end* without the event that the gap cuts.
+
+    If the gap cuts before an event, it is complete: JSON that begins inside an event cannot be
+    closed by a bracket of its own.
+    """
+    boundary = EMPTY_LINE.search(end)
+    rest = end[boundary.end() :] if boundary is not None else b""
+    cut = end[: boundary.end()] if boundary is not None else end
+    whole = Ends(b"", cut).whole_lines().end
+    for event in events(whole):
+        if event.data.startswith((b"{", b"[")):
+            try:
+                parsed(event.data)
+            except ValueError:
+                continue
+            return whole + rest
+    return rest
