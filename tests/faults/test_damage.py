@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from faults import oracle, outcomes
 from faults.test_full import fill
 from faults.test_outage import MemoryCollector, a_payload
+from support.measures import calm_seconds
 
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
@@ -124,9 +124,9 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
         before = (home / "agent.db").read_bytes()
         mutate(victim, draw)
         whole = undamaged(home / "agent.db", before)
-        started = time.monotonic()
+        started = calm_seconds()
         outcome = outcomes.opened(home, acknowledged, max_bytes=8 << 20)
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, calm_seconds() - started)
         told = (seed, number, mutate.__name__, victim.name)
         assert not outcome.invented, (told, outcome.invented)
         assert not outcome.doubled, (told, outcome.doubled)

@@ -119,7 +119,7 @@ class Suspected:
 
     def status(self) -> StatusReply:
         with self.channel() as channel:
-            reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=5)
+            reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=60)
         return reply
 
 
@@ -340,7 +340,7 @@ def test_what_ends_the_agent_by_way_of_grpc_is_dropped(
         while acknowledged < 3:
             assert time.monotonic() < deadline, zygote.log()[-3000:]
             with suppress(grpc.RpcError), one.channel() as channel:
-                for answer in agent_stub(channel).Capture(iter(batches), timeout=30):
+                for answer in agent_stub(channel).Capture(iter(batches), timeout=60):
                     acknowledged = answer.sequence
             if zygote.ended(one.agent) is not None:
                 one.ended()

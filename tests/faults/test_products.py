@@ -91,7 +91,7 @@ def products(directory: Path, *, seed: int, names: Sequence[str]) -> str:
             sent += sum(send(link, one) for one in CASES[name](random.Random(seed)))
             assert link.finish(time.monotonic() + CASE_SECONDS) == 0, name
             stub.Flush(FlushRequest(), timeout=CASE_SECONDS)
-            counted = stub.Status(StatusRequest(), timeout=10).counters
+            counted = stub.Status(StatusRequest(), timeout=60).counters
             assert counted["observations"] == sent, (name, counted["observations"], sent)
             peak = peak_bytes(agent.pid)
             told.append((peak, name))

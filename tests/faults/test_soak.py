@@ -92,8 +92,8 @@ def soak(zygote: Zygote, directory: Path, *, observations: int) -> str:
     assert left == 0
     host = ours.memory_info().rss - host_before
     with grpc.insecure_channel(f"unix:{home / 'agent.sock'}", options=CHANNEL_OPTIONS) as channel:
-        agent_stub(channel).Flush(FlushRequest(), timeout=20)
-        counted = agent_stub(channel).Status(StatusRequest(), timeout=5).counters
+        agent_stub(channel).Flush(FlushRequest(), timeout=60)
+        counted = agent_stub(channel).Status(StatusRequest(), timeout=60).counters
     zygote.kill(process)
     assert counted["observations"] == sent
     assert counted["profiled"] == sent

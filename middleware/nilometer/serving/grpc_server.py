@@ -113,8 +113,11 @@ class GrpcServer(ABC):
             if self._started.is_set():
                 log.exception("%s: the gRPC server failed", self._name)
         finally:
+            # The event loop has ended. It must not wait for a thread, and gRPC joins its poller's thread
+            # when its last server is freed.
+            self._server = None
             self._started.set()
-            threads.shutdown()  # the event loop has ended: it must not wait for a thread
+            threads.shutdown()
 
     async def _serve(self, threads: Executor) -> None:
         server = self._server = grpc.aio.server(options=self._options)
@@ -125,9 +128,3 @@ class GrpcServer(ABC):
         await self._stopping.wait()
         await self.closing()
         await server.stop(self._stop_seconds)
-        del server
-        self._release()
-
-    def _release(self) -> None:
-        """Forget the server, so that gRPC joins its poller's thread if it was the last one."""
-        self._server = None
