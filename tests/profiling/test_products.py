@@ -195,7 +195,7 @@ def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(deltas, "MAX_MADE", 10)
     names = Names()
     profiled = profiling(names=names)
-    body = json.dumps({f"v{at}": [1.0, 2.0] for at in range(20)}).encode()
+    body = json.dumps({f"v{at}": [0.5] * (40 + at) for at in range(20)}).encode()
     profiled.observe([observation(body)])
     assert len(features(profiled)) == 20 + 10 + 1
     assert names.over_limit == 20 * 5 - 10
