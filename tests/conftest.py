@@ -57,7 +57,7 @@ def postgresql() -> Iterator[Server]:
     """A PostgreSQL server of this process's tests."""
     folder = programs()
     if folder is None:
-        pytest.skip("there is no PostgreSQL server (initdb) on this machine")
+        pytest.skip("there is no PostgreSQL server (initdb), or no setpriv, on this machine")
     pytest.importorskip("psycopg", reason="psycopg is not installed: nilometer[postgresql]")
     with running_server(folder) as server:
         yield server

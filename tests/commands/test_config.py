@@ -15,6 +15,7 @@ agent:
   metrics_address: ":9464"
 collector:
   slack_webhook_url: https://hooks.example/secret-path
+  store: postgresql://nilometer:secret-path@db/nilometer
 """
 
 
@@ -73,6 +74,7 @@ def test_what_is_in_force_is_printed_as_toml_without_secrets(
     assert printed["middleware"]["labels"] == {"region": "eu"}
     assert "secret-path" not in text
     assert printed["collector"]["slack_webhook_url"] == "(set, not shown)"
+    assert printed["collector"]["store"] == "(set, not shown)"
     assert main(["config", "print", "--config", str(whole), "--component", "agent"]) == 0
     printed = tomllib.loads(capsys.readouterr().out)
     assert printed == {

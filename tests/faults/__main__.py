@@ -112,7 +112,7 @@ def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
 def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     folder = programs()
     if folder is None:
-        pytest.skip("there is no PostgreSQL server (initdb) on this machine")
+        pytest.skip("there is no PostgreSQL server (initdb), or no setpriv, on this machine")
     with running_server(folder) as server:
         return test_collectors.kills(
             zygote, directory, server, seed=seed, count=max(int(500 * scale), 1)

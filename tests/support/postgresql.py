@@ -31,7 +31,9 @@ SETTINGS = {
 
 
 def programs() -> Path | None:
-    """Return the folder of the server's programs, of the newest version; None if there is none."""
+    """Return the folder of the server's programs, of the newest version; None if it cannot run."""
+    if shutil.which("setpriv") is None:
+        return None
     on_path = shutil.which("initdb")
     if on_path is not None:
         return Path(on_path).resolve().parent

@@ -18,7 +18,7 @@ from nilometer.settings.problems import problems
 from nilometer.settings.settings import Settings, checked, given, section_name
 from nilometer.values.errors import ConfigError
 
-SECRET = re.compile(r"(webhook_url|token|secret|password|key)$")
+SECRET = re.compile(r"(webhook_url|store|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
 IN_THE_CODE = "given-in-the-code"  # stands for the entity of a server if its code sets it
