@@ -18,13 +18,13 @@ from nilometer.profiling.admission import (
     AT_ONCE,
     MAX_CANDIDATES,
     MAX_FEATURES,
-    QUIET,
-    REVIEWED,
     Candidates,
     Names,
 )
+from nilometer.profiling.maps import QUIET
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
+from nilometer.profiling.review import REVIEWED
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 

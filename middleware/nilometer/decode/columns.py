@@ -122,12 +122,9 @@ class Side:
                 sizes = np.full(block.rows, float(size))
                 self._blocks[at] = Block(block.rows, {**block.columns, name: sizes})
 
-    def take_names_from(self, names: set[str]) -> None:
-        """Remove the names of all columns from *names*."""
-        for row in self._singles:
-            names.difference_update(row)
-        for block in self._blocks:
-            names.difference_update(block.columns)
+    def names(self) -> set[str]:
+        """Return the names of all columns."""
+        return set().union(*self._singles, *(block.columns for block in self._blocks))
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
         """Return every column seen or *expected*; an absent cell is None."""

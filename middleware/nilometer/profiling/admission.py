@@ -8,16 +8,18 @@ immediately while the entity has few names. Later it is admitted once `admit_aft
 had it. Until then its cells are counted as unnamed, by type. A name that looks like a value is
 never admitted.
 
-An object that keeps getting new names is treated as a map: its size becomes a feature. New names
-in a map lose their admission if they do not appear again.
+An object that keeps getting new names is a map: its size becomes a feature. New names in a map lose
+their admission if they do not appear again.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from nilometer.decode.columns import VALUE, Side
+from nilometer.decode.columns import Side
 from nilometer.profile.recorder import count_types
+from nilometer.profiling.maps import Maps, size_of
+from nilometer.profiling.review import Review
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.value_like import MAX_NAME, may_name
 
@@ -25,12 +27,6 @@ AT_ONCE = 64  # names of an entity that are admitted immediately
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
 MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
-MAX_WATCHED = 256  # objects whose new keys are counted
-CHANGING = 8  # requests with new keys that make a nested object a map
-CHANGING_BODY = 32  # the same for the body itself, whose optional fields appear one by one
-WITHIN = 4  # an object is a map only if at least one request in `WITHIN` brings new keys
-QUIET = 1024  # requests without a new key after which a map is an object again
-REVIEWED = 256  # length of a review in requests: names that do not appear in it are dropped
 
 _NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
 
@@ -91,7 +87,7 @@ def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
 class Names:
     """The admitted names of one entity, over all its label sets. Not thread-safe.
 
-    `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED` bound its memory, whatever clients send.
+    `MAX_FEATURES`, `MAX_CANDIDATES` and `maps.MAX_WATCHED` bound its memory, whatever clients send.
 
     Args:
         declared: Function that returns the current summaries of the reference or declared schema.
@@ -121,13 +117,9 @@ class Names:
         self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
         self._requests = 0
         self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
-        self._changes: dict[tuple[Role, str], list[int]] = {}  # requests with new keys, by object
-        self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
-        self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # latest change
-        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # seen once
-        self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
-        self._review_left = 0
-        self._is_watching = True  # whether admitted names are examined, too
+        self._maps = {role: Maps() for role in _ROLES}
+        self._review = Review()
+        self._is_watching = True  # whether requests with admitted names only are sifted, too
 
     @property
     def kept_bytes(self) -> int:
@@ -164,18 +156,14 @@ class Names:
         if not unknown and not self._is_watching:
             return _NOTHING
         unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
-        self._is_watching = (
-            bool(self._review_left) or any(self._once.values()) or any(self._maps.values())
-        )
+        self._is_watching = self._review.is_watching or any(self._maps.values())
         return unnamed
 
     def _sifted(self, role: Role, side: Side, unknown: list[str]) -> Mapping[str, int]:
-        if self._once[role]:
-            side.take_names_from(self._once[role])
-        if self._maps[role]:
-            self._measure_maps(role, side)
-        if self._review_left:
-            self._review(role, side)
+        for parent in self._maps[role]:
+            side.measure(parent, size_of(parent))
+        if self._review.is_watching:
+            self._end_review(self._review.see(role, side.names()))
         refused = self.meet(role, unknown) if unknown else set()
         unnamed = Counter[str]()
         for cells in side.remove(refused) if refused else ():
@@ -201,39 +189,41 @@ class Names:
         refused: set[str] = set()
         changed: set[str] = set()
         for name in names:
-            parent = self._changing_parent(role, name)
             if self._is_declared(role, name):
                 self._admit(role, name)
             elif not _fits(name):
                 refused.add(name)
-            elif self._earns(role, name, parent, changed):
+            elif self._earns(role, name, changed):
                 self._admit(role, name)
             else:
                 refused.add(name)
         for parent in changed:
             self._change(role, parent)
-        self._forget_quiet_maps(role)
+        self._drop(role, set(map(size_of, self._maps[role].forget_quiet(self._requests))))
         if self._full:
             self.over_limit += sum(summary_name(role, name) in self._full for name in refused)
         return refused
 
-    def _earns(self, role: Role, name: str, parent: str, changed: set[str]) -> bool:
-        summary = summary_name(role, name)
-        if parent not in self._maps[role] and self._count() < AT_ONCE:
+    def _earns(self, role: Role, name: str, changed: set[str]) -> bool:
+        """Return whether *name* is admitted now; add its object to *changed* if its key is new."""
+        maps = self._maps[role]
+        parent = maps.parent_of(name)
+        if parent not in maps and self._count() < AT_ONCE:
             changed.add(parent)
             self._crowded_at = self._requests
             return True
+        summary = summary_name(role, name)
         requests = self._candidates.count(summary)
         if requests == 1:
             changed.add(parent)
-        if requests < self._admit_after or (parent and parent in self._maps[role]):
+        if requests < self._admit_after or (parent and parent in maps):
             return False
         if len(self.known[role]) < MAX_FEATURES:
             return True
         if len(self._full) < MAX_FEATURES:
             self._full.add(summary)
         for one in _ROLES:
-            self._begin_review(one, self._newer_than(self._crowded_at, one))
+            self._review.begin(one, self._newer_than(self._crowded_at, one))
         return False
 
     def _newer_than(self, request: int, role: Role) -> set[str]:
@@ -241,9 +231,9 @@ class Names:
 
     def _admit(self, role: Role, name: str) -> None:
         self.known[role][name] = self._requests
-        self._prefixes[role].update(_parents(name))
+        self._maps[role].learn(name)
         if self._admit_after > 1 and not self._candidates.forget(summary_name(role, name)):
-            self._once[role].add(name)
+            self._review.add(role, name)
         self._full.discard(summary_name(role, name))
 
     def _is_declared(self, role: Role, name: str) -> bool:
@@ -252,83 +242,36 @@ class Names:
     def _count(self) -> int:
         return sum(map(len, self.known.values()))
 
-    def _changing_parent(self, role: Role, name: str) -> str:
-        """Return the innermost known object that contains *name*; empty for the body itself."""
-        known = self._prefixes[role]
-        return next((parent for parent in _parents(name) if parent in known), "")
-
     def _change(self, role: Role, parent: str) -> None:
-        """Record that one more request brought new names in *parent*."""
-        if parent in self._maps[role]:
-            self._maps[role][parent] = self._requests
+        """Record new names in *parent*. If this makes it a map, review the names that it has."""
+        first = self._maps[role].change(parent, self._requests)
+        if first is None:
             return
-        enough = CHANGING if parent else CHANGING_BODY
-        changes = [*self._changes.pop((role, parent), ()), self._requests][-enough:]
-        if len(self._changes) >= MAX_WATCHED:
-            del self._changes[next(iter(self._changes))]
-        self._changes[role, parent] = changes
-        often = len(changes) == enough and self._requests - changes[0] < WITHIN * enough
-        if often and len(self._maps[role]) < MAX_WATCHED:
-            del self._changes[role, parent]
-            self._maps[role][parent] = self._requests
-            self.known[role].setdefault(_size_of(parent), self._requests)
-            inside = f"{parent}." if parent else ""
-            if parent:  # a flood of keys in the body must not drop the names of the model
-                once = {name for name in self._once[role] if name.startswith(inside)}
-                self._drop(role, once)
-            new = self._newer_than(changes[0], role)
-            self._begin_review(role, {name for name in new if name.startswith(inside)})
+        self.known[role].setdefault(size_of(parent), self._requests)
+        inside = f"{parent}." if parent else ""
+        if parent:  # a flood of keys in the body must not drop the names of the model
+            self._drop(role, self._review.once(role, inside))
+        new = self._newer_than(first, role)
+        self._review.begin(role, {name for name in new if name.startswith(inside)})
 
-    def _forget_quiet_maps(self, role: Role) -> None:
-        maps = self._maps[role]
-        for parent in [one for one, newest in maps.items() if self._requests - newest > QUIET]:
-            del maps[parent]
-            self._drop(role, {_size_of(parent)})
-
-    def _measure_maps(self, role: Role, side: Side) -> None:
-        for parent in self._maps[role]:
-            side.measure(parent, _size_of(parent))
-
-    def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
-        """Start a review, which drops each of *names* that does not appear in later requests."""
-        if names and not self._unseen[role]:
-            self._unseen[role] = set(names)
-            self._review_left = REVIEWED
-
-    def _review(self, role: Role, side: Side) -> None:
-        unseen = self._unseen[role]
-        side.take_names_from(unseen)
-        if role is Role.OUTPUT:  # the second side of a request
-            self._review_left -= 1
-        if self._review_left:
-            return
-        for watched, names in self._unseen.items():
-            sizes = {_size_of(parent) for parent in self._maps[watched]}
-            self._drop(watched, names - sizes)
-            self._unseen[watched] = set()
-        self._full.clear()
+    def _end_review(self, unseen: Mapping[Role, AbstractSet[str]]) -> None:
+        """Drop the names that a review did not see, except the sizes of maps."""
+        for role, names in unseen.items():
+            self._drop(role, names - set(map(size_of, self._maps[role])))
+        if unseen:
+            self._full.clear()
 
     def _drop(self, role: Role, names: AbstractSet[str]) -> None:
         """Drop *names*, except declared names."""
         lost = {name for name in names if not self._is_declared(role, name)}
+        if not lost:
+            return
         for name in lost:
             self.known[role].pop(name, None)
-        self._once[role] -= lost
+        self._review.remove(role, lost)
         self.dropped += len(lost)
-        self._prefixes[role] = {one for name in self.known[role] for one in _parents(name)}
+        self._maps[role].learn_only(self.known[role])
 
 
 def _fits(name: str) -> bool:
     return len(name) <= MAX_NAME and may_name(name)
-
-
-def _size_of(parent: str) -> str:
-    """Return the feature name for the size of a map, as `nilometer.profile.derived` names it."""
-    return f"{parent or VALUE}.size"
-
-
-def _parents(name: str) -> Iterable[str]:
-    """Yield the objects that contain *name*, innermost first: ``a.b``, ``a`` for ``a.b.c``."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name
