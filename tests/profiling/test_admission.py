@@ -18,13 +18,12 @@ from nilometer.profiling.admission import (
     AT_ONCE,
     MAX_CANDIDATES,
     MAX_FEATURES,
-    Candidates,
     Names,
 )
 from nilometer.profiling.maps import QUIET
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
-from nilometer.profiling.review import REVIEWED
+from nilometer.profiling.review import REVIEWED, WATCHED
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 
@@ -269,6 +268,64 @@ def test_a_map_that_is_quiet_is_an_object_again() -> None:
     assert "o.size" not in names.known[Role.INPUT]
 
 
+def test_a_map_that_gets_known_names_only_is_an_object_again() -> None:
+    names = Names()
+    for at in range(40):
+        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        names.sift(Role.OUTPUT, Side())
+    known = side({"o.a": 1, "once": 1})
+    names.sift(Role.INPUT, known)
+    for _ in range(QUIET + WATCHED + 10):
+        if not names.passes(side({"o.a": 1}), Side()):
+            names.sift(Role.INPUT, side({"o.a": 1}))
+            names.sift(Role.OUTPUT, Side())
+    assert "o.size" not in names.known[Role.INPUT]
+    assert names.passes(side({"o.a": 1, "once": 1}), Side())  # nothing is watched any more
+
+
+def test_requests_that_are_counted_together_are_as_many_as_each_alone() -> None:
+    names = Names()
+    for at in range(40):
+        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        names.sift(Role.OUTPUT, Side())
+    for _ in range(QUIET // 256 + 1):
+        names.sift(Role.INPUT, side({"o.a": 1}), requests=256)
+        names.sift(Role.OUTPUT, Side(), requests=256)
+    assert "o.size" not in names.known[Role.INPUT]
+
+
+def test_names_that_one_request_logs_are_one_change_of_their_object() -> None:
+    profiled = profiling()
+    for at in range(4):
+        row = {"users.a": 1} | {f"users.k{at}n{key}": 1 for key in range(10)}
+        profiled.observe([observation({"a": 1}, values=msgspec.msgpack.encode(row))])
+    assert "output.users.size" not in Taken(profiled).cells
+
+
+def test_a_cell_that_is_unnamed_is_not_missing_too() -> None:
+    profiled = profiling(crowded())
+    rows = [{"late": 1}, {"own_0": 1}, {"late": 1}, {"late": 1}, {"late": 1}, {"own_0": 1}]
+    profiled.observe([observation(row) for row in [*rows, {"late": 1}, {"own_0": 1}]])
+    profiled.settle()
+    profiled.observe([observation({"own_0": 1})])
+    taken = Taken(profiled)
+    assert taken.unnamed == {"number": 4}
+    # Neither are the rows before the last unnamed cell: the feature did not exist yet.
+    assert (taken.cells["input.late"], taken.missing["input.late"]) == (1, 1 + 1 + 1)
+    assert (taken.cells["input.own_0"], taken.missing["input.own_0"]) == (4, 5)
+
+
+def test_a_name_that_another_label_set_admits_is_not_missing_where_it_was_unnamed() -> None:
+    names = crowded()
+    first, second = profiling(names), profiling(names, Labels.of(version="8"))
+    second.observe([observation({"late": 1})])
+    first.observe([observation({"late": 1})] * ADMIT_AFTER)
+    second.observe([observation({"late": 1}), observation({"own_0": 1})])
+    taken = Taken(second)
+    assert taken.unnamed == {"number": 1}
+    assert (taken.cells["input.late"], taken.missing["input.late"]) == (1, 1)
+
+
 def test_the_size_of_a_map_that_is_told_apart_by_its_keys_is_a_feature() -> None:
     profiled = profiling()
     seen = {f"2024-01-{day:02}": day for day in range(1, 21)}
@@ -280,15 +337,6 @@ def test_the_size_of_a_map_that_is_told_apart_by_its_keys_is_a_feature() -> None
     numbers = features["input.seen.size"].numbers
     assert numbers is not None
     assert numbers.moments.mean == 20
-
-
-def test_candidates_that_come_again_outlast_those_that_come_once() -> None:
-    candidates = Candidates()
-    assert [candidates.count("late"), candidates.count("late")] == [1, 2]
-    for at in range(3 * MAX_CANDIDATES):
-        candidates.count(f"k{at}")
-    assert candidates.count("late") == 3
-    assert len(candidates) <= MAX_CANDIDATES
 
 
 bodies = st.lists(

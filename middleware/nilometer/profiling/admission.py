@@ -13,20 +13,25 @@ their admission if they do not appear again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from nilometer.decode.columns import Side
+from nilometer.decode.columns import GROUPS_AT_ONCE, Group, Side
 from nilometer.profile.recorder import count_types
 from nilometer.profiling.maps import Maps, size_of
 from nilometer.profiling.review import Review
 from nilometer.values.entity import Role, summary_name
+from nilometer.values.recent_counts import RecentCounts
+from nilometer.values.steps import Steps, finished
 from nilometer.values.value_like import MAX_NAME, may_name
 
 AT_ONCE = 64  # names of an entity that are admitted immediately
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
 MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
+MAX_SIZES = 1 << 16  # sizes of maps that are added to the rows of one side of a request
+
+_NAMES_AT_ONCE = 64  # new names per step
 
 _NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
 
@@ -37,51 +42,6 @@ _ROLES = (Role.INPUT, Role.OUTPUT)
 def nothing_declared() -> frozenset[str]:
     """Return the empty set, for an entity without a declared schema."""
     return frozenset()
-
-
-class Candidates:
-    """Counts the requests with each name that waits for admission, by hash. Not thread-safe.
-
-    Names seen once and names seen again are kept in two separate parts. A full part forgets its
-    least recently seen name, so a flood of names seen once displaces only such names.
-    """
-
-    __slots__ = ("_again", "_once")
-
-    def __init__(self) -> None:
-        self._once: dict[int, None] = {}
-        self._again: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._once) + len(self._again)
-
-    def count(self, name: str) -> int:
-        """Count one more request with *name*; return the number of requests counted so far."""
-        key = hash(name)
-        if key in self._again:
-            requests = self._again[key] = self._again.pop(key) + 1
-            return requests
-        if key in self._once:
-            del self._once[key]
-            _make_room(self._again, MAX_CANDIDATES // 2)
-            self._again[key] = 2
-            return 2
-        _make_room(self._once, MAX_CANDIDATES // 2)
-        self._once[key] = None
-        return 1
-
-    def forget(self, name: str) -> bool:
-        """Forget the count of *name*; return whether it had one."""
-        key = hash(name)
-        held = key in self._once or key in self._again
-        self._once.pop(key, None)
-        self._again.pop(key, None)
-        return held
-
-
-def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
-    if len(held) >= most:
-        del held[next(iter(held))]  # the least recently seen
 
 
 class Names:
@@ -96,8 +56,10 @@ class Names:
     Attributes:
         known: Admitted names by role, each with the number of the request that admitted it.
             Callers must not change it.
+        requests: Number of requests counted so far.
         over_limit: Number of columns refused only because of a limit: columns of requests beyond
-            `MAX_FEATURES`, and derived columns beyond their own limit.
+            `MAX_FEATURES`, sizes of maps beyond `MAX_SIZES`, and derived columns beyond their own
+            limit.
         dropped: Number of times that names were dropped. A holder of a copy of `known` compares
             it to notice that the copy is out of date.
     """
@@ -113,9 +75,9 @@ class Names:
         self.dropped = 0
         self._declared = declared
         self._admit_after = admit_after
-        self._candidates = Candidates()
+        self._candidates = RecentCounts(MAX_CANDIDATES)  # requests with each name that waits
         self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
-        self._requests = 0
+        self.requests = 0
         self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
         self._maps = {role: Maps() for role in _ROLES}
         self._review = Review()
@@ -127,48 +89,91 @@ class Names:
         names = sum(map(len, self.known.values())) + len(self._full)
         return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
 
-    def passes(self, inputs: Side, outputs: Side) -> bool:
-        """Return whether all names of one request are admitted; if so, count the request.
+    def passes(self, inputs: Side, outputs: Side, requests: int = 1) -> bool:
+        """Return whether all names of *requests* are admitted; if so, count the requests.
 
-        Call `sift` for each side only if this returns False.
+        Call `sift_in_steps` for each side only if this returns False.
         """
         if self._is_watching or not (
             inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
         ):
             return False
-        self._requests += 1
+        self.requests += requests
         return True  # the usual case
 
-    def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
-        """Count one request, and remove the columns from *side* whose names are not admitted.
+    def sift(self, role: Role, side: Side, ignored: str = "", requests: int = 1) -> Counter[str]:
+        """Do the same as `sift_in_steps`, at once."""
+        return finished(self.sift_in_steps(role, side, ignored, requests))
+
+    def sift_in_steps(
+        self, role: Role, side: Side, ignored: str = "", requests: int = 1
+    ) -> Steps[Counter[str]]:
+        """Count requests, and remove the columns from *side* whose names are not admitted.
+
+        Sizes of maps become columns. The work grows with the number of cells, in short steps.
 
         Args:
-            role: INPUT or OUTPUT.
-            side: Columns of one request; changed in place.
+            role: INPUT or OUTPUT; the inputs of a request come first.
+            side: Columns of one request, or of several with the same names; changed in place.
             ignored: Name that is neither counted nor removed.
+            requests: Number of requests.
 
         Returns:
-            Numbers of removed cells by type. Callers must not change it.
+            Numbers of removed cells by type.
         """
         if role is Role.INPUT:
-            self._requests += 1
-        unknown = side.unknown(self.known[role].keys())
-        if not unknown and not self._is_watching:
-            return _NOTHING
-        unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
+            self.requests += requests
+            self._forget_quiet()
+        groups = yield from side.groups_in_steps()
+        names: dict[str, None] = {}
+        for at, group in enumerate(groups, 1):
+            names.update(dict.fromkeys(group.names))
+            if not at % GROUPS_AT_ONCE:
+                yield
+        if self._review.is_watching:
+            self._end_review(self._review.see(role, names))
+        sizes = [_NOTHING] * len(groups)
+        if self._maps[role]:
+            sizes = yield from self._sizes(role, groups)
+        known = self.known[role]
+        unknown = [name for name in names if name not in known and name != ignored]
+        refused: set[str] = set()
+        for at in range(0, len(unknown), _NAMES_AT_ONCE):
+            refused |= self.meet(role, unknown[at : at + _NAMES_AT_ONCE])
+            yield
+        unnamed = Counter[str]()
+        for group, added in zip(groups, sizes, strict=True):
+            if added or not refused.isdisjoint(group.names):
+                for cells in (yield from side.change_in_steps(group, refused, added)):
+                    unnamed += count_types(cells)
+                yield
         self._is_watching = self._review.is_watching or any(self._maps.values())
         return unnamed
 
-    def _sifted(self, role: Role, side: Side, unknown: list[str]) -> Mapping[str, int]:
-        for parent in self._maps[role]:
-            side.measure(parent, size_of(parent))
-        if self._review.is_watching:
-            self._end_review(self._review.see(role, side.names()))
-        refused = self.meet(role, unknown) if unknown else set()
-        unnamed = Counter[str]()
-        for cells in side.remove(refused) if refused else ():
-            unnamed += count_types(cells)
-        return unnamed
+    def _sizes(self, role: Role, groups: Sequence[Group]) -> Steps[list[Mapping[str, int]]]:
+        """Return the columns that have the sizes of maps, by group, up to `MAX_SIZES` cells."""
+        room = MAX_SIZES
+        sizes: list[Mapping[str, int]] = []
+        for at, group in enumerate(groups, 1):
+            found = {
+                size_of(parent): size
+                for parent, size in self._maps[role].sizes(group.names).items()
+            }
+            for name in found.keys() & set(group.names):  # a key of the body
+                del found[name]
+            room -= group.rows * len(found)
+            if room < 0:
+                self.over_limit += len(found)
+                found = {}
+            sizes.append(found)
+            if not at % GROUPS_AT_ONCE:
+                yield
+        return sizes
+
+    def _forget_quiet(self) -> None:
+        self._review.forget_quiet(self.requests)
+        for role, maps in self._maps.items():
+            self._drop(role, set(map(size_of, maps.forget_quiet(self.requests))))
 
     def settle_at_once(self, alike: Iterable[Mapping[Role, Side]]) -> bool:
         """Return whether every name in the sides of *alike* could be admitted or refused now."""
@@ -199,7 +204,6 @@ class Names:
                 refused.add(name)
         for parent in changed:
             self._change(role, parent)
-        self._drop(role, set(map(size_of, self._maps[role].forget_quiet(self._requests))))
         if self._full:
             self.over_limit += sum(summary_name(role, name) in self._full for name in refused)
         return refused
@@ -210,10 +214,10 @@ class Names:
         parent = maps.parent_of(name)
         if parent not in maps and self._count() < AT_ONCE:
             changed.add(parent)
-            self._crowded_at = self._requests
+            self._crowded_at = self.requests
             return True
         summary = summary_name(role, name)
-        requests = self._candidates.count(summary)
+        requests = self._candidates.add(summary)
         if requests == 1:
             changed.add(parent)
         if requests < self._admit_after or (parent and parent in maps):
@@ -230,10 +234,10 @@ class Names:
         return {name for name, since in self.known[role].items() if since > request}
 
     def _admit(self, role: Role, name: str) -> None:
-        self.known[role][name] = self._requests
+        self.known[role][name] = self.requests
         self._maps[role].learn(name)
         if self._admit_after > 1 and not self._candidates.forget(summary_name(role, name)):
-            self._review.add(role, name)
+            self._review.add(role, name, self.requests)
         self._full.discard(summary_name(role, name))
 
     def _is_declared(self, role: Role, name: str) -> bool:
@@ -244,10 +248,10 @@ class Names:
 
     def _change(self, role: Role, parent: str) -> None:
         """Record new names in *parent*. If this makes it a map, review the names that it has."""
-        first = self._maps[role].change(parent, self._requests)
+        first = self._maps[role].change(parent, self.requests)
         if first is None:
             return
-        self.known[role].setdefault(size_of(parent), self._requests)
+        self.known[role].setdefault(size_of(parent), self.requests)
         inside = f"{parent}." if parent else ""
         if parent:  # a flood of keys in the body must not drop the names of the model
             self._drop(role, self._review.once(role, inside))

@@ -6,6 +6,7 @@ Such an object is a map: its number of keys is a feature, its new keys are not.
 from collections.abc import Iterable, Iterator
 
 from nilometer.decode.columns import VALUE
+from nilometer.values.value_like import MAX_NAME
 
 MAX_WATCHED = 256  # objects of one side whose new keys are counted, and maps of one side
 CHANGING = 8  # requests with new keys that make a nested object a map
@@ -26,10 +27,11 @@ class Maps:
     def __init__(self) -> None:
         self._objects: set[str] = set()  # objects with an admitted name
         self._changes: dict[str, list[int]] = {}  # latest requests with new keys, by object
-        self._latest: dict[str, int] = {}  # maps, each with the latest request with a new key
+        # Maps, each with the latest request that had a new key; the oldest of these comes first.
+        self._latest: dict[str, int] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._latest)
+    def __len__(self) -> int:
+        return len(self._latest)
 
     def __contains__(self, parent: object) -> bool:
         return parent in self._latest
@@ -60,11 +62,12 @@ class Maps:
             Number of the first of the requests that made the object a map; None if it was a map
             before, or is none.
         """
-        if parent in self._latest:
+        if self._latest.pop(parent, None) is not None:
             self._latest[parent] = request
             return None
         enough = CHANGING if parent else CHANGING_BODY
-        changes: list[int] = [*self._changes.pop(parent, ()), request][-enough:]
+        before: list[int] = self._changes.pop(parent, [])
+        changes = [*before, request][-enough:] if request not in before else before
         if len(self._changes) >= MAX_WATCHED:
             del self._changes[next(iter(self._changes))]
         self._changes[parent] = changes
@@ -77,10 +80,33 @@ class Maps:
 
     def forget_quiet(self, request: int) -> list[str]:
         """Forget the maps without a new key in the last `QUIET` requests; return their names."""
-        quiet = [parent for parent, latest in self._latest.items() if request - latest > QUIET]
+        quiet: list[str] = []
+        for parent, latest in self._latest.items():
+            if request - latest <= QUIET:
+                break
+            quiet.append(parent)
         for parent in quiet:
             del self._latest[parent]
         return quiet
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the number of keys of each map that a row with dotted *names* has.
+
+        One pass over the names finds all maps, so the cost does not grow with the number of maps.
+        """
+        keys: dict[str, set[str]] = {}
+        body = "" in self._latest
+        for name in names:
+            if body:
+                keys.setdefault("", set()).add(name.partition(".")[0])
+            end = name.find(".", 1)
+            while 0 < end <= MAX_NAME:  # the name of a known object is not longer
+                parent, start = name[:end], end + 1
+                end = name.find(".", start)
+                if parent in self._latest:
+                    key = name[start:] if end < 0 else name[start:end]
+                    keys.setdefault(parent, set()).add(key)
+        return {parent: len(found) for parent, found in keys.items()}
 
 
 def size_of(parent: str) -> str:

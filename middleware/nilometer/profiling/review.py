@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from nilometer.values.entity import Role
 
 REVIEWED = 256  # length of a review in requests
+WATCHED = 1024  # requests after which names that only one request has had are not watched any more
 
 _ROLES = (Role.INPUT, Role.OUTPUT)
 
@@ -17,21 +18,29 @@ class Review:
     to be dropped. Beside that, it keeps the names that only one request has had so far.
     """
 
-    __slots__ = ("_left", "_once", "_unseen")
+    __slots__ = ("_added_at", "_left", "_once", "_unseen")
 
     def __init__(self) -> None:
         self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
         self._left = 0
+        self._added_at = 0  # latest request that added a name
 
     @property
     def is_watching(self) -> bool:
         """Whether `see` needs to be called for the next requests."""
         return bool(self._left) or any(self._once.values())
 
-    def add(self, role: Role, name: str) -> None:
-        """Keep *name*, which one request has had so far."""
+    def add(self, role: Role, name: str, request: int) -> None:
+        """Keep *name*, which only the request of this number has had so far."""
         self._once[role].add(name)
+        self._added_at = request
+
+    def forget_quiet(self, request: int) -> None:
+        """Forget the names that only one request has had, `WATCHED` requests after the latest."""
+        if request - self._added_at > WATCHED:
+            for names in self._once.values():
+                names.clear()
 
     def remove(self, role: Role, names: AbstractSet[str]) -> None:
         """Forget *names*, which are no longer admitted."""
