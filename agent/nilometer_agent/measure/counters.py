@@ -23,6 +23,7 @@ class Counter(Enum):
     DROPPED = "dropped"
     UNNAMED_CELLS = "unnamed_cells"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
+    NAMES_FORGOTTEN = "names_forgotten"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
     WORKERS_REFUSED = "workers_refused"
