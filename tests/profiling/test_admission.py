@@ -61,7 +61,9 @@ def crowded(admit_after: int = ADMIT_AFTER, declared: frozenset[str] = frozenset
     """Names of an entity that has as many as are taken at once."""
     names = Names(lambda: declared, admit_after)
     own = [f"own_{at}" for at in range(AT_ONCE - 1)]
-    assert not names.meet(Role.OUTPUT, ["value"]) | names.meet(Role.INPUT, own)
+    assert not names.meet(Role.OUTPUT, dict.fromkeys(["value"], True)) | names.meet(
+        Role.INPUT, dict.fromkeys(own, True)
+    )
     return names
 
 
@@ -121,9 +123,9 @@ def test_invented_keys_do_not_push_out_what_comes_later() -> None:
 
 def test_a_flood_of_names_pushes_out_nothing_and_takes_no_memory() -> None:
     names = Names()
-    assert not names.meet(Role.INPUT, ["amount", "country"])
+    assert not names.meet(Role.INPUT, dict.fromkeys(["amount", "country"], True))
     for request in range(50):
-        names.meet(Role.INPUT, [f"k{request}_{at}" for at in range(1000)])
+        names.meet(Role.INPUT, dict.fromkeys([f"k{request}_{at}" for at in range(1000)], True))
     assert {"amount", "country"} <= names.known[Role.INPUT].keys()
     assert len(names.known[Role.INPUT]) <= AT_ONCE + 1
     assert len(names._candidates) <= MAX_CANDIDATES
@@ -163,17 +165,20 @@ def side(row: dict[str, Any]) -> Side:
 
 def test_a_declared_name_always_has_a_place() -> None:
     names = crowded(declared=frozenset({"input.late", "input.2024-01-01", "output.y"}))
-    assert names.meet(Role.INPUT, ["late", "2024-01-01", "other"]) == {"other"}
-    assert names.meet(Role.OUTPUT, ["y"]) == set()
+    assert names.meet(Role.INPUT, dict.fromkeys(["late", "2024-01-01", "other"], True)) == {"other"}
+    assert names.meet(Role.OUTPUT, dict.fromkeys(["y"], True)) == set()
 
 
 def test_a_declared_name_has_a_place_where_all_are_taken() -> None:
     names = crowded(admit_after=1, declared=frozenset({"input.late"}))
-    names.meet(Role.INPUT, [f"k{at}" for at in range(2 * MAX_FEATURES)])
-    assert names.meet(Role.INPUT, ["late", "other"]) == {"other"}
+    names.meet(Role.INPUT, dict.fromkeys([f"k{at}" for at in range(2 * MAX_FEATURES)], True))
+    assert names.meet(Role.INPUT, dict.fromkeys(["late", "other"], True)) == {"other"}
 
 
-@pytest.mark.parametrize("name", ["jo@example.com", "2024-01-01", "52000.5", "x" * 129])
+@pytest.mark.parametrize(
+    "name",
+    ["jo@example.com", "2024-01-01", "52000.5", "192.168.0.1", "5.1", "17", "0", "x" * 129],
+)
 def test_what_looks_like_a_value_has_no_place_whoever_names_it(name: str) -> None:
     tensor = {"name": name, "shape": [1], "datatype": "FP32", "data": [0.5]}
     own = {"name": "own", "shape": [1], "datatype": "FP32", "data": [0.5]}
@@ -185,6 +190,39 @@ def test_what_looks_like_a_value_has_no_place_whoever_names_it(name: str) -> Non
     taken = Taken(profiled)
     assert set(taken.cells) == {"input.own", "output.score", "output.value"}
     assert taken.unnamed == {"number": 2 + FEWEST_ALIKE}
+
+
+def test_positions_that_a_decoder_makes_are_features() -> None:
+    matrix = {"name": "scores", "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1.5]}
+    table = {"dataframe_split": {"columns": [0, 1], "data": [[1, 2]]}}
+    observed = msgspec.msgpack.encode({"input": {"7": [1]}})
+    profiled = profiling()
+    profiled.observe([observation(table, values=observed), observation({"inputs": [matrix]})])
+    profiled.observe([observation(1, request_body=b"5,7\n", request_type="text/csv")])
+    taken = Taken(profiled)
+    assert set(taken.cells) == {
+        *("input.0", "input.1", "input.7", "input.scores.0", "input.scores.1", "output.value"),
+    }
+    assert not taken.unnamed
+
+
+def test_columns_of_a_tensor_that_is_named_by_a_value_are_unnamed() -> None:
+    tensors = [
+        {"name": name, "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1.5]}
+        for name in ("17", "5.1", "jo@example.com", "own")
+    ]
+    profiled = profiling()
+    profiled.observe([observation({"inputs": tensors})])
+    taken = Taken(profiled)
+    assert set(taken.cells) == {"input.own.0", "input.own.1", "output.value"}
+    assert taken.unnamed == {"number": 6}
+
+
+def test_a_tensor_that_is_declared_has_a_place_whatever_its_name() -> None:
+    tensor = {"name": "17", "shape": [1], "datatype": "FP32", "data": [0.5]}
+    profiled = profiling(Names(lambda: frozenset({"input.17"})))
+    profiled.observe([observation({"inputs": [tensor]})])
+    assert set(Taken(profiled).cells) == {"input.17", "output.value"}
 
 
 def test_observations_that_are_alike_are_admitted_as_each_alone() -> None:

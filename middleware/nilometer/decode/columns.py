@@ -27,10 +27,18 @@ Column = Sequence[Cell] | NDArray[np.generic]  # cells, or an array of shape (ro
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Columns of equal length: ``len(column) == rows`` for each."""
+    """Columns of equal length: ``len(column) == rows`` for each.
+
+    Attributes:
+        rows: Number of rows.
+        columns: Cells by name.
+        is_vetted: Whether the decoder checked the names, so that an integer among them is a
+            position. False if the names are as the client gave them.
+    """
 
     rows: int
     columns: Mapping[str, Column]
+    is_vetted: bool = True
 
     @property
     def weight(self) -> int:
@@ -47,12 +55,14 @@ class Group:
         rows: Number of rows.
         places: Positions of the rows among the single rows; of a block, its own position.
         is_block: Whether it is a block.
+        is_vetted: Whether the decoder checked the names, as for `Block`.
     """
 
     names: Sequence[str]
     rows: int
     places: Sequence[int]
     is_block: bool = False
+    is_vetted: bool = True
 
 
 @dataclass(slots=True)
@@ -97,28 +107,14 @@ class Side:
             block.rows and not block.columns.keys() <= names for block in self._blocks
         )
 
-    def unknown(self, known: AbstractSet[str]) -> list[str]:
-        """Return the names of columns that are not in *known*, in the order of the body."""
-        strange: list[Mapping[str, object]] = [
-            row for row in self._singles if not row.keys() <= known
-        ]
-        if self._blocks:
-            strange += [
-                block.columns
-                for block in self._blocks
-                if block.rows and not block.columns.keys() <= known
-            ]
-        if not strange:
-            return []
-        return list(dict.fromkeys(name for row in strange for name in row if name not in known))
-
     def groups_in_steps(self) -> Steps[list[Group]]:
         """Group the rows by their names, in steps; each block is a group."""
         singles = self._singles
         places = yield from _by_names(range(len(singles)), lambda at: tuple(singles[at]))
         groups = [Group(names, len(rows), rows) for names, rows in places.items()]
         for at, block in enumerate(self._blocks):
-            groups.append(Group(tuple(block.columns), block.rows, (at,), is_block=True))
+            names = tuple(block.columns)
+            groups.append(Group(names, block.rows, (at,), is_block=True, is_vetted=block.is_vetted))
         return groups
 
     def change_in_steps(
@@ -141,7 +137,7 @@ class Side:
             columns = self._blocks[place].columns
             changed = {name: columns[name] for name in kept}
             changed |= {name: np.full(group.rows, value) for name, value in added.items()}
-            self._blocks[place] = Block(group.rows, changed)
+            self._blocks[place] = Block(group.rows, changed, group.is_vetted)
             self.weight += _CELL_BYTES * group.rows * len(added)
             return [columns[name] for name in taken]
         cells: list[Cell] = []

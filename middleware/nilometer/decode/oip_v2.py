@@ -77,7 +77,7 @@ def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
         columns.update(found)
         if len(columns) > MAX_COLUMNS:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    return Block(rows or 0, columns)
+    return Block(rows or 0, columns, is_vetted=False)
 
 
 def shape_of(shape: Cell) -> list[int]:

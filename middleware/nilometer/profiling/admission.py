@@ -23,7 +23,7 @@ from nilometer.profiling.review import Review
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.recent_counts import RecentCounts
 from nilometer.values.steps import Steps, finished
-from nilometer.values.value_like import MAX_NAME, may_name
+from nilometer.values.value_like import MAX_NAME, is_position, may_name
 
 AT_ONCE = 64  # names of an entity that are admitted immediately
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
@@ -125,9 +125,9 @@ class Names:
             self.requests += requests
             self._forget_quiet()
         groups = yield from side.groups_in_steps()
-        names: dict[str, None] = {}
+        names: dict[str, bool] = {}  # whether the decoder checked the name
         for at, group in enumerate(groups, 1):
-            names.update(dict.fromkeys(group.names))
+            names |= dict.fromkeys(group.names, group.is_vetted)
             if not at % GROUPS_AT_ONCE:
                 yield
         if self._review.is_watching:
@@ -139,7 +139,9 @@ class Names:
         unknown = [name for name in names if name not in known and name != ignored]
         refused: set[str] = set()
         for at in range(0, len(unknown), _NAMES_AT_ONCE):
-            refused |= self.meet(role, unknown[at : at + _NAMES_AT_ONCE])
+            refused |= self.meet(
+                role, {name: names[name] for name in unknown[at : at + _NAMES_AT_ONCE]}
+            )
             yield
         unnamed = Counter[str]()
         for group, added in zip(groups, sizes, strict=True):
@@ -181,22 +183,30 @@ class Names:
             (role, name)
             for sides in alike
             for role, side in sides.items()
-            for name in side.unknown(self.known[role].keys())
-            if _fits(name) and not self._is_declared(role, name)
+            for group in finished(side.groups_in_steps())
+            for name in group.names
+            if name not in self.known[role]
+            and _fits(name, is_vetted=group.is_vetted)
+            and not self._is_declared(role, name)
         }
         if not new:
             return True
         changing = any(self._maps[role] for role, _ in new)
         return not changing and self._count() + len(new) <= AT_ONCE
 
-    def meet(self, role: Role, names: Iterable[str]) -> set[str]:
-        """Count one request with unknown *names*; return the names that are not admitted."""
+    def meet(self, role: Role, names: Mapping[str, bool]) -> set[str]:
+        """Count one request with new names; return the names that are not admitted.
+
+        Args:
+            role: INPUT or OUTPUT.
+            names: New names, and whether the decoder checked each of them, as for `Block`.
+        """
         refused: set[str] = set()
         changed: set[str] = set()
-        for name in names:
+        for name, is_vetted in names.items():
             if self._is_declared(role, name):
                 self._admit(role, name)
-            elif not _fits(name):
+            elif not _fits(name, is_vetted=is_vetted):
                 refused.add(name)
             elif self._earns(role, name, changed):
                 self._admit(role, name)
@@ -277,5 +287,5 @@ class Names:
         self._maps[role].learn_only(self.known[role])
 
 
-def _fits(name: str) -> bool:
-    return len(name) <= MAX_NAME and may_name(name)
+def _fits(name: str, *, is_vetted: bool) -> bool:
+    return len(name) <= MAX_NAME and ((is_vetted and is_position(name)) or may_name(name))

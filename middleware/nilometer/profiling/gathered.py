@@ -23,6 +23,7 @@ from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.steps import Steps
+from nilometer.values.value_like import is_place
 
 Sides: TypeAlias = tuple[Side, Side]  # inputs and outputs
 
@@ -116,10 +117,10 @@ class Gathered:
             Sides that the names belong to.
         """
         roles: set[Role] = set()
-        for name, cells in _handed_over(values):
+        for name, cells, is_vetted in _handed_over(values):
             role, field_name = side_of(name)
             roles.add(role)
-            if field_name in names.known[role] or not names.meet(role, [field_name]):
+            if field_name in names.known[role] or not names.meet(role, {field_name: is_vetted}):
                 self.handed_over.setdefault(name, []).extend(cells)
             else:
                 self.unnamed += count_types(cells)
@@ -189,8 +190,8 @@ class Gathered:
         )
 
 
-def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
-    """Yield names and cells of MessagePack *values*."""
+def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
+    """Yield names and cells of MessagePack *values*, and whether a name may be a position."""
     try:
         found = msgspec.msgpack.decode(values)
     except msgspec.DecodeError:
@@ -198,12 +199,12 @@ def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
     for name, value in found.items() if isinstance(found, dict) else ():
         # Values of `nilometer.observe` are columns by role.
         columns = (
-            {f"{name}.{key}": one for key, one in value.items()}
+            [(f"{name}.{key}", one, is_place(str(key))) for key, one in value.items()]
             if isinstance(value, dict)
-            else {str(name): value}
+            else [(str(name), value, False)]
         )
-        for column, cells in columns.items():
-            yield column, cells if isinstance(cells, list) else [cells]
+        for column, cells, is_vetted in columns:
+            yield column, cells if isinstance(cells, list) else [cells], is_vetted
 
 
 def side_of(name: str) -> tuple[Role, str]:
