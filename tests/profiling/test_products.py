@@ -219,10 +219,10 @@ def test_heavy_bodies_are_profiled_before_there_are_many() -> None:
     profiled = profiling(16 * MIB)
 
     def observe() -> None:
-        profiled.observe([observation(body, encoding="gzip") for _ in range(64)])
+        profiled.observe([observation(body, encoding="gzip") for _ in range(24)])
 
     assert peak_of(observe) < 24 * MIB
-    assert features(profiled)["input.a"].numbers.count == 640_000
+    assert features(profiled)["input.a"].numbers.count == 240_000
 
 
 def test_buffers_of_many_columns_are_folded_when_they_are_large() -> None:

@@ -103,8 +103,8 @@ class Side:
         for row in self._singles:
             if not row.keys() <= names:
                 return False
-        return not self._blocks or not any(
-            block.rows and not block.columns.keys() <= names for block in self._blocks
+        return not self._blocks or all(
+            not block.rows or block.columns.keys() <= names for block in self._blocks
         )
 
     def groups_in_steps(self) -> Steps[list[Group]]:

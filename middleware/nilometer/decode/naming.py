@@ -35,10 +35,12 @@ def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozens
         in_table: Whether every row of a table has these keys. If so, every integer below 1000 is a
             position. Otherwise integers are positions only if they count from 0 or 1.
     """
-    if len(keys) > MAX_COLUMNS and _are_values(keys):
+    if len(keys) <= _WIDEST_REMEMBERED:
+        found = _values_among(tuple(keys))
+    elif len(keys) > MAX_COLUMNS and _are_values(keys):
         return frozenset(keys)
-    wide = len(keys) > _WIDEST_REMEMBERED
-    found = _values_among.__wrapped__(tuple(keys)) if wide else _values_among(tuple(keys))
+    else:
+        found = _values_among.__wrapped__(tuple(keys))
     if found:
         places = frozenset(filter(is_place, found))
         if in_table or _counts(places):
@@ -123,8 +125,24 @@ def flat_table(rows: Sequence[Cell]) -> list[Row]:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
     objects = [row for row in rows if isinstance(row, dict)]
-    in_table = len(objects) > 1 and all(row.keys() == objects[0].keys() for row in objects)
+    in_table = len(objects) > 1
+    if in_table:
+        keys = objects[0].keys()
+        for row in objects:
+            if row.keys() != keys:
+                in_table = False
+                break
+        else:
+            if not value_like_keys(keys, in_table=True) and _are_flat(objects):
+                return list(objects)  # the usual table: its keys are examined once
     return [flat(row, in_table=in_table) for row in objects]
+
+
+def _are_flat(rows: Sequence[dict[str, Cell]]) -> bool:
+    """Return whether *rows* with the same keys have no nested object, and not too many columns."""
+    if len(rows[0]) > MAX_COLUMNS:
+        return False
+    return all(dict not in set(map(type, row.values())) for row in rows)
 
 
 def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:

@@ -179,7 +179,7 @@ class Profiling:
             if rest is not None:
                 yield from rest
             yield
-            if self._waits_enough:
+            if self.waiting >= self._max_waiting or self._weight.is_enough:
                 yield from self.settle_in_steps()
 
     @property
@@ -316,12 +316,16 @@ class Profiling:
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_time_field)):
             decoded = decode_sides(observation, inputs, outputs)
-        event_ns = self._event_time(observation, decoded.request)
+        event_ns = observation.arrival_ns
+        if observation.event_time or self.event_time_field:
+            event_ns = self._event_time(observation, decoded.request)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window
         if not window.start_ns <= event_ns < window.end_ns:
             window = self._window = Window.containing(event_ns, self.window_ns)
-        labels = self._labels(window, observation, (inputs, outputs))
+        labels = self.labels
+        if observation.labels or self.segments.rules:
+            labels = self._labels(window, observation, (inputs, outputs))
         part = self._part(window, labels, self.sample * usable_share(observation.share))
         if part is None:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
@@ -386,8 +390,6 @@ class Profiling:
         return part
 
     def _event_time(self, observation: Observation, value: Cell) -> int:
-        if not observation.event_time and not self.event_time_field:
-            return observation.arrival_ns
         text = unparsed_event_time(observation.event_time, self.event_time_field, value)
         if text is None or text == "":
             return observation.arrival_ns
