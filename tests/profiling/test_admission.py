@@ -26,6 +26,7 @@ from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
 from nilometer.profiling.review import REVIEWED, WATCHED
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
+from nilometer.values.steps import finished
 
 MINUTE = 60 * 10**9
 START = 1_700_000_040 * 10**9
@@ -134,11 +135,11 @@ def test_a_flood_of_names_pushes_out_nothing_and_takes_no_memory() -> None:
 def test_a_flood_that_is_repeated_takes_no_place_from_the_first_names() -> None:
     names = Names()
     own = [f"own_{at}" for at in range(40)]
-    names.sift(Role.INPUT, side(dict.fromkeys(own, 1)))
+    sift(names, Role.INPUT, side(dict.fromkeys(own, 1)))
     for start in range(0, 3 * MAX_FEATURES, 200):
         for _ in range(ADMIT_AFTER + 1):
-            names.sift(Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 200)}))
-            names.sift(Role.OUTPUT, Side())
+            sift(names, Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 200)}))
+            sift(names, Role.OUTPUT, Side())
     assert names.over_limit
     assert len(names.known[Role.INPUT]) <= MAX_FEATURES
     assert set(own) <= names.known[Role.INPUT].keys()
@@ -148,11 +149,11 @@ def test_places_that_are_full_are_not_full_for_good() -> None:
     names = crowded()
     for start in range(0, 2 * MAX_FEATURES, 500):
         for _ in range(ADMIT_AFTER):
-            names.sift(Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 500)}))
+            sift(names, Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 500)}))
     assert len(names.known[Role.INPUT]) == MAX_FEATURES
     for _ in range(REVIEWED + 2 * ADMIT_AFTER):
-        names.sift(Role.INPUT, side({"late": 1, "own_0": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"late": 1, "own_0": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert {"late", "own_0"} <= names.known[Role.INPUT].keys()
     assert len(names.known[Role.INPUT]) < 2 * AT_ONCE
 
@@ -161,6 +162,10 @@ def side(row: dict[str, Any]) -> Side:
     found = Side()
     found.add_rows([row])
     return found
+
+
+def sift(names: Names, role: Role, side: Side, requests: int = 1) -> None:
+    finished(names.sift_in_steps(role, side, requests=requests))
 
 
 def test_a_declared_name_always_has_a_place() -> None:
@@ -296,12 +301,12 @@ def test_keys_of_a_map_that_were_there_before_stay_features() -> None:
 def test_a_map_that_is_quiet_is_an_object_again() -> None:
     names = Names()
     for at in range(40):
-        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert "o.size" in names.known[Role.INPUT]
     for _ in range(QUIET + 10):
-        names.sift(Role.INPUT, side({"o.a": 1, "o.late": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, "o.late": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert "o.late" in names.known[Role.INPUT]
     assert "o.size" not in names.known[Role.INPUT]
 
@@ -309,14 +314,14 @@ def test_a_map_that_is_quiet_is_an_object_again() -> None:
 def test_a_map_that_gets_known_names_only_is_an_object_again() -> None:
     names = Names()
     for at in range(40):
-        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
     known = side({"o.a": 1, "once": 1})
-    names.sift(Role.INPUT, known)
+    sift(names, Role.INPUT, known)
     for _ in range(QUIET + WATCHED + 10):
         if not names.passes(side({"o.a": 1}), Side()):
-            names.sift(Role.INPUT, side({"o.a": 1}))
-            names.sift(Role.OUTPUT, Side())
+            sift(names, Role.INPUT, side({"o.a": 1}))
+            sift(names, Role.OUTPUT, Side())
     assert "o.size" not in names.known[Role.INPUT]
     assert names.passes(side({"o.a": 1, "once": 1}), Side())  # nothing is watched any more
 
@@ -324,11 +329,11 @@ def test_a_map_that_gets_known_names_only_is_an_object_again() -> None:
 def test_requests_that_are_counted_together_are_as_many_as_each_alone() -> None:
     names = Names()
     for at in range(40):
-        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
     for _ in range(QUIET // 256 + 1):
-        names.sift(Role.INPUT, side({"o.a": 1}), requests=256)
-        names.sift(Role.OUTPUT, Side(), requests=256)
+        sift(names, Role.INPUT, side({"o.a": 1}), requests=256)
+        sift(names, Role.OUTPUT, Side(), requests=256)
     assert "o.size" not in names.known[Role.INPUT]
 
 

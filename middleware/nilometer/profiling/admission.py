@@ -101,10 +101,6 @@ class Names:
         self.requests += requests
         return True  # the usual case
 
-    def sift(self, role: Role, side: Side, ignored: str = "", requests: int = 1) -> Counter[str]:
-        """Do the same as `sift_in_steps`, at once."""
-        return finished(self.sift_in_steps(role, side, ignored, requests))
-
     def sift_in_steps(
         self, role: Role, side: Side, ignored: str = "", requests: int = 1
     ) -> Steps[Counter[str]]:
