@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.decode import Side, decode_exchange
+from nilometer.decode import Side, decode_exchange, naming
 from nilometer.decode.columns import MAX_COLUMNS
 from nilometer.decode.known import Known
 from nilometer.decode.naming import flat, placed
@@ -168,3 +168,22 @@ def test_no_key_of_any_object_becomes_a_name_if_it_is_a_date_or_an_address(value
 def test_placed_names_are_as_many_and_differ(names: list[str]) -> None:
     found = placed(names)
     assert len(set(found)) == len(names)
+
+
+@pytest.mark.parametrize("cell", [1, {"a": 1}, None])
+def test_keys_of_a_large_object_are_examined_to_a_bound(
+    cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined: list[str] = []
+
+    def examine(name: str) -> bool:
+        examined.append(name)
+        return looks_like_value(name)
+
+    monkeypatch.setattr(naming, "looks_like_value", examine)
+    users = {f"u{at}@example.com": cell for at in range(20_000)}
+    ((name, cells),) = columns(users).items()
+    assert (name, len(cells)) == ("a" if isinstance(cell, dict) else "value", 20_000)
+    assert len(examined) <= 4 * MAX_COLUMNS
+    mixed = columns({**users, "amount": 1, "jo@example.com": "x"})
+    assert [[len(one) for one in cells] for cells in mixed.values()] == [[20_002]]

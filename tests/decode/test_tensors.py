@@ -11,9 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nilometer.decode import Facts, Protocol, Side, decode_exchange
+from nilometer.decode.learned import EXAMPLES, Shapes
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd
+from nilometer.values.steps import finished
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
@@ -173,6 +175,27 @@ def test_typed_grpc_tensors_are_what_protobuf_wrote(tensor: tuple[str, Any], for
     getattr(made.contents, CONTENTS[datatype]).extend(matrix.ravel().tolist())
     _, columns = decoded(message.SerializeToString())
     assert columns == expected("x", matrix)
+
+
+def test_names_of_tensors_are_as_the_client_gave_them() -> None:
+    data = np.array([[1.5, 2.5]], "<f4")
+    message = messages()["Request"](raw=[data.tobytes()])
+    message.tensors.add(name="17", datatype="FP32", shape=data.shape)
+    tensor = {"name": "17", "datatype": "FP32", "shape": [1, 2]}
+    raw = {**tensor, "parameters": {"binary_data_size": data.nbytes}}
+    plain = json.dumps({"inputs": [{**tensor, "data": [1.5, 2.5]}]}).encode()
+    for body, content_type in (
+        (message.SerializeToString(), "application/grpc"),
+        (json.dumps({"inputs": [raw]}).encode() + data.tobytes(), "application/octet-stream"),
+        (plain, "application/json"),
+    ):
+        side = Side()
+        decode_exchange(body, content_type, "", Role.INPUT, side, path=INFER)
+        (group,) = finished(side.groups_in_steps())
+        assert (group.names, group.is_vetted) == (("17.0", "17.1"), False)
+    block = Shapes("inputs").read([plain] * EXAMPLES)
+    assert block is not None
+    assert not block.is_vetted
 
 
 @given(matrices(), st.sampled_from(["told", "lost", "wrong", "short"]), st.text(max_size=5))

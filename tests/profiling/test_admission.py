@@ -18,16 +18,16 @@ from nilometer.profiling.admission import (
     AT_ONCE,
     MAX_CANDIDATES,
     MAX_FEATURES,
-    QUIET,
-    REVIEWED,
-    Candidates,
     Names,
 )
 from nilometer.profiling.event_time import EventTimes
+from nilometer.profiling.maps import QUIET
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
+from nilometer.profiling.review import REVIEWED, WATCHED
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
+from nilometer.values.steps import finished
 
 MINUTE = 60 * 10**9
 START = 1_700_000_040 * 10**9
@@ -63,7 +63,9 @@ def crowded(admit_after: int = ADMIT_AFTER, declared: frozenset[str] = frozenset
     """Names of an entity that has as many as are taken at once."""
     names = Names(lambda: declared, admit_after)
     own = [f"own_{at}" for at in range(AT_ONCE - 1)]
-    assert not names.meet(Role.OUTPUT, ["value"]) | names.meet(Role.INPUT, own)
+    assert not names.meet(Role.OUTPUT, dict.fromkeys(["value"], True)) | names.meet(
+        Role.INPUT, dict.fromkeys(own, True)
+    )
     return names
 
 
@@ -123,9 +125,9 @@ def test_invented_keys_do_not_push_out_what_comes_later() -> None:
 
 def test_a_flood_of_names_pushes_out_nothing_and_takes_no_memory() -> None:
     names = Names()
-    assert not names.meet(Role.INPUT, ["amount", "country"])
+    assert not names.meet(Role.INPUT, dict.fromkeys(["amount", "country"], True))
     for request in range(50):
-        names.meet(Role.INPUT, [f"k{request}_{at}" for at in range(1000)])
+        names.meet(Role.INPUT, dict.fromkeys([f"k{request}_{at}" for at in range(1000)], True))
     assert {"amount", "country"} <= names.known[Role.INPUT].keys()
     assert len(names.known[Role.INPUT]) <= AT_ONCE + 1
     assert len(names._candidates) <= MAX_CANDIDATES
@@ -134,11 +136,11 @@ def test_a_flood_of_names_pushes_out_nothing_and_takes_no_memory() -> None:
 def test_a_flood_that_is_repeated_takes_no_place_from_the_first_names() -> None:
     names = Names()
     own = [f"own_{at}" for at in range(40)]
-    names.sift(Role.INPUT, side(dict.fromkeys(own, 1)))
+    sift(names, Role.INPUT, side(dict.fromkeys(own, 1)))
     for start in range(0, 3 * MAX_FEATURES, 200):
         for _ in range(ADMIT_AFTER + 1):
-            names.sift(Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 200)}))
-            names.sift(Role.OUTPUT, Side())
+            sift(names, Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 200)}))
+            sift(names, Role.OUTPUT, Side())
     assert names.over_limit
     assert len(names.known[Role.INPUT]) <= MAX_FEATURES
     assert set(own) <= names.known[Role.INPUT].keys()
@@ -148,11 +150,11 @@ def test_places_that_are_full_are_not_full_for_good() -> None:
     names = crowded()
     for start in range(0, 2 * MAX_FEATURES, 500):
         for _ in range(ADMIT_AFTER):
-            names.sift(Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 500)}))
+            sift(names, Role.INPUT, side({f"k{at}": 1 for at in range(start, start + 500)}))
     assert len(names.known[Role.INPUT]) == MAX_FEATURES
     for _ in range(REVIEWED + 2 * ADMIT_AFTER):
-        names.sift(Role.INPUT, side({"late": 1, "own_0": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"late": 1, "own_0": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert {"late", "own_0"} <= names.known[Role.INPUT].keys()
     assert len(names.known[Role.INPUT]) < 2 * AT_ONCE
 
@@ -163,19 +165,26 @@ def side(row: dict[str, Any]) -> Side:
     return found
 
 
+def sift(names: Names, role: Role, side: Side, requests: int = 1) -> None:
+    finished(names.sift_in_steps(role, side, requests=requests))
+
+
 def test_a_declared_name_always_has_a_place() -> None:
     names = crowded(declared=frozenset({"input.late", "input.2024-01-01", "output.y"}))
-    assert names.meet(Role.INPUT, ["late", "2024-01-01", "other"]) == {"other"}
-    assert names.meet(Role.OUTPUT, ["y"]) == set()
+    assert names.meet(Role.INPUT, dict.fromkeys(["late", "2024-01-01", "other"], True)) == {"other"}
+    assert names.meet(Role.OUTPUT, dict.fromkeys(["y"], True)) == set()
 
 
 def test_a_declared_name_has_a_place_where_all_are_taken() -> None:
     names = crowded(admit_after=1, declared=frozenset({"input.late"}))
-    names.meet(Role.INPUT, [f"k{at}" for at in range(2 * MAX_FEATURES)])
-    assert names.meet(Role.INPUT, ["late", "other"]) == {"other"}
+    names.meet(Role.INPUT, dict.fromkeys([f"k{at}" for at in range(2 * MAX_FEATURES)], True))
+    assert names.meet(Role.INPUT, dict.fromkeys(["late", "other"], True)) == {"other"}
 
 
-@pytest.mark.parametrize("name", ["jo@example.com", "2024-01-01", "52000.5", "x" * 129])
+@pytest.mark.parametrize(
+    "name",
+    ["jo@example.com", "2024-01-01", "52000.5", "192.168.0.1", "5.1", "17", "0", "x" * 129],
+)
 def test_what_looks_like_a_value_has_no_place_whoever_names_it(name: str) -> None:
     tensor = {"name": name, "shape": [1], "datatype": "FP32", "data": [0.5]}
     own = {"name": "own", "shape": [1], "datatype": "FP32", "data": [0.5]}
@@ -187,6 +196,39 @@ def test_what_looks_like_a_value_has_no_place_whoever_names_it(name: str) -> Non
     taken = Taken(profiled)
     assert set(taken.cells) == {"input.own", "output.score", "output.value"}
     assert taken.unnamed == {"number": 2 + FEWEST_ALIKE}
+
+
+def test_positions_that_a_decoder_makes_are_features() -> None:
+    matrix = {"name": "scores", "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1.5]}
+    table = {"dataframe_split": {"columns": [0, 1], "data": [[1, 2]]}}
+    observed = msgspec.msgpack.encode({"input": {"7": [1]}})
+    profiled = profiling()
+    profiled.observe([observation(table, values=observed), observation({"inputs": [matrix]})])
+    profiled.observe([observation(1, request_body=b"5,7\n", request_type="text/csv")])
+    taken = Taken(profiled)
+    assert set(taken.cells) == {
+        *("input.0", "input.1", "input.7", "input.scores.0", "input.scores.1", "output.value"),
+    }
+    assert not taken.unnamed
+
+
+def test_columns_of_a_tensor_that_is_named_by_a_value_are_unnamed() -> None:
+    tensors = [
+        {"name": name, "shape": [1, 2], "datatype": "FP32", "data": [0.5, 1.5]}
+        for name in ("17", "5.1", "jo@example.com", "own")
+    ]
+    profiled = profiling()
+    profiled.observe([observation({"inputs": tensors})])
+    taken = Taken(profiled)
+    assert set(taken.cells) == {"input.own.0", "input.own.1", "output.value"}
+    assert taken.unnamed == {"number": 6}
+
+
+def test_a_tensor_that_is_declared_has_a_place_whatever_its_name() -> None:
+    tensor = {"name": "17", "shape": [1], "datatype": "FP32", "data": [0.5]}
+    profiled = profiling(Names(lambda: frozenset({"input.17"})))
+    profiled.observe([observation({"inputs": [tensor]})])
+    assert set(Taken(profiled).cells) == {"input.17", "output.value"}
 
 
 def test_observations_that_are_alike_are_admitted_as_each_alone() -> None:
@@ -274,14 +316,72 @@ def test_keys_of_a_map_that_were_there_before_stay_features() -> None:
 def test_a_map_that_is_quiet_is_an_object_again() -> None:
     names = Names()
     for at in range(40):
-        names.sift(Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert "o.size" in names.known[Role.INPUT]
     for _ in range(QUIET + 10):
-        names.sift(Role.INPUT, side({"o.a": 1, "o.late": 1}))
-        names.sift(Role.OUTPUT, Side())
+        sift(names, Role.INPUT, side({"o.a": 1, "o.late": 1}))
+        sift(names, Role.OUTPUT, Side())
     assert "o.late" in names.known[Role.INPUT]
     assert "o.size" not in names.known[Role.INPUT]
+
+
+def test_a_map_that_gets_known_names_only_is_an_object_again() -> None:
+    names = Names()
+    for at in range(40):
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
+    known = side({"o.a": 1, "once": 1})
+    sift(names, Role.INPUT, known)
+    for _ in range(QUIET + WATCHED + 10):
+        if not names.passes(side({"o.a": 1}), Side()):
+            sift(names, Role.INPUT, side({"o.a": 1}))
+            sift(names, Role.OUTPUT, Side())
+    assert "o.size" not in names.known[Role.INPUT]
+    assert names.passes(side({"o.a": 1, "once": 1}), Side())  # nothing is watched any more
+
+
+def test_requests_that_are_counted_together_are_as_many_as_each_alone() -> None:
+    names = Names()
+    for at in range(40):
+        sift(names, Role.INPUT, side({"o.a": 1, f"o.k{at}x": 1}))
+        sift(names, Role.OUTPUT, Side())
+    for _ in range(QUIET // 256 + 1):
+        sift(names, Role.INPUT, side({"o.a": 1}), requests=256)
+        sift(names, Role.OUTPUT, Side(), requests=256)
+    assert "o.size" not in names.known[Role.INPUT]
+
+
+def test_names_that_one_request_logs_are_one_change_of_their_object() -> None:
+    profiled = profiling()
+    for at in range(4):
+        row = {"users.a": 1} | {f"users.k{at}n{key}": 1 for key in range(10)}
+        profiled.observe([observation({"a": 1}, values=msgspec.msgpack.encode(row))])
+    assert "output.users.size" not in Taken(profiled).cells
+
+
+def test_a_cell_that_is_unnamed_is_not_missing_too() -> None:
+    profiled = profiling(crowded())
+    rows = [{"late": 1}, {"own_0": 1}, {"late": 1}, {"late": 1}, {"late": 1}, {"own_0": 1}]
+    profiled.observe([observation(row) for row in [*rows, {"late": 1}, {"own_0": 1}]])
+    profiled.settle()
+    profiled.observe([observation({"own_0": 1})])
+    taken = Taken(profiled)
+    assert taken.unnamed == {"number": 4}
+    # Neither are the rows before the last unnamed cell: the feature did not exist yet.
+    assert (taken.cells["input.late"], taken.missing["input.late"]) == (1, 1 + 1 + 1)
+    assert (taken.cells["input.own_0"], taken.missing["input.own_0"]) == (4, 5)
+
+
+def test_a_name_that_another_label_set_admits_is_not_missing_where_it_was_unnamed() -> None:
+    names = crowded()
+    first, second = profiling(names), profiling(names, Labels.of(version="8"))
+    second.observe([observation({"late": 1})])
+    first.observe([observation({"late": 1})] * ADMIT_AFTER)
+    second.observe([observation({"late": 1}), observation({"own_0": 1})])
+    taken = Taken(second)
+    assert taken.unnamed == {"number": 1}
+    assert (taken.cells["input.late"], taken.missing["input.late"]) == (1, 1)
 
 
 def test_the_size_of_a_map_that_is_told_apart_by_its_keys_is_a_feature() -> None:
@@ -295,15 +395,6 @@ def test_the_size_of_a_map_that_is_told_apart_by_its_keys_is_a_feature() -> None
     numbers = features["input.seen.size"].numbers
     assert numbers is not None
     assert numbers.moments.mean == 20
-
-
-def test_candidates_that_come_again_outlast_those_that_come_once() -> None:
-    candidates = Candidates()
-    assert [candidates.count("late"), candidates.count("late")] == [1, 2]
-    for at in range(3 * MAX_CANDIDATES):
-        candidates.count(f"k{at}")
-    assert candidates.count("late") == 3
-    assert len(candidates) <= MAX_CANDIDATES
 
 
 bodies = st.lists(

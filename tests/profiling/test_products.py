@@ -3,14 +3,14 @@
 import gzip
 import json
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 import pytest
 
 from nilometer.decode import Side
-from nilometer.decode.columns import Block
+from nilometer.decode.columns import ROWS_AT_ONCE, Block
 from nilometer.decode.lists import MAX_SHORT
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.profile.profiler import Batch, Profiler
@@ -18,10 +18,12 @@ from nilometer.profiling import admission, found
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.found import Found
+from nilometer.profiling.maps import Maps
 from nilometer.profiling.observation import Observation, declared, pack
-from nilometer.profiling.profiling import MAX_OPEN_WINDOWS, Profiling
-from nilometer.profiling.segments import LabelSets, Segments
+from nilometer.profiling.profiling import Profiling
+from nilometer.profiling.segments import MAX_OPEN_WINDOWS, LabelSets, Segments
 from nilometer.profiling.user_profilers import Runner
+from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.steps import finished
 
@@ -123,6 +125,62 @@ def test_present_cells_and_missing_ones_are_those_of_the_padded_column() -> None
         assert sorted(map(str, padded)) == sorted(map(str, cells + [None] * absent))
 
 
+def with_maps(count: int) -> Profiling:
+    """Return a profiling that knows *count* maps ``p0`` to ``p<count>``."""
+    profiled = profiling()
+    for _ in range(6):  # these names are admitted
+        profiled.observe(
+            [observation(json.dumps({f"p{at}": {"k": 1} for at in range(count)}).encode())]
+        )
+    for new in range(12):
+        body = {f"p{at}": {"k": 1, f"n{new}": 2} for at in range(count)}
+        profiled.observe([observation(json.dumps(body).encode())])
+    profiled.take()
+    assert len(profiled._names._maps[Role.INPUT]) == count
+    return profiled
+
+
+def test_rows_times_maps_are_measured_once_for_each_set_of_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[int] = []
+    sizes = Maps.sizes
+
+    def counting(maps: Maps, names: Sequence[str]) -> dict[str, int]:
+        given.append(len(names))
+        return sizes(maps, names)
+
+    profiled = with_maps(200)
+    monkeypatch.setattr(Maps, "sizes", counting)
+    rows = [{"p1": {"k": 1}}, {"p1": {"k": 1}, "p2": {"k": 1, "m": 2}}] * 2000
+    profiled.observe([observation(json.dumps(rows).encode())])
+    assert sum(given) <= 1 + 3 + 1  # one pass over each set of names, and over the output
+    of = features(profiled)
+    assert (of["input.p1.size"].numbers.count, of["input.p2.size"].numbers.count) == (4000, 2000)
+    assert of["input.p2.size"].numbers.moments.mean == 2
+
+
+def test_rows_times_maps_are_measured_in_short_steps() -> None:
+    profiled = with_maps(200)
+    body = json.dumps([{"p1": {"k": at, f"n{at % 12}": 1}} for at in range(4000)]).encode()
+    steps = sum(1 for _ in profiled.observe_packed_in_steps(pack([observation(body)])))
+    assert steps >= 2 * 4000 // ROWS_AT_ONCE  # to group the rows, and to change them
+
+
+def test_sizes_of_maps_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_SIZES", 1000)
+    profiled = with_maps(20)
+    held = profiled.budget.held
+    rows = [{"p1": {"k": 1}}] * 900 + [{"p2": {"k": 1}}] * 200
+    profiled.observe([observation(json.dumps(rows).encode())])
+    (part,) = profiled._gathered.values()
+    assert profiled.budget.held - held >= part.inputs.weight + part.outputs.weight
+    assert profiled._names.over_limit == 1
+    of = features(profiled)
+    assert (of["input.p1.size"].numbers.count, of["input.p1.size"].missing) == (900, 200)
+    assert of["input.p2.size"].missing == 1100
+
+
 def test_columns_times_windows_over_the_budget_are_too_large_and_counted() -> None:
     profiled = profiling(4 * MIB)
     profiled.observe([observation(keys(300), minute=at) for at in range(40)])
@@ -174,10 +232,10 @@ def test_heavy_bodies_are_profiled_before_there_are_many() -> None:
     profiled = profiling(16 * MIB)
 
     def observe() -> None:
-        profiled.observe([observation(body, encoding="gzip") for _ in range(64)])
+        profiled.observe([observation(body, encoding="gzip") for _ in range(24)])
 
     assert peak_of(observe) < 24 * MIB
-    assert features(profiled)["input.a"].numbers.count == 640_000
+    assert features(profiled)["input.a"].numbers.count == 240_000
 
 
 def test_buffers_of_many_columns_are_folded_when_they_are_large() -> None:
@@ -242,7 +300,7 @@ def test_the_label_sets_of_windows_are_known_by_hashes_only_between_two_commits(
     assert sets.get({"a": "3"}).as_dict() == {"nilometer_overflow": "true"}
     profiled = profiling(segments=Segments.of({"s": "input.s"}))
     profiled.observe([observation(b'{"s": 1}', minute=at) for at in range(100)])
-    assert len(profiled._label_sets) <= MAX_OPEN_WINDOWS
+    assert len(profiled._label_sets._sets) <= MAX_OPEN_WINDOWS
 
 
 def test_values_of_the_models_own_code_are_bounded() -> None:

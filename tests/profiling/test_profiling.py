@@ -21,8 +21,8 @@ from nilometer.profile import (
 from nilometer.profiling.admission import Names
 from nilometer.profiling.layout import LONGEST_PAUSE, Layout, Part, by_kind
 from nilometer.profiling.observation import Observation, pack, readable
-from nilometer.profiling.profiling import FEWEST_ALIKE, MAX_OPEN_WINDOWS, Profiling
-from nilometer.profiling.segments import ABSENT, MIXED, LabelSets, Segments
+from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
+from nilometer.profiling.segments import ABSENT, MAX_OPEN_WINDOWS, MIXED, LabelSets, Segments
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
@@ -473,7 +473,7 @@ def test_label_sets_start_anew_when_windows_are_long_past() -> None:
         profiling.observe([observation({"user": f"u{number}"}, arrival_ns=at)])
         (labels,) = {labels for _, labels in samples(profiling)}
         assert labels.as_dict()["user"] == f"u{number}"
-    assert len(profiling._label_sets) <= MAX_OPEN_WINDOWS
+    assert len(profiling._label_sets._sets) <= MAX_OPEN_WINDOWS
 
 
 def test_a_cap_is_of_one_window() -> None:

@@ -8,9 +8,19 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.column_names import NAMES as COLUMNS
+from support.column_names import VALUES as KINDS
+from support.column_names import listed
 
 from nilometer.values.redacted import REDACTED
-from nilometer.values.value_like import MAX_NAME, is_place, looks_like_value, may_name
+from nilometer.values.value_like import (
+    MAX_NAME,
+    RANDOM_FROM,
+    is_place,
+    is_position,
+    looks_like_value,
+    may_name,
+)
 
 WORDS = """
 x y a1 t0 e1 1e 0x id _id @timestamp @type income income12 feature_0 feature_127 V14 pm2_5 p50 p99.9
@@ -105,9 +115,22 @@ def test_a_value_is_no_name(value: str) -> None:
     assert looks_like_value(value)
 
 
+@pytest.mark.parametrize(("source", "name"), listed(COLUMNS))
+def test_a_name_of_a_public_data_set_or_interface_is_a_name(source: str, name: str) -> None:
+    assert not looks_like_value(name), source
+    assert may_name(name), source
+
+
+@pytest.mark.parametrize(("kind", "value"), listed(KINDS))
+def test_a_value_of_any_kind_is_no_name(kind: str, value: str) -> None:
+    assert looks_like_value(value), kind
+    assert not may_name(value), kind
+    assert not may_name(f"{value}.7"), kind
+
+
 def test_there_are_sixty_of_each() -> None:
-    assert len(set(NAMES)) >= 60
-    assert len(set(VALUES)) >= 60
+    assert len(set(listed(COLUMNS))) >= 60
+    assert len(set(listed(KINDS))) >= 60
 
 
 @given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
@@ -178,10 +201,41 @@ def test_integers_below_1000_are_places(number: int) -> None:
     assert not is_place(f"0{number}")
 
 
+@pytest.mark.parametrize("groups", [3, 4, 6])
+@pytest.mark.parametrize("length", [6, 8])
+def test_nearly_every_random_token_in_groups_is_a_value(groups: int, length: int) -> None:
+    chance = random.Random(7)
+    alphabet = string.ascii_letters + string.digits
+    for sign in "_-":
+        tokens = [
+            sign.join("".join(chance.choices(alphabet, k=length)) for _ in range(groups))
+            for _ in range(200)
+        ]
+        long = [token for token in tokens if len(token) >= RANDOM_FROM]
+        assert sum(map(looks_like_value, long)) >= 0.95 * len(long)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.sampled_from([",", ", ", " ", ";", "/"]))
+def test_every_position_on_earth_is_a_value(north: float, east: float, sign: str) -> None:
+    assert looks_like_value(f"{north:.4f}{sign}{east:.4f}")
+    assert looks_like_value(f"({north:.4f}{sign}{east:.4f})")
+
+
+@given(st.integers(0, 10**18 - 1), st.sampled_from([" ", "-", "_", ""]))
+def test_every_account_is_a_value_in_groups_or_whole(number: int, sign: str) -> None:
+    whole = f"DE07{number:018}"
+    assert looks_like_value(sign.join(whole[at : at + 4] for at in range(0, len(whole), 4)))
+
+
 def test_places_behind_a_name_do_not_hide_a_value() -> None:
     assert may_name("scores.3")
-    assert may_name("495.0")  # a tensor named by an exporter
-    assert may_name("0")
+    assert not may_name("17")
+    assert not may_name("17.3")
     assert not may_name("jo@example.com.3")
     assert not may_name("2024-01-01.3")
-    assert not may_name("52000.5")
+    assert not may_name("192.168.0.1")
+
+
+def test_a_position_is_one_integer_or_two() -> None:
+    assert all(map(is_position, ("0", "17", "999", "0.3", "17.127")))
+    assert not any(map(is_position, ("1000", "01", "1.2.3", "192.168.0.1", "", "a", "a.1", "-1")))

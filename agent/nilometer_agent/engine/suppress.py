@@ -6,14 +6,14 @@ cells are below the limit.
 
 The key of a JSON object may be a secret as well. So the name of a summary is published only after
 enough cells had it in this process, or if a reference or a declared schema publishes it. Cells of
-other summaries are counted in the coverage of ``service``.
+other summaries are counted in the coverage of ``service``. The cells of each summary are counted in
+bounded memory: names that come least recently are forgotten first, and begin at zero again.
 """
 
 import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import TypeAlias
 
 from nilometer.profile import (
     Coverage,
@@ -24,15 +24,13 @@ from nilometer.profile import (
 )
 from nilometer.values.entity import SERVICE
 from nilometer.values.privacy import Privacy
+from nilometer.values.recent_counts import RecentCounts
 from nilometer_agent.engine.accounts import Taken, empty_service, lost, seen
 from nilometer_agent.engine.merge import Lost, merged_alike
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
-MAX_UNNAMED = 10_000  # summaries whose cells are counted; the names of further ones stay hidden
-
-# Cells by entity and summary, of summaries whose names no reference or schema publishes.
-Cells: TypeAlias = Mapping[tuple[str, str], int]
+MAX_UNNAMED = 10_000  # summaries whose cells are counted
 
 log = logging.getLogger("nilometer.agent")
 
@@ -45,15 +43,16 @@ class Suppression:
         published: Summaries whose names the agent's own settings publish.
 
     Attributes:
-        cells: Cell counts that `told` returned last.
+        cells: Cells by entity and summary, of summaries whose names no reference or schema
+            publishes: the counts that `told` returned last.
     """
 
     def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:
         self._plans = plans
         self._published = frozenset(published)
-        self.cells: Cells = {}
+        self.cells = RecentCounts(MAX_UNNAMED)
 
-    def told(self, received: list[Taken]) -> tuple[list[Taken], Cells]:
+    def told(self, received: list[Taken]) -> tuple[list[Taken], RecentCounts]:
         """Return the part of *received* that may be stored, and the cell counts after storing it.
 
         This changes no state, so it can be called again after an error. A caller that stores the
@@ -67,19 +66,19 @@ class Suppression:
             for sample in samples:
                 place = places.setdefault((key, decoded_here, sample.sample), {})
                 place.setdefault(sample.summary, []).append(sample)
-        cells = dict(self.cells)
+        cells = self.cells.copy()
         found: list[Taken] = []
         for (key, decoded_here, _), parts in places.items():
-            before = dict(cells)
+            added = _Added(cells)
             try:
-                found.append((key, self._samples(plan, key, parts, cells), decoded_here))
+                found.append((key, self._samples(plan, key, parts, added), decoded_here))
+                added.apply()
             except Exception:
                 log.exception(
                     "profile not stored, counting its observations as lost: suppression failed",
                     extra={"entity": key.entity},
                 )
                 found.append(lost(key, sum(map(seen, parts.values()))))
-                cells = before
         return found, cells
 
     def _samples(
@@ -87,7 +86,7 @@ class Suppression:
         plan: ActivePlan,
         key: WindowKey,
         parts: Mapping[str, list[SummarySample]],
-        cells: dict[tuple[str, str], int],
+        cells: "_Added",
     ) -> list[SummarySample]:
         """Return one sample for each summary of *parts*, as it may be stored; adds to *cells*."""
         hidden = 0
@@ -116,9 +115,7 @@ class Suppression:
             service = dataclasses.replace(service, coverage=coverage)
         return found if service is None else [service, *found]
 
-    def _is_named(
-        self, plan: ActivePlan, sample: SummarySample, cells: dict[tuple[str, str], int]
-    ) -> bool:
+    def _is_named(self, plan: ActivePlan, sample: SummarySample, cells: "_Added") -> bool:
         entity, summary = sample.entity, sample.summary
         if summary in self._published or summary in plan.declared(entity):
             return True
@@ -126,11 +123,34 @@ class Suppression:
         present = content.cells
         if isinstance(content, FeatureProfile):
             present -= content.missing
-        had = cells.get((entity, summary))
-        if had is None and len(cells) >= MAX_UNNAMED:
-            return False
-        cells[entity, summary] = passed = (had or 0) + present
-        return passed >= plan.disclosure.fewest_values
+        return cells.add((entity, summary), present) >= plan.disclosure.fewest_values
+
+
+class _Added:
+    """Cells of one window and label set, on top of the cells that were counted before.
+
+    Args:
+        counted: Counts that `apply` adds the cells to.
+    """
+
+    def __init__(self, counted: RecentCounts) -> None:
+        self._counted = counted
+        self._added: dict[tuple[str, str], int] = {}
+
+    def add(self, name: tuple[str, str], cells: int) -> int:
+        """Add *cells* of an entity and summary; return all of its cells.
+
+        A summary without cells is not counted, because that would keep its name from being
+        forgotten.
+        """
+        if cells:
+            self._added[name] = self._added.get(name, 0) + cells
+        return self._counted.get(name) + self._added.get(name, 0)
+
+    def apply(self) -> None:
+        """Add the cells to the counts, because their samples may be stored."""
+        for name, cells in self._added.items():
+            self._counted.add(name, cells)
 
 
 def _service(

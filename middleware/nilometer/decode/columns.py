@@ -1,6 +1,6 @@
 """Named columns, the result of decoding a body."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -14,9 +14,11 @@ from nilometer.values.steps import Steps, finished
 MAX_COLUMNS = 1000  # columns of one body; a body with more is not a table
 VALUE = "value"  # column name for a body that is a bare value
 
+ROWS_AT_ONCE = 128  # rows per step
+GROUPS_AT_ONCE = 16  # groups of rows with the same names per step
+
 _CELL_BYTES = 24  # average memory of a cell in a block, over numbers and short strings
-_ROWS_AT_ONCE = 128  # rows per step
-_GROUPS_AT_ONCE = 16
+_ADDED_BYTES = 64  # memory of a cell that is added to a row
 
 _Item = TypeVar("_Item")
 Row = Mapping[str, Cell]
@@ -25,15 +27,42 @@ Column = Sequence[Cell] | NDArray[np.generic]  # cells, or an array of shape (ro
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Columns of equal length: ``len(column) == rows`` for each."""
+    """Columns of equal length: ``len(column) == rows`` for each.
+
+    Attributes:
+        rows: Number of rows.
+        columns: Cells by name.
+        is_vetted: Whether the decoder checked the names, so that an integer among them is a
+            position. False if the names are as the client gave them.
+    """
 
     rows: int
     columns: Mapping[str, Column]
+    is_vetted: bool = True
 
     @property
     def weight(self) -> int:
         """Approximate memory, in bytes."""
         return _CELL_BYTES * self.rows * len(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of a side that have the same names: single rows, or one block.
+
+    Attributes:
+        names: Names of the columns.
+        rows: Number of rows.
+        places: Positions of the rows among the single rows; of a block, its own position.
+        is_block: Whether it is a block.
+        is_vetted: Whether the decoder checked the names, as for `Block`.
+    """
+
+    names: Sequence[str]
+    rows: int
+    places: Sequence[int]
+    is_block: bool = False
+    is_vetted: bool = True
 
 
 @dataclass(slots=True)
@@ -95,60 +124,66 @@ class Side:
         for row in self._singles:
             if not row.keys() <= names:
                 return False
-        return not self._blocks or not any(
-            block.rows and not block.columns.keys() <= names for block in self._blocks
+        return not self._blocks or all(
+            not block.rows or block.columns.keys() <= names for block in self._blocks
         )
 
-    def unknown(self, known: AbstractSet[str]) -> list[str]:
-        """Return the names of columns that are not in *known*, in the order of the body."""
-        strange: list[Mapping[str, object]] = [
-            row for row in self._singles if not row.keys() <= known
-        ]
-        if self._blocks:
-            strange += [
-                block.columns
-                for block in self._blocks
-                if block.rows and not block.columns.keys() <= known
-            ]
-        if not strange:
-            return []
-        return list(dict.fromkeys(name for row in strange for name in row if name not in known))
+    def groups_in_steps(self) -> Steps[list[Group]]:
+        """Group the rows by their names, in steps; each block is a group."""
+        singles = self._singles
+        places = yield from _by_names(range(len(singles)), lambda at: tuple(singles[at]))
+        groups = [Group(names, len(rows), rows) for names, rows in places.items()]
+        for at, block in enumerate(self._blocks):
+            names = tuple(block.columns)
+            groups.append(Group(names, block.rows, (at,), is_block=True, is_vetted=block.is_vetted))
+        return groups
 
-    def remove(self, names: AbstractSet[str]) -> list[Column]:
-        """Remove the columns with *names*; return their present cells."""
+    def change_in_steps(
+        self, group: Group, removed: AbstractSet[str], added: Mapping[str, float]
+    ) -> Steps[list[Column]]:
+        """Change the columns of one group, in steps.
+
+        Args:
+            group: Group of this side, as `groups_in_steps` returned it.
+            removed: Names of the columns to remove.
+            added: Names of the columns to add, each with the value of all its cells.
+
+        Returns:
+            Removed cells.
+        """
+        taken = [name for name in group.names if name in removed]
+        kept = [name for name in group.names if name not in removed]
+        if group.is_block:
+            (place,) = group.places
+            columns = self._blocks[place].columns
+            changed = {name: columns[name] for name in kept}
+            changed |= {name: np.full(group.rows, value) for name, value in added.items()}
+            self._blocks[place] = Block(group.rows, changed, group.is_vetted)
+            self.weight += _CELL_BYTES * group.rows * len(added)
+            return [columns[name] for name in taken]
+        cells: list[Cell] = []
+        for at, place in enumerate(group.places, 1):
+            row = self._singles[place]
+            cells += [row[name] for name in taken]
+            self._singles[place] = {**{name: row[name] for name in kept}, **added}
+            if not at % ROWS_AT_ONCE:
+                yield
+        self.weight += _ADDED_BYTES * group.rows * len(added)
+        return [cells]
+
+    def take(self, name: str) -> list[Column]:
+        """Remove the column *name*; return its cells, in one or more pieces."""
         taken: list[Column] = []
         for at, row in enumerate(self._singles):
-            if not names.isdisjoint(row):
-                taken.append([cell for name, cell in row.items() if name in names])
-                kept = {name: cell for name, cell in row.items() if name not in names}
-                self._singles[at] = kept
+            if name in row:
+                taken.append([row[name]])
+                self._singles[at] = {key: cell for key, cell in row.items() if key != name}
         for at, block in enumerate(self._blocks):
-            if not names.isdisjoint(block.columns):
-                taken += [column for name, column in block.columns.items() if name in names]
-                kept_columns = {
-                    name: column for name, column in block.columns.items() if name not in names
-                }
-                self._blocks[at] = Block(block.rows, kept_columns)
+            if name in block.columns:
+                columns = dict(block.columns)
+                taken.append(columns.pop(name))
+                self._blocks[at] = Block(block.rows, columns, block.is_vetted)
         return taken
-
-    def measure(self, parent: str, name: str) -> None:
-        """Add a column *name* with the number of keys in *parent*; empty means the whole row."""
-        for at, row in enumerate(self._singles):
-            size = _size(parent, row)
-            if size and name not in row:
-                self._singles[at] = {**row, name: size}
-        for at, block in enumerate(self._blocks):
-            size = _size(parent, block.columns)
-            if size and name not in block.columns:
-                sizes = np.full(block.rows, float(size))
-                self._blocks[at] = Block(block.rows, {**block.columns, name: sizes})
-
-    def take_names_from(self, names: set[str]) -> None:
-        """Remove the names of all columns from *names*."""
-        for row in self._singles:
-            names.difference_update(row)
-        for block in self._blocks:
-            names.difference_update(block.columns)
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
         """Return every column seen or *expected*; an absent cell is None."""
@@ -181,14 +216,14 @@ class Side:
         for at, (names, rows) in enumerate(rows_by_names.items(), 1):
             for name in names:
                 present.setdefault(name, Present()).add_rows(rows)
-            if not at % _GROUPS_AT_ONCE:
+            if not at % GROUPS_AT_ONCE:
                 yield
         blocks_by_names = yield from _by_names(self._blocks, _names_of)
         for at, (names, blocks) in enumerate(blocks_by_names.items(), 1):
             count = sum(block.rows for block in blocks)
             for name in names:
                 present.setdefault(name, Present()).add_blocks(blocks, count)
-            if not at % _GROUPS_AT_ONCE:
+            if not at % GROUPS_AT_ONCE:
                 yield
         return present
 
@@ -199,7 +234,7 @@ def _by_names(
     groups: dict[tuple[str, ...], list[_Item]] = {}
     for at, item in enumerate(items, 1):
         groups.setdefault(names_of(item), []).append(item)
-        if not at % _ROWS_AT_ONCE:
+        if not at % ROWS_AT_ONCE:
             yield
     return groups
 
@@ -243,10 +278,3 @@ class Present:
         for part in parts:
             cells.extend(part.tolist() if isinstance(part, np.ndarray) else part)
         return cells
-
-
-def _size(parent: str, names: Iterable[str]) -> int:
-    """Return the number of keys of the object *parent* among dotted *names*."""
-    inside = f"{parent}." if parent else ""
-    at = len(inside)
-    return len({name[at:].partition(".")[0] for name in names if name.startswith(inside)})

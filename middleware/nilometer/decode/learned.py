@@ -259,4 +259,4 @@ class _Tensors:
             cells = _unpacked([tensors[at].data for tensors in messages], packed)["floats"]["float"]
             matrix = cells.astype(np.float64).reshape(-1, len(names))
             columns.update(zip(names, matrix.T, strict=True))
-        return Block(len(bodies) * rows, columns)
+        return Block(len(bodies) * rows, columns, is_vetted=False)

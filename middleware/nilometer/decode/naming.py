@@ -9,6 +9,7 @@ valid column names.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
+from itertools import islice
 
 from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
 from nilometer.profile.feature import Cell
@@ -26,18 +27,30 @@ _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "
 def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
     """Return the keys of one object that look like values and so cannot name columns.
 
+    An object of more than `MAX_COLUMNS` keys cannot be a row. If its first `MAX_COLUMNS` keys look
+    like values, all of its keys count as values, and the rest are not examined.
+
     Args:
         keys: Keys of the object.
         in_table: Whether every row of a table has these keys. If so, every integer below 1000 is a
             position. Otherwise integers are positions only if they count from 0 or 1.
     """
-    wide = len(keys) > _WIDEST_REMEMBERED
-    found = _values_among.__wrapped__(tuple(keys)) if wide else _values_among(tuple(keys))
+    if len(keys) <= _WIDEST_REMEMBERED:
+        found = _values_among(tuple(keys))
+    elif len(keys) > MAX_COLUMNS and _are_values(keys):
+        return frozenset(keys)
+    else:
+        found = _values_among.__wrapped__(tuple(keys))
     if found:
         places = frozenset(filter(is_place, found))
         if in_table or _counts(places):
             found -= places
     return found
+
+
+def _are_values(keys: Collection[str]) -> bool:
+    """Return whether all *keys*, of many the first `MAX_COLUMNS`, look like values."""
+    return all(map(looks_like_value, islice(keys, MAX_COLUMNS)))
 
 
 @lru_cache(_REMEMBERED)
@@ -119,8 +132,24 @@ def flat_table(rows: Sequence[Cell]) -> list[Row]:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
     """
     objects = [row for row in rows if isinstance(row, dict)]
-    in_table = len(objects) > 1 and all(row.keys() == objects[0].keys() for row in objects)
+    in_table = len(objects) > 1
+    if in_table:
+        keys = objects[0].keys()
+        for row in objects:
+            if row.keys() != keys:
+                in_table = False
+                break
+        else:
+            if not value_like_keys(keys, in_table=True) and _are_flat(objects):
+                return list(objects)  # the usual table: its keys are examined once
     return [flat(row, in_table=in_table) for row in objects]
+
+
+def _are_flat(rows: Sequence[dict[str, Cell]]) -> bool:
+    """Return whether *rows* with the same keys have no nested object, and not too many columns."""
+    if len(rows[0]) > MAX_COLUMNS:
+        return False
+    return all(dict not in set(map(type, row.values())) for row in rows)
 
 
 def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
@@ -130,7 +159,7 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
     """
     if not value:
         return None
-    if all(map(looks_like_value, value)):
+    if _are_values(value):
         cells = list(value.values())
         if _are_rows(cells) or (value_like_keys(value) and _have_one_shape(cells)):
             return [cell if isinstance(cell, dict) else {VALUE: cell} for cell in cells]
@@ -139,7 +168,7 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
     if not _are_rows(columns) or value_like_keys(value):
         return None
     ids = columns[0].keys() if isinstance(columns[0], dict) else ()
-    if not all(map(looks_like_value, ids)):
+    if not _are_values(ids):
         return None
     if not all(isinstance(one, dict) and _have_one_shape([*one.values()]) for one in columns):
         return None

@@ -75,7 +75,7 @@ def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
             raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
         rows = count
         add_columns(columns, found)
-    return Block(rows or 0, columns)
+    return Block(rows or 0, columns, is_vetted=False)
 
 
 def shape_of(shape: Cell) -> list[int]:

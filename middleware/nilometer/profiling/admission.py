@@ -8,30 +8,31 @@ immediately while the entity has few names. Later it is admitted once `admit_aft
 had it. Until then its cells are counted as unnamed, by type. A name that looks like a value is
 never admitted.
 
-An object that keeps getting new names is treated as a map: its size becomes a feature. New names
-in a map lose their admission if they do not appear again.
+An object that keeps getting new names is a map: its size becomes a feature. New names in a map lose
+their admission if they do not appear again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from nilometer.decode.columns import VALUE, Side
+from nilometer.decode.columns import GROUPS_AT_ONCE, Group, Side
 from nilometer.profile.recorder import count_types
+from nilometer.profiling.maps import Maps, size_of
+from nilometer.profiling.review import Review
 from nilometer.values.entity import Role, role_of, summary_name
-from nilometer.values.value_like import MAX_NAME, may_name
+from nilometer.values.recent_counts import RecentCounts
+from nilometer.values.steps import Steps, finished
+from nilometer.values.value_like import MAX_NAME, is_position, may_name
 
 AT_ONCE = 64  # names of an entity that are admitted immediately
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
 MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
 MAX_RESERVED = 3000  # names of an entity that only columns made of others may have
-MAX_WATCHED = 256  # objects whose new keys are counted
-CHANGING = 8  # requests with new keys that make a nested object a map
-CHANGING_BODY = 32  # the same for the body itself, whose optional fields appear one by one
-WITHIN = 4  # an object is a map only if at least one request in `WITHIN` brings new keys
-QUIET = 1024  # requests without a new key after which a map is an object again
-REVIEWED = 256  # length of a review in requests: names that do not appear in it are dropped
+MAX_SIZES = 1 << 16  # sizes of maps that are added to the rows of one side of a request
+
+_NAMES_AT_ONCE = 64  # new names per step
 
 _NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
 
@@ -44,55 +45,10 @@ def nothing_declared() -> frozenset[str]:
     return frozenset()
 
 
-class Candidates:
-    """Counts the requests with each name that waits for admission, by hash. Not thread-safe.
-
-    Names seen once and names seen again are kept in two separate parts. A full part forgets its
-    least recently seen name, so a flood of names seen once displaces only such names.
-    """
-
-    __slots__ = ("_again", "_once")
-
-    def __init__(self) -> None:
-        self._once: dict[int, None] = {}
-        self._again: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._once) + len(self._again)
-
-    def count(self, name: str) -> int:
-        """Count one more request with *name*; return the number of requests counted so far."""
-        key = hash(name)
-        if key in self._again:
-            requests = self._again[key] = self._again.pop(key) + 1
-            return requests
-        if key in self._once:
-            del self._once[key]
-            _make_room(self._again, MAX_CANDIDATES // 2)
-            self._again[key] = 2
-            return 2
-        _make_room(self._once, MAX_CANDIDATES // 2)
-        self._once[key] = None
-        return 1
-
-    def forget(self, name: str) -> bool:
-        """Forget the count of *name*; return whether it had one."""
-        key = hash(name)
-        held = key in self._once or key in self._again
-        self._once.pop(key, None)
-        self._again.pop(key, None)
-        return held
-
-
-def _make_room(held: dict[int, int] | dict[int, None], most: int) -> None:
-    if len(held) >= most:
-        del held[next(iter(held))]  # the least recently seen
-
-
 class Names:
     """The admitted names of one entity, over all its label sets. Not thread-safe.
 
-    `MAX_FEATURES`, `MAX_CANDIDATES` and `MAX_WATCHED` bound its memory, whatever clients send.
+    `MAX_FEATURES`, `MAX_CANDIDATES` and `maps.MAX_WATCHED` bound its memory, whatever clients send.
 
     Args:
         declared: Function that returns the current summaries of the reference or declared schema.
@@ -101,8 +57,10 @@ class Names:
     Attributes:
         known: Admitted names by role, each with the number of the request that admitted it.
             Callers must not change it.
+        requests: Number of requests counted so far.
         over_limit: Number of columns refused only because of a limit: columns of requests beyond
-            `MAX_FEATURES`, and derived columns beyond their own limit.
+            `MAX_FEATURES`, sizes of maps beyond `MAX_SIZES`, and derived columns beyond their own
+            limit.
         dropped: Number of times that names were dropped. A holder of a copy of `known` compares
             it to notice that the copy is out of date.
     """
@@ -118,18 +76,14 @@ class Names:
         self.dropped = 0
         self._declared = declared
         self._admit_after = admit_after
-        self._candidates = Candidates()
+        self._candidates = RecentCounts(MAX_CANDIDATES)  # requests with each name that waits
         self._reserved: set[str] = set()  # summaries that no field may have
         self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
-        self._requests = 0
+        self.requests = 0
         self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
-        self._changes: dict[tuple[Role, str], list[int]] = {}  # requests with new keys, by object
-        self._prefixes: dict[Role, set[str]] = {role: set() for role in _ROLES}
-        self._maps: dict[Role, dict[str, int]] = {role: {} for role in _ROLES}  # latest change
-        self._once: dict[Role, set[str]] = {role: set() for role in _ROLES}  # seen once
-        self._unseen: dict[Role, set[str]] = {role: set() for role in _ROLES}
-        self._review_left = 0
-        self._is_watching = True  # whether admitted names are examined, too
+        self._maps = {role: Maps() for role in _ROLES}
+        self._review = Review()
+        self._is_watching = True  # whether requests with admitted names only are sifted, too
 
     @property
     def kept_bytes(self) -> int:
@@ -166,51 +120,86 @@ class Names:
         """Return whether *name* is an admitted or declared name of an output."""
         return name in self._outputs or self._is_declared(Role.OUTPUT, name)
 
-    def passes(self, inputs: Side, outputs: Side) -> bool:
-        """Return whether all names of one request are admitted; if so, count the request.
+    def passes(self, inputs: Side, outputs: Side, requests: int = 1) -> bool:
+        """Return whether all names of *requests* are admitted; if so, count the requests.
 
-        Call `sift` for each side only if this returns False.
+        Call `sift_in_steps` for each side only if this returns False.
         """
         if self._is_watching or not (
             inputs.has_only(self._inputs) and outputs.has_only(self._outputs)
         ):
             return False
-        self._requests += 1
+        self.requests += requests
         return True  # the usual case
 
-    def sift(self, role: Role, side: Side) -> Mapping[str, int]:
-        """Count one request, and remove the columns from *side* whose names are not admitted.
+    def sift_in_steps(self, role: Role, side: Side, requests: int = 1) -> Steps[Counter[str]]:
+        """Count requests, and remove the columns from *side* whose names are not admitted.
+
+        Sizes of maps become columns. The work grows with the number of cells, in short steps.
 
         Args:
-            role: INPUT or OUTPUT.
-            side: Columns of one request; changed in place.
+            role: INPUT or OUTPUT; the inputs of a request come first.
+            side: Columns of one request, or of several with the same names; changed in place.
+            requests: Number of requests.
 
         Returns:
-            Numbers of removed cells by type. Callers must not change it.
+            Numbers of removed cells by type.
         """
         if role is Role.INPUT:
-            self._requests += 1
-        unknown = side.unknown(self.known[role].keys())
-        if not unknown and not self._is_watching:
-            return _NOTHING
-        unnamed = self._sifted(role, side, unknown)
-        self._is_watching = (
-            bool(self._review_left) or any(self._once.values()) or any(self._maps.values())
-        )
+            self.requests += requests
+            self._forget_quiet()
+        groups = yield from side.groups_in_steps()
+        names: dict[str, bool] = {}  # whether the decoder checked the name
+        for at, group in enumerate(groups, 1):
+            names |= dict.fromkeys(group.names, group.is_vetted)
+            if not at % GROUPS_AT_ONCE:
+                yield
+        if self._review.is_watching:
+            self._end_review(self._review.see(role, names))
+        sizes = [_NOTHING] * len(groups)
+        if self._maps[role]:
+            sizes = yield from self._sizes(role, groups)
+        known = self.known[role]
+        unknown = [name for name in names if name not in known]
+        refused: set[str] = set()
+        for at in range(0, len(unknown), _NAMES_AT_ONCE):
+            refused |= self.meet(
+                role, {name: names[name] for name in unknown[at : at + _NAMES_AT_ONCE]}
+            )
+            yield
+        unnamed = Counter[str]()
+        for group, added in zip(groups, sizes, strict=True):
+            if added or not refused.isdisjoint(group.names):
+                for cells in (yield from side.change_in_steps(group, refused, added)):
+                    unnamed += count_types(cells)
+                yield
+        self._is_watching = self._review.is_watching or any(self._maps.values())
         return unnamed
 
-    def _sifted(self, role: Role, side: Side, unknown: list[str]) -> Mapping[str, int]:
-        if self._once[role]:
-            side.take_names_from(self._once[role])
-        if self._maps[role]:
-            self._measure_maps(role, side)
-        if self._review_left:
-            self._review(role, side)
-        refused = self.meet(role, unknown) if unknown else set()
-        unnamed = Counter[str]()
-        for cells in side.remove(refused) if refused else ():
-            unnamed += count_types(cells)
-        return unnamed
+    def _sizes(self, role: Role, groups: Sequence[Group]) -> Steps[list[Mapping[str, int]]]:
+        """Return the columns that have the sizes of maps, by group, up to `MAX_SIZES` cells."""
+        room = MAX_SIZES
+        sizes: list[Mapping[str, int]] = []
+        for at, group in enumerate(groups, 1):
+            found = {
+                size_of(parent): size
+                for parent, size in self._maps[role].sizes(group.names).items()
+            }
+            for name in found.keys() & set(group.names):  # a key of the body
+                del found[name]
+            room -= group.rows * len(found)
+            if room < 0:
+                self.over_limit += len(found)
+                found = {}
+            sizes.append(found)
+            if not at % GROUPS_AT_ONCE:
+                yield
+        return sizes
+
+    def _forget_quiet(self) -> None:
+        self._review.forget_quiet(self.requests)
+        for role, maps in self._maps.items():
+            self._drop(role, set(map(size_of, maps.forget_quiet(self.requests))))
 
     def settle_at_once(self, alike: Iterable[Mapping[Role, Side]]) -> bool:
         """Return whether every name in the sides of *alike* could be admitted or refused now."""
@@ -218,8 +207,10 @@ class Names:
             (role, name)
             for sides in alike
             for role, side in sides.items()
-            for name in side.unknown(self.known[role].keys())
-            if _fits(name)
+            for group in finished(side.groups_in_steps())
+            for name in group.names
+            if name not in self.known[role]
+            and _fits(name, is_vetted=group.is_vetted)
             and not self._is_declared(role, name)
             and summary_name(role, name) not in self._reserved
         }
@@ -228,56 +219,62 @@ class Names:
         changing = any(self._maps[role] for role, _ in new)
         return not changing and self._count() + len(new) <= AT_ONCE
 
-    def meet(self, role: Role, names: Iterable[str]) -> set[str]:
-        """Count one request with unknown *names*; return the names that are not admitted."""
+    def meet(self, role: Role, names: Mapping[str, bool]) -> set[str]:
+        """Count one request with new names; return the names that are not admitted.
+
+        Args:
+            role: INPUT or OUTPUT.
+            names: New names, and whether the decoder checked each of them, as for `Block`.
+        """
         refused: set[str] = set()
         changed: set[str] = set()
-        for name in names:
-            parent = self._changing_parent(role, name)
+        for name, is_vetted in names.items():
             if summary_name(role, name) in self._reserved:
                 refused.add(name)
             elif self._is_declared(role, name):
                 self._admit(role, name)
-            elif not _fits(name):
+            elif not _fits(name, is_vetted=is_vetted):
                 refused.add(name)
-            elif self._earns(role, name, parent, changed):
+            elif self._earns(role, name, changed):
                 self._admit(role, name)
             else:
                 refused.add(name)
         for parent in changed:
             self._change(role, parent)
-        self._forget_quiet_maps(role)
         if self._full:
             self.over_limit += sum(summary_name(role, name) in self._full for name in refused)
         return refused
 
-    def _earns(self, role: Role, name: str, parent: str, changed: set[str]) -> bool:
-        summary = summary_name(role, name)
-        if parent not in self._maps[role] and self._count() < AT_ONCE:
+    def _earns(self, role: Role, name: str, changed: set[str]) -> bool:
+        """Return whether *name* is admitted now; add its object to *changed* if its key is new."""
+        maps = self._maps[role]
+        parent = maps.parent_of(name)
+        if parent not in maps and self._count() < AT_ONCE:
             changed.add(parent)
-            self._crowded_at = self._requests
+            self._crowded_at = self.requests
             return True
-        requests = self._candidates.count(summary)
+        summary = summary_name(role, name)
+        requests = self._candidates.add(summary)
         if requests == 1:
             changed.add(parent)
-        if requests < self._admit_after or (parent and parent in self._maps[role]):
+        if requests < self._admit_after or (parent and parent in maps):
             return False
         if len(self.known[role]) < MAX_FEATURES:
             return True
         if len(self._full) < MAX_FEATURES:
             self._full.add(summary)
         for one in _ROLES:
-            self._begin_review(one, self._newer_than(self._crowded_at, one))
+            self._review.begin(one, self._newer_than(self._crowded_at, one))
         return False
 
     def _newer_than(self, request: int, role: Role) -> set[str]:
         return {name for name, since in self.known[role].items() if since > request}
 
     def _admit(self, role: Role, name: str) -> None:
-        self.known[role][name] = self._requests
-        self._prefixes[role].update(_parents(name))
+        self.known[role][name] = self.requests
+        self._maps[role].learn(name)
         if self._admit_after > 1 and not self._candidates.forget(summary_name(role, name)):
-            self._once[role].add(name)
+            self._review.add(role, name, self.requests)
         self._full.discard(summary_name(role, name))
 
     def _is_declared(self, role: Role, name: str) -> bool:
@@ -286,83 +283,36 @@ class Names:
     def _count(self) -> int:
         return sum(map(len, self.known.values()))
 
-    def _changing_parent(self, role: Role, name: str) -> str:
-        """Return the innermost known object that contains *name*; empty for the body itself."""
-        known = self._prefixes[role]
-        return next((parent for parent in _parents(name) if parent in known), "")
-
     def _change(self, role: Role, parent: str) -> None:
-        """Record that one more request brought new names in *parent*."""
-        if parent in self._maps[role]:
-            self._maps[role][parent] = self._requests
+        """Record new names in *parent*. If this makes it a map, review the names that it has."""
+        first = self._maps[role].change(parent, self.requests)
+        if first is None:
             return
-        enough = CHANGING if parent else CHANGING_BODY
-        changes = [*self._changes.pop((role, parent), ()), self._requests][-enough:]
-        if len(self._changes) >= MAX_WATCHED:
-            del self._changes[next(iter(self._changes))]
-        self._changes[role, parent] = changes
-        often = len(changes) == enough and self._requests - changes[0] < WITHIN * enough
-        if often and len(self._maps[role]) < MAX_WATCHED:
-            del self._changes[role, parent]
-            self._maps[role][parent] = self._requests
-            self.known[role].setdefault(_size_of(parent), self._requests)
-            inside = f"{parent}." if parent else ""
-            if parent:  # a flood of keys in the body must not drop the names of the model
-                once = {name for name in self._once[role] if name.startswith(inside)}
-                self._drop(role, once)
-            new = self._newer_than(changes[0], role)
-            self._begin_review(role, {name for name in new if name.startswith(inside)})
+        self.known[role].setdefault(size_of(parent), self.requests)
+        inside = f"{parent}." if parent else ""
+        if parent:  # a flood of keys in the body must not drop the names of the model
+            self._drop(role, self._review.once(role, inside))
+        new = self._newer_than(first, role)
+        self._review.begin(role, {name for name in new if name.startswith(inside)})
 
-    def _forget_quiet_maps(self, role: Role) -> None:
-        maps = self._maps[role]
-        for parent in [one for one, newest in maps.items() if self._requests - newest > QUIET]:
-            del maps[parent]
-            self._drop(role, {_size_of(parent)})
-
-    def _measure_maps(self, role: Role, side: Side) -> None:
-        for parent in self._maps[role]:
-            side.measure(parent, _size_of(parent))
-
-    def _begin_review(self, role: Role, names: AbstractSet[str]) -> None:
-        """Start a review, which drops each of *names* that does not appear in later requests."""
-        if names and not self._unseen[role]:
-            self._unseen[role] = set(names)
-            self._review_left = REVIEWED
-
-    def _review(self, role: Role, side: Side) -> None:
-        unseen = self._unseen[role]
-        side.take_names_from(unseen)
-        if role is Role.OUTPUT:  # the second side of a request
-            self._review_left -= 1
-        if self._review_left:
-            return
-        for watched, names in self._unseen.items():
-            sizes = {_size_of(parent) for parent in self._maps[watched]}
-            self._drop(watched, names - sizes)
-            self._unseen[watched] = set()
-        self._full.clear()
+    def _end_review(self, unseen: Mapping[Role, AbstractSet[str]]) -> None:
+        """Drop the names that a review did not see, except the sizes of maps."""
+        for role, names in unseen.items():
+            self._drop(role, names - set(map(size_of, self._maps[role])))
+        if unseen:
+            self._full.clear()
 
     def _drop(self, role: Role, names: AbstractSet[str]) -> None:
         """Drop *names*, except declared names."""
         lost = {name for name in names if not self._is_declared(role, name)}
+        if not lost:
+            return
         for name in lost:
             self.known[role].pop(name, None)
-        self._once[role] -= lost
+        self._review.remove(role, lost)
         self.dropped += len(lost)
-        self._prefixes[role] = {one for name in self.known[role] for one in _parents(name)}
+        self._maps[role].learn_only(self.known[role])
 
 
-def _fits(name: str) -> bool:
-    return len(name) <= MAX_NAME and may_name(name)
-
-
-def _size_of(parent: str) -> str:
-    """Return the feature name for the size of a map, as `nilometer.profile.derived` names it."""
-    return f"{parent or VALUE}.size"
-
-
-def _parents(name: str) -> Iterable[str]:
-    """Yield the objects that contain *name*, innermost first: ``a.b``, ``a`` for ``a.b.c``."""
-    while "." in name:
-        name = name.rpartition(".")[0]
-        yield name
+def _fits(name: str, *, is_vetted: bool) -> bool:
+    return len(name) <= MAX_NAME and ((is_vetted and is_position(name)) or may_name(name))

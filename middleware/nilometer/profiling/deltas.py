@@ -93,13 +93,13 @@ class Deltas:
         found, absent = yield from self._columns(part)
         fits = self._charge(profile, found, absent)
         if fits:
-            for summary, rows in absent.items():
-                self._miss(profile, summary, rows)
+            for summary, column in absent.items():
+                self._miss(profile, summary, column.missing)
             yield
             for summary, column in found.items():
                 yield from self._observe(profile, key[0], summary, column)
             if self._user_profilers is not None and found:
-                batch = aligned(found, absent)
+                batch = aligned([*found.items(), *absent.items()])
                 yield
                 yield from self._run_user_profilers(self._user_profilers, key, batch)
             if self._budget.is_over:
@@ -108,10 +108,10 @@ class Deltas:
         profile.cover(_coverage(part) if fits else _coverage_without_columns(part))
         yield
 
-    def _columns(self, part: Gathered) -> Steps[tuple[dict[str, Found], dict[str, int]]]:
-        """Find the columns of *part*, and the number of rows for each known column it lacks."""
+    def _columns(self, part: Gathered) -> Steps[tuple[dict[str, Found], dict[str, Found]]]:
+        """Find the columns of *part*, and the known columns that it lacks."""
         found: dict[str, Found] = {}
-        absent: dict[str, int] = {}
+        absent: dict[str, Found] = {}
         self._forget_dropped()
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
@@ -119,11 +119,14 @@ class Deltas:
             expected, known = self._expected[role], self._names.known[role]
             present = yield from side.present_in_steps()
             for name in expected - present.keys():
-                absent[summary_name(role, name)] = side.rows
+                without = part.rows_without(role, known[name])
+                absent[summary_name(role, name)] = Found(name, side, rows_without=without)
             for name, cells in present.items():
+                without = 0
                 if name in known:
                     expected.add(name)
-                found[summary_name(role, name)] = Found(name, side, cells)
+                    without = part.rows_without(role, known[name])
+                found[summary_name(role, name)] = Found(name, side, cells, without)
             yield
         for name, given in part.handed_over.items():
             role, field_name = side_of(name)
@@ -135,7 +138,7 @@ class Deltas:
         return found, absent
 
     def _reserve_scores(
-        self, part: Gathered, found: dict[str, Found], absent: dict[str, int]
+        self, part: Gathered, found: dict[str, Found], absent: dict[str, Found]
     ) -> None:
         """Reserve the names of scores. Cells of a field that had such a name become unnamed."""
         for summary in [*found, *absent]:
@@ -156,7 +159,7 @@ class Deltas:
                 self._expected[role] &= known.keys()
 
     def _charge(
-        self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, int]
+        self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, Found]
     ) -> bool:
         """Charge the recorders that these columns need; return whether the budget has room."""
         known = profile.features.keys()
@@ -176,7 +179,7 @@ class Deltas:
         cells = column.present.cells(column.name)
         recorder = profile.feature(summary, self._spec_of)
         yield from self._record(recorder, cells)
-        recorder.observe_missing(column.rows - column.present.count)
+        recorder.observe_missing(column.missing)
         yield
         score = self._spec_of(summary).score
         if score is not None:

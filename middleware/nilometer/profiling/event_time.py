@@ -73,7 +73,7 @@ class EventTimes:
             First cell of the column `field`; *header* if there is none.
         """
         if self.field:
-            for cells in inputs.remove({self.field}):
+            for cells in inputs.take(self.field):
                 for cell in cells.tolist() if isinstance(cells, np.ndarray) else cells:
                     if cell is not None:
                         return cell

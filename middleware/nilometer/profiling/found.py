@@ -1,7 +1,7 @@
 """Columns found in gathered observations, with or without their absent cells."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from nilometer.decode.columns import Block, Column, Present, Side
 
@@ -16,11 +16,14 @@ class Found:
         name: Name of the column in the bodies.
         side: Side of the bodies; None if the application logged the cells.
         present: Location of the present cells.
+        rows_without: Number of first rows that do not count, because the name was refused then and
+            its cells were counted as unnamed.
     """
 
     name: str
     side: Side | None
-    present: Present
+    present: Present = field(default_factory=Present)
+    rows_without: int = 0
 
     @classmethod
     def given(cls, name: str, cells: Column) -> "Found":
@@ -34,19 +37,25 @@ class Found:
         """Number of rows of its side, including rows without the column."""
         return self.present.count if self.side is None else self.side.rows
 
+    @property
+    def missing(self) -> int:
+        """Number of missing cells."""
+        return max(0, self.rows - self.rows_without - self.present.count)
+
     def aligned(self) -> Column:
         """Return one cell per row; None for a row without the column."""
+        if not self.present.count:
+            return [None] * self.rows
         if self.side is None or self.present.count == self.side.rows:
             return self.present.cells(self.name)
         return self.side.column(self.name)
 
 
-def aligned(found: Mapping[str, Found], absent: Mapping[str, int]) -> dict[str, Column]:
+def aligned(found: Iterable[tuple[str, Found]]) -> dict[str, Column]:
     """Return columns for the user's profilers, starting with the most complete columns.
 
     Args:
-        found: Columns by summary name.
-        absent: Number of rows for each known column that no row has.
+        found: Summary names and columns.
 
     Returns:
         Columns by summary name with one cell per row, None if absent; at most
@@ -54,14 +63,9 @@ def aligned(found: Mapping[str, Found], absent: Mapping[str, int]) -> dict[str, 
     """
     room = MAX_ALIGNED_CELLS
     columns: dict[str, Column] = {}
-    for summary, column in sorted(found.items(), key=lambda one: -one[1].present.count):
+    for summary, column in sorted(found, key=lambda one: -one[1].present.count):
         room -= column.rows
         if room < 0:
-            return columns
+            break
         columns[summary] = column.aligned()
-    for summary, rows in absent.items():
-        room -= rows
-        if room < 0:
-            return columns
-        columns[summary] = [None] * rows
     return columns

@@ -1,9 +1,12 @@
 """Observations of one window and label set that wait to be profiled together."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -20,6 +23,9 @@ from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.steps import Steps
+from nilometer.values.value_like import is_place
+
+Sides: TypeAlias = tuple[Side, Side]  # inputs and outputs
 
 _STREAM_ENDS = frozenset(end.value for end in StreamEnd)
 
@@ -48,11 +54,46 @@ class Gathered:
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     unread_times: int = 0
+    # Number of each request with refused columns, and the rows of each side up to this request.
+    _refusals: list[tuple[int, dict[Role, int]]] = field(default_factory=list)
 
     @property
     def accounted(self) -> int:
         """Number of observations that it contains."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
+
+    def add(self, sides: Sides) -> None:
+        """Add the columns of one request, or of several."""
+        inputs, outputs = sides
+        self.inputs.extend(inputs)
+        self.outputs.extend(outputs)
+
+    def refuse(self, unnamed: Counter[str], request: int, sides: Sides) -> None:
+        """Count the cells of columns that were refused.
+
+        Args:
+            unnamed: Number of cells by type.
+            request: Number of the request, as `Names` counts.
+            sides: Other columns of the request, which are not added yet.
+        """
+        if unnamed:
+            self.unnamed += unnamed
+            inputs, outputs = sides
+            rows = {
+                Role.INPUT: self.inputs.rows + inputs.rows,
+                Role.OUTPUT: self.outputs.rows + outputs.rows,
+            }
+            self._refusals.append((request, rows))
+
+    def rows_without(self, role: Role, admitted: int) -> int:
+        """Return the number of rows that came while a name of one side still was refused.
+
+        Args:
+            role: INPUT or OUTPUT.
+            admitted: Number of the request that admitted the name.
+        """
+        before = bisect_left(self._refusals, admitted, key=itemgetter(0))
+        return self._refusals[before - 1][1][role] if before else 0
 
     def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
         """Add a decoded observation to the coverage.
@@ -80,10 +121,10 @@ class Gathered:
             Sides that the names belong to.
         """
         roles: set[Role] = set()
-        for name, cells in _handed_over(values):
+        for name, cells, is_vetted in _handed_over(values):
             role, field_name = side_of(name)
             roles.add(role)
-            if field_name in names.known[role] or not names.meet(role, [field_name]):
+            if field_name in names.known[role] or not names.meet(role, {field_name: is_vetted}):
                 self.handed_over.setdefault(name, []).extend(cells)
             else:
                 self.unnamed += count_types(cells)
@@ -153,8 +194,8 @@ class Gathered:
         )
 
 
-def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
-    """Yield names and cells of MessagePack *values*."""
+def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
+    """Yield names and cells of MessagePack *values*, and whether a name may be a position."""
     try:
         found = msgspec.msgpack.decode(values)
     except msgspec.DecodeError:
@@ -162,12 +203,12 @@ def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell]]]:
     for name, value in found.items() if isinstance(found, dict) else ():
         # Values of `nilometer.observe` are columns by role.
         columns = (
-            {f"{name}.{key}": one for key, one in value.items()}
+            [(f"{name}.{key}", one, is_place(str(key))) for key, one in value.items()]
             if isinstance(value, dict)
-            else {str(name): value}
+            else [(str(name), value, False)]
         )
-        for column, cells in columns.items():
-            yield column, cells if isinstance(cells, list) else [cells]
+        for column, cells, is_vetted in columns:
+            yield column, cells if isinstance(cells, list) else [cells], is_vetted
 
 
 def side_of(name: str) -> tuple[Role, str]:

@@ -28,10 +28,15 @@ from nilometer.profiling.budget import (
 )
 from nilometer.profiling.deltas import Deltas, Key
 from nilometer.profiling.event_time import EventTimes
-from nilometer.profiling.gathered import Gathered
+from nilometer.profiling.gathered import Gathered, Sides
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
-from nilometer.profiling.segments import MAX_LABEL_SETS, LabelSets, Segments, checked_labels
+from nilometer.profiling.segments import (
+    MAX_LABEL_SETS,
+    Segments,
+    WindowLabels,
+    checked_labels,
+)
 from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides, known_of
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
@@ -43,7 +48,6 @@ from nilometer.values.window import Window
 MAX_WAITING = 4096  # observations profiled together: numpy calls pay off only for thousands
 FIRST_NAMES = 16  # columns to expect from an entity without known columns
 FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
-MAX_OPEN_WINDOWS = 16  # windows whose label sets are remembered
 
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 
@@ -99,8 +103,7 @@ class Profiling:
         self.sample = sample
         self.latest_ns = 0  # newest event time seen: the watermark
         self._booked_ns = 0  # event time for drops that have no room for their own window
-        self._max_label_sets = max_label_sets
-        self._label_sets: dict[Window, LabelSets] = {}
+        self._label_sets = WindowLabels(labels, max_label_sets)
         self._names = names or Names()
         self.budget = budget or Budget()
         self._weight = Weight(self.budget)  # memory of waiting observations
@@ -169,9 +172,11 @@ class Profiling:
     def _observe_each(self, observations: Sequence[Observation]) -> Steps[None]:
         self._deltas.given += len(observations)
         for observation in observations:
-            self._gather(observation)
+            rest = self._gather(observation)
+            if rest is not None:
+                yield from rest
             yield
-            if self._waits_enough:
+            if self.waiting >= self._max_waiting or self._weight.is_enough:
                 yield from self.settle_in_steps()
 
     @property
@@ -199,7 +204,7 @@ class Profiling:
     @property
     def kept_bytes(self) -> int:
         """Approximate memory for feature names and label sets, in bytes; `take` keeps it."""
-        return kept_bytes(self._deltas.names, sum(map(len, self._label_sets.values())))
+        return kept_bytes(self._deltas.names, len(self._label_sets))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were dropped before they reached this profiling."""
@@ -251,8 +256,7 @@ class Profiling:
         """
         self.settle()
         self.make_up(self.given, DropReason.INTERNAL_ERROR, event_ns)
-        for sets in self._label_sets.values():
-            sets.rest()
+        self._label_sets.rest()
         self._deltas.take_into(taken)
 
     @property
@@ -291,13 +295,17 @@ class Profiling:
         if sides is None:
             part.sampled_out += count
         else:
-            self._add_sides(part, sides[Role.INPUT], sides[Role.OUTPUT])
+            both = sides[Role.INPUT], sides[Role.OUTPUT]
+            if not self._names.passes(*both, count):
+                yield from self._sift(part, both, count)
+            part.add(both)
             part.profiled += count
         part.serve_alike(kind, rows)
         if self._waits_enough:
             yield from self.settle_in_steps()
 
-    def _gather(self, observation: Observation) -> None:
+    def _gather(self, observation: Observation) -> Steps[None] | None:
+        """Decode one observation; return the rest of the work if it must be done in steps."""
         inputs, outputs = Side(), Side()
         large = len(observation.values) > MAX_VALUES_BYTES
         held = not (observation.left_out or large)
@@ -310,49 +318,57 @@ class Profiling:
         window = self._window
         if not window.start_ns <= event_ns < window.end_ns:
             window = self._window = Window.containing(event_ns, self.window_ns)
-        labels = self._labels(window, observation, inputs, outputs)
+        labels = self.labels
+        if observation.labels or self.segments.rules:
+            labels = self._labels(window, observation, (inputs, outputs))
         part = self._part(window, labels, self.sample * usable_share(observation.share))
         if part is None:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
-            return
+            return None
         self.waiting += 1
         self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, decoded.stream_end)
         part.unread_times += not is_read
         if large:
             part.cover(_TOO_LARGE, frozenset())
-            return
+            return None
         if not sampled:
             part.sampled_out += 1
-            return
-        self._add_sides(part, inputs, outputs)
-        values = observation.values
-        handed_over = part.hand_over(values, self._names) if values else frozenset()
-        part.cover(decoded, handed_over)
-
-    def _add_sides(self, part: Gathered, inputs: Side, outputs: Side) -> None:
-        """Add the columns with admitted names of one request, or of several similar requests."""
+            return None
         if not self._names.passes(inputs, outputs):
-            for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
-                part.unnamed.update(self._names.sift(role, side))
-        part.inputs.extend(inputs)
-        part.outputs.extend(outputs)
+            return self._sift_one(part, (inputs, outputs), observation.values, decoded)
+        self._add(part, (inputs, outputs), observation.values, decoded)
+        return None  # the usual case
 
-    def _labels(
-        self, window: Window, observation: Observation, inputs: Side, outputs: Side
-    ) -> Labels:
+    def _sift_one(
+        self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded
+    ) -> Steps[None]:
+        yield from self._sift(part, sides, 1)
+        self._add(part, sides, values, decoded)
+
+    def _add(self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded) -> None:
+        """Add the admitted columns of one observation, and the values that its model logged."""
+        part.add(sides)
+        part.cover(decoded, part.hand_over(values, self._names) if values else frozenset())
+
+    def _sift(self, part: Gathered, sides: Sides, requests: int) -> Steps[None]:
+        """Remove the columns whose names are not admitted; charge the columns that are added."""
+        weight = -sum(side.weight for side in sides)
+        unnamed = Counter[str]()
+        for role, side in zip((Role.INPUT, Role.OUTPUT), sides, strict=True):
+            steps = self._names.sift_in_steps(role, side, requests)
+            unnamed += yield from steps
+        self._weight.add(weight + sum(side.weight for side in sides))
+        part.refuse(unnamed, self._names.requests, sides)
+
+    def _labels(self, window: Window, observation: Observation, sides: Sides) -> Labels:
         by_fields = self.segments.rules and not observation.left_out
         if not observation.labels and not by_fields:
             return self.labels
         found = checked_labels(observation.labels or {})
         if by_fields:
-            found |= self.segments.labels(inputs, outputs)
-        sets = self._label_sets.get(window)
-        if sets is None:
-            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # forget those of the oldest window
-                del self._label_sets[next(iter(self._label_sets))]
-            sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
-        return sets.get(found)
+            found |= self.segments.labels(*sides)
+        return self._label_sets.get(window, found)
 
     def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
         """Return the waiting part of a window and label set; None if the budget has no room."""

@@ -14,8 +14,10 @@ from nilometer.decode.columns import Column, Side
 from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES, OVERFLOW_KEY, Labels
+from nilometer.values.window import Window
 
 MAX_LABEL_SETS = 2000  # per entity and window; later label sets share the overflow set
+MAX_OPEN_WINDOWS = 16  # windows whose label sets are remembered
 ABSENT = "absent"  # label value if the field is absent or null
 MIXED = "mixed"  # label value if the rows of one request differ
 _ROLES = {role.value: role for role in (Role.INPUT, Role.OUTPUT)}
@@ -119,6 +121,40 @@ class LabelSets:
         return labels
 
 
+class WindowLabels:
+    """The label sets of the newest windows of one entity. Not thread-safe.
+
+    Args:
+        base: Labels of every set.
+        most: Limit of distinct label sets per window.
+    """
+
+    __slots__ = ("_base", "_most", "_sets")
+
+    def __init__(self, base: Labels, most: int) -> None:
+        self._base = base
+        self._most = most
+        self._sets: dict[Window, LabelSets] = {}
+
+    def __len__(self) -> int:
+        """Return the number of distinct label sets over all windows."""
+        return sum(map(len, self._sets.values()))
+
+    def get(self, window: Window, found: Mapping[str, str]) -> Labels:
+        """Return the base labels with *found* added, as `LabelSets.get` of the window."""
+        sets = self._sets.get(window)
+        if sets is None:
+            if len(self._sets) >= MAX_OPEN_WINDOWS:  # forget those of the oldest window
+                del self._sets[next(iter(self._sets))]
+            sets = self._sets[window] = LabelSets(self._base, self._most)
+        return sets.get(found)
+
+    def rest(self) -> None:
+        """Free the label sets but keep their hashes."""
+        for sets in self._sets.values():
+            sets.rest()
+
+
 def checked_labels(pairs: Mapping[str, str]) -> dict[str, str]:
     """Return the labels a worker sent, without invalid keys and with bounded values."""
     return {
@@ -131,9 +167,11 @@ def checked_labels(pairs: Mapping[str, str]) -> dict[str, str]:
 __all__: Sequence[str] = [
     "ABSENT",
     "MAX_LABEL_SETS",
+    "MAX_OPEN_WINDOWS",
     "MIXED",
     "LabelSets",
     "Segments",
+    "WindowLabels",
     "checked_labels",
     "label_value",
 ]

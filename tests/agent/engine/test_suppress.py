@@ -200,23 +200,68 @@ def test_parts_of_one_place_are_merged_before_they_are_counted(rig: Rig) -> None
     ]
     thinned = (KEY, [sample("input.amount", [1.0] * 25, sample=0.5)], False)
     taken, cells = suppression.told([*parts, thinned])
-    assert cells == {("tested", "input.amount"): 6 * 25 + 25}
+    assert cells.get(("tested", "input.amount")) == 6 * 25 + 25
     (_, (whole,), _), (_, (half,), _) = taken
     told = feature([whole], "input.amount")
     assert (told.numbers.count, told.suppressed_numbers, told.cells) == (30, 0, 150)
     assert told.categories.frequent.counts == {pseudonym("secret", b"key"): 120}
     assert (half.sample, half.content.count) == (0.5, 25)
-    assert suppression.cells == {}  # the caller keeps what it stored
+    assert not suppression.cells  # the caller keeps what it stored
 
 
-def test_names_of_too_many_summaries_are_not_told(
+def told_in(suppression: Suppression, *summaries: str, cells: int = 1) -> set[str]:
+    """Return the summaries with names that are stored of one commit."""
+    samples = [sample(summary, [1.0] * cells) for summary in summaries]
+    taken, suppression.cells = suppression.told([(KEY, samples, True)])
+    return {one.summary for _, kept, _ in taken for one in kept} - {"service"}
+
+
+def test_a_flood_of_names_hides_no_name_that_comes_after_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suppress, "MAX_UNNAMED", 1)
-    samples = [sample("input.a", [1.0] * 25), sample("input.b", [1.0] * 25)]
-    ((_, told, _),), _ = Suppression(rig.plans).told([(KEY, samples, True)])
-    assert [one.summary for one in told] == ["service", "input.a"]
-    assert told[0].coverage.suppressed == 25
+    monkeypatch.setattr(suppress, "MAX_UNNAMED", 40)
+    suppression = Suppression(rig.plans)
+    for start in range(0, 2 * suppress.MAX_UNNAMED, 10):
+        for _ in range(2):
+            told_in(suppression, *(f"input.k{at}" for at in range(start, start + 10)))
+    assert len(suppression.cells) <= suppress.MAX_UNNAMED
+    assert not told_in(suppression, "input.late", cells=19)
+    assert told_in(suppression, "input.late") == {"input.late"}
+
+
+def test_a_name_that_keeps_coming_outlasts_a_flood_of_names(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppress, "MAX_UNNAMED", 40)
+    suppression = Suppression(rig.plans)
+    assert told_in(suppression, "input.own", cells=20) == {"input.own"}
+    for start in range(0, 2 * suppress.MAX_UNNAMED, 10):
+        flood = [f"input.k{at}" for at in range(start, start + 10)]
+        assert told_in(suppression, *flood, "input.own") == {"input.own"}
+
+
+def test_a_name_that_was_forgotten_waits_for_as_many_cells_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppress, "MAX_UNNAMED", 2)
+    suppression = Suppression(rig.plans)
+    assert told_in(suppression, "input.a", cells=25) == {"input.a"}
+    assert not told_in(suppression, "input.b", cells=1)
+    assert suppression.cells.forgotten == 1
+    assert not told_in(suppression, "input.a", cells=19)
+
+
+def test_names_that_are_forgotten_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppress, "MAX_UNNAMED", 20)
+    rig = Rig(tmp_path)
+    rig.give(*({f"k{at}": 1.5} for at in range(30)))
+    rig.step(None)
+    rig.give({"other": 1.5})  # the others are missing, which does not count
+    rig.step(None)
+    assert rig.engine._counters.snapshot()["names_forgotten"] == 30 + 1 - 10
+    rig.buffer.close()
 
 
 SERVED = SummarySample(
@@ -243,7 +288,7 @@ def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
     ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
     assert [one.summary for one in told] == ["service", "input.a", "input.b"]
     assert told[0].coverage == Coverage(profiled=7, lost_cells={"other_kind": 2})
-    assert cells == {("tested", "input.a"): 25, ("tested", "input.b"): 25}
+    assert [cells.get(("tested", name)) for name in ("input.a", "input.b")] == [25, 25]
     assert "do not merge" in caplog.text
 
 
@@ -296,7 +341,7 @@ def test_without_a_limit_nothing_is_touched(tmp_path: Path) -> None:
     received = [(KEY, [sample("input.amount", [1.5])], True)]
     told, cells = Suppression(PlanKeeper(buffer, None)).told(received)
     assert told is received
-    assert cells == {}
+    assert not cells
     buffer.close()
 
 
