@@ -10,8 +10,8 @@ class Writer(Protocol):
     def note_chunk(self, chunk: Any) -> None:
         """Record a part of the response's body."""
 
-    def stopped(self, error: BaseException) -> None:
-        """Record that the application's iterator has raised *error*."""
+    def stopped(self, error: BaseException | None) -> None:
+        """Record the end of the application's iterator, or the *error* that it has raised."""
 
     def closed(self) -> None:
         """Record that the server reads no further."""
@@ -23,21 +23,30 @@ class Body:
     __slots__ = ("nilometer_body", "nilometer_exchange", "nilometer_iterator")
 
     def __init__(self, body: Any, exchange: Writer) -> None:
-        self.nilometer_body = self.nilometer_iterator = body
+        self.nilometer_body = body
         self.nilometer_exchange = exchange
+        self.nilometer_iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self.nilometer_iterator = iter(self.nilometer_body)
-        return self
+        # The end of a generator costs less than a `StopIteration` that is raised.
+        exchange = self.nilometer_exchange
+        note = exchange.note_chunk
+        try:
+            for chunk in self.nilometer_body:
+                note(chunk)
+                yield chunk
+        except GeneratorExit:
+            exchange.closed()
+            raise
+        except BaseException as error:
+            exchange.stopped(error)
+            raise
+        exchange.stopped(None)
 
     def __next__(self) -> bytes:
-        try:
-            chunk: bytes = next(self.nilometer_iterator)
-        except BaseException as error:
-            self.nilometer_exchange.stopped(error)
-            raise
-        self.nilometer_exchange.note_chunk(chunk)
-        return chunk
+        if self.nilometer_iterator is None:
+            self.nilometer_iterator = iter(self)
+        return next(self.nilometer_iterator)
 
     def close(self) -> None:
         """Close the application's iterable, if it can be closed."""
@@ -57,3 +66,25 @@ class SizedBody(Body):
 
     def __len__(self) -> int:
         return len(self.nilometer_body)
+
+
+MAX_FORMS = 1024  # types of results whose form is kept
+
+
+class Forms(dict[type, "type[Body] | None"]):
+    """The kind of body for each type of result.
+
+    None stands for a type that the server gets as it is: lists and tuples, which are complete,
+    bytes, which some servers send as one chunk, and what cannot be iterated.
+    """
+
+    def __missing__(self, kind: type) -> "type[Body] | None":
+        form: type[Body] | None = None
+        if not issubclass(kind, (list, tuple, bytes)):
+            if hasattr(kind, "__len__"):
+                form = SizedBody
+            elif hasattr(kind, "__iter__") or hasattr(kind, "__getitem__"):
+                form = Body
+        if len(self) < MAX_FORMS:
+            self[kind] = form
+        return form
