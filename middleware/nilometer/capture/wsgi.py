@@ -106,27 +106,16 @@ class NilometerWSGIMiddleware(Observer):
         exchange.stall_seconds = self._stall_seconds
         exchange.cap = self._cap
         exchange.share = share = worker.share
-        exchange.status = 0
-        exchange.response_headers = ()
-        exchange.request = exchange.response = b""
-        exchange.finished = exchange.more = exchange.annotations = exchange.query = None
-        exchange.length = exchange.position = -1
-        exchange.ended = False
-        exchange.headers = [
-            (name, environ[key].encode("latin-1", "replace"))
-            for key, name in self._request_keys
-            if key in environ
-        ]
+        exchange.headers = headers = []
+        for key, name in self._request_keys:
+            if key in environ:
+                headers.append((name, environ[key].encode("latin-1", "replace")))
         if share < 1.0:
             exchange.with_more()
             if random() >= share:  # noqa: S311  not for secrets
                 exchange.cap, exchange.share = 0, -share
         if self._wants_more:
-            more = exchange.with_more()
-            if self._wants_query:
-                exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
-            if self._id_header:
-                more.new_id = self._returned_id(environ)
+            self._add_more(exchange, environ)
         exchange.arrival_ns = time_ns()
         exchange.latest = exchange.started = perf_counter()
         if worker.notes:
@@ -139,6 +128,14 @@ class NilometerWSGIMiddleware(Observer):
             environ[INPUT] = observed_input(stream, exchange)
         worker.in_flight = exchange.in_flight = worker.in_flight + 1
         return exchange
+
+    def _add_more(self, exchange: WsgiExchange, environ: Environ) -> None:
+        """Add what only some settings ask for."""
+        more = exchange.with_more()
+        if self._wants_query:
+            exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
+        if self._id_header:
+            more.new_id = self._returned_id(environ)
 
     def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""

@@ -5,7 +5,13 @@ from typing import Any, Protocol
 
 
 class Writer(Protocol):
-    """Records what the server takes of the response's body. Its methods never raise."""
+    """Records what the server takes of the response's body. Its methods never raise.
+
+    Attributes:
+        ended: Whether the response has ended.
+    """
+
+    ended: bool
 
     def note_chunk(self, chunk: Any) -> None:
         """Record a part of the response's body."""
@@ -50,13 +56,11 @@ class Body:
 
     def close(self) -> None:
         """Close the application's iterable, if it can be closed."""
-        self.nilometer_exchange.closed()
+        if not self.nilometer_exchange.ended:
+            self.nilometer_exchange.closed()
         close = getattr(self.nilometer_body, "close", None)
         if close is not None:
             close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.nilometer_body, name)
 
 
 class SizedBody(Body):

@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection
 from time import perf_counter
 from typing import Any
 
-from nilometer.capture.exchange import Exchange, ended_by, outcome_of, size_of
+from nilometer.capture.exchange import Exchange, More, ended_by, outcome_of, size_of
 from nilometer.capture.nesting import leave
-from nilometer.capture.types import StartResponse
+from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
 from nilometer.capture.wsgi_input import ALL, Input
-from nilometer.handoff.pack import Headers
+from nilometer.handoff.annotations import Annotations
+from nilometer.handoff.pack import Body, Headers
 from nilometer.values.reasons import Outcome
 
 INPUT = "wsgi.input"
@@ -21,7 +22,7 @@ FILE_WRAPPER = "wsgi.file_wrapper"
 class WsgiExchange(Exchange):
     """The state of one exchange, with the `start_response` and `write` of its application.
 
-    The class has no constructor: `NilometerWSGIMiddleware` sets every attribute.
+    The class has no constructor: `NilometerWSGIMiddleware` sets what has no default.
 
     Attributes:
         app_start: The server's `start_response`.
@@ -42,17 +43,30 @@ class WsgiExchange(Exchange):
         ended: Whether the observation was offered.
     """
 
-    __slots__ = (
-        "app_start", "app_write", "arrival_ns", "ended", "environ", "headers", "in_flight", "length",
-        "path", "position", "previous", "query", "stall_seconds", "started", "wanted",
-    )  # fmt: skip
+    # Class attributes, so that what most requests leave as it is need not be set for each.
+    status: int = 0
+    response_headers: Headers = ()
+    request: Body = b""
+    response: Body = b""
+    finished: bool | None = None
+    more: More | None = None
+    annotations: Annotations | None = None
+    length: int = -1
+    position: int = -1
+    query: bytes | None = None
+    ended: bool = False
+
     app_start: StartResponse
     app_write: Any
-    query: bytes | None
-    stall_seconds: float
-    wanted: dict[str, bytes]
+    arrival_ns: int
+    environ: Environ
     headers: Headers
+    in_flight: int
+    path: str
     previous: Holder | None
+    stall_seconds: float
+    started: float
+    wanted: dict[str, bytes]
 
     def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         """Start the response like the server's `start_response`."""
@@ -206,7 +220,9 @@ class WsgiExchange(Exchange):
             stream = environ.get(INPUT)
             if type(stream) is Input and stream.nilometer_reader is self:
                 environ[INPUT] = stream.nilometer_stream
-            if raised is not None:
+            if raised is None and self.more is None and self.finished and self.status < 400:
+                outcome = _OK
+            elif raised is not None:
                 outcome = ended_by(raised, self, _LEAVING)
             elif self.more is not None and self.more.left:
                 outcome = Outcome.CLIENT_LEFT.value
@@ -299,8 +315,6 @@ class TimedExchange(WsgiExchange):
         seconds: Time that was measured so far.
     """
 
-    __slots__ = ("made", "seconds")
-
     def __init__(self) -> None:
         self.seconds = 0.0
         self.made = perf_counter()
@@ -350,5 +364,6 @@ def _size_of_file(wrapped: Any) -> int:
 
 
 _forms = Forms()
+_OK = Outcome.OK.value  # reading an enumeration's value costs a look-up for each request
 _WITHOUT_BODY = frozenset({204, 304})
 _LEAVING = (GeneratorExit,)
