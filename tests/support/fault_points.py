@@ -57,7 +57,7 @@ OF_WSGI = {
     "prediction id of WSGI made": (WSGI, "NilometerWSGIMiddleware._returned_id"),
     "random bytes for a WSGI id": (WSGI, "os.urandom"),
     "end of the input noted": (WSGI_EXCHANGE, "WsgiExchange._note_end_of_input"),
-    "file sought": (WSGI_EXCHANGE, "WsgiExchange._is_file"),
+    "file sought": (WSGI_EXCHANGE, "_is_file"),
     "file noted": (WSGI_EXCHANGE, "WsgiExchange._note_file"),
     "size of the file": (WSGI_EXCHANGE, "_size_of_file"),
     "body replaced": ("nilometer.capture.wsgi_body", "Body.__init__"),

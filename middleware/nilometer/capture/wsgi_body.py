@@ -8,10 +8,15 @@ class Writer(Protocol):
     """Records what the server takes of the response's body. Its methods never raise.
 
     Attributes:
-        ended: Whether the response has ended.
+        ended: Whether the observation was offered.
+        finished: Whether the response's body is complete.
     """
 
     ended: bool
+    finished: bool | None
+
+    def end(self, raised: BaseException | None) -> None:
+        """Offer the observation."""
 
     def note_chunk(self, chunk: Any) -> None:
         """Record a part of the response's body."""
@@ -47,7 +52,10 @@ class Body:
         except BaseException as error:
             exchange.stopped(error)
             raise
-        exchange.stopped(None)
+        if exchange.finished:
+            exchange.end(None)
+        else:
+            exchange.stopped(None)
 
     def __next__(self) -> bytes:
         if self.nilometer_iterator is None:

@@ -43,6 +43,7 @@ class WsgiExchange(Exchange):
         ended: Whether the observation was offered.
     """
 
+    is_wsgi = True
     # Class attributes, so that what most requests leave as it is need not be set for each.
     status: int = 0
     response_headers: Headers = ()
@@ -103,8 +104,9 @@ class WsgiExchange(Exchange):
             found: list[tuple[bytes, bytes]] = []
             wanted = self.wanted
             # Headers that can be read only once are the server's.
-            known = type(headers) is list or isinstance(headers, Collection)
-            for name, value in headers if known else ():
+            if type(headers) is not list and not isinstance(headers, Collection):
+                headers = ()
+            for name, value in headers:
                 key = wanted.get(name.lower())
                 if key is None:
                     continue
@@ -172,7 +174,8 @@ class WsgiExchange(Exchange):
         try:
             form = _forms[type(result)]
             if form is not None:
-                if not self._is_file(result):
+                wrapper = self.environ.get(FILE_WRAPPER)
+                if wrapper is None or not _is_file(result, wrapper):
                     return form(result, self)
                 self._note_file(result)
                 self._complete()
@@ -263,14 +266,6 @@ class WsgiExchange(Exchange):
         self.finished = True
         self.latest = perf_counter()
 
-    def _is_file(self, result: Any) -> bool:
-        """Return whether the server sends *result* itself, as a file."""
-        wrapper = self.environ.get(FILE_WRAPPER)
-        if type(wrapper) is type:
-            return isinstance(result, wrapper)
-        # A function returns the file itself.
-        return wrapper is not None and hasattr(result, "read")
-
     def _note_file(self, result: Any) -> None:
         """Record the size of a file that the server sends itself."""
         more = self.with_more()
@@ -352,6 +347,13 @@ class TimedExchange(WsgiExchange):
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
             return 0.0
+
+
+def _is_file(result: object, wrapper: object) -> bool:
+    """Return whether the server sends *result* itself: it is what *wrapper* has returned."""
+    if type(wrapper) is type:
+        return isinstance(result, wrapper)
+    return hasattr(result, "read")  # a function returns the file itself
 
 
 def _size_of_file(wrapped: Any) -> int:
