@@ -291,7 +291,7 @@ def test_a_body_that_a_server_need_not_read_is_complete(
 
 def test_a_stream_tells_first_byte_gaps_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    for module in ("wsgi_exchange", "exchange"):
+    for module in ("wsgi", "wsgi_exchange", "exchange"):
         monkeypatch.setattr(f"nilometer.capture.{module}.perf_counter", lambda: now[0])
 
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
@@ -313,7 +313,7 @@ def test_the_latency_ends_with_the_last_byte_where_its_place_is_known(
     chunks: int, after: float, *, sized: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    for module in ("wsgi_exchange", "exchange"):
+    for module in ("wsgi", "wsgi_exchange", "exchange"):
         monkeypatch.setattr(f"nilometer.capture.{module}.perf_counter", lambda: now[0])
 
     def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:

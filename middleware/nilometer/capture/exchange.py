@@ -55,6 +55,7 @@ class Exchange:
         "status",
         "worker",
     )
+    is_wsgi = False  # the kind of application; a class attribute
     app_receive: Receive
     app_send: Send
     worker: Worker

@@ -84,7 +84,7 @@ def outer_of(
     if found is not None:
         return found
     other = current.get()
-    if isinstance(other, Exchange) and type(other) is not kind and other.more is not None:
+    if isinstance(other, Exchange) and other.is_wsgi != kind.is_wsgi and other.more is not None:
         return other if other.more.line == line else None
     return None
 

@@ -7,17 +7,19 @@ to a cap, and packed for a background thread when the response ends.
 
 import os
 from collections.abc import Iterable
-from typing import TypeVar, Unpack
+from random import random
+from time import perf_counter, time_ns
+from typing import Unpack
 
 from nilometer.capture.interface import Interface, check_interface
 from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import Environ, StartResponse, WSGIApp
-from nilometer.capture.wsgi_exchange import TimedExchange, WsgiExchange
+from nilometer.capture.values import current
+from nilometer.capture.wsgi_exchange import INPUT, TimedExchange, WsgiExchange
+from nilometer.capture.wsgi_input import observed_input
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.settings.settings import load
-
-E = TypeVar("E", bound=WsgiExchange)
 
 
 class NilometerWSGIMiddleware(Observer):
@@ -59,13 +61,25 @@ class NilometerWSGIMiddleware(Observer):
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self._open(settings, frozenset(options), added=added)
         packer = self._worker.packer
-        self._request_keys = {_key(name): name for name in packer.request_names}
+        self._request_keys = [(_key(name), name) for name in sorted(packer.request_names)]
         names = packer.response_names | {b"content-length"}
         self._response_names = {name.decode("latin-1"): name for name in names}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request through the application and offer one observation of it."""
-        exchange = self._begun(environ, start_response)
+        worker, exchange = self._worker, None
+        try:
+            path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            if not path.isascii():  # WSGI gives the bytes of the path as Latin-1
+                path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+            if ((worker.live or worker.revive()) and path not in self._excluded) and not (
+                worker.nested and self._gives_way(environ, path, start_response)
+            ):
+                exchange = self._begun(environ, path, start_response)
+            elif worker.nested:
+                self._gives_way(environ, path, start_response)  # nobody observes it
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
         if exchange is None:
             return self.app(environ, start_response)
         try:
@@ -76,50 +90,52 @@ class NilometerWSGIMiddleware(Observer):
         passed: Iterable[bytes] = exchange.passed(result)
         return passed
 
-    def _begun(self, environ: Environ, start_response: StartResponse) -> WsgiExchange | None:
-        """Return the exchange of a request that begins; None if it is not observed."""
+    def _begun(self, environ: Environ, path: str, start_response: StartResponse) -> WsgiExchange:
+        """Return the exchange of a request that begins."""
         worker = self._worker
-        try:
-            path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-            if not path.isascii():  # WSGI gives the bytes of the path as Latin-1
-                path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-            ours = (worker.live or worker.revive()) and path not in self._excluded
-            if worker.nested and self._gives_way(environ, path, start_response):
-                return None
-            if not ours:
-                return None
-            if not worker.due:
-                return self._exchange(WsgiExchange, environ, path, start_response)
+        if worker.due:
             worker.due = False
-            return self._exchange(TimedExchange, environ, path, start_response)
-        except Exception as error:  # monitoring must never fail a prediction
-            worker.note(error, lost=1)
-            return None
-
-    def _exchange(
-        self, kind: type[E], environ: Environ, path: str, start_response: StartResponse
-    ) -> E:
-        worker = self._worker
-        exchange = kind(environ, path, worker, self._cap)
+            exchange: WsgiExchange = TimedExchange()
+        else:
+            exchange = WsgiExchange()
+        exchange.worker = worker
+        exchange.environ = environ
+        exchange.path = path
         exchange.app_start = start_response
         exchange.wanted = self._response_names
         exchange.stall_seconds = self._stall_seconds
-        exchange.query = None
+        exchange.cap = self._cap
+        exchange.share = share = worker.share
         exchange.headers = headers = []
-        for key, name in self._request_keys.items():
-            value = environ.get(key)
-            if value is not None:
-                headers.append((name, value.encode("latin-1", "replace")))
+        for key, name in self._request_keys:
+            if key in environ:
+                headers.append((name, environ[key].encode("latin-1", "replace")))
+        if share < 1.0:
+            exchange.with_more()
+            if random() >= share:  # noqa: S311  not for secrets
+                exchange.cap, exchange.share = 0, -share
         if self._wants_more:
-            more = exchange.with_more()
-            if self._wants_query:
-                exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
-            if self._id_header:
-                more.new_id = self._returned_id(environ)
-        if worker.nested:
-            self._enter(environ, path, exchange)
-        exchange.begin()
+            self._add_more(exchange, environ)
+        exchange.arrival_ns = time_ns()
+        exchange.latest = exchange.started = perf_counter()
+        if worker.notes:
+            exchange.previous = current.get()
+            current.set(exchange)
+            if worker.nested:
+                self._enter(environ, path, exchange)
+        stream = environ.get(INPUT)
+        if stream is not None:
+            environ[INPUT] = observed_input(stream, exchange)
+        worker.in_flight = exchange.in_flight = worker.in_flight + 1
         return exchange
+
+    def _add_more(self, exchange: WsgiExchange, environ: Environ) -> None:
+        """Add what only some settings ask for."""
+        more = exchange.with_more()
+        if self._wants_query:
+            exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
+        if self._id_header:
+            more.new_id = self._returned_id(environ)
 
     def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""

@@ -5,13 +5,24 @@ from typing import Any, Protocol
 
 
 class Writer(Protocol):
-    """Records what the server takes of the response's body. Its methods never raise."""
+    """Records what the server takes of the response's body. Its methods never raise.
+
+    Attributes:
+        ended: Whether the observation was offered.
+        finished: Whether the response's body is complete.
+    """
+
+    ended: bool
+    finished: bool | None
+
+    def end(self, raised: BaseException | None) -> None:
+        """Offer the observation."""
 
     def note_chunk(self, chunk: Any) -> None:
         """Record a part of the response's body."""
 
-    def stopped(self, error: BaseException) -> None:
-        """Record that the application's iterator has raised *error*."""
+    def stopped(self, error: BaseException | None) -> None:
+        """Record the end of the application's iterator, or the *error* that it has raised."""
 
     def closed(self) -> None:
         """Record that the server reads no further."""
@@ -23,31 +34,41 @@ class Body:
     __slots__ = ("nilometer_body", "nilometer_exchange", "nilometer_iterator")
 
     def __init__(self, body: Any, exchange: Writer) -> None:
-        self.nilometer_body = self.nilometer_iterator = body
+        self.nilometer_body = body
         self.nilometer_exchange = exchange
+        self.nilometer_iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        self.nilometer_iterator = iter(self.nilometer_body)
-        return self
+        # The end of a generator costs less than a `StopIteration` that is raised.
+        exchange = self.nilometer_exchange
+        note = exchange.note_chunk
+        try:
+            for chunk in self.nilometer_body:
+                note(chunk)
+                yield chunk
+        except GeneratorExit:
+            exchange.closed()
+            raise
+        except BaseException as error:
+            exchange.stopped(error)
+            raise
+        if exchange.finished:
+            exchange.end(None)
+        else:
+            exchange.stopped(None)
 
     def __next__(self) -> bytes:
-        try:
-            chunk: bytes = next(self.nilometer_iterator)
-        except BaseException as error:
-            self.nilometer_exchange.stopped(error)
-            raise
-        self.nilometer_exchange.note_chunk(chunk)
-        return chunk
+        if self.nilometer_iterator is None:
+            self.nilometer_iterator = iter(self)
+        return next(self.nilometer_iterator)
 
     def close(self) -> None:
         """Close the application's iterable, if it can be closed."""
-        self.nilometer_exchange.closed()
+        if not self.nilometer_exchange.ended:
+            self.nilometer_exchange.closed()
         close = getattr(self.nilometer_body, "close", None)
         if close is not None:
             close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.nilometer_body, name)
 
 
 class SizedBody(Body):
@@ -57,3 +78,25 @@ class SizedBody(Body):
 
     def __len__(self) -> int:
         return len(self.nilometer_body)
+
+
+MAX_FORMS = 1024  # types of results whose form is kept
+
+
+class Forms(dict[type, "type[Body] | None"]):
+    """The kind of body for each type of result.
+
+    None stands for a type that the server gets as it is: lists and tuples, which are complete,
+    bytes, which some servers send as one chunk, and what cannot be iterated.
+    """
+
+    def __missing__(self, kind: type) -> "type[Body] | None":
+        form: type[Body] | None = None
+        if not issubclass(kind, (list, tuple, bytes)):
+            if hasattr(kind, "__len__"):
+                form = SizedBody
+            elif hasattr(kind, "__iter__") or hasattr(kind, "__getitem__"):
+                form = Body
+        if len(self) < MAX_FORMS:
+            self[kind] = form
+        return form

@@ -1,19 +1,18 @@
 """One WSGI exchange while it is in progress: it records what passes in both directions."""
 
 import os
-from collections.abc import Collection
-from random import random
-from time import perf_counter, time_ns
+from collections.abc import Callable, Collection
+from time import perf_counter
 from typing import Any
 
-from nilometer.capture.exchange import Exchange, ended_by, outcome_of, size_of
+from nilometer.capture.exchange import Exchange, More, ended_by, outcome_of, size_of
 from nilometer.capture.nesting import leave
 from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
-from nilometer.capture.wsgi_body import Body, SizedBody
-from nilometer.capture.wsgi_input import Input, observed_input
-from nilometer.handoff.pack import Headers
-from nilometer.handoff.worker import Worker
+from nilometer.capture.wsgi_body import Forms
+from nilometer.capture.wsgi_input import ALL, Input
+from nilometer.handoff.annotations import Annotations
+from nilometer.handoff.pack import Body, Headers
 from nilometer.values.reasons import Outcome
 
 INPUT = "wsgi.input"
@@ -22,6 +21,8 @@ FILE_WRAPPER = "wsgi.file_wrapper"
 
 class WsgiExchange(Exchange):
     """The state of one exchange, with the `start_response` and `write` of its application.
+
+    The class has no constructor: `NilometerWSGIMiddleware` sets what has no default.
 
     Attributes:
         app_start: The server's `start_response`.
@@ -42,48 +43,33 @@ class WsgiExchange(Exchange):
         ended: Whether the observation was offered.
     """
 
-    __slots__ = (
-        "app_start", "app_write", "arrival_ns", "ended", "environ", "headers", "in_flight", "length",
-        "path", "position", "previous", "query", "stall_seconds", "started", "wanted",
-    )  # fmt: skip
+    is_wsgi = True
+    # Class attributes, so that what most requests leave as it is need not be set for each.
+    status: int = 0
+    response_headers: Headers = ()
+    request: Body = b""
+    response: Body = b""
+    finished: bool | None = None
+    more: More | None = None
+    annotations: Annotations | None = None
+    length: int = -1
+    position: int = -1
+    query: bytes | None = None
+    ended: bool = False
+
     app_start: StartResponse
     app_write: Any
-    query: bytes | None
-    stall_seconds: float
-    wanted: dict[str, bytes]
+    arrival_ns: int
+    environ: Environ
     headers: Headers
+    in_flight: int
+    path: str
     previous: Holder | None
+    stall_seconds: float
+    started: float
+    wanted: dict[str, bytes]
 
-    def __init__(self, environ: Environ, path: str, worker: Worker, cap: int) -> None:
-        self.worker = worker
-        self.environ = environ
-        self.path = path
-        self.share = share = worker.share
-        self.cap = cap
-        self.status = 0
-        self.response_headers = ()
-        self.request = self.response = b""
-        self.finished = self.more = self.annotations = None
-        self.length = self.position = -1
-        self.ended = False
-        if share < 1.0:
-            self.with_more()
-            if random() >= share:  # noqa: S311  not for secrets
-                self.cap, self.share = 0, -share
-
-    def begin(self) -> None:
-        """Begin: the application is called next."""
-        worker, stream = self.worker, self.environ.get(INPUT)
-        self.arrival_ns = time_ns()
-        self.latest = self.started = perf_counter()
-        if worker.notes:
-            self.previous = current.get()
-            current.set(self)
-        if stream is not None:
-            self.environ[INPUT] = observed_input(stream, self)
-        worker.in_flight = self.in_flight = worker.in_flight + 1
-
-    def start(self, status: str, headers: Any, *more: Any, **named: Any) -> Any:
+    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         """Start the response like the server's `start_response`."""
         passed = headers
         if self.more is not None and self.more.new_id is not None:
@@ -91,7 +77,10 @@ class WsgiExchange(Exchange):
                 passed = [*self._with_new_id(headers, self.more.new_id)]
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
-        write = self.app_start(status, passed, *more, **named)
+        if exc_info is None:
+            write = self.app_start(status, passed)
+        else:
+            write = self.app_start(status, passed, exc_info)
         self.note_start(status, passed)
         if write is None:  # a server without `write`
             return None
@@ -115,8 +104,9 @@ class WsgiExchange(Exchange):
             found: list[tuple[bytes, bytes]] = []
             wanted = self.wanted
             # Headers that can be read only once are the server's.
-            known = type(headers) is list or isinstance(headers, Collection)
-            for name, value in headers if known else ():
+            if type(headers) is not list and not isinstance(headers, Collection):
+                headers = ()
+            for name, value in headers:
                 key = wanted.get(name.lower())
                 if key is None:
                     continue
@@ -144,13 +134,13 @@ class WsgiExchange(Exchange):
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
 
-    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
-        """Record *chunk*, which the server returned for a read with the arguments *asked*."""
+    def note_read(self, chunk: Any, size: Any = ALL) -> None:
+        """Record *chunk*, which the server returned when it was asked for *size* bytes."""
         try:
             if self.position >= 0:
                 chunk = self._unread(chunk)
             elif not chunk:
-                self._note_end_of_input(asked)
+                self._note_end_of_input(size)
             if not chunk:
                 return
             if self.request == b"" and type(chunk) is bytes and len(chunk) <= self.cap:
@@ -182,34 +172,30 @@ class WsgiExchange(Exchange):
         A list, a tuple or a file is complete, and the server gets the same object.
         """
         try:
-            if isinstance(result, list | tuple):
-                for chunk in result:
-                    self.note_chunk(chunk)
-                self._complete()
-            elif type(result) is bytes:  # some servers send it as one chunk
-                self.note_chunk(result)
-                self._complete()
-            elif self._is_file(result):
+            form = _forms[type(result)]
+            if form is not None:
+                wrapper = self.environ.get(FILE_WRAPPER)
+                if wrapper is None or not _is_file(result, wrapper):
+                    return form(result, self)
                 self._note_file(result)
                 self._complete()
-            elif hasattr(type(result), "__iter__") or hasattr(type(result), "__getitem__"):
-                kind = SizedBody if hasattr(type(result), "__len__") else Body
-                return kind(result, self)
+            elif isinstance(result, (list, tuple, bytes)):
+                for chunk in (result,) if isinstance(result, bytes) else result:
+                    self.note_chunk(chunk)
+                self._complete()
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
         self.end(None)
         return result
 
-    def stopped(self, error: BaseException) -> None:
-        """Record that the application's iterator has raised *error*."""
-        if not isinstance(error, StopIteration):
-            self.end(error)
-            return
-        try:
-            self._complete()
-        except Exception as fault:  # monitoring must never fail a prediction
-            self.worker.note(fault)
-        self.end(None)
+    def stopped(self, error: BaseException | None) -> None:
+        """Record the end of the application's iterator, or the *error* that it has raised."""
+        if error is None and not self.finished:
+            try:
+                self._complete()
+            except Exception as fault:  # monitoring must never fail a prediction
+                self.worker.note(fault)
+        self.end(error)
 
     def closed(self) -> None:
         """Record that the server reads no further."""
@@ -237,7 +223,9 @@ class WsgiExchange(Exchange):
             stream = environ.get(INPUT)
             if type(stream) is Input and stream.nilometer_reader is self:
                 environ[INPUT] = stream.nilometer_stream
-            if raised is not None:
+            if raised is None and self.more is None and self.finished and self.status < 400:
+                outcome = _OK
+            elif raised is not None:
                 outcome = ended_by(raised, self, _LEAVING)
             elif self.more is not None and self.more.left:
                 outcome = Outcome.CLIENT_LEFT.value
@@ -278,15 +266,6 @@ class WsgiExchange(Exchange):
         self.finished = True
         self.latest = perf_counter()
 
-    def _is_file(self, result: Any) -> bool:
-        """Return whether the server sends *result* itself, as a file."""
-        wrapper = self.environ.get(FILE_WRAPPER)
-        if wrapper is None:
-            return False
-        if isinstance(wrapper, type):
-            return isinstance(result, wrapper)
-        return hasattr(result, "read")  # a function returns the file itself
-
     def _note_file(self, result: Any) -> None:
         """Record the size of a file that the server sends itself."""
         more = self.with_more()
@@ -294,9 +273,9 @@ class WsgiExchange(Exchange):
         more.response_size = self.length if self.length >= 0 else _size_of_file(result)
         self.response = None
 
-    def _note_end_of_input(self, asked: tuple[Any, ...]) -> None:
+    def _note_end_of_input(self, size: Any) -> None:
         """Record an empty read: if it comes before the end of the body, the client has left."""
-        if asked and not asked[0]:
+        if size == 0:
             return
         length = self.environ.get("CONTENT_LENGTH") or ""
         if length.isdecimal() and int(length[:19]) > self._read_bytes():
@@ -327,45 +306,54 @@ class TimedExchange(WsgiExchange):
     """An exchange that measures how long its own code takes.
 
     Attributes:
-        seconds: Time so far.
+        made: Time when the exchange was made, in monotonic seconds.
+        seconds: Time that was measured so far.
     """
 
-    __slots__ = ("_made", "seconds")
-
-    def __init__(self, environ: Environ, path: str, worker: Worker, cap: int) -> None:
-        self._made = perf_counter()
-        super().__init__(environ, path, worker, cap)
-
-    def begin(self) -> None:
-        """Begin, after measuring what that took."""
-        self.seconds = perf_counter() - self._made
-        super().begin()
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.made = perf_counter()
 
     def note_start(self, status: str, headers: Any) -> None:
         """Record and measure the start of the response."""
-        began = perf_counter()
-        super().note_start(status, headers)
-        self.seconds += perf_counter() - began
+        self._timed(super().note_start, status, headers)
 
     def note_chunk(self, chunk: Any) -> None:
         """Record and measure a part of the response's body."""
-        began = perf_counter()
-        super().note_chunk(chunk)
-        self.seconds += perf_counter() - began
+        self._timed(super().note_chunk, chunk)
 
-    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
+    def note_read(self, chunk: Any, size: Any = ALL) -> None:
         """Record and measure a read of the request's body."""
-        began = perf_counter()
-        super().note_read(chunk, asked)
-        self.seconds += perf_counter() - began
+        self._timed(super().note_read, chunk, size)
 
     def end(self, raised: BaseException | None) -> None:
         """Offer the observation, and note the time."""
         if self.ended:
             return
-        began = perf_counter()
-        super().end(raised)
-        self.worker.meter.note(self.seconds + perf_counter() - began)
+        self._timed(super().end, raised)
+        try:
+            self.worker.meter.note(self.started - self.made + self.seconds)
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def _timed(self, record: Callable[..., None], *arguments: object) -> None:
+        began = self._now()
+        record(*arguments)
+        self.seconds += self._now() - began
+
+    def _now(self) -> float:
+        try:
+            return float(perf_counter())
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+            return 0.0
+
+
+def _is_file(result: object, wrapper: object) -> bool:
+    """Return whether the server sends *result* itself: it is what *wrapper* has returned."""
+    if type(wrapper) is type:
+        return isinstance(result, wrapper)
+    return hasattr(result, "read")  # a function returns the file itself
 
 
 def _size_of_file(wrapped: Any) -> int:
@@ -377,5 +365,7 @@ def _size_of_file(wrapped: Any) -> int:
         return 0  # no file of the system
 
 
+_forms = Forms()
+_OK = Outcome.OK.value  # reading an enumeration's value costs a look-up for each request
 _WITHOUT_BODY = frozenset({204, 304})
 _LEAVING = (GeneratorExit,)

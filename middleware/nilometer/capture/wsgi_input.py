@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+ALL = object()  # in place of a size that was not given
+
 
 class Reader(Protocol):
     """Records what the application reads of the request's body. Its methods never raise."""
 
-    def note_read(self, chunk: Any, asked: tuple[Any, ...]) -> None:
-        """Record *chunk*, which the server returned for a read with the arguments *asked*."""
+    def note_read(self, chunk: Any, size: Any = ALL) -> None:
+        """Record *chunk*, which the server returned when it was asked for *size* bytes."""
 
     def note_position(self, position: Any) -> None:
         """Record that the next read begins at *position*, in bytes from the start."""
@@ -27,14 +29,15 @@ class Input:
     nilometer_reader: Reader
     nilometer_stream: Any
 
-    def read(self, *asked: Any) -> Any:
+    def read(self, size: Any = ALL) -> Any:
         """Read like the server's object."""
+        stream = self.nilometer_stream
         try:
-            chunk = self.nilometer_stream.read(*asked)
+            chunk = stream.read() if size is ALL else stream.read(size)
         except BaseException as error:
             self.nilometer_reader.note_input_error(error)
             raise
-        self.nilometer_reader.note_read(chunk, asked)
+        self.nilometer_reader.note_read(chunk, size)
         return chunk
 
     def readline(self, *asked: Any) -> Any:
@@ -50,7 +53,7 @@ class Input:
         return self if lines is self.nilometer_stream else self.nilometer_lines(lines)
 
     def __next__(self) -> Any:
-        return self.nilometer_noted(next)(self.nilometer_stream)
+        return self.nilometer_noted(lambda: next(self.nilometer_stream))()
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.nilometer_stream, name)
@@ -85,7 +88,7 @@ class Input:
                 reader.note_input_error(error)
                 raise
             if note is None:
-                reader.note_read(result, asked)
+                reader.note_read(result, *asked[:1])
             else:
                 note(reader, result, asked)
             return result
@@ -109,15 +112,16 @@ Note = Callable[[Reader, Any, tuple[Any, ...]], None]
 
 
 def _note_lines(reader: Reader, lines: Any, asked: tuple[Any, ...]) -> None:
-    reader.note_read(b"".join(lines) if type(lines) is list else b"", asked)
+    if type(lines) is list:
+        reader.note_read(b"".join(lines), *asked[:1])
 
 
 def _note_into(reader: Reader, count: Any, asked: tuple[Any, ...]) -> None:
-    reader.note_read(bytes(memoryview(asked[0]).cast("B")[:count]) if count else b"", asked)
+    reader.note_read(bytes(memoryview(asked[0]).cast("B")[:count]) if count else b"", len(asked[0]))
 
 
 def _note_plain(reader: Reader, chunk: Any, asked: tuple[Any, ...]) -> None:
-    reader.note_read(chunk, asked)
+    reader.note_read(chunk, *asked[:1])
 
 
 def _note_position(reader: Reader, position: Any, _: tuple[Any, ...]) -> None:
