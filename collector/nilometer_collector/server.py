@@ -103,7 +103,10 @@ class Collector:
         for alerter in alerters:
             for line in missing_names(store, alerter):
                 told = {"alerter": alerter.name, "reason": line}
-                log.warning("an alerter has a name that does not exist", extra=told)
+                log.warning(
+                    "an alerter names a summary or reference that does not exist: correct the name",
+                    extra=told,
+                )
         if webhook:
             self._courier = Courier(
                 store, webhook, lambda: self.page_url, self._clock, self.counters

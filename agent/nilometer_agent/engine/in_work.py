@@ -137,8 +137,8 @@ class InWork:
 
     def _give_up(self, error: OSError) -> None:
         log.error(
-            "cannot write the list of batches in work (%s): a batch that crashes the agent cannot be "
-            "found",
+            "cannot write the list of batches in work (%s), a batch that crashes the agent cannot be "
+            "found: make the agent's directory writable",
             error.strerror,
         )
         with suppress(OSError):

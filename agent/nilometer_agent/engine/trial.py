@@ -116,7 +116,8 @@ class Trial:
                 children_live = children_live or self._survives_a_harmless_one(batch)
                 if not children_live:
                     log.error(
-                        "suspect batch not tried, keeping all of it: every child process dies"
+                        "suspect batch profiled without a trial, every child process dies: check for "
+                        "low memory, and for libraries that do not survive a fork"
                     )
                     return found
                 found.append(at)
@@ -164,7 +165,11 @@ class Trial:
         except ChildProcessError:  # other code in this process waits for children too
             return Ending(How.UNKNOWN, self._at)
         except OSError as error:
-            log.warning("suspect batch not tried, no child process: %s", error.strerror)
+            log.warning(
+                "suspect batch profiled without a trial, no child process can be created (%s): raise "
+                "the limits of processes and memory",
+                error.strerror,
+            )
             return Ending(How.UNKNOWN, first)
         finally:
             if (

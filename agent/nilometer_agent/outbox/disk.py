@@ -72,7 +72,9 @@ class Disk:
                 return self.open()
             if fault not in {Fault.DAMAGED, Fault.STATEMENT}:  # the schema itself may be damaged
                 raise
-            self._log.error("outbox file damaged, rebuilding it from its sound rows", error)
+            self._log.error(
+                "outbox file damaged, rebuilding it from its undamaged rows: check the disk", error
+            )
         self._rebuild(salvage(self.path), lambda: None)
         return self.open()
 
@@ -112,7 +114,9 @@ class Disk:
         try:
             disk = self.resume()
         except (sqlite3.Error, OSError) as error:
-            self._log.error("disk still unusable, staying in memory: will retry", error)
+            self._log.error(
+                "disk still unusable, outbox stays in memory, will retry: check the disk", error
+            )
             return None
         stored, ids = self._doubtful
         ids = (
@@ -125,7 +129,9 @@ class Disk:
         try:
             disk.take_in(memory.everything(), ids if landed else set())
         except sqlite3.Error as error:
-            self._log.error("disk still full, staying in memory: will retry", error)
+            self._log.error(
+                "disk still full, outbox stays in memory, will retry: free disk space", error
+            )
             # The rows may have been stored after all, and they will be stored again.
             put = range(first, first + len(memory.partials.ids))
             self._doubtful = (stored, ids.union(put))

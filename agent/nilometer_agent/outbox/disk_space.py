@@ -77,7 +77,7 @@ class Ballast:
         except OSError as error:
             self.release()
             log.debug(
-                "no disk space reserved for a full disk, will retry",
+                "cannot reserve disk space for the time when the disk is full, will retry",
                 extra={"reason": error.strerror},
             )
 

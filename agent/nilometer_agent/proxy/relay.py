@@ -205,7 +205,7 @@ class Relay:
         except OSError as error:  # TimeoutError is one
             self._connecting = None
             log.warning(
-                "server not reachable, request answered with 502",
+                "server not reachable, request answered with 502: start the server, or correct upstream",
                 extra={"server": str(address), "reason": str(error)},
             )
             self._backlog.clear()
@@ -338,7 +338,7 @@ class Relay:
 
     def _unreadable(self, why: Unreadable) -> None:
         """Stop observing a connection with another protocol."""
-        log.info("proxy connection not observed", extra={"reason": str(why)})
+        log.info("connection forwarded but not observed", extra={"reason": str(why)})
         self._guarded(lambda: self._follower.ended(whole=False))
         self._go_blind(None)
 

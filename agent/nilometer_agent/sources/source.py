@@ -88,14 +88,17 @@ class Sources:
             stopping.start()
             stopping.join(source.stop_seconds + LATE_SECONDS)
             if stopping.is_alive():
-                log.error("source hangs, stopping without it", extra={"source": source.name})
+                log.error(
+                    "source did not stop in time, its last observations may be lost",
+                    extra={"source": source.name},
+                )
 
 
 def _stop(source: Source) -> None:
     try:
         source.stop(time.monotonic() + source.stop_seconds)
     except Exception:  # the other sources still have observations to pass on
-        log.exception("source failed to stop", extra={"source": source.name})
+        log.exception("source failed to stop: report this error", extra={"source": source.name})
 
 
 def seconds_until(deadline: float) -> float:

@@ -193,7 +193,8 @@ class Shipper:
         for row in rows:
             if row.id in rejected:
                 log.error(
-                    "row moved to quarantine: the collector rejected it",
+                    "row moved to quarantine, the collector rejected it: install one version in agent "
+                    "and collector, or report the reason",
                     extra={"sequence": row.sequence, "reason": rejected[row.id]},
                 )
 
@@ -316,7 +317,7 @@ class Shipper:
     def _set_state(self, state: CollectorState, reason: str) -> None:
         if state is not self.state and state is not CollectorState.READY:
             log.warning(
-                "rows not shipped, kept in the outbox: will retry",
+                "rows not shipped, kept in the outbox, will retry: `nilometer doctor` says what to do",
                 extra={"state": state.value, "reason": reason[:200]},
             )
         self.state, self.reason = state, reason[:MAX_REASON_CHARACTERS]

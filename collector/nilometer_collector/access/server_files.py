@@ -60,7 +60,7 @@ class ServerFiles:
             configuration = self._read()
         except OSError as error:  # in the middle of a rotation
             log.warning(
-                "cannot read the certificate files, the old certificates stay in use",
+                "cannot read the certificate files, the old ones stay in use: correct the files",
                 extra={"reason": str(error)},
             )
             return None

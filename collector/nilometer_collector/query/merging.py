@@ -82,7 +82,8 @@ def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
             sample = sample_from_bytes(record.payload)
         except (ValueError, NilometerError) as error:
             log.error(  # noqa: TRY400
-                "stored sample left out: cannot decode it", extra={"reason": type(error).__name__}
+                "stored sample cannot be decoded, left out: install the package of its content type",
+                extra={"reason": type(error).__name__},
             )
             return None
     return sample

@@ -157,6 +157,7 @@ def intact(table: str, row: int, payload: bytes, crc: int) -> bool:
     fine = checksum(payload) == crc
     if not fine:
         log.error(
-            "stored row left out: its checksum does not match", extra={"table": table, "row": row}
+            "stored row left out, its checksum does not match: check the disk",
+            extra={"table": table, "row": row},
         )
     return fine

@@ -137,7 +137,7 @@ class _Handler(TimedHandler):
         try:
             found = self.server.reply(self.path, self.headers.get("accept", ""))
         except Exception:
-            log.exception("a scrape failed")
+            log.exception("a scrape failed: report this error")
             found = Answer(500, b"internal error: see the log of this process\n")
         self.answer(found.status, {"content-type": found.content_type, **found.headers}, found.body)
 

@@ -77,7 +77,7 @@ class OtlpExporter:
             self._sender.shutdown(timeout_millis=timeout * 1000)
             if self._waiting and self._differences is not None:
                 log.warning(
-                    "delta points lost at the end: the OTLP endpoint did not accept them",
+                    "delta points lost at shutdown: the OTLP endpoint did not accept them",
                     extra={"requests": len(self._waiting)},
                 )
                 self._count(Event.INTERVAL_DROPPED, len(self._waiting))
@@ -93,7 +93,7 @@ class OtlpExporter:
             try:
                 self._waiting.extend(self._requests())
             except Exception:  # an error of a metric may be gone the next time
-                log.exception("points could not be gathered, the next interval tries again")
+                log.exception("points could not be collected, will retry: report this error")
                 self._count(Event.FAILED, 1)
                 return False
             return self._send_waiting()
@@ -149,7 +149,10 @@ class OtlpExporter:
         try:
             result = self._sender.export(data, timeout_millis=EXPORT_SECONDS * 1000)
         except Exception as error:  # any error of the SDK ends here
-            log.warning("export failed", extra={"reason": str(error)[:200]})
+            log.warning(
+                "OTLP export failed: check endpoint, protocol, headers and proxy",
+                extra={"reason": str(error)[:200]},
+            )
             result = MetricExportResult.FAILURE
         taken = result is MetricExportResult.SUCCESS
         self._count(Event.TAKEN if taken else Event.FAILED, 1)

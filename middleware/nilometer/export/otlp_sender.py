@@ -165,7 +165,7 @@ class _Session(requests.Session):
         except Exception as error:  # the request succeeded: an unreadable reply is only counted
             self._count(Event.REPLY_UNREADABLE, 1)
             log.warning(
-                "OTLP reply unreadable, the request was accepted",
+                "OTLP reply unreadable, the request was accepted: check that the endpoint is OTLP",
                 extra={"reason": str(error)[:200]},
             )
         finally:
@@ -201,7 +201,7 @@ def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
         count(Event.POINTS_REJECTED, partial.rejected_data_points)
     if partial.rejected_data_points or partial.error_message:
         log.warning(
-            "OTLP endpoint rejected some points",
+            "OTLP endpoint rejected some points: read its reason",
             extra={
                 "points": partial.rejected_data_points,
                 "reason": partial.error_message[:200],

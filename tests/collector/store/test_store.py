@@ -143,7 +143,7 @@ def test_a_sample_that_fails_its_checksum_is_left_out_and_logged(
     query = Query(store, SteppedClock())
     samples = query.samples(SamplesQuestion(entity=ENTITY, summary="input.amount")).samples
     assert [compared.sample.coverage.seen for compared in samples] == [4]
-    assert "stored row left out: its checksum does not match" in caplog.text
+    assert "stored row left out, its checksum does not match: check the disk" in caplog.text
 
 
 def test_the_file_and_its_folder_are_for_their_owner_only(store: Store, database: Path) -> None:

@@ -48,7 +48,8 @@ class Stream:
                     self.refused = batch.reason
                     self._engine.refuse()
                     log.error(
-                        "worker stream refused: it breaks the contract",
+                        "worker stream refused, it breaks the contract: install one version in client "
+                        "and agent",
                         extra={"worker": self.worker.hex(), "reason": batch.reason[:200]},
                     )
                     break
