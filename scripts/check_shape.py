@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 60
 MAX_EXCEPTIONS = 3.1  # `noqa` and `type: ignore` per thousand lines
 MAX_ANY = 0.05  # share of functions with `Any` in their signature
 
-# A function of the request's path is written in one piece: each further frame costs a tenth of it.
+# Functions of the request path are long, because each further call costs a tenth of the path.
 HOT_PATH = {
     "nilometer.capture.asgi.NilometerMiddleware.__call__",
     "nilometer.handoff.pack.Packer.pack",

@@ -130,7 +130,7 @@ def accepted(kind: object) -> str:
     if origin is Literal:
         return f"Literal[{', '.join(map(json.dumps, arguments))}]"
     if origin is tuple and arguments[1:] == (...,):
-        # Not Sequence, because str is one, and a setting with several values refuses str.
+        # Not Sequence: a str is a Sequence, but a setting with several values does not accept it.
         item = accepted(arguments[0])
         return f"list[{item}] | tuple[{item}, ...]"
     if origin is dict:

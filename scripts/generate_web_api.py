@@ -41,7 +41,7 @@ SIMPLE = {
 }
 
 Schema: TypeAlias = Mapping[str, object]
-Comments: TypeAlias = Mapping[str, str]  # by name of the field
+Comments: TypeAlias = Mapping[str, str]  # comments, by name of the field
 
 
 def schema_at(value: object) -> Schema:

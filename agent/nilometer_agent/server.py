@@ -42,13 +42,13 @@ from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
-WORKERS_KEPT = 10_000  # workers remembered; the ones that were silent longest are forgotten first
-LOCK_ATTEMPTS = 50  # a child of a killed agent holds the lock for a moment longer
-LOCK_WAIT_SECONDS = 0.02  # after each
+WORKERS_KEPT = 10_000  # workers remembered; those idle for longest are forgotten first
+LOCK_ATTEMPTS = 50  # a child of a killed agent may hold the lock a moment longer
+LOCK_WAIT_SECONDS = 0.02  # pause after each attempt
 # Unless a source needs longer, an agent stops within 5 s plus its last commit, even if a part hangs.
-STOP_ENGINE_SECONDS = 30.0  # for the last commit
-STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
-STOP_EXPORT_SECONDS = 1.5  # for the OTLP endpoint to take the last points
+STOP_ENGINE_SECONDS = 30.0  # longest wait for the last commit
+STOP_SHIP_SECONDS = 2.5  # longest time to ship the last rows
+STOP_EXPORT_SECONDS = 1.5  # longest time to export the last points
 
 P = ParamSpec("P")
 
@@ -330,6 +330,6 @@ def _locked(path: Path) -> int:
 def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:  # not Linux: the peak is the closest figure there
+    except OSError:  # not Linux: only the peak is known there
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")

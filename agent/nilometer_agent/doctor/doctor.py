@@ -24,7 +24,7 @@ from nilometer_agent.doctor.examined import Check, ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.settings import AgentSettings
 
-# In the order in which they run: later checks read the answers that the check of the agent stored.
+# In the order in which they run: the check of the agent stores answers that later checks read.
 CHECKS: Mapping[str, Check] = {
     "directory": directory,
     "socket": socket,

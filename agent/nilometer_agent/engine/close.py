@@ -13,7 +13,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 
-RETRY_SECONDS = 10.0  # before the next attempt to close a window that could not be closed
+RETRY_SECONDS = 10.0  # wait before a window that could not be closed is tried again
 CLOSINGS_AT_ONCE = 256  # windows closed in one transaction
 SAMPLES_AT_ONCE = 1000  # samples after which the transaction ends
 
@@ -78,8 +78,8 @@ class Closer:
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
         due = []
-        # This rule is safe from jumps of the wall clock: a window also closes when it had no new data
-        # for longer than its own length.
+        # A window also closes after `longest` without new data, in monotonic time, so that a jump of
+        # the wall clock cannot keep it open.
         longest = (
             self._settings.window_seconds
             + self._settings.grace_seconds

@@ -39,12 +39,12 @@ from nilometer_agent.engine.accounts import Taken
 from nilometer_agent.engine.receive import UNREADABLE, Receiver
 
 POLL_SECONDS = 0.005
-STALLED_POLLS = 12_000  # longest time without progress of the child: the trial has no result then
-CPU_SECONDS = 20  # limit for one observation
-MAX_GROWTH_BYTES = 1 << 30  # limit for the child's memory, or three quarters of the free memory
-MIN_GROWTH_BYTES = 64 << 20  # memory that any observation may take, even if less is free
+STALLED_POLLS = 12_000  # polls without progress after which the trial ends without a result
+CPU_SECONDS = 20  # limit of the CPU time for one observation
+MAX_GROWTH_BYTES = 1 << 30  # limit of the child's added memory; less if little memory is free
+MIN_GROWTH_BYTES = 64 << 20  # smallest value of that limit
 FORKS = 5  # attempts to fork a child that ends before it begins
-KILLS = 3  # children that SIGKILL ended at the same observation in a row: this is not a coincidence
+KILLS = 3  # consecutive SIGKILLs of children at one observation that prove that it is the cause
 
 # Signals that a process causes itself. Other signals come from outside.
 FAULTS = frozenset(
@@ -56,7 +56,7 @@ FAULTS = frozenset(
 _HARMLESS = pack(
     [(1, 0.0, 200, "ok", "POST", "", 2, 2, *2 * ("application/json", ""), b"{}", b"{}", "")]
 )
-WHOLE = -1  # instead of an index: the batch killed a child before it was split up
+WHOLE = -1  # in place of an index: the child died before the batch was split up
 _DONE, _NOT_BEGUN = -2, -3
 
 log = logging.getLogger("nilometer.agent")
@@ -68,8 +68,8 @@ class How(Enum):
     DONE = auto()  # the child profiled everything
     BY_ITSELF = auto()  # the observation in work killed the child
     KILLED = auto()  # SIGKILL, from outside or because of the observation
-    NEVER_BEGAN = auto()  # the fork itself killed the child: threads of a library may cause this
-    UNKNOWN = auto()  # no result: ended from outside, or given up
+    NEVER_BEGAN = auto()  # the child died before its first observation, in the fork itself
+    UNKNOWN = auto()  # no result: the child was ended from outside, or made no progress
 
 
 class Ending(NamedTuple):
@@ -174,7 +174,7 @@ class Trial:
         finally:
             if (
                 os.getpid() != parent
-            ):  # also after an error: a child must never continue as an agent
+            ):  # also after an error, because a child must never continue as an agent
                 os._exit(0)
 
     # In the parent

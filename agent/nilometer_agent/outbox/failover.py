@@ -26,10 +26,8 @@ from nilometer_agent.outbox.policy import Drops, WhenFull
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.sparse_log import SparseLog
 
-PROBE_SECONDS = 2.0  # between attempts to return to the disk
-ATTEMPTS = (
-    16  # attempts of one transaction; each has more room or another ledger than the one before
-)
+PROBE_SECONDS = 2.0  # time between attempts to return to the disk
+ATTEMPTS = 16  # attempts of one transaction; before each, room is made or the ledger is replaced
 FULL_ATTEMPTS = (
     4  # attempts on a full disk; if dropping rows does not help, another program has filled it
 )

@@ -9,7 +9,7 @@ from nilometer_agent.outbox.rows import Lost, OutboxRow
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 DROP_RATIO = 0.05  # share of the rows that is dropped at a time
-DROP_ROWS = 100  # dropped at a time, at least
+DROP_ROWS = 100  # fewest rows that are dropped at a time
 
 
 class WhenFull(Enum):

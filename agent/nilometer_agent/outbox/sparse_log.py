@@ -3,7 +3,7 @@
 import logging
 from collections import Counter as Tally
 
-EACH = 100  # of each kind, one error in this many is logged, beginning with the first
+EACH = 100  # errors of one kind for each that is logged; the first is always logged
 
 log = logging.getLogger("nilometer.agent")
 

@@ -18,7 +18,7 @@ from nilometer_agent.proxy.messages import MessageReader
 from nilometer_agent.proxy.settings import ProxySettings
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_CALLS = 10_000  # calls of a connection at once
+MAX_CALLS = 10_000  # concurrent calls of one connection
 NEARLY = 0.9  # share of a deadline; a reset after this share counts as an exceeded deadline
 
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -129,7 +129,7 @@ class Http2:
         self._worker.in_flight -= lost
         return lost
 
-    # Events of the client.
+    # Events of the client
 
     def _begin(
         self,
@@ -193,7 +193,7 @@ class Http2:
     def _client_settings(self, payload: bytes) -> None:
         allow_table(self._from_server.decoder, payload)
 
-    # Events of the server.
+    # Events of the server
 
     def _headers(
         self,

@@ -20,9 +20,9 @@ from nilometer_agent.proxy.settings import Address
 from nilometer_agent.proxy.sides import ClientSide, ServerSide
 from nilometer_agent.proxy.transports import connected, reset, set_reading
 
-LINGER_SECONDS = 2.0  # time in which a client may still send data after the last response
+LINGER_SECONDS = 2.0  # time for which data of the client is read after the last response
 CLOSE_SECONDS = 120.0  # time to send the last bytes
-FULL_BYTES = 64 << 10  # size of a transport's buffer at which the other side is not read
+FULL_BYTES = 64 << 10  # size of one side's send buffer at which the other side is no longer read
 
 log = logging.getLogger("nilometer.agent")
 
@@ -370,7 +370,7 @@ class Relay:
         except Exception as error:  # monitoring must never fail a prediction
             self._worker.note(error, lost=1)
 
-    # Timers and flow control.
+    # Timers and flow control
 
     def _set_hold(self, hold: _Hold) -> None:
         self._hold = hold

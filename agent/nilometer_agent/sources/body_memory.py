@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from nilometer.values.clock import Clock
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-PATIENCE_SECONDS = 0.1  # for a sender that sends nothing while others wait for memory
+PATIENCE_SECONDS = 0.1  # time that a sender may be silent while others wait for memory
 
 K = TypeVar("K", bound=Hashable)
 

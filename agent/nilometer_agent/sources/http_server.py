@@ -27,8 +27,8 @@ MAX_CONNECTIONS = 64
 BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more if one body may be larger
 IDLE_SECONDS = 10.0  # longest time between two bytes of a sender
 TURN_SECONDS = 30.0  # longest time to receive a request and to send its response
-GRACE_SECONDS = 0.5  # for requests in progress when the server stops
-AGAIN_SECONDS = "1"  # wait before a sender retries
+GRACE_SECONDS = 0.5  # time for requests in progress when the server stops
+AGAIN_SECONDS = "1"  # wait that a 503 response asks for
 TEXT = "text/plain"
 
 log = logging.getLogger("nilometer.agent")
@@ -187,7 +187,7 @@ class _Handler(TimedHandler):
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
         self.server.memory.take(self.connection, left)
-        body = io.BytesIO()  # hands out its content without a copy
+        body = io.BytesIO()  # `getvalue` returns its content without a copy
         while left:
             piece = self.receive(left)
             if not piece:

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Protocol, TypeVar
 
-LATE_SECONDS = 1.0  # extra time after its deadline, before the agent stops without the source
+LATE_SECONDS = 1.0  # time after its deadline at which the agent stops waiting for a source
 
 log = logging.getLogger("nilometer.agent")
 

@@ -37,7 +37,7 @@ class Reach(Enum):
     """The result of a probe."""
 
     ANSWERS = "answers"
-    DOWN = "down"  # no connection, or not in time
+    DOWN = "down"  # no connection, or none in time
     TLS = "tls"  # connected, but the handshake fails
 
 

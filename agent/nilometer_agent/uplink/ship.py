@@ -45,8 +45,8 @@ class CollectorState(Enum):
     READY = "ready"
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"  # the collector asked the agent to wait
-    AUTH_ERROR = "auth_error"  # token or certificate is unknown, or is for another name
-    TLS_ERROR = "tls_error"  # the handshake fails: a certificate has expired or has another CA
+    AUTH_ERROR = "auth_error"  # the token or certificate is unknown, or for another agent name
+    TLS_ERROR = "tls_error"  # the TLS handshake fails, such as after a certificate has expired
     VERSION_ERROR = "version_error"  # the collector does not have the method
     REFUSED = "refused"  # the collector refuses the request
 

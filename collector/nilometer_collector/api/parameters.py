@@ -12,7 +12,7 @@ from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
-MAX_REPEATS = 64  # of a parameter that may be repeated
+MAX_REPEATS = 64  # most values of a parameter that may be repeated
 LAST_SECONDS = LAST_NS // NANOSECONDS
 
 V_co = TypeVar("V_co", covariant=True)

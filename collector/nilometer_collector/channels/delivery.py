@@ -18,7 +18,7 @@ from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Store
 
-BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
+BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the random wait after a failure
 IDLE_SECONDS = 60.0  # interval of checks for notifications when `wake` is not called
 
 log = logging.getLogger("nilometer.collector")

@@ -149,7 +149,7 @@ class Processes:
                     stdout=output,
                     stderr=output,
                     env={**inherited, **environment},
-                    start_new_session=True,  # Ctrl-C reaches this process only, which stops the rest
+                    start_new_session=True,  # Ctrl-C reaches only this process, which then stops the others
                 )
             )
 

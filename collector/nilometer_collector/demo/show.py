@@ -32,7 +32,7 @@ ALERTER = {
     "kind": "REFERENCE",
     "reference": REFERENCE,
     "comparator": "psi",
-    "threshold": 0.25,  # nats, debiased: other features stay below 0.16 in these two weeks
+    "threshold": 0.25,  # nats, debiased; other features stay below 0.16 in these two weeks
     "minimum_count": 100,
     "windows_to_open": 2,  # days, so that one stormy day does not alert
     "windows_to_close": 2,

@@ -17,9 +17,9 @@ from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.store import SampleRecord, SeriesRecord
 from nilometer_collector.store.samples import Samples
 
-MAX_WINDOWS = 2000  # in one response
-MAX_SAMPLES = 20_000  # merged for one response
-MAX_BYTES = 64 << 20  # of payloads, read for one response
+MAX_WINDOWS = 2000  # most windows in one response
+MAX_SAMPLES = 20_000  # most samples that are merged for one response
+MAX_BYTES = 64 << 20  # most bytes of payloads that are read for one response
 
 log = logging.getLogger("nilometer.collector")
 

@@ -6,7 +6,7 @@ the application has returned.
 """
 
 # mypy: disable-error-code="possibly-undefined"
-# One guarded block sets the variables of the request path. Nothing reads them if it failed.
+# One guarded block sets the variables of the request path. They are not read if it failed.
 
 import asyncio
 import os
@@ -146,7 +146,7 @@ class NilometerMiddleware:
                 worker.in_flight -= 1
                 if raised is not None:
                     outcome = ended_by(raised, exchange)
-                    raised = None  # a cycle of this frame and the exception's traceback
+                    raised = None  # breaks the reference cycle of this frame and the exception's traceback
                 if exchange.finished:
                     latency = exchange.latest - started
                     if not outcome:
@@ -243,14 +243,14 @@ class NilometerMiddleware:
                 return
             if _serving():
                 await asyncio.to_thread(worker.stop)
-            else:  # another event loop, such as trio's, has nothing left to serve
+            else:  # another event loop, such as trio's: blocking it at the end does no harm
                 worker.stop()
         except Exception as error:  # an error here must not disturb the shutdown of the host
             worker.note(error)
 
 
 _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-_stepping_aside: list[Worker] = []  # of middlewares that `nilometer run` added
+_stepping_aside: list[Worker] = []  # callbacks of middlewares that `nilometer run` added
 
 
 def ended_by(error: BaseException, exchange: Exchange) -> str:
@@ -264,7 +264,7 @@ def ended_by(error: BaseException, exchange: Exchange) -> str:
     if (
         isinstance(error, asyncio.CancelledError)
         or (exchange.more is not None and exchange.more.left)
-        or type(error).__name__ == "ClientDisconnect"  # Starlette's, for an OSError of `send`
+        or type(error).__name__ == "ClientDisconnect"  # Starlette's error if `send` fails
     ):
         return _CLIENT_LEFT
     return _EXCEPTION

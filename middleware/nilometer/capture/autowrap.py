@@ -43,7 +43,7 @@ def watched(app: ASGIApp) -> ASGIApp:
         if isinstance(app, NilometerMiddleware):
             return app
         around = NilometerMiddleware.stepping_aside(app)
-    except Exception as error:  # the server must start as it does without nilometer
+    except Exception as error:  # the server must start even if nilometer fails
         _tell(type(app).__name__, error)
         return app
     _watched[id(app)] = (app, around)

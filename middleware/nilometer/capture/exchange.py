@@ -99,7 +99,7 @@ class Exchange:
                     self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
                 if not self.status:
-                    # A copy: an outer middleware that compresses may change the same list.
+                    # Keep a copy, because an outer middleware that compresses may change the list.
                     self.response_headers = _copy_of_list(message.get("headers"))
                     self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
@@ -260,7 +260,7 @@ class More:
         self.new_id: tuple[bytes, bytes] | None = None
 
 
-MAX_GAPS = 512  # gaps that are kept of one stream
+MAX_GAPS = 512  # most gaps that are kept of one stream
 
 
 class Stream:
@@ -349,5 +349,5 @@ _NO_RESPONSE = Outcome.NO_RESPONSE.value
 # Raises for anything but a list, and runs no code of a subclass of list.
 _copy_of_list: Callable[[Any], list[Any]] = list.copy
 
-# Bodies that the server reads itself: the middleware does not see their bytes.
+# Messages whose body the server reads itself, so that the middleware does not see its bytes.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})

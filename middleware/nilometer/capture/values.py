@@ -46,7 +46,7 @@ def log(**values: object) -> None:
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
-            held.values = values  # the caller's own dictionary: nothing else refers to it
+            held.values = values  # a new dictionary, to which nothing else refers
             return
         for name, value in values.items():
             if name in recorded:

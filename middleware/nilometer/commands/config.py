@@ -21,7 +21,7 @@ from nilometer.values.errors import ConfigError
 SECRET = re.compile(r"(webhook_url|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
-IN_THE_CODE = "given-in-the-code"  # stands for the entity of a server if its code sets it
+IN_THE_CODE = "given-in-the-code"  # in place of an entity that the server's code sets
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:

@@ -133,7 +133,7 @@ def start_agent(settings: CaptureSettings) -> None:
     if child:
         os.waitpid(child, 0)
         return
-    # The grandchild: the system adopts it, so that the command has no child that it did not start.
+    # Start a grandchild, which the system adopts. So the command has no child that it did not start.
     if os.fork():
         os._exit(0)
     try:

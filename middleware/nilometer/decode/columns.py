@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from nilometer.profile.feature import Cell
 from nilometer.values.steps import Steps, finished
 
-MAX_COLUMNS = 1000  # columns of one body; a body with more is not a table
+MAX_COLUMNS = 1000  # most columns of one body; a body with more does not count as a table
 VALUE = "value"  # column name for a body that is a bare value
 
-_CELL_BYTES = 24  # average memory of a cell in a block, over numbers and short strings
+_CELL_BYTES = 24  # average memory of a cell in a block, for numbers and short strings
 _ROWS_AT_ONCE = 128  # rows per step
 _GROUPS_AT_ONCE = 16
 

@@ -45,6 +45,6 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
 
 FORMAT = Format(
     media_types=frozenset({"application/x-www-form-urlencoded"}),
-    often_json=True,  # the default type of curl and others
+    often_json=True,  # curl and other clients declare this type by default
     decode=lambda body, side: decode(body.content.decode("utf-8", "replace"), Protocol.FORM, side),
 )

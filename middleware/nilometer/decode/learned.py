@@ -28,9 +28,9 @@ from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 
-MAX_FIELDS = 256  # most fields of a shape to learn
-EXAMPLES = 16  # bodies that must have one shape before it is learned
-LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the shape keeps changing
+MAX_FIELDS = 256  # most fields of a shape that is learned
+EXAMPLES = 16  # bodies with one shape before it is learned
+LONGEST_PAUSE = 64  # most batches to skip between attempts while the shape keeps changing
 
 _PROMPTS = frozenset({"prompt", "input", "messages"})
 
@@ -92,7 +92,7 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
         if isinstance(first.get(tensors), list):
             return _Tensors(tensors)
         if "model" in first and not first.keys().isdisjoint(_PROMPTS):
-            return None  # only the length of a language model's text is profiled
+            return None  # the general path profiles only the length of a language model's text
         return _rows(values) if _is_free(first, tensors) else None
     kinds = set(map(type, values))
     return _Scalars() if kinds <= {int, float} else None

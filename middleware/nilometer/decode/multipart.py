@@ -22,7 +22,7 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELD_BYTES = 1024  # only the length of a longer field is kept
+MAX_FIELD_BYTES = 1024  # longest field whose text is kept; of a longer one only the length is
 MAX_HEAD_BYTES = 8192  # size of the headers of one part
 _DEFAULT_TYPE = "application/octet-stream"
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)

@@ -7,7 +7,7 @@ from nilometer.profile.feature import Cell
 # Numbers as JSON writes them, so that a postcode such as "01234" stays text.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTHS = {"true": True, "True": True, "false": False, "False": False}
-MAX_DIGITS = 400  # digits of an integer; float64 overflows earlier
+MAX_DIGITS = 400  # most digits of an integer; float64 overflows at fewer
 
 
 def typed(text: str) -> Cell:

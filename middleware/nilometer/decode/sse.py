@@ -21,7 +21,7 @@ from nilometer.decode.tensors import check_table
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
-DONE = b"[DONE]"  # marks the end of a complete OpenAI-style stream
+DONE = b"[DONE]"  # data of the last event of a complete OpenAI-style stream
 _FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 _ERROR = b"error"
 # Two line ends of any of the three kinds. CR LF counts as a single line end.

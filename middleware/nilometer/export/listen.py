@@ -16,8 +16,8 @@ from nilometer.serving.threads import ThreadedServer, TimedHandler
 from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
-MAX_SCRAPES = 4  # running or waiting at once; more get 503 and retry
-TURN_SECONDS = 10.0  # for a request to arrive, and for its response to be read
+MAX_SCRAPES = 4  # scrapes that run or wait; further ones get 503 and must retry
+TURN_SECONDS = 10.0  # longest time for a request to arrive, and for its response to be read
 STOP_SECONDS = 1.0
 TEXT = "text/plain"
 
@@ -110,10 +110,10 @@ class MetricsServer:
         if not self._scrapes.acquire(blocking=False):
             return Answer(503, b"too many scrapes at once\n", headers={"retry-after": "1"})
         try:
-            # Imported at the first scrape, so that an agent without scrapes pays nothing.
+            # Imported at the first scrape, so that an agent without scrapes does not need the memory.
             from nilometer.export.prometheus import exposition
 
-            with self._encoding:  # thousands of series need 100 MB for a moment
+            with self._encoding:  # a scrape of thousands of series needs 100 MB
                 body, content_type = exposition(self._gather(), self._resource, accept)
             return Answer(200, body, content_type)
         finally:

@@ -24,7 +24,7 @@ from nilometer.export.resource import VERSION
 from nilometer.export.series import Differences, Family
 from nilometer.values.clock import Clock
 
-MAX_INTERVALS = 20  # of delta points that are kept while the receiver is away
+MAX_INTERVALS = 20  # requests with delta points that are kept until the receiver accepts them
 
 log = logging.getLogger("nilometer.export")
 
@@ -92,7 +92,7 @@ class OtlpExporter:
         with self._exporting:
             try:
                 self._waiting.extend(self._requests())
-            except Exception:  # an error of a metric may be gone the next time
+            except Exception:  # the error of a metric may not occur again
                 log.exception("points could not be collected, will retry: report this error")
                 self._count(Event.FAILED, 1)
                 return False
@@ -113,7 +113,7 @@ class OtlpExporter:
                 self._count(Event.INTERVAL_DROPPED, 1)
             else:
                 break
-            if time.monotonic() > until:  # the receiver is away: the others would wait as long
+            if time.monotonic() > until:  # the receiver does not answer: the others would fail too
                 break
         self._keep()
         return taken
@@ -148,7 +148,7 @@ class OtlpExporter:
     def _send(self, data: otel.MetricsData) -> bool:
         try:
             result = self._sender.export(data, timeout_millis=EXPORT_SECONDS * 1000)
-        except Exception as error:  # any error of the SDK ends here
+        except Exception as error:  # the SDK may raise anything
             log.warning(
                 "OTLP export failed: check endpoint, protocol, headers and proxy",
                 extra={"reason": str(error)[:200]},

@@ -15,7 +15,7 @@ from nilometer.export.series import Binned, Distribution, Exemplar, Family, Poin
 from nilometer.export.telemetry import Instrument
 
 MAX_POINTS = 2000  # of one request
-MAX_BYTES = 1 << 20  # of one request, approximately: gRPC receivers accept 4 MiB
+MAX_BYTES = 1 << 20  # approximate size of one request; gRPC receivers accept 4 MiB
 
 
 def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:

@@ -165,7 +165,7 @@ class Series:
         self._metrics: dict[str, Metric] = {}
         self._values: dict[str, dict[Attributes, State]] = {}
         self._set_at: dict[tuple[str, Attributes], float] = {}
-        self.overflowed = 0  # measurements in an overflow series, or left out
+        self.overflowed = 0  # number of measurements in an overflow series, or left out
 
     def add(self, metric: Metric, attributes: Attributes, amount: float) -> None:
         """Increase a counter; an amount of zero only creates it."""

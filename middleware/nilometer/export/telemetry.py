@@ -23,8 +23,8 @@ SIDE = "nilometer.side"  # inputs or outputs
 ALERTER = "nilometer.alerter"
 MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
-PREDICTED = "nilometer.predicted"  # the class that a score was given for
-SOURCE = "nilometer.source"  # source of an edge of the pipeline
+PREDICTED = "nilometer.predicted"  # predicted class of a score
+SOURCE = "nilometer.source"  # entity at the start of a pipeline edge
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
 ERROR_TYPE = "error.type"
@@ -35,8 +35,8 @@ GEN_AI_PROVIDER = "gen_ai.provider.name"
 GEN_AI_MODEL = "gen_ai.request.model"
 GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  a name, not a secret
 
-OVERFLOW = "otel.metric.overflow"  # true on the one series that takes measurements over the limit
-MAX_SERIES = 2000  # of one metric, with the overflow series: the default of the SDKs
+OVERFLOW = "otel.metric.overflow"  # true on the series that collects measurements over the limit
+MAX_SERIES = 2000  # series of one metric, overflow series included; the default of the SDKs
 
 _UNITS = {"s": "seconds", "By": "bytes"}
 
@@ -47,7 +47,7 @@ class Instrument(Enum):
     COUNTER = "counter"  # monotonic sum
     UP_DOWN_COUNTER = "updowncounter"  # a sum that may decrease
     GAUGE = "gauge"  # the newest value
-    HISTOGRAM = "histogram"  # exponential or explicit over OTLP, classic for Prometheus
+    HISTOGRAM = "histogram"  # exponential or explicit buckets in OTLP, classic ones in Prometheus
 
 
 class Exporter(Enum):
@@ -104,7 +104,7 @@ def sanitised(name: str) -> str:
 
 SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
-# For probabilities: each is an edge of the stored bins, for any thresholds.
+# Bounds for probabilities; each is also an edge of the stored bins, with any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 _REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)

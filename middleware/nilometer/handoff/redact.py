@@ -25,7 +25,7 @@ from nilometer.values.streams import EVENT_STREAM, NDJSON, Ends
 WITHHELD = "application/vnd.nilometer.withheld"
 MAX_DEPTH = 64
 ENDS = Observation.__struct_fields__.index("response_ends")
-LEAST_DIGITS = 10**6  # a smaller whole number identifies no person
+LEAST_DIGITS = 10**6  # smallest whole number that may identify a person
 
 # The built-in kinds. Word boundaries keep them from matching parts of longer words and numbers.
 KINDS: Mapping[str, str] = {
@@ -142,7 +142,7 @@ class Redaction:
         return WITHHELD, "", b""
 
     def _decoded_body(self, body: bytes, media: str, role: str) -> bytes:
-        text = body.decode("utf-8")  # raises ValueError if it is binary
+        text = body.decode("utf-8")  # raises ValueError for binary data
         if media == "application/x-www-form-urlencoded":
             return self._pairs(text, role).encode()
         if media in NDJSON:

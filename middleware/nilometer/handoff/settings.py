@@ -15,8 +15,8 @@ from nilometer.values.labels import Labels
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
-FRAMES_SUFFIX = ".frames"  # suffix of the socket for plain frames, beside the socket for gRPC
-MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel takes 107
+FRAMES_SUFFIX = ".frames"  # added to the path of the gRPC socket for the socket of plain frames
+MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel allows 107
 AUTO = "auto"
 
 Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
@@ -26,7 +26,7 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 PROBES = (
     *("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico"),
-    *("/health", "/ping"),  # LitServe, vLLM, MLflow; TorchServe
+    *("/health", "/ping"),  # `/health` of LitServe, vLLM and MLflow; `/ping` of TorchServe
     *("/v2/health/live", "/v2/health/ready"),  # Open Inference Protocol
 )
 
@@ -125,7 +125,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         Labels.of(self.labels)
         if self.segments:
             from nilometer.profiling.segments import (
-                Segments,  # imports numpy, which a server without segments does not need
+                Segments,  # imported here, because it needs numpy, and most servers set no segments
             )
 
             Segments.of(self.segments)

@@ -19,7 +19,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.variables import RUN
 
-START_SECONDS = 10.0  # after which a child that does not answer is given up
+START_SECONDS = 10.0  # time after which a child that does not answer counts as failed
 NEEDED = ("nilometer_agent", "sqlite_utils", "opentelemetry.sdk", "grpc_health")
 
 

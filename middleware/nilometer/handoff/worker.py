@@ -28,12 +28,12 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Cost
 
 MAX_BATCH = 256  # observations
-MAX_BATCH_BYTES = 128 << 10  # a single larger observation is a batch of its own
-WISHED_BATCH = 128  # observations; small bursts keep the server's p99 low
-SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
-LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
-IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
-CLOSING_SECONDS = 0.1  # reserved from the stop time for closing the stream; at most half of it
+MAX_BATCH_BYTES = 128 << 10  # a larger observation is sent as a separate batch
+WISHED_BATCH = 128  # observations of a busy worker's batch; small bursts keep the server's p99 low
+SHORTEST_PAUSE = 0.005  # shortest wait, in seconds, of a busy worker
+LONGEST_PAUSE = 0.2  # longest wait, in seconds, of an idle worker
+IDLE_FACTOR = 4  # factor by which an idle worker waits longer than a busy one
+CLOSING_SECONDS = 0.1  # stop time reserved for closing the stream; at most half of the stop time
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 
@@ -148,7 +148,7 @@ class Worker:
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
-                self.live = True  # set first: the thread may find that it cannot work
+                self.live = True  # set before the start, because the thread may reset it
                 try:
                     thread.start()
                 except BaseException:
@@ -213,7 +213,8 @@ class Worker:
             return
         longest = self.settings.flush_seconds
         pause = longest
-        self.meter = _meter(self.settings)  # from now on, because the outlet is open
+        # Measuring begins here, because opening the outlet is a cost that occurs once.
+        self.meter = _meter(self.settings)
         while not self._stopping:
             took = self._step(outlet)
             self._measure(outlet)
@@ -289,7 +290,7 @@ class Worker:
                     break
                 time.sleep(BETWEEN_BATCHES)
             if batches > 1:
-                time.sleep(BETWEEN_BATCHES)  # lets other threads run first
+                time.sleep(BETWEEN_BATCHES)  # so that other threads can run
             outlet.tend()
         except Exception as error:
             self._log.fault("observations could not be sent", error)

@@ -21,8 +21,8 @@ from nilometer.values.steps import Steps
 
 Floats = NDArray[np.float64]
 
-FIRST_BUFFER = 64  # numbers; the buffer grows up to that of the digest
-MOST_BUCKETS = 80  # per sign, without edges: enough to export, small in a message
+FIRST_BUFFER = 64  # length of the first buffer; it grows to the length of the digest's buffer
+MOST_BUCKETS = 80  # buckets per sign without a reference: enough to export, small on the wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class NumericProfile:
             shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
             told.binned = self.binned and self.binned.without_single_values(dict(shared))
             return told
-        # Only values that many observations share are left, so their counts describe them fully.
+        # Only values that many observations share are left, so counts and values describe all of them.
         told.moments = Moments.of_weighted(means, weights)
         told.negative = int(weights[means < 0.0].sum())
         told.below_reference = _whole_groups(weights, self.below_reference)

@@ -25,7 +25,8 @@ EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
 
 def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
     """Return counts of *values*, shape (n,): times in seconds or sizes in bytes."""
-    if not isinstance(values, np.ndarray):  # `fromiter` does not search a list for arrays
+    if not isinstance(values, np.ndarray):
+        # `fromiter` is faster for a list, because it does not look for nested sequences.
         values = np.fromiter(values, np.float64, len(values))
     return ExponentialHistogram.of(values, SCALE, LIMIT)
 

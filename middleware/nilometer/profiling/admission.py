@@ -26,11 +26,11 @@ ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
 MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
 MAX_WATCHED = 256  # objects whose new keys are counted
-CHANGING = 8  # requests with new keys that make a nested object a map
-CHANGING_BODY = 32  # the same for the body itself, whose optional fields appear one by one
+CHANGING = 8  # requests with new keys after which a nested object counts as a map
+CHANGING_BODY = 32  # the same for the body itself; more, because optional fields appear one by one
 WITHIN = 4  # an object is a map only if at least one request in `WITHIN` brings new keys
 QUIET = 1024  # requests without a new key after which a map is an object again
-REVIEWED = 256  # length of a review in requests: names that do not appear in it are dropped
+REVIEWED = 256  # requests in a review; names that do not appear in one of them are dropped
 
 _NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
 

@@ -21,9 +21,9 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
-MAX_MADE = 3000  # derived columns and profiler columns of one entity, on top of its features
+MAX_MADE = 3000  # derived columns and profiler columns of one entity, in addition to its features
 
-Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and share that is profiled
+Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and sampling share
 
 
 class Deltas:

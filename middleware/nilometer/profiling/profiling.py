@@ -100,7 +100,7 @@ class Profiling:
         self.sample = sample
         self.event_times_unread = 0  # unreadable event times, replaced by the arrival time
         self.latest_ns = 0  # newest event time seen: the watermark
-        self._booked_ns = 0  # event time for drops that have no room for their own window
+        self._booked_ns = 0  # event time of drops whose own window has no room
         self._max_label_sets = max_label_sets
         self._label_sets: dict[Window, LabelSets] = {}
         self._names = names or Names()
@@ -116,7 +116,7 @@ class Profiling:
         self._max_waiting = max_waiting
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
-        # Random sampling, because every n-th request could match a period of the traffic.
+        # Sampling is random, because taking every n-th request could match a pattern in the traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
     def observe_packed(self, packed: bytes) -> int:
@@ -351,7 +351,7 @@ class Profiling:
             found |= self.segments.labels(inputs, outputs)
         sets = self._label_sets.get(window)
         if sets is None:
-            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # forget those of the oldest window
+            if len(self._label_sets) >= MAX_OPEN_WINDOWS:  # forget the oldest window's sets
                 del self._label_sets[next(iter(self._label_sets))]
             sets = self._label_sets[window] = LabelSets(self.labels, self._max_label_sets)
         return sets.get(found)

@@ -12,10 +12,10 @@ import grpc.aio
 from nilometer.values.errors import ConfigError
 
 OPTIONS = (
-    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections of expired certificates
+    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
-    ("grpc.server_handshake_timeout_ms", 1000),  # of TLS and HTTP/2: see docs/access.md
+    ("grpc.max_connection_idle_ms", 30_000),  # agents call more often
+    ("grpc.server_handshake_timeout_ms", 1000),  # for TLS and HTTP/2; see docs/access.md
     ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -27,8 +27,8 @@ from nilometer.values.once import OnceAMinute
 POLL_SECONDS = 0.1
 BACKLOG = 1024  # connections that the kernel queues
 ACCEPTED_AT_ONCE = 64
-BACK_OFF_SECONDS = 0.1  # after a failed accept
-ROOM_SECONDS = 0.01  # between two checks while every connection waits for a response
+BACK_OFF_SECONDS = 0.1  # pause after a failed accept
+ROOM_SECONDS = 0.01  # interval of checks while every connection waits for a response
 MAX_HEAD_BYTES = 64 << 10
 PIECE_BYTES = 64 << 10  # read at once
 
@@ -92,10 +92,13 @@ class ThreadedServer:
         self._waiting: Waiting[socket.socket] = Waiting(
             connections, max(1, connections // 4), turn_seconds
         )
-        self._open: dict[socket.socket, tuple[str, ...]] = {}  # with the groups of each
-        self._ended: set[socket.socket] = set()  # ended by the server, not closed yet
-        self._heads: dict[socket.socket, bytes] = {}  # of connections without a complete head
-        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with the next bytes
+        # All connections, with the groups that each is counted in.
+        self._open: dict[socket.socket, tuple[str, ...]] = {}
+        self._ended: set[socket.socket] = set()  # ended by the server, but not closed yet
+        # Connections without a complete head, with the bytes received so far.
+        self._heads: dict[socket.socket, bytes] = {}
+        # Connections whose response is sent, with the first bytes of the next request.
+        self._answered: deque[tuple[socket.socket, bytes]] = deque()
         self._wake_up, self._woken = socket.socketpair()
         for one in (self._listening, self._wake_up, self._woken):
             one.settimeout(0.0)
@@ -148,14 +151,15 @@ class ThreadedServer:
 
     def _end(self, connection: socket.socket) -> None:
         self._ended.add(connection)
-        with suppress(OSError):  # it has ended already
+        with suppress(OSError):  # the connection has ended already
             connection.shutdown(socket.SHUT_RDWR)
 
     def _wake(self) -> None:
-        with suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+        # If the socket is full, the thread wakes up anyway. If it is closed, the thread has ended.
+        with suppress(OSError):
             self._wake_up.send(b"\0")
 
-    # The thread that accepts connections and reads heads.
+    # Methods for the thread that accepts connections and reads heads
 
     def _run(self) -> None:
         self._selector.register(self._woken, selectors.EVENT_READ)
@@ -273,14 +277,14 @@ class ThreadedServer:
             one.close()
         self._selector.close()
 
-    # The thread of a request.
+    # Methods for the thread of a request
 
     def _serve(self, request: Request) -> None:
         connection, stays = request.connection, False
         try:
             handler = self._handler(request, connection.getpeername(), self)
             stays = not handler.close_connection
-        except OSError:  # the peer disconnected, or was ended
+        except OSError:  # the peer disconnected, or the server ended the connection
             log.debug("%s: a connection ended early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
@@ -291,7 +295,7 @@ class ThreadedServer:
             self._close(connection)
 
     def _close(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # the peer then sees an end, not a reset
+        with suppress(OSError):  # so that the peer gets an end, not a reset
             connection.shutdown(socket.SHUT_WR)
         connection.close()
         with self._lock:

@@ -110,5 +110,5 @@ def _make(path: Path) -> None:
         _make(path.parent)
     try:
         path.mkdir(DIRECTORY_MODE)
-    except FileExistsError:  # another process created it, or it is a file: the check decides
+    except FileExistsError:  # another process created it, or it is a file; the check below decides
         return

@@ -41,7 +41,7 @@ class Moments:
             return cls()
         with np.errstate(all="ignore"):
             mean = float(values.mean())
-            if not math.isfinite(mean):  # the sum overflowed: scale first
+            if not math.isfinite(mean):  # the sum overflowed, so the values are scaled first
                 mean = float((values / n).sum())
             deviation = values - mean
             square = deviation * deviation

@@ -85,7 +85,7 @@ class TDigest:
         self._max = -math.inf
         self._buffer: Floats | None = None
         self._pending = 0
-        self._parts: list[Centroids] = []  # of full buffers, not joined with the rest yet
+        self._parts: list[Centroids] = []  # of full buffers, to be joined with the rest later
 
     @classmethod
     def of(cls, values: ArrayLike, compression: float = DEFAULT_COMPRESSION) -> Self:

@@ -19,7 +19,7 @@ class Privacy(Enum):
 
     OPEN = "open"  # category names are readable, numbers are exact
     POD = "pod"  # names become pseudonyms unless a setting or a reference allows them
-    STRICT = "strict"  # each value stands for at least `STRICT_FEWEST` observations
+    STRICT = "strict"  # each disclosed value represents at least `STRICT_FEWEST` observations
 
     @classmethod
     def named(cls, name: str) -> "Privacy":

@@ -11,11 +11,11 @@ from itertools import pairwise
 
 from nilometer.values.redacted import REDACTED
 
-MAX_PLACES = 1000  # columns of a table: "999" may be the position of one, "1000" is a number
+MAX_PLACES = 1000  # columns of a table: "999" may be a column's position, "1000" is a number
 RANDOM_FROM = 24  # shortest name that is checked for random letters
 MAX_NAME = 128  # characters; a longer name is text
 _REMEMBERED = 4096  # names whose result is cached
-_FEWEST_PAIRS = 16  # pairs of neighbours that a decision needs
+_FEWEST_PAIRS = 16  # fewest pairs of neighbouring characters for a decision
 _LONGEST_WORD = 9  # characters between underscores: shorter words are never random
 _RANDOM_SCORE = 0.4  # surprises per pair: 0.7 to 0.9 in random tokens, up to 0.3 in names
 

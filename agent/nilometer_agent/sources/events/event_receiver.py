@@ -180,7 +180,7 @@ class EventReceiver:
         told = event.attributes
         time_ns = event_time_ns(told.get("time", ""))
         timed = time_ns is not None and time_ns <= MOST_NS
-        # Seldon's events have an id each. Both events of a prediction share a request id.
+        # Each event of Seldon has its own id. Both events of a prediction have the same request id.
         shared = told.get("requestid") or event.id
         return Half(
             entity=where[0],

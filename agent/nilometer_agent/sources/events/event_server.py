@@ -18,7 +18,7 @@ class EventServer:
     """
 
     name = "events"
-    stop_seconds = 6.0  # 1 s for the HTTP server, the rest to pass events to the engine
+    stop_seconds = 6.0  # 1 s to stop the HTTP server, the rest to pass events to the engine
 
     def __init__(
         self, settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock

@@ -56,7 +56,7 @@ class CumulativeSeries:
         if before is None:
             return read if point.start_time_unix_nano >= self._started_ns else _NOTHING
         if not grew(before.distribution.histogram, read.histogram):
-            return read  # a restart that kept its start time
+            return read  # counts decreased: the sender restarted, but kept its start time
         return read.since(before.distribution)
 
     def _has_room(self, now: float) -> bool:

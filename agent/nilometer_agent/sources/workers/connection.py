@@ -26,7 +26,7 @@ from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-READ_BYTES = 1 << 20  # bytes read from one connection before the others have their turn
+READ_BYTES = 1 << 20  # bytes read from one connection before the next one is read
 MAX_REASON = 200  # characters of a reason
 MAX_UNREAD_BYTES = 64 << 10  # bytes of refusals that a worker has not read
 
@@ -199,13 +199,13 @@ class Connection:
         self._target, self._filled = memoryview(self._head), 0
 
     def _begin_body(self, now: float) -> None:
-        size = length_in(self._head) - 1  # the byte with the kind is read already
+        size = length_in(self._head) - 1  # the byte with the kind was read with the head
         if not self._memory.take(self, size):
             self.step = Step.NEEDS_MEMORY
             return
         if self.step is Step.NEEDS_MEMORY:
             self.step = Step.READING
-            self.since = now  # the worker was not the cause of the wait
+            self.since = now  # restart the time limit: the worker did not cause the wait
         self._in_body = True
         self._target, self._filled = memoryview(bytearray(size)), 0
 

@@ -25,12 +25,12 @@ from nilometer_agent.sources.workers.registry import Workers
 MAX_WORKERS = 256  # connections of one agent
 BACKLOG = 256
 ACCEPTED_AT_ONCE = 16
-TICK_SECONDS = 1.0  # between two checks for timeouts
-POLL_SECONDS = 0.02  # between two checks while a connection has needs or the agent stops
-HELLO_SECONDS = 5.0  # longest time until the hello of a worker
+TICK_SECONDS = 1.0  # interval of checks for timeouts
+POLL_SECONDS = 0.02  # interval while a connection waits for the agent, or the agent stops
+HELLO_SECONDS = 5.0  # longest time until a worker sends its hello
 FRAME_SECONDS = 10.0  # longest time to receive one frame
 END_SECONDS = 60.0  # longest time to commit the batches of a connection that ends
-PAUSE_SECONDS = 1.0  # pause in accepting when no file descriptors are left
+PAUSE_SECONDS = 1.0  # pause before the next accept if no file descriptors are left
 
 log = logging.getLogger("nilometer.agent")
 
@@ -291,7 +291,7 @@ class FrameSocket:
     def _wake(self) -> None:
         with suppress(
             OSError
-        ):  # a full socket wakes the loop anyway; a closed one means that the loop has ended
+        ):  # if the socket is full, the loop wakes up anyway; if it is closed, the loop has ended
             self._wake_up.send(b"\0")
 
     def _stop_listening(self) -> None:
@@ -300,7 +300,7 @@ class FrameSocket:
             return
         with suppress(KeyError, ValueError):
             self._selector.unregister(listener)
-        # The inode is not reused while the socket is open. Another one belongs to another agent.
+        # The inode is not reused while the socket is open, so another inode is another agent's socket.
         if _identity(self._path) == self._bound:
             self._path.unlink(missing_ok=True)
         listener.close()

@@ -14,8 +14,8 @@ from nilometer.wire.services import SERVER_OPTIONS, serve_agent
 from nilometer_agent.sources.source import seconds_until
 from nilometer_agent.sources.workers.service import MAX_STREAMS, Bounds, WorkerService
 
-GRACE_SECONDS = 0.5  # for calls in progress; a client keeps batches that are not acknowledged
-OTHER_CALLS = 16  # threads for status, flush and health, in addition to streams of batches
+GRACE_SECONDS = 0.5  # time for calls in progress; clients keep batches that are not acknowledged
+OTHER_CALLS = 16  # threads for status, flush and health calls, besides those of batch streams
 
 
 class GrpcSocket:

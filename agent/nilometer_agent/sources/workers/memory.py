@@ -1,7 +1,7 @@
 """Limits the memory of frames that are being received. Small frames never wait for large ones."""
 
-MAX_FRAMES_BYTES = 16 << 20  # of all frames at once
-MAX_LARGE_BYTES = 12 << 20  # of frames over LARGE_BYTES; the rest is reserved for small frames
+MAX_FRAMES_BYTES = 16 << 20  # memory of all frames
+MAX_LARGE_BYTES = 12 << 20  # memory of frames over LARGE_BYTES; the rest is for small frames
 LARGE_BYTES = 256 << 10  # twice the size of a busy worker's batch
 
 

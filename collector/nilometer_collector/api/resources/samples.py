@@ -49,7 +49,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     lost_inputs: dict[str, int]
     lost_outputs: dict[str, int]
     unnamed: dict[str, int]
-    suppressed: int  # on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
+    suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):

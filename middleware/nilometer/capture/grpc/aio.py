@@ -11,7 +11,7 @@ from nilometer.capture.grpc.sync import code_of, noted_iterator
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
-C = TypeVar("C")  # contexts: of the event loop, or of the thread pool for plain functions
+C = TypeVar("C")  # contexts of calls: on the event loop, or in the thread pool for plain functions
 
 
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
@@ -85,7 +85,7 @@ def _begin_aio(call: Call, context: Any) -> None:
         add = getattr(context, "add_done_callback", None)
         if add is not None:
             add(lambda _: call.end(code_of(context)))
-        else:  # the context of the thread pool
+        else:  # contexts in the thread pool have another interface
             context.add_callback(lambda: call.end(code_of(context)))
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)

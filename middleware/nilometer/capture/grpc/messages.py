@@ -97,7 +97,7 @@ class _Keeper:
         self._start = bytearray()
         self._started = False
         self._end: deque[bytes] = deque()
-        self._end_bytes = 0  # size of the objects, which exceeds the content of short messages
+        self._end_bytes = 0  # memory of the objects; short messages need more than their content
 
     def add_all(self, framed: bytes) -> None:
         """Add several messages."""

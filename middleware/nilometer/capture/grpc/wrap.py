@@ -40,7 +40,7 @@ def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callab
                 # Outermost, so that calls that other interceptors reject are observed, too.
                 bound.arguments["interceptors"] = [_shared(kind), *own]
             arguments, named = bound.args, bound.kwargs
-        except Exception as error:  # the server must start as it does without nilometer
+        except Exception as error:  # the server must start even if nilometer fails
             _log.warning(f"a gRPC server is not observed: {error}: correct the setting and restart")
         return make(*arguments, **named)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nilometer.commands.top.state import State
 
 EXIT_NOBODY = 1
-ONCE_SECONDS = 8.0  # for two responses, when a table is printed once
+ONCE_SECONDS = 8.0  # longest wait for two responses if a table is printed once
 COLUMNS = 132  # width of a table that is not printed to a terminal
 SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
 
@@ -73,7 +73,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Set before gRPC is imported: its log would be written over the screen.
+    # Set before gRPC is imported, because its log would be written over the screen.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from nilometer.commands.top.agent_source import agent_address
     from nilometer.commands.top.collector_source import CollectorSource

@@ -24,7 +24,7 @@ class Sort(Enum):
     DRIFT = "drift"
 
 
-# The worst first in every column: most, slowest, least covered.
+# Sort keys; the worst row is first: most requests, slowest, least covered.
 _GRAVITY = {"ALERTING": 5, "BREACH": 4, "NO_DATA": 3, "LEARNING": 2, "PAUSED": 1, "OK": 0}
 _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
     Sort.REQUESTS: lambda row: row.requests,

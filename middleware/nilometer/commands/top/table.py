@@ -9,8 +9,8 @@ from nilometer.commands.top.sources import Picture
 from nilometer.commands.top.state import Sort, State
 from nilometer.commands.top.text import clean, number, padded, seconds, share, trend, width
 
-LOW_COVERAGE = 0.99  # below it, coverage is coloured
-HIGH_ERRORS = 0.01  # above it, errors are coloured
+LOW_COVERAGE = 0.99  # coverage below this is coloured
+HIGH_ERRORS = 0.01  # a share of errors above this is coloured
 _STATUS_STYLE = {
     "ALERTING": Style.BAD,
     "BREACH": Style.BAD,
