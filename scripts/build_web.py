@@ -24,7 +24,7 @@ OLDEST_NODE = (20, 19)  # oldest Node that the build tool supports
 
 
 class NoNodeError(Exception):
-    """Neither the machine nor a Python package provides Node."""
+    """Node is provided neither by the machine nor by the Python package."""
 
     def __init__(self, reason: str) -> None:
         oldest = ".".join(map(str, OLDEST_NODE))
@@ -51,7 +51,7 @@ class Npm:
 
 
 def npm_of_machine() -> Npm | None:
-    """The npm in the path, if its Node is recent enough."""
+    """Return the npm in the path, if its Node is recent enough."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
@@ -63,7 +63,7 @@ def npm_of_machine() -> Npm | None:
 
 
 def npm_of_package() -> Npm:
-    """The npm of the Python package, installed on first use; raises NoNodeError if it cannot be."""
+    """Return the npm of the Python package, which is installed on first use."""
     npm = _installed_package()
     if npm is None:
         _install_package()

@@ -56,7 +56,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Agent:
-    """One agent. `start`, then `wait` or `stop`.
+    """One agent. Call `start`, then `wait` or `stop`.
 
     Args:
         settings: Settings of the agent.
@@ -229,13 +229,13 @@ class Agent:
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
 
     def request_stop(self) -> None:
-        """Let `wait` return. Safe in a signal handler."""
+        """Let `wait` return. May be called in a signal handler."""
         self._stop.set()
 
     def stop(self) -> None:
         """Refuse new batches, commit, close all windows, and ship if the collector answers.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         self._stop.set()
         self._serving = False

@@ -121,7 +121,10 @@ class Collector:
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
 
     def stop(self) -> None:
-        """Refuse new requests, wait for running ones, close. Safe before `start`, and to repeat."""
+        """Refuse new requests, wait for running ones, close.
+
+        May be called before `start`, and twice.
+        """
         self._resources.close()
 
     def _wake(self) -> None:

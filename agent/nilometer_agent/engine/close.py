@@ -119,7 +119,7 @@ class Closer:
         return samples
 
     def _judge_some(self, keys: Iterator[WindowKey], now: float) -> list[Judged] | None:
-        """The next windows that are closed in one transaction; None where none is left."""
+        """Return the next windows to close in one transaction; None if none is left."""
         judged: list[Judged] = []
         samples = looked_at = 0
         for key in keys:

@@ -98,7 +98,10 @@ class Committer:
         return True
 
     def add(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> None:
-        """Acknowledge a batch with the next commit, because all of it is accounted for. Safe twice."""
+        """Acknowledge a batch with the next commit, because all of it is accounted for.
+
+        May be called twice.
+        """
         held = self._held
         held.waiting[id(acknowledge)] = (acknowledge, sequence)
         if sequence > held.sequences.get(worker, 0):

@@ -18,7 +18,7 @@ def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
     """Return *batch* without its poison, which is counted as lost and logged.
 
     Args:
-        batch: Batch with the poison; it is not changed. It is returned itself if it has no poison.
+        batch: Batch with the poison; it is not changed. Without poison, it is returned unchanged.
         poison: Indexes of the observations that `Trial.poison` found.
         now_ns: Event time of the loss if the batch has none, Unix nanoseconds.
     """

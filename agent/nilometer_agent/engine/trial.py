@@ -146,7 +146,7 @@ class Trial:
         return Ending(How.UNKNOWN, at)
 
     def _begun(self, batch: Batch, first: int, last: int) -> Ending:
-        """How a child ends that has begun; UNKNOWN where none of several does."""
+        """Return how the first child that begins ends; UNKNOWN if none of several begins."""
         for _ in range(FORKS):
             ending = self._child(batch, first, last)
             if ending.how is not How.NEVER_BEGAN:

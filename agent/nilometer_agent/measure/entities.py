@@ -46,7 +46,7 @@ class Entities:
         self._entities: dict[str, _Entity] = {}
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """Add what observing has cost a worker since its last report."""
+        """Add the cost of observing in a worker since its last report."""
         del labels
         with self._lock:
             held = self._of(entity)

@@ -99,7 +99,7 @@ class Measured:
                 peak.see(observation.in_flight, now)
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """Add what observing has cost a worker since its last report."""
+        """Add the cost of observing in a worker since its last report."""
         at = where(entity, labels)
         for metric, seconds in (
             (OBSERVING_TIME, cost.cpu_seconds),

@@ -98,7 +98,7 @@ class Database:
         migrate(self.connection)
 
     def close(self) -> None:
-        """Close the file. No other method may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. May be called twice."""
         self.connection.close()
         self.place.close()
 

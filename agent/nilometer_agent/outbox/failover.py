@@ -53,7 +53,7 @@ class Failover:
 
     Attributes:
         ledger: Ledger in use.
-        generation: Number of the ledger in use; it changes with the ledger.
+        generation: Number of the current ledger; each new ledger has another one.
     """
 
     def __init__(

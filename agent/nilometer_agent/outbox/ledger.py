@@ -59,7 +59,7 @@ class Ledger:
         self.queue.load()
 
     def close(self) -> None:
-        """Close the file. No other method may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. May be called twice."""
         self.database.close()
 
     def settle(self) -> None:

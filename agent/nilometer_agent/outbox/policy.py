@@ -13,7 +13,7 @@ DROP_ROWS = 100  # fewest rows that are dropped at a time
 
 
 class WhenFull(Enum):
-    """What happens when the outbox is full."""
+    """The policy for a full outbox."""
 
     DROP_OLDEST = "drop_oldest"  # drop the oldest rows and count them
     REFUSE = "refuse"  # keep all rows and acknowledge no batch; workers count what they drop

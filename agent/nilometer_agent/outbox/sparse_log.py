@@ -15,7 +15,7 @@ class SparseLog:
         self._times: Tally[str] = Tally()
 
     def error(self, what: str, reason: Exception | None = None, **more: object) -> None:
-        """Log an error of the kind *what*, with *reason* and the keys and values in *more*."""
+        """Log the message *what*, which is limited, with *reason* and the values in *more*."""
         self._times[what] += 1
         if self._times[what] % EACH == 1:
             extra = {**more, "times": self._times[what]}

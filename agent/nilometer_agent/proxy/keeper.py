@@ -69,7 +69,9 @@ class Keeper:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Stop the process after its requests, within `drain_seconds`. Safe before `start`, and twice.
+        """Stop the process after its requests, within `drain_seconds`.
+
+        May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time at which the process is killed.

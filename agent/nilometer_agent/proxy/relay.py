@@ -28,7 +28,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class _Hold(Flag):
-    """Why the client is not read."""
+    """The reason why the client's data is not read."""
 
     NOTHING = 0
     CONNECTING = auto()

@@ -59,7 +59,7 @@ class BodyMemory(Generic[K]):
             self._silent_since.pop(sender, None)
 
     def release(self, sender: K) -> None:
-        """Release the memory of *sender*. Safe twice, and if it holds none."""
+        """Release the memory of *sender*. May be called twice, and without memory."""
         with self._changed:
             self._silent_since.pop(sender, None)
             self._memory.give_back(sender)

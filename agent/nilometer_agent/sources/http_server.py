@@ -59,7 +59,7 @@ class Reply:
 
 
 class HttpServer:
-    """An HTTP server that binds its address when it is made; `start`, then `stop`.
+    """An HTTP server that binds its address when it is made. Call `start`, then `stop`.
 
     Args:
         key: Name of the setting that holds *address*, for errors.
@@ -111,7 +111,9 @@ class HttpServer:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new requests, and wait for those in progress. Safe before `start`, and twice.
+        """Refuse new requests, and wait for those in progress.
+
+        May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time of the end; requests in progress get at most `GRACE_SECONDS`.

@@ -34,7 +34,7 @@ class Source(Protocol):
     def stop(self, deadline: float) -> None:
         """Stop receiving, pass received observations to the engine, end all threads and processes.
 
-        The three steps happen in this order. Safe before `start`, where it releases the address.
+        The three steps happen in this order. May be called before `start`; it then releases the address.
 
         Args:
             deadline: Monotonic time at which this method must have returned. Observations that
@@ -76,7 +76,9 @@ class Sources:
             raise
 
     def stop(self) -> None:
-        """Stop every source, each within its own `stop_seconds`. Safe before `start`, and twice.
+        """Stop every source, each within its own `stop_seconds`.
+
+        May be called before `start`, and twice.
 
         A source that raises or hangs is logged. The next source is then stopped with its full time.
         """

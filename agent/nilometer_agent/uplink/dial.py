@@ -66,7 +66,7 @@ class Dial:
             return there.stub.GetPlan(request, timeout=timeout, metadata=there.metadata)
 
     def close(self) -> None:
-        """Close the channel and end its calls. Safe twice."""
+        """Close the channel and end its calls. May be called twice."""
         with self._lock:
             there, self._open = self._open, None
         if there is not None:

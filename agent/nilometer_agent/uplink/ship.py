@@ -134,7 +134,7 @@ class Shipper:
     def stop(self, timeout: float) -> None:
         """Send the remaining rows for up to *timeout* seconds, if the collector answers.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         until = self._clock.monotonic() + timeout
         self._stopping.set()

@@ -16,7 +16,7 @@ SILENT_SECONDS = 600  # shortest wall time after which an agent counts as gone
 
 
 class Change(Enum):
-    """What an evaluation does to the episode."""
+    """The effect of an evaluation on the episode."""
 
     NONE = "none"
     OPEN = "open"
@@ -25,7 +25,7 @@ class Change(Enum):
 
 
 def change(*, is_open: bool, ours: bool, others: bool, evaluation: Evaluation) -> Change:
-    """Return what an evaluation that changed an agent's state does to the episode.
+    """Return the effect on the episode of an evaluation that changed an agent's state.
 
     Args:
         is_open: Whether an episode is open now.

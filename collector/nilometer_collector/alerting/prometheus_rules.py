@@ -1,6 +1,6 @@
 """Prometheus rules made from alerters: recording rules, health alerts, and one alert per alerter.
 
-The rules read the metrics that agents and the collector export. An existing Alertmanager can so
+The rules read the metrics that agents and the collector export. So an existing Alertmanager can
 notify the same people at the same thresholds.
 """
 

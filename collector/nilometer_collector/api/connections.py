@@ -35,7 +35,7 @@ class Connection(H11Protocol):
         self._tell()
 
     def on_response_complete(self) -> None:
-        """Wait for the peer's next request: the response is written."""
+        """Wait for the peer's next request, because the response is written."""
         self._listener.wait_for(self._raw, self.transport.abort)
         super().on_response_complete()
         self._tell()
@@ -46,7 +46,7 @@ class Connection(H11Protocol):
         self._listener.wait_for(self._raw, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Continue to write: the peer has read a part of the response."""
+        """Continue to write, because the peer has read a part of the response."""
         super().resume_writing()
         self._tell()
 
@@ -56,7 +56,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _tell(self) -> None:
-        """Tell the listener that the server is busy, if a whole request waits for its response."""
+        """Tell the listener that the server is working, if a request waits for a response."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or self.flow.write_paused:
             return

@@ -1,7 +1,8 @@
 """Delivers stored notifications, oldest first, until each is delivered or refused.
 
-A notification is marked after the receiver has accepted it. A crash in between repeats it under the
-same key. Failed attempts are retried without end, with a full-jitter backoff of 1 to 60 s.
+A notification is marked after the receiver has accepted it. After a crash in between, it is
+delivered again under the same key. Failed attempts are retried without end, with a full-jitter
+backoff of 1 to 60 s.
 """
 
 import logging
@@ -70,7 +71,7 @@ class Courier:
         self._thread.start()
 
     def wake(self) -> None:
-        """Deliver now: there is a new notification. Any thread may call."""
+        """Deliver now, because there is a new notification. Any thread may call."""
         self._wake.set()
 
     def stop(self, timeout: float) -> None:

@@ -61,7 +61,7 @@ class Ingest:
         clock: Clock for the wall time of arrivals.
         counters: Counters of stored, repeated and rejected rows.
         wake: Function that is called after a notification was queued.
-        disclosure: Laxest privacy settings that agents may use; part of every plan.
+        disclosure: Least strict privacy settings that agents may use; part of every plan.
     """
 
     def __init__(

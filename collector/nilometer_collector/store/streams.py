@@ -40,7 +40,7 @@ class Stream:
         return True
 
     def settle(self, oldest_held: int) -> None:
-        """Advance the mark and write it; the agent ships nothing below *oldest_held* any more."""
+        """Advance the mark and write it; the agent will not ship rows below *oldest_held* again."""
         self._mark = max(self._mark, oldest_held - 1)
         while self._mark + 1 in self._ahead:
             self._mark += 1

@@ -14,7 +14,7 @@ CELL_SHARES = frozenset(
 
 
 def statistic_of(content: Content, name: str) -> float | None:
-    """Return the statistic *name* of *content*; None where it does not exist."""
+    """Return the statistic *name* of *content*; None if it does not exist."""
     found = content.statistics().get(name)
     return None if found is None else found(content)
 

@@ -50,7 +50,7 @@ class NilometerMiddleware:
 
     @classmethod
     def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
-        """Return a middleware that retires if the application turns out to have its own."""
+        """Return a middleware that stops observing if the application has its own."""
         made = cls.__new__(cls)
         made._set_up(app, {}, steps_aside=True)  # noqa: SLF001  of this class
         return made

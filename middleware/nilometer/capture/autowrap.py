@@ -5,7 +5,8 @@
 bytes that the client sees. ``capture/hook/sitecustomize.py`` calls `install` in every interpreter
 that ``nilometer run`` starts. Nothing is imported before the server itself imports it.
 
-An application that has its own `NilometerMiddleware` keeps it. The added middleware then retires.
+An application that has its own `NilometerMiddleware` keeps it. The added middleware then only
+passes messages on.
 """
 
 import contextlib

@@ -170,7 +170,7 @@ def _add(found: dict[str, object], name: str, value: object, depth: int = 1) -> 
 
 
 def _named(value: Any) -> Mapping[Any, Any] | None:
-    """Return the columns of a value with several, by name or position; None for one column."""
+    """Return the columns of *value* by name or position; None if it is a single column."""
     kind = type(value)
     if kind in SCALARS:
         return None

@@ -91,7 +91,7 @@ def environment_of(
     max_cpu_percent: str | None = None,
     max_p99_us: str | None = None,
 ) -> dict[str, str]:
-    """Return *environment* with what lets every Python below it observe its servers.
+    """Return *environment* with the variables by which child processes observe their servers.
 
     Raises:
         ConfigError: If a label is not ``key=value``.

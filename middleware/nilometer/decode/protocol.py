@@ -63,7 +63,7 @@ class Format:
 
     Attributes:
         decode: Function that adds the columns of a body to a side. It returns None, and adds
-            nothing, if the body has another format after all.
+            nothing, if the body turns out to have another format.
         media_types: Content types that declare the format, without parameters, in lower case.
         often_json: Whether clients also send JSON under these content types. If so, a body that
             begins like JSON is parsed as JSON first, and passed to `decode` if it is malformed.

@@ -92,7 +92,7 @@ class MetricsServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Stop. Safe before `start`, and twice."""
+        """Stop. May be called before `start`, and twice."""
         self._server.stop(STOP_SECONDS)
 
     def _reply(self, path: str, accept: str) -> Answer:

@@ -69,7 +69,7 @@ class OtlpExporter:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. Safe before `start`, and twice."""
+        """Export once more and end. May be called before `start`, and twice."""
         if not self._stopping.is_set():
             self._stopping.set()
             if self._thread.is_alive():

@@ -124,7 +124,7 @@ ACTIVE_REQUESTS = Metric(
     name="http.server.active_requests",
     instrument=Instrument.UP_DOWN_COUNTER,
     unit="{request}",
-    about="Largest number of requests in flight at once, as seen by those that ended lately.",
+    about="Largest number of concurrent requests, as counted by requests that ended recently.",
     attributes=(ENTITY,),
 )
 REQUEST_SIZE = Metric(
@@ -176,7 +176,7 @@ UNNAMED_CELLS = Metric(
     name="nilometer.unnamed.cells",
     instrument=Instrument.COUNTER,
     unit="{cell}",
-    about="Cells of columns that have no place among the features, by type.",
+    about="Cells of columns whose names are not features, by type.",
     attributes=(ENTITY, FATE),
 )
 FEATURE_VALUE = Metric(
@@ -247,7 +247,7 @@ ALERT_STATUS = Metric(
     name="nilometer.alert.status",
     instrument=Instrument.GAUGE,
     unit="{status}",
-    about="1 for the status an alerter has over all agents, 0 for each other status.",
+    about="1 for the status of an alerter over all agents, 0 for every other status.",
     attributes=(*_EVALUATION, STATUS),
     exporter=Exporter.COLLECTOR,
 )
@@ -269,7 +269,7 @@ PIPELINE_CALLS = Metric(
     name="nilometer.pipeline.calls",
     instrument=Instrument.COUNTER,
     unit="{call}",
-    about="Calls between entities, learned from spans: an edge of the pipeline.",
+    about="Calls from one entity to another, an edge of the pipeline, found in spans.",
     attributes=(ENTITY, SOURCE),
 )
 CPU_TIME = Metric(

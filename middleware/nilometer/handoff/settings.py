@@ -43,8 +43,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         profile_in: Place where bodies are parsed: ``agent``, or ``process`` if no raw byte may
             leave the process.
         directory: Directory of the socket and of the data of an agent that this process starts.
-        max_body_bytes: Cap for each body. Over the cap only the size is kept, and of a stream of
-            events or lines also its start and its end.
+        max_body_bytes: Cap for each body. Of a larger body only the size is kept. A larger stream
+            of events or lines also keeps its start and its end.
         max_queue_bytes: Cap for observations that wait for the background thread.
         max_unacknowledged_bytes: Cap for batches that the agent has not acknowledged yet.
         flush_seconds: Longest time until an observation is sent.
@@ -79,13 +79,14 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         segments: Labels from fields, such as ``{region = "input.region"}``, if profiles are made in
             the process; the agent has its own setting. The values of these fields are published.
         features: Summaries that are features from their first request on, such as ``input.amount``,
-            if profiles are made in the process. An agent uses those of its schemas and references.
+            if profiles are made in the process. An agent takes the features from its schemas and
+            references instead.
         admit_after: Number of requests with a new name before it becomes a feature, if the entity
             has 64 features already and profiles are made in the process. The cells of earlier
             requests are counted as unnamed.
         profilers: Modules that register profilers, if profiles are made in the process.
-        names_key: Secret key for the pseudonyms of all other names, if profiles are made in the
-            process; without it these names are not kept.
+        names_key: Secret key for the pseudonyms of names that are not readable, if profiles are
+            made in the process; without it these names are not kept.
     """
 
     entity: str

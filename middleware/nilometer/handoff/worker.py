@@ -38,7 +38,7 @@ BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 
 class Outlet(Protocol):
-    """Sends batches of packed observations onwards. Used by one thread."""
+    """Sends batches of packed observations to the agent. Used by one thread."""
 
     @property
     def trouble(self) -> str:
@@ -167,7 +167,10 @@ class Worker:
             self.live = False
 
     def stop(self) -> None:
-        """Send pending observations and end the thread within `shutdown_seconds`. Safe twice."""
+        """Send pending observations and end the thread within `shutdown_seconds`.
+
+        May be called twice.
+        """
         thread = self._thread
         if thread is None or not self.runs:
             return

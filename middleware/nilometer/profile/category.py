@@ -64,7 +64,7 @@ class Dictionary:
 
     @property
     def id(self) -> str:
-        """A name for the dictionary: equal dictionaries have equal names."""
+        """The id of the dictionary; equal dictionaries have equal ids."""
         packed = "\0".join((*self.names, str(self.complete), *map(str, self.hashes)))
         return hashlib.blake2b(packed.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -268,7 +268,7 @@ class CategoryRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, about."""
+        """Approximate memory in bytes, without the fixed part."""
         own = self._hashes.nbytes + self._codes.nbytes if self._dictionary is not None else 0
         return own + _NAME_BYTES * len(self._waiting) + 2 * self._waiting_characters
 
@@ -278,7 +278,7 @@ class CategoryRecorder:
         return self._profile
 
     def fold(self) -> Steps[None]:
-        """Put the names that wait into the sketches, in steps."""
+        """Add the waiting names to the sketches, in steps."""
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             self._waiting_characters = 0
@@ -359,7 +359,7 @@ _PUBLIC_NAMES = ("false", "true")  # names of booleans, which are never secret
 
 @functools.cache
 def _lookup_of_none() -> tuple[Hashes, NDArray[np.int64]]:
-    """The lookup without a dictionary: one for all columns."""
+    """Return the lookup without a dictionary, which all such columns share."""
     return _lookup((), ())
 
 

@@ -24,14 +24,15 @@ class Coverage:
 
     Attributes:
         profiled: Number of observations whose columns are in the profiles.
-        sampled_out: Number of observations left out on purpose, whose weight others carry.
+        sampled_out: Number of observations that sampling left out; others represent them.
         dropped: Number of lost observations, by `DropReason`.
         undecodable: Number of observations without columns, by `UndecodableReason`.
         lost_inputs: Number of profiled observations whose requests gave no columns, or not all of
             them, by `UndecodableReason`.
-        lost_outputs: Number of profiled observations whose responses did so, by
-            `UndecodableReason`.
-        unnamed: Number of cells, not observations, of columns without a place, by type.
+        lost_outputs: Number of profiled observations whose responses gave no columns, or not all of
+            them, by `UndecodableReason`.
+        unnamed: Number of cells, not observations, of columns whose names are not features, by
+            type.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
     """

@@ -133,12 +133,12 @@ class NumericProfile:
     def coarsened(self, fewest: int) -> Self:
         """Return the profile in which every number stands for at least *fewest* numbers.
 
-        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by magnitude count
-        these groups. Counts on the reference's edges stay, because the edges are public ranges. A
-        bin of one value, and the count of zeros, stay only if that value is a group of its own.
-        Moments stay, because they are sums over all numbers. If fewer than *fewest* numbers are
-        outside such values, these numbers are left out everywhere, and `count` is lower by their
-        number.
+        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by
+        magnitude count these groups. Counts on the reference's edges are kept, because the edges
+        are public ranges. The count of a bin of one value, and of zeros, is kept only if that value
+        has its own group. Moments are kept, because they are sums over all numbers. If fewer than
+        *fewest* numbers are not of such values, they are left out everywhere, and `count` is lower
+        by their number.
         """
         if not self.count:
             return self
@@ -240,12 +240,12 @@ class NumericRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, which a first buffer belongs to, about."""
+        """Approximate memory in bytes, without the fixed part, which includes the first buffer."""
         buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
         return 8 * buffered + self._profile.digest.held_bytes
 
     def fold(self) -> Steps[None]:
-        """Put what waits into the sketches, in steps, and let its memory go."""
+        """Add the waiting numbers to the sketches in steps, and free their memory."""
         yield from self._empty()
         self._buffer = None
         self._profile.digest.join()
@@ -258,7 +258,7 @@ class NumericRecorder:
         return self._profile
 
     def _roomy(self, numbers: int) -> Floats:
-        """The buffer, with room for *numbers*, at most `BUFFER`."""
+        """Return the buffer, enlarged to hold *numbers*, at most `BUFFER`."""
         held = self._buffer
         if held is not None and held.size >= numbers:
             return held
@@ -317,8 +317,8 @@ class NumericRecorder:
 def _whole_groups(weights: Floats, outside: int) -> int:
     """Return the count of the groups, by *weights*, within the *outside* first numbers.
 
-    A group is outside as a whole or not at all. Fewer numbers were left out than any group has, so
-    the groups show which of them were counted.
+    Either all numbers of a group are outside, or none. *outside* may include a few numbers that are
+    in no group, but fewer than any group has.
     """
     up_to = np.cumsum(weights)
     return int(max(up_to[up_to <= outside], default=0.0))

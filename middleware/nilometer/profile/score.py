@@ -94,7 +94,7 @@ class ScoreProfile:
 
     @property
     def type_counts(self) -> TypeCounts:
-        """The number of scores: each is a number."""
+        """The number of scores, because each is a number."""
         return TypeCounts(numbers=self.count)
 
     @property
@@ -191,7 +191,7 @@ class ScoreProfile:
         )
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself: the names of classes come from the model."""
+        """Return itself, because the names of classes come from the model."""
         del fewest
         return self
 

@@ -135,12 +135,12 @@ class ServiceProfile:
 
     @property
     def cells(self) -> int:
-        """Number of requests: each is observed whole."""
+        """Number of requests, because a request is never partly observed."""
         return self.count
 
     @property
     def type_counts(self) -> TypeCounts:
-        """No values: requests are neither numbers nor categories."""
+        """No counts, because requests are neither numbers nor categories."""
         return TypeCounts()
 
     @property
@@ -200,12 +200,12 @@ class ServiceProfile:
         )
 
     def scaled(self, factor: float) -> Self:
-        """Return itself: every request is counted, even if few are profiled."""
+        """Return itself, because every request is counted, even if few are profiled."""
         del factor
         return self
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself: it has no names."""
+        """Return itself, because it has no names."""
         del fewest
         return self
 

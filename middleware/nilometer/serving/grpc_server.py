@@ -85,7 +85,9 @@ class GrpcServer(ABC):
             raise ConfigError(f"{self._key}: cannot be bound") from self._failure
 
     def stop(self, timeout: float) -> None:
-        """Refuse new calls, let running calls end, and return. Safe before `start`, and twice.
+        """Refuse new calls, let running calls end, and return.
+
+        May be called before `start`, and twice.
 
         Args:
             timeout: Longest wait, in seconds.

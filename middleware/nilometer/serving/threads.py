@@ -114,7 +114,7 @@ class ThreadedServer:
     def stop(self, timeout: float) -> None:
         """Accept no more, and close idle connections; running requests continue.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         self._stopping.set()
         if self._thread.is_alive():

@@ -120,10 +120,10 @@ def _is_address(folded: str) -> bool:
 
 
 def _is_random(name: str) -> bool:
-    """Return whether letters and digits of *name* follow each other as in no word.
+    """Return whether *name* looks like a random token and not like words.
 
-    A change between letters and digits, or to an upper case letter, is one surprise. Two letters
-    that never meet in words are two surprises.
+    It counts surprises. A change between letters and digits, or to an upper case letter, is one
+    surprise. A pair of letters that does not occur in words is two.
     """
     if max(map(len, name.split("_"))) <= _LONGEST_WORD:
         return False

@@ -110,7 +110,7 @@ class EventReceiver:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Pass all events to the engine, joined or not. Safe before `start`, and twice.
+        """Pass all events to the engine, joined or not. May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time at which this stops waiting for the engine.

@@ -56,6 +56,9 @@ class EventServer:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new events, and pass received ones to the engine. Safe before `start`, and twice."""
+        """Refuse new events, and pass received ones to the engine.
+
+        May be called before `start`, and twice.
+        """
         self._server.stop(deadline)
         self._receiver.stop(deadline)

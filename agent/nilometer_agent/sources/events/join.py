@@ -11,7 +11,7 @@ MAX_REMEMBERED = 100_000  # pairs remembered to detect repeated halves
 
 
 class Side(Enum):
-    """Which half of a prediction an event is."""
+    """The half of a prediction that an event contains."""
 
     REQUEST = "request"
     RESPONSE = "response"

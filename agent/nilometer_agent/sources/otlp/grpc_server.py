@@ -32,7 +32,7 @@ MAX_CONNECTIONS = 1024  # and at most a quarter of the file descriptors
 
 
 class OtlpGrpc(GrpcServer):
-    """Receives OTLP metrics and spans over gRPC. `start`, then `stop`.
+    """Receives OTLP metrics and spans over gRPC. Call `start`, then `stop`.
 
     Args:
         receiver: Receiver of the requests.

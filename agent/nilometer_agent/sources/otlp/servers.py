@@ -89,7 +89,10 @@ class OtlpServers:
             self._http.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new requests, and finish those in progress. Safe before `start`, and twice."""
+        """Refuse new requests, and finish those in progress.
+
+        May be called before `start`, and twice.
+        """
         if self._grpc is not None:
             self._grpc.stop(seconds_until(deadline))
         if self._http is not None:

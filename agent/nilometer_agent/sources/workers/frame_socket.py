@@ -97,7 +97,7 @@ class FrameSocket:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Stop reading, acknowledge committed batches. Safe before `start`, and twice."""
+        """Stop reading, acknowledge committed batches. May be called before `start`, and twice."""
         if not self._thread.is_alive():
             return
         self._stop_at = self._clock.monotonic() + seconds_until(deadline)

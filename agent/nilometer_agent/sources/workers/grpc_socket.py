@@ -50,7 +50,10 @@ class GrpcSocket:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new calls, and end streams after a grace time. Safe before `start`, and twice."""
+        """Refuse new calls, and end streams after a grace time.
+
+        May be called before `start`, and twice.
+        """
         self._server.stop(GRACE_SECONDS).wait(seconds_until(deadline))
 
 

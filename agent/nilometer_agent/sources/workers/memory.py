@@ -41,7 +41,7 @@ class FrameMemory:
         return True
 
     def give_back(self, who: object) -> None:
-        """Release the memory of *who*, and forget its request. Safe twice."""
+        """Release the memory of *who*, and forget its request. May be called twice."""
         self._queue.pop(who, None)
         size = self._granted.pop(who, 0)
         self.held -= size

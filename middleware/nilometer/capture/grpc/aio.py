@@ -15,7 +15,7 @@ C = TypeVar("C")  # contexts of calls: on the event loop, or in the thread pool 
 
 
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return *behaviour*, which gives one response, observed."""
+    """Return an observed version of *behaviour*, which gives one response."""
     if not asyncio.iscoroutinefunction(behaviour):
         return _sync_in_aio(behaviour, call)
 
@@ -32,7 +32,7 @@ def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C
 
 
 def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return *behaviour*, which gives several responses, observed."""
+    """Return an observed version of *behaviour*, which gives several responses."""
     if inspect.isasyncgenfunction(behaviour):
 
         @wraps(behaviour)
@@ -64,7 +64,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
 
 
 def _sync_in_aio(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return a plain function observed that `grpc.aio` runs in its thread pool."""
+    """Return an observed version of a plain function, for the thread pool of `grpc.aio`."""
 
     @wraps(behaviour)
     def observed(request: Q, context: C) -> object:

@@ -185,7 +185,7 @@ def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> 
 
 
 def _live(sources: "Sources", state: "State", changes: _Changes) -> int:
-    """Show the view until q or a signal."""
+    """Show the view until the user presses q or a signal arrives."""
     from nilometer.commands.top.screen import Screen
     from nilometer.commands.top.view import frame, page
 

@@ -11,7 +11,7 @@ LONGEST_FILTER = 128  # characters, as in a name
 
 
 class Sort(Enum):
-    """A column that may order the rows."""
+    """A column by which rows can be sorted."""
 
     NAME = "name"
     REQUESTS = "requests"

@@ -97,7 +97,7 @@ class Derivation:
         embedding: Embedding | None = None,
         now_ns: int = 0,
     ) -> Steps[dict[str, Column]]:
-        """Return the columns of `columns`, in steps."""
+        """Return the result of `columns`, in steps."""
         found: Mapping[str, Column] = {}
         match self.kind(summary, cells, expected):
             case Kind.PLAIN:
