@@ -103,7 +103,7 @@ class Courier:
                 self._store.deliveries.refused(notice.id, now_ns, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_REFUSED)
                 log.error(
-                    "notification refused by the webhook, will not retry: read the reason",
+                    "notification refused by the webhook, will not retry: see the reason",
                     extra={**known, "reason": answer.reason},
                 )
             case Outcome.FAILED:

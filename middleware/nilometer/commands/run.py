@@ -29,9 +29,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "run",
         help="run a command and observe its model servers",
         description="Run COMMAND and observe the servers that it and its children start: uvicorn, "
-        "gunicorn, hypercorn, granian, grpc and grpc.aio, and what is made of them. Starts an "
-        "agent if none answers; writes its socket and data to the state directory. The command "
-        "takes this process's place. Settings come from NILOMETER_* and the options.",
+        "gunicorn, hypercorn, granian, grpc and grpc.aio, and servers built on them. Starts an "
+        "agent if none answers; its socket and data are in the state directory. COMMAND replaces "
+        "this process. Settings come from NILOMETER_* variables and the options.",
     )
     parser.add_argument("--entity", required=True, help="name of the monitored entity")
     parser.add_argument(
@@ -41,7 +41,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="KEY=VALUE",
         help="label of the samples; may be repeated",
     )
-    parser.add_argument("--agent", help="address of an agent that runs already, unix:/path")
+    parser.add_argument("--agent", help="address of a running agent, unix:/path")
     parser.add_argument(
         "--profile-in", choices=("agent", "process"), help="place where bodies are parsed"
     )
@@ -55,7 +55,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="MICROSECONDS",
         help="limit of the time added to a request, at the 99th percentile",
     )
-    parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="after --")
+    parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="command, after --")
     parser.set_defaults(run=_run)
 
 

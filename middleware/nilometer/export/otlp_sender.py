@@ -201,7 +201,7 @@ def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
         count(Event.POINTS_REJECTED, partial.rejected_data_points)
     if partial.rejected_data_points or partial.error_message:
         log.warning(
-            "OTLP endpoint rejected some points: read its reason",
+            "OTLP endpoint rejected some points: see its reason",
             extra={
                 "points": partial.rejected_data_points,
                 "reason": partial.error_message[:200],

@@ -128,7 +128,7 @@ class Bounds:
         except TimeoutError as error:
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                "the message took too long, or other calls needed the place",
+                "the message did not arrive in time, or the server needed room for other calls",
             ) from error
 
     def _groups(self, caller: Caller) -> tuple[Hashable, ...]:

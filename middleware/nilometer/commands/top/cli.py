@@ -32,9 +32,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "top",
         help="watch agents and entities, live",
         description="Show requests, errors, latency, coverage, drops, queue, lag, alerts and drift "
-        "of agents, each second, in a terminal; h shows the keys. Without a terminal, "
-        "prints tables one after the other. Asks agents over their sockets and, if named, a "
-        "collector over HTTP; writes nothing.",
+        "in a terminal, every second; h shows the keys. Without a terminal, print tables one "
+        "after another. Asks agents over their sockets and, with --collector, a collector over "
+        "HTTP. Writes no files.",
     )
     parser.add_argument(
         "--agent",
@@ -44,10 +44,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="socket of an agent, or its directory; may be repeated; default: the one that "
         "NILOMETER_AGENT or the agent's own settings name, else this user's",
     )
-    parser.add_argument("--collector", default="", metavar="URL", help="URL of its HTTP API")
+    parser.add_argument(
+        "--collector", default="", metavar="URL", help="URL of the collector's HTTP API"
+    )
     add_credential_options(parser)
     parser.add_argument(
-        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="default 1"
+        "--interval",
+        type=_seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="time between updates; default 1",
     )
     parser.add_argument(
         "--over",
@@ -56,9 +62,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="SECONDS",
         help="time span of rates and percentiles; default 10",
     )
-    parser.add_argument("--sort", choices=SORTS, default="requests", help="default requests")
     parser.add_argument(
-        "--filter", default="", metavar="TEXT", help="show only entities whose name contains this"
+        "--sort", choices=SORTS, default="requests", help="order of the entities; default requests"
+    )
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="show only entities whose name contains TEXT"
     )
     parser.add_argument("--once", action="store_true", help="print one table and exit")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
