@@ -147,13 +147,13 @@ class Committer:
             self._open_windows[key] = held.stored_at
         self._counters.cover(held.coverages, held)
         if held.taken:
-            self._tell(held)
+            self._report(held)
         self._counters.add(Counter.COMMITS)
         for acknowledge, sequence in held.waiting.values():
             acknowledge(sequence)
         self._stored = None
 
-    def _tell(self, held: _Held) -> None:
+    def _report(self, held: _Held) -> None:
         """Report the commit to the metrics, once, because metrics cannot be taken back."""
         decoded: list[SummarySample] = []
         made_elsewhere: list[SummarySample] = []

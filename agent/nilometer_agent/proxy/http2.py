@@ -12,7 +12,7 @@ import grpc
 
 from nilometer.capture.grpc.call import PROBES, Call
 from nilometer.handoff.worker import Worker
-from nilometer_agent.proxy.frames import Frames, Told, allow_table
+from nilometer_agent.proxy.frames import Events, Frames, allow_table
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.messages import MessageReader
 from nilometer_agent.proxy.settings import ProxySettings
@@ -65,7 +65,7 @@ class Http2:
         self._client_ended = False
         cap = settings.max_head_bytes
         self._from_client = Frames(
-            Told(
+            Events(
                 self._begin,
                 self._request,
                 self._client_over,
@@ -75,7 +75,7 @@ class Http2:
             cap,
         )
         self._from_server = Frames(
-            Told(self._headers, self._answer, self._over, self._server_reset, self._table), cap
+            Events(self._headers, self._answer, self._over, self._server_reset, self._table), cap
         )
 
     @property

@@ -45,7 +45,7 @@ def watched(app: ASGIApp) -> ASGIApp:
             return app
         around = NilometerMiddleware.stepping_aside(app)
     except Exception as error:  # the server must start even if nilometer fails
-        _tell(type(app).__name__, error)
+        _print_error(type(app).__name__, error)
         return app
     _watched[id(app)] = (app, around)
     _watched[id(around)] = (around, around)
@@ -161,10 +161,10 @@ class _Loader(importlib.abc.Loader):
         try:
             self._change(module)
         except Exception as error:  # an unexpected version of the server: it runs unobserved
-            _tell(module.__name__, error)
+            _print_error(module.__name__, error)
 
 
-def _tell(what: str, error: Exception) -> None:
+def _print_error(what: str, error: Exception) -> None:
     """Write one line to stderr: logging may not be configured yet, or may hide extra values."""
     with contextlib.suppress(Exception):
         sys.stderr.write(f"nilometer: {what} is not observed: {error}\n")

@@ -24,7 +24,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="profile a table, to inspect it or to register it as a reference",
         description="Read a Parquet, CSV or JSON-lines file and profile its columns. Columns "
         "named input.x or output.y keep their role; all others are inputs. With --as-reference the "
-        "profile is sent to the collector. It contains names of categories, but no rows.",
+        "profile goes to the collector: it contains names of categories, but no rows.",
     )
     parser.add_argument("table", type=Path, help="file to profile")
     parser.add_argument("--entity", required=True, help="name of the monitored entity")

@@ -69,7 +69,7 @@ class AgentLink:
             try:
                 self._spawner = AgentSpawner(settings.home, settings.allowed_uids)
             except ConfigError as error:
-                self._tell(f"no agent can be started: {error}")
+                self._warn(f"no agent can be started: {error}")
 
     @property
     def can_reach_agent(self) -> bool:
@@ -172,9 +172,9 @@ class AgentLink:
         except OSError as error:
             self._wait()
             if error.errno == errno.ENOENT and answers(self.settings.socket_path):
-                self._tell(_older(self.settings))
+                self._warn(_older(self.settings))
             elif self._spawner is None or error.errno not in _NOBODY:
-                self._tell(_why(error, self.settings))
+                self._warn(_why(error, self.settings))
             else:
                 self._spawner.tend()
                 self.trouble = self._spawner.trouble or _why(error, self.settings)
@@ -194,11 +194,11 @@ class AgentLink:
         else:  # wait before the next attempt if the listener did not accept this worker
             self._wait()
         if stream.refused is not None:
-            self._tell(f"the agent at {at} refused this process: {stream.reason}")
+            self._warn(f"the agent at {at} refused this process: {stream.reason}")
             self._suspect_first(stream, stream.refused)
         elif self._kept or not self._ending:  # at the end, the agent closes the connection
             why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
-            self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
+            self._warn(f"the agent at {at} is gone: {why}: see the agent's log")
 
     def _suspect_first(self, stream: Stream, refused: Refused) -> None:
         """Drop the first batch if it ended several connections, although the agent did not name it.
@@ -227,7 +227,7 @@ class AgentLink:
         self._kept_bytes -= len(frame)
         self._refusals = 0
         self._heard_at = time.monotonic()
-        self._tell(
+        self._warn(
             f"observations dropped: the agent at {self.settings.socket_path} refused their batch: "
             f"{reason}: install one version in both, and check entity and labels"
         )
@@ -247,7 +247,7 @@ class AgentLink:
         self._retry_at = time.monotonic() + wait
         self._failures += 1
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, trouble: str) -> None:
         self.trouble = trouble
         self._log.warning(trouble)
 

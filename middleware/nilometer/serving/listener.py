@@ -122,7 +122,7 @@ class Listener:
             try:
                 raw = await _accepted(listening)
             except OSError as error:
-                self._tell(error)
+                self._log_error(error)
                 await asyncio.sleep(BACK_OFF_SECONDS)  # running requests continue meanwhile
                 self._waiting.end_longest()
                 continue
@@ -174,7 +174,7 @@ class Listener:
             self._waiting.expire(loop.time())
             await asyncio.sleep(SWEEP_SECONDS)
 
-    def _tell(self, error: OSError) -> None:
+    def _log_error(self, error: OSError) -> None:
         if self._once.due(asyncio.get_running_loop().time()):
             self._log.error(
                 "connections cannot be accepted (%s); closed the one silent longest: raise the "

@@ -183,7 +183,7 @@ class FrameSocket:
             except BlockingIOError:
                 return
             except OSError as error:  # no file descriptors are left
-                self._tell("cannot accept workers, will retry", str(error))
+                self._log_error("cannot accept workers, will retry", str(error))
                 self._selector.unregister(listener)
                 self._accept_again_at = now + PAUSE_SECONDS
                 return
@@ -195,7 +195,7 @@ class FrameSocket:
             check_peer(accepted, self._allowed_uids)
         except (ForeignPeer, OSError) as error:
             self._counters.add(Counter.WORKERS_REFUSED)
-            self._tell("worker refused", str(error))
+            self._log_error("worker refused", str(error))
             accepted.close()
             return
         if len(self._connections) >= MAX_WORKERS:
@@ -230,7 +230,7 @@ class FrameSocket:
             connection.end(now)
         for refused in connection.refused_batches:
             self._engine.refuse()
-            self._tell("batch refused", refused.reason)
+            self._log_error("batch refused", refused.reason)
         connection.refused_batches.clear()
         if connection.refused is not None:
             self._note_refusal(connection.refused)
@@ -245,7 +245,7 @@ class FrameSocket:
             self._engine.refuse()
         else:
             self._counters.add(Counter.WORKERS_REFUSED)
-        self._tell("worker refused", refused.reason)
+        self._log_error("worker refused", refused.reason)
 
     def _settle(self, connection: Connection) -> None:
         """Send waiting data; then close the connection, or watch it for its next event."""
@@ -305,7 +305,7 @@ class FrameSocket:
             self._path.unlink(missing_ok=True)
         listener.close()
 
-    def _tell(self, what: str, reason: str) -> None:
+    def _log_error(self, what: str, reason: str) -> None:
         if self._once.due(self._clock.monotonic(), reason):
             log.error("%s: %s", what, reason, extra={"reason": reason})
 

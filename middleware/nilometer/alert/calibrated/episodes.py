@@ -54,7 +54,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EpisodeChanges:
     """The changes of an entity's episodes in a window.
 
     Attributes:
@@ -68,7 +68,7 @@ class Told:
     closed: tuple[Episode, ...] = ()
 
 
-NOBODY_TOLD = Told()
+NO_CHANGES = EpisodeChanges()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class EntityEpisodes:
         closed: Iterable[PartKey],
         end_ns: int,
         base_ns: int,
-    ) -> "tuple[EntityEpisodes, Told]":
+    ) -> "tuple[EntityEpisodes, EpisodeChanges]":
         """Return the episodes after a window, and their changes.
 
         Args:
@@ -110,7 +110,7 @@ class EntityEpisodes:
                     if not left:
                         ended.append(episodes.pop(number))
         if not opened:
-            return replace(self, open=episodes), Told(closed=tuple(ended))
+            return replace(self, open=episodes), EpisodeChanges(closed=tuple(ended))
         target = _joinable(episodes.values(), end_ns - JOIN_WINDOWS * base_ns)
         parts = {**(target.parts if target else {}), **opened}
         keys = frozenset(opened)
@@ -123,7 +123,7 @@ class EntityEpisodes:
         target = replace(target, segments=_annotations(target.parts))
         episodes[target.id] = target
         following = self.next_id + (0 if joined else 1)
-        return EntityEpisodes(open=episodes, next_id=following), Told(
+        return EntityEpisodes(open=episodes, next_id=following), EpisodeChanges(
             () if joined else (target,), joined, tuple(ended)
         )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nilometer.alert.calibrated.baseline import merged
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.effects import Effect, effect_of
-from nilometer.alert.calibrated.episodes import NOBODY_TOLD, EntityEpisodes, PartKey, Told
+from nilometer.alert.calibrated.episodes import NO_CHANGES, EntityEpisodes, EpisodeChanges, PartKey
 from nilometer.alert.calibrated.evidence import BUDGET, Budget, EvidenceState
 from nilometer.alert.calibrated.model import Judged, Model, Stream
 from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance
@@ -85,7 +85,7 @@ class Verdict:
         parts: Parts that opened or closed.
     """
 
-    told: Told = NOBODY_TOLD
+    told: EpisodeChanges = NO_CHANGES
     parts: tuple[PartEvent, ...] = ()
 
 
