@@ -1,4 +1,4 @@
-"""How long the capture thread holds the interpreter at a time, and how often threads switch.
+"""Durations for which the capture thread holds the interpreter, and the number of thread switches.
 
 While the capture thread holds the interpreter, no request is served, so a hold may add latency for a
 client. `benchmarks.holds_child` serves a real workload through the middleware, and records the

@@ -112,9 +112,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             its request.
         proxy: Proxies in front of servers that cannot use the middleware, each a table of its own;
             see the next section. The environment variable holds a JSON list.
-        peers_by_address: Whether each client has an address of its own. If so, one address gets at
-            most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off where
-            clients come through one gateway.
+        peers_by_address: Whether clients can be told apart by their addresses. If so, one address
+            gets at most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off
+            where clients come through one gateway.
         until_idle: Whether the agent stops once no worker is connected; for an agent that a worker
             started.
         idle_seconds: Time without a connected worker before the agent stops, with ``until_idle``.
@@ -209,7 +209,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def disclosure(self) -> Disclosure:
-        """What may be published of single values."""
+        """The rules for the disclosure of single values."""
         return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property

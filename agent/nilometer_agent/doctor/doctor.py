@@ -1,8 +1,8 @@
 """Diagnosis of a set-up from the place where the agent runs: problems and their remedies.
 
 Every check works even if everything else is broken. It ends within seconds, raises nothing and
-prints no secret. Checks ask the agent for its `Status` where they can. What the agent cannot report
-itself, such as a missing socket, they check from outside.
+prints no secret. Checks ask the agent for its `Status` where they can. They check from outside what
+the agent cannot report itself, such as a missing socket.
 """
 
 from collections.abc import Iterator, Mapping

@@ -52,7 +52,7 @@ class Committer:
     Args:
         buffer: Outbox for everything durable.
         receiver: Receiver that holds the open profiles.
-        suppression: Filter that decides what may be stored.
+        suppression: Filter that removes data that must not be stored.
         counters: Counters of the agent.
         open_windows: Time of the newest data by window; a commit sets it for its windows.
         on_committed: Function that gets all committed samples: those that the agent decoded, and
@@ -137,7 +137,7 @@ class Committer:
         self._finish()
 
     def _finish(self) -> None:
-        """Count and acknowledge the stored data; continue where an earlier error stopped this."""
+        """Count and acknowledge the stored data; after an error, a further call continues."""
         held = self._stored
         if held is None:
             return

@@ -73,7 +73,7 @@ class How(Enum):
 
 
 class Ending(NamedTuple):
-    """How a child ended, and the index of the observation it worked on."""
+    """The end of a child, and the index of the observation that it worked on."""
 
     how: How
     at: int

@@ -48,7 +48,7 @@ def is_scarce(directory: Path, needed_bytes: int) -> bool:
 
 
 class Ballast:
-    """A file that only reserves space. It is deleted when the disk is full, so that work goes on.
+    """A file that only reserves space. It is deleted when the disk is full, to make room.
 
     Args:
         path: Path of the file.

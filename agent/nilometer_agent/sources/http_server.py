@@ -67,8 +67,8 @@ class HttpServer:
         take: Function that answers a request; called on several threads at once.
         max_body_bytes: Largest body, before and after its content encoding is removed.
         refused: Function that is called for each request that was refused before *take*.
-        by_address: Whether each client has an address of its own. If so, one address gets at most a
-            quarter of the connections.
+        by_address: Whether clients can be told apart by their addresses. If so, one address gets at
+            most a quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.

@@ -73,7 +73,7 @@ class Dial:
             there.channel.close()
 
     def probe(self) -> tuple[Reach, str]:
-        """Return what the address answers, and why the connection fails if it does."""
+        """Return the result of probing the address, and the reason if the connection fails."""
         host, _, port = self.address.rpartition(":")
         if not port.isdecimal():
             return Reach.DOWN, f"{self.address!r} has no port"

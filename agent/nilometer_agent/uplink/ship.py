@@ -79,7 +79,7 @@ class Collector(Protocol):
         ...
 
     def probe(self) -> tuple[Reach, str]:
-        """Return what the address answers, and why the connection fails if it does."""
+        """Return the result of probing the address, and the reason if the connection fails."""
         ...
 
 

@@ -161,7 +161,7 @@ def _short(parameter: Parameter[object], text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """Parse a finite decimal number; refuse what only Python accepts (nan, 1_000, other digits)."""
+    """Parse a finite decimal number; refuse forms that only Python has, such as nan and 1_000."""
     if len(text) > 32 or not set(text) <= set("0123456789.eE+-"):
         return None
     try:

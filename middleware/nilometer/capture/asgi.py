@@ -87,7 +87,7 @@ class NilometerMiddleware:
     ) -> None:
         """Serve one scope through the application and offer one observation of it.
 
-        Returns what the application returned. Servers check that this is None.
+        Returns the application's return value. Servers check that this is None.
 
         The method is long and uses local variables because every request runs it: one function call
         costs as much as ten lines.

@@ -19,8 +19,8 @@ class Exchange:
     """The state of one HTTP exchange, with the `receive` and `send` that its application gets.
 
     The class has no constructor: `NilometerMiddleware` sets every attribute, because one more call
-    frame costs a tenth of the path's budget. For the same reason, `more` holds what most exchanges
-    do not have.
+    frame costs a tenth of the path's budget. For the same reason, `more` holds the details that
+    most exchanges do not have.
 
     Attributes:
         app_receive: The server's `receive`.

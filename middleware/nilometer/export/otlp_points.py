@@ -19,7 +19,7 @@ MAX_BYTES = 1 << 20  # approximate size of one request; gRPC receivers accept 4 
 
 
 def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
-    """Return lists of metrics of at most `MAX_BYTES` each; a single larger one stays alone."""
+    """Return lists of metrics of at most `MAX_BYTES` each; a larger metric is alone in its list."""
     chunk: list[otel.Metric] = []
     held = 0
     for metric, weight in metrics:

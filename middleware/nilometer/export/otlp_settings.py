@@ -14,7 +14,7 @@ log = logging.getLogger("nilometer.export")
 
 
 class Event(Enum):
-    """What may happen to an export."""
+    """The outcome of an export."""
 
     TAKEN = "taken"  # a request that the receiver accepted
     FAILED = "failed"  # a request that failed

@@ -1,7 +1,7 @@
 """Series in memory: cumulative since the start of the process, bounded in number.
 
 A metric has at most `MAX_SERIES` series. Beyond that, values that add up go to one series with the
-attribute `otel.metric.overflow`, so no total loses anything. A gauge beyond it is left out and
+attribute `otel.metric.overflow`, so totals stay complete. A gauge beyond it is left out and
 counted.
 """
 
@@ -239,7 +239,7 @@ class Differences:
         self._before: dict[tuple[str, Attributes], State] = {}
 
     def of(self, families: Iterable[Family]) -> list[Family]:
-        """Return the families with counters and histograms as differences; gauges stay."""
+        """Return the families with counters and histograms as differences, and gauges unchanged."""
         found = []
         for family in families:
             points = family.points

@@ -42,7 +42,7 @@ _UNITS = {"s": "seconds", "By": "bytes"}
 
 
 class Instrument(Enum):
-    """How the points of a metric add up."""
+    """The instrument of a metric, which decides how its points add up."""
 
     COUNTER = "counter"  # monotonic sum
     UP_DOWN_COUNTER = "updowncounter"  # a sum that may decrease

@@ -69,7 +69,7 @@ class Outlet(Protocol):
 class Worker:
     """The connection of one process to the agent. Any thread may serve requests.
 
-    A background thread of its own sends the observations.
+    A background thread sends the observations.
 
     Attributes:
         live: Whether requests are observed: the thread runs and the guard has not paused capture.
@@ -184,7 +184,7 @@ class Worker:
         self._stopping = False
 
     def retire(self) -> None:
-        """Stop observing, and discard what is in progress."""
+        """Stop observing, and discard pending observations."""
         self.live = False
         self._failed = True
         self.sink = Sink(0)
@@ -335,7 +335,7 @@ def _meter(settings: CaptureSettings | None) -> Meter:
 
 
 def _held_lock() -> threading.Lock:
-    """Return the lock that the thread waits on: one C call, where an event needs a condition."""
+    """Return the lock that the thread waits on; it needs one C call, and an event needs several."""
     lock = threading.Lock()
     lock.acquire()
     return lock

@@ -19,8 +19,8 @@ def added(ours: Counts, theirs: Counts) -> dict[str, int]:
 class Coverage:
     """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
 
-    An observation is profiled if one of its sides gave columns. The other side may be lost: each of
-    ``lost_inputs`` and ``lost_outputs`` counts at most what was profiled.
+    An observation is profiled if one of its sides gave columns. The other side may be lost:
+    ``lost_inputs`` and ``lost_outputs`` are each at most ``profiled``.
 
     Attributes:
         profiled: Number of observations whose columns are in the profiles.

@@ -1,9 +1,9 @@
 """The numbers of one column: moments, a t-digest, and counts by magnitude or on frozen edges.
 
-Numbers are collected in a buffer and sorted once. Their order gives everything else: NaN and
-infinities are at the ends, counts are differences of positions, and the digest takes runs. Without
-a reference, finite numbers are counted by magnitude, which can be exported and re-binned. With
-edges, they are counted exactly on those.
+Numbers are collected in a buffer and sorted once. Everything else follows from their order: NaN and
+infinities are at the ends, counts are differences of positions, and the digest gets runs of equal
+values. Without a reference, finite numbers are counted by magnitude, which can be exported and
+re-binned. With edges, they are counted exactly on those.
 """
 
 from collections.abc import Iterable
@@ -131,7 +131,7 @@ class NumericProfile:
         )
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the profile in which every number stands for at least *fewest* numbers.
+        """Return the profile in which every number represents at least *fewest* numbers.
 
         The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by
         magnitude count these groups. Counts on the reference's edges are kept, because the edges

@@ -65,7 +65,7 @@ class Profiler:
     labels: Labels = field(default_factory=Labels)
 
     def __call__(self, batch: Batch) -> Produced:
-        """Return what the function makes of *batch*, to try a profiler."""
+        """Return the result of the function for *batch*, to try a profiler."""
         return self.function(batch)
 
     def wants(self, summaries: Sequence[str]) -> list[str]:

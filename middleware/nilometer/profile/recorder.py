@@ -30,7 +30,7 @@ class FeatureRecorder:
     """Records the cells of one column and builds its `FeatureProfile`. Not thread-safe.
 
     Args:
-        spec: How the feature is profiled; None uses the defaults.
+        spec: Settings of the profile; None uses the defaults.
     """
 
     __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")

@@ -196,11 +196,11 @@ class ScoreProfile:
         return self
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the profile in which every number stands for at least *fewest* scores.
+        """Return the profile in which every number represents at least *fewest* scores.
 
-        Counts stay, because the edges are public ranges. Each score is replaced by the middle of
-        its bin: otherwise the difference between overlapping sums could reveal a score. Margin and
-        entropy of fewer rows than *fewest* are left out.
+        Counts are kept, because the edges are public ranges. Each score is replaced by the middle
+        of its bin: otherwise the difference between overlapping sums could reveal a score. Margin
+        and entropy of fewer rows than *fewest* are left out.
         """
         edges = np.concatenate([[0.0], self.edges, [1.0]])
         middles = (edges[:-1] + edges[1:]) / 2

@@ -177,7 +177,7 @@ class Listener:
     def _log_error(self, error: OSError) -> None:
         if self._once.due(asyncio.get_running_loop().time()):
             self._log.error(
-                "connections cannot be accepted (%s); closed the one silent longest: raise the "
+                "connections cannot be accepted (%s); closed the one that was idle longest: raise the "
                 "limit of open files",
                 error,
                 extra={"reason": str(error), "open": len(self._open)},

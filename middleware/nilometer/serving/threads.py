@@ -260,7 +260,7 @@ class ThreadedServer:
     def _back_off(self, error: Exception) -> None:
         if self._once.due(time.monotonic()):
             log.error(
-                "%s: a connection cannot be accepted (%s); closed the one silent longest: raise "
+                "%s: a connection cannot be accepted (%s); closed the one that was idle longest: raise "
                 "the limit of open files and threads",
                 self._name,
                 error,

@@ -1,4 +1,4 @@
-"""The files of a client's credentials: what it shows to the collector, and which CAs it trusts.
+"""The files of a client's credentials for the collector, and of the CAs that it trusts.
 
 `Credentials.stamp` changes whenever one of the files changes, so that certificates and tokens are
 rotated without a restart.

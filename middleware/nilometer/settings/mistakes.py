@@ -1,4 +1,4 @@
-"""The one line for a mistake in settings: the key, the value, what is allowed, the nearest name."""
+"""The line that reports a mistake in settings: key, value, allowed values, nearest known name."""
 
 import copy
 import json

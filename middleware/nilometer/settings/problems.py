@@ -89,5 +89,5 @@ def _items(raw: Mapping[str, object], key: str) -> list[object]:
 
 
 def _subject(line: str) -> str:
-    """Return what *line* is about: all up to the value."""
+    """Return the start of *line* up to the value, which identifies the mistake."""
     return line.partition(" = ")[0]

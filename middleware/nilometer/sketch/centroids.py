@@ -99,7 +99,7 @@ def _celled(
 def grouped(means: Floats, weights: Floats, atoms: Bools, fewest: int) -> Centroids:
     """Return centroids, each of shape (k,), as groups of at least *fewest* observations.
 
-    A value that *fewest* observations share stays an atom. All others are joined with their
+    A value that *fewest* observations share is kept as an atom. All others are joined with their
     neighbours, but never with an atom: subtracting a known atom from such a group would reveal the
     rest. If fewer than *fewest* observations are outside such atoms, they are left out, and the
     weights add up to less.

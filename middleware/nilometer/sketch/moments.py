@@ -94,7 +94,7 @@ class Moments:
         return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
 
     def scaled(self, factor: float) -> Self:
-        """Return the moments with each observation *factor* times, rounded; the mean stays."""
+        """Return the moments with each observation *factor* times, rounded; the mean is equal."""
         count = round(self.count * factor)
         share = count / self.count if self.count else 1.0
         return type(self)(count, self.mean, self.m2 * share, self.m3 * share, self.m4 * share)

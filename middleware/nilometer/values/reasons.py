@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """How a request ended, as its caller sees it."""
+    """The outcome of a request, as its caller sees it."""
 
     OK = "ok"  # status below 400
     CLIENT_ERROR = "client_error"  # 400 to 499
@@ -25,7 +25,7 @@ class Outcome(Enum):
 
 
 class StreamEnd(Enum):
-    """How a response in several chunks ended."""
+    """The end of a response in several chunks."""
 
     COMPLETED = "completed"
     CLIENT_LEFT = "client_left"  # the client disconnected before it was complete
@@ -34,7 +34,7 @@ class StreamEnd(Enum):
 
 
 class DropReason(Enum):
-    """Why an observation is lost."""
+    """The reason why an observation is lost."""
 
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
     TOO_LARGE = "batch_too_large"  # larger than the agent accepts in one message
@@ -45,7 +45,7 @@ class DropReason(Enum):
 
 
 class UndecodableReason(Enum):
-    """Why a side of an observation, or both, gave no columns; the request still counts."""
+    """The reason why one or both sides of an observation gave no columns; the request counts."""
 
     EMPTY = "empty"  # there is no body
     MALFORMED = "malformed"  # the body is not what its content type says

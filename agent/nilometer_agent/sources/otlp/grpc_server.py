@@ -37,7 +37,7 @@ class OtlpGrpc(GrpcServer):
     Args:
         receiver: Receiver of the requests.
         address: ``host:port``; port 0 takes a free one.
-        by_address: Whether each client has an address of its own.
+        by_address: Whether clients can be told apart by their addresses.
     """
 
     def __init__(self, receiver: OtlpReceiver, address: str, *, by_address: bool) -> None:

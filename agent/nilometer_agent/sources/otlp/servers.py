@@ -36,7 +36,7 @@ class OtlpServers:
         receiver: Receiver of the requests.
         grpc_address: ``host:port``; empty opens no port for gRPC.
         http_address: ``host:port``; empty opens no port for HTTP.
-        by_address: Whether each client has an address of its own.
+        by_address: Whether clients can be told apart by their addresses.
 
     Raises:
         ConfigError: If an address cannot be bound.

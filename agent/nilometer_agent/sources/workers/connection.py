@@ -32,7 +32,7 @@ MAX_UNREAD_BYTES = 64 << 10  # bytes of refusals that a worker has not read
 
 
 class Step(Enum):
-    """What a connection does now. It alternates between `READING` and a need, and ends once."""
+    """The state of a connection. It alternates between `READING` and a need, and then ends."""
 
     READING = auto()  # reads frames
     NEEDS_MEMORY = auto()  # the next frame needs memory that is not available yet
@@ -53,7 +53,7 @@ class Connection:
 
     Attributes:
         worker: Name of the worker; empty before its hello.
-        step: What the connection does now.
+        step: Current state of the connection.
         since: Start of the connection, of the frame in progress, or of the end; monotonic seconds.
         refused: Refusal that the worker gets; None if it is not refused.
         refused_batches: Refusals of batches that are not counted yet.
@@ -94,7 +94,7 @@ class Connection:
 
     @property
     def between_frames(self) -> bool:
-        """Whether no frame is partly received."""
+        """Whether no frame is incomplete."""
         return not self._in_body and self._filled == 0
 
     @property

@@ -149,7 +149,7 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
 
 
 def _other_distances(compared: ComparedSample) -> dict[str, float | None]:
-    """Return the distances that have no field of their own in `SampleView`."""
+    """Return the distances that have no separate field in `SampleView`."""
     named = (PSI.name, KS.name)
     return {name: value for name, value in compared.distances.items() if name not in named}
 

@@ -108,7 +108,7 @@ class _Keeper:
             position += FRAME_BYTES + size
 
     def add(self, framed: bytes | None) -> None:
-        """Add one message; None stands for a message that cannot be kept."""
+        """Add one message; None is a message that cannot be kept."""
         if framed is None:
             self._started = True
             return

@@ -51,7 +51,7 @@ _interceptors: dict[type[Interceptor], Interceptor] = {}
 
 
 def _shared(kind: type[Interceptor]) -> Interceptor:
-    """Return the one interceptor of this process, and so one worker for all its servers."""
+    """Return the interceptor that all servers of this process share, with one worker."""
     if kind not in _interceptors:
         _interceptors[kind] = kind()
     return _interceptors[kind]

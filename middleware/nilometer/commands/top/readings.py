@@ -67,7 +67,7 @@ class History:
     """The readings of one agent's process, oldest first. One owner.
 
     Args:
-        kept_seconds: How long readings are kept.
+        kept_seconds: Time for which readings are kept.
     """
 
     def __init__(self, kept_seconds: float = KEPT_SECONDS) -> None:

@@ -56,8 +56,8 @@ class State:
     Attributes:
         sort: Column that orders the rows.
         reverse: Whether the best row is first.
-        wanted: Filter: part of the names that are shown.
-        typing: Whether keys go to *wanted*.
+        wanted: Text that the names of shown entities contain.
+        typing: Whether keys are added to *wanted*.
         paused: Whether the view does not change.
         helping: Whether the help is shown.
         inside: Whether the selected entity is shown alone.

@@ -28,7 +28,7 @@ class Column:
         columns: Width; the first column gets the remaining width.
         text: Function that returns a row's text.
         style: Function that returns a row's style.
-        sort: Order that the column stands for; or None.
+        sort: Sort order of the column; None without one.
         right: Whether it is aligned to the right.
     """
 
