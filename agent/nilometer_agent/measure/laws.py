@@ -92,18 +92,18 @@ class Breach:
         return f"{self.law} is off by {self.excess}: {abs(self.excess)} {found}"
 
 
-def broken(looks: Iterable[Figures]) -> list[Breach]:
-    """Return the laws that are off by the same amount in all of *looks*, in the order of `LAWS`.
+def broken(snapshots: Iterable[Figures]) -> list[Breach]:
+    """Return the laws that are off by the same amount in all *snapshots*, in the order of `LAWS`.
 
     One snapshot is enough for an idle agent. A busy agent needs several, because data in transit
     moves between snapshots.
 
     Raises:
-        ValueError: If *looks* is empty.
+        ValueError: If *snapshots* is empty.
     """
-    every = list(looks)
+    every = list(snapshots)
     if not every:
-        raise ValueError("looks is empty: pass at least one snapshot")
+        raise ValueError("snapshots is empty: pass at least one")
     found = []
     for law in LAWS:
         excesses = {law.excess(figures) for figures in every}

@@ -54,7 +54,7 @@ class Stopwatch:
             finally:
                 go()
 
-        def send_stopped(message: Message) -> "Awaitable[None]":  # the server's own awaitable
+        def send_stopped(message: Message) -> "Awaitable[None]":  # returns what the server returned
             stop()
             try:
                 return send(message)

@@ -353,7 +353,7 @@ def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
     truth = body.get("truth")
     if isinstance(truth, dict):
         side = Columns()
-        with suppress(Undecodable):  # the feedback may still have a reward
+        with suppress(Undecodable):  # feedback with an unreadable truth may have a reward
             decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
             columns.update(side.columns(set()))
     reward = body.get("reward")

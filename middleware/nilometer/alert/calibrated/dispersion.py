@@ -18,7 +18,7 @@ from nilometer.alert.calibrated.slots import Integers
 Mask = NDArray[np.bool_]
 
 LAGS = 12  # largest distance of windows that may be correlated
-MOST_CORRELATION = 0.97  # of neighbours; beyond it the long-run variance cannot be estimated
+MOST_CORRELATION = 0.97  # largest correlation of neighbours for which the variance can be estimated
 VOLUME_SPREAD = 0.3  # smallest deviation of log(rows) with which two variances can be separated
 UNEVEN = 1.5  # smallest mean square of an hour that gets its own variance
 LEAST_OF_SLOT = 4  # fewest windows of a slot that is used

@@ -67,7 +67,7 @@ class UnknownCondition:
         return Judgement(Verdict.NOT_JUDGED, self.why)
 
     def excess(self, value: float) -> float:
-        """Return *value*: larger values count as worse."""
+        """Return *value*, because larger values count as worse."""
         return value
 
     def limit(self, value: float) -> float:

@@ -188,7 +188,7 @@ class Screen:
             if number == signal.SIGTSTP:
                 self._sleep()
             elif number == signal.SIGWINCH:
-                # Redraw even at the same size: text may have been cut in between.
+                # Redraw even at the same size, because the terminal may have cut text meanwhile.
                 self._before = None
             else:
                 self.ended = self.ended or number
