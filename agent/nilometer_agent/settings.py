@@ -189,7 +189,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     def _check_credentials(self) -> None:
         if self.tls_certificate and not self.tls_ca:
             raise ConfigError(
-                f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the collector's"
+                f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the CA of the collector's certificate"
             )
         credentials = self.credentials
         if self.collector:

@@ -189,7 +189,8 @@ class Receiver:
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.
 
-        The number is the difference to the sum over all open profiles of the entity.
+        The number of missing observations is their total minus the sum over all open profiles of
+        the entity.
         """
         if receipt.whole:
             return

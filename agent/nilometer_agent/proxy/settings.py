@@ -110,7 +110,7 @@ def check_all(proxies: tuple[ProxySettings, ...]) -> None:
     for proxy in proxies:
         if proxy.agent != AUTO or proxy.directory:
             raise ConfigError(
-                f"proxy of {proxy.entity!r}: remove agent and directory, it uses its agent's"
+                f"proxy of {proxy.entity!r}: remove agent and directory, because a proxy uses those of this agent"
             )
     taken = [proxy.listening for proxy in proxies if proxy.listening.port or proxy.listening.path]
     for address in taken:

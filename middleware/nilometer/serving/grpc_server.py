@@ -123,5 +123,5 @@ class GrpcServer(ABC):
         self._release()
 
     def _release(self) -> None:
-        """Forget the server, so that gRPC joins its poller's thread if it was the last one."""
+        """Drop the reference to the server, so that gRPC can end its polling thread."""
         self._server = None

@@ -25,7 +25,7 @@ _AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _STEPS = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<item>[^\]]*)\]")
-_SOME_KEY = "..."  # text in a path of msgspec in place of a table's key
+_SOME_KEY = "..."  # msgspec writes this in a path in place of a table's key
 
 
 def sentence(

@@ -85,7 +85,7 @@ class TDigest:
         self._max = -math.inf
         self._buffer: Floats | None = None
         self._pending = 0
-        self._parts: list[Centroids] = []  # of full buffers, to be joined with the rest later
+        self._parts: list[Centroids] = []  # of full buffers; `join` adds them to the rest
 
     @classmethod
     def of(cls, values: ArrayLike, compression: float = DEFAULT_COMPRESSION) -> Self:

@@ -1,7 +1,7 @@
 """Keeps the start and the end of long text streams, in whole lines.
 
 The start of a stream identifies it. The end has its cost and the reason for its end. If a stream is
-over a cap, half of the cap is kept of each end.
+over a cap, each end is kept up to half of the cap.
 """
 
 import re

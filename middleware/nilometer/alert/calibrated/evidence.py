@@ -26,7 +26,7 @@ BUDGET = 8640.0  # mean base windows between false alarms: 30 days of windows of
 LEAST_WINDOWS = 2  # fewest windows with evidence for a drift before an alarm
 SLACK = 0.01  # added to the cap, so that rounding cannot keep LEAST_WINDOWS from the budget
 RECOVERED = 200.0  # evidence for a return into the tolerance that closes an alarm
-RECOVERY_CAP = np.log(20.0)  # logarithm of the largest factor of this evidence in one window
+RECOVERY_CAP = np.log(20.0)  # one window can multiply this evidence by at most 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
