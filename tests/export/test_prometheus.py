@@ -92,6 +92,13 @@ def test_the_bounds_of_the_table_hold_exact_counts(values: list[float]) -> None:
         assert count == sum(value <= bound for value in values)
 
 
+@pytest.mark.parametrize("seconds", [0.001, 0.7, 5.0, 150.0, 1000.0, 3 * 3600.0])
+def test_a_quantile_of_a_latency_is_within_a_factor_of_two_up_to_hours(seconds: float) -> None:
+    buckets = dict(classic_buckets(REQUEST_DURATION, distribution([seconds] * 100)))
+    holds_all = min(bound for bound, count in buckets.items() if count == 100)
+    assert seconds <= holds_all <= 2 * seconds
+
+
 def test_every_bound_of_a_feature_is_on_one_ladder_up_to_its_end() -> None:
     for values in ([3.0, 5.0], [-7.0], [0.0], [1e-30, 1e30], [-1e30, 2.0]):
         bounds = [bound for bound, _ in classic_buckets(FEATURE_VALUE, distribution(values))]

@@ -23,6 +23,7 @@ from nilometer.profiling.admission import (
     Candidates,
     Names,
 )
+from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import FEWEST_ALIKE, Profiling
 from nilometer.values.entity import Role
@@ -221,7 +222,7 @@ def test_values_of_the_model_earn_their_names_too() -> None:
 
 
 def test_the_event_time_is_neither_a_feature_nor_unnamed() -> None:
-    profiled = Profiling("tested", BASE, MINUTE, event_time_field="when")
+    profiled = Profiling("tested", BASE, MINUTE, event_times=EventTimes("when"))
     profiled.observe([observation({"when": "2023-11-14T22:14:00Z", "a": 1})])
     taken = Taken(profiled)
     assert set(taken.cells) == {"input.a", "output.value"}

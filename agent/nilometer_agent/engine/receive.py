@@ -12,6 +12,7 @@ from nilometer.profile.profiler import load
 from nilometer.profile.recorder import RECORDER_BYTES
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
+from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.observation import declared, parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
@@ -155,7 +156,10 @@ class Receiver:
         """Return a receipt for *batch*, to account for its observations afterwards."""
         entity = entity_name(batch.entity)
         self._plans.see(entity)
-        profiling = self._profiling(entity, Labels.of(batch.labels), batch.event_time_field)
+        profiling = self._profiling(entity, Labels.of(batch.labels))
+        profiling.event_times = EventTimes.of(
+            batch.event_time_field, batch.event_time_unit, batch.event_time_zone
+        )
         expected = profiling.given + sum(batch.dropped.values()) + batch.count
         event_ns = batch.dropped_unix_nano or self._clock.now_ns()
         return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
@@ -215,7 +219,7 @@ class Receiver:
             self._watermark(entity, start)
         return found
 
-    def _profiling(self, entity: str, labels: Labels, event_time_field: str) -> Profiling:
+    def _profiling(self, entity: str, labels: Labels) -> Profiling:
         if (entity, labels) not in self._profilings and len(self._profilings) >= MAX_PROFILINGS:
             labels = OVERFLOW
         profiling = self._profilings.pop((entity, labels), None)
@@ -235,7 +239,6 @@ class Receiver:
                 names=self._names_of(entity),
                 budget=self._budget,
             )
-        profiling.event_time_field = event_time_field
         return profiling
 
     def _names_of(self, entity: str) -> Names:

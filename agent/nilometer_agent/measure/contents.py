@@ -30,6 +30,7 @@ from nilometer.export.telemetry import (
     SIDE,
     SUMMARY,
     UNNAMED_CELLS,
+    UNREAD_TIMES,
 )
 from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
@@ -120,6 +121,8 @@ def _add_service(
     for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):
         for reason, count in counts.items():
             to.series.add(LOST_SIDES, with_more(at, {SIDE: side, REASON: reason}), count)
+    if coverage.unread_times:
+        to.series.add(UNREAD_TIMES, at, coverage.unread_times)
     for kind, count in coverage.unnamed.items():
         to.series.add(UNNAMED_CELLS, with_more(at, {FATE: kind}), count)
 

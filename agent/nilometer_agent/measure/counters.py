@@ -22,6 +22,7 @@ class Counter(Enum):
     OUTPUTS_LOST = "outputs_lost"
     DROPPED = "dropped"
     UNNAMED_CELLS = "unnamed_cells"
+    UNREAD_TIMES = "unread_times"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
@@ -103,6 +104,7 @@ class Counters:
             values, reasons = dict(self._values), dict(self._reasons)
             values[Counter.OBSERVATIONS] += whole.seen
             values[Counter.PROFILED] += whole.profiled
+            values[Counter.UNREAD_TIMES] += whole.unread_times
             for counter, counts in by_reason.items():
                 values[counter] += sum(counts.values())
                 reasons[counter] = _bounded(reasons.get(counter, {}), counts)

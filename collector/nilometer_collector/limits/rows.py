@@ -81,4 +81,4 @@ def _check_coverage(coverage: Coverage) -> None:
     check_kinds("lost_outputs", coverage.lost_outputs)
     check_kinds("unnamed", coverage.unnamed)
     counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
-    check_counts("coverage", counts)
+    check_counts("coverage", (*counts, coverage.unread_times))

@@ -74,10 +74,20 @@ class CaptureOptions(TypedDict, total=False):
     """
 
     event_time_header: str
-    """Header that holds the event time: RFC 3339, or Unix seconds."""
+    """Header that holds the event time: RFC 3339, or a number since 1970."""
 
     event_time_field: str
-    """Input field that holds the event time."""
+    """Input column that holds the event time, such as `sent_at` or `meta.time`; it is not profiled.
+    The first row of a request counts, and the header if the column is absent.
+    """
+
+    event_time_unit: Literal["auto", "s", "ms", "us", "ns"]
+    """Unit of event times that are numbers: `s`, `ms`, `us` or `ns` since 1970; `auto` tells it by
+    the magnitude of each number. Default: `"auto"`.
+    """
+
+    event_time_zone: str
+    """Time zone of event times without an offset, such as `Europe/Berlin`. Default: `"UTC"`."""
 
     prediction_id_header: str
     """Request header that holds the prediction id; if it is missing or empty, `ce-id`,

@@ -2,8 +2,7 @@
 
 Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
 `process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
-the names in Prometheus. A direct scrape and a scrape through an OpenTelemetry collector therefore
-give the same series.
+the names in Prometheus, so a scrape gives the same series with and without its collector.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -102,7 +101,7 @@ def sanitised(name: str) -> str:
     return f"_{text}" if text[:1].isdigit() else text
 
 
-SECONDS = tuple(range(-12, 8))  # 0.24 ms to 128 s
+SECONDS = tuple(range(-12, 15))  # 0.24 ms to 4.6 h: a batch or a long generation takes hours
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
 # Bounds for probabilities; each is also an edge of the stored bins, with any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -171,6 +170,13 @@ LOST_SIDES = Metric(
     unit="{side}",
     about="Coverage by side: profiled observations whose inputs or outputs lack columns, and why.",
     attributes=(ENTITY, SIDE, REASON),
+)
+UNREAD_TIMES = Metric(
+    name="nilometer.event_times.unread",
+    instrument=Instrument.COUNTER,
+    unit="{observation}",
+    about="Observations whose event time could not be read, so that their arrival time is used.",
+    attributes=(ENTITY,),
 )
 UNNAMED_CELLS = Metric(
     name="nilometer.unnamed.cells",

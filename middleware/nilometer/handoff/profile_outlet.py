@@ -22,6 +22,7 @@ from nilometer.profile import FeatureSpec, Profile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
+from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
@@ -66,7 +67,9 @@ class ProfileOutlet:
             Labels.of(settings.labels),
             WINDOW_NS,
             spec_of=self._spec_of,
-            event_time_field=settings.event_time_field,
+            event_times=EventTimes.of(
+                settings.event_time_field, settings.event_time_unit, settings.event_time_zone
+            ),
             segments=Segments.of(settings.segments),
             user_profilers=Runner(user_profilers) if user_profilers else None,
             max_waiting=sys.maxsize,  # profiling never starts by itself, because the outlet decides when to profile

@@ -27,6 +27,8 @@ class RawOutlet:
             entity=self._settings.entity,
             labels=self._settings.labels,
             event_time_field=self._settings.event_time_field,
+            event_time_unit=self._settings.event_time_unit,
+            event_time_zone=self._settings.event_time_zone,
             count=len(kept),
             dropped=lost,
         )

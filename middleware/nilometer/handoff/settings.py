@@ -12,6 +12,7 @@ from nilometer.settings.settings import Settings
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.time_zone import zone_named
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
@@ -58,8 +59,13 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         capture: Source of the columns: ``bodies``, or ``values``, which keeps no body and records
             only what `nilometer.log` and `observe` are given. Requests are counted with both.
         exclude: Paths that are not observed, such as probes.
-        event_time_header: Header that holds the event time: RFC 3339, or Unix seconds.
-        event_time_field: Input field that holds the event time.
+        event_time_header: Header that holds the event time: RFC 3339, or a number since 1970.
+        event_time_field: Input column that holds the event time, such as ``sent_at`` or
+            ``meta.time``; it is not profiled. The first row of a request counts, and the header if
+            the column is absent.
+        event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since
+            1970; ``auto`` tells it by the magnitude of each number.
+        event_time_zone: Time zone of event times without an offset, such as ``Europe/Berlin``.
         prediction_id_header: Request header that holds the prediction id; if it is missing or
             empty, ``ce-id``, ``x-request-id`` and the trace id are used, in this order.
         return_prediction_id: Response header that returns the prediction id, which is generated if
@@ -107,6 +113,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = PROBES
     event_time_header: str = ""
     event_time_field: str = ""
+    event_time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
+    event_time_zone: str = "UTC"
     prediction_id_header: str = ""
     return_prediction_id: str = ""
     parent_header: str = "x-nilometer-entity"
@@ -136,6 +144,10 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
                 f"return_prediction_id = {self.return_prediction_id!r}: must be a header's name"
             )
         value_patterns(self.redact_values)
+        try:
+            zone_named(self.event_time_zone)
+        except ValueError as error:
+            raise ConfigError(f"event_time_zone = {self.event_time_zone!r}: {error}") from error
         if self.agent != AUTO and not self.agent.startswith("unix:/"):
             raise ConfigError(f"agent = {self.agent!r}: must be 'auto' or 'unix:/absolute/path'")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:

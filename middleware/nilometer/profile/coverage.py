@@ -35,6 +35,8 @@ class Coverage:
             type.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
+        unread_times: Number of observations, whatever their fate, whose event time could not be
+            read; their arrival time is used.
     """
 
     profiled: int = 0
@@ -45,6 +47,7 @@ class Coverage:
     lost_outputs: Counts = field(default_factory=dict)
     unnamed: Counts = field(default_factory=dict)
     suppressed: int = 0
+    unread_times: int = 0
 
     @property
     def seen(self) -> int:
@@ -63,4 +66,5 @@ class Coverage:
             lost_outputs=added(self.lost_outputs, other.lost_outputs),
             unnamed=added(self.unnamed, other.unnamed),
             suppressed=self.suppressed + other.suppressed,
+            unread_times=self.unread_times + other.unread_times,
         )

@@ -147,13 +147,12 @@ class Names:
         self._requests += 1
         return True  # the usual case
 
-    def sift(self, role: Role, side: Side, ignored: str = "") -> Mapping[str, int]:
+    def sift(self, role: Role, side: Side) -> Mapping[str, int]:
         """Count one request, and remove the columns from *side* whose names are not admitted.
 
         Args:
             role: INPUT or OUTPUT.
             side: Columns of one request; changed in place.
-            ignored: Name that is neither counted nor removed.
 
         Returns:
             Numbers of removed cells by type. Callers must not change it.
@@ -163,7 +162,7 @@ class Names:
         unknown = side.unknown(self.known[role].keys())
         if not unknown and not self._is_watching:
             return _NOTHING
-        unnamed = self._sifted(role, side, [name for name in unknown if name != ignored])
+        unnamed = self._sifted(role, side, unknown)
         self._is_watching = (
             bool(self._review_left) or any(self._once.values()) or any(self._maps.values())
         )

@@ -32,7 +32,6 @@ class Deltas:
     Args:
         entity: Name of the monitored entity.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
-        event_time_field: Name of the input column with the event time, which is not profiled.
         user_profilers: Runner of the user's profilers; None without profilers.
         reductions: Names of the values that tensors are reduced to.
         names: Admitted names of the entity.
@@ -47,7 +46,6 @@ class Deltas:
         self,
         entity: str,
         spec_of: SpecOf,
-        event_time_field: str,
         user_profilers: Runner | None,
         reductions: Sequence[str],
         names: Names,
@@ -56,7 +54,6 @@ class Deltas:
         self.given = 0
         self._entity = entity
         self._spec_of = spec_of
-        self._event_time_field = event_time_field
         self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # memory of recorders beside their fixed part, in bytes
@@ -123,7 +120,6 @@ class Deltas:
                 continue
             expected, known = self._expected[role], self._names.known[role]
             present = yield from side.present_in_steps()
-            present.pop(self._event_time_field, None)
             for name in expected - present.keys():
                 absent[summary_name(role, name)] = side.rows
             for name, cells in present.items():
@@ -249,10 +245,15 @@ def _coverage(part: Gathered) -> Coverage:
         lost_inputs=dict(part.lost_inputs),
         lost_outputs=dict(part.lost_outputs),
         unnamed=dict(part.unnamed),
+        unread_times=part.unread_times,
     )
 
 
 def _coverage_without_columns(part: Gathered) -> Coverage:
     """Return the coverage of a part whose columns had no room: profiled becomes ``too_large``."""
     undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
-    return Coverage(sampled_out=part.sampled_out, undecodable=dict(undecodable))
+    return Coverage(
+        sampled_out=part.sampled_out,
+        undecodable=dict(undecodable),
+        unread_times=part.unread_times,
+    )

@@ -1,40 +1,139 @@
-"""Reads event times from requests."""
+"""Reads the time at which the data of a request was made: its event time."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from typing import Self
 
+import numpy as np
+
+from nilometer.decode import Side
 from nilometer.profile.feature import Cell
+from nilometer.values.time_zone import zone_named
+
+AUTO = "auto"
+# Nanoseconds in one of each unit.
+UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+# A number below the first bound cannot be told from a count or an hour: it would be before 1973.
+_SMALLEST = 10**8
+# Numbers below each bound are in this unit, as times until the year 5138.
+_MAGNITUDES = ((10**11, UNITS["s"]), (10**14, UNITS["ms"]), (10**17, UNITS["us"]))
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?")
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt_ ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))? ?"
+    r"([Zz]|UTC|GMT|[-+\u2212][0-9]{2}:?[0-9]{2})?"
+)
+_ZERO_OFFSETS = frozenset({"Z", "z", "UTC", "GMT"})
+_MAX_CHARACTERS = 64  # longer text is no time
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
-def unparsed_event_time(header: str, field: str, value: Cell) -> Cell:
-    """Return the event time in a request, not parsed yet.
+@dataclass(frozen=True, slots=True)
+class EventTimes:
+    """Where the event time of a request is, and how it is written.
 
-    Args:
-        header: Value of the event time header; empty if absent.
-        field: Name of the event time field; empty if the header is used.
-        value: Parsed JSON of the request; the first row of a list counts.
+    Attributes:
+        field: Input column that holds the event time; empty for none.
+        unit: Unit of times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since 1970, or
+            ``auto``, which tells it by the magnitude of each number.
+        zone: Time zone of times that have no offset.
     """
-    row = value[0] if isinstance(value, list) and value else value
-    return row.get(field) if field and isinstance(row, Mapping) else header
 
+    field: str = ""
+    unit: str = AUTO
+    zone: tzinfo = UTC
 
-def event_time_ns(value: Cell) -> int | None:
-    """Return Unix nanoseconds from RFC 3339 text or Unix seconds; None if *value* is neither.
+    @classmethod
+    @lru_cache(maxsize=256)
+    def of(cls, field: str, unit: str, zone: str) -> Self:
+        """Return the event times of these settings; an unknown unit or zone counts as the default.
 
-    A time without an offset counts as UTC.
-    """
-    try:
-        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return _in_range(int(moment.timestamp() * 1e6) * 1000)
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
+        Args:
+            field: Input column that holds the event time; empty for none.
+            unit: Unit of numbers; empty for ``auto``.
+            zone: IANA name of the time zone; empty for UTC.
+        """
+        try:
+            known = zone_named(zone)
+        except ValueError:  # a worker with other zone data than this machine
+            known = UTC
+        return cls(field, unit if unit in UNITS else AUTO, known)
+
+    def take(self, header: str, inputs: Side) -> Cell:
+        """Return the event time of a request, not parsed yet, and remove its column.
+
+        Args:
+            header: Value of the event time header; empty if absent.
+            inputs: Columns of the request; the column `field` is removed.
+
+        Returns:
+            First cell of the column `field`; *header* if there is none.
+        """
+        if self.field:
+            for cells in inputs.remove({self.field}):
+                for cell in cells.tolist() if isinstance(cells, np.ndarray) else cells:
+                    if cell is not None:
+                        return cell
+        return header
+
+    def unix_ns(self, value: Cell) -> int | None:
+        """Return Unix nanoseconds, from 1970 to 2116; None if *value* is not a time.
+
+        Args:
+            value: A number since 1970, or a number as text, or a time of RFC 3339 or ISO 8601.
+        """
+        try:
+            if isinstance(value, str):
+                return _in_range(self._of_text(value.strip()))
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return None
+            return _in_range(self._of_number(Decimal(value)))
+        except (ArithmeticError, ValueError):  # infinite, NaN, or no such day
             return None
-        seconds = float(value)
-        return _in_range(int(seconds * 1e6) * 1000)
-    except (ValueError, OverflowError):
-        return None
+
+    def _of_text(self, text: str) -> int:
+        """Return the time in *text*.
+
+        Raises:
+            ValueError: If it is not a time.
+        """
+        if len(text) > _MAX_CHARACTERS:
+            raise ValueError("too long for a time")
+        if _NUMBER.fullmatch(text):
+            return self._of_number(Decimal(text))
+        found = _RFC_3339.fullmatch(text)
+        if found is None:
+            return self._since_1970(datetime.fromisoformat(text))
+        day, minute, second, fraction, offset = found.groups()
+        # A leap second is the same moment as the second after it.
+        seconds = int(second)
+        if seconds > 60:
+            raise ValueError("no such second")
+        text_offset = "+00:00" if offset in _ZERO_OFFSETS else (offset or "").replace("\u2212", "-")
+        moment = datetime.fromisoformat(f"{day}T{minute}:00{text_offset}")
+        nanoseconds = int((fraction or "0")[:9].ljust(9, "0"))
+        return self._since_1970(moment) + seconds * UNITS["s"] + nanoseconds
+
+    def _since_1970(self, moment: datetime) -> int:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self.zone)
+        return (moment - _EPOCH) // _MICROSECOND * UNITS["us"]
+
+    def _of_number(self, number: Decimal) -> int:
+        if self.unit != AUTO:
+            return int(number * UNITS[self.unit])
+        if abs(number) < _SMALLEST:
+            raise ValueError("too small for a time since 1970")
+        for bound, nanoseconds in _MAGNITUDES:
+            if abs(number) < bound:
+                return int(number * nanoseconds)
+        return int(number)
+
+
+RFC_3339 = EventTimes()
 
 
 def _in_range(event_ns: int) -> int | None:

@@ -47,6 +47,7 @@ class Gathered:
     chunks: int = 0
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
+    unread_times: int = 0
 
     @property
     def accounted(self) -> int:

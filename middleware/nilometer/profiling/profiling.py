@@ -13,7 +13,6 @@ import msgspec
 from nilometer.decode import Side
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
-from nilometer.profile.feature import Cell
 from nilometer.profile.profile import default_spec
 from nilometer.profiling.admission import Names
 from nilometer.profiling.alike import Alike, AlikeReader
@@ -28,7 +27,7 @@ from nilometer.profiling.budget import (
     served_bytes,
 )
 from nilometer.profiling.deltas import Deltas, Key
-from nilometer.profiling.event_time import event_time_ns, unparsed_event_time
+from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.gathered import Gathered
 from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
@@ -57,7 +56,7 @@ class Profiling:
         labels: Labels of every observation.
         window_ns: Length of a window, in nanoseconds.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
-        event_time_field: Name of the input column with the event time; empty for none.
+        event_times: Where the event time of a request is, and how it is written.
         segments: Fields that become labels.
         max_label_sets: Limit of distinct label sets per window.
         sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
@@ -81,7 +80,7 @@ class Profiling:
         window_ns: int,
         *,
         spec_of: SpecOf = default_spec,
-        event_time_field: str = "",
+        event_times: EventTimes = EventTimes(),  # noqa: B008  immutable
         segments: Segments | None = None,
         max_label_sets: int = MAX_LABEL_SETS,
         sample: float = 1.0,
@@ -95,10 +94,9 @@ class Profiling:
         self.entity = entity
         self.labels = labels
         self.window_ns = window_ns
-        self.event_time_field = event_time_field
+        self.event_times = event_times
         self.segments = segments or Segments()
         self.sample = sample
-        self.event_times_unread = 0  # unreadable event times, replaced by the arrival time
         self.latest_ns = 0  # newest event time seen: the watermark
         self._booked_ns = 0  # event time of drops whose own window has no room
         self._max_label_sets = max_label_sets
@@ -106,9 +104,7 @@ class Profiling:
         self._names = names or Names()
         self.budget = budget or Budget()
         self._weight = Weight(self.budget)  # memory of waiting observations
-        self._deltas = Deltas(
-            entity, spec_of, event_time_field, user_profilers, reductions, self._names, self.budget
-        )
+        self._deltas = Deltas(entity, spec_of, user_profilers, reductions, self._names, self.budget)
         self._gathered: dict[Key, Gathered] = {}
         self._latest: tuple[Window, Labels, float, Gathered] | None = None  # with its key
         self._window = Window.containing(0, window_ns)  # window of the latest observation
@@ -261,7 +257,7 @@ class Profiling:
     @property
     def _reads_at_once(self) -> bool:
         """Whether observations may be decoded in one pass: no setting depends on single ones."""
-        return not (self.event_time_field or self.segments.rules or self.sample < 1.0)
+        return not (self.event_times.field or self.segments.rules or self.sample < 1.0)
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
         """Decode each kind in one pass; return False, without changes, if that is impossible."""
@@ -306,9 +302,9 @@ class Profiling:
         held = not (observation.left_out or large)
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = NOT_DECODED
-        if sampled or (held and (self.segments.rules or self.event_time_field)):
+        if sampled or (held and (self.segments.rules or self.event_times.field)):
             decoded = decode_sides(observation, inputs, outputs)
-        event_ns = self._event_time(observation, decoded.request)
+        event_ns, is_read = self._event_time(observation, inputs)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window
         if not window.start_ns <= event_ns < window.end_ns:
@@ -321,6 +317,7 @@ class Profiling:
         self.waiting += 1
         self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, decoded.stream_end)
+        part.unread_times += not is_read
         if large:
             part.cover(_TOO_LARGE, frozenset())
             return
@@ -336,7 +333,7 @@ class Profiling:
         """Add the columns with admitted names of one request, or of several similar requests."""
         if not self._names.passes(inputs, outputs):
             for role, side in ((Role.INPUT, inputs), (Role.OUTPUT, outputs)):
-                part.unnamed.update(self._names.sift(role, side, self.event_time_field))
+                part.unnamed.update(self._names.sift(role, side))
         part.inputs.extend(inputs)
         part.outputs.extend(outputs)
 
@@ -371,14 +368,13 @@ class Profiling:
             self._latest = (window, labels, share, part)
         return part
 
-    def _event_time(self, observation: Observation, value: Cell) -> int:
-        if not observation.event_time and not self.event_time_field:
-            return observation.arrival_ns
-        text = unparsed_event_time(observation.event_time, self.event_time_field, value)
-        if text is None or text == "":
-            return observation.arrival_ns
-        event_ns = event_time_ns(text)
-        if event_ns is None:
-            self.event_times_unread += 1
-            return observation.arrival_ns
-        return event_ns
+    def _event_time(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
+        """Return Unix nanoseconds, and whether the request has no event time that is unreadable."""
+        times = self.event_times
+        if not observation.event_time and not times.field:
+            return observation.arrival_ns, True
+        value = times.take(observation.event_time, inputs)
+        if value is None or value == "":
+            return observation.arrival_ns, True
+        event_ns = times.unix_ns(value)
+        return (observation.arrival_ns, False) if event_ns is None else (event_ns, True)

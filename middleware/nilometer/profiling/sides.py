@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from nilometer.decode import Side, decode_exchange
-from nilometer.profile.feature import Cell
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -20,14 +19,12 @@ class Decoded(NamedTuple):
         undecodable: Reason why neither side has columns; empty if one has.
         lost_input: Reason why columns of the request are missing; empty if none is missing.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
-        request: Parsed JSON of the request.
         stream_end: End of the stream, as the response itself reports it.
     """
 
     undecodable: str = ""
     lost_input: str = ""
     lost_output: str = ""
-    request: Cell = None
     stream_end: StreamEnd | None = None
 
 
@@ -41,10 +38,9 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
     if observation.values_only:
         return Decoded("" if observation.values else UndecodableReason.EMPTY.value)
     lost_input = lost_output = ""
-    value: Cell = None
     if observation.request_body or observation.query or observation.method not in BODYLESS:
         try:
-            value = decode_exchange(
+            decode_exchange(
                 observation.request_body,
                 observation.request_type,
                 observation.request_encoding,
@@ -53,7 +49,7 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
                 method=observation.method,
                 path=observation.path,
                 query=observation.query,
-            ).value
+            )
         except Undecodable as error:
             lost_input = error.reason
     reported_end: StreamEnd | None = None
@@ -73,4 +69,4 @@ def decode_sides(observation: Observation, inputs: Side, outputs: Side) -> Decod
     except Undecodable as error:
         lost_output = error.reason
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, value, reported_end)
+    return Decoded(undecodable, lost_input, lost_output, reported_end)

@@ -208,9 +208,9 @@ async def _accepted(listening: socket.socket) -> socket.socket:
 async def _readable(listening: socket.socket) -> None:
     """Wait until a connection is in the queue of *listening*."""
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(listening, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_reader(listening, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(listening)

@@ -263,7 +263,7 @@ class Extension(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "suppressed")
+    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "suppressed", "unread_times")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -308,6 +308,7 @@ class Coverage(_message.Message):
     LOST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     UNNAMED_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_TIMES_FIELD_NUMBER: _ClassVar[int]
     seen: int
     profiled: int
     sampled_out: int
@@ -317,7 +318,8 @@ class Coverage(_message.Message):
     lost_outputs: _containers.ScalarMap[str, int]
     unnamed: _containers.ScalarMap[str, int]
     suppressed: int
-    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ...) -> None: ...
+    unread_times: int
+    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ..., unread_times: _Optional[int] = ...) -> None: ...
 
 class SummarySample(_message.Message):
     __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "sample")

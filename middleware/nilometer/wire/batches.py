@@ -38,4 +38,6 @@ def batch_from_bytes(content: bytes) -> Batch:
         else None,
         partials=[partial.SerializeToString() for partial in message.partials],
         observations=message.observations,
+        event_time_unit=message.event_time_unit,
+        event_time_zone=message.event_time_zone,
     )

@@ -17,6 +17,7 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
         lost_outputs=coverage.lost_outputs or None,
         unnamed=coverage.unnamed or None,
         suppressed=coverage.suppressed,
+        unread_times=coverage.unread_times,
     )
 
 
@@ -36,6 +37,7 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
         lost_outputs=dict(message.lost_outputs),
         unnamed=dict(message.unnamed),
         suppressed=message.suppressed,
+        unread_times=message.unread_times,
     )
     if coverage.seen != message.seen:
         raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")

@@ -21,7 +21,7 @@ from nilometer.profiling.observation import pack
 from nilometer.testing import eventually
 from nilometer.values.reasons import DropReason, UndecodableReason
 from nilometer.wire.frames import Batch
-from nilometer_agent.doctor.checks.coverage import DECLARE, DROPPED, UNDECODABLE
+from nilometer_agent.doctor.checks.coverage import DECLARE, DROPPED, EVENT_TIMES, UNDECODABLE
 from nilometer_agent.doctor.doctor import CHECKS, examine
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.states import STATES
@@ -201,6 +201,31 @@ def test_cells_without_a_name_and_columns_without_a_place_are_told(home: Path) -
             ("6 unnamed cells: 6 number", Level.WARNING),
         ]
         assert {one.remedy for one in found} == {DECLARE}
+
+
+def test_event_times_that_cannot_be_read_are_told(home: Path) -> None:
+    times = ("soon", 1_700_000_000_123, None, 17)
+    rows = [list(ROW) for _ in times]
+    for row, when in zip(rows, times, strict=True):
+        row[12] = json.dumps({"when": when, "amount": 1}).encode()
+    batch = Batch(
+        entity="tested",
+        observations=pack([tuple(row) for row in rows]),
+        count=len(rows),
+        event_time_field="when",
+        event_time_unit="ms",
+    )
+    with running(told(home)) as agent, worker(home, batch):
+        eventually(lambda: agent.status().counters["observations"] == len(times))
+        assert agent.status().counters["unread_times"] == 1  # 17 ms after 1970 is a time, too
+        found = said(told(home), "coverage")
+        assert [(one.text, one.level, one.remedy) for one in found] == [
+            (
+                "1 event times could not be read; their arrival time is used",
+                Level.WARNING,
+                EVENT_TIMES,
+            )
+        ]
 
 
 def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:

@@ -41,6 +41,9 @@ DECLARE = (
     "names that look like values or are rare do not become features: declare real features in "
     "schemas of the agent, or publish a reference (docs/decoding.md)"
 )
+EVENT_TIMES = (
+    "check event_time_header and event_time_field, and set event_time_unit if times are numbers"
+)
 # These reasons are normal and are not reported as findings.
 EXPECTED = {
     UndecodableReason.FAILED_REQUEST.value,
@@ -71,6 +74,9 @@ def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
             how = Level.OK if name in EXPECTED else level
             text = f"{count:,} {what}: {name}"
             yield Finding("coverage", how, text, known.get(name, "see docs/telemetry.md"))
+    if unread := status.counters["unread_times"]:
+        text = f"{unread:,} event times could not be read; their arrival time is used"
+        yield Finding("coverage", Level.WARNING, text, EVENT_TIMES)
     yield from _unnamed(status.unnamed, status.counters["columns_over_limit"], seen)
 
 

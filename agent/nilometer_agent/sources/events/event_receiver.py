@@ -26,7 +26,7 @@ from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID, batch_of
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
 from nilometer.profile.recorder import FeatureRecorder
-from nilometer.profiling.event_time import event_time_ns
+from nilometer.profiling.event_time import RFC_3339
 from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
 from nilometer.profiling.segments import checked_labels
 from nilometer.values.clock import NANOSECONDS, Clock
@@ -178,7 +178,7 @@ class EventReceiver:
         if side is None or where is None:
             return None
         told = event.attributes
-        time_ns = event_time_ns(told.get("time", ""))
+        time_ns = RFC_3339.unix_ns(told.get("time", ""))
         timed = time_ns is not None and time_ns <= MOST_NS
         # Each event of Seldon has its own id. Both events of a prediction have the same request id.
         shared = told.get("requestid") or event.id
@@ -263,7 +263,7 @@ class EventReceiver:
         columns = _truth_in(body)
         if not columns:
             return False
-        time_ns = event_time_ns(event.attributes.get("time", "")) or self._clock.now_ns()
+        time_ns = RFC_3339.unix_ns(event.attributes.get("time", "")) or self._clock.now_ns()
         window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
         key = f"{where[0]} {event.id}"[: 2 * MAX_ID]
         with self._lock:

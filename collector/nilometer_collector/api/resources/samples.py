@@ -39,6 +39,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
 
     lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
     unnamed counts cells of columns whose name was not admitted, by type.
+    unread_times counts observations whose event time could not be read; their arrival time is used.
     """
 
     seen: int
@@ -49,6 +50,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     lost_inputs: dict[str, int]
     lost_outputs: dict[str, int]
     unnamed: dict[str, int]
+    unread_times: int
     suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
@@ -89,6 +91,7 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         lost_inputs=dict(sorted(coverage.lost_inputs.items())),
         lost_outputs=dict(sorted(coverage.lost_outputs.items())),
         unnamed=dict(sorted(coverage.unnamed.items())),
+        unread_times=coverage.unread_times,
         suppressed=coverage.suppressed,
     )
 

@@ -51,7 +51,8 @@ export interface Content {
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
 lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-unnamed counts cells of columns whose name was not admitted, by type. */
+unnamed counts cells of columns whose name was not admitted, by type.
+unread_times counts observations whose event time could not be read; their arrival time is used. */
 export interface Coverage {
   seen: number;
   profiled: number;
@@ -61,6 +62,7 @@ export interface Coverage {
   lost_inputs: Record<string, number>;
   lost_outputs: Record<string, number>;
   unnamed: Record<string, number>;
+  unread_times: number;
   suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
 }
 

@@ -15,6 +15,7 @@ export const sampleOf = (changes: Partial<Sample>): Sample => ({
     lost_inputs: {},
     lost_outputs: {},
     unnamed: {},
+    unread_times: 0,
     suppressed: 0,
   },
   feature: null,

@@ -56,7 +56,7 @@ export function WindowPanel({
 /** The coverage of the figures: which observations they include, and why others are left out. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
   const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
-  const { lost_inputs, lost_outputs } = coverage;
+  const { lost_inputs, lost_outputs, unread_times } = coverage;
   const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
@@ -75,6 +75,9 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
       {format.count(profiled)} profiled of {format.count(seen)} seen
       {lost.length ? `: ${lost.join(", ")}` : ""}.
       {sides.length ? ` Profiled observations with missing parts: ${sides.join(", ")}.` : ""}
+      {unread_times
+        ? ` ${format.count(unread_times)} event times could not be read; the arrival times are used.`
+        : ""}
       {unnamedCells ? ` ${format.count(unnamedCells)} cells are in columns without a summary.` : ""}
     </p>
   );

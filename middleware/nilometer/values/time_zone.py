@@ -1,0 +1,22 @@
+"""Time zones by their IANA names."""
+
+from datetime import UTC, tzinfo
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return the time zone with the IANA *name*; UTC for an empty one.
+
+    Raises:
+        ValueError: If this machine knows no such time zone.
+    """
+    if name in {"", "UTC"}:
+        return UTC
+    from zoneinfo import ZoneInfo  # reads files, which a server in UTC does not need
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(
+            "must be a time zone that this machine knows, such as 'Europe/Berlin'; on a machine "
+            "without zones: pip install tzdata"
+        ) from error

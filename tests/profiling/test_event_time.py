@@ -1,0 +1,190 @@
+"""Event times: every way in which clients write them, and what is done with the others."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nilometer.decode import Side
+from nilometer.decode.columns import Block
+from nilometer.profile import Profile
+from nilometer.profiling.event_time import EventTimes
+from nilometer.profiling.observation import Observation, pack
+from nilometer.profiling.profiling import Profiling
+from nilometer.values.labels import Labels
+
+SECOND = 1_000_000_000
+AT = 1_764_426_600  # 2025-11-29T14:30:00Z
+ARRIVAL_NS = (AT + 3600) * SECOND
+MINUTE = 60 * SECOND
+
+READ: list[tuple[Any, int]] = [
+    # Numbers: the unit is told by the magnitude.
+    (AT, AT * SECOND),
+    (AT + 0.5, AT * SECOND + SECOND // 2),
+    (AT * 1000 + 123, AT * SECOND + 123_000_000),
+    (AT * 10**6 + 123_456, AT * SECOND + 123_456_000),
+    (AT * SECOND + 123_456_789, AT * SECOND + 123_456_789),
+    (float(AT * 1000), AT * SECOND),
+    (100_000_000, 100_000_000 * SECOND),  # 1973
+    (4_102_444_800, 4_102_444_800 * SECOND),  # 2100
+    # The same as text, exact to the nanosecond.
+    (f"{AT}", AT * SECOND),
+    (f" {AT}\n", AT * SECOND),
+    (f"{AT}.123456789", AT * SECOND + 123_456_789),
+    (f"{AT}000", AT * SECOND),
+    ("1.7644266e9", AT * SECOND),
+    # RFC 3339.
+    ("2025-11-29T14:30:00Z", AT * SECOND),
+    ("2025-11-29t14:30:00z", AT * SECOND),
+    ("2025-11-29 14:30:00Z", AT * SECOND),
+    ("2025-11-29T14:30:00.5Z", AT * SECOND + SECOND // 2),
+    ("2025-11-29T14:30:00.123456789Z", AT * SECOND + 123_456_789),
+    ("2025-11-29T14:30:00.1234567899999Z", AT * SECOND + 123_456_789),
+    ("2025-11-29T20:00:00+05:30", AT * SECOND),
+    ("2025-11-29T09:00:00-05:30", AT * SECOND),
+    ("2025-11-29T14:30:00-00:00", AT * SECOND),
+    ("2016-12-31T23:59:60Z", 1_483_228_800 * SECOND),  # a leap second
+    # ISO 8601 and what logs and databases write.
+    ("2025-11-29T14:30Z", AT * SECOND),
+    ("20251129T143000Z", AT * SECOND),
+    ("2025-11-29T20:00:00+0530", AT * SECOND),
+    ("2025-11-29 14:30:00 +00:00", AT * SECOND),
+    ("2025-11-29 14:30:00 UTC", AT * SECOND),
+    ("2025-11-29T14:30:00,5Z", AT * SECOND + SECOND // 2),
+    ("2025-11-29 14:30:00.123456", AT * SECOND + 123_456_000),
+    ("2025-11-29", (AT - 52_200) * SECOND),
+]
+UNREAD: list[Any] = [
+    *("yesterday", "2025-02-30T00:00:00Z", "2025-11-29T25:00:00Z", "2025-11-29T14:30:61Z"),
+    *("2025-11-29T14:30:00+99:99", "14:30", "-5", "1e99", "NaN", "1" * 10_000, "\ud800", "٣"),
+    *(-AT, 0, 17, 14.5, 99_999_999, 20_251_129, 10**30, float("nan"), float("inf"), -0.0),
+    *(True, False, [AT], {"t": AT}),
+]
+
+
+@pytest.mark.parametrize(("written", "expected"), READ)
+def test_a_time_is_read(written: Any, expected: int) -> None:
+    assert EventTimes().unix_ns(written) == expected
+
+
+@pytest.mark.parametrize("written", UNREAD, ids=lambda written: repr(written)[:20])
+def test_what_is_no_time_is_not_read(written: Any) -> None:
+    assert EventTimes().unix_ns(written) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "number", "expected"),
+    [
+        ("s", 17, 17 * SECOND),
+        ("s", "4000000000", 4_000_000_000 * SECOND),
+        ("ms", 5_000_000, 5000 * SECOND),
+        ("us", 5_000_000, 5 * SECOND),
+        ("ns", 5_000_000, 5_000_000),
+        ("ms", 1.5, 1_500_000),
+    ],
+)
+def test_a_setting_says_the_unit(unit: str, number: Any, expected: int) -> None:
+    assert EventTimes.of("", unit, "").unix_ns(number) == expected
+    assert EventTimes.of("", unit, "").unix_ns("2025-11-29T14:30:00Z") == AT * SECOND
+
+
+def test_a_time_without_an_offset_is_in_the_zone_of_the_setting() -> None:
+    berlin = EventTimes.of("", "", "Europe/Berlin")
+    assert berlin.unix_ns("2025-11-29T15:30:00") == AT * SECOND
+    assert berlin.unix_ns("2025-07-01T12:00:00") == 1_751_364_000 * SECOND  # summer
+    assert berlin.unix_ns("2025-10-26T02:30:00") == 1_761_438_600 * SECOND  # twice: the first
+    assert berlin.unix_ns("2025-11-29T14:30:00Z") == AT * SECOND
+    assert berlin.unix_ns(AT) == AT * SECOND
+
+
+def test_an_unknown_unit_or_zone_of_a_worker_counts_as_the_default() -> None:
+    assert EventTimes.of("when", "fortnights", "Atlantis/Center") == EventTimes("when")
+
+
+def test_the_first_present_cell_counts_and_the_column_is_removed() -> None:
+    side = Side()
+    side.add_rows([{"a": 1, "when": None}, {"a": 2, "when": "2025"}])
+    assert EventTimes("when").take("header", side) == "2025"
+    assert side.columns(set()) == {"a": [1, 2]}
+    assert side.rows == 2
+    assert EventTimes("when").take("header", side) == "header"
+    tensors = Side()
+    tensors.add_block(Block(2, {"when": np.array([AT, AT + 1]), "a": np.array([1.0, 2.0])}))
+    taken = EventTimes("when").take("", tensors)
+    assert taken == AT
+    assert EventTimes().unix_ns(taken) == AT * SECOND
+
+
+def observed(body: object, *, media: str = "application/json", header: str = "") -> Observation:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = b'{"score": 0.5, "when": 3}'
+    return Observation(
+        arrival_ns=ARRIVAL_NS,
+        latency=0.01,
+        status=200,
+        outcome="ok",
+        method="POST",
+        path="/predict",
+        request_size=len(content),
+        response_size=len(answer),
+        request_type=media,
+        request_encoding="",
+        response_type="application/json",
+        response_encoding="",
+        request_body=content,
+        response_body=answer,
+        event_time=header,
+    )
+
+
+def profiled(*observations: Observation, times: EventTimes) -> list[Profile]:
+    profiling = Profiling("tested", Labels(), MINUTE, event_times=times)
+    profiling.observe_packed(pack(list(observations)))
+    return profiling.take()
+
+
+WHEN = EventTimes("when")
+
+
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        ({"when": AT, "a": 1}, "application/json"),
+        ([{"when": AT, "a": 1}, {"when": AT + 600, "a": 1}], "application/json"),
+        ({"instances": [{"when": AT, "a": 1}]}, "application/json"),
+        ({"dataframe_split": {"columns": ["when", "a"], "data": [[AT, 1]]}}, "application/json"),
+        (f"when,a\n{AT},1\n".encode(), "text/csv"),
+        (f"a=1&when={AT}".encode(), "application/x-www-form-urlencoded"),
+        (f'{{"when": {AT}, "a": 1}}\n'.encode(), "application/x-ndjson"),
+    ],
+)
+def test_the_event_time_is_read_from_every_kind_of_body(body: object, media: str) -> None:
+    (profile,) = profiled(observed(body, media=media), times=WHEN)
+    assert profile.window.start_ns == AT * SECOND
+    assert profile.coverage.unread_times == 0
+    assert {"input.a", "output.score"} <= profile.features.keys()
+    assert "input.when" not in profile.features
+
+
+def test_an_output_of_that_name_stays_a_feature() -> None:
+    (profile,) = profiled(observed({"when": AT, "a": 1}), times=WHEN)
+    assert "output.when" in profile.features
+
+
+def test_the_header_counts_if_the_column_is_absent() -> None:
+    (profile,) = profiled(observed({"a": 1}, header="2025-11-29T14:30:00Z"), times=WHEN)
+    assert profile.window.start_ns == AT * SECOND
+
+
+def test_unreadable_times_are_counted_and_the_arrival_is_used() -> None:
+    (profile,) = profiled(
+        *[observed({"when": "soon", "a": at}) for at in range(3)],
+        observed({"a": 1}),
+        observed({"when": None, "a": 1}),
+        times=WHEN,
+    )
+    assert profile.window.start_ns == ARRIVAL_NS
+    assert profile.coverage.unread_times == 3
+    assert profile.coverage.seen == profile.coverage.profiled == 5
