@@ -78,12 +78,12 @@ class CaptureOptions(TypedDict, total=False):
 
     event_time_field: str
     """Input column that holds the event time, such as `sent_at` or `meta.time`; it is not profiled.
-    The first row of a request counts, and the header if the column is absent.
+    The first row of a request is used; without the column, the header is used.
     """
 
     event_time_unit: Literal["auto", "s", "ms", "us", "ns"]
-    """Unit of event times that are numbers: `s`, `ms`, `us` or `ns` since 1970; `auto` tells it by
-    the magnitude of each number. Default: `"auto"`.
+    """Unit of event times that are numbers: `s`, `ms`, `us` or `ns` since 1970; `auto` derives it
+    from the magnitude of each number. Default: `"auto"`.
     """
 
     event_time_zone: str

@@ -61,10 +61,10 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or a number since 1970.
         event_time_field: Input column that holds the event time, such as ``sent_at`` or
-            ``meta.time``; it is not profiled. The first row of a request counts, and the header if
-            the column is absent.
+            ``meta.time``; it is not profiled. The first row of a request is used; without the
+            column, the header is used.
         event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since
-            1970; ``auto`` tells it by the magnitude of each number.
+            1970; ``auto`` derives it from the magnitude of each number.
         event_time_zone: Time zone of event times without an offset, such as ``Europe/Berlin``.
         prediction_id_header: Request header that holds the prediction id; if it is missing or
             empty, ``ce-id``, ``x-request-id`` and the trace id are used, in this order.

@@ -35,8 +35,8 @@ class Coverage:
             type.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
-        unread_times: Number of observations, whatever their fate, whose event time could not be
-            read; their arrival time is used.
+        unread_times: Number of observations, profiled or not, whose event time could not be read;
+            their arrival time is used.
     """
 
     profiled: int = 0

@@ -139,8 +139,8 @@ class Batch(Struct, array_like=True, kw_only=True):
         partials: Profiles of finished partial windows, made in the process; each is the bytes of a
             ``nilometer.v1.SummarySample``.
         observations: Observations as a MessagePack array, see `nilometer.profiling.observation`.
-        event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns``; empty
-            tells it by magnitude.
+        event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns``;
+            empty derives it from the magnitude.
         event_time_zone: IANA name of the time zone of event times without an offset; empty for UTC.
     """
 
