@@ -103,7 +103,7 @@ def broken(snapshots: Iterable[Figures]) -> list[Breach]:
     """
     every = list(snapshots)
     if not every:
-        raise ValueError("snapshots is empty: pass at least one")
+        raise ValueError("snapshots is empty: pass at least one snapshot")
     found = []
     for law in LAWS:
         excesses = {law.excess(figures) for figures in every}
