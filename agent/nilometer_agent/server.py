@@ -263,6 +263,7 @@ class Agent:
             lost_inputs=self.counters.reasons(Counter.INPUTS_LOST),
             lost_outputs=self.counters.reasons(Counter.OUTPUTS_LOST),
             unnamed=self.counters.reasons(Counter.UNNAMED_CELLS),
+            lost_cells=self.counters.reasons(Counter.CELLS_LOST),
             entities=self.entities.to_wire() if entities else (),
             instance=self._instance,
         )

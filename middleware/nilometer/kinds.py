@@ -7,6 +7,7 @@ loads them.
 
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -17,8 +18,12 @@ from nilometer.compare.comparator import Comparator
 from nilometer.compare.registry import COMPARATORS
 from nilometer.export.series import Attributes, Series
 from nilometer.profile.content import Content
+from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.registered import CONTENTS
+from nilometer.profile.score import ScoreProfile
+from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import SummarySample
+from nilometer.values.entity import SCORES_SUFFIX, SERVICE
 from nilometer.values.errors import ConfigError
 from nilometer.wire.contents.extension import extension_codec
 from nilometer.wire.contents.registered import CODECS
@@ -115,6 +120,23 @@ def register(kinds: Kinds) -> None:
         _add("condition", CONDITIONS, condition.kind, condition)
     for comparator in kinds.comparators:
         _add("comparator", COMPARATORS, comparator.name, comparator)
+
+
+def may_hold(summary: str, kind: str) -> bool:
+    """Return whether the name *summary* allows content of *kind*.
+
+    `service` has requests, and nothing else has them. A name that matches the pattern `summaries`
+    of an extension has content of its type. Every other name has features, and
+    ``<output>.scores`` may have scores instead.
+    """
+    if summary == SERVICE or kind == ServiceProfile.kind:
+        return summary == SERVICE and kind == ServiceProfile.kind
+    if kind == ScoreProfile.kind:
+        return summary.endswith(SCORES_SUFFIX)
+    for name, one in CONTENT_KINDS.items():
+        if fnmatchcase(summary, one.summaries):
+            return kind == name
+    return kind == FeatureProfile.kind
 
 
 def require_parts(process: str, parts: Sequence[str]) -> None:

@@ -105,7 +105,7 @@ class MemoryOutlet:
         return 0
 
 
-def eventually(condition: Callable[[], T], timeout: float = 10.0, poll: float = 0.01) -> T:
+def eventually(condition: Callable[[], T], timeout: float = 60.0, poll: float = 0.01) -> T:
     """Return the first true value of *condition*; polls for at most *timeout* seconds.
 
     Raises:

@@ -217,7 +217,7 @@ def searched(
             eventually(lambda: agent.plans.active.alerters(ENTITY, "input.amount"))
             middleware = NilometerMiddleware(
                 echo, entity=ENTITY, agent=f"unix:{agent_home / 'agent.sock'}", profile_in=place,
-                readable_categories=["*"], query_parameters=[],
+                readable_categories=["*"], query_parameters=[], shutdown_seconds=60.0,
             )  # fmt: skip
             asyncio.run(post_all(middleware))
             assert middleware._worker is not None
@@ -226,11 +226,11 @@ def searched(
             assert agent.status().gauges["observations_in_partials"] == REQUESTS + 1
             search.directory("agent's disk, open windows", agent_home)
             agent.engine.flush(20)
-            eventually(lambda: agent.status().gauges["rows_in_outbox"] == 0, timeout=20)
+            eventually(lambda: agent.status().gauges["rows_in_outbox"] == 0)
             exported = len(receiver.requests)
             eventually(lambda: len(receiver.requests) > exported + 1)
             search.text("status", str(agent.status(entities=True)).encode())
-            scraped = urllib.request.urlopen(f"http://{metrics}/metrics", timeout=5).read()
+            scraped = urllib.request.urlopen(f"http://{metrics}/metrics", timeout=60).read()
             search.text("prometheus", scraped)
             search.directory("agent's disk, closed windows", agent_home)
             for request in receiver.requests:

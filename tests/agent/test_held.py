@@ -2,12 +2,9 @@
 
 import http.client
 import logging
-import os
-import resource
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -16,8 +13,16 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from support.holding import half_open_calls, silent_sockets
+from support.holding import (
+    FOR_EVER,
+    half_open_calls,
+    is_closed,
+    is_ended,
+    no_descriptor_left,
+    silent_sockets,
+)
 
+from nilometer.export import listen
 from nilometer.serving import calls
 from nilometer.testing import SteppedClock, eventually
 from nilometer.wire.services import CHANNEL_OPTIONS
@@ -28,7 +33,6 @@ from nilometer_agent.sources.body_memory import BodyMemory
 from nilometer_agent.sources.http_server import HttpServer, Post, Reply
 from nilometer_agent.sources.otlp.grpc_server import METRICS
 
-SERVED_SECONDS = 2.0
 SOCKETS = 100  # more than a server has places
 HOST = "127.0.0.1"
 POST_HEAD = b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
@@ -66,9 +70,9 @@ class Servers:
             with grpc.insecure_channel(f"{HOST}:{self.port(server)}", options=options) as channel:
                 export: Any = channel.unary_unary(METRICS)
                 empty = ExportMetricsServiceRequest().SerializeToString()
-                export(empty, timeout=10.0, wait_for_ready=True)
+                export(empty, timeout=60.0, wait_for_ready=True)
             return
-        connection = http.client.HTTPConnection(HOST, self.port(server), timeout=10)
+        connection = http.client.HTTPConnection(HOST, self.port(server), timeout=60)
         if server == "metrics":
             connection.request("GET", "/livez")
         elif server == "events":
@@ -81,11 +85,9 @@ class Servers:
         assert status == (400 if server == "events" else 200)
 
     def is_served(self, server: str) -> None:
-        """Fail where *server* does not answer in time."""
+        """Fail where *server* does not answer."""
         for _ in range(3):
-            began = time.monotonic()
             self.ask(server)
-            assert time.monotonic() - began < SERVED_SECONDS
 
 
 def opened(directory: Path, **told: object) -> Agent:
@@ -108,9 +110,15 @@ def opened(directory: Path, **told: object) -> Agent:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    agent = opened(tmp_path_factory.mktemp("a"))
-    yield Servers(agent)
-    agent.stop()
+    """Servers that end no peer for its time, so that only the room they make serves another."""
+    with pytest.MonkeyPatch.context() as patience:
+        for module in (http_server, listen):
+            patience.setattr(module, "TURN_SECONDS", FOR_EVER)
+        patience.setattr(http_server._Handler, "timeout", FOR_EVER)
+        patience.setattr(calls, "MESSAGE_SECONDS", FOR_EVER)
+        agent = opened(tmp_path_factory.mktemp("a"))
+        yield Servers(agent)
+        agent.stop()
 
 
 @pytest.mark.parametrize("held", HELD)
@@ -139,12 +147,12 @@ def test_a_half_open_call_ends(servers: Servers, monkeypatch: pytest.MonkeyPatch
         over = Event()
 
         def nothing() -> Iterator[bytes]:
-            over.wait(10)
+            over.wait(60)
             yield from ()
 
         export: Any = channel.stream_unary(METRICS)
         with pytest.raises(grpc.RpcError) as caught:
-            export(nothing(), timeout=5.0)
+            export(nothing(), timeout=60.0)
         over.set()
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert "needed the place" in str(caught.value.details())
@@ -178,15 +186,7 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
         undone.callback(server.stop, time.monotonic() + 5)
         undone.enter_context(silent_sockets(f"{HOST}:{server.port}", b"P", 20))
         eventually(lambda: len(server._server._open) == 20)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
-        client = undone.enter_context(socket.socket())
-        used = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, limits[1]))
-        with suppress(OSError):
-            while True:
-                undone.callback(os.close, os.open("/dev/null", os.O_RDONLY))
-        client.settimeout(5.0)
+        client = undone.enter_context(no_descriptor_left())
         client.connect((HOST, server.port))
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 202")
@@ -198,27 +198,23 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
 def test_a_sender_of_a_byte_now_and_then_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "TURN_SECONDS", 0.5)
     server = server_of(lambda _: Reply(202))
-    began = time.monotonic()
-    with silent_sockets(f"{HOST}:{server.port}", HELD["a body"], 1) as (one,), suppress(OSError):
-        while time.monotonic() - began < 10.0:
-            one.sendall(b"x")
-            time.sleep(0.05)
+    with silent_sockets(f"{HOST}:{server.port}", HELD["a body"], 1) as (one,):
+        assert is_ended(one, b"x")
     server.stop(time.monotonic() + 5)
-    assert time.monotonic() - began < 5.0
 
 
 def test_large_bodies_that_stop_coming_make_room_for_one_that_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http_server, "BODY_MEMORY", 1 << 20)
+    monkeypatch.setattr(http_server, "TURN_SECONDS", FOR_EVER)
+    monkeypatch.setattr(http_server._Handler, "timeout", FOR_EVER)
     server = server_of(lambda post: Reply(202, str(len(post.body)).encode()))
     half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000)
     with silent_sockets(f"{HOST}:{server.port}", half, 8):
-        began = time.monotonic()
-        connection = http.client.HTTPConnection(HOST, server.port, timeout=10)
+        connection = http.client.HTTPConnection(HOST, server.port, timeout=60)
         connection.request("POST", "/", bytes(600_000))
         assert connection.getresponse().read() == b"600000"
-        assert time.monotonic() - began < 5.0
         connection.close()
     server.stop(time.monotonic() + 5)
 
@@ -240,13 +236,3 @@ def test_a_body_that_has_come_is_not_ended_for_another() -> None:
     memory.take("next", 33)  # needs what `silent` holds, and gets it when that one has ended
     assert ended == ["silent"]
     assert memory.held == 99
-
-
-def is_closed(one: socket.socket) -> bool:
-    one.settimeout(0)
-    try:
-        return one.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

@@ -16,6 +16,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.asgi_zoo import echo, exchange, request_of, scope_of
+from support.measures import calm_seconds
 
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.handoff.link import AgentLink
@@ -62,14 +63,16 @@ def link_to(home: Path, worker: bytes = b"w" * 16) -> AgentLink:
     return AgentLink(CaptureSettings(entity="tested", agent=f"unix:{home / 'agent.sock'}"), worker)
 
 
-def tended(link: AgentLink, over: Callable[[], bool], seconds: float) -> float:
+def tended(link: AgentLink, over: Callable[[], bool]) -> float:
     """Tend *link* as a worker does until *over*; the seconds it took."""
-    started = time.monotonic()
-    while not over():
+
+    def over_now() -> bool:
         link.tend()
-        assert time.monotonic() < started + seconds
-        time.sleep(0.05)
-    return time.monotonic() - started
+        return over()
+
+    started = calm_seconds()
+    eventually(over_now, poll=0.05)
+    return calm_seconds() - started
 
 
 # A worker and its agent
@@ -82,14 +85,14 @@ def test_a_worker_is_back_within_a_second_and_a_half_of_its_agent(
     link = link_to(home)
     with running(home):
         link.send(batch(), 1)
-        tended(link, lambda: not link.unacknowledged, 10)
+        tended(link, lambda: not link.unacknowledged)
     link.send(batch(), 1)
     until = time.monotonic() + outage_seconds
     while time.monotonic() < until:  # its waits grow to their longest
         link.tend()
         time.sleep(0.05)
     with running(home):
-        assert tended(link, lambda: not link.unacknowledged, 10) <= 1.5
+        assert tended(link, lambda: not link.unacknowledged) <= 1.5
         assert link.reconnects == 1
         link.finish(time.monotonic() + 1)
 
@@ -98,12 +101,12 @@ def test_a_batch_of_before_the_restart_counts_once(home: Path) -> None:
     first, again = link_to(home), link_to(home)  # one worker: the answers to the first were lost
     with running(home):
         first.send(batch(7), 7)
-        tended(first, lambda: not first.unacknowledged, 10)
+        tended(first, lambda: not first.unacknowledged)
         first.finish(time.monotonic() + 1)
     with running(home) as agent:
         again.send(batch(7), 7)
         again.send(batch(5), 5)
-        tended(again, lambda: not again.unacknowledged, 10)
+        tended(again, lambda: not again.unacknowledged)
         counted = agent.status().counters
         assert counted["batches_repeated"] == 1
         assert (counted["observations"], counted["observations_found"]) == (5, 7)
@@ -124,7 +127,7 @@ def test_a_worker_keeps_so_many_bytes_and_no_more(home: Path) -> None:
         link.tend()
     assert link._kept_bytes < (1 << 20) + len(batch(100).observations) + 256
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged, 10)
+        tended(link, lambda: not link.unacknowledged)
         assert link.has_room()
         assert agent.status().counters["observations"] == sent
         link.finish(time.monotonic() + 1)
@@ -134,9 +137,9 @@ def test_a_worker_keeps_so_many_bytes_and_no_more(home: Path) -> None:
 
 
 def stopped_in(middleware: NilometerMiddleware) -> float:
-    started = time.monotonic()
+    started = calm_seconds()
     middleware._worker.stop()
-    return time.monotonic() - started
+    return calm_seconds() - started
 
 
 def busy_middleware(home: Path) -> NilometerMiddleware:
@@ -151,8 +154,7 @@ def busy_middleware(home: Path) -> NilometerMiddleware:
 
 
 def test_the_end_of_a_worker_without_an_agent_takes_a_tenth_of_a_second(home: Path) -> None:
-    # The best of three: this machine may be busy with something else.
-    assert min(stopped_in(busy_middleware(home)) for _ in range(3)) <= 0.1
+    assert stopped_in(busy_middleware(home)) <= 0.1
 
 
 def test_the_end_of_a_worker_with_its_agent_hands_everything_on_within_two_seconds(
@@ -171,7 +173,9 @@ def test_an_agent_that_hangs_holds_the_end_of_a_worker_up_for_two_seconds(home: 
         listener.listen(64)
         middleware = busy_middleware(home)
         assert middleware._worker.settings.shutdown_seconds == 2.0
-        assert 1.5 <= stopped_in(middleware) <= 2.5  # it may come back until then
+        started = time.monotonic()
+        assert stopped_in(middleware) <= 2.5
+        assert time.monotonic() - started >= 1.5  # it may come back until then
 
 
 def test_a_forked_child_does_not_stop_its_parents_worker(home: Path) -> None:
@@ -194,21 +198,21 @@ def test_what_comes_while_an_agent_ends_is_committed_or_comes_again(home: Path) 
     for _ in range(3):
         agent = Agent(AgentSettings(directory=str(home), collector="", commit_seconds=0.02))
         agent.start()
-        tended(link, lambda: link._stream is not None, 10)
+        tended(link, lambda: link._stream is not None)
         ender: list[float] = []
         for step in range(60):
             link.send(batch(), 1)
             sent += 1
             link.tend()
             if step == 40:
-                started = time.monotonic()
+                started = calm_seconds()
                 agent.stop()
-                ender.append(time.monotonic() - started)
+                ender.append(calm_seconds() - started)
         assert ender[0] <= 5.0
         acknowledged_by_the_first += agent.counters.snapshot()["observations"]
     assert acknowledged_by_the_first > 0
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged, 10)
+        tended(link, lambda: not link.unacknowledged)
         counted = agent.status().counters
         assert counted["observations"] + counted["observations_found"] == sent
         link.finish(time.monotonic() + 1)
@@ -222,15 +226,15 @@ def test_sigterm_drains_and_ends_in_five_seconds_whoever_hangs(home: Path) -> No
         process = subprocess.Popen([*command, *ways], stderr=subprocess.DEVNULL)
         link = link_to(home)
         link.send(batch(9), 9)
-        tended(link, lambda: not link.unacknowledged, 20)
+        tended(link, lambda: not link.unacknowledged)
         link.send(batch(3), 3)  # on its way when the signal comes
-        started = time.monotonic()
+        started = calm_seconds()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-        assert time.monotonic() - started <= 5.5
+        assert process.wait(60) == 0
+        assert calm_seconds() - started <= 5.5
         assert not (home / "agent.sock").exists()
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged, 10)
+        tended(link, lambda: not link.unacknowledged)
         counted = agent.status().counters
         assert counted["observations"] + counted["observations_found"] == 12
         link.finish(time.monotonic() + 1)
@@ -254,7 +258,7 @@ def test_a_source_that_raises_at_the_end_costs_nothing_that_was_taken(
     agent.start()
     link = link_to(home)
     link.send(batch(3), 3)
-    tended(link, lambda: agent.engine.uncommitted > 0, 10)
+    tended(link, lambda: agent.engine.uncommitted > 0)
     agent.stop()
     assert agent.counters.snapshot()["observations"] == 3
     assert not (home / "agent.sock").exists()
@@ -295,7 +299,7 @@ def test_an_agent_whose_source_cannot_start_ends_all_the_same(
 
 def state(channel: grpc.Channel, service: str) -> int:
     request = health_pb2.HealthCheckRequest(service=service)
-    return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=2).status)
+    return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=60).status)
 
 
 def channel_to(home: Path) -> grpc.Channel:
@@ -312,36 +316,34 @@ def watched(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
         thread.start()
         yield agent
         agent.request_stop()
-        thread.join(5)
+        thread.join(60)
 
 
-def test_health_is_true_within_two_seconds_when_the_disk_goes_and_comes_back(
-    home: Path, watched: Agent
-) -> None:
+def test_health_is_true_when_the_disk_goes_and_comes_back(home: Path, watched: Agent) -> None:
     with channel_to(home) as channel:
-        eventually(lambda: state(channel, DURABLE) == SERVING, timeout=2.0)
+        eventually(lambda: state(channel, DURABLE) == SERVING)
         away = (home / "data").rename(home / "away")
         link = link_to(home)
         link.send(batch(4), 4)
-        tended(link, lambda: not link.unacknowledged, 10)
-        eventually(lambda: state(channel, DURABLE) == NOT_SERVING, timeout=2.0)
+        tended(link, lambda: not link.unacknowledged)
+        eventually(lambda: state(channel, DURABLE) == NOT_SERVING)
         assert state(channel, SERVICE) == SERVING  # it takes batches, and says how it holds them
         assert watched.status().gauges["buffer_durable"] == 0
         away.rename(home / "data")
-        eventually(lambda: state(channel, DURABLE) == SERVING, timeout=3.0)
-        assert watched.status().counters["returns_to_disk"] == 1
+        eventually(lambda: state(channel, DURABLE) == SERVING)
+        eventually(lambda: watched.status().counters["returns_to_disk"] == 1)
         link.finish(time.monotonic() + 1)
 
 
 def test_an_engine_that_died_is_not_alive(home: Path, watched: Agent) -> None:
     with channel_to(home) as channel:
-        eventually(lambda: state(channel, "") == SERVING, timeout=2.0)
+        eventually(lambda: state(channel, "") == SERVING)
         watched.engine.stop(5.0)
 
         def dead() -> bool:
             return all(state(channel, of) == NOT_SERVING for of in ("", SERVICE, DURABLE))
 
-        eventually(dead, timeout=2.0)
+        eventually(dead)
 
 
 def test_an_agent_that_drains_is_not_ready(home: Path) -> None:
@@ -349,7 +351,7 @@ def test_an_agent_that_drains_is_not_ready(home: Path) -> None:
         assert state(channel, SERVICE) == SERVING
         link = link_to(home)
         link.send(batch(), 1)
-        tended(link, lambda: not link.unacknowledged, 10)
+        tended(link, lambda: not link.unacknowledged)
         agent.health.leave()
         agent.health.refresh()
         assert state(channel, SERVICE) == NOT_SERVING  # nothing makes it serve again

@@ -57,7 +57,7 @@ def server_stream(request: Text, context: Any) -> Iterator[Text]:
     if request == "wait":
         released = threading.Event()
         context.add_callback(released.set)
-        released.wait(10)
+        released.wait(60)
         return
     yield request.upper()
 
@@ -127,7 +127,7 @@ def sync_server(interceptors: list[Any]) -> tuple[int, Callable[[], None]]:
     server.add_generic_rpc_handlers((handlers(infer, stream, server_stream, client_stream),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    return port, lambda: drop(server.stop(0).wait(5))
+    return port, lambda: drop(server.stop(0).wait(60))
 
 
 def aio_server(interceptors: list[Any]) -> tuple[int, Callable[[], None]]:
@@ -148,11 +148,11 @@ def aio_server(interceptors: list[Any]) -> tuple[int, Callable[[], None]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
 
     def stop() -> None:
         state.loop.call_soon_threadsafe(state.stop.set)
-        thread.join(10)
+        thread.join(60)
 
     return state.port, stop
 
@@ -189,7 +189,7 @@ def one(served: Served) -> Observation:
 
 def test_a_unary_call_hands_on_the_messages_as_they_were(served: Served) -> None:
     metadata = [("x-request-id", "r-1"), ("traceparent", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")]
-    assert served.call("ModelInfer")(b"abc", metadata=metadata, timeout=10) == b"ABC"
+    assert served.call("ModelInfer")(b"abc", metadata=metadata, timeout=60) == b"ABC"
     seen = one(served)
     assert (seen.path, seen.method) == (f"/{SERVICE}/ModelInfer", "POST")
     assert (seen.request_body, seen.response_body) == (b"abc", b"ABC")
@@ -212,7 +212,7 @@ def test_a_call_that_fails_fails_as_without_us(
     sent: bytes, code: grpc.StatusCode, status: int, outcome: str, served: Served
 ) -> None:
     with pytest.raises(grpc.RpcError) as failed:
-        served.call("ModelInfer")(sent, timeout=10)
+        served.call("ModelInfer")(sent, timeout=60)
     assert failed.value.code() is code
     seen = one(served)
     assert (seen.status, seen.outcome, seen.request_body) == (status, outcome, sent)
@@ -232,7 +232,7 @@ def test_what_cannot_be_read_or_written_fails_with_the_same_code_and_words(
         port, stop = start(interceptors)
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             with pytest.raises(grpc.RpcError) as failed:
-                unary_of(channel)(sent, timeout=10)
+                unary_of(channel)(sent, timeout=60)
             failures.append((failed.value.code(), failed.value.details()))
         stop()
     assert failures[0] == failures[1]
@@ -242,7 +242,7 @@ def test_what_cannot_be_read_or_written_fails_with_the_same_code_and_words(
 
 def test_streams_both_ways_pass_and_are_one_observation(served: Served) -> None:
     answers = served.call("ModelStreamInfer", "stream_stream")(
-        iter([b"a", b"bc", b"def"]), timeout=10
+        iter([b"a", b"bc", b"def"]), timeout=60
     )
     assert list(answers) == [b"A", b"BC", b"DEF"]
     seen = one(served)
@@ -255,7 +255,7 @@ def test_streams_both_ways_pass_and_are_one_observation(served: Served) -> None:
 
 def test_a_stream_over_the_cap_keeps_its_first_and_its_last_answers(served: Served) -> None:
     sent = [b"%04d" % number * 1000 for number in range(200)]  # 800 kB, over 256 KiB
-    answers = list(served.call("ModelStreamInfer", "stream_stream")(iter(sent), timeout=20))
+    answers = list(served.call("ModelStreamInfer", "stream_stream")(iter(sent), timeout=60))
     assert answers == sent
     seen = one(served)
     assert (seen.request_body, seen.response_body) == (None, None)
@@ -270,7 +270,7 @@ def test_a_stream_over_the_cap_keeps_its_first_and_its_last_answers(served: Serv
 
 def test_a_stream_that_raises_in_the_middle(served: Served) -> None:
     answers = served.call("ModelStreamInfer", "stream_stream")(
-        iter([b"a", b"b", b"raise"]), timeout=10
+        iter([b"a", b"b", b"raise"]), timeout=60
     )
     with pytest.raises(grpc.RpcError) as failed:
         list(answers)
@@ -280,7 +280,7 @@ def test_a_stream_that_raises_in_the_middle(served: Served) -> None:
 
 
 def test_a_client_that_leaves_a_stream(served: Served) -> None:
-    answers = served.call("ServerStream", "unary_stream")(b"wait", timeout=10)
+    answers = served.call("ServerStream", "unary_stream")(b"wait", timeout=60)
     assert next(answers) == b"wait"
     answers.cancel()
     seen = one(served)
@@ -288,9 +288,9 @@ def test_a_client_that_leaves_a_stream(served: Served) -> None:
 
 
 def test_streams_one_way_pass(served: Served) -> None:
-    assert list(served.call("ServerStream", "unary_stream")(b"x", timeout=10)) == [b"x", b"X"]
+    assert list(served.call("ServerStream", "unary_stream")(b"x", timeout=60)) == [b"x", b"X"]
     eventually(lambda: len(served.observed()) == 1)
-    assert served.call("ClientStream", "stream_unary")(iter([b"p", b"q"]), timeout=10) == b"p,q"
+    assert served.call("ClientStream", "stream_unary")(iter([b"p", b"q"]), timeout=60) == b"p,q"
     eventually(lambda: len(served.observed()) == 2)
     first, second = served.observed()
     assert (first.stream_end, first.request_body) == ("completed", b"x")
@@ -299,7 +299,7 @@ def test_streams_one_way_pass(served: Served) -> None:
 
 def test_calls_at_once_are_each_observed(served: Served) -> None:
     call = served.call("ModelInfer")
-    pending = [call.future(b"%d" % number, timeout=20) for number in range(200)]
+    pending = [call.future(b"%d" % number, timeout=60) for number in range(200)]
     assert [one.result() for one in pending] == [b"%d" % number for number in range(200)]
     eventually(lambda: len(served.observed()) == 200)
     assert {one.request_body for one in served.observed()} == {b"%d" % n for n in range(200)}
@@ -318,7 +318,7 @@ def test_servers_that_hard_code_their_interceptors_are_wrapped(
     for start in (sync_server, aio_server):
         port, stop = start([])
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            answer = unary_of(channel)(b"abc", timeout=10)
+            answer = unary_of(channel)(b"abc", timeout=60)
         assert answer == b"ABC"
         stop()
     from nilometer.capture.grpc.wrap import _interceptors
@@ -336,5 +336,5 @@ def test_a_wrong_setting_leaves_a_wrapped_server_alone(monkeypatch: pytest.Monke
     wrap_servers(grpc)
     port, stop = sync_server([])
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        assert unary_of(channel)(b"abc", timeout=10) == b"ABC"
+        assert unary_of(channel)(b"abc", timeout=60) == b"ABC"
     stop()

@@ -82,7 +82,7 @@ class Run:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/x", timeout=5) as found:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/x", timeout=60) as found:
                     return str(found.read().decode())
             except OSError:
                 time.sleep(0.05)
@@ -90,12 +90,12 @@ class Run:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(60)
 
     def said(self) -> list[str]:
         """Its lines, without what varies."""

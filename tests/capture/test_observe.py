@@ -338,7 +338,7 @@ def test_a_batch_job_hands_on_all_of_it_before_it_ends(tmp_path: Path) -> None:
             [sys.executable, "-c", BATCH_JOB],
             env={"NILOMETER_ENTITY": "tested", "NILOMETER_AGENT": agent.address},
             check=True,
-            timeout=30,
+            timeout=60,
         )
         assert len(agent.observations) == 1000
         total = sum(values_of(one)["output"]["value"] for one in agent.observations)

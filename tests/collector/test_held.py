@@ -2,12 +2,9 @@
 
 import hashlib
 import logging
-import os
-import resource
 import socket
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,18 @@ import httpx
 import pytest
 import trustme
 from support import holding
-from support.holding import CHECK, HEADERS, HELLO, SHIP, half_open_calls, silent_sockets
+from support.holding import (
+    CHECK,
+    FOR_EVER,
+    HEADERS,
+    HELLO,
+    SHIP,
+    half_open_calls,
+    is_closed,
+    is_ended,
+    no_descriptor_left,
+    silent_sockets,
+)
 
 from nilometer.serving import calls
 from nilometer.testing import eventually
@@ -26,7 +34,6 @@ from nilometer_collector.api import connections
 from nilometer_collector.testing import Running, running
 
 TOKEN, OTHER = "canary-agent", "canary-other"
-SERVED_SECONDS = 2.0
 CALLS, SOCKETS = 300, 300
 REQUEST = ShipRequest(agent="pod-1", epoch=b"e" * 16, instance=b"i" * 16)
 
@@ -56,19 +63,29 @@ class Guarded:
         options = [*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
         with grpc.secure_channel(self.grpc, secure, options=options) as channel:
             stub = collector_stub(channel)
-            stub.Ship(REQUEST, timeout=10.0, wait_for_ready=True, metadata=bearer(TOKEN))
+            stub.Ship(REQUEST, timeout=60.0, wait_for_ready=True, metadata=bearer(TOKEN))
 
     def ask(self, path: str) -> None:
         trusted = holding.trusted(str(self.ca))
-        with httpx.Client(base_url=self.http, verify=trusted, trust_env=False) as client:
+        with httpx.Client(
+            base_url=self.http, verify=trusted, trust_env=False, timeout=60.0
+        ) as client:
             headers = {"authorization": f"Bearer {TOKEN}"}
             assert client.get(path, headers=headers).status_code == 200
 
     def all_are_served(self) -> None:
-        for question in (self.ship, lambda: self.ask("/healthz"), lambda: self.ask("/readyz")):
-            began = time.monotonic()
-            question()
-            assert time.monotonic() - began < SERVED_SECONDS
+        self.ship()
+        self.ask("/healthz")
+        self.ask("/readyz")
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """End no peer for its time, so that only the room that is made serves another."""
+    with pytest.MonkeyPatch.context() as patience:
+        patience.setattr(connections, "TURN_SECONDS", FOR_EVER)
+        patience.setattr(calls, "MESSAGE_SECONDS", FOR_EVER)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +110,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         }
         for name, token in (("agent", TOKEN), ("other", OTHER))
     ]
-    with running(directory / "collector.db", **told) as served:
+    with patient(), running(directory / "collector.db", **told) as served:
         yield Guarded(served, directory / "ca")
 
 
@@ -161,11 +178,9 @@ def test_slow_requests_end_and_do_not_block_others(
     with silent_sockets(plain.collector.http_url, SLOW[kind], SOCKETS) as held:
         for path in ("/healthz", "/readyz"):
             for _ in range(3):
-                began = time.monotonic()
                 plain.http.get(path).raise_for_status()
-                assert time.monotonic() - began < SERVED_SECONDS
         for one in held:
-            one.settimeout(5.0)
+            one.settimeout(60.0)
             try:
                 while one.recv(4096):
                     pass
@@ -176,29 +191,35 @@ def test_slow_requests_end_and_do_not_block_others(
 
 def test_a_byte_now_and_then_does_not_keep_a_connection(plain: Running) -> None:
     with silent_sockets(plain.collector.http_url, HEADERS, 1) as (one,):
-        assert seconds_until_closed(one, b"x") < 5.0
+        assert is_ended(one, b"x")
 
 
 def test_an_answer_that_is_not_taken_ends_its_connection(plain: Running) -> None:
     ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(holding.address(plain.collector.http_url), 5.0) as greedy:
+    with socket.create_connection(holding.address(plain.collector.http_url), 60.0) as greedy:
         greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        greedy.settimeout(0.2)
-        assert seconds_until_closed(greedy, ask * 100) < 8.0
+        assert is_ended(greedy, ask * 100)
 
 
-def test_half_open_calls_end_and_later_ones_make_room(plain: Running) -> None:
-    with half_open_calls(plain.collector.grpc_target, SHIP, 1500, connections=60):
+def test_half_open_calls_end(plain: Running) -> None:
+    with half_open_calls(plain.collector.grpc_target, SHIP, 10) as held:
+        assert {call.code() for call in held} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+def test_half_open_calls_make_room_for_later_ones(database: Path) -> None:
+    with (
+        patient(),
+        running(database) as served,
+        half_open_calls(served.collector.grpc_target, SHIP, 1500, connections=60),
+    ):
         for _ in range(3):
-            began = time.monotonic()
-            plain.stub.Ship(REQUEST, timeout=10.0)
-            assert time.monotonic() - began < SERVED_SECONDS
+            served.stub.Ship(REQUEST, timeout=60.0)
 
 
 def test_a_call_without_a_message_gets_an_error(plain: Running) -> None:
     ask: Any = plain.channel.stream_unary(SHIP)
     with pytest.raises(grpc.RpcError) as caught:
-        ask(iter(()), timeout=5.0)
+        ask(iter(()), timeout=60.0)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "without a message" in str(caught.value.details())
 
@@ -207,13 +228,14 @@ def test_one_address_has_a_share_where_a_setting_says_that_addresses_tell_peers_
     database: Path,
 ) -> None:
     with (
+        patient(),
         running(database, peers_by_address=True) as served,
         silent_sockets(served.collector.http_url, HEADERS, 100) as held,
     ):
         served.http.get("/healthz").raise_for_status()
 
         def closed() -> int:
-            return sum(_is_closed(one) for one in held)
+            return sum(map(is_closed, held))
 
         # A quarter of the places, one of which is the client's.
         eventually(lambda: closed() > 30)
@@ -226,42 +248,10 @@ def test_descriptors_that_run_out_are_logged_once_and_the_longest_silent_makes_r
     with running(database) as served, ExitStack() as undone:
         undone.enter_context(silent_sockets(served.collector.http_url, HEADERS, 20))
         served.http.get("/healthz").raise_for_status()  # accepted after all of them
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
-        client = undone.enter_context(socket.socket())
-        used = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, limits[1]))
-        with suppress(OSError):
-            while True:
-                undone.callback(os.close, os.open("/dev/null", os.O_RDONLY))
-        client.settimeout(5.0)
+        client = undone.enter_context(no_descriptor_left())
         client.connect(holding.address(served.collector.http_url))
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
     said = [one for one in caplog.records if "cannot be accepted" in one.message]
     assert len(said) == 1
     assert "raise the limit of open files" in said[0].message
-
-
-def seconds_until_closed(one: socket.socket, sent: bytes) -> float:
-    """How long a peer that sends *sent* again and again, and reads nothing, is kept."""
-    began = time.monotonic()
-    while time.monotonic() - began < 10.0:
-        try:
-            one.sendall(sent)
-        except TimeoutError:  # the other side does not read
-            continue
-        except ConnectionError:
-            break
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
-def _is_closed(one: socket.socket) -> bool:
-    one.settimeout(0)
-    try:
-        return one.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

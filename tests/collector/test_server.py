@@ -65,7 +65,7 @@ def test_a_signal_drains_and_ends_with_0(database: Path, number: signal.Signals)
     with process(database) as (started, told):
         assert httpx.get(f"{told['http']}/readyz", trust_env=False).status_code == 200
         started.send_signal(number)
-        assert started.wait(15) == 0
+        assert started.wait(60) == 0
     assert not database.with_name(database.name + "-wal").exists()
 
 
@@ -74,7 +74,7 @@ def test_what_was_acknowledged_survives_kill_9(database: Path) -> None:
         sender, channel = sender_to(told["grpc"])
         assert not sender.ship(feature_sample([1.0, 2.0]), an_evaluation(0.5, 1)).rejected
         started.kill()
-        started.wait(10)
+        started.wait(60)
         channel.close()
     store = Store(database)
     assert [series.samples for series in store.samples.series()] == [1]
@@ -91,7 +91,7 @@ def test_a_notification_survives_kill_9(database: Path) -> None:
         sender, channel = sender_to(told["grpc"])
         sender.ship(an_evaluation(0.5, 1))
         started.kill()
-        started.wait(10)
+        started.wait(60)
         channel.close()
     with listening_webhook(port) as webhook, process(database, **variables):
         eventually(lambda: len(webhook.accepted) == 1)

@@ -8,6 +8,7 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
+from nilometer.batch import reference_upload
 from nilometer.commands.cli import main
 
 TABLE = pyarrow.table(
@@ -94,11 +95,14 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 
 
 def test_a_collector_that_is_away_is_exit_code_1(
-    table: Path, capsys: pytest.CaptureFixture[str]
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(reference_upload, "RETRY_SECONDS", ())
     arguments = ["profile", str(table), "--entity", "e", "--as-reference", "training"]
     assert main([*arguments, "--collector", "127.0.0.1:1"]) == 1
-    assert "no collector answers at 127.0.0.1:1" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no collector answers at 127.0.0.1:1: " in error
+    assert "Connection refused" in error
 
 
 @pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "alerters"])

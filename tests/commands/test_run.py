@@ -45,8 +45,8 @@ SERVERS = {
     ],
 }
 
-# gunicorn's own worker loses a SIGTERM that comes before it listens, and is killed half a minute later.
-LISTENS = {"gunicorn-asgi": ("ASGI server listening", 2)}
+# A worker of these servers loses a SIGTERM that comes before it serves: the line that it writes then.
+SERVES = {"gunicorn-asgi": "ASGI server listening", "granian": "Started worker-"}
 
 
 @pytest.fixture
@@ -78,18 +78,19 @@ def running(
                 **os.environ,
                 "PATH": f"{BIN}:{os.environ['PATH']}",
                 "PYTHONPATH": str(TESTS),
+                "NILOMETER_SHUTDOWN_SECONDS": "60",  # a busy machine hands on slowly
             },
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
     try:
-        eventually(lambda: answers(port), timeout=60, poll=0.05)
+        eventually(lambda: answers(port), poll=0.05)
         yield process, port
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
 
 
 def answers(port: int) -> bool:
@@ -103,7 +104,7 @@ def post(port: int, count: int) -> list[int]:
     def some(share: int) -> list[int]:
         pids: list[int] = []
         while len(pids) < share:  # another worker may take the next connection
-            with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
                 for _ in range(min(10, share - len(pids))):
                     connection.request(
                         "POST", "/predict", '{"amount": 5}', {"content-type": "application/json"}
@@ -120,7 +121,7 @@ def post(port: int, count: int) -> list[int]:
 
 def stop(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGTERM)
-    return process.wait(30)
+    return process.wait(60)
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -129,8 +130,8 @@ def test_every_worker_of_a_real_server_is_observed_and_the_sum_is_exact(
 ) -> None:
     with running(SERVERS[name], agent, tmp_path / "log") as (process, port):
         pids = post(port, REQUESTS)
-        line, workers = LISTENS.get(name, ("", 0))
-        eventually(lambda: not line or (tmp_path / "log").read_text().count(line) == workers)
+        if name in SERVES:
+            eventually(lambda: (tmp_path / "log").read_text().count(SERVES[name]) == 2)
         stop(process)
     log = (tmp_path / "log").read_text()
     assert len(agent.observations) == REQUESTS, log
@@ -161,8 +162,8 @@ def test_a_reloaded_server_is_still_observed(agent: FakeAgent, tmp_path: Path) -
             except (OSError, ValueError, AssertionError):
                 return False
 
-        eventually(reloaded, timeout=30, poll=1.5)
-        eventually(lambda: len(agent.workers) == 2, timeout=20)
+        eventually(reloaded, poll=1.5)
+        eventually(lambda: len(agent.workers) == 2)
 
 
 def test_a_process_that_profiles_itself_hands_on_no_body(agent: FakeAgent, tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_command_keeps_its_exit_code_and_its_signals(agent: FakeAgent, tmp_p
     run = [sys.executable, "-m", "nilometer", "run", "--entity", ENTITY, "--agent", agent.address]
     code = "import os, sys; print(os.getpid()); sys.exit(7)"
     with subprocess.Popen([*run, "--", sys.executable, "-c", code], stdout=-1) as process:
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 7
     assert int(output) == process.pid  # the command has taken its place
     code = "import signal, time; print(1, flush=True); signal.pause()"
@@ -186,7 +187,7 @@ def test_the_command_keeps_its_exit_code_and_its_signals(agent: FakeAgent, tmp_p
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == -signal.SIGTERM
+        assert process.wait(60) == -signal.SIGTERM
 
 
 def test_a_command_that_is_not_there_is_one_line(agent: FakeAgent) -> None:
@@ -216,7 +217,7 @@ def test_an_agent_is_started_where_none_answers(tmp_path: Path) -> None:
     assert finished.returncode == 0
     from nilometer.handoff.spawn import answers as agent_answers
 
-    eventually(lambda: agent_answers(home / "agent.sock"), timeout=20)
+    eventually(lambda: agent_answers(home / "agent.sock"))
     eventually(lambda: "agent ready" in (home / "agent.log").read_text())
     # It ends by itself when no worker comes; the test does not wait for that.
     owner = subprocess.run(

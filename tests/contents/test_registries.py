@@ -5,6 +5,7 @@ import re
 import pytest
 
 from nilometer.alert import STATISTICS
+from nilometer.kinds import may_hold
 from nilometer.profile import CONTENTS, Content
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.extension import KIND
@@ -48,3 +49,17 @@ def test_a_content_of_nothing_is_a_content(kind: str) -> None:
 def test_requests_are_counted_whole_however_few_are_profiled() -> None:
     service = CONTENTS["service"].merge_all([])
     assert service.scaled(10.0) is service
+
+
+@pytest.mark.parametrize(
+    ("summary", "kinds"),
+    [
+        ("service", {"service"}),
+        ("input.amount", {"feature"}),
+        ("output.p.scores", {"feature", "scores"}),
+        ("output.scores", {"feature", "scores"}),  # a field may have this name
+        ("schema", {"feature"}),
+    ],
+)
+def test_a_name_decides_what_it_may_hold(summary: str, kinds: set[str]) -> None:
+    assert {kind for kind in KINDS if may_hold(summary, kind)} == kinds

@@ -215,7 +215,7 @@ class GoCollector:
             OTLP_FILE=str(self.file),
             PROMETHEUS_ADDRESS=self.prometheus,
         ) as started:
-            eventually(lambda: listening(self.grpc, started), timeout=30)
+            eventually(lambda: listening(self.grpc, started))
             yield
 
     def received(self) -> list[MetricsData]:
@@ -256,7 +256,7 @@ class Prometheus:
             "--enable-feature=native-histograms",
         ]
         with process(command, self._directory / "prometheus.log") as started:
-            eventually(lambda: started.poll() is None and self._answers(), timeout=30)
+            eventually(lambda: started.poll() is None and self._answers())
             yield
 
     def ask(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:

@@ -211,7 +211,7 @@ def ask(prometheus: Prometheus, truth: Stored, requests: int) -> None:
 
     counted = "sum(nilometer_requests_total{job='%s'})"
     for job in ("agent", "otelcol"):
-        eventually(lambda job=job: prometheus.ask(counted % job) == {(): requests}, timeout=15)  # type: ignore[misc]
+        eventually(lambda job=job: prometheus.ask(counted % job) == {(): requests})  # type: ignore[misc]
     note("requests, scraped and through OTLP", f"{requests} = {requests}")
 
     direct, forwarded = (

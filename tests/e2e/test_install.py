@@ -52,7 +52,7 @@ class Environment:
         ]
         url = f"http://127.0.0.1:{http}"
         with process(command, directory / "collector.log") as started:
-            eventually(lambda: started.poll() is None and answers(url), timeout=30)
+            eventually(lambda: started.poll() is None and answers(url))
             yield url
 
 

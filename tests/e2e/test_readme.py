@@ -90,7 +90,7 @@ def printed(
             shell.communicate(script, timeout=SHELL_SECONDS)
             assert shell.returncode == 0, output.read_text()
             # The README says how to stop what it starts; an agent ends by itself.
-            eventually(lambda: all(map(is_free, PORTS)), timeout=30)
+            eventually(lambda: all(map(is_free, PORTS)))
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGTERM)

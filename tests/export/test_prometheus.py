@@ -5,7 +5,6 @@ import math
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from support.holding import FOR_EVER
 
 from nilometer.export import listen
 from nilometer.export.exports import host_and_port
@@ -227,7 +227,7 @@ class Port:
         self.server.start()
 
     def ask(self, path: str, method: str = "GET") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -251,8 +251,10 @@ def test_the_port_tells_metrics_and_health() -> None:
     port.server.stop()
 
 
-def test_nobody_holds_the_port_shut() -> None:
+def test_nobody_holds_the_port_shut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients of one byte now and then: probes are answered, and the end does not wait."""
+    monkeypatch.setattr(listen, "TURN_SECONDS", FOR_EVER)
+    monkeypatch.setattr(listen, "STOP_SECONDS", FOR_EVER)
     port = Port()
     slow = [
         socket.create_connection(("127.0.0.1", port.server.port))
@@ -262,25 +264,20 @@ def test_nobody_holds_the_port_shut() -> None:
         for one in slow:
             with suppress(OSError):  # those that have been there for longest are let go
                 one.sendall(b"G")
-        started = time.monotonic()
         assert port.ask("/livez")[0] == 200
-        assert time.monotonic() - started < 5.0
     finally:
         port.server.stop()
         for one in slow:
             one.close()
-    assert time.monotonic() - started < 8.0
 
 
 def test_a_request_has_a_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen, "TURN_SECONDS", 0.5)
     port = Port()
     with socket.create_connection(("127.0.0.1", port.server.port)) as slow:
-        slow.settimeout(10.0)
+        slow.settimeout(60.0)
         slow.sendall(b"GET /livez HTTP/1.1\r\n")
-        started = time.monotonic()
         assert slow.recv(1) == b""
-        assert time.monotonic() - started < 5.0
     port.server.stop()
 
 

@@ -24,7 +24,7 @@ from nilometer.handoff.settings import CaptureSettings
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer_agent.engine import receive, trial
+from nilometer_agent.engine import made_elsewhere, merge, trial
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox import failover
 from nilometer_agent.outbox.buffer import Buffer
@@ -116,7 +116,8 @@ def suspicious_agent(directory: str, counts: str, notes: str) -> None:
     """An agent with a decoder that ends it; soon tired of an observation that takes long."""
     os.environ[poison.NOTES] = notes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    vars(receive)["sample_from_bytes"] = poison.read_sample
+    vars(made_elsewhere)["sample_from_bytes"] = poison.read_sample
+    vars(merge)["merged_sample_from_bytes"] = poison.merge_samples
     trial.CPU_SECONDS = 1
     trial.MAX_GROWTH_BYTES = 128 << 20
     agent(
@@ -317,8 +318,9 @@ class _Work:
         for key in self._buffer.open_windows():
             generation = self._buffer.generation
             found = list(self._buffer.partials(key))
-            rows = [NewRow("sample", content, 1) for _, content in found if content is not None]
-            closing = Closing(key, [identity for identity, _ in found], rows)
+            contents = [partial.payload for partial in found if partial.payload is not None]
+            rows = [NewRow("sample", content, 1) for content in contents]
+            closing = Closing(key, [partial.id for partial in found], rows)
             if self._buffer.close_windows([closing], generation):
                 self._buffer.settle()
                 for row in rows:

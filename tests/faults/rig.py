@@ -266,7 +266,7 @@ class Rig:
             )
 
         try:
-            eventually(drained, timeout=60.0, poll=0.1)
+            eventually(drained, poll=0.1)
         except AssertionError as error:
             raise AssertionError(
                 f"not drained: {self.status()} {self.zygote.log()[-3000:]}"

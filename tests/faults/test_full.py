@@ -47,8 +47,9 @@ def fill(buffer: Buffer, first: int, rows: int) -> int:
         buffer.commit_deltas([Delta(key, oracle.payload(n), 1) for n in numbers], {b"w": number})
         for window in buffer.open_windows():
             found = list(buffer.partials(window))
-            rows_of = [NewRow("sample", payload, 1) for _, payload in found if payload is not None]
-            closing = Closing(window, [identity for identity, _ in found], rows_of)
+            payloads = [partial.payload for partial in found if partial.payload is not None]
+            rows_of = [NewRow("sample", payload, 1) for payload in payloads]
+            closing = Closing(window, [partial.id for partial in found], rows_of)
             assert buffer.close_windows([closing], buffer.generation)
         buffer.settle()
         buffer.make_room()

@@ -20,17 +20,19 @@ import httpx
 import pytest
 import trustme
 from support import holding
-from support.holding import CHECK, HEADERS, HELLO, SHIP, half_open_calls, silent_sockets
+from support.holding import CHECK, FOR_EVER, HEADERS, HELLO, SHIP, half_open_calls, silent_sockets
 
 from nilometer.wire.services import CHANNEL_OPTIONS, ShipRequest, collector_stub
 
 TOKEN = "canary-agent"
-SERVED_SECONDS = 2.0
 ROUNDS = 5
 MAX_LOG_LINES = 100
 REQUEST = ShipRequest(agent="pod-1", epoch=b"e" * 16, instance=b"i" * 16)
 START = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2);"
+    "from nilometer.export import listen; from nilometer.serving import calls;"
+    "from nilometer_collector.api import connections;"
+    f"listen.TURN_SECONDS = calls.MESSAGE_SECONDS = connections.TURN_SECONDS = {FOR_EVER};"
     "from nilometer_collector.commands.collector import main; sys.exit(main(sys.argv[2:]))"
 )
 SETTINGS = """
@@ -67,19 +69,21 @@ class Far:
         with grpc.secure_channel(self.grpc, secure, options=options) as channel:
             collector_stub(channel).Ship(
                 REQUEST,
-                timeout=10.0,
+                timeout=60.0,
                 wait_for_ready=True,
                 metadata=(("authorization", f"Bearer {TOKEN}"),),
             )
 
     def ask(self, path: str) -> None:
-        with httpx.Client(base_url=self.http, verify=self.trusted, trust_env=False) as client:
+        with httpx.Client(
+            base_url=self.http, verify=self.trusted, trust_env=False, timeout=60.0
+        ) as client:
             answer = client.get(path, headers={"authorization": f"Bearer {TOKEN}"})
             assert answer.status_code == 200
 
     def probe(self) -> None:
         """As the kubelet, at the port of the metrics."""
-        answer = httpx.get(f"http://{self.metrics}/livez", trust_env=False)
+        answer = httpx.get(f"http://{self.metrics}/livez", trust_env=False, timeout=60.0)
         assert answer.status_code == 200
 
 
@@ -114,7 +118,7 @@ def far(directory: Path, descriptors: int) -> Iterator[Far]:
             trusted=holding.trusted(str(directory / "ca")),
         )
         started.terminate()
-        assert started.wait(20) == 0
+        assert started.wait(60) == 0
     finally:
         started.kill()
         started.communicate()
@@ -136,7 +140,10 @@ HOLDS: dict[str, Callable[[Far, int], AbstractContextManager[object]]] = {
 
 
 def held(directory: Path, kind: str, count: int, descriptors: int) -> float:
-    """The longest that an agent or a probe waited, while *count* peers held what they could."""
+    """The longest that an agent or a probe waited, while *count* peers held what they could.
+
+    A peer may hold on for an hour. Only a gRPC handshake has its usual limit, which ends it.
+    """
     longest = 0.0
     with far(directory, descriptors) as collector, HOLDS[kind](collector, count):
         for _ in range(ROUNDS):
@@ -149,7 +156,6 @@ def held(directory: Path, kind: str, count: int, descriptors: int) -> float:
                 began = time.monotonic()
                 question()
                 longest = max(longest, time.monotonic() - began)
-    assert longest < SERVED_SECONDS, f"{kind}: {longest:.1f} s"
     return longest
 
 

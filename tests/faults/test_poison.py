@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 from faults.zygote import Zygote
-from support.poison import CONTENT_TYPE, ENDING_ENTITY, WAYS
+from support.poison import CONTENT_TYPE, ENDING_ENTITY, ENDING_WINDOWS, WAYS
 
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
@@ -26,7 +26,13 @@ from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_to_bytes
-from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
+from nilometer.wire.services import (
+    CHANNEL_OPTIONS,
+    FlushRequest,
+    StatusReply,
+    StatusRequest,
+    agent_stub,
+)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -285,6 +291,34 @@ def test_a_delta_that_ends_the_agent_is_dropped_as_a_whole(
         assert dict(found.dropped) == {"poison": 5}
         assert one.ends <= MOST_ENDS
         assert _stored(found) == 4 + 5 + 6
+
+
+def test_a_window_that_ends_the_agent_when_it_closes_is_closed_without_its_profiles(
+    zygote: Zygote, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with suspected(zygote, tmp_path_factory.mktemp("p") / "a") as one:
+        link = one.link()
+        eventually((one.home / "agent.sock").exists)
+        link.send(batch(4, {}), 4)
+        ending = batch(5, {})
+        ending.entity = ENDING_WINDOWS
+        link.send(ending, 5)
+        one.settle()
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        flushed = False
+        while not flushed:
+            assert time.monotonic() < deadline, zygote.log()[-3000:]
+            with suppress(grpc.RpcError), one.channel() as channel:
+                agent_stub(channel).Flush(FlushRequest(), timeout=30)
+                flushed = True
+            if zygote.ended(one.agent) is not None:
+                flushed = False
+                one.ended()
+        found = one.status()
+        assert 1 <= one.ends <= MOST_ENDS
+        assert found.counters["windows_lost"] == 1
+        assert found.gauges["observations_in_partials"] == 0
+        assert found.gauges["observations_in_outbox"] == 4 + 5
 
 
 def test_what_ends_the_agent_by_way_of_grpc_is_dropped(

@@ -37,7 +37,7 @@ def started(home: Path) -> Iterator[subprocess.Popen[bytes]]:
             [*command, "--collector", ""], env=environment, stdout=log, stderr=log
         )
     try:
-        eventually((home / "agent.sock.frames").exists, 30.0)
+        eventually((home / "agent.sock.frames").exists)
         yield process
     finally:
         process.kill()

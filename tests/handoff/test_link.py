@@ -50,7 +50,7 @@ def link_to(home: Path, worker: bytes = b"w" * 16) -> AgentLink:
     return AgentLink(CaptureSettings(entity="tested", agent=f"unix:{home / 'agent.sock'}"), worker)
 
 
-def tend_until(link: AgentLink, condition: object, timeout: float = 20.0) -> None:
+def tend_until(link: AgentLink, condition: object, timeout: float = 60.0) -> None:
     assert callable(condition)
 
     def met() -> bool:
@@ -194,7 +194,7 @@ def refusing(path: Path, *refusals: Refused) -> Iterator[None]:
         yield
     finally:
         close(listener)
-        thread.join(5)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("why", list(Why))
@@ -356,7 +356,7 @@ class AgentProcess:
             stderr=subprocess.DEVNULL,
         )
         try:
-            eventually(self.answers, timeout=30.0)
+            eventually(self.answers)
         except BaseException:
             self.kill()
             raise
@@ -369,12 +369,12 @@ class AgentProcess:
 
     def status(self) -> StatusReply:
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:
-            reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=5)
+            reply: StatusReply = agent_stub(channel).Status(StatusRequest(), timeout=60)
             return reply
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(20)
+        self._process.wait(60)
 
 
 @pytest.mark.parametrize("commits", [False, True], ids=["before its commit", "after its commit"])
@@ -457,7 +457,7 @@ def test_a_worker_keeps_what_an_agent_took_in_halves(home: Path) -> None:
         serving = threading.Thread(target=serve)
         serving.start()
         tend_until(link, lambda: not link.unacknowledged)
-        serving.join(5)
+        serving.join(60)
         finish(link)
     assert [one.sequence for one in bodies if isinstance(one, Batch)] == [1, 2]
     assert isinstance(bodies[0], Batch)
@@ -550,11 +550,11 @@ def test_an_agent_of_today_is_never_taken_for_one_of_yesterday(
             agent.start()
             eventually(lambda: link._stream is not None)
             with grpc.insecure_channel(f"unix:{home / 'agent.sock'}") as channel:
-                grpc.channel_ready_future(channel).result(10)
+                grpc.channel_ready_future(channel).result(60)
                 agent.stop()
     finally:
         over.set()
-        tending.join(10)
+        tending.join(60)
     assert [line for line in told(caplog) if "older" in line] == []
     finish(link)
 

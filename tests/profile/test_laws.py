@@ -77,7 +77,7 @@ def coverage_of(observed: list[Coverage]) -> Coverage:
 
 
 def read_coverage(c: Coverage) -> Any:
-    by_reason = (c.dropped, c.undecodable, c.lost_inputs, c.lost_outputs, c.unnamed)
+    by_reason = (c.dropped, c.undecodable, c.lost_inputs, c.lost_outputs, c.unnamed, c.lost_cells)
     return c.seen, c.profiled, c.sampled_out, *map(sorted_items, by_reason)
 
 

@@ -1,5 +1,4 @@
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -99,14 +98,12 @@ def test_one_that_hangs_costs_its_budget_once() -> None:
 
     def hang(_: Any) -> Any:
         calls.append(1)
-        release.wait(30)
+        release.wait()
         return {}
 
     runner = Runner([made(hang)], budget_seconds=0.05)
-    before = time.monotonic()
     for _ in range(5):
         assert runner.run(BATCH) == []
     release.set()
     assert runner.disarmed == {"mine": Fault.TIMEOUT}
     assert len(calls) == 1
-    assert time.monotonic() - before < 5

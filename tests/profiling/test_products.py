@@ -13,7 +13,7 @@ from nilometer.decode import Side
 from nilometer.decode.columns import Block
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.profile.profiler import Batch, Profiler
-from nilometer.profiling import deltas, found
+from nilometer.profiling import admission, found
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.found import Found
@@ -192,7 +192,7 @@ def test_long_names_that_wait_are_folded() -> None:
 
 
 def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deltas, "MAX_MADE", 10)
+    monkeypatch.setattr(admission, "MAX_RESERVED", 10)
     names = Names()
     profiled = profiling(names=names)
     body = json.dumps({f"v{at}": [1.0, 2.0] for at in range(20)}).encode()

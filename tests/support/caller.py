@@ -32,13 +32,13 @@ def hello(worker: bytes = WORKER) -> Hello:
 
 
 class Caller:
-    """Speaks plain frames to a socket, and blocks for at most twenty seconds."""
+    """Speaks plain frames to a socket, and blocks for at most a minute."""
 
     def __init__(self, path: Path, worker: bytes = WORKER) -> None:
         self.worker = worker
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))  # waits where many others do
-        self.socket.settimeout(20.0)
+        self.socket.settimeout(60.0)
 
     def __enter__(self) -> Self:
         return self

@@ -1,18 +1,21 @@
 """An engine whose steps are called, not run, on a disk that may fail."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nilometer.profile import SummarySample
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes
+from nilometer_agent.engine.close import ATTEMPTS, RETRY_SECONDS, OnClosed
 from nilometer_agent.engine.engine import Arrival, Engine
+from nilometer_agent.engine.in_work import InWork
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.rows import Delta
+from nilometer_agent.outbox.rows import Delta, WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -44,16 +47,27 @@ class FailingBuffer(Buffer):
 class Rig:
     """An engine whose steps are called, not run."""
 
-    def __init__(self, directory: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        plans: Callable[[Buffer], PlanKeeper] = lambda buffer: PlanKeeper(buffer, None),
+        on_closed: OnClosed = lambda *_: None,
+        in_work: InWork | None = None,
+        **settings: Any,
+    ) -> None:
         self.buffer = FailingBuffer(directory / "agent.db")
         self.counters = Counters()
+        self.clock = SteppedClock()
         self.acknowledged: list[int] = []
         self.engine = Engine(
             AgentSettings(collector="", **settings),
             self.buffer,
-            PlanKeeper(self.buffer, None),
+            plans(self.buffer),
             self.counters,
-            SteppedClock(),
+            self.clock,
+            on_closed=on_closed,
+            in_work=in_work,
         )
 
     def give(self, one: Batch) -> None:
@@ -64,8 +78,21 @@ class Rig:
         self.engine._item = Arrival(None, lambda _: None)
         self.engine._step()
 
+    def close(self) -> None:
+        """Close every window, with as many attempts as one may need."""
+        for _ in range(ATTEMPTS + 1):
+            self.engine._close_all()
+            self.clock.step(RETRY_SECONDS)
+
+    @property
+    def open(self) -> list[WindowKey]:
+        return list(self.engine._closer.open)
+
+    def samples(self) -> list[SummarySample]:
+        """What the collector would get."""
+        rows, _ = self.buffer.oldest(1000, 1 << 30)
+        return [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
+
     def stored(self) -> int:
         self.engine._close_all()
-        rows, _ = self.buffer.oldest(1000, 1 << 30)
-        samples = [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
-        return sum(s.coverage.seen for s in samples if s.summary == "service")
+        return sum(s.coverage.seen for s in self.samples() if s.summary == "service")

@@ -47,7 +47,7 @@ class FakeAgent:
 
     def stop(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(2)
+        self._accepting.join()
         self._listener.close()
         for connection in self.connections:
             close(connection)

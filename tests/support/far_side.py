@@ -27,6 +27,7 @@ class FarSide(CollectorServiceServicer):
         self.samples: dict[tuple[str, bytes, int], SummarySample] = {}
         self.evaluations: dict[tuple[str, bytes, int], object] = {}
         self.repeated = 0
+        self.plans_known = 0  # questions of agents that have the plan already
         self.failures_to_come = 0  # calls that are refused before anything is kept
         self.replies_to_lose = 0  # calls that are kept and then refused
         self._server = grpc.server(ThreadPoolExecutor(4))
@@ -57,9 +58,10 @@ class FarSide(CollectorServiceServicer):
 
     def GetPlan(self, request: GetPlanRequest, context: grpc.ServicerContext) -> Plan:
         plan = plan_to_wire(self.references, self.alerters)
-        return (
-            Plan(version=plan.version, unchanged=True) if plan.version == request.version else plan
-        )
+        if plan.version != request.version:
+            return plan
+        self.plans_known += 1
+        return Plan(version=plan.version, unchanged=True)
 
     def seen(self, entity: str) -> int:
         """Observations of *entity* in everything that came."""
@@ -70,4 +72,4 @@ class FarSide(CollectorServiceServicer):
         )
 
     def stop(self) -> None:
-        self._server.stop(0).wait(2)
+        self._server.stop(0).wait()

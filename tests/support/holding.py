@@ -1,9 +1,13 @@
-"""Peers that occupy a collector: each opens many connections and sends very little."""
+"""Peers that occupy a server: each opens many connections and sends very little."""
 
+import os
+import resource
 import socket
 import ssl
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -12,6 +16,7 @@ import grpc
 from nilometer.wire.services import CHANNEL_OPTIONS
 
 SHIP = "/nilometer.v1.CollectorService/Ship"
+FOR_EVER = 3600.0  # as a limit for a peer: what is served within a minute did not wait for it
 CHECK = "/grpc.health.v1.Health/Check"
 HELLO = b"\x16\x03\x01\x02"  # the start of a TLS record
 HEADERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
@@ -33,7 +38,7 @@ def silent_sockets(where: str, first: bytes, count: int) -> Iterator[list[socket
     try:
         for _ in range(count):
             with suppress(OSError):
-                one = socket.create_connection(address(where), 5.0)
+                one = socket.create_connection(address(where), 60.0)
                 held.append(one)
                 one.sendall(first)
         yield held
@@ -51,7 +56,7 @@ def half_open_calls(
     ca: bytes | None = None,
     metadata: tuple[tuple[str, str], ...] = (),
     connections: int = 1,
-) -> Iterator[None]:
+) -> Iterator[list[Any]]:
     """*count* calls that send their headers and no message, over so many *connections*."""
     released = Event()
 
@@ -73,13 +78,55 @@ def half_open_calls(
         for number in range(count)
     ]
     try:
-        yield
+        yield calls
     finally:
         released.set()
         for call in calls:
             call.cancel()
         for channel in channels:
             channel.close()
+
+
+def is_closed(one: socket.socket) -> bool:
+    """Whether the server has closed *one*."""
+    one.settimeout(0)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def is_ended(one: socket.socket, sent: bytes) -> bool:
+    """Whether a peer that sends *sent* again and again, and reads nothing, is ended in a minute."""
+    one.settimeout(0.2)
+    until = time.monotonic() + 60.0
+    while time.monotonic() < until:
+        try:
+            one.sendall(sent)
+        except TimeoutError:  # the other side does not read
+            continue
+        except ConnectionError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[socket.socket]:
+    """A new socket, while this process can open nothing more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as undone:
+        one = undone.enter_context(socket.socket())
+        one.settimeout(60.0)
+        used = max(int(file.name) for file in Path("/proc/self/fd").iterdir())
+        undone.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, limits[1]))
+        with suppress(OSError):
+            while True:
+                undone.callback(os.close, os.open("/dev/null", os.O_RDONLY))
+        yield one
 
 
 def trusted(ca: str) -> ssl.SSLContext:

@@ -10,12 +10,12 @@ from nilometer.wire.frames import NEWEST_VERSION, Body, Hello, Welcome, frame_of
 
 
 class Listener:
-    """Listens; takes a connection when it is asked to, and waits for at most ten seconds."""
+    """Listens; takes a connection when it is asked to, and waits for at most a minute."""
 
     def __init__(self, path: Path, backlog: int = 64) -> None:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10.0)
+        self.socket.settimeout(60.0)
         self.socket.bind(str(path))
         self.socket.listen(backlog)
         self.taken: list[socket.socket] = []
@@ -32,7 +32,7 @@ class Listener:
 
     def take(self) -> socket.socket:
         taken, _ = self.socket.accept()
-        taken.settimeout(10.0)
+        taken.settimeout(60.0)
         self.taken.append(taken)
         return taken
 

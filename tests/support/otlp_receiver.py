@@ -58,7 +58,7 @@ class GrpcReceiver(MetricsServiceServicer):
         return self.reply
 
     def stop(self) -> None:
-        self.server.stop(0).wait(2)
+        self.server.stop(0).wait()
 
 
 class HttpReceiver:

@@ -10,17 +10,19 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nilometer.decode import decoder
 from nilometer.profile import SummarySample
-from nilometer.wire.samples import sample_from_bytes
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 
 CONTENT_TYPE = "application/x-poison"
 NOTES = "NILOMETER_TEST_NOTES"
 GROWS_BYTES = 400 << 20
 ENDING_ENTITY = "ends-the-agent"  # whose deltas do, where `read_sample` reads them
+ENDING_WINDOWS = "ends-at-closing"  # whose windows do, where `merge_samples` merges them
 
 
 def _kill() -> None:
@@ -68,6 +70,14 @@ def read_sample(content: bytes) -> SummarySample:
     if sample.entity == ENDING_ENTITY:
         os.abort()
     return sample
+
+
+def merge_samples(packed: Sequence[bytes], *more: Any) -> SummarySample:
+    """`merged_sample_from_bytes`, and the end of the process for one feature of one entity."""
+    first = sample_from_bytes(packed[0])
+    if (first.entity, first.summary) == (ENDING_WINDOWS, "input.amount"):
+        os.abort()
+    return merged_sample_from_bytes(packed, *more)
 
 
 @decoder(CONTENT_TYPE)

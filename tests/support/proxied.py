@@ -15,7 +15,7 @@ from nilometer.testing import MemoryOutlet, eventually
 from nilometer_agent.proxy.serve import ProxyServer
 from nilometer_agent.proxy.settings import ProxySettings
 
-SECONDS = 10.0
+SECONDS = 60.0
 HOST = "127.0.0.1"
 
 Handler = Callable[[socket.socket], None]
@@ -78,7 +78,7 @@ class Proxied:
         self.port = self.proxy_server.port
 
     def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def observed(self, count: int = 1) -> list[Observation]:
         """What was observed, once it is *count*."""

@@ -33,7 +33,13 @@ from nilometer.profile import (
 from nilometer.profile.summary import SummarySample
 from nilometer.sketch.hashing import hash_strings
 from nilometer.values.labels import Labels
-from nilometer.values.reasons import DropReason, Outcome, StreamEnd, UndecodableReason
+from nilometer.values.reasons import (
+    DropReason,
+    LostCellReason,
+    Outcome,
+    StreamEnd,
+    UndecodableReason,
+)
 from nilometer.values.window import Window
 
 few = settings(max_examples=40)  # for properties that cost milliseconds an example
@@ -110,6 +116,7 @@ def _coverage(
     lost_inputs: dict[str, int],
     lost_outputs: dict[str, int],
     unnamed: dict[str, int],
+    lost_cells: dict[str, int],
     suppressed: int,
 ) -> Coverage:
     """Of *further* observations more than either side lost: a side is lost of what is profiled."""
@@ -121,6 +128,7 @@ def _coverage(
         lost_inputs=lost_inputs,
         lost_outputs=lost_outputs,
         unnamed=unnamed,
+        lost_cells=lost_cells,
         suppressed=suppressed,
     )
 
@@ -134,6 +142,7 @@ coverages = st.builds(
     _undecodable,
     _undecodable,
     st.dictionaries(st.sampled_from(["number", "string", "missing", "list"]), _counts),
+    st.dictionaries(st.sampled_from([r.value for r in LostCellReason]), _counts),
     st.integers(0, MAX_COUNT),
 )
 requests = st.lists(

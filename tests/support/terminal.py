@@ -15,6 +15,9 @@ from typing import Any, Self
 
 import pyte
 
+SECONDS = 60.0
+BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"  # of a frame
+
 # The first terminal that a session's leader opens becomes the session's own.
 _LAUNCH = "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execvp(sys.argv[1], sys.argv[1:])"
 
@@ -58,7 +61,7 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         os.close(self._master)
         os.close(self._slave)
 
@@ -92,24 +95,27 @@ class Terminal:
         """The screen, as one text."""
         return "\n".join(self.lines)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 15.0) -> None:
-        """Read until *condition* holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds:g} s:\n{self.text}")
-            self.read(0.1)
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Read until *condition* holds of a whole frame, as terminals show frames whole."""
+        self._read_until(lambda: self.sent.count(BEGIN) == self.sent.count(END) and condition())
 
-    def shows(self, text: str, seconds: float = 15.0) -> None:
+    def shows(self, text: str) -> None:
         """Read until *text* is to be seen."""
-        self.until(lambda: text in self.text, seconds)
+        self.until(lambda: text in self.text)
 
-    def ended(self, seconds: float = 15.0) -> int:
+    def ended(self) -> int:
         """Read to the end of the command; its exit code."""
-        self.until(lambda: self.process.poll() is not None, seconds)
+        self._read_until(lambda: self.process.poll() is not None)
         while select.select([self._master], [], [], 0)[0]:
             self.read(0)
         return self.process.returncode
+
+    def _read_until(self, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {SECONDS:g} s:\n{self.text}")
+            self.read(0.1)
 
     def is_clean(self) -> bool:
         """Whether the terminal is as it was: modes, cursor, margin, and the first screen."""

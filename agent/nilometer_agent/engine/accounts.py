@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from nilometer.profile import Coverage, Profile, SummarySample
+from nilometer.profile import Coverage, Profile, ServiceProfile, SummarySample
 from nilometer.values.entity import SERVICE
 from nilometer.values.reasons import DropReason
 from nilometer_agent.outbox.rows import WindowKey
@@ -17,8 +17,22 @@ def seen(samples: Iterable[SummarySample]) -> int:
     return sum(sample.coverage.seen for sample in samples if sample.summary == SERVICE)
 
 
-def lost(key: WindowKey, observations: int) -> Taken:
+def lost(
+    key: WindowKey, observations: int, reason: DropReason = DropReason.INTERNAL_ERROR
+) -> Taken:
     """Return a sample that records lost observations, in place of data that cannot be stored."""
     profile = Profile(key.entity, key.labels, key.window)
-    profile.cover(Coverage(dropped={DropReason.INTERNAL_ERROR.value: observations}))
+    profile.cover(Coverage(dropped={reason.value: observations} if observations else {}))
     return key, profile.samples(), True
+
+
+def empty_service(key: WindowKey) -> SummarySample:
+    """Return a sample of `service` without requests, for a window that has none."""
+    return SummarySample(
+        entity=key.entity,
+        summary=SERVICE,
+        labels=key.labels,
+        window=key.window,
+        coverage=Coverage(),
+        content=ServiceProfile(),
+    )

@@ -2,18 +2,27 @@
 
 import heapq
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 
 from nilometer.alert import Evaluation, Verdict
 from nilometer.profile import SummarySample
+from nilometer.profile.coverage import added
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer_agent.engine.judge import Judge, Judged
+from nilometer.values.reasons import DropReason
+from nilometer_agent.engine.fatal_window import kills
+from nilometer_agent.engine.in_work import InWork, Suspect, closing_of
+from nilometer_agent.engine.judge import Judged, OpenWindow, judge, judged_as_lost
+from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.faults import Fault
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.plan import PlanKeeper
 
 RETRY_SECONDS = 10.0  # wait before a window that could not be closed is tried again
+ATTEMPTS = 3  # failed attempts after which a window is closed without its profiles
 CLOSINGS_AT_ONCE = 256  # windows closed in one transaction
 SAMPLES_AT_ONCE = 1000  # samples after which the transaction ends
 
@@ -28,10 +37,12 @@ class Closer:
     Args:
         settings: Settings of the agent.
         buffer: Outbox with the partial profiles and the rows.
-        judge: Judge that merges and judges the windows.
+        plans: Keeper of the references and alerters.
         watermarks: Newest event time by entity.
         counters: Counters of the agent.
         clock: Wall and monotonic time.
+        in_work: Record of the windows that are being closed.
+        trial: Trial for windows that crashed agents.
         on_closed: Function that gets the samples and evaluations of a closed window.
         on_queued: Function that is called when the outbox has new rows.
 
@@ -43,26 +54,34 @@ class Closer:
         self,
         settings: AgentSettings,
         buffer: Buffer,
-        judge: Judge,
+        plans: PlanKeeper,
         watermarks: Mapping[str, int],
         counters: Counters,
         clock: Clock,
         *,
+        in_work: InWork,
+        trial: Trial,
         on_closed: OnClosed,
         on_queued: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._buffer = buffer
-        self._judge = judge
+        self._plans = plans
         self._watermarks = watermarks
         self._counters = counters
         self._clock = clock
+        self._in_work = in_work
+        self._trial = trial
         self._on_closed = on_closed
         self._on_queued = on_queued
         now = clock.monotonic()
         self.open: dict[WindowKey, float] = dict.fromkeys(buffer.open_windows(), now)
         self._generation = buffer.generation
         self._retry_at: dict[WindowKey, float] = {}
+        self._failures: dict[WindowKey, int] = {}
+        self._stored: list[Judged] = []  # not counted yet
+        self._unsettled = False  # whether stored rows are not released yet
+        self._queued = 0  # samples that the current call of `close` has stored
 
     def close_all(self) -> int:
         """Close every window, ended or not; return the number of samples that were queued."""
@@ -99,24 +118,46 @@ class Closer:
     def close(self, keys: list[WindowKey], now: float) -> int:
         """Close windows, several in a transaction; return the number of samples that were queued.
 
-        A window that cannot be closed is tried again later and does not delay the others.
+        A window that cannot be closed does not delay the others. It is tried again, and after
+        `ATTEMPTS` it is closed without its profiles, whose observations are counted as dropped. A
+        window that crashed agents is closed alone, after the others.
         """
-        samples = 0
+        self._finish()
         ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
         ready.sort(key=lambda key: (key.window, key.entity, str(key.labels)))
-        left = iter(ready)
+        suspects = {key: self._in_work.suspect(*closing_of(key)) for key in ready}
+        self._queued = 0
+        self._close_together([key for key in ready if suspects[key] is None], now)
+        for key, suspect in suspects.items():
+            if suspect is not None:
+                self._close_alone(key, suspect, now)
+        if self._unsettled:
+            self._buffer.settle()
+            self._buffer.make_room()
+            self._on_queued()
+            self._unsettled = False
+        return self._queued
+
+    def _close_together(self, keys: list[WindowKey], now: float) -> None:
+        left = iter(keys)
         while True:
             generation = self._buffer.generation
             judged = self._judge_some(left, now)
             if judged is None:
-                break
-            if self._buffer.close_windows([one.closing for one in judged], generation):
-                samples += sum(map(self._closed, judged))
-        if samples:
-            self._buffer.settle()
-            self._buffer.make_room()
-            self._on_queued()
-        return samples
+                return
+            self._store(judged, generation, now)
+            self._in_work.clear()
+
+    def _close_alone(self, key: WindowKey, suspect: Suspect, now: float) -> None:
+        """Close a window that crashed agents; if it also kills children, without its profiles."""
+        if suspect.ends and self._trial.is_over:
+            return  # the next agent tries it
+        self._in_work.begin_alone(suspect, *closing_of(key))
+        generation = self._buffer.generation
+        judged = self._judge_safely(key, now, tried=suspect.ends > 0)
+        if judged is not None:
+            self._store([judged], generation, now)
+        self._in_work.clear()
 
     def _judge_some(self, keys: Iterator[WindowKey], now: float) -> list[Judged] | None:
         """Return the next windows to close in one transaction; None if none is left."""
@@ -124,6 +165,7 @@ class Closer:
         samples = looked_at = 0
         for key in keys:
             looked_at += 1
+            self._in_work.begin(*closing_of(key))
             one = self._judge_safely(key, now)
             if one is not None:
                 judged.append(one)
@@ -132,26 +174,125 @@ class Closer:
                 break
         return judged if looked_at else None
 
-    def _judge_safely(self, key: WindowKey, now: float) -> Judged | None:
+    def _judge_safely(self, key: WindowKey, now: float, *, tried: bool = False) -> Judged | None:
+        """Judge a window; None if it has no profiles, or is to be tried again later.
+
+        Args:
+            key: Key of the window.
+            now: Monotonic seconds.
+            tried: Whether to try it in a child process first.
+        """
         try:
-            judged = self._judge.judge(key)
-        except Exception:
-            self._retry_at[key] = now + RETRY_SECONDS
-            log.exception("window not closed: will retry", extra={"entity": key.entity})
+            judged = self._judge(key, tried=tried)
+        except BaseException as error:  # the code of an extension may raise anything
+            # An error of the disk says nothing about the window.
+            self._note_failure(key, now, error, counts=not isinstance(error, sqlite3.Error))
             return None
         if judged is None:
-            self.open.pop(key, None)
-        self._retry_at.pop(key, None)
+            self._forget(key)
         return judged
 
-    def _closed(self, judged: Judged) -> int:
-        """Count a window that is closed; return the number of its samples."""
-        self.open.pop(judged.closing.key, None)
-        self._counters.add(Counter.WINDOWS_CLOSED)
-        self._counters.add(Counter.WINDOWS_LATE, int(judged.late))
-        self._counters.add(Counter.ROWS_QUEUED, len(judged.closing.rows))
-        self._counters.add(Counter.EVALUATIONS, len(judged.evaluations))
-        breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in judged.evaluations)
-        self._counters.add(Counter.BREACHES, breaches)
-        self._on_closed(judged.samples, judged.evaluations)
-        return len(judged.samples)
+    def _judge(self, key: WindowKey, *, tried: bool) -> Judged | None:
+        window = OpenWindow(
+            key,
+            lambda: self._buffer.partials(key),
+            self._buffer.partial_bytes(key),
+            late=key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels),
+        )
+        if self._failures.get(key, 0) >= ATTEMPTS:
+            log.error(
+                "window closed without its profiles, counting its observations as lost: see the "
+                "errors before",
+                extra={"entity": key.entity},
+            )
+            return judged_as_lost(window, DropReason.INTERNAL_ERROR)
+        plan = self._plans.active
+        if tried and kills(window, plan, self._trial, self._buffer.path.parent):
+            log.error(
+                "window closed without its profiles, dropping its observations as poison: closing it "
+                "crashed every process; please report this: entity %s, %d bytes",
+                key.entity,
+                window.size,
+                extra={"entity": key.entity},
+            )
+            return judged_as_lost(window, DropReason.POISON)
+        return judge(window, plan)
+
+    def _note_failure(
+        self, key: WindowKey, now: float, error: BaseException, *, counts: bool = True
+    ) -> None:
+        self._retry_at[key] = now + RETRY_SECONDS
+        self._failures[key] = self._failures.get(key, 0) + int(counts)
+        log.error("window not closed: will retry", exc_info=error, extra={"entity": key.entity})
+
+    def _store(self, judged: list[Judged], generation: int, now: float) -> None:
+        """Store closed windows.
+
+        Raises:
+            sqlite3.Error: If neither disk nor memory can store anything.
+        """
+        store, closings = self._buffer.close_windows, [one.closing for one in judged]
+        try:
+            # One statement, so that every stored window is counted, even if a later line raises.
+            self._stored = judged if store(closings, generation) else []
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and Fault.of(error).is_of_disk:
+                raise
+            if len(judged) == 1:
+                self._note_failure(judged[0].closing.key, now, error)
+            else:  # one of them cannot be stored
+                for one in judged:
+                    self._store([one], generation, now)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Count the stored windows; continue where an earlier error stopped this."""
+        while self._stored:
+            judged = self._stored[-1]
+            self._unsettled = True
+            self._forget(judged.closing.key)
+            amounts = _amounts(judged)
+            lost_cells = {Counter.CELLS_LOST: _lost_cells(judged)}
+            # One statement, so that no window is counted twice, even if a later line raises.
+            _, judged = self._counters.add_all(amounts, lost_cells), self._stored.pop()
+            self._queued += len(judged.samples)
+            self._report(judged)
+
+    def _report(self, judged: Judged) -> None:
+        """Report a closed window to the log and the metrics."""
+        if judged.damaged:
+            log.error(
+                "damaged partial profiles skipped, their observations are lost: check the disk",
+                extra={"rows": judged.damaged},
+            )
+        try:
+            self._on_closed(judged.samples, judged.evaluations)
+        except Exception:  # the series of an extension may raise
+            log.exception("metrics not updated for a closed window: its data is stored")
+
+    def _forget(self, key: WindowKey) -> None:
+        self.open.pop(key, None)
+        self._retry_at.pop(key, None)
+        self._failures.pop(key, None)
+
+
+def _amounts(judged: Judged) -> dict[Counter, int]:
+    """Return what a closed window adds to the counters."""
+    breaches = sum(evaluation.verdict is Verdict.BREACH for evaluation in judged.evaluations)
+    return {
+        Counter.WINDOWS_CLOSED: 1,
+        Counter.WINDOWS_LATE: int(judged.late),
+        Counter.WINDOWS_LOST: int(judged.lost),
+        Counter.ROWS_CORRUPT: judged.damaged,
+        Counter.ROWS_QUEUED: len(judged.closing.rows),
+        Counter.EVALUATIONS: len(judged.evaluations),
+        Counter.BREACHES: breaches,
+    }
+
+
+def _lost_cells(judged: Judged) -> dict[str, int]:
+    """Return the lost cells of a closed window by reason."""
+    lost: dict[str, int] = {}
+    for sample in judged.samples:
+        lost = added(lost, sample.coverage.lost_cells)
+    return lost

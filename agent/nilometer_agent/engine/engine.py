@@ -20,7 +20,6 @@ from nilometer.wire.frames import Batch
 from nilometer_agent.engine.close import Closer, OnClosed
 from nilometer_agent.engine.commit import Committer, OnCommitted
 from nilometer_agent.engine.in_work import InWork, Suspect
-from nilometer_agent.engine.judge import Judge
 from nilometer_agent.engine.poison import without_poison
 from nilometer_agent.engine.receive import (
     UNREADABLE,
@@ -176,13 +175,17 @@ class Engine:
         self._inbox = Inbox()
         self._stopping = threading.Event()
         self._receiver = Receiver(settings, plans, clock, on_observed=on_observed, on_cost=on_cost)
+        self._in_work = in_work or InWork(None, {})
+        self._trial = Trial(self._receiver, self._stopping, self._note_alive)
         self._closer = Closer(
             settings,
             buffer,
-            Judge(buffer, plans, counters),
+            plans,
             self._receiver.watermarks,
             counters,
             clock,
+            in_work=self._in_work,
+            trial=self._trial,
             on_closed=on_closed,
             on_queued=on_queued,
         )
@@ -194,8 +197,6 @@ class Engine:
             self._closer.open,
             on_committed,
         )
-        self._in_work = in_work or InWork(None, {})
-        self._trial = Trial(self._receiver, self._stopping, self._note_alive)
         self._item: Arrival | _Flush | None = None  # not finished yet
         self._receipt: Receipt | None = None  # a batch that is not accounted for yet
         self._lost_as = DropReason.INTERNAL_ERROR

@@ -1,4 +1,4 @@
-"""A small file with the batches that the engine works on, for the agent that starts next.
+"""A small file with the batches and windows that the engine works on, for the agent that starts next.
 
 A worker sends a batch again if the agent crashed before it acknowledged the batch. So a batch that
 crashes the agent would crash it again and again. The file lists the batches that were received and
@@ -6,10 +6,14 @@ are not committed. When an agent starts, the batches in the file are suspects, b
 ended while it worked on them. The file also counts how often each suspect was the only batch in work
 when an agent ended. That count separates the batch that crashes the agent from its neighbours.
 
+A window that crashes the agent when it is closed would do so again and again, too. So the windows that
+are being closed are in the file as well, under the names of `closing_of`.
+
 The file is written without a flush, because it only has to survive the process. After a loss of power
 it may be wrong. A wrong entry only means that a batch is profiled alone.
 """
 
+import hashlib
 import logging
 import os
 import struct
@@ -19,13 +23,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
+
 from nilometer.settings.private import open_private
 from nilometer.wire.frames import MAX_WORKER_BYTES
+from nilometer_agent.outbox.rows import WindowKey, columns_of_window
 
 FILE = "in-work"
 MAX_SUSPECTS = 512
 MAX_BATCHES = 640  # batches in the file at once; further ones are not listed
 MAX_ENDS = 255
+CLOSING = 2**64 - 1  # instead of a sequence: the entry is a window that is being closed
 
 # A batch: its worker, padded with zeros, its sequence, its ends, and whether it is in work.
 _SLOT = struct.Struct(f"<{MAX_WORKER_BYTES}sQBB6x")
@@ -37,11 +45,11 @@ log = logging.getLogger("nilometer.agent")
 
 @dataclass(slots=True, eq=False)
 class Suspect:
-    """A batch that was in work when an agent ended.
+    """A batch or a window that was in work when an agent ended.
 
     Attributes:
         at: Index of its slot in the file.
-        ends: Number of agents that ended with only this batch in work, up to `MAX_ENDS`.
+        ends: Number of agents that ended with only this one in work, up to `MAX_ENDS`.
         taken: Whether this agent is working on it.
     """
 
@@ -77,8 +85,8 @@ class InWork:
         self._write(0, self._slots().ljust(len(found), b"\0"))
         if ended_with:
             log.warning(
-                "the last agent ended while it worked on %d batches: profiling each alone when its "
-                "worker sends it again",
+                "the last agent ended while it worked on %d batches or windows: processing each alone "
+                "from now on",
                 ended_with,
             )
 
@@ -146,6 +154,15 @@ class InWork:
         )
         with suppress(OSError):
             self.close()
+
+
+def closing_of(key: WindowKey) -> tuple[bytes, int]:
+    """Return the worker and sequence under which a window that is being closed is listed.
+
+    The worker is a hash of the window. No batch has the sequence `CLOSING`.
+    """
+    named = msgspec.msgpack.encode(columns_of_window(key))
+    return hashlib.blake2b(named, digest_size=MAX_WORKER_BYTES).digest(), CLOSING
 
 
 def _filled(worker: bytes) -> bytes:

@@ -1,107 +1,113 @@
-"""Judges closed windows: merges their partial profiles and applies the alerters."""
+"""Judges closed windows: merges their partial profiles and applies the alerters.
 
+Whatever fails for one summary or one alerter costs that one only, and is counted. The code of
+extensions runs here, and data of other programs.
+"""
+
+import dataclasses
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from zlib import crc32
+from typing import TypeVar
 
 from nilometer.alert import Evaluation, evaluate
-from nilometer.profile import SummarySample
+from nilometer.profile import Coverage, SummarySample
+from nilometer.values.entity import SERVICE
+from nilometer.values.reasons import DropReason, LostCellReason
 from nilometer.wire.alerts import evaluation_to_bytes
-from nilometer.wire.contents.codec import EdgesOf
-from nilometer.wire.samples import merged_sample_from_bytes, parts_by_summary, sample_to_bytes
-from nilometer_agent.engine.accounts import seen
+from nilometer.wire.samples import sample_to_bytes
+from nilometer_agent.engine.accounts import empty_service, lost, seen
+from nilometer_agent.engine.merge import MergedWindow, ReadPartials, merged_window
 from nilometer_agent.engine.suppress import coarsened
-from nilometer_agent.measure.counters import Counter, Counters
-from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, NewRow, WindowKey
-from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
+from nilometer_agent.uplink.plan import ActivePlan
 
-MERGED_BYTES = 8 << 20  # approximate memory for partial profiles during a merge
+T = TypeVar("T")
 
 log = logging.getLogger("nilometer.agent")
 
 
 @dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """A window to close.
+
+    Attributes:
+        key: Key of the window.
+        read: Function that reads its partial profiles.
+        size: Least size of the partial profiles, in bytes.
+        late: Whether an earlier sample of the window was judged, so that this one is not.
+    """
+
+    key: WindowKey
+    read: ReadPartials
+    size: int
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
-    """A window that is merged and judged, but not stored yet."""
+    """A window that is merged and judged, but not stored yet.
+
+    Attributes:
+        closing: Rows to store in place of the partial profiles.
+        samples: Merged samples.
+        evaluations: Results of the alerters.
+        late: Whether the window was late, and so not judged.
+        damaged: Number of partial profiles that failed their checksum.
+        lost: Whether the profiles are lost, and their observations are counted as dropped.
+    """
 
     closing: Closing
     samples: list[SummarySample]
     evaluations: list[Evaluation]
     late: bool
+    damaged: int = 0
+    lost: bool = False
 
 
-class Judge:
-    """Merges and judges windows, without changing stored data.
+def judge(window: OpenWindow, plan: ActivePlan) -> Judged | None:
+    """Merge the partial profiles of a window and apply the alerters; None without profiles.
 
-    Args:
-        buffer: Outbox with the partial profiles.
-        plans: Keeper of the references and alerters.
-        counters: Telemetry counters of the agent.
+    It touches no lock and no database except through *window*, so that a forked child can call it.
     """
+    key = window.key
+    merged = merged_window(key, window.read, window.size, plan.edges_of(key.entity))
+    if not merged.ids:
+        return None
+    samples = _coarsened_all(merged, plan) if plan.disclosure.coarsens else merged.samples
+    evaluations: list[Evaluation] = []
+    if not window.late:
+        samples = samples + _changes(key, samples, plan)
+        evaluations = evaluate_all(plan, samples)
+    fewest = plan.disclosure.fewest_of_a_pseudonym
+    told: list[SummarySample] = []
+    rows: list[NewRow] = []
+    for sample in samples:
+        if sample.summary == SERVICE:
+            continue
+        row = _attempt(key, lambda: _row(sample, fewest))  # noqa: B023  called at once
+        if row is None:
+            merged.lost[LostCellReason.INTERNAL_ERROR.value] += sample.content.cells
+        else:
+            told.append(sample)
+            rows.append(row)
+    for service in _service(key, samples, merged):
+        told.append(service)
+        rows.append(_row(service, fewest))
+    rows += _evaluation_rows(key, evaluations)
+    closing = Closing(key, merged.ids, rows)
+    return Judged(closing, told, evaluations, window.late, merged.damaged)
 
-    def __init__(self, buffer: Buffer, plans: PlanKeeper, counters: Counters) -> None:
-        self._buffer = buffer
-        self._plans = plans
-        self._counters = counters
 
-    def judge(self, key: WindowKey) -> Judged | None:
-        """Merge the partial profiles of a window and apply the alerters; None without profiles."""
-        plan = self._plans.active
-        merged = self._merged(key, plan.edges_of(key.entity))
-        if merged is None:
-            return None
-        samples, ids = merged
-        if plan.disclosure.coarsens:  # profiles may be older than the setting
-            samples = [coarsened(sample, plan) for sample in samples]
-        evaluations: list[Evaluation] = []
-        late = key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels)
-        if not late:
-            schema = plan.schema(key.entity)
-            changes = schema.sample(samples) if schema is not None else None
-            samples += [changes] if changes is not None else []
-            evaluations = evaluate_all(plan, samples)
-        fewest = plan.disclosure.fewest_of_a_pseudonym
-        rows = [
-            NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
-            for sample in samples
-        ]
-        rows += [NewRow("evaluation", evaluation_to_bytes(one)) for one in evaluations]
-        return Judged(Closing(key, ids, rows), samples, evaluations, late)
-
-    def _merged(
-        self, key: WindowKey, edges: EdgesOf
-    ) -> tuple[list[SummarySample], list[int]] | None:
-        """Return one merged sample per summary of a window, and the ids of its partial profiles.
-
-        Large windows are merged a few summaries at a time, and the partial profiles are read
-        again for each pass. This limits the memory to about `MERGED_BYTES`.
-        """
-        shares = self._buffer.partial_bytes(key) // MERGED_BYTES + 1
-        samples: list[SummarySample] = []
-        ids: list[int] = []
-        for share in range(shares):
-            ids, corrupt = [], 0
-            by_summary: dict[str, list[bytes]] = {}
-            for identity, payload in self._buffer.partials(key):
-                if payload is None:
-                    corrupt += 1
-                    continue
-                ids.append(identity)
-                for summary, sample in parts_by_summary(payload):
-                    if shares == 1 or crc32(summary.encode()) % shares == share:
-                        by_summary.setdefault(summary, []).append(sample)
-            if corrupt and share == 0:
-                self._counters.add(Counter.ROWS_CORRUPT, corrupt)
-                log.error(
-                    "damaged partial profiles skipped, their observations are lost: check the disk",
-                    extra={"rows": corrupt},
-                )
-            samples += [
-                merged_sample_from_bytes(parts, key.window, key.labels, edges)
-                for parts in by_summary.values()
-            ]
-        return (sorted(samples, key=lambda sample: sample.summary), ids) if ids else None
+def judged_as_lost(window: OpenWindow, reason: DropReason) -> Judged:
+    """Return the result for a window whose partial profiles are lost as a whole."""
+    key, ids, observations = window.key, [], 0
+    for partial in window.read():
+        ids.append(partial.id)
+        observations += partial.observations
+    _, samples, _ = lost(key, observations, reason)
+    closing = Closing(key, ids, [_row(sample, 0) for sample in samples])
+    return Judged(closing, samples, [], window.late, lost=True)
 
 
 def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluation]:
@@ -112,10 +118,75 @@ def evaluate_all(plan: ActivePlan, samples: list[SummarySample]) -> list[Evaluat
         for alerter in plan.alerters(sample.entity, sample.summary):
             try:
                 found.append(evaluate(alerter, sample, references))
-            except Exception:  # conditions and comparators may be the user's code
+            except BaseException:  # conditions and comparators may be the user's code
                 told = {"entity": alerter.entity, "alerter": alerter.name}
                 log.exception(
                     "an alerter failed and did not judge a window: correct it or its code",
                     extra=told,
                 )
     return found
+
+
+def _attempt(key: WindowKey, make: Callable[[], T]) -> T | None:
+    """Return what *make* returns; None after an error, which is logged."""
+    try:
+        return make()
+    except MemoryError:
+        raise  # the next attempt may have the memory
+    except BaseException:  # the code of an extension may raise anything
+        log.exception(
+            "a part of a window failed and is lost, the rest is stored: report this error",
+            extra={"entity": key.entity},
+        )
+        return None
+
+
+def _coarsened_all(merged: MergedWindow, plan: ActivePlan) -> list[SummarySample]:
+    """Coarsen every sample, because its profiles may be older than the setting."""
+    found: list[SummarySample] = []
+    for sample in merged.samples:
+        told = _attempt(merged.key, lambda: coarsened(sample, plan))  # noqa: B023  called at once
+        if told is None:
+            merged.lost[LostCellReason.INTERNAL_ERROR.value] += sample.content.cells
+        else:
+            found.append(told)
+    return found
+
+
+def _changes(key: WindowKey, samples: list[SummarySample], plan: ActivePlan) -> list[SummarySample]:
+    """Return the sample of `schema`, if the entity has one."""
+
+    def changes() -> SummarySample | None:
+        schema = plan.schema(key.entity)
+        return None if schema is None else schema.sample(samples)
+
+    found = _attempt(key, changes)
+    return [] if found is None else [found]
+
+
+def _service(
+    key: WindowKey, samples: list[SummarySample], merged: MergedWindow
+) -> list[SummarySample]:
+    """Return the sample of `service`, with all observations and losses of the window, if any."""
+    found = [sample for sample in samples if sample.summary == SERVICE]
+    missing = merged.observations - seen(found)
+    lost_cells = dict(+merged.lost)
+    if not missing and not lost_cells:
+        return found
+    dropped = {DropReason.INTERNAL_ERROR.value: missing} if missing > 0 else {}
+    service = found[0] if found else empty_service(key)
+    coverage = service.coverage.merge(Coverage(dropped=dropped, lost_cells=lost_cells))
+    return [dataclasses.replace(service, coverage=coverage)]
+
+
+def _row(sample: SummarySample, fewest: int) -> NewRow:
+    return NewRow("sample", sample_to_bytes(sample.suppressed(fewest)), seen([sample]))
+
+
+def _evaluation_rows(key: WindowKey, evaluations: list[Evaluation]) -> list[NewRow]:
+    """Return the rows of *evaluations*, without those that cannot be encoded."""
+    encoded = (
+        _attempt(key, lambda: evaluation_to_bytes(one))  # noqa: B023  called at once
+        for one in evaluations
+    )
+    return [NewRow("evaluation", payload) for payload in encoded if payload is not None]

@@ -4,7 +4,7 @@ The structure of a message is checked before it is parsed, because two bytes of 
 need about eighty bytes of memory. Then its fields are checked, because one number that the outbox
 cannot store would block every commit that contains it.
 
-A batch that breaks the contract ends its connection with the reason and is not acknowledged. The
+A batch that breaks the contract is refused with the reason, and its connection goes on. The
 observations inside a batch are not checked here, because they hold data of another program.
 `Engine` counts those that it cannot read as `malformed_batch`.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
-from nilometer.wire.batches import TOO_MANY_MESSAGES, batch_from_bytes
+from nilometer.wire.batches import TOO_MANY_MESSAGES, TooManyMessages, batch_from_bytes
 from nilometer.wire.frames import (
     MAX_COUNT,
     MAX_LABELS,
@@ -29,19 +29,27 @@ from nilometer.wire.lean import are_lean_samples
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The reason why a message was refused, worded for its sender."""
+    """The reason why a message was refused, worded for its sender.
+
+    Attributes:
+        reason: Reason in words.
+        sequence: Sequence of the refused batch; 0 if the message is no batch.
+    """
 
     reason: str
+    sequence: int = 0
 
 
 def parse_batch(content: bytes) -> Batch | Refusal:
     """Return the batch in the bytes of a ``CaptureBatch``, or the reason to refuse it. Never raises."""
     try:
         batch = batch_from_bytes(content)
+    except TooManyMessages as error:
+        return Refusal(str(error), error.sequence)
     except ValueError as error:
         return Refusal(str(error))
     reason = problem_of(batch)
-    return Refusal(f"batch {batch.sequence}: {reason}") if reason else batch
+    return Refusal(reason, batch.sequence) if reason else batch
 
 
 def problem_of(batch: Batch) -> str:

@@ -18,14 +18,14 @@ from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import SCORES_SUFFIX, entity_name
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason
 from nilometer.values.window import Window
-from nilometer.wire.frames import MAX_COUNT, MAX_TIME_NS, Batch, Cost
-from nilometer.wire.samples import sample_from_bytes
+from nilometer.wire.frames import Batch, Cost
 from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.made_elsewhere import samples_made_elsewhere
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -172,22 +172,31 @@ class Receiver:
             apart: Whether each observation is profiled separately, like a batch of its own.
 
         Raises:
-            UNREADABLE: If the batch cannot be parsed.
+            UNREADABLE: If the batch cannot be parsed, or does not hold as many observations as it
+                says. If it holds more, nothing is added.
         """
         batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
         if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
             profiling.book_drops(batch.dropped, batch.dropped_unix_nano)
-        if batch.partials:
-            self._worker_profiles[receipt] = self._samples_of_worker(entity, batch.partials)
-        if declared(batch.observations) > MAX_OBSERVATIONS:
+        held = declared(batch.observations)
+        if held > MAX_OBSERVATIONS:
             raise OverBudget(f"more than {MAX_OBSERVATIONS} observations in one batch")
+        if batch.partials:
+            samples = self._samples_of_worker(entity, batch.partials)
+            held += seen(sample for _, sample in samples)
+            _check_count(held, batch.count)
+            self._worker_profiles[receipt] = samples
+        else:
+            _check_count(held, batch.count)
         observe = _observe_apart if apart else Profiling.observe_packed
         observed = observe(profiling, batch.observations) if batch.observations else 0
         if observed:
             self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
             self._watermark(entity, profiling.latest_ns)
+        if held < batch.count:
+            raise ValueError(f"a batch of {batch.count} observations holds {held} of them")
         receipt.whole = True
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
@@ -198,7 +207,7 @@ class Receiver:
         """
         if receipt.whole:
             return
-        elsewhere = receipt.batch.count if receipt in self._worker_profiles else 0
+        elsewhere = seen(sample for _, sample in self._worker_profiles.get(receipt, ()))
         receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
 
     def _samples_of_worker(
@@ -206,13 +215,8 @@ class Receiver:
     ) -> list[tuple[WindowKey, SummarySample]]:
         """Return the profiles that a worker made, with the windows they belong to."""
         self._budget.held += RECORDER_BYTES * len(partials) + sum(map(len, partials))
-        samples = [sample_from_bytes(partial) for partial in partials]
-        if seen(samples) > MAX_COUNT or any(
-            not 0 <= sample.window.start_ns <= MAX_TIME_NS for sample in samples
-        ):
-            raise ValueError("partial profile with a count or a time that is out of range")
         found = []
-        for sample in samples:
+        for sample in samples_made_elsewhere(entity, partials):
             start = sample.window.start_ns
             window = Window.containing(start, self._window_ns)
             found.append((WindowKey(entity, sample.labels, window), sample))
@@ -247,6 +251,8 @@ class Receiver:
             names = self._names[entity] = Names(
                 lambda: self._plans.active.declared(entity), self._settings.admit_after
             )
+            for output in self._settings.scores:
+                names.reserve(f"{output}{SCORES_SUFFIX}")
         return names
 
     def _forget_idle(self) -> None:
@@ -279,6 +285,18 @@ class Receiver:
         if len(self.watermarks) >= MAX_WATERMARKS:  # wall time then closes its windows
             del self.watermarks[next(iter(self.watermarks))]
         self.watermarks[entity] = max(known, event_ns)
+
+
+def _check_count(held: int, count: int) -> None:
+    """Refuse a batch of *count* observations that holds more of them.
+
+    Its sender accounts for *count*, so the others would appear from nowhere.
+
+    Raises:
+        ValueError: If it holds more.
+    """
+    if held > count:
+        raise ValueError(f"a batch of {count} observations holds {held}")
 
 
 def _observe_apart(profiling: Profiling, packed: bytes) -> int:

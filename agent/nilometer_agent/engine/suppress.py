@@ -11,6 +11,7 @@ other summaries are counted in the coverage of ``service``.
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
@@ -23,7 +24,8 @@ from nilometer.profile import (
 )
 from nilometer.values.entity import SERVICE
 from nilometer.values.privacy import Privacy
-from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.accounts import Taken, empty_service, lost, seen
+from nilometer_agent.engine.merge import Lost, merged_alike
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 
@@ -89,31 +91,28 @@ class Suppression:
     ) -> list[SummarySample]:
         """Return one sample for each summary of *parts*, as it may be stored; adds to *cells*."""
         hidden = 0
+        lost_cells: Lost = Counter()
         found: list[SummarySample] = []
         for summary, samples in parts.items():
-            if summary == SERVICE:
+            merged = merged_alike(key, samples, lost_cells) if summary != SERVICE else None
+            if merged is None:
                 continue
             try:
-                merged = SummarySample.merge_all(samples, key.window, key.labels)
                 named = self._is_named(plan, merged, cells)
                 found += [coarsened(merged, plan)] if named else []
-            except (
-                Exception
-            ):  # contents of different kinds, or an error of a registered content type
+            except Exception:  # an error of a registered content type
                 named = False
                 log.exception(
                     "summary not stored, counting its cells as suppressed: suppression failed",
                     extra={"entity": key.entity},
                 )
             if not named:
-                hidden += sum(sample.content.cells for sample in samples)
-        requests = parts.get(SERVICE)
-        service = SummarySample.merge_all(requests, key.window, key.labels) if requests else None
-        if hidden:
-            service = service or _empty_service(key)
-            coverage = dataclasses.replace(
-                service.coverage, suppressed=service.coverage.suppressed + hidden
-            )
+                hidden += merged.content.cells
+        service = _service(key, parts.get(SERVICE, []), lost_cells)
+        if hidden or lost_cells:
+            service = service or empty_service(key)
+            left_out = Coverage(suppressed=hidden, lost_cells=dict(lost_cells))
+            coverage = service.coverage.merge(left_out)
             service = dataclasses.replace(service, coverage=coverage)
         return found if service is None else [service, *found]
 
@@ -134,6 +133,22 @@ class Suppression:
         return passed >= plan.disclosure.fewest_values
 
 
+def _service(
+    key: WindowKey, samples: list[SummarySample], lost_cells: Lost
+) -> SummarySample | None:
+    """Merge the samples of `service`; None without samples.
+
+    Raises:
+        ValueError: If a sample would be left out, because its observations must be counted.
+    """
+    if not samples:
+        return None
+    service = merged_alike(key, samples, lost_cells)
+    if service is None or service.coverage.seen != seen(samples):
+        raise ValueError("samples of service do not merge")
+    return service
+
+
 def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
     """Return *sample* with groups instead of single numbers, and with pseudonyms if needed."""
     fewest = plan.disclosure.fewest_values
@@ -150,15 +165,3 @@ def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
             return sample
         case other:  # a content type from outside implements its own suppression
             return dataclasses.replace(sample, content=other.suppressed(fewest))
-
-
-def _empty_service(key: WindowKey) -> SummarySample:
-    """Return an empty service profile, because ground truth is not a request."""
-    return SummarySample(
-        entity=key.entity,
-        summary=SERVICE,
-        labels=key.labels,
-        window=key.window,
-        coverage=Coverage(),
-        content=ServiceProfile(),
-    )

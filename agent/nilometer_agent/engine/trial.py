@@ -1,4 +1,4 @@
-"""Trials: find the observations that crash the agent, by profiling each in a child process.
+"""Trials: find what crashes the agent, by doing it in a child process.
 
 A batch that crashed the agent may hold one observation that does so: by a bug in compiled code, by
 using too much memory, or by an endless loop. The agent forks a child that profiles one observation
@@ -10,6 +10,8 @@ its children end, how much memory they took and how much time. If the agent itse
 trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it proves
 nothing either. Nothing is poison if a child does not survive a harmless observation. That happens if a
 library cannot be forked or the machine has no memory left, and then every child would die.
+
+A window that crashed the agent while it was closed is tried in the same way, as a whole.
 """
 
 import ctypes
@@ -24,11 +26,12 @@ import struct
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeAlias
 
 from msgspec.structs import replace
 
@@ -59,6 +62,9 @@ _HARMLESS = pack(
 WHOLE = -1  # in place of an index: the child died before the batch was split up
 _DONE, _NOT_BEGUN = -2, -3
 
+# Returns the units to try, each of which is a function without arguments; called in the child.
+Units: TypeAlias = Callable[[], Iterable[Callable[[], object]]]
+
 log = logging.getLogger("nilometer.agent")
 
 
@@ -80,7 +86,7 @@ class Ending(NamedTuple):
 
 
 class Trial:
-    """Tries batches in child processes. Only the engine's thread may call.
+    """Tries batches and windows in child processes. Only the engine's thread may call.
 
     Args:
         receiver: Receiver that profiles. It must hold no uncommitted data, because a child would
@@ -97,6 +103,11 @@ class Trial:
         self._on_step = on_step
         self._progress = mmap.mmap(-1, 8)  # shared with the child: the index it works on
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no trial runs any more, because the agent stops."""
+        return self._stopping.is_set()
+
     def poison(self, batch: Batch) -> list[int]:
         """Return the indexes of the observations that kill a process that profiles them.
 
@@ -104,20 +115,32 @@ class Trial:
         cannot be split up.
         """
         self._receiver.receipt(batch, lambda _: None)  # a lock must not be held during a fork
+        harmless = replace(batch, observations=_HARMLESS, partials=(), count=1)
+        return self._fatal(self._profiling(batch), self._profiling(harmless))
+
+    def kills(self, work: Callable[[], object], harmless: Callable[[], object]) -> bool:
+        """Return whether every process that does *work* dies, but none that does *harmless* work."""
+        return bool(self._fatal(lambda: [work], lambda: [harmless]))
+
+    def _profiling(self, batch: Batch) -> Units:
+        return lambda: (partial(self._profile, unit) for unit in _units(batch))
+
+    def _fatal(self, units: Units, harmless: Units) -> list[int]:
+        """Return the indexes of the *units* that kill every process that does them."""
         found: list[int] = []
         first, last = WHOLE, sys.maxsize
         children_live = False
         while True:
-            how, at = self._end(batch, first, last)
+            how, at = self._end(units, first, last)
             if how is not How.BY_ITSELF:
                 return found
-            again = self._end(batch, at, at + 1)
+            again = self._end(units, at, at + 1)
             if again.how is How.BY_ITSELF:
-                children_live = children_live or self._survives_a_harmless_one(batch)
+                children_live = children_live or self._survives(harmless)
                 if not children_live:
                     log.error(
-                        "suspect batch profiled without a trial, every child process dies: check for "
-                        "low memory, and for libraries that do not survive a fork"
+                        "suspect profiled without a trial, every child process dies: check for low "
+                        "memory, and for libraries that do not survive a fork"
                     )
                     return found
                 found.append(at)
@@ -127,15 +150,14 @@ class Trial:
                 return found
             first = at + 1
 
-    def _survives_a_harmless_one(self, batch: Batch) -> bool:
-        harmless = replace(batch, observations=_HARMLESS, partials=(), count=1)
+    def _survives(self, harmless: Units) -> bool:
         return self._end(harmless, WHOLE, sys.maxsize).how is How.DONE
 
-    def _end(self, batch: Batch, first: int, last: int) -> Ending:
-        """Run a child that profiles the units from *first* up to *last*, exclusive."""
+    def _end(self, units: Units, first: int, last: int) -> Ending:
+        """Run a child that does the units from *first* up to *last*, exclusive."""
         at = first
         for kill in range(KILLS):
-            ending = self._begun(batch, at, last)
+            ending = self._begun(units, at, last)
             if ending.how is not How.KILLED:
                 return ending
             if kill and ending.at != at:
@@ -145,29 +167,29 @@ class Trial:
             return Ending(How.BY_ITSELF, at)
         return Ending(How.UNKNOWN, at)
 
-    def _begun(self, batch: Batch, first: int, last: int) -> Ending:
+    def _begun(self, units: Units, first: int, last: int) -> Ending:
         """Return how the first child that begins ends; UNKNOWN if none of several begins."""
         for _ in range(FORKS):
-            ending = self._child(batch, first, last)
+            ending = self._child(units, first, last)
             if ending.how is not How.NEVER_BEGAN:
                 return ending
         return Ending(How.UNKNOWN, first)
 
-    def _child(self, batch: Batch, first: int, last: int) -> Ending:
+    def _child(self, units: Units, first: int, last: int) -> Ending:
         self._note(_NOT_BEGUN)
         parent = os.getpid()
         room = _growth_bytes()
         try:
             child = _fork()
             if child == 0:
-                self._be_tried(batch, first, last, parent)
+                self._be_tried(units, first, last, parent)
             return self._watch(child, room)
         except ChildProcessError:  # other code in this process waits for children too
             return Ending(How.UNKNOWN, self._at)
         except OSError as error:
             log.warning(
-                "suspect batch profiled without a trial, no child process can be created (%s): raise "
-                "the limits of processes and memory",
+                "suspect profiled without a trial, no child process can be created (%s): raise the "
+                "limits of processes and memory",
                 error.strerror,
             )
             return Ending(How.UNKNOWN, first)
@@ -221,18 +243,19 @@ class Trial:
 
     # In the child
 
-    def _be_tried(self, batch: Batch, first: int, last: int, parent: int) -> NoReturn:
-        """Profile the units and exit. This stores nothing and acknowledges nothing."""
+    def _be_tried(self, units: Units, first: int, last: int, parent: int) -> NoReturn:
+        """Do the units and exit. This stores nothing and acknowledges nothing."""
         try:
             _be_a_child()
             if first == WHOLE:
                 self._work_at(WHOLE)
-            for at, unit in enumerate(_units(batch)):
+            for at, work in enumerate(units()):
                 if at >= last or os.getppid() != parent:
                     break
                 if at >= first:
                     self._work_at(at)
-                    self._profile(unit)
+                    with suppress(BaseException):  # exceptions do not kill the agent
+                        work()
             self._note(_DONE)
         finally:
             os._exit(0)
@@ -243,7 +266,7 @@ class Trial:
         self._note(at)
 
     def _profile(self, unit: Batch) -> None:
-        """Do what `Engine` does with a batch before storing it; exceptions do not kill the agent."""
+        """Do what `Engine` does with a batch before storing it."""
         with suppress(BaseException):
             self._receiver.profile(self._receiver.receipt(unit, lambda _: None))
         taken: list[Taken] = []

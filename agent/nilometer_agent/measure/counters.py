@@ -23,6 +23,7 @@ class Counter(Enum):
     DROPPED = "dropped"
     UNNAMED_CELLS = "unnamed_cells"
     UNREAD_TIMES = "unread_times"
+    CELLS_LOST = "cells_lost"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"
@@ -30,6 +31,7 @@ class Counter(Enum):
     COMMITS = "commits"
     WINDOWS_CLOSED = "windows_closed"
     WINDOWS_LATE = "windows_late"
+    WINDOWS_LOST = "windows_lost"
     EVALUATIONS = "evaluations"
     BREACHES = "breaches"
     ROWS_QUEUED = "rows_queued"
@@ -83,6 +85,25 @@ class Counters:
         with self._lock:
             self._values[counter] += amount
 
+    def add_all(
+        self, amounts: Mapping[Counter, int], by_reason: Mapping[Counter, Mapping[str, int]]
+    ) -> None:
+        """Add to several counters, some of them by reason: to all of them, or to none if this raises."""
+        with self._lock:
+            self._values, self._reasons = self._sum(amounts, by_reason)
+
+    def _sum(
+        self, amounts: Mapping[Counter, int], by_reason: Mapping[Counter, Mapping[str, int]]
+    ) -> tuple[dict[Counter, int], dict[Counter, dict[str, int]]]:
+        """Return values and reasons with the amounts added."""
+        values, reasons = dict(self._values), dict(self._reasons)
+        for counter, amount in amounts.items():
+            values[counter] += amount
+        for counter, counts in by_reason.items():
+            values[counter] += sum(counts.values())
+            reasons[counter] = _bounded(reasons.get(counter, {}), counts)
+        return values, reasons
+
     def cover(self, coverages: Iterable[Coverage], once: object) -> None:
         """Count observations by their coverage: all of them, or none if this raises.
 
@@ -100,15 +121,13 @@ class Counters:
             Counter.OUTPUTS_LOST: whole.lost_outputs,
             Counter.UNNAMED_CELLS: whole.unnamed,
         }
+        amounts = {
+            Counter.OBSERVATIONS: whole.seen,
+            Counter.PROFILED: whole.profiled,
+            Counter.UNREAD_TIMES: whole.unread_times,
+        }
         with self._lock:
-            values, reasons = dict(self._values), dict(self._reasons)
-            values[Counter.OBSERVATIONS] += whole.seen
-            values[Counter.PROFILED] += whole.profiled
-            values[Counter.UNREAD_TIMES] += whole.unread_times
-            for counter, counts in by_reason.items():
-                values[counter] += sum(counts.values())
-                reasons[counter] = _bounded(reasons.get(counter, {}), counts)
-            self._values, self._reasons, self._covered = values, reasons, once
+            self._values, self._reasons, self._covered = *self._sum(amounts, by_reason), once
 
     def snapshot(self) -> dict[str, int]:
         """Return all counters by name."""

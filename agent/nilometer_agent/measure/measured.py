@@ -24,6 +24,7 @@ from nilometer.export.telemetry import (
     EVALUATION_EVIDENCE,
     EVALUATION_THRESHOLD,
     EVALUATION_VALUE,
+    LOST_CELLS,
     MEASURE,
     OBSERVING_ADDED,
     OBSERVING_EXCEEDED,
@@ -31,6 +32,7 @@ from nilometer.export.telemetry import (
     OBSERVING_TIME,
     OUTBOX_ROWS,
     PIPELINE_CALLS,
+    REASON,
     SOURCE,
     SUMMARY,
     Exporter,
@@ -139,6 +141,9 @@ class Measured:
             if row.set is not None:
                 at = where(sample.entity, sample.labels)
                 row.set(self.series, sample, sample.content, at, now)
+            for reason, count in sample.coverage.lost_cells.items():
+                at = where(sample.entity, sample.labels)
+                self.series.add(LOST_CELLS, with_more(at, {REASON: reason}), count)
         for evaluation in evaluations:
             if evaluation.verdict is not Verdict.NOT_JUDGED:
                 self._judged(evaluation, now)

@@ -23,7 +23,7 @@ from nilometer_agent.outbox.disk_space import is_scarce
 from nilometer_agent.outbox.failover import Failover
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.policy import Drops, WhenFull
-from nilometer_agent.outbox.rows import Closing, Delta, Lost, OutboxRow, WindowKey
+from nilometer_agent.outbox.rows import Closing, Delta, Lost, OutboxRow, Partial, WindowKey
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 T = TypeVar("T")
@@ -153,13 +153,13 @@ class Buffer:
         """Forget all workers except the *keep* with the newest commits."""
         self._write(lambda ledger: ledger.marks.forget_workers(keep))
 
-    def partials(self, key: WindowKey) -> Iterator[tuple[int, bytes | None]]:
-        """Yield (id, payload) of a window's partial profiles; the payload of a damaged one is None."""
+    def partials(self, key: WindowKey) -> Iterator[Partial]:
+        """Yield the partial profiles of a window, oldest first."""
         for identity in self._write(lambda ledger: ledger.partials.ids_of(key)):
-            yield identity, self._partial(identity)
+            yield self._partial(identity)
 
-    def _partial(self, identity: int) -> bytes | None:
-        return self._write(lambda ledger: ledger.partials.payload(identity))
+    def _partial(self, identity: int) -> Partial:
+        return self._write(lambda ledger: ledger.partials.read(identity))
 
     def partial_bytes(self, key: WindowKey) -> int:
         """Return the least size of a window's partial profiles, in bytes."""

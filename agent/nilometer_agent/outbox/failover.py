@@ -140,7 +140,7 @@ class Failover:
             sqlite3.Error: The *error*, if nothing can be done.
         """
         fault = Fault.of(error)
-        if fault not in {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}:
+        if not fault.is_of_disk:
             raise error
         if ledger.path is None:
             if fault is not Fault.FULL or not self.drop():

@@ -17,6 +17,11 @@ class Fault(Enum):
     STATEMENT = "statement"  # SQLite does not understand the statement or the schema
     OTHER = "other"  # not caused by the disk
 
+    @property
+    def is_of_disk(self) -> bool:
+        """Whether the disk is the cause, so that another transaction would fail as well."""
+        return self in {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}
+
     @classmethod
     def of(cls, error: sqlite3.Error) -> "Fault":
         """Return the kind of *error*."""

@@ -10,6 +10,7 @@ from nilometer_agent.outbox.rows import (
     Closing,
     Columns,
     Delta,
+    Partial,
     WindowKey,
     columns_of_window,
     window_of_columns,
@@ -64,11 +65,14 @@ class Partials:
         """Return the least size of a window's partial profiles, in bytes."""
         return self._bytes.get(key, 0)
 
-    def payload(self, identity: int) -> bytes | None:
-        """Return the payload of a partial profile; None if it fails its checksum or is gone."""
+    def read(self, identity: int) -> Partial:
+        """Return a partial profile; without its payload if it fails its checksum or is gone."""
         found = self._database.read("partials", "WHERE id = ?", [identity])
         _, columns = next(found, (identity, None))
-        return None if columns is None else columns[-1]
+        if columns is None:
+            return Partial(identity, None, 0)
+        *_, observations, payload = columns
+        return Partial(identity, payload, observations)
 
     def put(self, deltas: Sequence[Delta]) -> range:
         """Store new partial profiles; return their ids."""

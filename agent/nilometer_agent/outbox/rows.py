@@ -5,7 +5,7 @@ The functions at the end encode a window in the columns of a table.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,6 +40,20 @@ class Delta:
     key: WindowKey
     payload: bytes
     observations: int = 0
+
+
+class Partial(NamedTuple):
+    """A stored partial profile.
+
+    Attributes:
+        id: Id of its row.
+        payload: Encoded samples; None if the row is damaged.
+        observations: Number of observations in it; 0 if the row is damaged.
+    """
+
+    id: int
+    payload: bytes | None
+    observations: int
 
 
 @dataclass(frozen=True, slots=True)

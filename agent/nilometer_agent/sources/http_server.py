@@ -28,6 +28,7 @@ BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more if one body may be l
 IDLE_SECONDS = 10.0  # longest time between two bytes of a sender
 TURN_SECONDS = 30.0  # longest time to receive a request and to send its response
 GRACE_SECONDS = 0.5  # time for requests in progress when the server stops
+MAX_LENGTH_DIGITS = 19  # most digits of a Content-Length, because Python does not parse thousands
 AGAIN_SECONDS = "1"  # wait that a 503 response asks for
 TEXT = "text/plain"
 
@@ -181,13 +182,14 @@ class _Handler(TimedHandler):
     def _read(self) -> bytes | Reply:
         """Return the body as received, or the response to an invalid request."""
         length = self.headers.get("content-length", "")
+        limit = self.server.max_body_bytes
         if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
             self.close_connection = True  # the start of the next request is unknown
             return Reply(411, b"content-length is needed\n")
-        limit, left = self.server.max_body_bytes, int(length)
-        if left > limit:
+        if len(length) > MAX_LENGTH_DIGITS or int(length) > limit:
             self.close_connection = True
             return Reply(413, b"at most %d bytes\n" % limit)
+        left = int(length)
         self.server.memory.take(self.connection, left)
         body = io.BytesIO()  # `getvalue` returns its content without a copy
         while left:

@@ -1,16 +1,13 @@
 """Checks of the contents of samples before they are stored, one for each content type.
 
-A series has contents of one type, so that its samples can be merged. The name of a summary decides the
-type: ``service`` has requests, and ``<output>.scores`` has scores. A type of another package has the
-summaries that match its pattern `summaries`. All other summaries have features.
+A series has contents of one type, so that its samples can be merged. The name of a summary decides which
+types it may have (`nilometer.kinds.may_hold`).
 """
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 
-from nilometer.kinds import CONTENT_KINDS
+from nilometer.kinds import CONTENT_KINDS, may_hold
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
-from nilometer.values.entity import SCORES_SUFFIX, SERVICE
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.feature import check_feature
 from nilometer_collector.limits.scores import check_scores
@@ -31,22 +28,10 @@ def check_content(sample: SummarySample) -> None:
         Refused: If it is refused; the message gives the reason.
     """
     kind = sample.content.kind
-    if kind != _kind_in(sample.summary):
+    if not may_hold(sample.summary, kind):
         raise Refused(f"{sample.summary} must not have content of type {kind}")
     check = CHECKS.get(kind, _check_extension)
     check(sample.content)
-
-
-def _kind_in(summary: str) -> str:
-    """Return the kind of content that the name *summary* requires."""
-    if summary == SERVICE:
-        return ServiceProfile.kind
-    if summary.endswith(SCORES_SUFFIX):
-        return ScoreProfile.kind
-    for name, kind in CONTENT_KINDS.items():
-        if fnmatchcase(summary, kind.summaries):
-            return name
-    return FeatureProfile.kind
 
 
 def _check_extension(content: Content) -> None:

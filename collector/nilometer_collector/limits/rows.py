@@ -80,5 +80,6 @@ def _check_coverage(coverage: Coverage) -> None:
     check_kinds("lost_inputs", coverage.lost_inputs)
     check_kinds("lost_outputs", coverage.lost_outputs)
     check_kinds("unnamed", coverage.unnamed)
+    check_kinds("lost_cells", coverage.lost_cells)
     counts = (coverage.seen, coverage.profiled, coverage.sampled_out, coverage.suppressed)
     check_counts("coverage", (*counts, coverage.unread_times))

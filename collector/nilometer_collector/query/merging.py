@@ -64,13 +64,19 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
 def _merged_records(
     records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
 ) -> SummarySample | None:
-    """Merge the stored samples of one window; leave out samples that cannot be decoded."""
+    """Merge the stored samples of one window; leave out those that cannot be decoded or merged."""
     try:
         return merged_sample_from_bytes((one.payload for one in records), window, labels, edges_of)
     except (ValueError, NilometerError):
         pass
     read = [sample for sample in (_decoded(one, edges_of) for one in records) if sample is not None]
-    return SummarySample.merge_all(read, window, labels) if read else None
+    merged, left_out = SummarySample.merge_most(read, window, labels)
+    if left_out:
+        log.error(
+            "stored samples left out: they do not merge with most of their summary",
+            extra={"summary": left_out[0].summary, "samples": len(left_out)},
+        )
+    return merged
 
 
 def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:

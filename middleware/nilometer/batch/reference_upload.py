@@ -1,5 +1,7 @@
 """Uploads references to the collector."""
 
+import time
+
 import grpc
 
 from nilometer.profile import Reference
@@ -9,7 +11,10 @@ from nilometer.wire.channel import call_metadata, open_channel
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.services import collector_stub
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 10.0  # of one attempt
+RETRY_SECONDS = (1.0, 2.0)  # between attempts, if the collector is unavailable
+
+_UNAVAILABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 def put_reference(
@@ -17,19 +22,27 @@ def put_reference(
 ) -> None:
     """Send *reference* to the collector at ``host:port``, with *credentials*.
 
+    Makes three attempts if the collector does not answer.
+
     Raises:
         ConfigError: If the token would be sent without TLS.
-        CollectorUnavailable: If the collector does not answer.
+        CollectorUnavailable: If the collector does not answer; the message has gRPC's reason.
         BatchRejected: If the collector refuses the reference.
     """
-    metadata = call_metadata(collector, credentials)
+    metadata, message = call_metadata(collector, credentials), reference_to_wire(reference)
     with open_channel(collector, credentials) as channel:
-        try:
-            collector_stub(channel).PutReference(
-                reference_to_wire(reference), timeout=DEADLINE_SECONDS, metadata=metadata
-            )
-        except grpc.RpcError as error:
-            code, why = error.code(), error.details()
-            if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
-                raise CollectorUnavailable(f"no collector answers at {collector}") from error
-            raise BatchRejected(f"the collector refused the reference: {why}") from error
+        stub = collector_stub(channel)
+        for seconds in (*RETRY_SECONDS, None):
+            try:
+                stub.PutReference(message, timeout=DEADLINE_SECONDS, metadata=metadata)
+            except grpc.RpcError as error:
+                why = error.details()
+                if error.code() not in _UNAVAILABLE:
+                    raise BatchRejected(f"the collector refused the reference: {why}") from error
+                if seconds is None:
+                    raise CollectorUnavailable(
+                        f"no collector answers at {collector}: {why}"
+                    ) from error
+                time.sleep(seconds)
+            else:
+                return

@@ -109,7 +109,8 @@ def host_and_port(text: str) -> tuple[str, int]:
     """
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+    is_number = port.isascii() and port.isdigit() and len(port) <= 5
+    if not separator or not is_number or int(port) > 65_535:
         raise ConfigError(
             f"metrics_address = {text!r}: must be host:port with a port of 0 to 65535"
         )

@@ -185,6 +185,13 @@ UNNAMED_CELLS = Metric(
     about="Cells of columns whose names are not features, by type.",
     attributes=(ENTITY, FATE),
 )
+LOST_CELLS = Metric(
+    name="nilometer.lost.cells",
+    instrument=Instrument.COUNTER,
+    unit="{cell}",
+    about="Cells of summaries that a profile cannot hold, and why.",
+    attributes=(ENTITY, REASON),
+)
 FEATURE_VALUE = Metric(
     name="nilometer.feature.value",
     instrument=Instrument.HISTOGRAM,
@@ -367,6 +374,7 @@ METRICS: tuple[Metric, ...] = (
     OBSERVATIONS,
     LOST_SIDES,
     UNNAMED_CELLS,
+    LOST_CELLS,
     FEATURE_VALUE,
     SCORE_VALUE,
     FEATURE_QUANTILE,

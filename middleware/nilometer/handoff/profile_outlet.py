@@ -12,13 +12,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from nilometer.handoff.link import AgentLink
+from nilometer.handoff.linked import LinkedOutlet
 from nilometer.handoff.pack import batch_of, with_spoilt
 from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.profile import FeatureSpec, Profile, SummarySample
+from nilometer.profile import Coverage, FeatureSpec, Profile, ServiceProfile, SummarySample
 from nilometer.profile.profiler import load
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
@@ -29,8 +31,8 @@ from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.limited_log import LimitedLog
-from nilometer.values.reasons import DropReason
-from nilometer.wire.frames import MAX_FRAME_BYTES, Batch, Cost
+from nilometer.values.reasons import DropReason, LostCellReason
+from nilometer.wire.frames import MAX_FRAME_BYTES, Batch
 from nilometer.wire.samples import sample_to_bytes_in_steps
 
 SLICE_SECONDS = 0.00015  # time after which the thread releases the interpreter at the next step
@@ -53,12 +55,12 @@ def profiles(entity: str) -> list[SummarySample]:
     return list(_memories.get(entity, ()))
 
 
-class ProfileOutlet:
+class ProfileOutlet(LinkedOutlet):
     """An outlet that profiles observations in this process, in short slices of time."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
+        super().__init__(link)
         self._settings = settings
-        self._link = link
         user_profilers = load(settings.profilers)
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
         declared = frozenset(settings.features)
@@ -90,19 +92,6 @@ class ProfileOutlet:
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
             self._profiling.book_drops(lost, time.time_ns())
-
-    @property
-    def trouble(self) -> str:
-        """Reason why batches do not reach the agent; empty if they do."""
-        return self._link.trouble
-
-    def has_room(self) -> bool:
-        """Return whether the link accepts another batch."""
-        return self._link.has_room()
-
-    def tell(self, cost: Cost) -> None:
-        """Send *cost* with the next batch."""
-        self._link.cost.add(cost)
 
     def tend(self) -> None:
         """Send the deltas if they are due, and keep the link open."""
@@ -174,7 +163,7 @@ class ProfileOutlet:
                     f"profile of {sample.summary} dropped: its {len(partial)} bytes exceed the "
                     f"limit of {MAX_PARTIAL_BYTES}: exclude the feature"
                 )
-                continue
+                partial = yield from sample_to_bytes_in_steps(_loss_of(sample))
             if size + len(partial) > MAX_BATCH_BYTES and partials:
                 self._send(partials, seen, lost)
                 partials, size, seen, lost = [], 0, 0, 0
@@ -197,3 +186,14 @@ class ProfileOutlet:
         patterns = self._settings.readable_categories
         readable = any(fnmatchcase(summary, pattern) for pattern in patterns)
         return FeatureSpec(readable=readable, key=self._settings.names_key.encode())
+
+
+def _loss_of(sample: SummarySample) -> SummarySample:
+    """Return a sample of `service` that counts the cells of *sample* as lost."""
+    lost_cells = {LostCellReason.TOO_LARGE.value: sample.content.cells}
+    return replace(
+        sample,
+        summary=SERVICE,
+        coverage=Coverage(lost_cells=lost_cells),
+        content=ServiceProfile(),
+    )

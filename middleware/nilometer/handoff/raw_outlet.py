@@ -4,19 +4,20 @@ import time
 from collections.abc import Mapping, Sequence
 
 from nilometer.handoff.link import AgentLink
+from nilometer.handoff.linked import LinkedOutlet
 from nilometer.handoff.pack import batch_of, with_spoilt
 from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.values.reasons import DropReason
-from nilometer.wire.frames import Batch, Cost
+from nilometer.wire.frames import Batch
 
 
-class RawOutlet:
+class RawOutlet(LinkedOutlet):
     """An outlet that sends packed observations; the agent profiles them."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
+        super().__init__(link)
         self._settings = settings
-        self._link = link
         self._redaction = Redaction.of(settings.redact_fields, settings.redact_values)
 
     def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
@@ -37,19 +38,6 @@ class RawOutlet:
         if lost:
             message.dropped_unix_nano = time.time_ns()
         self._link.send(message, len(batch))
-
-    @property
-    def trouble(self) -> str:
-        """Reason why batches do not reach the agent; empty if they do."""
-        return self._link.trouble
-
-    def has_room(self) -> bool:
-        """Return whether the link accepts another batch."""
-        return self._link.has_room()
-
-    def tell(self, cost: Cost) -> None:
-        """Send *cost* with the next batch."""
-        self._link.cost.add(cost)
 
     def tend(self) -> None:
         """Keep the link open."""

@@ -33,6 +33,8 @@ class Coverage:
             them, by `UndecodableReason`.
         unnamed: Number of cells, not observations, of columns whose names are not features, by
             type.
+        lost_cells: Number of cells, not observations, of summaries that a profile cannot hold, by
+            `LostCellReason`; kept on the summary `service`.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
         unread_times: Number of observations, profiled or not, whose event time could not be read;
@@ -46,6 +48,7 @@ class Coverage:
     lost_inputs: Counts = field(default_factory=dict)
     lost_outputs: Counts = field(default_factory=dict)
     unnamed: Counts = field(default_factory=dict)
+    lost_cells: Counts = field(default_factory=dict)
     suppressed: int = 0
     unread_times: int = 0
 
@@ -65,6 +68,7 @@ class Coverage:
             lost_inputs=added(self.lost_inputs, other.lost_inputs),
             lost_outputs=added(self.lost_outputs, other.lost_outputs),
             unnamed=added(self.unnamed, other.unnamed),
+            lost_cells=added(self.lost_cells, other.lost_cells),
             suppressed=self.suppressed + other.suppressed,
             unread_times=self.unread_times + other.unread_times,
         )

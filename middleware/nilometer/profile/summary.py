@@ -10,6 +10,8 @@ from nilometer.profile.coverage import Coverage
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
+MAX_GROUPS = 8  # groups of samples that merge with each other; samples of further groups are lost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummarySample:
@@ -63,6 +65,50 @@ class SummarySample:
             content=content,
             sample=most,
         )
+
+    @classmethod
+    def merge_most(
+        cls, samples: Iterable[Self], window: Window, labels: Labels
+    ) -> tuple[Self | None, list[Self]]:
+        """Merge the samples of one summary that merge with each other and have the most cells.
+
+        Returns:
+            The merged sample, None if there is none; and the samples that are not in it.
+
+        Raises:
+            MemoryError: If there is no memory; a later attempt may succeed.
+        """
+        parts = list(samples)
+        kept = cls._attempt(parts, window, labels)
+        if kept is not None:
+            return kept, []
+        groups: list[list[Self]] = []
+        left_out: list[Self] = []
+        for part in parts:
+            joins = (one for one in groups if cls._attempt([one[0], part], window, labels))
+            group = next(joins, None)
+            if group is not None:
+                group.append(part)
+            elif len(groups) < MAX_GROUPS and cls._attempt([part], window, labels):
+                groups.append([part])
+            else:
+                left_out.append(part)
+        groups.sort(key=lambda group: sum(part.content.cells for part in group))
+        while groups and kept is None:
+            most = groups.pop()
+            kept = cls._attempt(most, window, labels)
+            left_out += [] if kept is not None else most
+        return kept, left_out + [part for group in groups for part in group]
+
+    @classmethod
+    def _attempt(cls, parts: list[Self], window: Window, labels: Labels) -> Self | None:
+        """Merge samples; None if they do not merge."""
+        try:
+            return cls.merge_all(parts, window, labels)
+        except MemoryError:
+            raise
+        except BaseException:  # a content may be the code of an extension, which may raise anything
+            return None
 
     def suppressed(self, fewest: int) -> Self:
         """Return the sample to ship, without pseudonyms of fewer than *fewest* observations."""

@@ -18,13 +18,14 @@ from collections.abc import Set as AbstractSet
 
 from nilometer.decode.columns import VALUE, Side
 from nilometer.profile.recorder import count_types
-from nilometer.values.entity import Role, summary_name
+from nilometer.values.entity import Role, role_of, summary_name
 from nilometer.values.value_like import MAX_NAME, may_name
 
 AT_ONCE = 64  # names of an entity that are admitted immediately
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
 MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
+MAX_RESERVED = 3000  # names of an entity that only columns made of others may have
 MAX_WATCHED = 256  # objects whose new keys are counted
 CHANGING = 8  # requests with new keys after which a nested object counts as a map
 CHANGING_BODY = 32  # the same for the body itself; more, because optional fields appear one by one
@@ -118,6 +119,7 @@ class Names:
         self._declared = declared
         self._admit_after = admit_after
         self._candidates = Candidates()
+        self._reserved: set[str] = set()  # summaries that no field may have
         self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
         self._requests = 0
         self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
@@ -132,8 +134,29 @@ class Names:
     @property
     def kept_bytes(self) -> int:
         """Approximate memory that it keeps between two requests, in bytes."""
-        names = sum(map(len, self.known.values())) + len(self._full)
+        names = sum(map(len, self.known.values())) + len(self._full) + len(self._reserved)
         return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
+
+    def reserve(self, summary: str, *, always: bool = False) -> bool:
+        """Reserve a name for a column that is made of others: no field gets it from now on.
+
+        Args:
+            summary: Name of the summary, such as ``input.prompt.words``.
+            always: Whether a field that has the name already loses it.
+
+        Returns:
+            Whether the name is reserved; if not, a field has it, or there are too many.
+        """
+        if summary in self._reserved:
+            return True
+        role, name = role_of(summary), summary.partition(".")[2]
+        known = self.known.get(role, {}) if role is not None else {}
+        if len(self._reserved) >= MAX_RESERVED or (name in known and not always):
+            return False
+        self._reserved.add(summary)
+        if known.pop(name, None) is not None:
+            self.dropped += 1
+        return True
 
     def passes(self, inputs: Side, outputs: Side) -> bool:
         """Return whether all names of one request are admitted; if so, count the request.
@@ -188,7 +211,9 @@ class Names:
             for sides in alike
             for role, side in sides.items()
             for name in side.unknown(self.known[role].keys())
-            if _fits(name) and not self._is_declared(role, name)
+            if _fits(name)
+            and not self._is_declared(role, name)
+            and summary_name(role, name) not in self._reserved
         }
         if not new:
             return True
@@ -201,7 +226,9 @@ class Names:
         changed: set[str] = set()
         for name in names:
             parent = self._changing_parent(role, name)
-            if self._is_declared(role, name):
+            if summary_name(role, name) in self._reserved:
+                refused.add(name)
+            elif self._is_declared(role, name):
                 self._admit(role, name)
             elif not _fits(name):
                 refused.add(name)

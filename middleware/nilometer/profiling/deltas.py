@@ -8,7 +8,7 @@ from typing import TypeAlias
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
-from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder
+from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
 from nilometer.profiling.found import Found, aligned
@@ -20,8 +20,6 @@ from nilometer.values.labels import Labels
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
-
-MAX_MADE = 3000  # derived columns and profiler columns of one entity, in addition to its features
 
 Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and sampling share
 
@@ -133,7 +131,22 @@ class Deltas:
             if summary not in found:
                 absent.pop(summary, None)
                 found[summary] = Found.given(field_name, given)
+        self._reserve_scores(part, found, absent)
         return found, absent
+
+    def _reserve_scores(
+        self, part: Gathered, found: dict[str, Found], absent: dict[str, int]
+    ) -> None:
+        """Reserve the names of scores. Cells of a field that had such a name become unnamed."""
+        for summary in [*found, *absent]:
+            if self._spec_of(summary).score is None:
+                continue
+            scores = f"{summary}{SCORES_SUFFIX}"
+            self._names.reserve(scores, always=True)
+            absent.pop(scores, None)
+            field = found.pop(scores, None)
+            if field is not None:
+                part.unnamed += count_types(field.present.cells(field.name))
 
     def _forget_dropped(self) -> None:
         """Forget the columns whose names are no longer admitted."""
@@ -204,9 +217,9 @@ class Deltas:
 
     def _record_made(self, profile: Profile, summary: str, column: Column) -> Steps[None]:
         """Observe a derived column or a column of a user's profiler."""
-        if summary not in profile.features:
-            known = summary in self._made or len(self._made) < MAX_MADE
-            if not known or not self._budget.take(RECORDER_BYTES):
+        if summary not in self._made or summary not in profile.features:
+            made = summary in self._made or self._names.reserve(summary)
+            if not made or not self._budget.take(RECORDER_BYTES):
                 self._names.over_limit += 1
                 return
             self._made.add(summary)
@@ -255,5 +268,6 @@ def _coverage_without_columns(part: Gathered) -> Coverage:
     return Coverage(
         sampled_out=part.sampled_out,
         undecodable=dict(undecodable),
+        unnamed=dict(part.unnamed),
         unread_times=part.unread_times,
     )

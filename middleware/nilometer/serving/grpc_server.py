@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc.aio
 
@@ -14,13 +15,15 @@ from nilometer.values.errors import ConfigError
 OPTIONS = (
     ("grpc.max_connection_age_ms", 3_600_000),  # ends connections with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 30_000),  # agents call more often
-    ("grpc.server_handshake_timeout_ms", 1000),  # for TLS and HTTP/2; see docs/access.md
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
+    # Longest handshake of TLS and HTTP/2. It is longer than a lost packet or a busy machine delays a
+    # peer. No other limit ends a silent handshake, see docs/access.md.
+    ("grpc.server_handshake_timeout_ms", 5000),
     ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
-START_SECONDS = 10.0
+START_SECONDS = 60.0  # a busy machine takes seconds
 
 log = logging.getLogger("nilometer.serving")
 
@@ -77,12 +80,15 @@ class GrpcServer(ABC):
         """Return when the server accepts calls.
 
         Raises:
-            ConfigError: If the address cannot be bound.
+            ConfigError: If the address cannot be bound, or the server does not start in time.
         """
         self._thread.start()
-        self._started.wait(START_SECONDS)
+        started = self._started.wait(START_SECONDS)
         if self._failure is not None:
             raise ConfigError(f"{self._key}: cannot be bound") from self._failure
+        if not started:
+            self.stop(0.0)
+            raise ConfigError(f"{self._key}: did not start within {START_SECONDS:g} s")
 
     def stop(self, timeout: float) -> None:
         """Refuse new calls, let running calls end, and return.
@@ -93,7 +99,8 @@ class GrpcServer(ABC):
             timeout: Longest wait, in seconds.
         """
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            with suppress(RuntimeError):  # the loop has just ended
+                self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(timeout)
         elif not self._started.is_set():
             self._loop.close()

@@ -15,8 +15,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -99,12 +99,14 @@ class ThreadedServer:
         self._heads: dict[socket.socket, bytes] = {}
         # Connections whose response is sent, with the first bytes of the next request.
         self._answered: deque[tuple[socket.socket, bytes]] = deque()
+        self._takes_back = True  # whether connections are added there; false once all are closed
+        self._accepts = False
         self._wake_up, self._woken = socket.socketpair()
         for one in (self._listening, self._wake_up, self._woken):
             one.settimeout(0.0)
         self._selector = selectors.DefaultSelector()
         self._stopping = threading.Event()
-        self._once = OnceAMinute()
+        self._once, self._failed_once = OnceAMinute(), OnceAMinute()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -163,38 +165,64 @@ class ThreadedServer:
 
     def _run(self) -> None:
         self._selector.register(self._woken, selectors.EVENT_READ)
-        accepts = False
         try:
             while not self._stopping.is_set():
-                has_room = self._has_room()
-                if has_room and not accepts:
-                    self._selector.register(self._listening, selectors.EVENT_READ)
-                elif accepts and not has_room:
-                    self._selector.unregister(self._listening)
-                accepts = has_room
-                self._turn(POLL_SECONDS if has_room else ROOM_SECONDS)
+                try:
+                    self._turn()
+                except Exception as error:  # the server must not end before it is stopped
+                    self._log_error(error)
+                    self._stopping.wait(BACK_OFF_SECONDS)
         finally:
             self._end_all()
 
-    def _turn(self, seconds: float) -> None:
-        for key, _ in self._selector.select(seconds):
+    def _turn(self) -> None:
+        has_room = self._has_room()
+        if has_room and not self._accepts:
+            self._selector.register(self._listening, selectors.EVENT_READ)
+        elif self._accepts and not has_room:
+            self._selector.unregister(self._listening)
+        self._accepts = has_room
+        for key, _ in self._selector.select(POLL_SECONDS if has_room else ROOM_SECONDS):
             if key.fileobj is self._listening:
                 self._accept()
             elif key.fileobj is self._woken:
                 with suppress(BlockingIOError):
                     self._woken.recv(4096)
             else:
-                self._read(key.data)
+                with self._closed_on_error(key.data):
+                    self._read(key.data)
         while self._answered:
             connection, rest = self._answered.popleft()
-            connection.settimeout(0.0)
-            self.wait_for(connection)
-            self._selector.register(connection, selectors.EVENT_READ, connection)
-            self._heads[connection] = b""
-            if rest:
-                self._add(connection, rest)
+            with self._closed_on_error(connection):
+                self._wait_for_next(connection, rest)
         with self._lock:
             self._waiting.expire(time.monotonic())
+
+    def _wait_for_next(self, connection: socket.socket, rest: bytes) -> None:
+        """Wait for the next request on a connection whose request was answered."""
+        connection.settimeout(0.0)
+        self.wait_for(connection)
+        self._selector.register(connection, selectors.EVENT_READ, connection)
+        self._heads[connection] = b""
+        if rest:
+            self._add(connection, rest)
+
+    @contextmanager
+    def _closed_on_error(self, connection: socket.socket) -> Iterator[None]:
+        """Close *connection* if the block fails, so that it fails once only."""
+        try:
+            yield
+        except Exception as error:
+            self._log_error(error)
+            self._heads.pop(connection, None)
+            with suppress(KeyError, ValueError):  # it is not registered, or closed
+                self._selector.unregister(connection)
+            self._close(connection)
+
+    def _log_error(self, error: Exception) -> None:
+        """Log an internal error, at most once a minute: a peer may be able to repeat it."""
+        if self._failed_once.due(time.monotonic()):
+            log.error("%s: internal error, the server goes on", self._name, exc_info=error)
 
     def _has_room(self) -> bool:
         """Return whether there is a place; without one, the kernel queues new connections."""
@@ -271,6 +299,8 @@ class ThreadedServer:
         self._stopping.wait(BACK_OFF_SECONDS)
 
     def _end_all(self) -> None:
+        with self._lock:
+            self._takes_back = False
         for connection in [*self._heads, *(one for one, _ in self._answered)]:
             self._close(connection)
         for one in (self._listening, self._wake_up, self._woken):
@@ -288,11 +318,17 @@ class ThreadedServer:
             log.debug("%s: a connection ended early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
-        if stays and not self._stopping.is_set():
-            self._answered.append((connection, request.rest))
+        if stays and self._take_back(connection, request.rest):
             self._wake()
         else:
             self._close(connection)
+
+    def _take_back(self, connection: socket.socket, rest: bytes) -> bool:
+        """Return whether the accepting thread waits for the next request of *connection*."""
+        with self._lock:
+            if self._takes_back:
+                self._answered.append((connection, rest))
+            return self._takes_back
 
     def _close(self, connection: socket.socket) -> None:
         with suppress(OSError):  # so that the peer gets an end, not a reset

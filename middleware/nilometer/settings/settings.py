@@ -7,7 +7,7 @@ error is one line that names the key, the value, what is allowed, and the neares
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -71,7 +71,7 @@ def given(
             continue
         key = variable.removeprefix(prefix).lower()
         if key in types:
-            raw[key] = _from_text(variable, text, str(types[key]))
+            raw[key] = _from_text(variable, text, types[key])
         elif not is_service_link(variable):
             from nilometer.settings.mistakes import unknown_variable  # rarely needed
 
@@ -98,18 +98,26 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
         raise ConfigError(sentence(kind, raw, error)) from error
 
 
-def _from_text(variable: str, text: str, kind: str) -> object:
-    """Parse a variable: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON for lists of tables."""
-    if "Settings" in kind:
+def _from_text(variable: str, text: str, kind: object) -> object:
+    """Parse a variable: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON where these hold others."""
+    if any(map(_holds_others, get_args(kind))):
+        wanted = "a list of tables" if get_origin(kind) is tuple else "a table"
         try:
             return msgspec.json.decode(text.encode())
-        except msgspec.DecodeError as error:
-            raise ConfigError(f"{variable}: must be a list of tables in JSON: {error}") from error
-    if "tuple" in kind:
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ConfigError(f"{variable}: must be {wanted} in JSON: {error}") from error
+    if get_origin(kind) is tuple:
         return [part for part in text.split(",") if part]
-    if "dict" in kind:
+    if get_origin(kind) is dict:
         pairs = [part.partition("=") for part in text.split(",") if part]
         if not all(separator for _, separator, _ in pairs):
             raise ConfigError(f"{variable} = {text!r}: must be key=value,key=value")
         return {key: value for key, _, value in pairs}
     return text
+
+
+def _holds_others(kind: object) -> bool:
+    """Return whether a value of the type *kind* is a table, a mapping or a list."""
+    return get_origin(kind) in {dict, tuple} or (
+        isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from nilometer.v1 import summary_pb2 as nilometer_dot_v1_dot_summary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/agent.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"\xf5\x03\n\x0c\x43\x61ptureBatch\x12\x0e\n\x06worker\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x65ntity\x18\x03 \x01(\t\x12\x14\n\x0cobservations\x18\x04 \x01(\x0c\x12\x38\n\x07\x64ropped\x18\x05 \x03(\x0b\x32\'.nilometer.v1.CaptureBatch.DroppedEntry\x12\x19\n\x11\x64ropped_unix_nano\x18\x06 \x01(\x06\x12-\n\x08partials\x18\x07 \x03(\x0b\x32\x1b.nilometer.v1.SummarySample\x12\x36\n\x06labels\x18\x08 \x03(\x0b\x32&.nilometer.v1.CaptureBatch.LabelsEntry\x12\r\n\x05\x63ount\x18\n \x01(\r\x12\x18\n\x10\x65vent_time_field\x18\t \x01(\t\x12\'\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x19.nilometer.v1.CaptureCost\x12\x17\n\x0f\x65vent_time_unit\x18\x0c \x01(\t\x12\x17\n\x0f\x65vent_time_zone\x18\r \x01(\t\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\x0b\x43\x61ptureCost\x12\x13\n\x0b\x63pu_seconds\x18\x01 \x01(\x01\x12\x10\n\x08requests\x18\x02 \x01(\x04\x12\x18\n\x10\x65xceeded_seconds\x18\x03 \x01(\x01\x12\x13\n\x0bp99_seconds\x18\x04 \x01(\x01\x12\r\n\x05share\x18\x05 \x01(\x01\"*\n\x16\x43\x61ptureAcknowledgement\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"!\n\rStatusRequest\x12\x10\n\x08\x65ntities\x18( \x01(\x08\"\x98\x08\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x0c\x12\x39\n\x08\x63ounters\x18\x04 \x03(\x0b\x32\'.nilometer.v1.StatusReply.CountersEntry\x12\x0f\n\x07workers\x18\x05 \x03(\t\x12\x16\n\x0e\x64\x61ta_directory\x18\x06 \x01(\t\x12\x11\n\tcollector\x18\x07 \x01(\t\x12\x17\n\x0f\x63ollector_state\x18\x08 \x01(\t\x12\x18\n\x10\x63ollector_reason\x18\t \x01(\t\x12\x35\n\x06gauges\x18\n \x03(\x0b\x32%.nilometer.v1.StatusReply.GaugesEntry\x12\x11\n\tduplicate\x18\x0b \x01(\x08\x12\x16\n\x0euptime_seconds\x18\x0c \x01(\x01\x12\x37\n\x07\x64ropped\x18\r \x03(\x0b\x32&.nilometer.v1.StatusReply.DroppedEntry\x12?\n\x0bundecodable\x18\x0e \x03(\x0b\x32*.nilometer.v1.StatusReply.UndecodableEntry\x12>\n\x0blost_inputs\x18\x0f \x03(\x0b\x32).nilometer.v1.StatusReply.LostInputsEntry\x12@\n\x0clost_outputs\x18\x10 \x03(\x0b\x32*.nilometer.v1.StatusReply.LostOutputsEntry\x12\x37\n\x07unnamed\x18\x11 \x03(\x0b\x32&.nilometer.v1.StatusReply.UnnamedEntry\x12,\n\x08\x65ntities\x18( \x03(\x0b\x32\x1a.nilometer.v1.EntityStatus\x12\x10\n\x08instance\x18) \x01(\x0c\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bGaugesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10UndecodableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x31\n\x0fLostInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10LostOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0cUnnamedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xdd\x02\n\x0c\x45ntityStatus\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12:\n\x08outcomes\x18\x02 \x03(\x0b\x32(.nilometer.v1.EntityStatus.OutcomesEntry\x12\x33\n\x07latency\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12(\n\x08\x63overage\x18\x04 \x01(\x0b\x32\x16.nilometer.v1.Coverage\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x19.nilometer.v1.CaptureCost\x12\x0e\n\x06judged\x18\x06 \x01(\r\x12\x10\n\x08\x62reaches\x18\x07 \x01(\r\x12&\n\x05worst\x18\x08 \x03(\x0b\x32\x17.nilometer.v1.Judgement\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x84\x02\n\tJudgement\x12\x0f\n\x07\x61lerter\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x33\n\x06labels\x18\x03 \x03(\x0b\x32#.nilometer.v1.Judgement.LabelsEntry\x12\x0f\n\x07measure\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\x01\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x0e\n\x06\x62reach\x18\x07 \x01(\x08\x12\x10\n\x08\x64istance\x18\x08 \x01(\x08\x12\x1c\n\x14window_end_unix_nano\x18\t \x01(\x06\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x0e\n\x0c\x46lushRequest\"\x1d\n\nFlushReply\x12\x0f\n\x07samples\x18\x01 \x01(\x04\x32\xe0\x01\n\x0c\x41gentService\x12O\n\x07\x43\x61pture\x12\x1a.nilometer.v1.CaptureBatch\x1a$.nilometer.v1.CaptureAcknowledgement(\x01\x30\x01\x12@\n\x06Status\x12\x1b.nilometer.v1.StatusRequest\x1a\x19.nilometer.v1.StatusReply\x12=\n\x05\x46lush\x12\x1a.nilometer.v1.FlushRequest\x1a\x18.nilometer.v1.FlushReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/agent.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"\xf5\x03\n\x0c\x43\x61ptureBatch\x12\x0e\n\x06worker\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x65ntity\x18\x03 \x01(\t\x12\x14\n\x0cobservations\x18\x04 \x01(\x0c\x12\x38\n\x07\x64ropped\x18\x05 \x03(\x0b\x32\'.nilometer.v1.CaptureBatch.DroppedEntry\x12\x19\n\x11\x64ropped_unix_nano\x18\x06 \x01(\x06\x12-\n\x08partials\x18\x07 \x03(\x0b\x32\x1b.nilometer.v1.SummarySample\x12\x36\n\x06labels\x18\x08 \x03(\x0b\x32&.nilometer.v1.CaptureBatch.LabelsEntry\x12\r\n\x05\x63ount\x18\n \x01(\r\x12\x18\n\x10\x65vent_time_field\x18\t \x01(\t\x12\'\n\x04\x63ost\x18\x0b \x01(\x0b\x32\x19.nilometer.v1.CaptureCost\x12\x17\n\x0f\x65vent_time_unit\x18\x0c \x01(\t\x12\x17\n\x0f\x65vent_time_zone\x18\r \x01(\t\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"r\n\x0b\x43\x61ptureCost\x12\x13\n\x0b\x63pu_seconds\x18\x01 \x01(\x01\x12\x10\n\x08requests\x18\x02 \x01(\x04\x12\x18\n\x10\x65xceeded_seconds\x18\x03 \x01(\x01\x12\x13\n\x0bp99_seconds\x18\x04 \x01(\x01\x12\r\n\x05share\x18\x05 \x01(\x01\"Y\n\x16\x43\x61ptureAcknowledgement\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1c.nilometer.v1.CaptureRefusal\"2\n\x0e\x43\x61ptureRefusal\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"!\n\rStatusRequest\x12\x10\n\x08\x65ntities\x18( \x01(\x08\"\x88\t\n\x0bStatusReply\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\r\n\x05\x61gent\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x0c\x12\x39\n\x08\x63ounters\x18\x04 \x03(\x0b\x32\'.nilometer.v1.StatusReply.CountersEntry\x12\x0f\n\x07workers\x18\x05 \x03(\t\x12\x16\n\x0e\x64\x61ta_directory\x18\x06 \x01(\t\x12\x11\n\tcollector\x18\x07 \x01(\t\x12\x17\n\x0f\x63ollector_state\x18\x08 \x01(\t\x12\x18\n\x10\x63ollector_reason\x18\t \x01(\t\x12\x35\n\x06gauges\x18\n \x03(\x0b\x32%.nilometer.v1.StatusReply.GaugesEntry\x12\x11\n\tduplicate\x18\x0b \x01(\x08\x12\x16\n\x0euptime_seconds\x18\x0c \x01(\x01\x12\x37\n\x07\x64ropped\x18\r \x03(\x0b\x32&.nilometer.v1.StatusReply.DroppedEntry\x12?\n\x0bundecodable\x18\x0e \x03(\x0b\x32*.nilometer.v1.StatusReply.UndecodableEntry\x12>\n\x0blost_inputs\x18\x0f \x03(\x0b\x32).nilometer.v1.StatusReply.LostInputsEntry\x12@\n\x0clost_outputs\x18\x10 \x03(\x0b\x32*.nilometer.v1.StatusReply.LostOutputsEntry\x12\x37\n\x07unnamed\x18\x11 \x03(\x0b\x32&.nilometer.v1.StatusReply.UnnamedEntry\x12<\n\nlost_cells\x18\x12 \x03(\x0b\x32(.nilometer.v1.StatusReply.LostCellsEntry\x12,\n\x08\x65ntities\x18( \x03(\x0b\x32\x1a.nilometer.v1.EntityStatus\x12\x10\n\x08instance\x18) \x01(\x0c\x1a/\n\rCountersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a-\n\x0bGaugesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10UndecodableEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x31\n\x0fLostInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x32\n\x10LostOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0cUnnamedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a\x30\n\x0eLostCellsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xdd\x02\n\x0c\x45ntityStatus\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12:\n\x08outcomes\x18\x02 \x03(\x0b\x32(.nilometer.v1.EntityStatus.OutcomesEntry\x12\x33\n\x07latency\x18\x03 \x01(\x0b\x32\".nilometer.v1.ExponentialHistogram\x12(\n\x08\x63overage\x18\x04 \x01(\x0b\x32\x16.nilometer.v1.Coverage\x12\'\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x19.nilometer.v1.CaptureCost\x12\x0e\n\x06judged\x18\x06 \x01(\r\x12\x10\n\x08\x62reaches\x18\x07 \x01(\r\x12&\n\x05worst\x18\x08 \x03(\x0b\x32\x17.nilometer.v1.Judgement\x1a/\n\rOutcomesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x84\x02\n\tJudgement\x12\x0f\n\x07\x61lerter\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x33\n\x06labels\x18\x03 \x03(\x0b\x32#.nilometer.v1.Judgement.LabelsEntry\x12\x0f\n\x07measure\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\x01\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\x0e\n\x06\x62reach\x18\x07 \x01(\x08\x12\x10\n\x08\x64istance\x18\x08 \x01(\x08\x12\x1c\n\x14window_end_unix_nano\x18\t \x01(\x06\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x0e\n\x0c\x46lushRequest\"\x1d\n\nFlushReply\x12\x0f\n\x07samples\x18\x01 \x01(\x04\x32\xe0\x01\n\x0c\x41gentService\x12O\n\x07\x43\x61pture\x12\x1a.nilometer.v1.CaptureBatch\x1a$.nilometer.v1.CaptureAcknowledgement(\x01\x30\x01\x12@\n\x06Status\x12\x1b.nilometer.v1.StatusRequest\x1a\x19.nilometer.v1.StatusReply\x12=\n\x05\x46lush\x12\x1a.nilometer.v1.FlushRequest\x1a\x18.nilometer.v1.FlushReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREPLY_LOSTOUTPUTSENTRY']._serialized_options = b'8\001'
   _globals['_STATUSREPLY_UNNAMEDENTRY']._loaded_options = None
   _globals['_STATUSREPLY_UNNAMEDENTRY']._serialized_options = b'8\001'
+  _globals['_STATUSREPLY_LOSTCELLSENTRY']._loaded_options = None
+  _globals['_STATUSREPLY_LOSTCELLSENTRY']._serialized_options = b'8\001'
   _globals['_ENTITYSTATUS_OUTCOMESENTRY']._loaded_options = None
   _globals['_ENTITYSTATUS_OUTCOMESENTRY']._serialized_options = b'8\001'
   _globals['_JUDGEMENT_LABELSENTRY']._loaded_options = None
@@ -63,37 +65,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAPTURECOST']._serialized_start=574
   _globals['_CAPTURECOST']._serialized_end=688
   _globals['_CAPTUREACKNOWLEDGEMENT']._serialized_start=690
-  _globals['_CAPTUREACKNOWLEDGEMENT']._serialized_end=732
-  _globals['_STATUSREQUEST']._serialized_start=734
-  _globals['_STATUSREQUEST']._serialized_end=767
-  _globals['_STATUSREPLY']._serialized_start=770
-  _globals['_STATUSREPLY']._serialized_end=1818
-  _globals['_STATUSREPLY_COUNTERSENTRY']._serialized_start=1473
-  _globals['_STATUSREPLY_COUNTERSENTRY']._serialized_end=1520
-  _globals['_STATUSREPLY_GAUGESENTRY']._serialized_start=1522
-  _globals['_STATUSREPLY_GAUGESENTRY']._serialized_end=1567
+  _globals['_CAPTUREACKNOWLEDGEMENT']._serialized_end=779
+  _globals['_CAPTUREREFUSAL']._serialized_start=781
+  _globals['_CAPTUREREFUSAL']._serialized_end=831
+  _globals['_STATUSREQUEST']._serialized_start=833
+  _globals['_STATUSREQUEST']._serialized_end=866
+  _globals['_STATUSREPLY']._serialized_start=869
+  _globals['_STATUSREPLY']._serialized_end=2029
+  _globals['_STATUSREPLY_COUNTERSENTRY']._serialized_start=1634
+  _globals['_STATUSREPLY_COUNTERSENTRY']._serialized_end=1681
+  _globals['_STATUSREPLY_GAUGESENTRY']._serialized_start=1683
+  _globals['_STATUSREPLY_GAUGESENTRY']._serialized_end=1728
   _globals['_STATUSREPLY_DROPPEDENTRY']._serialized_start=479
   _globals['_STATUSREPLY_DROPPEDENTRY']._serialized_end=525
-  _globals['_STATUSREPLY_UNDECODABLEENTRY']._serialized_start=1617
-  _globals['_STATUSREPLY_UNDECODABLEENTRY']._serialized_end=1667
-  _globals['_STATUSREPLY_LOSTINPUTSENTRY']._serialized_start=1669
-  _globals['_STATUSREPLY_LOSTINPUTSENTRY']._serialized_end=1718
-  _globals['_STATUSREPLY_LOSTOUTPUTSENTRY']._serialized_start=1720
-  _globals['_STATUSREPLY_LOSTOUTPUTSENTRY']._serialized_end=1770
-  _globals['_STATUSREPLY_UNNAMEDENTRY']._serialized_start=1772
-  _globals['_STATUSREPLY_UNNAMEDENTRY']._serialized_end=1818
-  _globals['_ENTITYSTATUS']._serialized_start=1821
-  _globals['_ENTITYSTATUS']._serialized_end=2170
-  _globals['_ENTITYSTATUS_OUTCOMESENTRY']._serialized_start=2123
-  _globals['_ENTITYSTATUS_OUTCOMESENTRY']._serialized_end=2170
-  _globals['_JUDGEMENT']._serialized_start=2173
-  _globals['_JUDGEMENT']._serialized_end=2433
+  _globals['_STATUSREPLY_UNDECODABLEENTRY']._serialized_start=1778
+  _globals['_STATUSREPLY_UNDECODABLEENTRY']._serialized_end=1828
+  _globals['_STATUSREPLY_LOSTINPUTSENTRY']._serialized_start=1830
+  _globals['_STATUSREPLY_LOSTINPUTSENTRY']._serialized_end=1879
+  _globals['_STATUSREPLY_LOSTOUTPUTSENTRY']._serialized_start=1881
+  _globals['_STATUSREPLY_LOSTOUTPUTSENTRY']._serialized_end=1931
+  _globals['_STATUSREPLY_UNNAMEDENTRY']._serialized_start=1933
+  _globals['_STATUSREPLY_UNNAMEDENTRY']._serialized_end=1979
+  _globals['_STATUSREPLY_LOSTCELLSENTRY']._serialized_start=1981
+  _globals['_STATUSREPLY_LOSTCELLSENTRY']._serialized_end=2029
+  _globals['_ENTITYSTATUS']._serialized_start=2032
+  _globals['_ENTITYSTATUS']._serialized_end=2381
+  _globals['_ENTITYSTATUS_OUTCOMESENTRY']._serialized_start=2334
+  _globals['_ENTITYSTATUS_OUTCOMESENTRY']._serialized_end=2381
+  _globals['_JUDGEMENT']._serialized_start=2384
+  _globals['_JUDGEMENT']._serialized_end=2644
   _globals['_JUDGEMENT_LABELSENTRY']._serialized_start=527
   _globals['_JUDGEMENT_LABELSENTRY']._serialized_end=572
-  _globals['_FLUSHREQUEST']._serialized_start=2435
-  _globals['_FLUSHREQUEST']._serialized_end=2449
-  _globals['_FLUSHREPLY']._serialized_start=2451
-  _globals['_FLUSHREPLY']._serialized_end=2480
-  _globals['_AGENTSERVICE']._serialized_start=2483
-  _globals['_AGENTSERVICE']._serialized_end=2707
+  _globals['_FLUSHREQUEST']._serialized_start=2646
+  _globals['_FLUSHREQUEST']._serialized_end=2660
+  _globals['_FLUSHREPLY']._serialized_start=2662
+  _globals['_FLUSHREPLY']._serialized_end=2691
+  _globals['_AGENTSERVICE']._serialized_start=2694
+  _globals['_AGENTSERVICE']._serialized_end=2918
 # @@protoc_insertion_point(module_scope)

@@ -66,10 +66,20 @@ class CaptureCost(_message.Message):
     def __init__(self, cpu_seconds: _Optional[float] = ..., requests: _Optional[int] = ..., exceeded_seconds: _Optional[float] = ..., p99_seconds: _Optional[float] = ..., share: _Optional[float] = ...) -> None: ...
 
 class CaptureAcknowledgement(_message.Message):
-    __slots__ = ("sequence",)
+    __slots__ = ("sequence", "refusal")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
     sequence: int
-    def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+    refusal: CaptureRefusal
+    def __init__(self, sequence: _Optional[int] = ..., refusal: _Optional[_Union[CaptureRefusal, _Mapping]] = ...) -> None: ...
+
+class CaptureRefusal(_message.Message):
+    __slots__ = ("sequence", "reason")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    reason: str
+    def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("entities",)
@@ -78,7 +88,7 @@ class StatusRequest(_message.Message):
     def __init__(self, entities: bool = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "entities", "instance")
+    __slots__ = ("version", "agent", "epoch", "counters", "workers", "data_directory", "collector", "collector_state", "collector_reason", "gauges", "duplicate", "uptime_seconds", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "lost_cells", "entities", "instance")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +138,13 @@ class StatusReply(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostCellsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +162,7 @@ class StatusReply(_message.Message):
     LOST_INPUTS_FIELD_NUMBER: _ClassVar[int]
     LOST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     UNNAMED_FIELD_NUMBER: _ClassVar[int]
+    LOST_CELLS_FIELD_NUMBER: _ClassVar[int]
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     version: str
@@ -164,9 +182,10 @@ class StatusReply(_message.Message):
     lost_inputs: _containers.ScalarMap[str, int]
     lost_outputs: _containers.ScalarMap[str, int]
     unnamed: _containers.ScalarMap[str, int]
+    lost_cells: _containers.ScalarMap[str, int]
     entities: _containers.RepeatedCompositeFieldContainer[EntityStatus]
     instance: bytes
-    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., entities: _Optional[_Iterable[_Union[EntityStatus, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, version: _Optional[str] = ..., agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., counters: _Optional[_Mapping[str, int]] = ..., workers: _Optional[_Iterable[str]] = ..., data_directory: _Optional[str] = ..., collector: _Optional[str] = ..., collector_state: _Optional[str] = ..., collector_reason: _Optional[str] = ..., gauges: _Optional[_Mapping[str, int]] = ..., duplicate: bool = ..., uptime_seconds: _Optional[float] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., lost_cells: _Optional[_Mapping[str, int]] = ..., entities: _Optional[_Iterable[_Union[EntityStatus, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class EntityStatus(_message.Message):
     __slots__ = ("entity", "outcomes", "latency", "coverage", "cost", "judged", "breaches", "worst")

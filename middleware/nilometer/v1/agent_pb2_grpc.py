@@ -56,7 +56,8 @@ class AgentServiceServicer(object):
 
     def Capture(self, request_iterator, context):
         """One stream for each worker. The agent acknowledges a batch once its profile is committed. The
-        worker sends unacknowledged batches again on the next stream; each batch counts once.
+        worker sends unacknowledged batches again on the next stream; each batch counts once. A batch
+        that breaks the contract is refused alone. One that is not a CaptureBatch ends the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

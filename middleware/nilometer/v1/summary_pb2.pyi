@@ -263,7 +263,7 @@ class Extension(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Coverage(_message.Message):
-    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "suppressed", "unread_times")
+    __slots__ = ("seen", "profiled", "sampled_out", "dropped", "undecodable", "lost_inputs", "lost_outputs", "unnamed", "suppressed", "lost_cells", "unread_times")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -299,6 +299,13 @@ class Coverage(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class LostCellsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     SEEN_FIELD_NUMBER: _ClassVar[int]
     PROFILED_FIELD_NUMBER: _ClassVar[int]
     SAMPLED_OUT_FIELD_NUMBER: _ClassVar[int]
@@ -308,6 +315,7 @@ class Coverage(_message.Message):
     LOST_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     UNNAMED_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
+    LOST_CELLS_FIELD_NUMBER: _ClassVar[int]
     UNREAD_TIMES_FIELD_NUMBER: _ClassVar[int]
     seen: int
     profiled: int
@@ -318,8 +326,9 @@ class Coverage(_message.Message):
     lost_outputs: _containers.ScalarMap[str, int]
     unnamed: _containers.ScalarMap[str, int]
     suppressed: int
+    lost_cells: _containers.ScalarMap[str, int]
     unread_times: int
-    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ..., unread_times: _Optional[int] = ...) -> None: ...
+    def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ..., lost_cells: _Optional[_Mapping[str, int]] = ..., unread_times: _Optional[int] = ...) -> None: ...
 
 class SummarySample(_message.Message):
     __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "sample")

@@ -44,6 +44,14 @@ class DropReason(Enum):
     INTERNAL_ERROR = "internal_error"  # an error in nilometer, logged
 
 
+class LostCellReason(Enum):
+    """Why the cells of a summary are lost, although their observations are counted."""
+
+    TOO_LARGE = "too_large"  # the profile of the summary is larger than one message may be
+    OTHER_KIND = "other_kind"  # most of the summary's profiles have another kind of content
+    INTERNAL_ERROR = "internal_error"  # an error in nilometer or in an extension, logged
+
+
 class UndecodableReason(Enum):
     """The reason why one or both sides of an observation gave no columns; the request counts."""
 

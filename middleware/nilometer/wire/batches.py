@@ -2,20 +2,33 @@
 
 from nilometer.v1.agent_pb2 import CaptureBatch
 from nilometer.wire.frames import Batch, Cost
-from nilometer.wire.lean import MAX_MESSAGES, is_lean
+from nilometer.wire.lean import MAX_MESSAGES, is_lean, number_in
 from nilometer.wire.parse import parsed
 
 TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer partials at once"
+
+
+class TooManyMessages(ValueError):
+    """A batch holds more messages than `MAX_MESSAGES`.
+
+    Attributes:
+        sequence: Sequence of the batch; 0 if it has none.
+    """
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(TOO_MANY_MESSAGES)
+        self.sequence = sequence
 
 
 def batch_from_bytes(content: bytes) -> Batch:
     """Return the batch in an encoded ``CaptureBatch``.
 
     Raises:
-        ValueError: If the bytes are invalid, or hold more messages than `MAX_MESSAGES`.
+        TooManyMessages: If the batch holds more messages than `MAX_MESSAGES`.
+        ValueError: If the bytes are invalid.
     """
     if not is_lean(content, CaptureBatch):
-        raise ValueError(TOO_MANY_MESSAGES)
+        raise TooManyMessages(number_in(content, CaptureBatch.SEQUENCE_FIELD_NUMBER))
     message = parsed(CaptureBatch, content)
     cost = message.cost
     return Batch(

@@ -16,6 +16,7 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
         lost_inputs=coverage.lost_inputs or None,
         lost_outputs=coverage.lost_outputs or None,
         unnamed=coverage.unnamed or None,
+        lost_cells=coverage.lost_cells or None,
         suppressed=coverage.suppressed,
         unread_times=coverage.unread_times,
     )
@@ -36,6 +37,7 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
         lost_inputs=dict(message.lost_inputs),
         lost_outputs=dict(message.lost_outputs),
         unnamed=dict(message.unnamed),
+        lost_cells=dict(message.lost_cells),
         suppressed=message.suppressed,
         unread_times=message.unread_times,
     )

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from nilometer.v1.summary_pb2 import SummarySample
 
 MAX_MESSAGES = 100_000  # most messages inside one message, which need about 8 MiB once parsed
+MAX_FIELDS = 1000  # most fields that a search for one field reads
 UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot contain more
 
 # Wire types: https://protobuf.dev/programming-guides/encoding
@@ -41,6 +42,32 @@ def are_lean_samples(samples: Sequence[bytes]) -> bool:
         if found > MAX_MESSAGES:
             return False
     return True
+
+
+def number_in(content: bytes, field: int) -> int:
+    """Return a number of an encoded message without parsing it.
+
+    It is 0 if it is not among the first `MAX_FIELDS` fields.
+
+    Args:
+        content: Encoded message.
+        field: Field number of a varint at the top of the message.
+    """
+    at = 0
+    with suppress(IndexError):
+        for _ in range(MAX_FIELDS):
+            key, at = _varint(content, at)
+            wire_type = key & 7
+            if wire_type == DELIMITED:
+                size, at = _varint(content, at)
+                at += size
+            elif wire_type == VARINT:
+                number, at = _varint(content, at)
+                if key >> 3 == field:
+                    return number
+            else:
+                at += FIXED.get(wire_type, 0)
+    return 0
 
 
 def _messages(content: bytes, kind: type[Message], most: int) -> int:

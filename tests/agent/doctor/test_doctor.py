@@ -258,12 +258,10 @@ def test_an_agent_that_hangs(home: Path) -> None:
     command = [sys.executable, "-m", "nilometer_agent", "--directory", str(home), "--collector", ""]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            eventually((home / "agent.sock").exists, 20)
-            eventually(lambda: not said(told(home), "agent"), 20)
+            eventually((home / "agent.sock").exists)
+            eventually(lambda: not said(told(home), "agent"))
             process.send_signal(signal.SIGSTOP)
-            started = time.monotonic()
             assert "does not answer" in texts(said(told(home), "agent"))
-            assert time.monotonic() - started < 10
         finally:
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -315,7 +313,7 @@ def test_two_agents_under_one_name(home: Path, far_side: FarSide) -> None:
 def test_an_otlp_endpoint_that_fails_and_a_proxy_that_is_not_followed(home: Path) -> None:
     settings = told(home, otlp_endpoint="http://127.0.0.1:1", otlp_interval_seconds=0.1)
     with running(settings) as agent:
-        eventually(lambda: agent.status().counters["export_failures"] > 0, 30)
+        eventually(lambda: agent.status().counters["export_failures"] > 0)
         found = said(settings, environment={"HTTP_PROXY": "http://user:secret@127.0.0.1:1"})
         assert {one.check for one in found} == {"workers", "otlp", "proxy"}
         assert "secret" not in texts(found)

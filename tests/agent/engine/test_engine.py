@@ -49,13 +49,27 @@ def test_a_batch_that_went_in_is_not_made_up_for(rig: Rig, monkeypatch: pytest.M
         raise AssertionError("profiles are summed up for a batch that is whole")
 
     monkeypatch.setattr("nilometer.profiling.profiling.Profiling.make_up", summed_up)
-    lies = batch(1)
-    lies.count = 5
-    rig.give(lies)
+    rig.give(batch(1))
     monkeypatch.undo()
     rig.commit()
     assert rig.acknowledged == [1]
     assert rig.stored() == 1
+
+
+@pytest.mark.parametrize(("count", "profiled", "dropped"), [(3, 1, 2), (0, 0, 0)])
+def test_a_batch_adds_as_many_observations_as_it_says(
+    rig: Rig, count: int, profiled: int, dropped: int
+) -> None:
+    """Missing ones are counted as lost. One that holds more is not taken, as its sender has fewer."""
+    lies = batch(1)
+    lies.count = count
+    rig.give(lies)
+    rig.commit()
+    assert rig.acknowledged == [1]
+    assert rig.stored() == count
+    counted = rig.counters.snapshot()
+    assert (counted["profiled"], counted["dropped"]) == (profiled, dropped)
+    assert (counted["observations"], counted["malformed_batches"]) == (count, 1)
 
 
 def test_a_batch_that_cannot_be_unpacked_is_acknowledged_and_booked(rig: Rig) -> None:
@@ -74,7 +88,7 @@ def test_a_window_that_cannot_be_closed_holds_up_no_other(
     rig.give(batch(1))
     rig.commit()
     with monkeypatch.context() as patched:
-        patched.setattr("nilometer_agent.engine.judge.merged_sample_from_bytes", lambda *_: 1 / 0)
+        patched.setattr("nilometer_agent.engine.close.judge", lambda *_: 1 / 0)
         assert rig.engine._close_all() == 0
     assert rig.engine._closer.open  # kept for another attempt
     assert isinstance(rig.engine._clock, SteppedClock)

@@ -12,7 +12,7 @@ from nilometer.profile import SummarySample
 from nilometer.profiling.observation import pack
 from nilometer.wire.frames import MAX_PARTIALS, Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
-from nilometer_agent.engine import engine, judge, receive
+from nilometer_agent.engine import engine, merge, receive
 from nilometer_agent.engine.engine import INBOX_BATCHES, Arrival, Inbox
 from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.engine.receive import MAX_OBSERVATIONS
@@ -39,7 +39,7 @@ def a_batch(
         for at, body in enumerate(bodies)
     ]
     made_of = batch(sequence, observations=pack(made))
-    made_of.entity = entity
+    made_of.entity, made_of.count = entity, len(bodies)
     return made_of
 
 
@@ -97,8 +97,8 @@ def test_a_window_of_many_partial_profiles_is_merged_some_summaries_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    for name, most in (("whole", judge.MERGED_BYTES), ("parts", 2000)):
-        monkeypatch.setattr(judge, "MERGED_BYTES", most)
+    for name, most in (("whole", merge.MERGED_BYTES), ("parts", 2000)):
+        monkeypatch.setattr(merge, "MERGED_BYTES", most)
         (tmp_path / name).mkdir()
         rig = Rig(tmp_path / name)
         for at in range(5):
@@ -130,9 +130,7 @@ def test_a_transaction_closes_so_many_samples(
 
 def test_a_batch_of_more_observations_than_are_unpacked_is_counted(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
-    many = a_batch(1, [b"1"] * (MAX_OBSERVATIONS + 1))
-    many.count = MAX_OBSERVATIONS + 1
-    rig.give(many)
+    rig.give(a_batch(1, [b"1"] * (MAX_OBSERVATIONS + 1)))
     rig.commit()
     assert rig.acknowledged == [1]
     (sample,) = shipped(rig)

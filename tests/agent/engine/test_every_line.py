@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -24,6 +25,7 @@ from nilometer.values.privacy import BY_DEFAULT, Disclosure, Privacy
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
+from nilometer_agent.engine.close import RETRY_SECONDS
 from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.in_work import InWork
 from nilometer_agent.measure.counters import Counters
@@ -86,8 +88,8 @@ def observations(count: int, body: bytes, *, content_type: str = "application/js
     return pack([one] * count)
 
 
-def partial() -> bytes:
-    profile = Profile("tested", Labels(), Window.containing(START_NS, MINUTE_NS))
+def partial(entity: str = "tested") -> bytes:
+    profile = Profile(entity, Labels(), Window.containing(START_NS, MINUTE_NS))
     profile.cover(nilometer.profile.Coverage(profiled=FEW))
     (sample,) = profile.samples()
     return sample_to_bytes(sample)
@@ -108,6 +110,27 @@ KINDS: dict[str, Callable[[], Batch]] = {
         entity="tested", dropped={"queue_full": FEW}, dropped_unix_nano=START_NS
     ),
     "made elsewhere": lambda: Batch(entity="tested", count=FEW, partials=[partial()]),
+    "made of another entity": lambda: Batch(
+        entity="tested", count=FEW, partials=[partial(), partial("other")]
+    ),
+    "more than it says": lambda: Batch(
+        entity="tested", count=FEW, observations=observations(FEW + 2, b'{"amount": 1.5}')
+    ),
+    "less than it says": lambda: Batch(
+        entity="tested", count=FEW + 2, observations=observations(FEW, b'{"amount": 1.5}')
+    ),
+    "made elsewhere, more than it says": lambda: Batch(
+        entity="tested", count=FEW - 1, partials=[partial()]
+    ),
+    "made elsewhere, less than it says": lambda: Batch(
+        entity="tested", count=FEW + 2, partials=[partial()]
+    ),
+    "in both forms": lambda: Batch(
+        entity="tested",
+        count=2 * FEW,
+        partials=[partial()],
+        observations=observations(FEW, b'{"amount": 1.5}'),
+    ),
 }
 
 
@@ -176,6 +199,18 @@ class Rig:
                 break
             self.engine._step()
         assert self.engine._item is None
+
+    def close(self, fault: Raiser | None = None) -> None:
+        """Close every window, as the thread does: again, until it is done."""
+        closer = self.engine._closer
+        assert isinstance(self.engine._clock, SteppedClock)
+        if fault is not None:
+            with suppress(*ERRORS), fault:
+                closer.close_all()
+        for _ in range(3):
+            closer.close_all()
+            self.engine._clock.step(RETRY_SECONDS)
+        assert not closer.open
 
     def check(self, where: str) -> None:
         self.commit()
@@ -251,4 +286,28 @@ def test_an_error_at_any_line_of_a_commit_costs_no_account(rig: Rig) -> None:
         rig.commit(fault)
         fill()
         rig.check(f"commit, line {at}: {fault.raised}")
+    assert rig.stored() == rig.sent
+
+
+def test_an_error_at_any_line_of_closing_costs_no_account(rig: Rig) -> None:
+    def fill() -> None:
+        for made in KINDS.values():
+            rig.give(made())
+        rig.commit()
+
+    fill()
+    counting = Raiser(0, MemoryError)
+    rig.close(counting)
+    assert counting.lines > 100
+    errors = itertools.cycle(ERRORS)
+    step = max(1, counting.lines // TRIALS)
+    for at in range(1, counting.lines + 1, step):
+        fill()
+        fault = Raiser(at, next(errors))
+        rig.close(fault)
+        where = f"closing, line {at}: {fault.raised}"
+        counted, held = rig.counters.snapshot(), rig.buffer.gauges()
+        assert held["observations_in_partials"] == 0, where
+        assert held["observations_in_outbox"] == counted["observations"], where
+        assert held["rows_in_outbox"] == counted["rows_queued"], where
     assert rig.stored() == rig.sent

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from support.strategies import feature_of
 
@@ -13,6 +14,7 @@ from nilometer.profile import (
     Coverage,
     FeatureProfile,
     FeatureSpec,
+    ScoreProfile,
     ServiceProfile,
     SummarySample,
     pseudonym,
@@ -61,7 +63,7 @@ class Rig:
         )
         self._sequence = 0
 
-    def give(self, *rows: Mapping[str, object], count: int | None = None) -> None:
+    def give(self, *rows: Mapping[str, object]) -> None:
         self._sequence += 1
         packed = pack([observation(dict(row)) for row in rows])
         self.step(
@@ -70,7 +72,7 @@ class Rig:
                 sequence=self._sequence,
                 entity="tested",
                 observations=packed,
-                count=len(rows) if count is None else count,
+                count=len(rows),
             )
         )
 
@@ -86,8 +88,8 @@ class Rig:
     def partials(self) -> list[SummarySample]:
         return [
             sample_from_bytes(part)
-            for _, packed in self.buffer.partials(KEY)
-            for _, part in parts_by_summary(packed or b"")
+            for partial in self.buffer.partials(KEY)
+            for _, part in parts_by_summary(partial.payload or b"")
         ]
 
     def rows(self) -> dict[str, SummarySample]:
@@ -131,7 +133,7 @@ def test_few_numbers_wait_for_more_before_they_are_stored(rig: Rig) -> None:
 
 
 def test_as_many_as_are_enough_do_not_wait(rig: Rig) -> None:
-    rig.give(*({"amount": 1.5} for _ in range(30)), count=GATHERED)
+    rig.give(*({"amount": 1.5} for _ in range(GATHERED)))
     assert rig.acknowledged == [1]
 
 
@@ -227,22 +229,35 @@ SERVED = SummarySample(
 )
 
 
-def test_a_summary_of_two_kinds_costs_no_other(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    """A worker's profiles are another program's bytes."""
-    mixed = [sample("input.a", [1.0] * 25), dataclasses.replace(SERVED, summary="input.a")]
-    other = sample("input.b", [1.0] * 25)
-    ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
-    assert [one.summary for one in told] == ["service", "input.b"]
-    assert told[0].coverage == Coverage(profiled=7, suppressed=25)
-    assert cells == {("tested", "input.b"): 25}
-    assert "suppression failed" in caplog.text
-
-
-def test_requests_of_two_kinds_are_booked_as_lost(
+def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mixed = [SERVED, sample("service", [1.0]), sample("input.a", [1.0] * 25)]
-    ((key, (told,), _),), cells = Suppression(rig.plans).told([(KEY, mixed, True)])
+    """A worker's profiles are another program's bytes."""
+    few = dataclasses.replace(sample("input.a", []), content=ScoreProfile((0.5,)))
+    few.content.observe(np.array([0.25, 0.75]))
+    mixed = [few, sample("input.a", [1.0] * 25)]
+    other = sample("input.b", [1.0] * 25)
+    ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
+    assert [one.summary for one in told] == ["service", "input.a", "input.b"]
+    assert told[0].coverage == Coverage(profiled=7, lost_cells={"other_kind": 2})
+    assert cells == {("tested", "input.a"): 25, ("tested", "input.b"): 25}
+    assert "do not merge" in caplog.text
+
+
+def test_requests_among_which_is_something_else_are_told(rig: Rig) -> None:
+    mixed = [sample("service", [1.0]), SERVED, sample("input.a", [1.0] * 25)]
+    ((_, (service, amount), _),), _ = Suppression(rig.plans).told([(KEY, mixed, True)])
+    assert service.coverage == Coverage(profiled=7, lost_cells={"other_kind": 1})
+    assert (service.content, amount.content.cells) == (ServiceProfile(), 25)
+
+
+def test_requests_of_another_kind_are_booked_as_lost(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = dataclasses.replace(sample("service", [1.0]), coverage=Coverage(profiled=7))
+    ((key, (told,), _),), cells = Suppression(rig.plans).told(
+        [(KEY, [other, sample("input.a", [1.0] * 25)], True)]
+    )
     assert (key, told.coverage) == (KEY, Coverage(dropped={"internal_error": 7}))
     assert not cells
     assert "suppression failed" in caplog.text

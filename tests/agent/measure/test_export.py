@@ -4,7 +4,6 @@ import os
 import shutil
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
     add_MetricsServiceServicer_to_server,
 )
+from support.measures import calm_seconds
 from support.otlp_receiver import GrpcReceiver, HttpReceiver, attributes, metrics_of
 
 from nilometer.alert import AgainstReference, Alerter, evaluate
@@ -577,9 +577,9 @@ def test_a_receiver_that_never_answers_holds_up_nobody(monkeypatch: pytest.Monke
     receiver.waits.clear()
     out = Out(receiver.url, otlp_protocol="http/protobuf")
     out.exports.committed([], delta([1.0]))
-    started = time.monotonic()
+    started = calm_seconds()
     assert not out.send()
-    assert time.monotonic() - started < 3.0
+    assert calm_seconds() - started < 3.0
     assert out.counters.snapshot()["export_failures"] == 1
     receiver.stop()
     out.exports.stop(0.1)
@@ -735,7 +735,7 @@ def test_tls_comes_from_the_standard_variables(
     out.exports.committed([], delta([1.0]))
     assert out.send()
     out.exports.stop(1.0)
-    server.stop(0).wait(2)
+    server.stop(0).wait(60)
     receiver.stop()
 
 

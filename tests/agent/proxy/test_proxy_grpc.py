@@ -45,7 +45,7 @@ def _unary(request: bytes, context: grpc.ServicerContext) -> bytes:
     if request == b"wait":
         gone = threading.Event()
         context.add_callback(gone.set)
-        gone.wait(10)
+        gone.wait(60)
     if request == b"raise":
         raise ZeroDivisionError("model")
     if request == b"metadata":
@@ -68,7 +68,7 @@ def _to_client(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]
     if request == b"wait":
         gone = threading.Event()
         context.add_callback(gone.set)
-        gone.wait(10)
+        gone.wait(60)
 
 
 def _to_server(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -99,7 +99,7 @@ class Backend:
 def backend() -> Iterator[Backend]:
     running = Backend()
     yield running
-    running.server.stop(0).wait(5)
+    running.server.stop(0).wait(60)
 
 
 @pytest.fixture
@@ -247,10 +247,10 @@ def test_a_server_that_dies_is_unavailable() -> None:
     with proxied(dying.port, protocol="grpc") as proxy:
         call = Caller(proxy.port).of("unary_stream", "ToClient")(b"wait")
         assert next(call) == b"wait0"
-        dying.server.stop(0).wait(5)
+        dying.server.stop(0).wait(60)
         assert _drained(call)[1] in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         assert observed(proxy, 1)[0].outcome in {"server_error", "client_left"}
-        assert Caller(proxy.port).unary(b"a", timeout=5)[1] is grpc.StatusCode.UNAVAILABLE
+        assert Caller(proxy.port).unary(b"a", timeout=60)[1] is grpc.StatusCode.UNAVAILABLE
 
 
 def test_compressed_messages_are_decoded(proxy: Proxied) -> None:
@@ -341,7 +341,7 @@ def test_clients_that_say_nothing_more_make_room(backend: Backend, calls: int) -
         ):
             for _ in range(3):
                 caller = Caller(proxy.port)
-                assert caller.unary(b"ab", timeout=5.0, wait_for_ready=True)[0] == b"ba"
+                assert caller.unary(b"ab", timeout=60.0, wait_for_ready=True)[0] == b"ba"
                 caller.channel.close()
 
 
@@ -354,7 +354,7 @@ def test_a_call_that_waits_for_its_answer_is_not_ended_for_another() -> None:
 
         def answer(self, request: bytes, _: Any) -> bytes:
             asked.set()
-            go_on.wait(10)
+            go_on.wait(60)
             return request
 
     server = grpc.server(ThreadPoolExecutor(2), handlers=[Slow()])
@@ -365,15 +365,15 @@ def test_a_call_that_waits_for_its_answer_is_not_ended_for_another() -> None:
         with proxied(port, protocol="grpc", max_connections=2) as proxy:
             caller = Caller(proxy.port)
             call: Any = caller.channel.unary_unary(f"/{method}")
-            answer = call.future(b"a", timeout=10.0)
-            assert asked.wait(5)
+            answer = call.future(b"a", timeout=60.0)
+            assert asked.wait(60)
             with silent_sockets(f"{HOST}:{proxy.port}", PREFACE, 20):
                 go_on.set()
                 assert answer.result() == b"a"
             caller.channel.close()
         asked.clear()
         go_on.clear()
-    server.stop(0).wait(5)
+    server.stop(0).wait(60)
 
 
 def test_health_checks_are_not_observed(proxy: Proxied) -> None:

@@ -50,7 +50,7 @@ class Logged:
         self.agent.start()
         assert self.agent.events is not None
         self._connection = http.client.HTTPConnection(
-            "127.0.0.1", self.agent.events.port, timeout=10
+            "127.0.0.1", self.agent.events.port, timeout=60
         )
 
     def post(self, headers: Any, body: Any, path: str = "/") -> int:

@@ -82,7 +82,7 @@ class Told:
         return found
 
     def post(self, path: str, body: bytes, **headers: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
         told = {"content-type": "application/x-protobuf", **headers}
         try:
             connection.request(
@@ -310,7 +310,7 @@ def test_what_was_told_to_come_again_counts_once(
 
     def stand() -> None:
         stands.set()
-        go_on.wait(20)
+        go_on.wait(60)
 
     with monkeypatch.context() as patched:
         patched.setattr(told.agent.buffer, "tend", stand)

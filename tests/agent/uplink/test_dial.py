@@ -29,7 +29,7 @@ class Channel:
     def Ship(self, request: Any, timeout: float, metadata: Any) -> str:
         del request, timeout, metadata
         self.calls += 1
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         assert not self.closed, "closed under a call"
         return "shipped"
 
@@ -62,7 +62,7 @@ def test_threads_that_dial_at_once_share_a_channel(
         eventually(lambda: sum(channel.calls for channel in channels) == 16)
         (channel,) = channels
         channel.go_on.set()
-        assert {call.result(10) for call in calls} == {"shipped"}
+        assert {call.result(60) for call in calls} == {"shipped"}
     assert "credentials changed" not in caplog.text
     dial.close()
     dial.close()
@@ -86,9 +86,9 @@ def test_new_credentials_open_a_channel_and_the_old_one_ends_with_its_last_call(
         old, new = channels
         assert not old.closed
         old.go_on.set()
-        assert before.result(10) == "shipped"
+        assert before.result(60) == "shipped"
         assert old.closed
         new.go_on.set()
-        assert after.result(10) == "shipped"
+        assert after.result(60) == "shipped"
         assert not new.closed
     assert caplog.text.count("credentials changed") == 1

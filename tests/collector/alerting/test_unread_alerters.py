@@ -64,7 +64,7 @@ def test_its_episodes_stay_to_be_seen(lost: Running) -> None:
 
 
 def test_agents_get_the_other_alerters(lost: Running) -> None:
-    plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=5)
+    plan = lost.stub.GetPlan(GetPlanRequest(entities=[ENTITY, "other"]), timeout=60)
     assert plan_from_wire(plan).alerters == [an_alerter()]
 
 

@@ -86,7 +86,7 @@ def test_every_answer_carries_the_headers_that_protect_a_browser(
 def test_a_host_that_is_not_ours_is_not_answered(served: Running, host: str, status: int) -> None:
     parts = urlsplit(served.collector.http_url)
     assert parts.hostname is not None
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     connection.request("GET", "/api/v1/entities", headers={"Host": host})
     assert connection.getresponse().status == status
     connection.close()

@@ -121,7 +121,7 @@ def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.Monkey
 
     def hang(host: Any, *arguments: Any, **options: Any) -> Any:
         if host == HOST.encode():
-            ended.wait(30)
+            ended.wait(60)
         return real("127.0.0.1", *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -162,7 +162,7 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[in
         thread.start()
         yield server.getsockname()[1], said
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 def test_tls_and_the_host_header_keep_the_name(

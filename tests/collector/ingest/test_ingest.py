@@ -230,7 +230,7 @@ def test_a_sender_that_does_not_name_itself_is_refused(
     request = ShipRequest(agent="pod-1", epoch=b"e" * 16, rows=[a_row(1, feature_sample([1.0]))])
     setattr(request, field, value)
     with pytest.raises(grpc.RpcError) as caught:
-        served.stub.Ship(request, timeout=5)
+        served.stub.Ship(request, timeout=60)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert served.get("entities")["entities"] == []
 
@@ -251,17 +251,17 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     body = {"entity": ENTITY, "name": "drift", "summary": "input.*", "kind": "REFERENCE"}
     served.put_alerter({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
-    plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=5)
+    plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=60)
     references, alerters, _, disclosure = plan_from_wire(plan)
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
     assert alerters == [an_alerter()]
     assert disclosure == LAXEST
-    again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5)
+    again = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=60)
     assert again.unchanged
     assert not again.references
     served.http.delete("/api/v1/alerters", params={"entity": ENTITY, "name": "drift"})
     changed = served.stub.GetPlan(
-        GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=5
+        GetPlanRequest(entities=[ENTITY], version=plan.version), timeout=60
     )
     assert not changed.unchanged
     assert not changed.alerters
@@ -297,7 +297,7 @@ def test_a_bad_reference_is_refused(
     message.entity, message.name = entity, name
     message.columns[0].edges[:] = edges
     with pytest.raises(grpc.RpcError) as caught:
-        served.stub.PutReference(message, timeout=5)
+        served.stub.PutReference(message, timeout=60)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert served.get("references")["references"] == []
 
@@ -305,5 +305,5 @@ def test_a_bad_reference_is_refused(
 @pytest.mark.parametrize("service", ["", SERVICE_NAME])
 def test_the_health_service_says_serving(served: Running, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(served.channel)
-    reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING

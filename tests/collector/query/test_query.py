@@ -8,7 +8,13 @@ import pytest
 
 from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import KS, PSI, compare
-from nilometer.profile import FeatureProfile, FeatureRecorder, Reference, SummarySample
+from nilometer.profile import (
+    FeatureProfile,
+    FeatureRecorder,
+    Reference,
+    ScoreProfile,
+    SummarySample,
+)
 from nilometer.testing import SteppedClock, amounts
 from nilometer_collector.query.merging import MAX_WINDOWS
 from nilometer_collector.testing import (
@@ -188,7 +194,10 @@ def test_lost_sides_are_shown_by_reason_and_merged_over_windows(served: Running)
     for window in range(2):
         sample = service_sample([0.1] * 9, window=minute(window))
         lost = replace(
-            sample.coverage, lost_inputs={"malformed": 1}, lost_outputs={"too_large": 2 + window}
+            sample.coverage,
+            lost_inputs={"malformed": 1},
+            lost_outputs={"too_large": 2 + window},
+            lost_cells={"other_kind": 3},
         )
         sender.ship(replace(sample, coverage=lost))
     service = {"entity": ENTITY, "summary": "service"}
@@ -197,6 +206,19 @@ def test_lost_sides_are_shown_by_reason_and_merged_over_windows(served: Running)
     (merged,) = served.get("samples", **service, step=3600)["samples"]
     assert merged["coverage"]["lost_inputs"] == {"malformed": 2}
     assert merged["coverage"]["lost_outputs"] == {"too_large": 5}
+    assert merged["coverage"]["lost_cells"] == {"other_kind": 6}
+
+
+def test_of_two_kinds_under_one_name_the_one_with_more_cells_is_shown(served: Running) -> None:
+    """One agent has the scores of an output, and another one a field of the same name."""
+    field = feature_sample([1.0] * 3, summary="output.p.scores")
+    scores = ScoreProfile((0.5,))
+    scores.observe(np.array([0.1, 0.9]))
+    served.sender("pod-1").ship(replace(field, content=scores))
+    served.sender("pod-2").ship(field)
+    (shown,) = served.get("samples", entity=ENTITY, summary="output.p.scores")["samples"]
+    assert shown["feature"]["count"] == 3
+    assert shown["scores"] is None
 
 
 def test_types_of_data_are_told_from_their_weight(served: Running) -> None:

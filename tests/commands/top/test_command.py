@@ -56,7 +56,9 @@ def agent(home: Path) -> Iterator[Agent]:
 
 def observe(home: Path, entity: str, count: int = 50) -> None:
     """Serve *count* requests, observed by the agent at *home*, and wait until they are committed."""
-    middleware = NilometerMiddleware(echo, entity=entity, agent=f"unix:{home}/agent.sock")
+    middleware = NilometerMiddleware(
+        echo, entity=entity, agent=f"unix:{home}/agent.sock", shutdown_seconds=60.0
+    )
 
     async def all_of_them() -> None:
         for value in amounts(count):
@@ -73,7 +75,7 @@ def run_top(*arguments: object, **variables: str) -> subprocess.CompletedProcess
         [*TOP, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
         env={**os.environ, **variables},
     )
@@ -317,7 +319,7 @@ def test_json_is_an_object_a_line(agent: Agent, home: Path) -> None:
         for _ in range(3):
             assert json.loads(endless.stdout.readline())["agents"]
         endless.stdout.close()  # the reader has enough
-        assert endless.wait(10) == 0
+        assert endless.wait(60) == 0
         assert endless.stderr.read() == b""
 
 
@@ -433,8 +435,8 @@ def test_status_tells_entities_only_to_those_who_ask(agent: Agent, home: Path) -
     observe(home, "fraud-scorer")
     with grpc.insecure_channel(f"unix:{home}/agent.sock") as channel:
         stub = agent_stub(channel)
-        short: StatusReply = stub.Status(StatusRequest(), timeout=5)
-        long: StatusReply = stub.Status(StatusRequest(entities=True), timeout=5)
+        short: StatusReply = stub.Status(StatusRequest(), timeout=60)
+        long: StatusReply = stub.Status(StatusRequest(entities=True), timeout=60)
     assert not short.entities
     assert (len(short.instance), short.instance) == (16, long.instance)
     (entity,) = long.entities

@@ -33,12 +33,13 @@ def durations_in(names: set[str]) -> set[str]:
 
 def profile_of(read: Distribution, status: str, told: Attributes) -> ServiceProfile:
     """Return the profile of the requests that a point counts."""
+    status = _http_status(status)
     count = read.histogram.count
     failed = bool(told.get(ERROR_TYPE)) or str(told.get(RPC_STATUS, "0")) not in {"0", "OK"}
-    outcome = _outcome_of(int(status) if status.isdecimal() else 0, failed=failed)
+    outcome = _outcome_of(status, failed=failed)
     return ServiceProfile(
         outcomes={outcome.value: count},
-        statuses={status: count} if status.isdecimal() else {},
+        statuses={status: count} if status else {},
         latency=read.histogram,
         latency_sum=read.sum or 0.0,
     )
@@ -50,10 +51,10 @@ def profile_of_spans(spans: Iterable[Span]) -> ServiceProfile:
     latencies = []
     for span in spans:
         told = attributes_in(span.attributes)
-        status = str(told.get(STATUS_CODE) or told.get("http.status_code") or "")
+        status = _http_status(str(told.get(STATUS_CODE) or told.get("http.status_code") or ""))
         failed = span.status.code == Status.StatusCode.STATUS_CODE_ERROR
-        outcomes[_outcome_of(int(status) if status.isdecimal() else 0, failed=failed).value] += 1
-        if status.isdecimal():
+        outcomes[_outcome_of(status, failed=failed).value] += 1
+        if status:
             statuses[status] += 1
         latencies.append((span.end_time_unix_nano - span.start_time_unix_nano) / NANOSECONDS)
     return ServiceProfile.of(
@@ -65,9 +66,14 @@ def profile_of_spans(spans: Iterable[Span]) -> ServiceProfile:
     )
 
 
-def _outcome_of(status: int, *, failed: bool) -> Outcome:
-    if status >= 500:
+def _http_status(text: str) -> str:
+    """Return *text* if it is an HTTP status, three digits; else empty."""
+    return text if len(text) == 3 and text.isascii() and text.isdigit() else ""
+
+
+def _outcome_of(status: str, *, failed: bool) -> Outcome:
+    if status >= "500":
         return Outcome.SERVER_ERROR
-    if status >= 400:
+    if status >= "400":
         return Outcome.CLIENT_ERROR
     return Outcome.EXCEPTION if failed else Outcome.OK

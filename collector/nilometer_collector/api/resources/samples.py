@@ -38,8 +38,9 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
     lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-    unnamed counts cells of columns whose name was not admitted, by type.
-    unread_times counts observations whose event time could not be read; their arrival time is used.
+    unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
+    `service`, of summaries that a profile could not hold, by reason. unread_times counts observations
+    whose event time could not be read; their arrival time is used.
     """
 
     seen: int
@@ -51,6 +52,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     lost_outputs: dict[str, int]
     unnamed: dict[str, int]
     unread_times: int
+    lost_cells: dict[str, int]
     suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
@@ -92,6 +94,7 @@ def coverage_view(coverage: Coverage) -> CoverageView:
         lost_outputs=dict(sorted(coverage.lost_outputs.items())),
         unnamed=dict(sorted(coverage.unnamed.items())),
         unread_times=coverage.unread_times,
+        lost_cells=dict(sorted(coverage.lost_cells.items())),
         suppressed=coverage.suppressed,
     )
 

@@ -51,8 +51,9 @@ export interface Content {
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
 lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-unnamed counts cells of columns whose name was not admitted, by type.
-unread_times counts observations whose event time could not be read; their arrival time is used. */
+unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
+`service`, of summaries that a profile could not hold, by reason. unread_times counts observations
+whose event time could not be read; their arrival time is used. */
 export interface Coverage {
   seen: number;
   profiled: number;
@@ -63,6 +64,7 @@ export interface Coverage {
   lost_outputs: Record<string, number>;
   unnamed: Record<string, number>;
   unread_times: number;
+  lost_cells: Record<string, number>;
   suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
 }
 

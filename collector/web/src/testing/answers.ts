@@ -16,6 +16,7 @@ export const sampleOf = (changes: Partial<Sample>): Sample => ({
     lost_outputs: {},
     unnamed: {},
     unread_times: 0,
+    lost_cells: {},
     suppressed: 0,
   },
   feature: null,

@@ -34,7 +34,7 @@ class Rig:
     def __init__(self) -> None:
         accepted, self.worker = socket.socketpair(socket.AF_UNIX)
         accepted.settimeout(0.0)
-        self.worker.settimeout(10.0)
+        self.worker.settimeout(60.0)
         self.engine = HeldEngine()
         self.memory = FrameMemory()
         self.told: list[Connection] = []
@@ -61,7 +61,7 @@ class Rig:
                 heard.append(body)
         except BlockingIOError:
             pass
-        self.worker.settimeout(10.0)
+        self.worker.settimeout(60.0)
         return heard
 
 

@@ -56,7 +56,7 @@ export function WindowPanel({
 /** The coverage of the figures: which observations they include, and why others are left out. */
 function CoverageLine({ coverage }: { coverage: Coverage }) {
   const { seen, profiled, sampled_out, dropped, undecodable, unnamed, suppressed } = coverage;
-  const { lost_inputs, lost_outputs, unread_times } = coverage;
+  const { lost_inputs, lost_outputs, lost_cells, unread_times } = coverage;
   const unnamedCells = Object.values(unnamed).reduce((total, count) => total + count, 0);
   const reasons = (counts: Record<string, number>, word: string): string[] =>
     Object.entries(counts)
@@ -67,6 +67,7 @@ function CoverageLine({ coverage }: { coverage: Coverage }) {
     ...reasons(dropped, "dropped"),
     ...reasons(undecodable, "undecodable"),
     ...(suppressed ? [`${format.count(suppressed)} cells suppressed`] : []),
+    ...reasons(lost_cells, "cells lost"),
   ];
   const sides = [...reasons(lost_inputs, "inputs lost"), ...reasons(lost_outputs, "outputs lost")];
   return (
