@@ -222,7 +222,11 @@ class ThreadedServer:
     def _log_error(self, error: Exception) -> None:
         """Log an internal error, at most once a minute: a peer may be able to repeat it."""
         if self._failed_once.due(time.monotonic()):
-            log.error("%s: internal error, the server goes on", self._name, exc_info=error)
+            log.error(
+                "%s: internal error, the server continues: report this error",
+                self._name,
+                exc_info=error,
+            )
 
     def _has_room(self) -> bool:
         """Return whether there is a place; without one, the kernel queues new connections."""
