@@ -1,1 +1,1 @@
-"""Benchmarks. Each compares a figure with a peer or a lower bound, in one run, as a ratio."""
+"""Benchmarks: each measures nilometer and a peer or a lower bound in one run, and compares them."""

@@ -1,9 +1,9 @@
-"""HTTP sinks of CloudEvents, the peers of the frame socket. They store nothing: only input is compared.
+"""HTTP sinks of CloudEvents, to compare with the agent's frame socket. They store nothing.
 
-``/events`` accepts the events of KServe's inference logger, as its sinks do: one for the request and
-one for the response, parsed by the CloudEvents SDK and joined by id. ``/bare`` is a lower bound for
-such a sink: one event with both bodies, whose attributes are checked but not parsed. Both decode and
-profile as the agent does, in batches of 256.
+``/events`` accepts the events of KServe's inference logger: one for the request and one for the
+response. The CloudEvents SDK parses them, and they are joined by id. ``/bare`` is a lower bound for
+such a sink: it accepts one event with both bodies, and checks its attributes without parsing them.
+Both decode and profile as the agent does, in batches of 256.
 """
 
 from datetime import datetime
@@ -50,7 +50,7 @@ _counted = {"events": 0}
 
 
 async def bare(request: Request) -> Response:
-    """Both bodies in one event."""
+    """Receive one event with both bodies."""
     headers = request.headers
     if not all(name in headers for name in REQUIRED):
         return Response(status_code=400)
@@ -66,7 +66,7 @@ async def bare(request: Request) -> Response:
 
 
 async def event(request: Request) -> Response:
-    """A request or its response."""
+    """Receive the event of a request or of a response."""
     found = from_binary_event(HTTPMessage(dict(request.headers), await request.body()))
     identity, data = found.get_id(), found.get_data()
     if not isinstance(data, dict):
@@ -101,7 +101,7 @@ def _observe_joined() -> None:
 
 
 async def profiled(request: Request) -> Response:
-    """How many requests were profiled since the last call."""
+    """Respond with the number of requests that were profiled since the last call."""
     del request
     found = sum(profile.coverage.profiled for profile in _profiling.take())
     found += _counted["events"]

@@ -40,7 +40,7 @@ def free_port() -> int:
 
 @contextmanager
 def agent(directory: Path) -> Iterator[dict[str, str]]:
-    """An agent, and the environment in which workers find it."""
+    """Run an agent for the block; yields the environment variables with which workers find it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nilometer_agent", "--directory", str(directory), "--collector", ""],
         stderr=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ async def load(port: int, requests: int) -> None:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of all threads, in nanoseconds if the kernel has them, else in ticks."""
+    """Return the CPU time of all threads; exact to a nanosecond if the kernel counts them."""
     tasks = Path(f"/proc/{process.pid}/task")
     try:
         nanoseconds = [int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()]
@@ -113,7 +113,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def cpu_microseconds() -> dict[str, list[float]]:
-    """User and system time a request, by variant, one figure a round; rounds alternate."""
+    """Return the CPU time per request in each round, by variant; the variants alternate."""
     figures: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -128,14 +128,14 @@ def cpu_microseconds() -> dict[str, list[float]]:
                 process, port = servers[variant]
                 before = cpu_seconds(process)
                 asyncio.run(load(port, REQUESTS))
-                time.sleep(0.3)  # work that is still queued is part of the cost
+                time.sleep(0.3)  # for queued work, which is part of the cost
                 spent = cpu_seconds(process) - before
                 figures[variant].append(spent / (REQUESTS // CONNECTIONS * CONNECTIONS) * 1e6)
     return figures
 
 
 def instructions() -> dict[str, Threads] | None:
-    """Thousands of instructions a request, by variant; None without valgrind."""
+    """Return thousands of instructions per request, by variant; None without valgrind."""
     if shutil.which("valgrind") is None:
         return None
     with ExitStack() as stack:

@@ -1,9 +1,9 @@
-"""Feature profiles made durable: the agent's commits beside a bare SQLite group commit of the same bytes.
+"""Time to store feature profiles durably: the agent's commits, and SQLite alone with the same bytes.
 
-A commit of the agent stores a partial profile of 11 features a window and label set, with the marks
-of the workers; closing windows stores one row a feature. The bare peer inserts the same payloads, in
-transactions of the same size, into a table of id and payload, in WAL with ``synchronous=FULL``: no
-checksum, no key, no mark, no account of what is stored.
+A commit of the agent stores a partial profile of 11 features for each window and label set, with
+the progress of the workers. Closing a window stores one row for each feature. The peer inserts the
+same payloads into a table of id and payload, in transactions of the same size, in WAL with
+``synchronous=FULL``. It has no checksums, no keys, no progress and no counters.
 """
 
 import itertools
@@ -25,8 +25,8 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.outbox.rows import Closing, Delta, NewRow, WindowKey
 
 FEATURES = 11
-LABEL_SETS = 100  # label sets in a commit
-COMMITS = 10  # commits in a round
+LABEL_SETS = 100  # label sets per commit
+COMMITS = 10  # commits per round
 ROUNDS = 5
 LEAST_PROFILES = 20_000  # profiles per second
 LEAST_RATIO = 0.5
@@ -44,7 +44,7 @@ Commit = list[tuple[WindowKey, list[SummarySample]]]
 
 
 def commits() -> list[Commit]:
-    """Partial profiles as the engine takes them, of `FEATURES` features and the requests each."""
+    """Return partial profiles as the engine makes them, each with `FEATURES` features."""
     rng = np.random.default_rng(6)
     packed = batches(flat, 4)
     found = []
@@ -61,7 +61,7 @@ def commits() -> list[Commit]:
 
 
 class Bare:
-    """SQLite without anything else."""
+    """A SQLite table of id and payload, without checksums and counters."""
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
@@ -93,7 +93,7 @@ def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[b
 
 
 def closings_of(one: Commit, payloads: list[list[bytes]]) -> list[Closing]:
-    """Each window of *one* commit with its rows."""
+    """Return each window of the commit *one* with its rows."""
     return [
         Closing(key, (), [NewRow("sample", payload) for payload in of_window])
         for (key, _), of_window in zip(one, payloads, strict=True)
@@ -101,7 +101,7 @@ def closings_of(one: Commit, payloads: list[list[bytes]]) -> list[Closing]:
 
 
 def round_of(taken: list[Commit], folder: Path) -> list[tuple[float, float]]:
-    """The times of `NAMES`, on files of their own."""
+    """Return the times of one round for each of `NAMES`, each on its own file."""
     encoded, rows = in_bytes(taken)
     buffer = Buffer(folder / "agent.db")
     bare, bare_rows = Bare(folder / "bare.db"), Bare(folder / "rows.db")

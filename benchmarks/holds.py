@@ -1,4 +1,4 @@
-"""How long the capture thread holds the interpreter at a time, and how often threads switch.
+"""Durations for which the capture thread holds the interpreter, and the number of thread switches.
 
 While the capture thread holds the interpreter, no request is served, so a hold may add latency for a
 client. `benchmarks.holds_child` serves a real workload through the middleware, and records the
@@ -31,14 +31,14 @@ SECONDS = 4.0
 PROBED_SECONDS = 4.0
 BODIES = ("10 numbers", "8 KiB")
 MOST_P99_US = {"agent": 300.0, "process": 500.0}
-MOST_SWITCHES = 2.0  # a batch, of other threads than the main one; of the agent's mode
-MOST_THREADS = 2  # the main thread and ours
+MOST_SWITCHES = 2.0  # switches per batch of all threads but the main one, in mode ``agent``
+MOST_THREADS = 2  # the main thread and the capture thread
 BEFORE = "BENCHMARK_BEFORE"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One round of one mode and body; times in microseconds."""
+    """The results of one round of one mode and body; times in microseconds."""
 
     holds: int
     median: float
@@ -94,7 +94,7 @@ def _verdict(figures: list[float], most: float) -> str:
 
 
 def _row(mode: str, body: str, rounds: list[Figures], before: list[Figures]) -> bool:
-    """Print one line; whether each goal was met in any round."""
+    """Print one line; return whether each goal was met in any round."""
     goals = [
         _verdict([one.p99 for one in rounds], MOST_P99_US[mode]),
         _verdict([float(one.threads) for one in rounds], MOST_THREADS),

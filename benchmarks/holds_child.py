@@ -1,15 +1,15 @@
-"""Serve a real workload through the middleware and record how long its thread has the interpreter.
+"""Serves a real workload through the middleware; records how long its thread holds the interpreter.
 
 Usage: python -m benchmarks.holds_child MODE BODY SECONDS [probe]
 
-MODE is ``agent``, ``process`` or ``bare``, BODY a name in `BODIES`. Prints one JSON object.
+MODE is ``agent``, ``process`` or ``bare``. BODY is a name in `BODIES`. The script prints one JSON
+object.
 
 A hold begins when the capture thread returns from a wait (a sleep, or the lock that wakes it), and
-ends at its next wait. Its length is the thread's own processor time (`time.thread_time_ns`), so that
-other processes on this machine do not count. This script replaces the calls that release the
-interpreter; nilometer itself is not changed. Calls of a socket release it too, but a call that never
-blocks returns before another thread wakes up. So their own time is left out, and the hold continues
-after them.
+ends at its next wait. Its length is the thread's own processor time (`time.thread_time_ns`), which
+excludes other processes. This script replaces the calls that release the interpreter; nilometer
+itself is not changed. Socket calls release the interpreter too, but a non-blocking call returns
+before another thread wakes up. So the time of the call is left out, and the hold continues.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from benchmarks.in_process import WORKER
 
 BURST_SECONDS = 0.005
 REQUESTS_A_SECOND = 2000
-FIRST_USE_SECONDS = 2.5  # warm-up: imports, the connection, the shape of the bodies, two deltas
+FIRST_USE_SECONDS = 2.5  # warm-up for imports, the connection, learning the bodies, two deltas
 EXAMPLES = 2000  # number of different bodies
 PROBE_SECONDS = 50e-6
 TEXT_BYTES = 8 << 10
@@ -58,7 +58,7 @@ class Holds:
 
     def __init__(self) -> None:
         self.ended: list[int] = []
-        self.calls = 0  # of sockets
+        self.calls = 0  # calls of sockets
         self.thread = -1
         self._since = 0
         self._spent = 0
@@ -73,7 +73,7 @@ class Holds:
         self._since = time.thread_time_ns()
 
     def wait(self, call: Callable[[], Any]) -> Any:
-        """Run *call*, in which any thread may wait; the watched one's hold ends here."""
+        """Run *call*, which may wait; if the watched thread calls it, the current hold ends."""
         if threading.get_ident() != self.thread:
             return call()
         self.lets_go()
@@ -132,7 +132,7 @@ def replace_calls() -> None:
 
 
 class Counted:
-    """Counts of batches and observations that were passed on."""
+    """The numbers of batches and observations that the outlet sent."""
 
     def __init__(self) -> None:
         self.batches = 0
@@ -175,7 +175,7 @@ def application(mode: str) -> Any:
 
 
 async def serve(app: Any, bodies: list[bytes], seconds: float) -> None:
-    """Requests at an even rate, in bursts."""
+    """Send bursts of requests at a constant rate."""
 
     async def send(_: Any) -> None:
         return
@@ -204,7 +204,7 @@ async def serve(app: Any, bodies: list[bytes], seconds: float) -> None:
 
 
 def switches() -> int:
-    """Voluntary switches of every thread but the main one."""
+    """Return the number of voluntary switches of every thread but the main one."""
     main = str(os.getpid())
     found = 0
     for task in Path("/proc/self/task").iterdir():
@@ -227,7 +227,7 @@ def probe(late: list[float], stopped: threading.Event) -> None:
 
 
 def noise() -> list[float]:
-    """Processor time of one piece of work, again and again, in microseconds: it should not vary."""
+    """Return the processor times of a fixed piece of work, in microseconds, to measure noise."""
     found = []
     for _ in range(NOISE_STEPS):
         time.sleep(0.0005)

@@ -1,4 +1,4 @@
-"""CPU time of importing the capture path, over Starlette and over nothing."""
+"""CPU time of importing the capture path, in addition to Starlette and to a bare interpreter."""
 
 import statistics
 import subprocess

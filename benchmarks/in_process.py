@@ -1,11 +1,11 @@
-"""Drive a variant's application without sockets: what callgrind counts.
+"""Runs a variant's application without sockets, so that callgrind can count its instructions.
 
 Usage: python -m benchmarks.in_process VARIANT REQUESTS [bytecodes]
 
-Headers, path and body are new objects for every request, as a server makes them: hashes and caches
-that live in an object are not shared between requests. Prints one JSON object: ``worker``, the
-place of the capture thread among all threads of the process, or with ``bytecodes`` how many
-bytecodes of nilometer one request ran, by function.
+Headers, path and body are new objects for every request, as in a server. So requests do not share
+hashes and caches that an object holds. The script prints one JSON object. ``worker`` is the position
+of the capture thread among all threads of the process. With the argument ``bytecodes`` the object
+holds the number of nilometer's bytecodes that one request ran, by function.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ HEADERS = (
     *((b"accept", b"*/*"), (b"content-length", str(len(BODY)).encode())),
 )
 SLOWED = "BENCHMARK_SLOWED"  # factor by which everything runs slower than at full speed
-PAUSE_EVERY = 64  # requests, after which the loop yields as a server's would
-FIRST_USE = 200  # requests: imports, connections, caches
-SETTLE_SECONDS = 3.0  # work that is still queued is part of the cost
+PAUSE_EVERY = 64  # requests after which the loop yields, as in a server
+FIRST_USE = 200  # warm-up requests, for imports, connections and caches
+SETTLE_SECONDS = 3.0  # wait for queued work, which is part of the cost
 WORKER = "nilometer-capture"
 OURS = str(Path(nilometer.__file__).parent)
 
@@ -116,7 +116,7 @@ def fresh(content: bytes) -> bytes:
 
 
 def worker_place() -> int | None:
-    """Place of the capture thread among the threads by age: 1 is the main thread."""
+    """Return the position of the capture thread among the threads by age, from 1."""
     ids = sorted(int(task.name) for task in Path("/proc/self/task").iterdir())
     for thread in threading.enumerate():
         if thread.name == WORKER and thread.native_id is not None:

@@ -1,9 +1,9 @@
-"""Instructions a request under callgrind, by thread; and the bytecodes of its path.
+"""Instructions per request under callgrind, by thread; and the bytecodes that a request runs.
 
-The figure is the difference of two runs of different length, so that the start is not in it. glibc
-copies with ``rep movsb``, which callgrind counts once a byte although it is one instruction: it is
-turned off. Under callgrind everything is about 50 times slower while intervals are wall time; they
-are scaled by as much, so that batches and deltas have the size that they have at full speed.
+The figure is the difference between a long and a short run, so that it excludes the start. glibc
+copies with ``rep movsb``, which is one instruction, but callgrind counts it once for each byte. So it
+is turned off. Everything runs about 50 times slower under callgrind. Intervals are made as much
+longer, so that batches and deltas have the same size as at full speed.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.in_process import SLOWED
 
-LENGTHS = (1024, 1024 + 6144)  # requests of the two runs
+LENGTHS = (1024, 1024 + 6144)  # numbers of requests in the two runs
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1000000000",
@@ -30,7 +30,7 @@ MAIN = 1  # callgrind's number of the main thread
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Thousands of instructions a request, or in one run.
+    """Thousands of instructions, per request or in one run.
 
     Attributes:
         main: Event loop, with the application and nilometer's part of a request.
@@ -99,7 +99,7 @@ def counted(variant: str, length: int, environment: dict[str, str], directory: P
 
 
 def bytecodes(variant: str, environment: dict[str, str]) -> dict[str, int]:
-    """Return the bytecodes of nilometer that one request runs, by function."""
+    """Return the number of nilometer's bytecodes that one request runs, by function."""
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.in_process", variant, "1", "bytecodes"],
         env={**os.environ, **environment},

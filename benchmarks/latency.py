@@ -1,11 +1,10 @@
 """Effects on clients and the event loop: p99, throughput, stalls, bodies of 100 MB.
 
-Servers run in processes of their own, bare and observed ones at the same time; rounds alternate
-between them within the run, and each figure is the median of the rounds' ratios or differences,
-with the rounds' range beside it. Where cores are shared with others, the range says how far
-a verdict can be trusted: a goal counts as missed only where every round misses it. Two of the
-servers are bare and equal. If their p99 differs by more than a goal allows, p99 is not judged, and
-the output says so.
+Bare and observed servers run at the same time, each in its own process. Rounds alternate between
+them. Each figure is the median of the ratios or differences in all rounds, with their range. On a
+shared machine the range can be wide, so a goal counts as missed only if every round misses it. Two
+of the servers are bare and equal. If their p99 differs by more than a goal allows, p99 is not
+judged, and the output says so.
 """
 
 import asyncio
@@ -31,11 +30,9 @@ from benchmarks.cost_per_request import free_port
 from benchmarks.in_process import BODY
 
 ROUNDS = 7
-REQUESTS = 2000  # a round, for p99
-PIPELINED = (
-    32  # requests on the wire at once, for throughput: the load must cost less than the server
-)
-BURSTS = 100  # a round
+REQUESTS = 2000  # requests per round, to measure p99
+PIPELINED = 32  # requests in flight, for throughput: the client must need less CPU than the server
+BURSTS = 100  # bursts per round
 STALL_SECONDS = 4.0
 LARGE_BYTES = 100 << 20
 CAP_BYTES = 256 << 10
@@ -115,7 +112,7 @@ def _server(profile_in: str, path: Path) -> Iterator[tuple[psutil.Process, int]]
 
 
 async def _latencies(port: int, count: int) -> list[float]:
-    """Seconds of *count* requests, one after another: nothing waits behind anything but the server."""
+    """Return the seconds of each of *count* requests, which are sent one after another."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     seconds = []
     for _ in range(count):
@@ -140,7 +137,7 @@ def _p99_us(port: int) -> float:
 
 
 def _requests_a_second(port: int) -> float:
-    """At saturation: bursts of pipelined requests, whose answers are only counted."""
+    """Return the throughput with bursts of pipelined requests; responses are only counted."""
     burst = REQUEST * PIPELINED
     with socket.create_connection(("127.0.0.1", port)) as connection:
         before = time.perf_counter()
@@ -187,7 +184,7 @@ def _large_seconds(port: int) -> float:
 
 
 def _peak_growth(process: psutil.Process, post: Callable[[], object]) -> float:
-    """Bytes that the peak of resident memory of *process* grew by while *post* ran."""
+    """Return by how many bytes the peak memory of *process* grew while *post* ran."""
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
     before = process.memory_info().rss
     post()
@@ -199,7 +196,7 @@ def _peak_growth(process: psutil.Process, post: Callable[[], object]) -> float:
 def _row(
     name: str, figures: list[float], goal: float, unit: str = "", *, judged: bool = True
 ) -> bool:
-    """Print one line; whether the goal was met in any round, or cannot be judged."""
+    """Print one line; return whether the goal was met in any round, or cannot be judged."""
     middle, low, high = statistics.median(figures), min(figures), max(figures)
     verdict = "met" if middle <= goal else "unsure" if low <= goal else "MISSED"
     if not judged:
@@ -211,7 +208,7 @@ def _row(
 
 
 def _p99_rows(p99: dict[str, list[float]]) -> list[bool]:
-    """How far two equal servers differ, and p99 beside bare where that says anything."""
+    """Print how much two equal servers differ, and the added p99 if that difference is small."""
     apart = [abs(ratio - 1) for ratio in _ratios(p99["bare again"], p99["bare"])]
     noise = statistics.median(apart)
     print(
@@ -252,7 +249,7 @@ def main() -> int:
             name: stack.enter_context(_server(where, path))
             for name, where in (("bare", ""), ("agent", "agent"), ("process", "process"))
         }
-        # A second bare server, because the difference of two equal servers is this machine's noise.
+        # A second bare server: the difference between two equal servers is this machine's noise.
         servers["bare again"] = stack.enter_context(_server("", path))
         ports = {name: port for name, (_, port) in servers.items()}
         for port in ports.values():

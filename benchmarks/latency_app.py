@@ -1,7 +1,7 @@
-"""The server of `benchmarks.latency`: a raw ASGI application of about 35 us a request under uvicorn.
+"""The server of `benchmarks.latency`: an ASGI application that needs about 35 us per request.
 
-``POST /predict`` answers at once, ``POST /large`` reads a body of any size, ``GET /stalls`` answers with
-how late the event loop was since the last question, in milliseconds.
+``POST /predict`` responds immediately, and ``POST /large`` reads a body of any size. ``GET /stalls``
+responds with the delays of the event loop since the last such request, in milliseconds.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 
 
 def application() -> Any:
-    """The application, as the environment asks for it."""
+    """Return the application, observed or not as the environment says."""
     where = os.environ.get("BENCHMARK_PROFILE_IN", "")
     if not where:
         return bare

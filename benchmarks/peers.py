@@ -1,6 +1,7 @@
 """Virtual environments for peers whose dependencies conflict with those of nilometer.
 
-whylogs needs numpy below 2, Evidently pandas below 3: each is made once, under `.venv-peers`.
+whylogs needs numpy below 2, and Evidently needs pandas below 3. Each environment is created once,
+under `.venv-peers`.
 """
 
 import subprocess
@@ -39,5 +40,5 @@ def python_of(peer: str) -> Path | None:
 
 
 def python_of_ours() -> Path:
-    """Return the interpreter that runs this."""
+    """Return the interpreter that runs this process, which has nilometer."""
     return Path(sys.executable)

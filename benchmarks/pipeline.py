@@ -1,4 +1,4 @@
-"""Decode both bodies of a request and update its profiles, in batches of 256 as workers send them."""
+"""CPU time to decode both bodies of a request and update the profiles, in batches of 256."""
 
 import statistics
 import time
@@ -21,13 +21,13 @@ Bodies = tuple[bytes, bytes]
 
 
 def flat(values: list[float]) -> Bodies:
-    """10 named numbers in, one out."""
+    """Return a request with 10 named numbers, and a response with one."""
     request = msgspec.json.encode({f"feature_{at}": value for at, value in enumerate(values)})
     return request, msgspec.json.encode({"score": values[0]})
 
 
 def tensors(values: list[float]) -> Bodies:
-    """The same as Open Inference Protocol V2."""
+    """Return the same request and response in Open Inference Protocol V2."""
     one = {"name": "x", "shape": [1, 10], "datatype": "FP64", "data": values}
     out = {"name": "y", "shape": [1], "datatype": "FP64", "data": values[:1]}
     return msgspec.json.encode({"inputs": [one]}), msgspec.json.encode({"outputs": [out]})
@@ -54,7 +54,7 @@ def batches(bodies: Callable[[list[float]], Bodies], decimals: int) -> list[byte
 
 
 def microseconds(packed: list[bytes]) -> float:
-    """Median CPU time a request, from the bytes of a batch to the finished samples."""
+    """Return the median CPU time per request, from the bytes of a batch to finished samples."""
     figures = []
     for _ in range(ROUNDS):
         profiling = Profiling("benched", Labels(), MINUTE_NS)

@@ -1,4 +1,4 @@
-"""A table of 1,000,000 rows and 20 columns, full profiles, one core, beside the peers."""
+"""Time to profile a table of 1,000,000 rows and 20 columns on one core, compared with peers."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from benchmarks.peers import python_of, python_of_ours
 ROWS = 1_000_000
 FLOATS = 16
 LEAST_VALUES_PER_SECOND = 20e6
-LEAST_RATIO = {"whylogs": 20.0, "evidently": 30.0, "polars": 0.7}  # ours over the peer's speed
+LEAST_RATIO = {"whylogs": 20.0, "evidently": 30.0, "polars": 0.7}  # speed relative to the peer
 ROUNDS = {"ours": 5, "polars": 5, "whylogs": 1, "evidently": 1}
 ONE_CORE = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "ARROW_NUM_THREADS"), "1"
@@ -23,7 +23,7 @@ ONE_CORE = dict.fromkeys(
 
 
 def make_table(path: Path, rows: int = ROWS) -> int:
-    """Write the table; returns its values: floats of four shapes, half of them with NaN."""
+    """Write the table and return its values: four distributions, half of the columns with NaN."""
     rng = np.random.default_rng(6)
     columns: dict[str, object] = {}
     for at in range(FLOATS):
@@ -52,7 +52,7 @@ def make_table(path: Path, rows: int = ROWS) -> int:
 
 
 def measured(tool: str, python: Path, path: Path) -> dict[str, float]:
-    """CPU seconds and memory of *tool*, in a process of its own on one core."""
+    """Return CPU seconds and memory of *tool*, which runs in its own process on one core."""
     child = Path(__file__).with_name("table_child.py")
     core = str(max(os.sched_getaffinity(0)))
     finished = subprocess.run(

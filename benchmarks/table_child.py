@@ -1,6 +1,6 @@
-"""Profiles a Parquet file with one tool and prints CPU seconds and peak memory over the table.
+"""Profiles a Parquet file with one tool; prints CPU seconds and the growth of peak memory.
 
-It runs under each tool's own interpreter, so it imports nilometer only to measure nilometer.
+It runs in each tool's own environment, so it imports nilometer only to measure nilometer.
 """
 
 import json

@@ -1,10 +1,9 @@
-"""Requests that one core of the agent receives, decodes, profiles and commits, beside an HTTP sink.
+"""Requests that an agent on one core receives and commits, compared with an HTTP sink.
 
-Workers' batches come as plain frames over the Unix socket, as many as it takes to keep the
-agent busy, and count when they are acknowledged, which is when their profile is committed. The agent
-and the sink have one core each time; what is judged is their CPU time, which neighbours of a shared
-machine do not change as much as the clock on the wall. The sink has no commit, and the same decoding
-and profiles.
+Enough workers send batches as plain frames over the Unix socket to keep the agent busy. A batch
+counts when it is acknowledged, after its profile is committed. The agent and the sink have one core
+each. Their CPU time is judged, because other processes on the machine change it less than wall time.
+The sink decodes and profiles as the agent does, but commits nothing.
 """
 
 import asyncio
@@ -56,7 +55,7 @@ def on(cores: set[int]) -> Iterator[None]:
 
 @contextmanager
 def agent(directory: Path, *options: str) -> Iterator[psutil.Process]:
-    """An agent on the first core."""
+    """Run an agent on the first core."""
     with on(OWN_CORE):
         process = subprocess.Popen(
             [
@@ -89,7 +88,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def streamed(process: psutil.Process, directory: Path, size: int) -> tuple[float, float]:
-    """Microseconds of the agent's CPU a request, and requests a second on the wall."""
+    """Return the agent's CPU time per request in microseconds, and the requests per second."""
     command = [sys.executable, "-m", "benchmarks.throughput_child", str(directory / "agent.sock")]
     workers = [
         subprocess.Popen(
@@ -125,7 +124,7 @@ def streamed(process: psutil.Process, directory: Path, size: int) -> tuple[float
 
 @contextmanager
 def sink() -> Iterator[tuple[psutil.Process, int]]:
-    """The HTTP sink on the first core, under uvicorn with uvloop and httptools."""
+    """Run the HTTP sink on the first core, under uvicorn with uvloop and httptools."""
     port = free_port()
     with on(OWN_CORE):
         process = subprocess.Popen(
@@ -149,7 +148,7 @@ def sink() -> Iterator[tuple[psutil.Process, int]]:
 
 
 async def exchange(port: int, *requests: bytes) -> bytes:
-    """Send *requests* one after the other on one connection; the last answer's body."""
+    """Send *requests* in turn on one connection; return the body of the last response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b""
     for request in requests:
@@ -182,7 +181,7 @@ def pair(number: int) -> list[bytes]:
 
 
 def both(number: int) -> list[bytes]:
-    """Both in one event."""
+    """Return one event with both bodies."""
     data = b'{"request":%s,"response":%s}' % bodies(number)
     return [post("/bare", number, REQUEST_TYPE, data)]
 
@@ -199,13 +198,13 @@ async def post_all(port: int, posts: Sequence[Sequence[bytes]]) -> None:
 
 
 def posted(process: psutil.Process, port: int, events_of: Callable[[int], list[bytes]]) -> float:
-    """Microseconds of the sink's CPU a request."""
+    """Return the sink's CPU time per request in microseconds."""
     posts = [events_of(number) for number in range(REQUESTS)]
     before = cpu_seconds(process)
     asyncio.run(post_all(port, posts))
     profiled = int(asyncio.run(exchange(port, b"GET /profiled HTTP/1.1\r\nhost: x\r\n\r\n")))
     spent = cpu_seconds(process) - before
-    if abs(profiled - REQUESTS) >= SIZE:  # up to one batch may be left from before or still waiting
+    if abs(profiled - REQUESTS) >= SIZE:  # up to one batch may be from before, or still waiting
         raise RuntimeError(f"the sink profiled {profiled} of {REQUESTS} requests")
     return spent / REQUESTS * 1e6
 

@@ -1,8 +1,9 @@
-"""A model server's worker without the server: packs what it would have captured, sends it, waits.
+"""A worker without a model server: packs batches of observations, and sends them to an agent.
 
-Usage: python -m benchmarks.throughput_child SOCKET BATCHES SIZE. Speaks with `benchmarks.throughput`
-over its standard streams: a line "ready" when everything is packed, and one with the observations
-that the agent did not acknowledge.
+Usage: python -m benchmarks.throughput_child SOCKET BATCHES SIZE
+
+It prints "ready" for `benchmarks.throughput` when all batches are packed. At the end it prints the
+number of observations that the agent did not acknowledge.
 """
 
 import secrets
@@ -19,12 +20,12 @@ from nilometer.wire.frames import Batch
 
 ENTITY = "benched"
 HEADERS = ((b"host", b"model"), (b"content-type", b"application/json"))
-DISTINCT = 64  # batches with values of their own
+DISTINCT = 64  # batches with different values
 PATIENCE_SECONDS = 60.0
 
 
 def packed(settings: CaptureSettings, size: int) -> list[bytes]:
-    """Batches as the worker's thread joins them of what the path packed."""
+    """Return batches of packed observations, as the capture thread sends them."""
     packer = Packer(settings)
     rng = np.random.default_rng(4)
     found = []

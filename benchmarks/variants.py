@@ -1,6 +1,6 @@
-"""One Starlette application, bare and behind each middleware that is compared.
+"""One Starlette application, bare and with each middleware that is compared.
 
-The variant comes from the environment, so that a server process imports nothing it does not use.
+An environment variable names the variant, so that a server process imports only what it uses.
 """
 
 import json
@@ -140,7 +140,7 @@ def opentelemetry() -> Any:
     )
 
 
-# name -> (how it is built, the variant it is compared with)
+# name -> (function that builds it, variant that it is compared with)
 VARIANTS: dict[str, tuple[Callable[[], Any], str]] = {
     "bare": (bare, "bare"),
     "no-op": (no_op, "bare"),

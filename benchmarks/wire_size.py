@@ -1,4 +1,4 @@
-"""Bytes of one numeric feature and window on the wire, everything that is kept of it."""
+"""Size on the wire of one numeric feature in one window, with all of its sketches."""
 
 import json
 import subprocess

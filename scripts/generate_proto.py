@@ -1,4 +1,4 @@
-"""Generate `nilometer.v1` from `proto/`; with --check, say whether the committed code differs."""
+"""Generate `nilometer.v1` from `proto/`; --check only reports whether the committed code differs."""
 
 import argparse
 import filecmp

@@ -91,14 +91,14 @@ def page() -> str:
         "```yaml\nmiddleware:\n  labels: {region: eu}\nagent:\n  collector: collector:7501\n"
         "collector:\n  database: /var/lib/nilometer/collector.db\n```\n\n"
         "`nilometer config check FILE` reports every mistake in a file, one line each: the key, the value, "
-        "what is\nallowed, and the nearest known name. `nilometer config print --effective` shows what is in "
-        "force, with secrets\nhidden.\n\n"
-        "Some mistakes do not stop the start. A warning names each, with the nearest name that exists:\n\n"
-        "- A variable such as `NILOMETER_WINDOW_SECONDS`, which no component reads: it lacks `AGENT_`. The "
+        "what is\nallowed, and the nearest known name. `nilometer config print --effective` shows the settings "
+        "in use, with\nsecrets hidden.\n\n"
+        "Some mistakes do not stop the start. A warning names each of them, with the nearest known name:\n\n"
+        "- A variable that no component reads, such as `NILOMETER_WINDOW_SECONDS`, which lacks `AGENT_`. Only the "
         "middleware\n  refuses it, because it begins with the middleware's prefix.\n"
         "- A `collector` that does not answer when the agent starts. The agent keeps its rows until it does.\n"
-        "- A summary or a reference in an alerter that does not exist: the answer to the `PUT` lists `warnings`, "
-        "and\n  the collector logs them for alerters of its file.\n"
+        "- A summary or a reference in an alerter that does not exist: the response to the `PUT` has them as "
+        "`warnings`, and\n  the collector logs them for alerters of its file.\n"
     )
     parts = [head]
     for title, prefix, kind, how in COMPONENTS:
@@ -130,7 +130,7 @@ def accepted(kind: object) -> str:
     if origin is Literal:
         return f"Literal[{', '.join(map(json.dumps, arguments))}]"
     if origin is tuple and arguments[1:] == (...,):
-        # Not Sequence, because str is one, and a setting with several values refuses str.
+        # Not Sequence: a str is a Sequence, but a setting with several values does not accept it.
         item = accepted(arguments[0])
         return f"list[{item}] | tuple[{item}, ...]"
     if origin is dict:

@@ -352,16 +352,16 @@ def page() -> str:
     ]
     return (
         "# Metrics\n\n"
-        "Generated from `nilometer.export.telemetry` by `make telemetry`; dashboard and rules come from the\n"
-        "same table. [opentelemetry.md](opentelemetry.md) says how to send and scrape them.\n\n"
-        f"Every point carries the labels of what it measures as `{LABEL_PREFIX}<key>`. A metric has\n"
-        f"at most {MAX_SERIES} series; what would be one more goes to the series\n"
-        f"`{OVERFLOW}=true` where it adds up, and is left out and counted where it does not.\n\n"
+        "`make telemetry` generates this page, the dashboard and the rules from one table,\n"
+        "`nilometer.export.telemetry`. [opentelemetry.md](opentelemetry.md) says how to send and scrape metrics.\n\n"
+        f"The labels of a sample become attributes `{LABEL_PREFIX}<key>` of its points. A metric has at most\n"
+        f"{MAX_SERIES} series. Beyond that, values that can be added up go to the series `{OVERFLOW}=true`.\n"
+        "All other values are left out and counted.\n\n"
         "| OpenTelemetry | instrument | unit | attributes | Prometheus | from | meaning |\n"
         "|---|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
-        "## What each process counts of itself\n\n"
-        "As `nilometer.<process>.<counter>`, to Prometheus `nilometer_<process>_<counter>_total`;\n"
-        "[telemetry.md](telemetry.md) says what moves each.\n\n"
+        "## Counters of each process\n\n"
+        "A counter is exported as `nilometer.<process>.<counter>`, and to Prometheus as\n"
+        "`nilometer_<process>_<counter>_total`. [telemetry.md](telemetry.md) explains each.\n\n"
         "| process | counters |\n|---|---|\n" + "\n".join(own) + "\n"
     )
 

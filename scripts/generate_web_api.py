@@ -41,7 +41,7 @@ SIMPLE = {
 }
 
 Schema: TypeAlias = Mapping[str, object]
-Comments: TypeAlias = Mapping[str, str]  # by name of the field
+Comments: TypeAlias = Mapping[str, str]  # comments, by name of the field
 
 
 def schema_at(value: object) -> Schema:
@@ -57,7 +57,7 @@ def interface_name(schema_name: str) -> str:
 
 
 def type_of(schema: Schema) -> str:
-    """The TypeScript type of the values that *schema* allows."""
+    """Return the TypeScript type of the values that *schema* allows."""
     match schema:
         case {"$ref": str(reference)}:
             return interface_name(reference.rpartition("/")[2])
@@ -76,12 +76,12 @@ def type_of(schema: Schema) -> str:
 
 
 def field(name: str, kind: str, comment: str, indent: str = "  ") -> str:
-    """One line of an interface; *name* ends with a question mark where it may be left out."""
+    """Return one line of an interface; *name* ends with a question mark if it may be left out."""
     return f"{indent}{name}: {kind};{f' // {comment}' if comment else ''}"
 
 
 def interface(name: str, schema: Schema, comments: Comments) -> str:
-    """The interface of one schema, with its description and the *comments* of its fields.
+    """Return the interface of one schema, with its description and the *comments* of its fields.
 
     The collector sends every property that has a value or a default. A property that is neither
     required nor has a default may be left out.
@@ -100,7 +100,7 @@ def interface(name: str, schema: Schema, comments: Comments) -> str:
 
 
 def reads(document: Schema) -> str:
-    """The interface that holds the query and the answer of every path that may be read."""
+    """Return the interface with the query and the response of every path that can be read."""
     lines = [
         "/** What may be read: the query parameters and the answer of each path. */",
         "export interface Reads {",
@@ -132,7 +132,7 @@ def read(path: str, operation: Schema) -> Iterator[str]:
 
 
 def query_field(parameter: Schema) -> str:
-    """The line of one query parameter; one that may be left out may also be undefined."""
+    """Return the line of one query parameter; an optional one may also be undefined."""
     name, kind = str(parameter["name"]), type_of(schema_at(parameter["schema"]))
     if kind.endswith("[]"):
         kind = f"readonly {kind}"
@@ -142,7 +142,7 @@ def query_field(parameter: Schema) -> str:
 
 
 def structures(parent: type = msgspec.Struct) -> Iterator[type]:
-    """Every structure that the collector defines, and the view that extensions derive theirs from."""
+    """Return every structure of the collector, and the base of the views of extensions."""
     for each in parent.__subclasses__():
         if each.__module__.startswith(("nilometer_collector.", "nilometer.kinds")):
             yield each
@@ -150,7 +150,7 @@ def structures(parent: type = msgspec.Struct) -> Iterator[type]:
 
 
 def field_comments(structure: type) -> Comments:
-    """The comments at the ends of the lines of the fields of *structure*, in its source."""
+    """Return the comments at the ends of the fields of *structure*, from its source."""
     source = inspect.getsource(structure)
     by_line = {
         token.start[0]: token.string.lstrip("# ")
@@ -185,7 +185,7 @@ def answer_schemas(document: Schema) -> dict[str, Schema]:
 
 
 def references(value: object) -> list[str]:
-    """The names of all schemas that *value* refers to."""
+    """Return the names of all schemas that *value* refers to."""
     if isinstance(value, Mapping):
         nested = [name for each in value.values() for name in references(each)]
         reference = value.get("$ref")
@@ -196,7 +196,7 @@ def references(value: object) -> list[str]:
 
 
 def served_document() -> Schema:
-    """The OpenAPI document of a collector with an empty database."""
+    """Return the OpenAPI document of a collector with an empty database."""
     with (
         tempfile.TemporaryDirectory() as directory,
         running(Path(directory) / "collector.db") as served,

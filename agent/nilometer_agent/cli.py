@@ -16,19 +16,24 @@ _OPTIONS = (
         str,
         "directory of the socket and the outbox; created with mode 0700",
     ),
-    ("--socket", "socket", str, "Unix socket the workers connect to"),
+    ("--socket", "socket", str, "Unix socket that workers connect to"),
     ("--name", "name", str, "stable name of this agent at the collector"),
-    ("--collector", "collector", str, "host:port of the collector's gRPC; '' ships nothing"),
+    ("--collector", "collector", str, "host:port of the collector's gRPC; '' sends nothing"),
     ("--window-seconds", "window_seconds", int, "length of a window of event time"),
     (
         "--grace-seconds",
         "grace_seconds",
         float,
-        "event time to wait after a window before it closes",
+        "event time that must pass after a window before it closes",
     ),
     ("--otlp-endpoint", "otlp_endpoint", str, "OTLP endpoint for metrics"),
     ("--metrics-address", "metrics_address", str, "host:port of /metrics and of the probes"),
-    ("--events-address", "events_address", str, "host:port for inference loggers' events"),
+    (
+        "--events-address",
+        "events_address",
+        str,
+        "host:port that receives events of inference loggers",
+    ),
 )
 
 
@@ -58,8 +63,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "agent",
         help="run the sidecar",
-        description="Receive, merge, buffer, evaluate, ship, export. Writes to its directory "
-        "only; connects to the collector and, when set, to an OTLP endpoint.",
+        description="Receive observations from model servers, profile them, evaluate alerters, "
+        "ship the results to the collector, and export metrics. Writes to its directory only. "
+        "Connects to the collector and, if it is set, to an OTLP endpoint.",
     )
     add_options(parser)
     parser.set_defaults(run=run)

@@ -42,13 +42,13 @@ from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
-WORKERS_KEPT = 10_000  # workers remembered; the ones that were silent longest are forgotten first
-LOCK_ATTEMPTS = 50  # a child of a killed agent holds the lock for a moment longer
-LOCK_WAIT_SECONDS = 0.02  # after each
+WORKERS_KEPT = 10_000  # workers remembered; those idle for longest are forgotten first
+LOCK_ATTEMPTS = 50  # a child of a killed agent may hold the lock a moment longer
+LOCK_WAIT_SECONDS = 0.02  # pause after each attempt
 # Unless a source needs longer, an agent stops within 5 s plus its last commit, even if a part hangs.
-STOP_ENGINE_SECONDS = 30.0  # for the last commit
-STOP_SHIP_SECONDS = 2.5  # for the collector to take the last rows
-STOP_EXPORT_SECONDS = 1.5  # for the OTLP endpoint to take the last points
+STOP_ENGINE_SECONDS = 30.0  # longest wait for the last commit
+STOP_SHIP_SECONDS = 2.5  # longest time to ship the last rows
+STOP_EXPORT_SECONDS = 1.5  # longest time to export the last points
 
 P = ParamSpec("P")
 
@@ -56,7 +56,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Agent:
-    """One agent. `start`, then `wait` or `stop`.
+    """One agent. Call `start`, then `wait` or `stop`.
 
     Args:
         settings: Settings of the agent.
@@ -229,13 +229,13 @@ class Agent:
             self.plans.wanted.wait(self.settings.plan_seconds if answered else 1.0)
 
     def request_stop(self) -> None:
-        """Let `wait` return. Safe in a signal handler."""
+        """Let `wait` return. May be called in a signal handler."""
         self._stop.set()
 
     def stop(self) -> None:
         """Refuse new batches, commit, close all windows, and ship if the collector answers.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         self._stop.set()
         self._serving = False
@@ -331,6 +331,6 @@ def _locked(path: Path) -> int:
 def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:  # not Linux: the peak is the closest figure there
+    except OSError:  # not Linux: only the peak is known there
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -53,16 +53,17 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         max_outbox_bytes: Largest size of the outbox file. The agent also never uses more than half
             of the free disk space.
         max_memory_bytes: Largest size of the outbox in memory, used while the disk cannot be used.
-        max_working_bytes: Largest amount of memory for decoded observations that are not committed yet.
-            At half of it, the agent commits at once. Columns of a batch without room count as
-            ``too_large``. Raise it if features times label sets of half a second are over 4,000.
-        max_open_windows: Largest number of open windows, over all entities and label sets. Beyond it,
-            the agent closes the least recently used windows early; later data for them makes further
-            samples.
+        max_working_bytes: Largest amount of memory for decoded observations that are not committed
+            yet. At half of it, the agent commits at once. Columns of a batch without room count as
+            ``too_large``. Raise it if the features times the label sets of half a second exceed
+            4,000.
+        max_open_windows: Largest number of open windows, over all entities and label sets. Beyond
+            it, the agent closes the least recently used windows early. Later data for a closed
+            window makes a further sample.
         when_full: Policy for a full outbox. ``drop_oldest`` drops the oldest rows and counts them.
             ``refuse`` keeps them and acknowledges no new batch; the workers count what they drop.
         privacy: Privacy level for single values: ``open``, ``pod`` or ``strict``; see
-            docs/privacy.md. A collector can ask for a stricter level, but not for a laxer one.
+            docs/privacy.md. A collector can ask for a stricter level, but not for a less strict one.
         readable_categories: Patterns of summaries whose category names the agent may store at level
             ``pod``. Names in a reference are always readable; all others become pseudonyms.
         names_key: Secret key of the pseudonyms; empty takes the collector's key. Without a key, the
@@ -111,9 +112,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             its request.
         proxy: Proxies in front of servers that cannot use the middleware, each a table of its own;
             see the next section. The environment variable holds a JSON list.
-        peers_by_address: Whether each client has an address of its own. If so, one address gets at
-            most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off where
-            clients come through one gateway.
+        peers_by_address: Whether clients can be told apart by their addresses. If so, one address
+            gets at most a quarter of the connections of ``/metrics``, events and OTLP. Leave it off
+            where clients come through one gateway.
         until_idle: Whether the agent stops once no worker is connected; for an agent that a worker
             started.
         idle_seconds: Time without a connected worker before the agent stops, with ``until_idle``.
@@ -188,7 +189,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     def _check_credentials(self) -> None:
         if self.tls_certificate and not self.tls_ca:
             raise ConfigError(
-                f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the collector's"
+                f"tls_certificate = {self.tls_certificate!r}: needs tls_ca, the CA of the collector's certificate"
             )
         credentials = self.credentials
         if self.collector:
@@ -208,7 +209,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def disclosure(self) -> Disclosure:
-        """What may be published of single values."""
+        """The rules for the disclosure of single values."""
         return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property

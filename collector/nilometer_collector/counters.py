@@ -10,17 +10,17 @@ class Counter(Enum):
     ROWS_STORED = "rows_stored"  # new rows
     ROWS_REPEATED = "rows_repeated"  # rows that were stored before: acknowledged, not added
     ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
-    SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing: the agent retries
-    AGENTS_DUPLICATED = "agents_duplicated"  # times two processes began to ship under one name
+    SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
+    AGENTS_DUPLICATED = "agents_duplicated"  # times that two processes began to ship under one name
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried
     EXPORTS = "exports"  # accepted OTLP requests
     EXPORT_FAILURES = "export_failures"
-    EXPORT_POINTS_REJECTED = "export_points_rejected"  # by an endpoint that accepted the rest
-    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"  # accepted, but the reply was not OTLP
-    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"  # delta intervals not accepted in time
-    SERIES_OVERFLOWED = "series_overflowed"  # points over the series limit of a metric
+    EXPORT_POINTS_REJECTED = "export_points_rejected"  # points that an endpoint did not accept
+    EXPORT_REPLIES_UNREADABLE = "export_replies_unreadable"  # accepted, but the reply is not OTLP
+    EXPORT_INTERVALS_DROPPED = "export_intervals_dropped"  # delta intervals that waited too long
+    SERIES_OVERFLOWED = "series_overflowed"  # points beyond the series limit of a metric
 
 
 class Counters:

@@ -97,7 +97,10 @@ class Collector:
         for alerter in alerters:
             for line in missing_names(store, alerter):
                 told = {"alerter": alerter.name, "reason": line}
-                log.warning("an alerter has a name that does not exist", extra=told)
+                log.warning(
+                    "an alerter names a summary or reference that does not exist: correct the name",
+                    extra=told,
+                )
         if webhook:
             self._courier = Courier(
                 store, webhook, lambda: self.page_url, self._clock, self.counters
@@ -112,7 +115,10 @@ class Collector:
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
 
     def stop(self) -> None:
-        """Refuse new requests, wait for running ones, close. Safe before `start`, and to repeat."""
+        """Refuse new requests, wait for running ones, close.
+
+        May be called before `start`, and twice.
+        """
         self._resources.close()
 
     def _wake(self) -> None:

@@ -55,8 +55,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             addresses. A listed name may have a private or loopback address. Link-local and metadata
             addresses need a range.
         public_url: URL of the pages for links in notifications; empty means the HTTP address.
-        privacy: Laxest privacy level of all agents: ``open``, ``pod`` or ``strict``. An agent may be
-            stricter, never laxer. See docs/privacy.md.
+        privacy: Least strict privacy level of all agents: ``open``, ``pod`` or ``strict``. An agent
+            may be stricter, but not less strict. See docs/privacy.md.
         suppress_below: Fewest observations that an agent may report a number or a pseudonym for;
             0 leaves the limit to each agent.
         peers_by_address: Whether connection limits also apply to each peer address: one address gets
@@ -73,8 +73,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: Interval between exports of metrics.
         otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
-        alerters: Alerters of this file. They replace the alerters of the previous file. Alerters that
-            were created over HTTP stay.
+        alerters: Alerters of this file. They replace the alerters of the previous file. Alerters
+            that were created over HTTP are kept.
     """
 
     database: str = ""
@@ -151,7 +151,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def disclosure(self) -> Disclosure:
-        """Laxest privacy settings that agents may use."""
+        """Least strict privacy settings that agents may use."""
         return Disclosure(Privacy(self.privacy), self.suppress_below)
 
     @property

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[2] / "shared" / "data" / "flights_nyc_2013.parquet"
 COLUMNS = ["month", "day", "hour", "minute", "carrier", "origin", "distance", "dep_delay"]
-TARGET = "late"  # arrived 15 minutes late or more
+TARGET = "late"  # whether the flight arrived 15 minutes late or more
 
 
 def prepare(source: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from nilometer import NilometerMiddleware
 
 
 async def predict(request: Request) -> JSONResponse:
-    """A model of one line: the larger the payment, the likelier the fraud."""
+    """Return the prediction of a model with one rule: a larger payment is more likely a fraud."""
     payment = await request.json()
     return JSONResponse({"score": min(payment["amount"] / 1000.0, 1.0)})
 

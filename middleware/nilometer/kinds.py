@@ -46,8 +46,8 @@ class ContentKind(Generic[C]):
         content: Class of the contents.
         to_bytes: Function that encodes a content: equal bytes for equal contents, at most 64 KiB.
         from_bytes: Function that decodes the bytes of `to_bytes`; raises ValueError for others.
-        summaries: Glob of the summaries that hold this type, such as ``output.*.hits``. They hold
-            no other type: the collector rejects a feature of such a name.
+        summaries: Glob of the summaries that hold this type, such as ``output.*.hits``. The
+            collector rejects any other type in a summary that matches it.
         check: Function that raises ValueError for a content that the collector must not store.
         view: Function that gives the content as the HTTP API shows it.
         series: Function that adds a committed sample to the series that the agent exports; or None.

@@ -1,4 +1,4 @@
-"""Fakes, clocks and streams for tests, those of nilometer and of its users."""
+"""Fakes, clocks and streams for the tests of nilometer and of its users."""
 
 import dataclasses
 import time

@@ -63,4 +63,4 @@ def test_every_message_and_counter_of_a_broken_state_is_the_agents() -> None:
 
 
 def test_every_form_of_faults_is_told() -> None:
-    assert [form.strip("`") for form, *_ in table("How it is tried")] == list(FORMS)
+    assert [form.strip("`") for form, *_ in table("How it is tested")] == list(FORMS)

@@ -64,7 +64,7 @@ def test_an_internal_error_ends_no_other_connection(
             while broken.recv(1000):  # an answer of before, and the end
                 pass
     assert [one.message for one in caplog.records if one.levelno == logging.ERROR] == [
-        "tested: internal error, the server goes on"
+        "tested: internal error, the server continues: report this error"
     ]
     eventually(lambda: not server._open)
 

@@ -18,13 +18,13 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     """Register `nilometer doctor`."""
     parser = subparsers.add_parser(
         "doctor",
-        help="find problems of the agent here and say how to fix them",
-        description="Look at the agent of this directory, its disk, its workers, its collector and "
-        "its accounts. Give it the settings that the agent has. Changes nothing. Exit code: 0 "
-        "nothing is wrong, 1 something is, 2 wrong use or configuration.",
+        help="find problems of an agent and say how to fix them",
+        description="Check an agent: its directory, disk, workers, counters and collector. Use the "
+        "options and variables with which the agent runs. Changes nothing. Exit code: 0 no problem, "
+        "1 a problem was found, 2 wrong use or configuration.",
     )
     add_settings(parser)
-    parser.add_argument("--json", action="store_true", help="print an object instead of lines")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 
 

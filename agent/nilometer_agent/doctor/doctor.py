@@ -1,8 +1,8 @@
 """Diagnosis of a set-up from the place where the agent runs: problems and their remedies.
 
 Every check works even if everything else is broken. It ends within seconds, raises nothing and
-prints no secret. Checks ask the agent for its `Status` where they can. What the agent cannot report
-itself, such as a missing socket, they check from outside.
+prints no secret. Checks ask the agent for its `Status` where they can. They check from outside what
+the agent cannot report itself, such as a missing socket.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ from nilometer_agent.doctor.examined import Check, ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.settings import AgentSettings
 
-# In the order in which they run: later checks read the answers that the check of the agent stored.
+# In the order in which they run: the check of the agent stores answers that later checks read.
 CHECKS: Mapping[str, Check] = {
     "directory": directory,
     "socket": socket,

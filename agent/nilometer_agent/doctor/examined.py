@@ -25,12 +25,12 @@ class ExaminedAgent:
 
     @property
     def status(self) -> StatusReply | None:
-        """The newest answer of the agent; None where it did not answer."""
+        """The newest answer of the agent; None if the agent did not answer."""
         return self.looks[-1] if self.looks else None
 
 
 class Check(Protocol):
-    """Checks one thing, whatever else is broken. It ends within seconds and prints no secret."""
+    """Checks one thing, even if other parts are broken; ends within seconds, prints no secret."""
 
     def __call__(self, examined: ExaminedAgent) -> Iterator[Finding]:
         """Yield the findings."""

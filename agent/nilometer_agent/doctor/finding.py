@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Level(Enum):
-    """How severe a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"

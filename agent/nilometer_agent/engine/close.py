@@ -20,7 +20,7 @@ from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-RETRY_SECONDS = 10.0  # before the next attempt to close a window that could not be closed
+RETRY_SECONDS = 10.0  # wait before a window that could not be closed is tried again
 ATTEMPTS = 3  # failed attempts after which a window is closed without its profiles
 CLOSINGS_AT_ONCE = 256  # windows closed in one transaction
 SAMPLES_AT_ONCE = 1000  # samples after which the transaction ends
@@ -96,8 +96,8 @@ class Closer:
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
         due = []
-        # This rule is safe from jumps of the wall clock: a window also closes when it had no new data
-        # for longer than its own length.
+        # A window also closes after `longest` without new data, in monotonic time, so that a jump of
+        # the wall clock cannot keep it open.
         longest = (
             self._settings.window_seconds
             + self._settings.grace_seconds
@@ -159,7 +159,7 @@ class Closer:
         self._in_work.clear()
 
     def _judge_some(self, keys: Iterator[WindowKey], now: float) -> list[Judged] | None:
-        """The next windows that are closed in one transaction; None where none is left."""
+        """Return the next windows to close in one transaction; None if none is left."""
         judged: list[Judged] = []
         samples = looked_at = 0
         for key in keys:
@@ -256,9 +256,9 @@ class Closer:
             # One statement, so that no window is counted twice, even if a later line raises.
             _, judged = add(amounts, lost_cells), self._stored.pop()
             self._queued += len(judged.samples)
-            self._tell(judged)
+            self._report(judged)
 
-    def _tell(self, judged: Judged) -> None:
+    def _report(self, judged: Judged) -> None:
         """Report a closed window to the log and the metrics."""
         if judged.damaged:
             log.error(

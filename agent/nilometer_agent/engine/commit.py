@@ -52,7 +52,7 @@ class Committer:
     Args:
         buffer: Outbox for everything durable.
         receiver: Receiver that holds the open profiles.
-        suppression: Filter that decides what may be stored.
+        suppression: Filter that removes data that must not be stored.
         counters: Counters of the agent.
         open_windows: Time of the newest data by window; a commit sets it for its windows.
         on_committed: Function that gets all committed samples: those that the agent decoded, and
@@ -99,7 +99,10 @@ class Committer:
         return True
 
     def add(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> None:
-        """Acknowledge a batch with the next commit, because all of it is accounted for. Safe twice."""
+        """Acknowledge a batch with the next commit, because all of it is accounted for.
+
+        May be called twice.
+        """
         held = self._held
         held.waiting[id(acknowledge)] = (acknowledge, sequence)
         if sequence > held.sequences.get(worker, 0):
@@ -136,7 +139,7 @@ class Committer:
         self._finish()
 
     def _finish(self) -> None:
-        """Count and acknowledge the stored data; continue where an earlier error stopped this."""
+        """Count and acknowledge the stored data; after an error, a further call continues."""
         held = self._stored
         if held is None:
             return
@@ -146,13 +149,13 @@ class Committer:
             self._open_windows[key] = held.stored_at
         self._counters.cover(held.coverages, held)
         if held.taken:
-            self._tell(held)
+            self._report(held)
         self._counters.add(Counter.COMMITS)
         for acknowledge, sequence in held.waiting.values():
             acknowledge(sequence)
         self._stored = None
 
-    def _tell(self, held: _Held) -> None:
+    def _report(self, held: _Held) -> None:
         """Report the commit to the metrics, once, because metrics cannot be taken back."""
         decoded: list[SummarySample] = []
         made_elsewhere: list[SummarySample] = []

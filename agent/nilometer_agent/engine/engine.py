@@ -357,7 +357,10 @@ class Engine:
             self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
             told = {"reason": str(error)[:200]}
-            log.error("batch refused, its observations are lost: see the reason", extra=told)  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "batch refused, its observations are lost: install one version in server and agent",
+                extra=told,
+            )
         self._account()
 
     def _account(self) -> None:

@@ -123,7 +123,7 @@ class InWork:
             self._write(0, self._slots() + bytes(_SLOT.size * over))
 
     def close(self) -> None:
-        """Close the file. Safe twice."""
+        """Close the file. May be called twice."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
@@ -135,7 +135,10 @@ class InWork:
         )
 
     def _write(self, at: int, content: bytes) -> None:
-        """Write slots. A memory map would not do: on a full disk it kills the process."""
+        """Write slots.
+
+        It does not use a memory map, because on a full disk a write to one kills the process.
+        """
         if self._file is None:
             return
         try:
@@ -145,8 +148,8 @@ class InWork:
 
     def _give_up(self, error: OSError) -> None:
         log.error(
-            "cannot write the list of batches in work (%s): a batch that crashes the agent cannot be "
-            "found",
+            "cannot write the list of batches in work (%s), a batch that crashes the agent cannot be "
+            "found: make the agent's directory writable",
             error.strerror,
         )
         with suppress(OSError):

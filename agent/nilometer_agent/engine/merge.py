@@ -94,8 +94,8 @@ def merged_alike(
     if left_out:
         lost[LostCellReason.OTHER_KIND.value] += _cells(left_out)
         log.error(
-            "partial profiles left out, their cells are lost: they do not merge with most of their "
-            "summary: give one name one meaning in all workers",
+            "partial profiles left out, their cells are lost, because workers send other kinds of data "
+            "under one name: use another name",
             extra={"entity": key.entity, "partials": len(left_out)},
         )
     return kept

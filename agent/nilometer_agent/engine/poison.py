@@ -18,7 +18,7 @@ def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
     """Return *batch* without its poison, which is counted as lost and logged.
 
     Args:
-        batch: Batch with the poison; it is not changed. It is returned itself if it has no poison.
+        batch: Batch with the poison; it is not changed. Without poison, it is returned unchanged.
         poison: Indexes of the observations that `Trial.poison` found.
         now_ns: Event time of the loss if the batch has none, Unix nanoseconds.
     """
@@ -30,9 +30,9 @@ def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
         kept = pack([array for at, array in enumerate(arrays) if at not in poison])
         lost = len(poison)
         for at in poison:
-            _tell(batch, **_shape(arrays[at]))
+            _log_dropped(batch, **_shape(arrays[at]))
     else:
-        _tell(batch, observations=lost, bytes=_size(batch), partials=len(batch.partials))
+        _log_dropped(batch, observations=lost, bytes=_size(batch), partials=len(batch.partials))
     reason = DropReason.POISON.value
     return msgspec.structs.replace(
         batch,
@@ -44,7 +44,7 @@ def without_poison(batch: Batch, poison: Collection[int], now_ns: int) -> Batch:
     )
 
 
-def _tell(batch: Batch, **told: object) -> None:
+def _log_dropped(batch: Batch, **told: object) -> None:
     log.error(
         "observation dropped as poison: it crashed every process that profiled it alone; please "
         "report this: entity %s, %s",

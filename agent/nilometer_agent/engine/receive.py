@@ -36,7 +36,7 @@ MAX_OBSERVATIONS = 8192  # observations per batch; nilometer's own workers send 
 MAX_WATERMARKS = 10_000  # entities with a watermark
 OVERFLOW = Labels.of(nilometer_overflow="true")
 
-# Errors from parsing the data of another program.
+# Errors that parsing the data of another program may raise.
 UNREADABLE = (
     *(msgspec.DecodeError, ValueError, TypeError, OverflowError, RecursionError, NilometerError),
 )
@@ -112,7 +112,7 @@ class Receiver:
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._budget = Budget(settings.max_working_bytes)
         self._names: dict[str, Names] = {}  # by entity
-        self._forgotten_over_limit = 0  # columns over the limit of entities that are forgotten
+        self._forgotten_over_limit = 0  # columns over the limit, of forgotten entities
         self._leaving: list[Profile] = []
         self._worker_profiles: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}
         self.watermarks: dict[str, int] = {}
@@ -202,7 +202,8 @@ class Receiver:
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.
 
-        The number is the difference to the sum over all open profiles of the entity.
+        The number of missing observations is their total minus the sum over all open profiles of
+        the entity.
         """
         if receipt.whole:
             return
@@ -281,7 +282,7 @@ class Receiver:
 
     def _watermark(self, entity: str, event_ns: int) -> None:
         known = self.watermarks.pop(entity, 0)
-        if len(self.watermarks) >= MAX_WATERMARKS:  # the clock closes its windows instead
+        if len(self.watermarks) >= MAX_WATERMARKS:  # wall time then closes its windows
             del self.watermarks[next(iter(self.watermarks))]
         self.watermarks[entity] = max(known, event_ns)
 

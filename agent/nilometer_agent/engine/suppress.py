@@ -36,7 +36,7 @@ log = logging.getLogger("nilometer.agent")
 
 
 class Suppression:
-    """Decides what of received samples may be stored. Only the engine's thread may call.
+    """Decides which parts of received samples may be stored. Only the engine's thread may call.
 
     Args:
         plans: Plans with the privacy level and the published names.

@@ -42,12 +42,12 @@ from nilometer_agent.engine.accounts import Taken
 from nilometer_agent.engine.receive import UNREADABLE, Receiver
 
 POLL_SECONDS = 0.005
-STALLED_POLLS = 12_000  # longest time without progress of the child: the trial has no result then
-CPU_SECONDS = 20  # limit for one observation
-MAX_GROWTH_BYTES = 1 << 30  # limit for the child's memory, or three quarters of the free memory
-MIN_GROWTH_BYTES = 64 << 20  # memory that any observation may take, even if less is free
+STALLED_POLLS = 12_000  # polls without progress after which the trial ends without a result
+CPU_SECONDS = 20  # limit of the CPU time for one observation
+MAX_GROWTH_BYTES = 1 << 30  # limit of the child's added memory; less if little memory is free
+MIN_GROWTH_BYTES = 64 << 20  # smallest value of that limit
 FORKS = 5  # attempts to fork a child that ends before it begins
-KILLS = 3  # children that SIGKILL ended at the same observation in a row: this is not a coincidence
+KILLS = 3  # consecutive SIGKILLs of children at one observation that prove that it is the cause
 
 # Signals that a process causes itself. Other signals come from outside.
 FAULTS = frozenset(
@@ -59,7 +59,7 @@ FAULTS = frozenset(
 _HARMLESS = pack(
     [(1, 0.0, 200, "ok", "POST", "", 2, 2, *2 * ("application/json", ""), b"{}", b"{}", "")]
 )
-WHOLE = -1  # instead of an index: the batch killed a child before it was split up
+WHOLE = -1  # in place of an index: the child died before the batch was split up
 _DONE, _NOT_BEGUN = -2, -3
 
 # Returns the units to try, each of which is a function without arguments; called in the child.
@@ -74,12 +74,12 @@ class How(Enum):
     DONE = auto()  # the child profiled everything
     BY_ITSELF = auto()  # the observation in work killed the child
     KILLED = auto()  # SIGKILL, from outside or because of the observation
-    NEVER_BEGAN = auto()  # the fork itself killed the child: threads of a library may cause this
-    UNKNOWN = auto()  # no result: ended from outside, or given up
+    NEVER_BEGAN = auto()  # the child died before its first observation, in the fork itself
+    UNKNOWN = auto()  # no result: the child was ended from outside, or made no progress
 
 
 class Ending(NamedTuple):
-    """How a child ended, and the index of the observation it worked on."""
+    """The end of a child, and the index of the observation that it worked on."""
 
     how: How
     at: int
@@ -138,7 +138,10 @@ class Trial:
             if again.how is How.BY_ITSELF:
                 children_live = children_live or self._survives(harmless)
                 if not children_live:
-                    log.error("suspect not tried, keeping all of it: every child process dies")
+                    log.error(
+                        "suspect profiled without a trial, every child process dies: check for low "
+                        "memory, and for libraries that do not survive a fork"
+                    )
                     return found
                 found.append(at)
                 if at == WHOLE:
@@ -165,7 +168,7 @@ class Trial:
         return Ending(How.UNKNOWN, at)
 
     def _begun(self, units: Units, first: int, last: int) -> Ending:
-        """How a child ends that has begun; UNKNOWN where none of several does."""
+        """Return how the first child that begins ends; UNKNOWN if none of several begins."""
         for _ in range(FORKS):
             ending = self._child(units, first, last)
             if ending.how is not How.NEVER_BEGAN:
@@ -184,12 +187,16 @@ class Trial:
         except ChildProcessError:  # other code in this process waits for children too
             return Ending(How.UNKNOWN, self._at)
         except OSError as error:
-            log.warning("suspect not tried, no child process: %s", error.strerror)
+            log.warning(
+                "suspect profiled without a trial, no child process can be created (%s): raise the "
+                "limits of processes and memory",
+                error.strerror,
+            )
             return Ending(How.UNKNOWN, first)
         finally:
             if (
                 os.getpid() != parent
-            ):  # also after an error: a child must never continue as an agent
+            ):  # also after an error, because a child must never continue as an agent
                 os._exit(0)
 
     # In the parent

@@ -19,12 +19,12 @@ from nilometer.wire.services import EntityStatus
 from nilometer.wire.status import EntityState, Judged, entity_to_wire
 from nilometer_agent.measure.contents import series_of
 
-UNMERGED = 64  # histograms of an entity that are merged together
+UNMERGED = 64  # histograms of an entity that are collected before they are merged
 MAX_ENTITIES = 1000  # entities in `Status`, which must fit into one message
-MAX_JUDGED = 2000  # verdicts kept of one entity, the same limit as series of one metric
-WORST = 8  # verdicts of one entity in `Status`
-COST_SECONDS = 60.0  # a worker that reported no cost for this time has ended or is idle
-JUDGED_SECONDS = 900.0  # a verdict without a new window for this time is not reported
+MAX_JUDGED = 2000  # verdicts that are kept of one entity, as many as series of one metric
+WORST = 8  # worst verdicts of one entity in `Status`
+COST_SECONDS = 60.0  # time without a reported cost after which a worker counts as ended or idle
+JUDGED_SECONDS = 900.0  # time without a new window after which a verdict is not reported
 JUDGED_WINDOWS = 3  # or for this many windows, if that is longer
 
 
@@ -46,7 +46,7 @@ class Entities:
         self._entities: dict[str, _Entity] = {}
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """Add what observing has cost a worker since its last report."""
+        """Add the cost of observing in a worker since its last report."""
         del labels
         with self._lock:
             held = self._of(entity)

@@ -1,8 +1,9 @@
 """The accounting laws: everything that entered a hop has left it or is still there.
 
 Each law compares two sums of counters and gauges that must be equal; docs/telemetry.md lists them.
-Counters of a running agent are read one after the other, so a law may be off by what moves in between.
-That is why `broken` needs several snapshots, and returns laws that are off by the same amount in each.
+Counters of a running agent are read one after the other, so a law may be off by the data that moves
+in between. That is why `broken` needs several snapshots, and returns laws that are off by the same
+amount in each.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,8 @@ class Law:
 
     Attributes:
         hop: Name of the hop.
-        come: Names of the figures that add up to what entered.
-        gone: Names of the figures that add up to what left or is still there.
+        come: Names of the figures whose sum is the number that entered.
+        gone: Names of the figures whose sum is the number that left or is still there.
         unless: Names of figures that must be 0; otherwise the law does not apply.
     """
 
@@ -29,7 +30,7 @@ class Law:
     unless: tuple[str, ...] = ()
 
     def excess(self, figures: Figures) -> int:
-        """Return how much cannot be found; negative if more left than entered; 0 if the law holds."""
+        """Return the missing number; negative if more left than entered; 0 if the law holds."""
         if any(figures.get(name, 0) for name in self.unless):
             return 0
         come = sum(figures.get(name, 0) for name in self.come)
@@ -91,18 +92,18 @@ class Breach:
         return f"{self.law} is off by {self.excess}: {abs(self.excess)} {found}"
 
 
-def broken(looks: Iterable[Figures]) -> list[Breach]:
-    """Return the laws that are off by the same amount in all of *looks*, in the order of `LAWS`.
+def broken(snapshots: Iterable[Figures]) -> list[Breach]:
+    """Return the laws that are off by the same amount in all *snapshots*, in the order of `LAWS`.
 
     One snapshot is enough for an idle agent. A busy agent needs several, because data in transit
     moves between snapshots.
 
     Raises:
-        ValueError: If *looks* is empty.
+        ValueError: If *snapshots* is empty.
     """
-    every = list(looks)
+    every = list(snapshots)
     if not every:
-        raise ValueError("looks is empty: pass at least one snapshot")
+        raise ValueError("snapshots is empty: pass at least one snapshot")
     found = []
     for law in LAWS:
         excesses = {law.excess(figures) for figures in every}

@@ -47,9 +47,9 @@ from nilometer_agent.measure.contents import Committed, series_of
 from nilometer_agent.measure.peak import Peak
 from nilometer_agent.measure.requests import Staged
 
-GAUGE_SECONDS = 900.0  # a gauge without a new window for this time is not exported
+GAUGE_SECONDS = 900.0  # time without a new window after which a gauge is not exported
 GAUGE_WINDOWS = 3  # or for this many windows, if that is longer
-COST_SECONDS = 60.0  # a worker that reported no cost for this time has ended or is idle
+COST_SECONDS = 60.0  # time without a reported cost after which a worker counts as ended or idle
 
 
 class Measured:
@@ -91,7 +91,7 @@ class Measured:
             staged = self._staged[entity, labels] = Staged()
         now = self._clock.monotonic()
         workers = self._peaks.setdefault((entity, labels), {})
-        if worker not in workers:  # it may replace an older worker: remove the idle ones
+        if worker not in workers:  # it may replace an older one: remove idle workers
             workers = {key: peak for key, peak in workers.items() if peak.most(now)}
             self._peaks[entity, labels] = {**workers, worker: Peak()}
         peak = self._peaks[entity, labels][worker]
@@ -101,7 +101,7 @@ class Measured:
                 peak.see(observation.in_flight, now)
 
     def cost(self, entity: str, labels: Labels, worker: bytes, cost: Cost) -> None:
-        """Add what observing has cost a worker since its last report."""
+        """Add the cost of observing in a worker since its last report."""
         at = where(entity, labels)
         for metric, seconds in (
             (OBSERVING_TIME, cost.cpu_seconds),

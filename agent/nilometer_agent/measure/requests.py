@@ -59,7 +59,7 @@ class Staged:
         group.add(observation, streamed=bool(operation))
 
     def into(self, series: Series, entity: str, at: Attributes, calls: set[str]) -> None:
-        """Add all requests to *series*; *calls* are the methods that have series of their own."""
+        """Add all requests to *series*; *calls* are the methods that have separate series."""
         for outcome, count in self._outcomes.items():
             series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
         for (method, status, outcome, call, operation), group in self._groups.items():

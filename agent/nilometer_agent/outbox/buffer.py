@@ -271,7 +271,7 @@ class Buffer:
             queued = self._ledger.queue.rows
             if not self.durable and (queued or self._ledger.partials.windows()):
                 log.error(
-                    "rows in memory are lost: the disk cannot be used at shutdown",
+                    "rows in memory are lost, the disk cannot be used at shutdown: check the disk",
                     extra={"rows": queued},
                 )
             self._ledger.close()

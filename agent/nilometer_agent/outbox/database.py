@@ -31,8 +31,8 @@ from nilometer_agent.outbox.schema import (
 )
 
 PAGE_BYTES = 4096
-WAL_PAGES = (16, 256)  # smallest and largest log; a sixteenth of the cap in between
-FILL_RATIO = 0.9  # share of the cap above which the oldest rows are dropped, to keep room for work
+WAL_PAGES = (16, 256)  # bounds of the log's length, which is a sixteenth of the cap
+FILL_RATIO = 0.9  # share of the cap above which the oldest rows are dropped; transactions need room
 
 
 class Database:
@@ -98,7 +98,7 @@ class Database:
         migrate(self.connection)
 
     def close(self) -> None:
-        """Close the file. No other method may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. May be called twice."""
         self.connection.close()
         self.place.close()
 

@@ -43,7 +43,7 @@ class Disk:
         self._counters = counters
         self._log = sparse_log
         self._replacement = Replacement(path)
-        # Number of transactions that are certainly stored, and ids of partial profiles in doubt.
+        # Number of transactions that are surely stored, and ids of partial profiles that may be stored.
         self._doubtful: tuple[int, set[int]] = (0, set())
         self.ballast = Ballast(
             path.with_name("agent.ballast"), 2 * wal_pages(max_bytes) * PAGE_BYTES
@@ -70,9 +70,11 @@ class Disk:
             fault = Fault.of(error)
             if fault is Fault.FULL and self.ballast.release():
                 return self.open()
-            if fault not in {Fault.DAMAGED, Fault.STATEMENT}:  # the schema itself may be damaged
+            if fault not in {Fault.DAMAGED, Fault.STATEMENT}:  # a schema may be damaged
                 raise
-            self._log.error("outbox file damaged, rebuilding it from its sound rows", error)
+            self._log.error(
+                "outbox file damaged, rebuilding it from its undamaged rows: check the disk", error
+            )
         self._rebuild(salvage(self.path), lambda: None)
         return self.open()
 
@@ -90,12 +92,12 @@ class Disk:
             saved = made.take_in(rows, set())
         except BaseException:
             made.close()
-            self._replacement.discard()  # the next attempt writes it again
+            self._replacement.discard()  # the next attempt creates a new file
             raise
         made.close()
         close()
         self._replacement.put_in_place()
-        self._doubtful = (0, set())  # rows have new ids now
+        self._doubtful = (0, set())  # rows got new ids, so the remembered ones are invalid
         self._counters.add(Counter.RECOVERIES)
         self._counters.add(Counter.ROWS_SAVED, saved)
         log.error("outbox file rebuilt", extra={"rows_saved": saved})
@@ -112,12 +114,12 @@ class Disk:
         try:
             disk = self.resume()
         except (sqlite3.Error, OSError) as error:
-            self._log.error("disk still unusable, staying in memory: will retry", error)
+            self._log.error(
+                "disk still unusable, outbox stays in memory, will retry: check the disk", error
+            )
             return None
         stored, ids = self._doubtful
-        ids = (
-            ids & disk.partials.ids
-        )  # the other ones were not stored, or were stored by a later attempt
+        ids = ids & disk.partials.ids  # the other ids are not in the file
         if not ids:
             stored = disk.commits_found
         landed = disk.commits_found > stored
@@ -125,7 +127,9 @@ class Disk:
         try:
             disk.take_in(memory.everything(), ids if landed else set())
         except sqlite3.Error as error:
-            self._log.error("disk still full, staying in memory: will retry", error)
+            self._log.error(
+                "disk still full, outbox stays in memory, will retry: free disk space", error
+            )
             # The rows may have been stored after all, and they will be stored again.
             put = range(first, first + len(memory.partials.ids))
             self._doubtful = (stored, ids.union(put))

@@ -48,7 +48,7 @@ def is_scarce(directory: Path, needed_bytes: int) -> bool:
 
 
 class Ballast:
-    """A file that only reserves space. It is deleted when the disk is full, so that work goes on.
+    """A file that only reserves space. It is deleted when the disk is full, to make room.
 
     Args:
         path: Path of the file.
@@ -77,7 +77,7 @@ class Ballast:
         except OSError as error:
             self.release()
             log.debug(
-                "no disk space reserved for a full disk, will retry",
+                "cannot reserve disk space for the time when the disk is full, will retry",
                 extra={"reason": error.strerror},
             )
 

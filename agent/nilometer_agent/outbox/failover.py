@@ -26,14 +26,13 @@ from nilometer_agent.outbox.policy import Drops, WhenFull
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.sparse_log import SparseLog
 
-PROBE_SECONDS = 2.0  # between attempts to return to the disk
-ATTEMPTS = (
-    16  # attempts of one transaction; each has more room or another ledger than the one before
-)
+PROBE_SECONDS = 2.0  # time between attempts to return to the disk
+ATTEMPTS = 16  # attempts of one transaction; before each, room is made or the ledger is replaced
 FULL_ATTEMPTS = (
     4  # attempts on a full disk; if dropping rows does not help, another program has filled it
 )
 IO_ATTEMPTS = 2  # attempts on a disk that refuses writes
+_NOT_REBUILT = "outbox file cannot be rebuilt, continuing in memory: check the disk"
 
 T = TypeVar("T")
 
@@ -54,7 +53,7 @@ class Failover:
 
     Attributes:
         ledger: Ledger in use.
-        generation: Number of the ledger in use; it changes with the ledger.
+        generation: Number of the current ledger; each new ledger has another one.
     """
 
     def __init__(
@@ -147,7 +146,7 @@ class Failover:
             if fault is not Fault.FULL or not self.drop():
                 raise error
             return False
-        self._log.error("outbox transaction failed on disk", error)
+        self._log.error("outbox transaction failed on disk, recovering: check the disk", error)
         self._counters.add(Counter.DISK_FAULTS)
         if fault is Fault.FULL:
             if not self._disk.ballast.release():
@@ -172,7 +171,9 @@ class Failover:
         try:
             self._use(self._disk.open())
         except (sqlite3.Error, OSError) as again:
-            self._log.error("outbox file cannot be opened again", again)
+            self._log.error(
+                "outbox file cannot be opened again, continuing in memory: check the disk", again
+            )
             self._to_memory(ledger, doubtful)
             return False
         self._counters.add(Counter.REOPENED)
@@ -184,19 +185,20 @@ class Failover:
         try:
             self._use(self._disk.open_or_recover())
         except (sqlite3.Error, OSError) as error:
-            self._log.error("outbox file cannot be rebuilt", error)
+            self._log.error(_NOT_REBUILT, error)
             self._to_memory(ledger, set())
 
     def _replace(self) -> None:
         """Continue with a new file after the open one was deleted or moved."""
         ledger = self.ledger
         self._log.error(
-            "outbox file was deleted or moved, writing a new one", path=str(self._disk.path)
+            "outbox file was deleted or moved, writing a new one: leave the agent's directory alone",
+            path=str(self._disk.path),
         )
         try:
             self._use(self._disk.replace(ledger))
         except (sqlite3.Error, OSError) as error:
-            self._log.error("outbox file cannot be rebuilt", error)
+            self._log.error(_NOT_REBUILT, error)
             # A moved file may be moved back with all its rows. A deleted one is lost.
             rows = ledger.everything() if ledger.database.place.is_deleted else None
             self._to_memory(ledger, set(), rows)
@@ -208,7 +210,10 @@ class Failover:
         try:
             return self._disk.resume()
         except (sqlite3.Error, OSError) as error:
-            self._log.error("disk unusable, outbox starts in memory", error)
+            self._log.error(
+                "disk unusable, outbox starts in memory, data is lost if the agent ends: check the disk",
+                error,
+            )
             rows = readable(self._disk.path, self._max_memory_bytes)
             kept, _ = fitting(rows, self._max_memory_bytes)
             return self._in_memory(kept)

@@ -1,7 +1,7 @@
 """The agent's data in one database: marks, partial profiles, and rows for the collector.
 
-`Database` stores rows. `Marks`, `Partials` and `Queue` each own some tables and what is cached of them
-in memory. The ledger has the transactions that touch more than one of them.
+`Database` stores rows. `Marks`, `Partials` and `Queue` each own some tables and a cache of them in
+memory. The ledger has the transactions that touch more than one of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,7 +59,7 @@ class Ledger:
         self.queue.load()
 
     def close(self) -> None:
-        """Close the file. No other method may be called afterwards. Safe twice."""
+        """Close the file. No other method may be called afterwards. May be called twice."""
         self.database.close()
 
     def settle(self) -> None:

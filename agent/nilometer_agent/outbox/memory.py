@@ -7,7 +7,7 @@ from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.rows import Lost, Row
 from nilometer_agent.outbox.salvage import salvage
 
-SALVAGED_SHARE = 0.5  # share of the memory for rows of a file that can be read but not written
+SALVAGED_SHARE = 0.5  # share of the memory that rows of a read-only file may use
 
 
 def ledger_in_memory(rows: Iterable[Row], most_bytes: int) -> Ledger:

@@ -38,7 +38,7 @@ class Place:
         return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0
 
     def close(self) -> None:
-        """Close the file. Safe twice.
+        """Close the file. May be called twice.
 
         Call this after SQLite has closed it, because closing any descriptor drops the locks.
         """

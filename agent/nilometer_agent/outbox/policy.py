@@ -9,11 +9,11 @@ from nilometer_agent.outbox.rows import Lost, OutboxRow
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 DROP_RATIO = 0.05  # share of the rows that is dropped at a time
-DROP_ROWS = 100  # dropped at a time, at least
+DROP_ROWS = 100  # fewest rows that are dropped at a time
 
 
 class WhenFull(Enum):
-    """What happens when the outbox is full."""
+    """The policy for a full outbox."""
 
     DROP_OLDEST = "drop_oldest"  # drop the oldest rows and count them
     REFUSE = "refuse"  # keep all rows and acknowledge no batch; workers count what they drop

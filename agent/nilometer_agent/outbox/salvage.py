@@ -21,9 +21,9 @@ from nilometer_agent.outbox.database import PAGE_BYTES
 from nilometer_agent.outbox.rows import Row
 from nilometer_agent.outbox.schema import TABLES
 
-HEADER_BYTES = 100  # header of the file, before the content of the first page
+HEADER_BYTES = 100  # length of the file's header, which precedes the content of the first page
 LEAF = b"\x0d"  # type of a page that is a leaf of a table
-WAL_MAGIC = (0x377F0682, 0x377F0683)  # log with little- or big-endian checksums
+WAL_MAGIC = (0x377F0682, 0x377F0683)  # the last bit says whether the log's checksums are big-endian
 WAL_HEADER = struct.Struct(">8I")
 FRAME_HEADER = struct.Struct(">6I")
 MAX_LOG_BYTES = 64 << 20
@@ -185,7 +185,7 @@ def _cell(page: bytes, at: int, pages: Mapping[int, bytes]) -> tuple[int, list[A
     identity, at = _varint(page, at)
     if not 0 < size <= MAX_PAYLOAD_BYTES:
         raise ValueError(size)
-    most = PAGE_BYTES - 35  # "U - 35" in the source; longer payloads continue on overflow pages
+    most = PAGE_BYTES - 35  # "U - 35" in the file format; longer payloads use overflow pages
     if size <= most:
         record = page[at : at + size]
     else:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter as Tally
 
-EACH = 100  # of each kind, one error in this many is logged, beginning with the first
+EACH = 100  # errors of one kind for each that is logged; the first is always logged
 
 log = logging.getLogger("nilometer.agent")
 
@@ -15,7 +15,7 @@ class SparseLog:
         self._times: Tally[str] = Tally()
 
     def error(self, what: str, reason: Exception | None = None, **more: object) -> None:
-        """Log an error of the kind *what*, with *reason* and the keys and values in *more*."""
+        """Log the message *what*, which is limited, with *reason* and the values in *more*."""
         self._times[what] += 1
         if self._times[what] % EACH == 1:
             extra = {**more, "times": self._times[what]}

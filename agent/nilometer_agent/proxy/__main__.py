@@ -27,7 +27,7 @@ async def serve(proxies: tuple[ProxySettings, ...]) -> None:
         loop.add_signal_handler(number, ended.set)
     loop.add_reader(
         sys.stdin.fileno(), ended.set
-    )  # no more data is sent: stdin closes when the agent ends
+    )  # stdin gets no more data, and closes when the agent ends
     servers = [ProxyServer(proxy) for proxy in proxies]
     try:
         for server in servers:

@@ -35,7 +35,7 @@ class Follower(Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the next step is the client's, because no complete request waits for a response."""
+        """Whether the proxy waits for the client, because no request waits for a response."""
         ...
 
     @property
@@ -70,7 +70,10 @@ class Follower(Protocol):
         ...
 
     def ended(self, *, whole: bool) -> None:
-        """Note that the connection is over; *whole* if the server closed it properly. Safe twice."""
+        """Note that the connection is over; *whole* if the server closed it properly.
+
+        May be called twice.
+        """
         ...
 
     def lose(self) -> int:

@@ -33,7 +33,7 @@ _READ = frozenset(Kind)
 
 
 @dataclass(slots=True)
-class Told:
+class Events:
     """Functions that get the events of one direction."""
 
     headers: Callable[[int, list[tuple[str, bytes]], bool], None]
@@ -47,13 +47,13 @@ class Frames:
     """Parses the frames of one direction, however their bytes are split.
 
     Args:
-        told: Functions that get the events.
+        events: Functions that get the events.
         max_block_bytes: Largest header block, before and after compression.
     """
 
-    def __init__(self, told: Told, max_block_bytes: int) -> None:
+    def __init__(self, events: Events, max_block_bytes: int) -> None:
         self.decoder = Decoder(max_header_list_size=max_block_bytes)
-        self._told = told
+        self._events = events
         self._max_block_bytes = max_block_bytes
         self._head = b""
         self._left = 0  # remaining bytes of the payload
@@ -108,7 +108,7 @@ class Frames:
         over = len(taken) + self._left - self._padding  # bytes of content from here
         content = taken[: max(over, 0)]
         if content:
-            self._told.data(self._stream, content)
+            self._events.data(self._stream, content)
 
     def _over(self) -> None:
         """Handle a complete frame."""
@@ -116,7 +116,7 @@ class Frames:
         match self._kind:
             case Kind.DATA:
                 if flags & _END_STREAM:
-                    self._told.ended(stream)
+                    self._events.ended(stream)
             case Kind.HEADERS:
                 if flags & _PADDED:
                     payload = payload[1 : len(payload) - payload[0]] if payload else b""
@@ -127,10 +127,10 @@ class Frames:
             case Kind.CONTINUATION:
                 self._add_block(payload)
             case Kind.RST_STREAM:
-                self._told.reset(stream, int.from_bytes(payload, "big"))
+                self._events.reset(stream, int.from_bytes(payload, "big"))
             case Kind.SETTINGS:
                 if not flags & _ACK:
-                    self._told.settings(payload)
+                    self._events.settings(payload)
             case _:  # pings, windows, priorities, and future frame types
                 pass
 
@@ -149,9 +149,9 @@ class Frames:
             ]
         except HPACKError as error:
             raise Unreadable(f"header compression: {error}") from error
-        self._told.headers(self._stream, headers, self._block_ends_stream)
+        self._events.headers(self._stream, headers, self._block_ends_stream)
         if self._block_ends_stream:
-            self._told.ended(self._stream)
+            self._events.ended(self._stream)
 
 
 def allow_table(decoder: Decoder, settings: bytes) -> None:

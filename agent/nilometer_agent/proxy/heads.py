@@ -171,7 +171,8 @@ def answer_head(raw: bytes, method: bytes) -> AnswerHead:
 def without_named(raw: bytes, headers: Headers) -> bytes:
     """Return *raw* without the fields that its `Connection` field names.
 
-    RFC 9110, 7.6.1. The options of the proxy itself stay. All other bytes are unchanged.
+    RFC 9110, 7.6.1. Options that also apply to the proxy's own connection are kept. All other bytes
+    are unchanged.
     """
     options = _values(headers, b"connection")
     named = frozenset(options) - _OWN_OPTIONS - _END_TO_END

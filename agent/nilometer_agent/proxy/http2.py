@@ -12,13 +12,13 @@ import grpc
 
 from nilometer.capture.grpc.call import PROBES, Call
 from nilometer.handoff.worker import Worker
-from nilometer_agent.proxy.frames import Frames, Told, allow_table
+from nilometer_agent.proxy.frames import Events, Frames, allow_table
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.messages import MessageReader
 from nilometer_agent.proxy.settings import ProxySettings
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MAX_CALLS = 10_000  # calls of a connection at once
+MAX_CALLS = 10_000  # concurrent calls of one connection
 NEARLY = 0.9  # share of a deadline; a reset after this share counts as an exceeded deadline
 
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
@@ -65,7 +65,7 @@ class Http2:
         self._client_ended = False
         cap = settings.max_head_bytes
         self._from_client = Frames(
-            Told(
+            Events(
                 self._begin,
                 self._request,
                 self._client_over,
@@ -75,7 +75,7 @@ class Http2:
             cap,
         )
         self._from_server = Frames(
-            Told(self._headers, self._answer, self._over, self._server_reset, self._table), cap
+            Events(self._headers, self._answer, self._over, self._server_reset, self._table), cap
         )
 
     @property
@@ -129,7 +129,7 @@ class Http2:
         self._worker.in_flight -= lost
         return lost
 
-    # Events of the client.
+    # Events of the client
 
     def _begin(
         self,
@@ -193,7 +193,7 @@ class Http2:
     def _client_settings(self, payload: bytes) -> None:
         allow_table(self._from_server.decoder, payload)
 
-    # Events of the server.
+    # Events of the server
 
     def _headers(
         self,

@@ -69,7 +69,9 @@ class Keeper:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Stop the process after its requests, within `drain_seconds`. Safe before `start`, and twice.
+        """Stop the process after its requests, within `drain_seconds`.
+
+        May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time at which the process is killed.
@@ -87,7 +89,7 @@ class Keeper:
         try:
             process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:
-            log.error("proxies did not stop in time, killing them")  # noqa: TRY400  no trace is needed
+            log.error("proxies did not stop in time and are killed: raise drain_seconds")  # noqa: TRY400  no trace is needed
             process.kill()
             process.wait()
         if self._thread.is_alive():
@@ -137,7 +139,8 @@ class Keeper:
                 if self._stopping.is_set():
                     return
                 log.error(
-                    "proxies ended unexpectedly, restarting", extra={"code": process.returncode}
+                    "proxies ended unexpectedly, restarting: report this if it happens again",
+                    extra={"code": process.returncode},
                 )
                 for pipe in (process.stdin, process.stdout):
                     if pipe is not None:
@@ -150,4 +153,7 @@ class Keeper:
                 self._spawn()
                 self.restarts += 1
             except (ConfigError, OSError) as error:
-                log.error("proxies cannot be started, will retry", extra={"reason": str(error)})  # noqa: TRY400
+                log.error(  # noqa: TRY400
+                    "proxies cannot be started, will retry: correct what the reason names",
+                    extra={"reason": str(error)},
+                )

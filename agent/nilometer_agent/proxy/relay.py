@@ -20,15 +20,15 @@ from nilometer_agent.proxy.settings import Address
 from nilometer_agent.proxy.sides import ClientSide, ServerSide
 from nilometer_agent.proxy.transports import connected, reset, set_reading
 
-LINGER_SECONDS = 2.0  # time in which a client may still send data after the last response
+LINGER_SECONDS = 2.0  # time for which data of the client is read after the last response
 CLOSE_SECONDS = 120.0  # time to send the last bytes
-FULL_BYTES = 64 << 10  # size of a transport's buffer at which the other side is not read
+FULL_BYTES = 64 << 10  # size of one side's send buffer at which the other side is no longer read
 
 log = logging.getLogger("nilometer.agent")
 
 
 class _Hold(Flag):
-    """Why the client is not read."""
+    """The reason why the client's data is not read."""
 
     NOTHING = 0
     CONNECTING = auto()
@@ -205,7 +205,7 @@ class Relay:
         except OSError as error:  # TimeoutError is one
             self._connecting = None
             log.warning(
-                "server not reachable, request answered with 502",
+                "server not reachable, request answered with 502: start the server, or correct upstream",
                 extra={"server": str(address), "reason": str(error)},
             )
             self._backlog.clear()
@@ -338,7 +338,7 @@ class Relay:
 
     def _unreadable(self, why: Unreadable) -> None:
         """Stop observing a connection with another protocol."""
-        log.info("proxy connection not observed", extra={"reason": str(why)})
+        log.info("connection forwarded but not observed", extra={"reason": str(why)})
         self._guarded(lambda: self._follower.ended(whole=False))
         self._go_blind(None)
 
@@ -370,7 +370,7 @@ class Relay:
         except Exception as error:  # monitoring must never fail a prediction
             self._worker.note(error, lost=1)
 
-    # Timers and flow control.
+    # Timers and flow control
 
     def _set_hold(self, hold: _Hold) -> None:
         self._hold = hold

@@ -73,11 +73,11 @@ class ProxyServer:
             self._listening,
             log,
             min(self.settings.max_connections, free() // DESCRIPTORS),
-            math.inf,  # the server closes idle connections; `head_seconds` limits heads
+            math.inf,  # no time limit: the server closes idle connections
             by_address=self.settings.peers_by_address,
             refuse=self._refuse,
         )
-        # Before the first request, so that its observation can be sent to the agent.
+        # Start the thread before the first request, whose observation it sends to the agent.
         self.worker.ensure_started()
         self._listener.start(self._connect)
         log.info(

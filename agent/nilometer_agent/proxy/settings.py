@@ -66,8 +66,8 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
             with 431.
         max_connections: Largest number of clients at once. A further client replaces the one that
             has been idle longest. If all clients have requests in progress, it gets a 503.
-        peers_by_address: Whether each client has an address of its own. If so, at most a quarter of
-            ``max_connections`` may be idle clients of one address.
+        peers_by_address: Whether clients can be told apart by their addresses. If so, at most a
+            quarter of ``max_connections`` may be idle clients of one address.
         connect_seconds: Longest time to connect to the server; after it the client gets a 502.
         head_seconds: Longest time to receive the head of a request; after it the client gets a 408.
         drain_seconds: Longest time that a stopping agent waits for requests in progress.
@@ -110,7 +110,7 @@ def check_all(proxies: tuple[ProxySettings, ...]) -> None:
     for proxy in proxies:
         if proxy.agent != AUTO or proxy.directory:
             raise ConfigError(
-                f"proxy of {proxy.entity!r}: remove agent and directory, it uses its agent's"
+                f"proxy of {proxy.entity!r}: remove agent and directory, because a proxy uses those of this agent"
             )
     taken = [proxy.listening for proxy in proxies if proxy.listening.port or proxy.listening.path]
     for address in taken:

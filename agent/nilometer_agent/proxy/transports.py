@@ -5,7 +5,7 @@ import logging
 import socket
 import struct
 
-FULL_SECONDS = 0.01  # between attempts to connect to a Unix socket that has no room
+FULL_SECONDS = 0.01  # time between attempts to connect to a Unix socket whose queue is full
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 
 log = logging.getLogger("nilometer.agent")
@@ -36,7 +36,7 @@ def set_reading(transport: asyncio.Transport, *, reads: bool) -> None:
     if transport.is_closing():
         return
     if reads:
-        transport.resume_reading()  # both do nothing if the transport is already in that state
+        transport.resume_reading()  # both calls do nothing if nothing changes
     else:
         transport.pause_reading()
 

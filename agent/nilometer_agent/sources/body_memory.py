@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from nilometer.values.clock import Clock
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-PATIENCE_SECONDS = 0.1  # for a sender that sends nothing while others wait for memory
+PATIENCE_SECONDS = 0.1  # time that a sender may be silent while others wait for memory
 
 K = TypeVar("K", bound=Hashable)
 
@@ -59,7 +59,7 @@ class BodyMemory(Generic[K]):
             self._silent_since.pop(sender, None)
 
     def release(self, sender: K) -> None:
-        """Release the memory of *sender*. Safe twice, and if it holds none."""
+        """Release the memory of *sender*. May be called twice, and without memory."""
         with self._changed:
             self._silent_since.pop(sender, None)
             self._memory.give_back(sender)

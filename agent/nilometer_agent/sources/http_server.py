@@ -27,9 +27,9 @@ MAX_CONNECTIONS = 64
 BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more if one body may be larger
 IDLE_SECONDS = 10.0  # longest time between two bytes of a sender
 TURN_SECONDS = 30.0  # longest time to receive a request and to send its response
-GRACE_SECONDS = 0.5  # for requests in progress when the server stops
-MAX_LENGTH_DIGITS = 19  # of a Content-Length; Python parses no integer of thousands of digits
-AGAIN_SECONDS = "1"  # wait before a sender retries
+GRACE_SECONDS = 0.5  # time for requests in progress when the server stops
+MAX_LENGTH_DIGITS = 19  # most digits of a Content-Length, because Python does not parse thousands
+AGAIN_SECONDS = "1"  # wait that a 503 response asks for
 TEXT = "text/plain"
 
 log = logging.getLogger("nilometer.agent")
@@ -60,7 +60,7 @@ class Reply:
 
 
 class HttpServer:
-    """An HTTP server that binds its address when it is made; `start`, then `stop`.
+    """An HTTP server that binds its address when it is made. Call `start`, then `stop`.
 
     Args:
         key: Name of the setting that holds *address*, for errors.
@@ -68,8 +68,8 @@ class HttpServer:
         take: Function that answers a request; called on several threads at once.
         max_body_bytes: Largest body, before and after its content encoding is removed.
         refused: Function that is called for each request that was refused before *take*.
-        by_address: Whether each client has an address of its own. If so, one address gets at most a
-            quarter of the connections.
+        by_address: Whether clients can be told apart by their addresses. If so, one address gets at
+            most a quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -112,7 +112,9 @@ class HttpServer:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new requests, and wait for those in progress. Safe before `start`, and twice.
+        """Refuse new requests, and wait for those in progress.
+
+        May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time of the end; requests in progress get at most `GRACE_SECONDS`.
@@ -189,7 +191,7 @@ class _Handler(TimedHandler):
             return Reply(413, b"at most %d bytes\n" % limit)
         left = int(length)
         self.server.memory.take(self.connection, left)
-        body = io.BytesIO()  # hands out its content without a copy
+        body = io.BytesIO()  # `getvalue` returns its content without a copy
         while left:
             piece = self.receive(left)
             if not piece:

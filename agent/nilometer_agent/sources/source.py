@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Protocol, TypeVar
 
-LATE_SECONDS = 1.0  # extra time after its deadline, before the agent stops without the source
+LATE_SECONDS = 1.0  # time after its deadline at which the agent stops waiting for a source
 
 log = logging.getLogger("nilometer.agent")
 
@@ -34,7 +34,7 @@ class Source(Protocol):
     def stop(self, deadline: float) -> None:
         """Stop receiving, pass received observations to the engine, end all threads and processes.
 
-        The three steps happen in this order. Safe before `start`, where it releases the address.
+        The three steps happen in this order. May be called before `start`; it then releases the address.
 
         Args:
             deadline: Monotonic time at which this method must have returned. Observations that
@@ -76,7 +76,9 @@ class Sources:
             raise
 
     def stop(self) -> None:
-        """Stop every source, each within its own `stop_seconds`. Safe before `start`, and twice.
+        """Stop every source, each within its own `stop_seconds`.
+
+        May be called before `start`, and twice.
 
         A source that raises or hangs is logged. The next source is then stopped with its full time.
         """
@@ -88,14 +90,17 @@ class Sources:
             stopping.start()
             stopping.join(source.stop_seconds + LATE_SECONDS)
             if stopping.is_alive():
-                log.error("source hangs, stopping without it", extra={"source": source.name})
+                log.error(
+                    "source did not stop in time, its last observations may be lost",
+                    extra={"source": source.name},
+                )
 
 
 def _stop(source: Source) -> None:
     try:
         source.stop(time.monotonic() + source.stop_seconds)
     except Exception:  # the other sources still have observations to pass on
-        log.exception("source failed to stop", extra={"source": source.name})
+        log.exception("source failed to stop: report this error", extra={"source": source.name})
 
 
 def seconds_until(deadline: float) -> float:

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""Random waits between attempts."""
 
 import random
 

@@ -37,7 +37,7 @@ class Reach(Enum):
     """The result of a probe."""
 
     ANSWERS = "answers"
-    DOWN = "down"  # no connection, or not in time
+    DOWN = "down"  # no connection, or none in time
     TLS = "tls"  # connected, but the handshake fails
 
 
@@ -66,14 +66,14 @@ class Dial:
             return there.stub.GetPlan(request, timeout=timeout, metadata=there.metadata)
 
     def close(self) -> None:
-        """Close the channel and end its calls. Safe twice."""
+        """Close the channel and end its calls. May be called twice."""
         with self._lock:
             there, self._open = self._open, None
         if there is not None:
             there.channel.close()
 
     def probe(self) -> tuple[Reach, str]:
-        """Return what the address answers, and why the connection fails if it does."""
+        """Return the result of probing the address, and the reason if the connection fails."""
         host, _, port = self.address.rpartition(":")
         if not port.isdecimal():
             return Reach.DOWN, f"{self.address!r} has no port"

@@ -35,7 +35,7 @@ class ActivePlan:
         alerters: Alerters of all entities.
         names_key: Key of pseudonyms; empty keeps no names of categories.
         declared: Schemas by entity that take precedence over those of references.
-        disclosure: Rules for what may be disclosed about single values.
+        disclosure: Rules for the disclosure of single values.
     """
 
     def __init__(

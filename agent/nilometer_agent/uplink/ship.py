@@ -45,8 +45,8 @@ class CollectorState(Enum):
     READY = "ready"
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"  # the collector asked the agent to wait
-    AUTH_ERROR = "auth_error"  # token or certificate is unknown, or is for another name
-    TLS_ERROR = "tls_error"  # the handshake fails: a certificate has expired or has another CA
+    AUTH_ERROR = "auth_error"  # the token or certificate is unknown, or for another agent name
+    TLS_ERROR = "tls_error"  # the TLS handshake fails, such as after a certificate has expired
     VERSION_ERROR = "version_error"  # the collector does not have the method
     REFUSED = "refused"  # the collector refuses the request
 
@@ -79,7 +79,7 @@ class Collector(Protocol):
         ...
 
     def probe(self) -> tuple[Reach, str]:
-        """Return what the address answers, and why the connection fails if it does."""
+        """Return the result of probing the address, and the reason if the connection fails."""
         ...
 
 
@@ -134,7 +134,7 @@ class Shipper:
     def stop(self, timeout: float) -> None:
         """Send the remaining rows for up to *timeout* seconds, if the collector answers.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         until = self._clock.monotonic() + timeout
         self._stopping.set()
@@ -193,7 +193,8 @@ class Shipper:
         for row in rows:
             if row.id in rejected:
                 log.error(
-                    "row moved to quarantine: the collector rejected it",
+                    "row moved to quarantine, the collector rejected it: install one version in agent "
+                    "and collector, or report the reason",
                     extra={"sequence": row.sequence, "reason": rejected[row.id]},
                 )
 
@@ -316,7 +317,7 @@ class Shipper:
     def _set_state(self, state: CollectorState, reason: str) -> None:
         if state is not self.state and state is not CollectorState.READY:
             log.warning(
-                "rows not shipped, kept in the outbox: will retry",
+                "rows not shipped, kept in the outbox, will retry: `nilometer doctor` says what to do",
                 extra={"state": state.value, "reason": reason[:200]},
             )
         self.state, self.reason = state, reason[:MAX_REASON_CHARACTERS]

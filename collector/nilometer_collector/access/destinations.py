@@ -43,7 +43,7 @@ class Reach(Enum):
 
     PUBLIC = "public"
     LOOPBACK = "loopback"
-    PRIVATE = "private"  # site or carrier networks, and all else that is not public unicast
+    PRIVATE = "private"  # site-local and carrier networks, and every other address that is not public unicast
     LINK_LOCAL = "link-local"
     METADATA = "metadata"
     RESERVED = "reserved"  # unspecified or multicast

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from nilometer.values.clock import Clock
 
-DUPLICATE_SECONDS = 60.0  # a name counts as duplicate for this long after the last conflict
+DUPLICATE_SECONDS = 60.0  # time after the last conflict for which a name counts as duplicate
 MAX_AGENTS = 10_000  # agent names that are remembered
 MAX_PROCESSES = 8  # processes remembered for each name
 

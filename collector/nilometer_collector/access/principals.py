@@ -113,7 +113,7 @@ def _check(principal: Principal, key: str) -> None:
         if principal.http != "none" and not principal.token_sha256:
             raise ConfigError(f"{key}: http needs token_sha256; a certificate opens gRPC only")
         if principal.read is not None or principal.write is not None:
-            raise ConfigError(f"{key} has http beside read or write: leave http out")
+            raise ConfigError(f"{key} has http besides read or write: remove http")
         if principal.http != "none" and principal.agents is None and principal.ship is None:
             raise ConfigError(
                 f"{key} has http and no agents: add agents = [] if it ships nothing, else add the "

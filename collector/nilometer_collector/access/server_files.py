@@ -58,9 +58,9 @@ class ServerFiles:
             if stamp == self._stamp:
                 return None
             configuration = self._read()
-        except OSError as error:  # in the middle of a rotation
+        except OSError as error:  # a rotation may not be complete
             log.warning(
-                "cannot read the certificate files, the old certificates stay in use",
+                "cannot read the certificate files, the old ones stay in use: correct the files",
                 extra={"reason": str(error)},
             )
             return None

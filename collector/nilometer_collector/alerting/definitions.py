@@ -14,7 +14,7 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.alerters import check_alerter
 
-_LARGEST = sys.float_info.max  # JSON has no infinity
+_LARGEST = sys.float_info.max  # largest number, because JSON has no infinity
 # Parameters that have a field of their own; all others are under `parameters`.
 _NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "comparator")
 
@@ -101,7 +101,7 @@ def _condition_of(definition: AlerterView) -> Condition:
     Raises:
         ValueError: If its kind or a parameter is unknown, missing or out of bounds.
     """
-    # A wrong word is a mistake even in a field that the kind does not use.
+    # Words are checked even in fields that the kind does not use.
     ThresholdSide(definition.comparison or ThresholdSide.ABOVE.value)
     comparator_named(definition.comparator or PSI.name)
     parameters = {} if definition.parameters is UNSET else definition.parameters

@@ -1,6 +1,6 @@
 """Prometheus rules made from alerters: recording rules, health alerts, and one alert per alerter.
 
-The rules read the metrics that agents and the collector export. An existing Alertmanager can so
+The rules read the metrics that agents and the collector export. So an existing Alertmanager can
 notify the same people at the same thresholds.
 """
 
@@ -28,9 +28,9 @@ from nilometer.export.telemetry import (
 )
 from nilometer.values.reasons import Outcome
 
-RATE = "5m"  # range of rates: several scrapes and exports
+RATE = "5m"  # range of rates, which covers several scrapes and exports
 STALE_WINDOWS = 5  # windows without data before an alert
-OUTBOX_ALARM = 10_000  # rows: a few hours of a usual pod
+OUTBOX_ALARM = 10_000  # rows, about those of a few hours of a typical pod
 
 Groups = Mapping[str, list[dict[str, object]]]
 

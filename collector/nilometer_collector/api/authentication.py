@@ -40,7 +40,7 @@ FORM = """<!doctype html>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in</button></form></main></body></html>
 """
-# Other responses have no-referrer; with it, a browser would send `Origin: null` with the form.
+# Other responses have no-referrer, with which a browser would send `Origin: null` with the form.
 FORM_HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 
 log = logging.getLogger("nilometer.collector")

@@ -32,13 +32,13 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Process received bytes of a request."""
         super().data_received(data)
-        self._tell()
+        self._report_turn()
 
     def on_response_complete(self) -> None:
-        """Wait for the peer's next request: the response is written."""
+        """Wait for the peer's next request, because the response is written."""
         self._listener.wait_for(self._raw, self.transport.abort)
         super().on_response_complete()
-        self._tell()
+        self._report_turn()
 
     def pause_writing(self) -> None:
         """Wait for the peer, which does not read the response."""
@@ -46,17 +46,17 @@ class Connection(H11Protocol):
         self._listener.wait_for(self._raw, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Continue to write: the peer has read a part of the response."""
+        """Continue to write, because the peer has read a part of the response."""
         super().resume_writing()
-        self._tell()
+        self._report_turn()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, which is closed."""
         self._listener.forget(self._raw)
         super().connection_lost(exc)
 
-    def _tell(self) -> None:
-        """Tell the listener that the server is busy, if a whole request waits for its response."""
+    def _report_turn(self) -> None:
+        """Tell the listener that the server is working, if a request waits for a response."""
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or self.flow.write_paused:
             return

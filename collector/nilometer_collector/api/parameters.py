@@ -12,7 +12,7 @@ from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
-MAX_REPEATS = 64  # of a parameter that may be repeated
+MAX_REPEATS = 64  # most values of a parameter that may be repeated
 LAST_SECONDS = LAST_NS // NANOSECONDS
 
 V_co = TypeVar("V_co", covariant=True)
@@ -161,7 +161,7 @@ def _short(parameter: Parameter[object], text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """Parse a finite decimal number; refuse what only Python accepts (nan, 1_000, other digits)."""
+    """Parse a finite decimal number; refuse forms that only Python has, such as nan and 1_000."""
     if len(text) > 32 or not set(text) <= set("0123456789.eE+-"):
         return None
     try:

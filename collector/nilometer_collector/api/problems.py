@@ -75,7 +75,10 @@ async def on_error(request: Request, error: Exception) -> Response:
         case TooMuch() | Refused() | ConfigError():
             return problem(422, str(error))
         case StoreUnavailable():
-            log.error("request failed: store unavailable", extra={"reason": str(error)})
+            log.error(
+                "request failed, store unavailable: check the database's disk",
+                extra={"reason": str(error)},
+            )
             return problem(
                 503, "the store cannot be read or written now; try again", {"retry-after": "1"}
             )

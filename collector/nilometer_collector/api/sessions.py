@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nilometer.values.clock import NANOSECONDS, Clock
 
 SESSION_SECONDS = 12 * 3600
-MAX_SESSIONS = 10_000  # above it, the oldest session ends
+MAX_SESSIONS = 10_000  # a further session ends the oldest one
 SECRET_BYTES = 32
 
 

@@ -1,7 +1,8 @@
 """Delivers stored notifications, oldest first, until each is delivered or refused.
 
-A notification is marked after the receiver has accepted it. A crash in between repeats it under the
-same key. Failed attempts are retried without end, with a full-jitter backoff of 1 to 60 s.
+A notification is marked after the receiver has accepted it. After a crash in between, it is
+delivered again under the same key. Failed attempts are retried without end, with a full-jitter
+backoff of 1 to 60 s.
 """
 
 import logging
@@ -70,7 +71,7 @@ class Courier:
         self._thread.start()
 
     def wake(self) -> None:
-        """Deliver now: there is a new notification. Any thread may call."""
+        """Deliver now, because there is a new notification. Any thread may call."""
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
@@ -102,14 +103,15 @@ class Courier:
                 self._store.deliveries.refused(notice.id, now_ns, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_REFUSED)
                 log.error(
-                    "notification refused by the webhook, will not retry",
+                    "notification refused by the webhook, will not retry: see the reason",
                     extra={**known, "reason": answer.reason},
                 )
             case Outcome.FAILED:
                 self._store.deliveries.failed(notice.id, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_FAILED)
                 log.warning(
-                    "notification failed, will retry", extra={**known, "reason": answer.reason}
+                    "notification failed, will retry: check the webhook",
+                    extra={**known, "reason": answer.reason},
                 )
                 return self._after_failure(answer)
         self._failures = 0
@@ -128,12 +130,12 @@ class Courier:
                 wait = self.deliver_oldest()
             except StoreUnavailable as error:
                 log.warning(
-                    "store unavailable, notifications will be retried",
+                    "store unavailable, notifications will be retried: check the database's disk",
                     extra={"reason": str(error)},
                 )
                 wait = self._backoff_seconds[1]
             except Exception:
-                log.exception("internal error in a notification, will retry")
+                log.exception("internal error in a notification, will retry: report this error")
                 wait = self._backoff_seconds[1]
             if wait is None:
                 self._wake.wait(IDLE_SECONDS)

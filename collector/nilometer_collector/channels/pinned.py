@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from nilometer_collector.access.destinations import Allowed, Reach, addresses_of, reach_of
 
-MAX_ADDRESSES = 4  # addresses of a host that are tried
+MAX_ADDRESSES = 4  # most addresses of a host that are tried
 
 
 class AddressRefused(httpx.TransportError):
@@ -38,7 +38,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             OSError: If its host has no address.
         """
         host = request.url.raw_host.decode("ascii")
-        # A lookup that hangs must not delay a request that is cancelled.
+        # The thread is abandoned on cancellation, so that a hanging lookup does not delay it.
         addresses = await to_thread.run_sync(addresses_of, host, abandon_on_cancel=True)
         for address in addresses:
             if refusal := self._allowed.refusal(host, address):

@@ -31,7 +31,7 @@ class Outcome(Enum):
     """Outcome of a request."""
 
     DELIVERED = "delivered"
-    REFUSED = "refused"  # permanent: the receiver will never accept this message
+    REFUSED = "refused"  # permanent, because the receiver will never accept this message
     FAILED = "failed"  # transient: try again
 
 

@@ -10,7 +10,7 @@ class ExtensionView(ContentView, frozen=True, kw_only=True):
     """A content of a type that another package has registered."""
 
     kind: str  # kind of the content type
-    content: ContentView  # view that the type makes of itself
+    content: ContentView  # the content as its type shows it
 
 
 def shown_extension(kind: ContentKind[C]) -> Shown[C]:

@@ -26,7 +26,7 @@ class FeatureView(ContentView, frozen=True, kw_only=True):
     missing_ratio: float | None
     non_finite: int
     null_like: int  # strings such as "n/a"
-    suppressed: int  # numbers that only `types` counts: too few to reveal (docs/privacy.md)
+    suppressed: int  # numbers that only `types` counts, because they are few (docs/privacy.md)
     types: dict[str, int]
     type_errors: dict[str, int]  # cells of an unexpected type, by type
     zero: int

@@ -10,7 +10,7 @@ from nilometer_collector.contents.scores import SHOWN_SCORES
 from nilometer_collector.contents.service import SHOWN_SERVICE
 from nilometer_collector.contents.view import Shown
 
-# `Any`, because each entry shows the content type of its own key only.
+# `Any`, because each entry shows only the content type of its key.
 SHOWN: dict[str, Shown[Any]] = {
     shown.kind: shown for shown in (SHOWN_FEATURE, SHOWN_SERVICE, SHOWN_SCORES)
 }

@@ -25,7 +25,7 @@ class HistogramView(ContentView, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown(Generic[C]):
-    """How the API shows one content type.
+    """The way in which the API shows one content type.
 
     Attributes:
         kind: Kind of the content type.

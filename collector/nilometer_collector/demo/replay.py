@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 YEAR = 2013
 BROKEN_FEATURE = "distance"
-MILES_TO_KILOMETRES = 1.609344  # the fault: a change of unit, which no schema check detects
+MILES_TO_KILOMETRES = 1.609344  # factor of the fault, a change of unit that no schema check detects
 CONCURRENCY = 16
 
 

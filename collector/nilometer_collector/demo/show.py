@@ -32,7 +32,7 @@ ALERTER = {
     "kind": "REFERENCE",
     "reference": REFERENCE,
     "comparator": "psi",
-    "threshold": 0.25,  # nats, debiased: other features stay below 0.16 in these two weeks
+    "threshold": 0.25,  # nats, debiased; other features stay below 0.16 in these two weeks
     "minimum_count": 100,
     "windows_to_open": 2,  # days, so that one stormy day does not alert
     "windows_to_close": 2,
@@ -137,7 +137,7 @@ def _course(
         raise DemoFailed(f"{len(flights) - answered} requests failed")
     processes.settle(answered)
     result, fine = _result(processes, answered, time.monotonic() - started)
-    _tell(result, slack, break_from)
+    _print_result(result, slack, break_from)
     return result, fine
 
 
@@ -194,7 +194,7 @@ def _result(processes: Processes, observed: int, seconds: float) -> tuple[Result
     return result, balanced and named
 
 
-def _tell(result: Result, slack: SlackStandIn, break_from: datetime) -> None:
+def _print_result(result: Result, slack: SlackStandIn, break_from: datetime) -> None:
     deadline = time.monotonic() + 5.0
     while not slack.messages and result["alerts"] and time.monotonic() < deadline:
         time.sleep(0.05)

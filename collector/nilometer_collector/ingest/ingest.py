@@ -61,7 +61,7 @@ class Ingest:
         clock: Clock for the wall time of arrivals.
         counters: Counters of stored, repeated and rejected rows.
         wake: Function that is called after a notification was queued.
-        disclosure: Laxest privacy settings that agents may use; part of every plan.
+        disclosure: Least strict privacy settings that agents may use; part of every plan.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Ingest:
                 reply.rejected.add(sequence=row.sequence, reason=_reason(error))
             except Exception as error:
                 log.exception(
-                    "internal error while checking a row, row rejected",
+                    "internal error while checking a row, row rejected: report this error",
                     extra={"agent": request.agent},
                 )
                 reply.rejected.add(sequence=row.sequence, reason=type(error).__name__)
@@ -136,7 +136,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         if reply.rejected:
             log.warning(
-                "rows rejected, the agent puts them into quarantine",
+                "rows rejected, the agent puts them into quarantine: install one version in both",
                 extra={
                     "agent": request.agent,
                     "rows": len(reply.rejected),
@@ -193,7 +193,9 @@ class Ingest:
         except (NilometerError, ValueError, ArithmeticError) as error:
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         except Exception as error:
-            log.exception("internal error while checking a reference, reference refused")
+            log.exception(
+                "internal error while checking a reference, reference refused: report this error"
+            )
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         try:
             self._store.references.put(reference, self._clock.now_ns())

@@ -1,4 +1,4 @@
-"""A gRPC method of the collector: its request type, its handler, and what it needs access to."""
+"""A gRPC method of the collector: its request type, its handler, and the access that it needs."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

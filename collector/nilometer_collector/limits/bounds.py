@@ -8,13 +8,13 @@ from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, Expo
 from nilometer.values.entity import SCHEMA, SERVICE, role_of
 from nilometer_collector.errors import Refused
 
-MAX_COUNT = 1 << 48  # observations in one sample; a sum over 10,000 samples fits int64
-MAX_NAME_BYTES = 256  # in the name of a summary
-MAX_NAME_CHARACTERS = 256  # in a text that a client of the API sends
-MAX_KINDS = 64  # outcomes, reasons or types; newer agents may have more than this version knows
-LAST_NS = 1 << 62  # year 2116; leaves room in int64 for sums
+MAX_COUNT = 1 << 48  # most observations in one sample, so that a sum over 10,000 samples fits int64
+MAX_NAME_BYTES = 256  # longest name of a summary
+MAX_NAME_CHARACTERS = 256  # longest text that a client of the API sends
+MAX_KINDS = 64  # most outcomes, reasons or types; newer agents may send unknown ones
+LAST_NS = 1 << 62  # year 2116, so that sums fit int64
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
-PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character, in JSON Schema
+PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character, as JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
 
 

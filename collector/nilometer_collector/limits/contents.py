@@ -13,7 +13,7 @@ from nilometer_collector.limits.feature import check_feature
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
 
-# `...`, because each check accepts the content type of its own key only. A check raises `Refused`.
+# The parameters are `...`, because each check takes the content type of its key. It raises `Refused`.
 CHECKS: dict[str, Callable[..., None]] = {
     FeatureProfile.kind: check_feature,
     ServiceProfile.kind: check_service,

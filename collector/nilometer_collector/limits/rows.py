@@ -1,6 +1,6 @@
 """Checks of an agent's row, which is a sample or an evaluation, before it is stored.
 
-A row that passes can be shown and merged with every other row of its series. To read it later never
+A row that passes can be shown and merged with every other row of its series. Reading it later never
 fails, never allocates unbounded memory, and never overflows an integer.
 """
 

@@ -16,9 +16,9 @@ from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
 
-MAX_WINDOWS = 2000  # in one response
-MAX_SAMPLES = 20_000  # merged for one response
-MAX_BYTES = 64 << 20  # of payloads, read for one response
+MAX_WINDOWS = 2000  # most windows in one response
+MAX_SAMPLES = 20_000  # most samples that are merged for one response
+MAX_BYTES = 64 << 20  # most bytes of payloads that are read for one response
 
 log = logging.getLogger("nilometer.collector")
 
@@ -87,7 +87,8 @@ def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
             sample = sample_from_bytes(record.payload)
         except (ValueError, NilometerError) as error:
             log.error(  # noqa: TRY400
-                "stored sample left out: cannot decode it", extra={"reason": type(error).__name__}
+                "stored sample cannot be decoded, left out: install the package of its content type",
+                extra={"reason": type(error).__name__},
             )
             return None
     return sample

@@ -6,7 +6,7 @@ from nilometer.alert import Alerter
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
-MOST_NAMES = 10  # known names that a line lists
+MOST_NAMES = 10  # most known names that a line lists
 
 
 def missing_names(

@@ -25,7 +25,7 @@ from nilometer_collector.query.records import (
 )
 from nilometer_collector.store import SeriesRecord, Store
 
-SILENT_WINDOWS = 10  # a series has status NO_DATA after this many windows without an arrival
+SILENT_WINDOWS = 10  # windows without new data after which the status is NO_DATA
 
 
 class Query:

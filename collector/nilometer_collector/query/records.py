@@ -63,8 +63,8 @@ class SamplesQuestion:
 
     Attributes:
         labels: Filter of the label sets.
-        start_ns: Time that windows must end after.
-        end_ns: Time that windows must start before.
+        start_ns: Time after which windows must end.
+        end_ns: Time before which windows must start.
         step_ns: Length of the aligned windows to merge into; None does not merge windows.
         reference: Name of the reference to compare with; None for no comparison.
     """

@@ -11,7 +11,7 @@ from nilometer.values.nearest import not_one_of
 
 
 class Severity(Enum):
-    """How urgent an alert is for its receiver."""
+    """The urgency of an alert for its receiver."""
 
     INFO = "info"
     WARNING = "warning"

@@ -21,9 +21,9 @@ class Evaluation:
         labels: Labels of the sample.
         window: Window of the sample, in event time.
         verdict: Outcome of the evaluation.
-        value: Measured value, in the unit of the condition; 0 where nothing was measured.
+        value: Measured value, in the unit of the condition; 0 if nothing was measured.
         count: Number of observations that the verdict rests on.
-        reference_digest: Digest of the reference version; empty where no reference was used.
+        reference_digest: Digest of the reference version; empty if no reference was used.
         evidence: Reason for the verdict, one sentence.
     """
 

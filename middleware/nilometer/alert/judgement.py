@@ -24,8 +24,8 @@ class Judgement:
     Attributes:
         verdict: Outcome of the judgement.
         evidence: Reason for the verdict, one sentence.
-        value: Measured value; 0 where nothing was measured.
-        reference_digest: Digest of the reference version; empty where no reference was used.
+        value: Measured value; 0 if nothing was measured.
+        reference_digest: Digest of the reference version; empty if no reference was used.
     """
 
     verdict: Verdict

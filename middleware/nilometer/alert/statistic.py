@@ -7,14 +7,14 @@ from nilometer.profile.registered import CONTENTS
 
 Statistic = Callable[[Content], float | None]
 
-COUNT = "count"  # judged at any size: a minimum count would hide small windows
+COUNT = "count"  # judged at any size, because a minimum count would hide small windows
 CELL_SHARES = frozenset(
     {"missing_ratio", "non_finite_ratio", "null_like_ratio", "type_error_ratio"}
 )  # ratios of all cells, not of values
 
 
 def statistic_of(content: Content, name: str) -> float | None:
-    """Return the statistic *name* of *content*; None where it does not exist."""
+    """Return the statistic *name* of *content*; None if it does not exist."""
     found = content.statistics().get(name)
     return None if found is None else found(content)
 
@@ -34,5 +34,5 @@ class _Registered(Mapping[str, Statistic]):
         return len(list(iter(self)))
 
 
-# Units: that of the feature unless the name gives one; ratios are 0 to 1, latencies in seconds.
+# Values are in the unit of the feature, unless the name gives a unit. Ratios are 0 to 1.
 STATISTICS: Mapping[str, Statistic] = _Registered()

@@ -19,7 +19,7 @@ from nilometer.values.errors import NilometerError
 if TYPE_CHECKING:
     import pyarrow
 
-USER_PROFILER_SECONDS = 3600.0  # limit for a user's profiler over a table
+USER_PROFILER_SECONDS = 3600.0  # longest time of a user's profiler over a table
 
 
 def profile_of(

@@ -31,7 +31,7 @@ from nilometer.wire.references import with_digest
 if TYPE_CHECKING:
     import pyarrow
 
-PUBLISHED_AT_LEAST = 5  # rows of a reference that make a name readable in it
+PUBLISHED_AT_LEAST = 5  # fewest rows with a name that a reference publishes
 
 
 def reference_of(
@@ -111,7 +111,7 @@ def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
         return None
     try:
         vectors = np.array(column.drop_null().to_pylist(), dtype=np.float64)
-    except (ValueError, TypeError):  # ragged, or not numbers
+    except (ValueError, TypeError):  # lists of different lengths, or not of numbers
         return None
     if vectors.ndim != 2:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nilometer.profile import FeatureProfile
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-TOP = 20  # categories of a feature in JSON
+TOP = 20  # most categories of a feature in the JSON output
 
 _HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "mean", "max", "top")
 

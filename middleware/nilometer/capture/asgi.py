@@ -6,7 +6,7 @@ the application has returned.
 """
 
 # mypy: disable-error-code="possibly-undefined"
-# One guarded block sets the variables of the request path. Nothing reads them if it failed.
+# One guarded block sets the variables of the request path. They are not read if it failed.
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ class NilometerMiddleware(Observer):
     ) -> None:
         """Serve one scope through the application and offer one observation of it.
 
-        Returns what the application returned. Servers check that this is None.
+        Returns the application's return value. Servers check that this is None.
 
         The method is long and uses local variables because every request runs it: one function call
         costs as much as ten lines.
@@ -249,7 +249,7 @@ class NilometerMiddleware(Observer):
                 return
             if _serving():
                 await asyncio.to_thread(worker.stop)
-            else:  # another event loop, such as trio's, has nothing left to serve
+            else:  # another event loop, such as trio's: blocking it at the end does no harm
                 worker.stop()
         except Exception as error:  # an error here must not disturb the shutdown of the host
             worker.note(error)

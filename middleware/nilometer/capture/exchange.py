@@ -19,8 +19,8 @@ class Exchange:
     """The state of one HTTP exchange, with the `receive` and `send` that its application gets.
 
     The class has no constructor: `NilometerMiddleware` sets every attribute, because one more call
-    frame costs a tenth of the path's budget. For the same reason, `more` holds what most exchanges
-    do not have.
+    frame costs a tenth of the path's budget. For the same reason, `more` holds the details that
+    most exchanges do not have.
 
     Attributes:
         app_receive: The server's `receive`.
@@ -100,7 +100,7 @@ class Exchange:
                     self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
                 if not self.status:
-                    # A copy: an outer middleware that compresses may change the same list.
+                    # Keep a copy, because an outer middleware that compresses may change the list.
                     self.response_headers = _copy_of_list(message.get("headers"))
                     self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
@@ -268,7 +268,7 @@ class More:
         self.new_id: tuple[bytes, bytes] | None = None
 
 
-MAX_GAPS = 512  # gaps that are kept of one stream
+MAX_GAPS = 512  # most gaps that are kept of one stream
 
 
 class Stream:
@@ -385,5 +385,5 @@ _NO_RESPONSE = Outcome.NO_RESPONSE.value
 # Raises for anything but a list, and runs no code of a subclass of list.
 _copy_of_list: Callable[[Any], list[Any]] = list.copy
 
-# Bodies that the server reads itself: the middleware does not see their bytes.
+# Messages whose body the server reads itself, so that the middleware does not see its bytes.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})

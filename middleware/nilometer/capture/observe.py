@@ -170,7 +170,7 @@ def _add(found: dict[str, object], name: str, value: object, depth: int = 1) -> 
 
 
 def _named(value: Any) -> Mapping[Any, Any] | None:
-    """Return the columns of a value with several, by name or position; None for one column."""
+    """Return the columns of *value* by name or position; None if it is a single column."""
     kind = type(value)
     if kind in SCALARS:
         return None
@@ -284,7 +284,7 @@ class Call:
     def end(self, path: str, outcome: str, result: object) -> None:
         """Record the end: the function returned *result* or raised. Never raises itself."""
         recorder = self.recorder
-        if recorder is None:  # the values join the observation of the request
+        if recorder is None:  # the values are added to the observation of the request
             if outcome == _OK:
                 log(**_flat(INPUT, self.inputs), **_flat(OUTPUT, columns(VALUE, result)))
             return
@@ -297,7 +297,7 @@ class Call:
             self.worker.note(error, lost=1)
 
 
-_default: list[Recorder | None] = []  # the recorder for ``NILOMETER_*``, once it was looked up
+_default: list[Recorder | None] = []  # the recorder for ``NILOMETER_*``, after its first use
 
 
 def default_recorder() -> Recorder | None:

@@ -34,8 +34,8 @@ class CaptureOptions(TypedDict, total=False):
     """Directory of the socket and of the data of an agent that this process starts."""
 
     max_body_bytes: int
-    """Cap for each body. Over the cap only the size is kept, and of a stream of events or lines
-    also its start and its end. Default: `262144`.
+    """Cap for each body. Of a larger body only the size is kept. A larger stream of events or lines
+    also keeps its start and its end. Default: `262144`.
     """
 
     max_queue_bytes: int
@@ -78,12 +78,12 @@ class CaptureOptions(TypedDict, total=False):
 
     event_time_field: str
     """Input column that holds the event time, such as `sent_at` or `meta.time`; it is not profiled.
-    The first row of a request counts, and the header if the column is absent.
+    The first row of a request is used; without the column, the header is used.
     """
 
     event_time_unit: Literal["auto", "s", "ms", "us", "ns"]
-    """Unit of event times that are numbers: `s`, `ms`, `us` or `ns` since 1970; `auto` tells it by
-    the magnitude of each number. Default: `"auto"`.
+    """Unit of event times that are numbers: `s`, `ms`, `us` or `ns` since 1970; `auto` derives it
+    from the magnitude of each number. Default: `"auto"`.
     """
 
     event_time_zone: str
@@ -132,7 +132,7 @@ class CaptureOptions(TypedDict, total=False):
 
     features: list[str] | tuple[str, ...]
     """Summaries that are features from their first request on, such as `input.amount`, if profiles
-    are made in the process. An agent uses those of its schemas and references.
+    are made in the process. An agent takes the features from its schemas and references instead.
     """
 
     admit_after: int
@@ -145,6 +145,6 @@ class CaptureOptions(TypedDict, total=False):
     """Modules that register profilers, if profiles are made in the process."""
 
     names_key: str
-    """Secret key for the pseudonyms of all other names, if profiles are made in the process;
-    without it these names are not kept.
+    """Secret key for the pseudonyms of names that are not readable, if profiles are made in the
+    process; without it these names are not kept.
     """

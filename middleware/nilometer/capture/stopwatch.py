@@ -33,7 +33,7 @@ class Stopwatch:
         self._began = perf_counter()
 
     def stop(self) -> None:
-        """Stop: other code runs now."""
+        """Stop the watch, because other code runs now."""
         self.seconds += perf_counter() - self._began
 
     def timed(self, middleware: M) -> M:
@@ -54,7 +54,7 @@ class Stopwatch:
             finally:
                 go()
 
-        def send_stopped(message: Message) -> "Awaitable[None]":  # the server's own awaitable
+        def send_stopped(message: Message) -> "Awaitable[None]":  # returns what the server returned
             stop()
             try:
                 return send(message)

@@ -46,7 +46,7 @@ def log(**values: object) -> None:
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
-            held.values = values  # the caller's own dictionary: nothing else refers to it
+            held.values = values  # a new dictionary, to which nothing else refers
             return
         for name, value in values.items():
             if name in recorded:
@@ -59,7 +59,7 @@ def log(**values: object) -> None:
             elif len(recorded) < MAX_NAMES:
                 recorded[name] = value if type(value) in SCALARS else plain(value)
     except Exception as error:  # monitoring must never fail a prediction
-        _tell(holder, error)
+        _note_error(holder, error)
 
 
 def label(**labels: str) -> None:
@@ -76,7 +76,7 @@ def label(**labels: str) -> None:
         added = _annotations(holder).labels
         added.update(valid_labels(labels))
     except Exception as error:  # monitoring must never fail a prediction
-        _tell(holder, error)
+        _note_error(holder, error)
 
 
 def _annotations(holder: Holder) -> Annotations:
@@ -86,7 +86,7 @@ def _annotations(holder: Holder) -> Annotations:
     return annotations
 
 
-def _tell(holder: Holder, error: Exception) -> None:
+def _note_error(holder: Holder, error: Exception) -> None:
     worker = getattr(holder, "worker", None)
     if worker is not None:
         worker.note(error)

@@ -18,7 +18,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-# The extra that a command needs, if its name differs from the command's.
+# The extra that a command needs, if the extra's name is not that of the command.
 EXTRAS = {
     "alerters": "collector",
     "config": "agent",
@@ -47,9 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status = int(arguments.run(arguments))
-        sys.stdout.flush()  # a closed pipe is noticed here, not at the end of the interpreter
+        sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit
     except BrokenPipeError:
-        # The reader of the output has closed it, as `head` does: nothing is left to do.
+        # The reader, such as `head`, has closed the output, so no output is needed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO
     except ConfigError as error:
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         # Every command is listed, although it may need packages of an extra.
         command, module = arguments.command, error.name or ""
         if module.startswith("nilometer"):
-            raise  # a bug in nilometer: no extra installs the module
+            raise  # a bug in nilometer, because no extra installs the module
         extra = EXTRAS.get(command, command)
         print(
             f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",

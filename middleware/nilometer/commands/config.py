@@ -21,7 +21,7 @@ from nilometer.values.errors import ConfigError
 SECRET = re.compile(r"(webhook_url|store|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
-IN_THE_CODE = "given-in-the-code"  # stands for the entity of a server if its code sets it
+IN_THE_CODE = "given-in-the-code"  # in place of an entity that the server's code sets
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:
@@ -40,9 +40,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "config",
         help="check a settings file, or print the effective settings",
-        description="Read settings as the components do - a file (TOML or YAML), then NILOMETER_* - "
-        "and check them, or print the result. Writes to standard output only; secrets are "
-        "not shown.",
+        description="Read settings from a file (TOML or YAML) and NILOMETER_* variables, as the "
+        "components do, and check or print them. Writes to standard output only, and shows no "
+        "secrets.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     names = [*components()]
@@ -52,14 +52,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Read a settings file without starting anything. Writes to standard output "
         "only.",
     )
-    check.add_argument("file", type=Path, help="TOML or YAML")
+    check.add_argument("file", type=Path, help="settings file, TOML or YAML")
     check.add_argument("--component", choices=names, help="component of a file without sections")
     check.set_defaults(run=_check)
     show = actions.add_parser(
         "print",
         help="print settings as TOML",
-        description="Print what a file and the environment say; with --effective the defaults, "
-        "too. Writes to standard output only.",
+        description="Print the settings in a file and in the environment; with --effective also "
+        "the defaults. Writes to standard output only.",
     )
     show.add_argument("--config", type=Path, metavar="FILE", help="settings file, TOML or YAML")
     show.add_argument("--component", choices=names, help="print one component; default: all")

@@ -13,7 +13,7 @@ _OPTIONS = (
     ("--token-file", "file with a token for the collector"),
     (
         "--tls-ca",
-        f"CA certificates to trust for the collector, PEM; {SYSTEM} for this machine's",
+        f"CA certificates to trust for the collector, PEM; {SYSTEM} uses those of this machine",
     ),
     ("--tls-certificate", "client certificate, if the collector asks for one, PEM"),
     ("--tls-key", "key of --tls-certificate, PEM"),

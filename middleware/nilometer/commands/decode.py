@@ -11,13 +11,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser(
         "decode",
         help="show how recorded traffic would be decoded",
-        description="Read a HAR file, or a manifest.json of recorded exchanges, and print for each "
-        "the protocol, the outcome, the identity, and the named columns with their values. Reads "
-        "the files, and sends and stores nothing.",
+        description="Read a HAR file, or a manifest.json of recorded exchanges. For each exchange, "
+        "print the protocol, the outcome, the prediction id, and the columns with their values. "
+        "Sends and stores nothing.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the HAR file or manifest")
+    parser.add_argument("file", type=Path, metavar="FILE", help="HAR file or manifest")
     parser.add_argument(
-        "--decoders", nargs="*", default=[], metavar="MODULE", help="modules with decoders"
+        "--decoders", nargs="*", default=[], metavar="MODULE", help="modules that register decoders"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)

@@ -15,8 +15,8 @@ from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, UndecodableReason
 
-SHOWN_CELLS = 4  # of a column in text output; --json shows all
-SHOWN_CHARACTERS = 60  # of these cells together
+SHOWN_CELLS = 4  # most cells of a column in text output; --json shows all
+SHOWN_CHARACTERS = 60  # most characters of these cells together
 _BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _HEADER_LENGTH = "inference-header-content-length"
 

@@ -23,18 +23,27 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "profile",
         help="profile a table, to inspect it or to register it as a reference",
         description="Read a Parquet, CSV or JSON-lines file and profile its columns. Columns "
-        "named input.x or output.y keep their role, any other is an input. With --as-reference "
-        "the profile - category names included, no row - goes to the collector.",
+        "named input.x or output.y keep their role; all others are inputs. With --as-reference the "
+        "profile goes to the collector: it contains names of categories, but no rows.",
     )
-    parser.add_argument("table", type=Path, help="the file")
+    parser.add_argument("table", type=Path, help="file to profile")
     parser.add_argument("--entity", required=True, help="name of the monitored entity")
-    parser.add_argument("--as-reference", metavar="NAME", help="register at the collector as NAME")
     parser.add_argument(
-        "--collector", default=COLLECTOR, metavar="HOST:PORT", help=f"default {COLLECTOR}"
+        "--as-reference", metavar="NAME", help="register the profile as reference NAME"
+    )
+    parser.add_argument(
+        "--collector",
+        default=COLLECTOR,
+        metavar="HOST:PORT",
+        help=f"address of the collector; default {COLLECTOR}",
     )
     add_credential_options(parser)
     parser.add_argument(
-        "--profilers", nargs="*", default=[], metavar="MODULE", help="modules with profilers"
+        "--profilers",
+        nargs="*",
+        default=[],
+        metavar="MODULE",
+        help="modules that register profilers",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)

@@ -42,7 +42,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="KEY=VALUE",
         help="label of the samples; may be repeated",
     )
-    parser.add_argument("--agent", help="address of an agent that runs already, unix:/path")
+    parser.add_argument("--agent", help="address of a running agent, unix:/path")
     parser.add_argument(
         "--profile-in", choices=("agent", "process"), help="place where bodies are parsed"
     )
@@ -56,7 +56,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="MICROSECONDS",
         help="limit of the time added to a request, at the 99th percentile",
     )
-    parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="after --")
+    parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="command, after --")
     parser.set_defaults(run=_run)
 
 
@@ -92,7 +92,7 @@ def environment_of(
     max_cpu_percent: str | None = None,
     max_p99_us: str | None = None,
 ) -> dict[str, str]:
-    """Return *environment* with what lets every Python below it observe its servers.
+    """Return *environment* with the variables by which child processes observe their servers.
 
     Raises:
         ConfigError: If a label is not ``key=value``.
@@ -134,7 +134,7 @@ def start_agent(settings: CaptureSettings) -> None:
     if child:
         os.waitpid(child, 0)
         return
-    # The grandchild: the system adopts it, so that the command has no child that it did not start.
+    # Start a grandchild, which the system adopts. So the command has no child that it did not start.
     if os.fork():
         os._exit(0)
     try:

@@ -135,7 +135,7 @@ class Exchange:
         method: HTTP method; POST for gRPC.
         path: Path without the query, or gRPC's ``/package.Service/Method``.
         query: Query of the URL.
-        status: HTTP status, or the one for gRPC's code; 0 without a response.
+        status: HTTP status, or the status for a gRPC code; 0 without a response.
     """
 
     case: str

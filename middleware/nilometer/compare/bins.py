@@ -19,8 +19,8 @@ from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.binned import BinnedCounts, quantile_edges
 from nilometer.sketch.hashing import hash_strings
 
-OTHER = "other"  # the bin of categories that the reference held without a count of their own
-UNSEEN = "unseen"  # the bin of categories that the reference did not hold
+OTHER = "other"  # the bin of categories that the reference has without their own count
+UNSEEN = "unseen"  # the bin of categories that the reference does not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

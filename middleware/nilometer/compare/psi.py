@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-EMPTY_BIN = 1e-4  # proportion given to an empty bin, so that the logarithm exists
+EMPTY_BIN = 1e-4  # proportion that replaces 0 for an empty bin, so that its logarithm exists
 
 
 def population_stability_index(reference: Sequence[float], current: Sequence[float]) -> float:

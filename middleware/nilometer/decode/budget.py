@@ -7,16 +7,16 @@ The estimate counts separators instead, because every value needs one.
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_BODY_CELLS = 1 << 18  # cells of one body
-MAX_BODY_ROWS = 1 << 16  # rows of one body that each become an object or a list
-MAX_BODY_WEIGHT = 24 << 20  # bytes of Python objects from one body
-UNCOUNTED_BYTES = 16 << 10  # smaller bodies are not checked: they need at most 1 MiB
+MAX_BODY_CELLS = 1 << 18  # most cells of one body
+MAX_BODY_ROWS = 1 << 16  # most rows of one body, if each becomes an object or a list
+MAX_BODY_WEIGHT = 24 << 20  # most memory of the Python objects of one body
+UNCOUNTED_BYTES = 16 << 10  # smaller bodies are not checked, because they need at most 1 MiB
 
 # Memory in CPython that one separator indicates, in bytes, rounded up.
 _VALUE = 40  # a number, a short string, and its place in a list
 _LIST = 88
 _OBJECT = 240
-_BYTE = 4  # the widest encoding of one byte of text
+_BYTE = 4  # most bytes that Python needs for one byte of text
 
 
 def weight_of(body: bytes) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nilometer.profile.feature import Cell
 from nilometer.values.steps import Steps, finished
 
-MAX_COLUMNS = 1000  # columns of one body; a body with more is not a table
+MAX_COLUMNS = 1000  # most columns of one body; a body with more does not count as a table
 VALUE = "value"  # column name for a body that is a bare value
 
 ROWS_AT_ONCE = 128  # rows per step

@@ -98,7 +98,7 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
             if produced is None:
                 continue
             block = _block(produced)
-        except (Exception, SystemExit) as error:  # faults of user code are only counted
+        except (Exception, SystemExit) as error:  # errors of the user's code are only counted
             raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
         check_cells(block.rows * len(block.columns))
         side.add_block(block)

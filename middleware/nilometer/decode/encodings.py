@@ -13,10 +13,10 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, Keeper
 
 MAX_DECODED_BYTES = 1 << 20  # decoded size of one body
-MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream of which only both ends are kept
-MAX_CODINGS = 3  # codings of one body; real bodies have one
-MAX_MEMBERS = 64  # gzip members or zstd frames of one body; real bodies have one
-STEP_BYTES = 64 << 10  # size of one decoding step
+MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream whose ends alone are kept
+MAX_CODINGS = 3  # most codings of one body; real bodies have one
+MAX_MEMBERS = 64  # most gzip members or zstd frames of one body; real bodies have one
+STEP_BYTES = 64 << 10  # most bytes that one step decodes
 ZSTD_WINDOW_LOG = 23  # 8 MiB, the largest window that RFC 9659 allows
 PLAIN = frozenset({"", "identity"})
 
@@ -80,7 +80,7 @@ def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: boo
     except Exception:  # each library has its own error type
         cut_off = True
     start, end = keeper.ends()
-    if size <= limit:  # nothing is missing between both ends
+    if size <= limit:  # the whole stream fits, so no bytes are missing between both ends
         return Ends(start + end, b"")
     return Ends(start, b"" if cut_off or size > MAX_STREAM_BYTES else end)
 

@@ -18,7 +18,7 @@ from nilometer.decode.scored import scored_rows
 from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
-_MLFLOW_PATH = "/invocations"  # MLflow accepts the same format here
+_MLFLOW_PATH = "/invocations"  # MLflow uses the same format for these keys
 
 
 def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) -> Facts:

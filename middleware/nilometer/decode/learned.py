@@ -28,9 +28,9 @@ from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 
-MAX_FIELDS = 256  # most fields of a shape to learn
-EXAMPLES = 16  # bodies that must have one shape before it is learned
-LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the shape keeps changing
+MAX_FIELDS = 256  # most fields of a shape that is learned
+EXAMPLES = 16  # bodies with one shape before it is learned
+LONGEST_PAUSE = 64  # most batches to skip between attempts while the shape keeps changing
 
 _json = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode

@@ -19,7 +19,7 @@ from nilometer.values.value_like import is_place, looks_like_value
 
 _REMEMBERED = 64  # cached key sets; real traffic has few
 _WIDEST_REMEMBERED = 256  # most keys of a cached key set
-MAX_DEPTH = 4  # depth of nested objects with dotted names; a deeper object stays one cell
+MAX_DEPTH = 4  # depth of nested objects that get dotted names; a deeper object is one cell
 _NUMBERS = frozenset({int, float})
 _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
 

@@ -68,7 +68,7 @@ def _columns(tensors: Tensors, raw: memoryview) -> Iterator[tuple[int, Mapping[s
     for tensor in tensors:
         parameters = tensor.get("parameters")
         size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-        if size is None:  # this one is in the JSON
+        if size is None:  # the data of this tensor is in the JSON
             block = block_of([tensor])
             yield block.rows, block.columns
             continue

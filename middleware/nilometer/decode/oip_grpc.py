@@ -102,7 +102,7 @@ def _unframed(body: bytes) -> Iterator[memoryview]:
             raise Undecodable(UndecodableReason.MALFORMED.value)
         message = rest[_FRAME_BYTES : _FRAME_BYTES + size]
         if rest[0]:
-            # The metadata of the call names the coding, but the first byte also identifies it.
+            # The first bytes identify the compression, so the call's metadata is not needed.
             packed = bytes(message)
             coding = "gzip" if packed.startswith(b"\x1f") else "deflate"
             plain = decoded(packed, coding, room)

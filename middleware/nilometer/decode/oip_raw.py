@@ -60,7 +60,7 @@ def _cells(datatype: str, count: int, raw: memoryview) -> Sequence[Cell] | NDArr
     numbers = np.frombuffer(raw, dtype)
     if datatype == BOOL:
         return [cell != 0 for cell in numbers.tolist()]
-    if datatype == _BRAIN_FLOAT:  # the upper half of a float32
+    if datatype == _BRAIN_FLOAT:  # BF16 is the upper half of a float32
         return (numbers.astype(np.uint32) << 16).view(np.float32)
     return numbers
 

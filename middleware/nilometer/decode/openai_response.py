@@ -36,7 +36,7 @@ _DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _FAILED = "response.failed"
 # Matches only a key of an object: inside a string, its quotes would be escaped.
 _USAGE_KEY = re.compile(rb'"usage"\s*:\s*')
-MAX_USAGES = 4  # usage objects parsed per event: a hostile event may have thousands
+MAX_USAGES = 4  # usage objects parsed per event, because a hostile event may have thousands
 _json = json.JSONDecoder()
 _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 

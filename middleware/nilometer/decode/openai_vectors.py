@@ -54,7 +54,7 @@ def _vector(vector: Cell) -> list[Cell]:
             raw = binascii.a2b_base64(vector, strict_mode=True)
             if raw:
                 return [*np.frombuffer(raw, "<f4").astype(np.float64).tolist()]
-        except ValueError:  # not base64, or not of floats
+        except ValueError:  # invalid base64, or not the bytes of floats
             pass
     raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
 

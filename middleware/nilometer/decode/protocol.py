@@ -19,7 +19,7 @@ from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 
 # A function that adds the columns of an object to a side. The string is the path of the request,
-# or empty. It returns None, and adds nothing, if the object has another protocol after all.
+# or empty. It returns None, and adds nothing, if the object turns out to have another one.
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
 
 

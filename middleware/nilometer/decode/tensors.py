@@ -20,7 +20,7 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_WIDTH = 128  # a wider tensor becomes one vector column
-MAX_DIMENSIONS = 8  # dimensions of a nested list; deeper lists stay cells
+MAX_DIMENSIONS = 8  # dimensions of a nested list; lists inside are cells
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
@@ -51,7 +51,7 @@ def tensor_columns(
     names = column_names(name, shape)
     if names is not None:
         return {column: cells[at :: len(names)] for at, column in enumerate(names)}
-    if not len(cells):  # without rows, vectors and columns look the same
+    if not len(cells):  # without rows, vectors and columns cannot be distinguished
         return {name: []}
     return {name: _vectors(cells, shape)}
 
@@ -136,7 +136,7 @@ def matrices_block(table: Mapping[str, Cell]) -> Block | None:
         if not isinstance(items, list) or not items or set(map(type, items)) != {list}:
             return None
         if any(isinstance(cell, list | dict) for item in items for cell in item):
-            return None  # a tensor or objects, which are one cell of a row
+            return None  # a tensor or a list of objects is one cell of a row
     return batch_block(table)
 
 

@@ -94,7 +94,7 @@ class Exports:
                 way.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. Safe before `start`, and twice."""
+        """Export once more and end. May be called before `start`, and twice."""
         if self.otlp is not None:
             self.otlp.stop(timeout)
         if self.server is not None:

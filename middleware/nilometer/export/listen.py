@@ -16,8 +16,8 @@ from nilometer.serving.threads import ThreadedServer, TimedHandler
 from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
-MAX_SCRAPES = 4  # running or waiting at once; more get 503 and retry
-TURN_SECONDS = 10.0  # for a request to arrive, and for its response to be read
+MAX_SCRAPES = 4  # scrapes that run or wait; further ones get 503 and must retry
+TURN_SECONDS = 10.0  # longest time for a request to arrive, and for its response to be read
 STOP_SECONDS = 1.0
 TEXT = "text/plain"
 
@@ -92,7 +92,7 @@ class MetricsServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Stop. Safe before `start`, and twice."""
+        """Stop. May be called before `start`, and twice."""
         self._server.stop(STOP_SECONDS)
 
     def _reply(self, path: str, accept: str) -> Answer:
@@ -110,10 +110,10 @@ class MetricsServer:
         if not self._scrapes.acquire(blocking=False):
             return Answer(503, b"too many scrapes at once\n", headers={"retry-after": "1"})
         try:
-            # Imported at the first scrape, so that an agent without scrapes pays nothing.
+            # Imported at the first scrape, so that an agent without scrapes does not need the memory.
             from nilometer.export.prometheus import exposition
 
-            with self._encoding:  # thousands of series need 100 MB for a moment
+            with self._encoding:  # a scrape of thousands of series needs 100 MB
                 body, content_type = exposition(self._gather(), self._resource, accept)
             return Answer(200, body, content_type)
         finally:
@@ -137,7 +137,7 @@ class _Handler(TimedHandler):
         try:
             found = self.server.reply(self.path, self.headers.get("accept", ""))
         except Exception:
-            log.exception("a scrape failed")
+            log.exception("a scrape failed: report this error")
             found = Answer(500, b"internal error: see the log of this process\n")
         self.answer(found.status, {"content-type": found.content_type, **found.headers}, found.body)
 

@@ -24,7 +24,7 @@ from nilometer.export.resource import VERSION
 from nilometer.export.series import Differences, Family
 from nilometer.values.clock import Clock
 
-MAX_INTERVALS = 20  # of delta points that are kept while the receiver is away
+MAX_INTERVALS = 20  # requests with delta points that are kept until the receiver accepts them
 
 log = logging.getLogger("nilometer.export")
 
@@ -69,7 +69,7 @@ class OtlpExporter:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. Safe before `start`, and twice."""
+        """Export once more and end. May be called before `start`, and twice."""
         if not self._stopping.is_set():
             self._stopping.set()
             if self._thread.is_alive():
@@ -77,7 +77,7 @@ class OtlpExporter:
             self._sender.shutdown(timeout_millis=timeout * 1000)
             if self._waiting and self._differences is not None:
                 log.warning(
-                    "delta points lost at the end: the OTLP endpoint did not accept them",
+                    "delta points lost at shutdown: the OTLP endpoint did not accept them",
                     extra={"requests": len(self._waiting)},
                 )
                 self._count(Event.INTERVAL_DROPPED, len(self._waiting))
@@ -92,8 +92,8 @@ class OtlpExporter:
         with self._exporting:
             try:
                 self._waiting.extend(self._requests())
-            except Exception:  # an error of a metric may be gone the next time
-                log.exception("points could not be gathered, the next interval tries again")
+            except Exception:  # the error of a metric may not occur again
+                log.exception("points could not be collected, will retry: report this error")
                 self._count(Event.FAILED, 1)
                 return False
             return self._send_waiting()
@@ -113,7 +113,7 @@ class OtlpExporter:
                 self._count(Event.INTERVAL_DROPPED, 1)
             else:
                 break
-            if time.monotonic() > until:  # the receiver is away: the others would wait as long
+            if time.monotonic() > until:  # the receiver does not answer: the others would fail too
                 break
         self._keep()
         return taken
@@ -148,8 +148,11 @@ class OtlpExporter:
     def _send(self, data: otel.MetricsData) -> bool:
         try:
             result = self._sender.export(data, timeout_millis=EXPORT_SECONDS * 1000)
-        except Exception as error:  # any error of the SDK ends here
-            log.warning("export failed", extra={"reason": str(error)[:200]})
+        except Exception as error:  # the SDK may raise anything
+            log.warning(
+                "OTLP export failed: check endpoint, protocol, headers and proxy",
+                extra={"reason": str(error)[:200]},
+            )
             result = MetricExportResult.FAILURE
         taken = result is MetricExportResult.SUCCESS
         self._count(Event.TAKEN if taken else Event.FAILED, 1)

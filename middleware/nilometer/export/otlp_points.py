@@ -15,11 +15,11 @@ from nilometer.export.metric import Instrument
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point
 
 MAX_POINTS = 2000  # of one request
-MAX_BYTES = 1 << 20  # of one request, approximately: gRPC receivers accept 4 MiB
+MAX_BYTES = 1 << 20  # approximate size of one request; gRPC receivers accept 4 MiB
 
 
 def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
-    """Return lists of metrics of at most `MAX_BYTES` each; a single larger one stays alone."""
+    """Return lists of metrics of at most `MAX_BYTES` each; a larger metric is alone in its list."""
     chunk: list[otel.Metric] = []
     held = 0
     for metric, weight in metrics:

@@ -26,10 +26,10 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 
 from nilometer.export.otlp_settings import GRPC, Count, Event, OtlpSettings
 
-EXPORT_SECONDS = 5.0  # for one request, with the SDK's retries
+EXPORT_SECONDS = 5.0  # longest time for one request, retries of the SDK included
 MAX_REPLY_BYTES = 64 << 10
 
-# Status codes that OTLP allows to send again.
+# Status codes after which OTLP allows a retry.
 RETRYABLE = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -38,7 +38,7 @@ RETRYABLE = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.UNAUTHENTICATED,  # not in OTLP, but a token may arrive later
+    grpc.StatusCode.UNAUTHENTICATED,  # OTLP does not allow it, but the token may become valid later
     grpc.StatusCode.PERMISSION_DENIED,  # as above
 }
 
@@ -68,7 +68,7 @@ def open_sender(settings: OtlpSettings, count: Count) -> MetricSender:
     """Return the SDK's exporter for *settings*, which must be resolved."""
     endpoint = settings.endpoint or None
     if settings.protocol == GRPC:
-        # Without a scheme the standard variable decides, and its default is TLS.
+        # Without a scheme, the standard variable decides; its default is TLS.
         insecure = True if endpoint and endpoint.startswith("http://") else None
         return _Grpc(count, endpoint=endpoint, insecure=insecure, use_proxy=settings.use_proxy)
     if endpoint and not endpoint.rstrip("/").endswith("/v1/metrics"):
@@ -92,7 +92,7 @@ class _Grpc(GrpcExporter):
         )
 
     def _initialize_channel_and_stub(self) -> None:
-        # The SDK opens its channel here, also after a failure, and ignores the replies.
+        # The SDK calls this to open its channel, also after a failure. It ignores the replies.
         super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
         self._client: Any = _Stub(self._client, self._count)
 
@@ -165,7 +165,7 @@ class _Session(requests.Session):
         except Exception as error:  # the request succeeded: an unreadable reply is only counted
             self._count(Event.REPLY_UNREADABLE, 1)
             log.warning(
-                "OTLP reply unreadable, the request was accepted",
+                "OTLP reply unreadable, the request was accepted: check that the endpoint is OTLP",
                 extra={"reason": str(error)[:200]},
             )
         finally:
@@ -201,7 +201,7 @@ def _read_reply(reply: ExportMetricsServiceResponse, count: Count) -> None:
         count(Event.POINTS_REJECTED, partial.rejected_data_points)
     if partial.rejected_data_points or partial.error_message:
         log.warning(
-            "OTLP endpoint rejected some points",
+            "OTLP endpoint rejected some points: see its reason",
             extra={
                 "points": partial.rejected_data_points,
                 "reason": partial.error_message[:200],

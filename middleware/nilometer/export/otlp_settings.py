@@ -14,13 +14,13 @@ log = logging.getLogger("nilometer.export")
 
 
 class Event(Enum):
-    """What may happen to an export."""
+    """The outcome of an export."""
 
     TAKEN = "taken"  # a request that the receiver accepted
     FAILED = "failed"  # a request that failed
     POINTS_REJECTED = "points_rejected"  # points rejected in an accepted request
     REPLY_UNREADABLE = "reply_unreadable"  # accepted, but the reply is not OTLP or does not end
-    INTERVAL_DROPPED = "interval_dropped"  # a delta interval that waited for too long
+    INTERVAL_DROPPED = "interval_dropped"  # a delta interval that was not accepted in time
 
 
 Count = Callable[[Event, int], None]

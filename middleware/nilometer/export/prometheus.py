@@ -28,8 +28,8 @@ from nilometer.export.series import (
 )
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
-# Exponents of two at the ladder's ends: 15 millionths to two billions, so that it covers shares,
-# amounts and times in milliseconds. Values beyond it count in the first and the last bucket.
+# Smallest and largest exponent of the bounds of features: from 2^-16 to 2^41, which covers shares,
+# amounts and times in milliseconds. Values outside count in the first or the last bucket.
 LOWEST, HIGHEST = -16, 41
 
 _TYPES = {
@@ -77,7 +77,7 @@ def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
     """Return the exponents of the bounds above zero and below zero that the histogram needs."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     if negative.counts:
-        last = negative.offset + len(negative.counts)  # the upper bound of its magnitude
+        last = negative.offset + len(negative.counts)  # the upper bound of the magnitude
         return range(LOWEST, HIGHEST + 1), range(LOWEST, _clipped(-_floor(-last, scale)) + 1)
     if histogram.zero_count:
         return range(LOWEST, HIGHEST + 1), range(0)
@@ -172,7 +172,7 @@ def _labels(attributes: Iterable[tuple[str, Value]]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for key, value in attributes:
         name = sanitised(key)
-        if name:  # a name of unsupported letters may become empty
+        if name:  # a name of unsupported characters only would become empty
             found.setdefault(name, []).append(_text(value))
     return {name: ";".join(values) for name, values in found.items()}
 

@@ -1,7 +1,7 @@
 """Series in memory: cumulative since the start of the process, bounded in number.
 
 A metric has at most `MAX_SERIES` series. Beyond that, values that add up go to one series with the
-attribute `otel.metric.overflow`, so no total loses anything. A gauge beyond it is left out and
+attribute `otel.metric.overflow`, so totals stay complete. A gauge beyond it is left out and
 counted.
 """
 
@@ -166,7 +166,7 @@ class Series:
         self._metrics: dict[str, Metric] = {}
         self._values: dict[str, dict[Attributes, State]] = {}
         self._set_at: dict[tuple[str, Attributes], float] = {}
-        self.overflowed = 0  # measurements in an overflow series, or left out
+        self.overflowed = 0  # number of measurements in an overflow series, or left out
 
     def add(self, metric: Metric, attributes: Attributes, amount: float) -> None:
         """Increase a counter; an amount of zero only creates it."""
@@ -240,7 +240,7 @@ class Differences:
         self._before: dict[tuple[str, Attributes], State] = {}
 
     def of(self, families: Iterable[Family]) -> list[Family]:
-        """Return the families with counters and histograms as differences; gauges stay."""
+        """Return the families with counters and histograms as differences, and gauges unchanged."""
         found = []
         for family in families:
             points = family.points

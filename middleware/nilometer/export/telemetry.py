@@ -20,8 +20,8 @@ SIDE = "nilometer.side"  # inputs or outputs
 ALERTER = "nilometer.alerter"
 MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
-PREDICTED = "nilometer.predicted"  # the class that a score was given for
-SOURCE = "nilometer.source"  # source of an edge of the pipeline
+PREDICTED = "nilometer.predicted"  # predicted class of a score
+SOURCE = "nilometer.source"  # entity at the start of a pipeline edge
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
 ERROR_TYPE = "error.type"
@@ -32,12 +32,12 @@ GEN_AI_PROVIDER = "gen_ai.provider.name"
 GEN_AI_MODEL = "gen_ai.request.model"
 GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  a name, not a secret
 
-OVERFLOW = "otel.metric.overflow"  # true on the one series that takes measurements over the limit
-MAX_SERIES = 2000  # of one metric, with the overflow series: the default of the SDKs
+OVERFLOW = "otel.metric.overflow"  # true on the series that collects measurements over the limit
+MAX_SERIES = 2000  # series of one metric, overflow series included; the default of the SDKs
 
 SECONDS = tuple(range(-12, 15))  # 0.24 ms to 4.6 h: a batch or a long generation takes hours
 BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
-# For probabilities: each is an edge of the stored bins, for any thresholds.
+# Bounds for probabilities; each is also an edge of the stored bins, with any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 _REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)
@@ -57,7 +57,7 @@ ACTIVE_REQUESTS = Metric(
     name="http.server.active_requests",
     instrument=Instrument.UP_DOWN_COUNTER,
     unit="{request}",
-    about="Largest number of requests in flight at once, as seen by those that ended lately.",
+    about="Largest number of concurrent requests, as counted by requests that ended recently.",
     attributes=(ENTITY,),
 )
 REQUEST_SIZE = Metric(
@@ -116,7 +116,7 @@ UNNAMED_CELLS = Metric(
     name="nilometer.unnamed.cells",
     instrument=Instrument.COUNTER,
     unit="{cell}",
-    about="Cells of columns that have no place among the features, by type.",
+    about="Cells of columns whose names are not features, by type.",
     attributes=(ENTITY, FATE),
 )
 LOST_CELLS = Metric(
@@ -194,7 +194,7 @@ ALERT_STATUS = Metric(
     name="nilometer.alert.status",
     instrument=Instrument.GAUGE,
     unit="{status}",
-    about="1 for the status an alerter has over all agents, 0 for each other status.",
+    about="1 for the status of an alerter over all agents, 0 for every other status.",
     attributes=(*_EVALUATION, STATUS),
     exporter=Exporter.COLLECTOR,
 )
@@ -216,7 +216,7 @@ PIPELINE_CALLS = Metric(
     name="nilometer.pipeline.calls",
     instrument=Instrument.COUNTER,
     unit="{call}",
-    about="Calls between entities, learned from spans: an edge of the pipeline.",
+    about="Calls from one entity to another, an edge of the pipeline, found in spans.",
     attributes=(ENTITY, SOURCE),
 )
 CPU_TIME = Metric(

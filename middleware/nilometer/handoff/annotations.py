@@ -14,8 +14,8 @@ import msgspec
 
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES
 
-MAX_NAMES = 256  # of one observation, for values and for labels each
-MAX_VALUES = 4096  # of one name
+MAX_NAMES = 256  # most names of one observation, for values and for labels separately
+MAX_VALUES = 4096  # most values of one name
 
 SCALARS = frozenset((bool, int, float, str, type(None)))
 
@@ -84,7 +84,7 @@ def plain(value: Any) -> object:
         return value.tolist()
     if isinstance(value, list | tuple):
         return [plain(one) for one in value[:MAX_VALUES]]
-    if isinstance(value, int | float | str):  # subclasses, such as enumerations
+    if isinstance(value, int | float | str):  # a subclass, such as an enumeration
         return type(value).__mro__[-2](value)
     return str(value)
 
@@ -93,7 +93,7 @@ def encoded(values: dict[str, object]) -> bytes:
     """Return *values* as a MessagePack map; a value that does not fit becomes the nearest one."""
     try:
         return _encode(values)
-    except (OverflowError, UnicodeEncodeError):  # integer over 64 bits; half of a surrogate pair
+    except (OverflowError, UnicodeEncodeError):  # over 64 bits; half of a surrogate pair
         return _encode({_mended(name): _mended(value) for name, value in values.items()})
 
 

@@ -23,13 +23,13 @@ from nilometer.wire.frames import Cost
 
 MOST_HALVINGS = round(-log2(LEAST_SHARE))
 HALVINGS_AT_ONCE = 3
-JUDGED_SECONDS = 0.5  # between two judgements; an excess is reduced within twice this time
-START_SECONDS = 2.0  # not judged after the start, because connecting is a cost that occurs once
-ROOMY = 0.8  # share of a limit under which the share of bodies may grow
-FIRST_HOLD_SECONDS = 5.0  # of low cost before the share is doubled for the first time
+JUDGED_SECONDS = 0.5  # interval of judgements; an excess is reduced within twice this time
+START_SECONDS = 2.0  # time after the start that is not judged, because connecting occurs only once
+ROOMY = 0.8  # share of a limit below which the share of bodies may grow
+FIRST_HOLD_SECONDS = 5.0  # time of low cost before the share is doubled for the first time
 LONGEST_HOLD_SECONDS = 320.0
-TIMED_REQUESTS = 256  # the latest ones that are kept
-FEWEST_TIMED = 20  # needed for an estimate of the p99
+TIMED_REQUESTS = 256  # newest timed requests that are kept
+FEWEST_TIMED = 20  # fewest timed requests for an estimate of the p99
 BETWEEN_TIMED_SECONDS = 0.02
 
 
@@ -54,7 +54,7 @@ class Budget:
         self.hold_seconds = FIRST_HOLD_SECONDS
         self._roomy_since: float | None = None
         self._raised_at: float | None = (
-            None  # the latest increase, while it may have to be reverted
+            None  # time of the latest increase, while it may be reverted
         )
 
     @property
@@ -150,7 +150,7 @@ class Meter:
         self._judged_at = now
         timed = sorted(self._timed)
         new_requests = requests - self._requests
-        # The median, because a stretch in which another thread held the interpreter is too long.
+        # Use the median, because a request is measured too long if another thread held the interpreter.
         each = timed[len(timed) // 2] if timed else 0.0
         cpu_seconds = max(own_seconds - self._threads_seconds, 0.0) + each * new_requests
         self._threads_seconds, self._requests = own_seconds, requests
@@ -160,7 +160,7 @@ class Meter:
             before = self.budget.halvings
             exceeded = self.budget.judge(now, 100 * cpu_seconds / elapsed, p99)
             if self.budget.halvings != before:
-                self._timed.clear()  # requests at another share say nothing about the new one
+                self._timed.clear()  # times at the old share do not apply to the new one
         return Cost(cpu_seconds, new_requests, elapsed * exceeded, p99, self.budget.share)
 
 

@@ -20,11 +20,11 @@ class Guard:
 
     def __init__(self) -> None:
         self.faults = 0
-        self.lost = 0  # observations that an error cost
+        self.lost = 0  # observations that were lost by errors
         self._recent = 0
         self._first = 0.0
         self._log = LimitedLog()
-        self.until = 0.0  # monotonic seconds; 0 if it never paused
+        self.until = 0.0  # end of the pause, in monotonic seconds; 0 before the first pause
         self._rest = FIRST_REST_SECONDS
 
     @property

@@ -24,11 +24,11 @@ from nilometer.wire.frames import (
 )
 
 FINISH_POLL_SECONDS = 0.005
-STALL_SECONDS = 10.0  # without an acknowledgement: the agent or the connection hangs
-REFUSALS = 3  # connections in a row that one batch ended: the batch is dropped
-RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # between attempts; the last value repeats
+STALL_SECONDS = 10.0  # time without an acknowledgement after which the agent counts as hung
+REFUSALS = 3  # consecutive connections that ended at one batch, after which it is dropped
+RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # waits between attempts; the last value repeats
 
-# Errors of connecting to a socket if no agent runs.
+# Errors of connecting that mean that no agent runs.
 _NOBODY = {errno.ENOENT, errno.ECONNREFUSED}
 
 
@@ -51,12 +51,12 @@ class AgentLink:
         self.reconnects = 0
         self.cost = Cost()
         self.trouble = ""
-        self._told_cost = Cost()  # `cost` after all of it was sent
+        self._told_cost = Cost()  # `cost` when all of it was sent
         self._stream: Stream | None = None
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
         self._kept_bytes = 0
         self._sequence = 0
-        self._refusals = 0  # connections in a row that ended at their first batch
+        self._refusals = 0  # consecutive connections that ended at their first batch
         self._accounts: set[int] = set()  # batches that only report observations of refused batches
         self._failures = 0
         self._retry_at = 0.0
@@ -69,7 +69,7 @@ class AgentLink:
             try:
                 self._spawner = AgentSpawner(settings.home, settings.allowed_uids)
             except ConfigError as error:
-                self._tell(f"no agent can be started: {error}")
+                self._warn(f"no agent can be started: {error}")
 
     @property
     def can_reach_agent(self) -> bool:
@@ -161,7 +161,7 @@ class AgentLink:
                 refused = stream.refused is not None
             elif self._spawner is not None and self._spawner.starting:
                 self.tend()
-            elif refused or not self._connect():  # after a fork a connection may break at once
+            elif refused or not self._connect():  # after a fork a connection may break immediately
                 break
             time.sleep(FINISH_POLL_SECONDS)
 
@@ -172,9 +172,9 @@ class AgentLink:
         except OSError as error:
             self._wait()
             if error.errno == errno.ENOENT and answers(self.settings.socket_path):
-                self._tell(_older(self.settings))
+                self._warn(_older(self.settings))
             elif self._spawner is None or error.errno not in _NOBODY:
-                self._tell(_why(error, self.settings))
+                self._warn(_why(error, self.settings))
             else:
                 self._spawner.tend()
                 self.trouble = self._spawner.trouble or _why(error, self.settings)
@@ -191,14 +191,14 @@ class AgentLink:
         self.reconnects += 1
         if stream.acknowledged:
             self._failures = 0
-        else:  # a listener that does not accept this worker is not asked again at once
+        else:  # wait before the next attempt if the listener did not accept this worker
             self._wait()
         if stream.refused is not None:
-            self._tell(f"the agent at {at} refused this process: {stream.reason}")
+            self._warn(f"the agent at {at} refused this process: {stream.reason}")
             self._suspect_first(stream, stream.refused)
-        elif self._kept or not self._ending:  # the agent closes a connection that was half closed
+        elif self._kept or not self._ending:  # at the end, the agent closes the connection
             why = stream.reason or f"no answer for {STALL_SECONDS:g} s"
-            self._tell(f"the agent at {at} is gone: {why}: see the agent's log")
+            self._warn(f"the agent at {at} is gone: {why}: see the agent's log")
 
     def _suspect_first(self, stream: Stream, refused: Refused) -> None:
         """Drop the first batch if it ended several connections, although the agent did not name it.
@@ -227,7 +227,7 @@ class AgentLink:
         self._kept_bytes -= len(frame)
         self._refusals = 0
         self._heard_at = time.monotonic()
-        self._tell(
+        self._warn(
             f"observations dropped: the agent at {self.settings.socket_path} refused their batch: "
             f"{reason}: install one version in both, and check entity and labels"
         )
@@ -247,7 +247,7 @@ class AgentLink:
         self._retry_at = time.monotonic() + wait
         self._failures += 1
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, trouble: str) -> None:
         self.trouble = trouble
         self._log.warning(trouble)
 

@@ -18,12 +18,12 @@ from nilometer.values.reasons import DropReason
 from nilometer.values.streams import Ends
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-Body: TypeAlias = bytes | bytearray | None  # one chunk, several, or over the cap
-Fields: TypeAlias = tuple[Any, ...]  # in the order of nilometer.profiling.observation.Observation
+Body: TypeAlias = bytes | bytearray | None  # of one chunk, of several, or over the cap
+Fields: TypeAlias = tuple[Any, ...]  # the fields of `nilometer.profiling.observation.Observation`
 
-MAX_TEXTS = 1024  # decoded header values that are kept
-MAX_ID = 256  # characters of an id from outside the process
-CALL = "CALL"  # in place of an HTTP method
+MAX_TEXTS = 1024  # most decoded header values that are cached
+MAX_ID = 256  # most characters of an id from a header
+CALL = "CALL"  # method of a function call, in place of an HTTP method
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _LENGTH = b"inference-header-content-length"
@@ -186,7 +186,7 @@ class Packer:
             )  # fmt: skip
         except (TypeError, ValueError, AttributeError):
             if type(request_headers) is _PlainHeaders:
-                raise  # the types are not the cause
+                raise  # unusual types are not the cause
             return self.pack(
                 arrival_ns, latency, index(status), outcome, str.__str__(method), str.__str__(path),
                 _PlainHeaders(request_headers), _PlainHeaders(response_headers),

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 ROOT = 0
 _LINUX = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
-_DARWIN = struct.Struct("II")  # version, uid: the head of `struct xucred`
+_DARWIN = struct.Struct("II")  # version and uid, the start of `struct xucred`
 _SOL_LOCAL, _LOCAL_PEERCRED = 0, 1
 
 

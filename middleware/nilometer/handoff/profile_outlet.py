@@ -34,15 +34,15 @@ from nilometer.values.reasons import DropReason, LostCellReason
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch
 from nilometer.wire.samples import sample_to_bytes_in_steps
 
-SLICE_SECONDS = 0.00015  # longest time that the thread holds the interpreter, plus one step
+SLICE_SECONDS = 0.00015  # time after which the thread releases the interpreter at the next step
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
 OBSERVED_AT_ONCE = 64  # observations per decoding step, which takes about one slice
-MAX_WAITING = 2048  # most observations that wait to be profiled: profiling a column is one step
+MAX_WAITING = 2048  # most waiting observations, because profiling one of their columns is one step
 MAX_WAITING_BYTES = 1 << 20  # most bytes of waiting observations
 DELTA_SECONDS = 1.0  # time between two sends of deltas
 MAX_BATCH_BYTES = 128 << 10  # size of a batch of samples; one sample alone may be larger
 WINDOW_NS = 60 * 1_000_000_000  # length of a window; windows of the agent are multiples of it
-MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # leaves room for the other fields of a frame
+MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # the rest is for other fields of a frame
 MAX_SAMPLES_IN_MEMORY = 4_000
 MAX_HELD_BYTES = 12 << 20  # memory for decoded data that is not sent; half of it triggers a send
 
@@ -73,7 +73,7 @@ class ProfileOutlet(LinkedOutlet):
             ),
             segments=Segments.of(settings.segments),
             user_profilers=Runner(user_profilers) if user_profilers else None,
-            max_waiting=sys.maxsize,  # the outlet itself decides when to profile
+            max_waiting=sys.maxsize,  # profiling never starts by itself, because the outlet decides when to profile
             names=Names(lambda: declared, settings.admit_after),
             budget=Budget(MAX_HELD_BYTES),
         )
@@ -104,7 +104,7 @@ class ProfileOutlet(LinkedOutlet):
         """Send the last deltas and wait for their acknowledgement."""
         self._in_slices(self._sending_deltas())
         if not self._link.can_reach_agent:
-            return self._observations  # their profiles are lost with the process
+            return self._observations  # without an agent, their profiles end with the process
         return self._link.finish(deadline)
 
     def _in_slices(self, steps: Iterable[None]) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PREFIX = "NILOMETER_"
 SOCKET_NAME = "agent.sock"
-FRAMES_SUFFIX = ".frames"  # suffix of the socket for plain frames, beside the socket for gRPC
-MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel takes 107
+FRAMES_SUFFIX = ".frames"  # added to the path of the gRPC socket for the socket of plain frames
+MAX_SOCKET_PATH = 107 - len(FRAMES_SUFFIX)  # bytes; the kernel allows 107
 AUTO = "auto"
 
 Bytes: TypeAlias = Annotated[int, Meta(ge=1024, le=1 << 30)]
@@ -29,7 +29,7 @@ Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=60.0)]
 HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 PROBES = (
     *("/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico"),
-    *("/health", "/ping"),  # LitServe, vLLM, MLflow; TorchServe
+    *("/health", "/ping"),  # `/health` of LitServe, vLLM and MLflow; `/ping` of TorchServe
     *("/v2/health/live", "/v2/health/ready"),  # Open Inference Protocol
 )
 
@@ -46,8 +46,8 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         profile_in: Place where bodies are parsed: ``agent``, or ``process`` if no raw byte may
             leave the process.
         directory: Directory of the socket and of the data of an agent that this process starts.
-        max_body_bytes: Cap for each body. Over the cap only the size is kept, and of a stream of
-            events or lines also its start and its end.
+        max_body_bytes: Cap for each body. Of a larger body only the size is kept. A larger stream
+            of events or lines also keeps its start and its end.
         max_queue_bytes: Cap for observations that wait for the background thread.
         max_unacknowledged_bytes: Cap for batches that the agent has not acknowledged yet.
         flush_seconds: Longest time until an observation is sent.
@@ -63,10 +63,10 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         exclude: Paths that are not observed, such as probes.
         event_time_header: Header that holds the event time: RFC 3339, or a number since 1970.
         event_time_field: Input column that holds the event time, such as ``sent_at`` or
-            ``meta.time``; it is not profiled. The first row of a request counts, and the header if
-            the column is absent.
+            ``meta.time``; it is not profiled. The first row of a request is used; without the
+            column, the header is used.
         event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since
-            1970; ``auto`` tells it by the magnitude of each number.
+            1970; ``auto`` derives it from the magnitude of each number.
         event_time_zone: Time zone of event times without an offset, such as ``Europe/Berlin``.
         prediction_id_header: Request header that holds the prediction id; if it is missing or
             empty, ``ce-id``, ``x-request-id`` and the trace id are used, in this order.
@@ -87,13 +87,14 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         segments: Labels from fields, such as ``{region = "input.region"}``, if profiles are made in
             the process; the agent has its own setting. The values of these fields are published.
         features: Summaries that are features from their first request on, such as ``input.amount``,
-            if profiles are made in the process. An agent uses those of its schemas and references.
+            if profiles are made in the process. An agent takes the features from its schemas and
+            references instead.
         admit_after: Number of requests with a new name before it becomes a feature, if the entity
             has 64 features already and profiles are made in the process. The cells of earlier
             requests are counted as unnamed.
         profilers: Modules that register profilers, if profiles are made in the process.
-        names_key: Secret key for the pseudonyms of all other names, if profiles are made in the
-            process; without it these names are not kept.
+        names_key: Secret key for the pseudonyms of names that are not readable, if profiles are
+            made in the process; without it these names are not kept.
     """
 
     entity: str
@@ -135,7 +136,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         Labels.of(self.labels)
         if self.segments:
             from nilometer.profiling.segments import (
-                Segments,  # imports numpy, which a server without segments does not need
+                Segments,  # imported here, because it needs numpy, and most servers set no segments
             )
 
             Segments.of(self.segments)

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from itertools import accumulate
 
-ITEM_BYTES = 64  # overhead of one item in memory
+ITEM_BYTES = 64  # memory of one item beside its bytes
 
 
 class Sink:

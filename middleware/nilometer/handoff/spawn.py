@@ -19,7 +19,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.variables import RUN
 
-START_SECONDS = 10.0  # after which a child that does not answer is given up
+START_SECONDS = 10.0  # time after which a child that does not answer counts as failed
 NEEDED = ("nilometer_agent", "sqlite_utils", "opentelemetry.sdk", "grpc_health")
 
 
@@ -72,9 +72,9 @@ class AgentSpawner:
         try:
             self._tend()
         except ConfigError as error:
-            self._tell(f"no agent can be started: {error}")
+            self._warn(f"no agent can be started: {error}")
         except OSError as error:
-            self._tell(
+            self._warn(
                 f"no agent can be started in {self._home}: {error.strerror or error}: let uid "
                 f"{os.geteuid()} write there, or set `directory`"
             )
@@ -83,7 +83,7 @@ class AgentSpawner:
         if self._child is not None:
             if self._child.poll() is None and time.monotonic() < self._give_up_at:
                 return
-            self._tell(f"the agent did not start: see {self._home / 'agent.log'}")
+            self._warn(f"the agent did not start: see {self._home / 'agent.log'}")
             self._child = None
             self._release()
         if not self._take():
@@ -102,7 +102,7 @@ class AgentSpawner:
             )
         self._give_up_at = time.monotonic() + START_SECONDS
 
-    def _tell(self, trouble: str) -> None:
+    def _warn(self, trouble: str) -> None:
         self.trouble = trouble
         self._log.warning(trouble)
 

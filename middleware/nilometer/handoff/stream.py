@@ -23,10 +23,10 @@ from nilometer.wire.frames import (
     length_in,
 )
 
-RECEIVED_BYTES = 16 << 10  # read at once; an acknowledgement has about ten
-RECEIVED_AT_ONCE = 16  # reads in one turn, so that a fast agent cannot hold the thread
-MAX_ANSWER_BYTES = 16 << 10  # of one frame from the agent
-# A host may let SIGPIPE end it; writing to a closed connection must not. macOS has no such flag.
+RECEIVED_BYTES = 16 << 10  # bytes per read; an acknowledgement has about ten
+RECEIVED_AT_ONCE = 16  # most reads in one turn, so that a fast agent cannot keep the thread busy
+MAX_ANSWER_BYTES = 16 << 10  # largest frame from the agent
+# Without this flag, writing to a closed connection may end the host by SIGPIPE. macOS does not have it.
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 # The sockets of this process, so that a forked child can close its copies. The agent would not see
@@ -126,7 +126,7 @@ class Stream:
         except BlockingIOError:
             return
         except OSError as error:
-            self._receive()  # a refusal explains more than a broken pipe
+            self._receive()  # read a refusal, because it says more than a broken pipe
             self._break(str(error))
 
     def _receive(self) -> None:
@@ -141,7 +141,7 @@ class Stream:
                 self._inbox += came
                 self._read_frames()
                 if len(came) < RECEIVED_BYTES:
-                    return  # nothing is left; reading again would cost an exception
+                    return  # all bytes are read; another read would only raise
         except BlockingIOError:
             return
         except (OSError, BadFrame) as error:

@@ -29,17 +29,17 @@ from nilometer.values.reasons import DropReason
 from nilometer.wire.frames import Cost
 
 MAX_BATCH = 256  # observations
-MAX_BATCH_BYTES = 128 << 10  # a single larger observation is a batch of its own
-WISHED_BATCH = 128  # observations; small bursts keep the server's p99 low
-SHORTEST_PAUSE = 0.005  # seconds between two batches of a busy worker
-LONGEST_PAUSE = 0.2  # seconds that an idle worker waits
-IDLE_FACTOR = 4  # an idle worker looks this many times less often than a busy one
-CLOSING_SECONDS = 0.1  # reserved from the stop time for closing the stream; at most half of it
+MAX_BATCH_BYTES = 128 << 10  # a larger observation is sent as a separate batch
+WISHED_BATCH = 128  # observations of a busy worker's batch; small bursts keep the server's p99 low
+SHORTEST_PAUSE = 0.005  # shortest wait, in seconds, of a busy worker
+LONGEST_PAUSE = 0.2  # longest wait, in seconds, of an idle worker
+IDLE_FACTOR = 4  # factor by which an idle worker waits longer than a busy one
+CLOSING_SECONDS = 0.1  # stop time reserved for closing the stream; at most half of the stop time
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 
 class Outlet(Protocol):
-    """Sends batches of packed observations onwards. Used by one thread."""
+    """Sends batches of packed observations to the agent. Used by one thread."""
 
     @property
     def trouble(self) -> str:
@@ -70,7 +70,7 @@ class Outlet(Protocol):
 class Worker:
     """The connection of one process to the agent. Any thread may serve requests.
 
-    A background thread of its own sends the observations.
+    A background thread sends the observations.
 
     Attributes:
         live: Whether requests are observed: the thread runs and the guard has not paused capture.
@@ -151,7 +151,7 @@ class Worker:
                 self._owner = os.getpid()
                 thread = threading.Thread(target=self._run, name="nilometer-capture", daemon=True)
                 self._thread = thread
-                self.live = True  # set first: the thread may find that it cannot work
+                self.live = True  # set before the start, because the thread may reset it
                 try:
                     thread.start()
                 except BaseException:
@@ -170,7 +170,10 @@ class Worker:
             self.live = False
 
     def stop(self) -> None:
-        """Send pending observations and end the thread within `shutdown_seconds`. Safe twice."""
+        """Send pending observations and end the thread within `shutdown_seconds`.
+
+        May be called twice.
+        """
         thread = self._thread
         if thread is None or not self.runs:
             return
@@ -184,7 +187,7 @@ class Worker:
         self._stopping = False
 
     def retire(self) -> None:
-        """Stop observing, and discard what is in progress."""
+        """Stop observing, and discard pending observations."""
         self.live = False
         self._failed = True
         self.sink = Sink(0)
@@ -298,7 +301,7 @@ class Worker:
                     break
                 time.sleep(BETWEEN_BATCHES)
             if batches > 1:
-                time.sleep(BETWEEN_BATCHES)  # lets other threads run first
+                time.sleep(BETWEEN_BATCHES)  # so that other threads can run
             outlet.tend()
         except Exception as error:
             self._log.fault("observations could not be sent", error)
@@ -340,7 +343,7 @@ def _meter(settings: CaptureSettings | None) -> Meter:
 
 
 def _held_lock() -> threading.Lock:
-    """Return the lock that the thread waits on: one C call, where an event needs a condition."""
+    """Return the lock that the thread waits on; it needs one C call, and an event needs several."""
     lock = threading.Lock()
     lock.acquire()
     return lock

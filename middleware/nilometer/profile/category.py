@@ -22,18 +22,18 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.hashing import Hashes, hash_strings
 from nilometer.values.steps import Steps, parts_of
 
-DICTIONARY_NAMES = 20  # names of a reference with their own count
-DICTIONARY_HASHES = 4096  # further names of a reference that are told apart from unseen ones
+DICTIONARY_NAMES = 20  # names of a reference that get their own count
+DICTIONARY_HASHES = 4096  # further names of a reference, which are not counted as unseen
 MAX_NAME_CHARACTERS = 64  # longest category name; a longer string is text without a name
 MAX_WAITING = 4096  # different names that are counted before they are merged into sketches
 MAX_WAITING_CHARACTERS = 1 << 19  # characters of these names
-_NAME_BYTES = 160  # memory of a name that waits: a string, and its place in a dictionary
+_NAME_BYTES = 160  # memory of a waiting name: its string and its dictionary entry
 MASK_PREFIX = "~"  # marks a pseudonym
 _NOTHING = (
     "", " ", "-", "--", "?", ".", "na", "n/a", "#n/a", "nan", "nil", "null", "none", "undefined",
     "missing", "<na>", "(null)",
 )  # fmt: skip
-# Strings that stand for a missing value, in the cases that people and exports write.
+# Strings that mean a missing value: in lower case, upper case and title case.
 NULL_LIKE = frozenset(form for word in _NOTHING for form in (word, word.upper(), word.title()))
 
 
@@ -64,7 +64,7 @@ class Dictionary:
 
     @property
     def id(self) -> str:
-        """A name for the dictionary: equal dictionaries have equal names."""
+        """The id of the dictionary; equal dictionaries have equal ids."""
         packed = "\0".join((*self.names, str(self.complete), *map(str, self.hashes)))
         return hashlib.blake2b(packed.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -249,9 +249,9 @@ class CategoryRecorder:
         self._capacity = capacity
         self._profile = CategoryProfile(Frequent(capacity))
         self._waiting: dict[str, int] = {}
-        self._waiting_characters = 0  # of all that came since they were folded
+        self._waiting_characters = 0  # characters of all names since the last fold
         self._distinct = distinct
-        self.null_like = 0  # strings that stand for a missing value, not categories
+        self.null_like = 0  # strings that mean a missing value, which are not categories
         self._known = frozenset(dictionary.names if dictionary else ())
         self._hashes, self._codes = (
             _lookup(dictionary.names, dictionary.hashes) if dictionary else _lookup_of_none()
@@ -268,7 +268,7 @@ class CategoryRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, about."""
+        """Approximate memory in bytes, without the fixed part."""
         own = self._hashes.nbytes + self._codes.nbytes if self._dictionary is not None else 0
         return own + _NAME_BYTES * len(self._waiting) + 2 * self._waiting_characters
 
@@ -278,7 +278,7 @@ class CategoryRecorder:
         return self._profile
 
     def fold(self) -> Steps[None]:
-        """Put the names that wait into the sketches, in steps."""
+        """Add the waiting names to the sketches, in steps."""
         if self._waiting:
             waiting, self._waiting = self._waiting, {}
             self._waiting_characters = 0
@@ -323,7 +323,7 @@ class CategoryRecorder:
             on = DictionaryCounts(self._dictionary.id, tuple(found.tolist()), other, unseen)
             held = self._profile.dictionary
             self._profile.dictionary = on if held is None else held.plus(on)
-        # Names that stay hidden must not push out names that may be shown.
+        # Names that are never shown must not replace names that may be shown.
         shown = np.arange(counts.size)
         if not (self._key or self._readable):
             shown = np.flatnonzero(known | (codes == _PUBLIC))
@@ -352,14 +352,14 @@ class CategoryRecorder:
         return pseudonym(name, self._key) if self._key else ""
 
 
-# The code of a hash without a name in the dictionary.
+# Codes of hashes that have no name in the dictionary.
 _NEW, _OTHER, _NOTHING_CODE, _PUBLIC = -1, -2, -3, -4
-_PUBLIC_NAMES = ("false", "true")  # names of booleans, which are public
+_PUBLIC_NAMES = ("false", "true")  # names of booleans, which are never secret
 
 
 @functools.cache
 def _lookup_of_none() -> tuple[Hashes, NDArray[np.int64]]:
-    """The lookup without a dictionary: one for all columns."""
+    """Return the lookup without a dictionary, which all such columns share."""
     return _lookup((), ())
 
 

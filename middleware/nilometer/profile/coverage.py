@@ -19,25 +19,26 @@ def added(ours: Counts, theirs: Counts) -> dict[str, int]:
 class Coverage:
     """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
 
-    An observation is profiled if one of its sides gave columns. The other side may be lost: each of
-    ``lost_inputs`` and ``lost_outputs`` counts at most what was profiled.
+    An observation is profiled if one of its sides gave columns. The other side may be lost:
+    ``lost_inputs`` and ``lost_outputs`` are each at most ``profiled``.
 
     Attributes:
         profiled: Number of observations whose columns are in the profiles.
-        sampled_out: Number of observations left out on purpose, whose weight others carry.
+        sampled_out: Number of observations that sampling left out; others represent them.
         dropped: Number of lost observations, by `DropReason`.
         undecodable: Number of observations without columns, by `UndecodableReason`.
         lost_inputs: Number of profiled observations whose requests gave no columns, or not all of
             them, by `UndecodableReason`.
-        lost_outputs: Number of profiled observations whose responses did so, by
-            `UndecodableReason`.
-        unnamed: Number of cells, not observations, of columns without a place, by type.
+        lost_outputs: Number of profiled observations whose responses gave no columns, or not all of
+            them, by `UndecodableReason`.
+        unnamed: Number of cells, not observations, of columns whose names are not features, by
+            type.
         lost_cells: Number of cells, not observations, of summaries that a profile cannot hold, by
             `LostCellReason`; kept on the summary `service`.
         suppressed: Number of cells, not observations, of summaries whose name is hidden because too
             few cells had it; kept on the summary `service`.
-        unread_times: Number of observations, whatever their fate, whose event time could not be
-            read; their arrival time is used.
+        unread_times: Number of observations, profiled or not, whose event time could not be read;
+            their arrival time is used.
     """
 
     profiled: int = 0

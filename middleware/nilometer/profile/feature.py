@@ -56,8 +56,8 @@ class FeatureProfile:
 
     Attributes:
         missing: Number of cells that are absent or null.
-        null_like: Number of strings that stand for a missing value, such as ``"n/a"``; they are
-            strings in `types`, but not categories.
+        null_like: Number of strings that mean a missing value, such as ``"n/a"``; they are strings
+            in `types`, but not categories.
         types: Number of present cells by type: number, string, boolean, timestamp, bytes, list,
             object.
         expected: Type from the reference or a declaration; empty without one.
@@ -151,7 +151,7 @@ class FeatureProfile:
         return dataclasses.replace(self, categories=categories)
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the profile in which every number stands for at least *fewest* cells.
+        """Return the profile in which every number represents at least *fewest* cells.
 
         Numbers are those of `NumericProfile.coarsened`. Different values are not counted, because
         the hash of a single value sets a register of that sketch, and the hash has no key.

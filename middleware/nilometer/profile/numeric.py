@@ -1,9 +1,9 @@
 """The numbers of one column: moments, a t-digest, and counts by magnitude or on frozen edges.
 
-Numbers are collected in a buffer and sorted once. Their order gives everything else: NaN and
-infinities are at the ends, counts are differences of positions, and the digest takes runs. Without
-a reference, finite numbers are counted by magnitude, which can be exported and re-binned. With
-edges, they are counted exactly on those.
+Numbers are collected in a buffer and sorted once. Everything else follows from their order: NaN and
+infinities are at the ends, counts are differences of positions, and the digest gets runs of equal
+values. Without a reference, finite numbers are counted by magnitude, which can be exported and
+re-binned. With edges, they are counted exactly on those.
 """
 
 from collections.abc import Iterable
@@ -21,8 +21,8 @@ from nilometer.values.steps import Steps
 
 Floats = NDArray[np.float64]
 
-FIRST_BUFFER = 64  # numbers; the buffer grows up to that of the digest
-MOST_BUCKETS = 80  # per sign, without edges: enough to export, small in a message
+FIRST_BUFFER = 64  # length of the first buffer; it grows to the length of the digest's buffer
+MOST_BUCKETS = 80  # buckets per sign without a reference: enough to export, small on the wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +131,14 @@ class NumericProfile:
         )
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the profile in which every number stands for at least *fewest* numbers.
+        """Return the profile in which every number represents at least *fewest* numbers.
 
-        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by magnitude count
-        these groups. Counts on the reference's edges stay, because the edges are public ranges. A
-        bin of one value, and the count of zeros, stay only if that value is a group of its own.
-        Moments stay, because they are sums over all numbers. If fewer than *fewest* numbers are
-        outside such values, these numbers are left out everywhere, and `count` is lower by their
-        number.
+        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by
+        magnitude count these groups. Counts on the reference's edges are kept, because the edges
+        are public ranges. The count of a bin of one value, and of zeros, is kept only if that value
+        has its own group. Moments are kept, because they are sums over all numbers. If fewer than
+        *fewest* numbers are not of such values, they are left out everywhere, and `count` is lower
+        by their number.
         """
         if not self.count:
             return self
@@ -162,7 +162,7 @@ class NumericProfile:
             shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
             told.binned = self.binned and self.binned.without_single_values(dict(shared))
             return told
-        # Only values that many observations share are left, so their counts describe them fully.
+        # Only values that many observations share are left, so counts and values describe all of them.
         told.moments = Moments.of_weighted(means, weights)
         told.negative = int(weights[means < 0.0].sum())
         told.below_reference = _whole_groups(weights, self.below_reference)
@@ -240,12 +240,12 @@ class NumericRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that it holds beside its fixed part, which a first buffer belongs to, about."""
+        """Approximate memory in bytes, without the fixed part, which includes the first buffer."""
         buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
         return 8 * buffered + self._profile.digest.held_bytes
 
     def fold(self) -> Steps[None]:
-        """Put what waits into the sketches, in steps, and let its memory go."""
+        """Add the waiting numbers to the sketches in steps, and free their memory."""
         yield from self._empty()
         self._buffer = None
         self._profile.digest.join()
@@ -258,7 +258,7 @@ class NumericRecorder:
         return self._profile
 
     def _roomy(self, numbers: int) -> Floats:
-        """The buffer, with room for *numbers*, at most `BUFFER`."""
+        """Return the buffer, enlarged to hold *numbers*, at most `BUFFER`."""
         held = self._buffer
         if held is not None and held.size >= numbers:
             return held
@@ -317,8 +317,8 @@ class NumericRecorder:
 def _whole_groups(weights: Floats, outside: int) -> int:
     """Return the count of the groups, by *weights*, within the *outside* first numbers.
 
-    A group is outside as a whole or not at all. Fewer numbers were left out than any group has, so
-    the groups show which of them were counted.
+    Either all numbers of a group are outside, or none. *outside* may include a few numbers that are
+    in no group, but fewer than any group has.
     """
     up_to = np.cumsum(weights)
     return int(max(up_to[up_to <= outside], default=0.0))

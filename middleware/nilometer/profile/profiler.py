@@ -31,7 +31,7 @@ from nilometer.values.labels import KEY, Labels
 Column: TypeAlias = (
     Sequence[object] | NDArray[np.generic]
 )  # cells, or an array of shape (rows, ...)
-Batch: TypeAlias = Mapping[str, Column]  # by summary name, all of one length on each side
+Batch: TypeAlias = Mapping[str, Column]  # by summary name; columns of one side have one length
 Produced: TypeAlias = Mapping[str, object]
 Function: TypeAlias = Callable[[Batch], Produced]
 
@@ -43,7 +43,7 @@ class Fault(Enum):
 
     RAISED = "raised"
     TIMEOUT = "timeout"  # exceeded its time limit; its thread is abandoned
-    WRONG_SHAPE = "wrong_shape"  # no mapping of names to columns of the batch's length
+    WRONG_SHAPE = "wrong_shape"  # not a mapping of names to columns of the batch's length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Profiler:
     labels: Labels = field(default_factory=Labels)
 
     def __call__(self, batch: Batch) -> Produced:
-        """Return what the function makes of *batch*, to try a profiler."""
+        """Return the result of the function for *batch*, to try a profiler."""
         return self.function(batch)
 
     def wants(self, summaries: Sequence[str]) -> list[str]:

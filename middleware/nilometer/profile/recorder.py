@@ -23,14 +23,14 @@ from nilometer.values.steps import Steps, finished, parts_of
 
 RECORDER_BYTES = 4096  # fixed memory of one recorder, with its profile and sample
 MISSING_BYTES = 2048  # memory of a recorder that saw only missing cells
-MIXED_AT_ONCE = 128  # cells of mixed types per step
+MIXED_AT_ONCE = 128  # cells of a column with mixed types that one step records
 
 
 class FeatureRecorder:
     """Records the cells of one column and builds its `FeatureProfile`. Not thread-safe.
 
     Args:
-        spec: How the feature is profiled; None uses the defaults.
+        spec: Settings of the profile; None uses the defaults.
     """
 
     __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")
@@ -248,7 +248,7 @@ def _scalar(cell: Cell) -> Cell:
     return cell
 
 
-_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas, which need not be installed
+_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas' types; it may be missing
 
 
 def _float(number: float) -> float:

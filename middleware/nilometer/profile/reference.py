@@ -9,8 +9,8 @@ from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
 from nilometer.values.entity import Role, role_of
 
-INPUT_BINS = 32  # bins per input: keeps detection delay for mean and scale, finds a 5 % spike
-OUTPUT_BINS = 64  # finer, because predictions matter more
+INPUT_BINS = 32  # bins per input; enough to detect a spike of 5 %, few enough for a low delay
+OUTPUT_BINS = 64  # bins per output; finer, because predictions matter more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.values.entity import SCHEMA, Role, role_of
 from nilometer.values.errors import ConfigError
 
-OPTIONAL_FROM = 0.5  # share of missing cells of a reference from which a field is optional
+OPTIONAL_FROM = 0.5  # smallest share of missing cells in a reference for an optional field
 TYPES = frozenset({"number", "string", "boolean", "timestamp", "bytes", "list", "object"})
 
 

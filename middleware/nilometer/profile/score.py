@@ -94,7 +94,7 @@ class ScoreProfile:
 
     @property
     def type_counts(self) -> TypeCounts:
-        """The number of scores: each is a number."""
+        """The number of scores, because each is a number."""
         return TypeCounts(numbers=self.count)
 
     @property
@@ -191,16 +191,16 @@ class ScoreProfile:
         )
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself: the names of classes come from the model."""
+        """Return itself, because the names of classes come from the model."""
         del fewest
         return self
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the profile in which every number stands for at least *fewest* scores.
+        """Return the profile in which every number represents at least *fewest* scores.
 
-        Counts stay, because the edges are public ranges. Each score is replaced by the middle of
-        its bin: otherwise the difference between overlapping sums could reveal a score. Margin and
-        entropy of fewer rows than *fewest* are left out.
+        Counts are kept, because the edges are public ranges. Each score is replaced by the middle
+        of its bin: otherwise the difference between overlapping sums could reveal a score. Margin
+        and entropy of fewer rows than *fewest* are left out.
         """
         edges = np.concatenate([[0.0], self.edges, [1.0]])
         middles = (edges[:-1] + edges[1:]) / 2

@@ -25,7 +25,8 @@ EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
 
 def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
     """Return counts of *values*, shape (n,): times in seconds or sizes in bytes."""
-    if not isinstance(values, np.ndarray):  # `fromiter` does not search a list for arrays
+    if not isinstance(values, np.ndarray):
+        # `fromiter` is faster for a list, because it does not look for nested sequences.
         values = np.fromiter(values, np.float64, len(values))
     return ExponentialHistogram.of(values, SCALE, LIMIT)
 
@@ -134,12 +135,12 @@ class ServiceProfile:
 
     @property
     def cells(self) -> int:
-        """Number of requests: each is observed whole."""
+        """Number of requests, because a request is never partly observed."""
         return self.count
 
     @property
     def type_counts(self) -> TypeCounts:
-        """No values: requests are neither numbers nor categories."""
+        """No counts, because requests are neither numbers nor categories."""
         return TypeCounts()
 
     @property
@@ -199,12 +200,12 @@ class ServiceProfile:
         )
 
     def scaled(self, factor: float) -> Self:
-        """Return itself: every request is counted, even if few are profiled."""
+        """Return itself, because every request is counted, even if few are profiled."""
         del factor
         return self
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself: it has no names."""
+        """Return itself, because it has no names."""
         del fewest
         return self
 

@@ -21,7 +21,7 @@ class SummarySample:
 
     Attributes:
         sample: Share of the observations that were profiled on purpose, above 0 to 1. Requests are
-            all counted; features stand for ``1 / sample`` observations each.
+            all counted; each profiled observation represents ``1 / sample`` observations.
     """
 
     entity: str

@@ -10,13 +10,13 @@ from nilometer.profiling.observation import Observation
 
 MAX_HELD_BYTES = 32 << 20
 WAITING_SHARE = 0.25  # share of the budget for cells that wait to be profiled together
-DUE_SHARE = 0.5  # above this share everything is sent, so that the next batch has the other half
+DUE_SHARE = 0.5  # share above which all profiles are sent, so that the next batch has room
 MAX_VALUES_BYTES = 256 << 10  # MessagePack values that the application may log per observation
 PROFILE_BYTES = 6144  # memory of an open profile, with its service profile and its coverage
 SERVED_BYTES = 256  # memory per request beside its columns: its time and sizes
 
 _VALUES_WEIGHT = 64  # largest ratio of Python objects to MessagePack, in bytes per byte
-_KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # per idle profiling, name and label set
+_KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # memory per idle profiling, name, label set
 
 
 class Budget:

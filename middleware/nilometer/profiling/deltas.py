@@ -21,7 +21,7 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
-Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and share that is profiled
+Key: TypeAlias = tuple[Window, Labels, float]  # window, labels, and sampling share
 
 
 class Deltas:

@@ -16,7 +16,7 @@ from nilometer.values.time_zone import zone_named
 AUTO = "auto"
 # Nanoseconds in one of each unit.
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-# A number below the first bound cannot be told from a count or an hour: it would be before 1973.
+# A number below the first bound is not read: it may be a count or an hour, or a time before 1973.
 _SMALLEST = 10**8
 # Numbers below each bound are in this unit, as times until the year 5138.
 _MAGNITUDES = ((10**11, UNITS["s"]), (10**14, UNITS["ms"]), (10**17, UNITS["us"]))
@@ -26,19 +26,19 @@ _RFC_3339 = re.compile(
     r"([Zz]|UTC|GMT|[-+\u2212][0-9]{2}:?[0-9]{2})?"
 )
 _ZERO_OFFSETS = frozenset({"Z", "z", "UTC", "GMT"})
-_MAX_CHARACTERS = 64  # longer text is no time
+_MAX_CHARACTERS = 64  # longer text is not a time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class EventTimes:
-    """Where the event time of a request is, and how it is written.
+    """The place and the form of the event time in a request.
 
     Attributes:
         field: Input column that holds the event time; empty for none.
         unit: Unit of times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since 1970, or
-            ``auto``, which tells it by the magnitude of each number.
+            ``auto``, which derives it from the magnitude of each number.
         zone: Time zone of times that have no offset.
     """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from nilometer.decode.columns import Block, Column, Present, Side
 
-MAX_ALIGNED_CELLS = 1 << 20  # cells per call of the user's profilers, with absent cells
+MAX_ALIGNED_CELLS = 1 << 20  # cells per call of the user's profilers, absent cells included
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
 from nilometer.profiling.sides import BODYLESS
 from nilometer.values.reasons import Outcome
 
-LONGEST_PAUSE = 64  # most batches to wait before the next attempt, while the kind keeps changing
+LONGEST_PAUSE = 64  # most batches to skip between attempts while the kind keeps changing
 
 _OK_STATUS = range(100, 400)
 
@@ -56,7 +56,7 @@ class Kind(NamedTuple):
         )
 
 
-Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None: no plain kind
+Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None without a plain kind
 
 _FIELDS = Observation.__struct_fields__
 _SHARE = _FIELDS.index("share")
@@ -75,7 +75,7 @@ _HINTS = get_type_hints(Observation, include_extras=True) | {
 _SAMPLING = ("share", "left_out", "values_only")
 _HELD = tuple(
     name for name in Kind._fields if name not in _SAMPLING
-)  # values that a structure may restrict its fields to
+)  # names of the fields that a structure restricts to one value
 
 _kind, _held, _sampling = (attrgetter(*names) for names in (Kind._fields, _HELD, _SAMPLING))
 _types = attrgetter("request_type", "request_encoding", "response_type", "response_encoding")

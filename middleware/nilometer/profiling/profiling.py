@@ -60,7 +60,7 @@ class Profiling:
         labels: Labels of every observation.
         window_ns: Length of a window, in nanoseconds.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
-        event_times: Where the event time of a request is, and how it is written.
+        event_times: The place and the form of the event time in a request.
         segments: Fields that become labels.
         max_label_sets: Limit of distinct label sets per window.
         sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
@@ -386,7 +386,7 @@ class Profiling:
         return part
 
     def _event_time(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
-        """Return Unix nanoseconds, and whether the request has no event time that is unreadable."""
+        """Return Unix nanoseconds, and False if the request has an unreadable event time."""
         times = self.event_times
         if not observation.event_time and not times.field:
             return observation.arrival_ns, True

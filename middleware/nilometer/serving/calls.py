@@ -16,12 +16,12 @@ import grpc.aio
 
 from nilometer.serving.waiting import Waiting
 
-MESSAGE_SECONDS = 5.0  # from the headers of a call to its message
-MAX_WAITING = 1024  # calls whose message has not arrived
-MAX_WAITING_OF_ONE = 64  # of one principal, or of one address
-MAX_CALLS = 64  # whose message is held and answered; others must retry
+MESSAGE_SECONDS = 5.0  # longest time from the headers of a call to its message
+MAX_WAITING = 1024  # most calls whose message has not arrived
+MAX_WAITING_OF_ONE = 64  # most of these calls of one principal, or of one address
+MAX_CALLS = 64  # most calls whose message is being answered; others must retry
 MAX_CALLS_OF_ONE = 32
-MAX_WATCHES = 64  # streams of the health service
+MAX_WATCHES = 64  # most streams of the health service
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Requests: TypeAlias = AsyncIterator[bytes]
@@ -128,7 +128,7 @@ class Bounds:
         except TimeoutError as error:
             raise CallRefused(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
-                "the message took too long, or other calls needed the place",
+                "the message did not arrive in time, or the server needed room for other calls",
             ) from error
 
     def _groups(self, caller: Caller) -> tuple[Hashable, ...]:
@@ -154,5 +154,5 @@ def caller_of(principal: str, context: Context) -> Caller:
 
 
 def _end(place: asyncio.Timeout, now: float) -> None:
-    with suppress(RuntimeError):  # its time limit ended it just now
+    with suppress(RuntimeError):  # the time limit ended the call at this moment
         place.reschedule(now)

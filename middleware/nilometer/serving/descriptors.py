@@ -2,8 +2,8 @@
 
 import resource
 
-WANTED = 65_536  # soft limit, if the hard limit allows it
-RESERVED = 64  # for files, logs and outgoing connections of this process
+WANTED = 65_536  # soft limit that is set if the hard limit allows it
+RESERVED = 64  # descriptors for files, logs and outgoing connections of this process
 
 
 def raise_limit() -> None:

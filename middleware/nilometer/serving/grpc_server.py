@@ -13,11 +13,11 @@ import grpc.aio
 from nilometer.values.errors import ConfigError
 
 OPTIONS = (
-    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections of expired certificates
+    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
     ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
-    # Of TLS and HTTP/2: longer than a lost packet or a busy machine delays an honest peer. Nothing else
-    # ends a silent handshake, see docs/access.md.
+    # Longest handshake of TLS and HTTP/2. It is longer than a lost packet or a busy machine delays a
+    # peer. No other limit ends a silent handshake, see docs/access.md.
     ("grpc.server_handshake_timeout_ms", 5000),
     ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
@@ -91,7 +91,9 @@ class GrpcServer(ABC):
             raise ConfigError(f"{self._key}: did not start within {START_SECONDS:g} s")
 
     def stop(self, timeout: float) -> None:
-        """Refuse new calls, let running calls end, and return. Safe before `start`, and twice.
+        """Refuse new calls, let running calls end, and return.
+
+        May be called before `start`, and twice.
 
         Args:
             timeout: Longest wait, in seconds.

@@ -18,9 +18,9 @@ from nilometer.serving.waiting import Waiting
 from nilometer.values.once import OnceAMinute
 
 SWEEP_SECONDS = 0.25
-BACK_OFF_SECONDS = 0.1  # after a failed accept
-CLOSE_TURNS = 4  # of the event loop, in which an ended connection closes
-FULL_SECONDS = 0.01  # between two checks while every connection waits for a response
+BACK_OFF_SECONDS = 0.1  # pause after a failed accept
+CLOSE_TURNS = 4  # iterations of the event loop that an ended connection needs to close
+FULL_SECONDS = 0.01  # interval of checks while every connection waits for a response
 BACKLOG = 2048  # connections that the kernel queues
 
 
@@ -90,7 +90,7 @@ class Listener:
             if end is not None:
                 end()
                 return
-            with suppress(OSError):  # it has ended already
+            with suppress(OSError):  # the connection has ended already
                 raw.shutdown(socket.SHUT_RDWR)
 
         now = asyncio.get_running_loop().time()
@@ -122,8 +122,8 @@ class Listener:
             try:
                 raw = await _accepted(listening)
             except OSError as error:
-                self._tell(error)
-                await asyncio.sleep(BACK_OFF_SECONDS)  # running requests go on meanwhile
+                self._log_error(error)
+                await asyncio.sleep(BACK_OFF_SECONDS)  # running requests continue meanwhile
                 self._waiting.end_longest()
                 continue
             try:
@@ -161,7 +161,7 @@ class Listener:
             self._drop(raw)
 
     def _drop_if_cancelled(self, raw: socket.socket, connecting: asyncio.Task[None]) -> None:
-        if connecting.cancelled():  # perhaps before it started
+        if connecting.cancelled():  # the task may not have started yet
             self._drop(raw)
 
     def _drop(self, raw: socket.socket) -> None:
@@ -174,10 +174,10 @@ class Listener:
             self._waiting.expire(loop.time())
             await asyncio.sleep(SWEEP_SECONDS)
 
-    def _tell(self, error: OSError) -> None:
+    def _log_error(self, error: OSError) -> None:
         if self._once.due(asyncio.get_running_loop().time()):
             self._log.error(
-                "connections cannot be accepted (%s); closed the one silent longest: raise the "
+                "connections cannot be accepted (%s); closed the one that was idle longest: raise the "
                 "limit of open files",
                 error,
                 extra={"reason": str(error), "open": len(self._open)},

@@ -27,8 +27,8 @@ from nilometer.values.once import OnceAMinute
 POLL_SECONDS = 0.1
 BACKLOG = 1024  # connections that the kernel queues
 ACCEPTED_AT_ONCE = 64
-BACK_OFF_SECONDS = 0.1  # after a failed accept
-ROOM_SECONDS = 0.01  # between two checks while every connection waits for a response
+BACK_OFF_SECONDS = 0.1  # pause after a failed accept
+ROOM_SECONDS = 0.01  # interval of checks while every connection waits for a response
 MAX_HEAD_BYTES = 64 << 10
 PIECE_BYTES = 64 << 10  # read at once
 
@@ -92,11 +92,14 @@ class ThreadedServer:
         self._waiting: Waiting[socket.socket] = Waiting(
             connections, max(1, connections // 4), turn_seconds
         )
-        self._open: dict[socket.socket, tuple[str, ...]] = {}  # with the groups of each
-        self._ended: set[socket.socket] = set()  # ended by the server, not closed yet
-        self._heads: dict[socket.socket, bytes] = {}  # of connections without a complete head
-        self._answered: deque[tuple[socket.socket, bytes]] = deque()  # with the next bytes
-        self._takes_back = True  # whether connections are added to it: until all are closed
+        # All connections, with the groups that each is counted in.
+        self._open: dict[socket.socket, tuple[str, ...]] = {}
+        self._ended: set[socket.socket] = set()  # ended by the server, but not closed yet
+        # Connections without a complete head, with the bytes received so far.
+        self._heads: dict[socket.socket, bytes] = {}
+        # Connections whose response is sent, with the first bytes of the next request.
+        self._answered: deque[tuple[socket.socket, bytes]] = deque()
+        self._takes_back = True  # whether connections are added there; false once all are closed
         self._accepts = False
         self._wake_up, self._woken = socket.socketpair()
         for one in (self._listening, self._wake_up, self._woken):
@@ -113,7 +116,7 @@ class ThreadedServer:
     def stop(self, timeout: float) -> None:
         """Accept no more, and close idle connections; running requests continue.
 
-        Safe before `start`, and twice.
+        May be called before `start`, and twice.
         """
         self._stopping.set()
         if self._thread.is_alive():
@@ -150,14 +153,15 @@ class ThreadedServer:
 
     def _end(self, connection: socket.socket) -> None:
         self._ended.add(connection)
-        with suppress(OSError):  # it has ended already
+        with suppress(OSError):  # the connection has ended already
             connection.shutdown(socket.SHUT_RDWR)
 
     def _wake(self) -> None:
-        with suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+        # If the socket is full, the thread wakes up anyway. If it is closed, the thread has ended.
+        with suppress(OSError):
             self._wake_up.send(b"\0")
 
-    # The thread that accepts connections and reads heads.
+    # Methods for the thread that accepts connections and reads heads
 
     def _run(self) -> None:
         self._selector.register(self._woken, selectors.EVENT_READ)
@@ -166,7 +170,7 @@ class ThreadedServer:
                 try:
                     self._turn()
                 except Exception as error:  # the server must not end before it is stopped
-                    self._tell(error)
+                    self._log_error(error)
                     self._stopping.wait(BACK_OFF_SECONDS)
         finally:
             self._end_all()
@@ -209,16 +213,20 @@ class ThreadedServer:
         try:
             yield
         except Exception as error:
-            self._tell(error)
+            self._log_error(error)
             self._heads.pop(connection, None)
             with suppress(KeyError, ValueError):  # it is not registered, or closed
                 self._selector.unregister(connection)
             self._close(connection)
 
-    def _tell(self, error: Exception) -> None:
+    def _log_error(self, error: Exception) -> None:
         """Log an internal error, at most once a minute: a peer may be able to repeat it."""
         if self._failed_once.due(time.monotonic()):
-            log.error("%s: internal error, the server goes on", self._name, exc_info=error)
+            log.error(
+                "%s: internal error, the server continues: report this error",
+                self._name,
+                exc_info=error,
+            )
 
     def _has_room(self) -> bool:
         """Return whether there is a place; without one, the kernel queues new connections."""
@@ -284,7 +292,7 @@ class ThreadedServer:
     def _back_off(self, error: Exception) -> None:
         if self._once.due(time.monotonic()):
             log.error(
-                "%s: a connection cannot be accepted (%s); closed the one silent longest: raise "
+                "%s: a connection cannot be accepted (%s); closed the one that was idle longest: raise "
                 "the limit of open files and threads",
                 self._name,
                 error,
@@ -303,14 +311,14 @@ class ThreadedServer:
             one.close()
         self._selector.close()
 
-    # The thread of a request.
+    # Methods for the thread of a request
 
     def _serve(self, request: Request) -> None:
         connection, stays = request.connection, False
         try:
             handler = self._handler(request, connection.getpeername(), self)
             stays = not handler.close_connection
-        except OSError:  # the peer disconnected, or was ended
+        except OSError:  # the peer disconnected, or the server ended the connection
             log.debug("%s: a connection ended early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
@@ -327,7 +335,7 @@ class ThreadedServer:
             return self._takes_back
 
     def _close(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # the peer then sees an end, not a reset
+        with suppress(OSError):  # so that the peer gets an end, not a reset
             connection.shutdown(socket.SHUT_WR)
         connection.close()
         with self._lock:

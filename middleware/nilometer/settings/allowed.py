@@ -20,7 +20,7 @@ def keys_of(found: types.Type) -> list[str]:
 
 
 def must_be(found: types.Type, why: str) -> str:
-    """Return "must be ..." for a value of the type *found*; *why* where the type says too little."""
+    """Return "must be ..." for a value of the type *found*; *why* if the type is not specific."""
     match found:
         case types.LiteralType():
             return f"must be one of {', '.join(map(repr, found.values))}"

@@ -6,9 +6,9 @@ import sys
 import msgspec
 
 GROUP = "nilometer.settings"  # the group's modules define `PREFIX` beside each class
-CONFIG_VARIABLE = "NILOMETER_CONFIG"  # names a file for every component without one
-NAMESPACE = "NILOMETER_"  # the middleware's prefix, with which all others begin
-# Longer prefixes that belong to one component each.
+CONFIG_VARIABLE = "NILOMETER_CONFIG"  # variable with the default settings file of all components
+NAMESPACE = "NILOMETER_"  # prefix of the middleware; all other prefixes begin with it
+# Longer prefixes; each belongs to one component.
 PREFIXES = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
 
 # Kubernetes sets these in every container for every Service of the namespace, and a Service may be
@@ -20,7 +20,7 @@ _SERVICE_LINK = re.compile(
 
 def installed() -> dict[str, tuple[str, type[msgspec.Struct]]]:
     """Return the prefix and the settings of each component beside the library, by section."""
-    from importlib.metadata import entry_points  # costs more to import than a server may wait
+    from importlib.metadata import entry_points  # slow, so not at the top
 
     found: dict[str, tuple[str, type[msgspec.Struct]]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):

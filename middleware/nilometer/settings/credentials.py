@@ -1,4 +1,4 @@
-"""The files of a client's credentials: what it shows to the collector, and which CAs it trusts.
+"""The files of a client's credentials for the collector, and of the CAs that it trusts.
 
 `Credentials.stamp` changes whenever one of the files changes, so that certificates and tokens are
 rotated without a restart.
@@ -10,7 +10,7 @@ from pathlib import Path
 from nilometer.settings.loopback import is_this_machine
 from nilometer.values.errors import ConfigError
 
-SYSTEM = "system"  # as a CA: the CAs of the machine
+SYSTEM = "system"  # value of the CA setting for the CAs of the machine
 IN_THE_CLEAR = "a token is not sent without TLS, but to a loopback address"
 
 
@@ -77,7 +77,7 @@ def _stamp(path: str) -> object:
     if not path or path == SYSTEM:
         return None
     try:
-        there = Path(path).stat()  # follows links: Kubernetes changes one to rotate
+        there = Path(path).stat()  # not `lstat`: Kubernetes rotates files by changing a link
     except OSError:
         return None
     return there.st_ino, there.st_mtime_ns, there.st_size

@@ -1,4 +1,4 @@
-"""The one line for a mistake in settings: the key, the value, what is allowed, the nearest name."""
+"""The line that reports a mistake in settings: key, value, allowed values, nearest known name."""
 
 import copy
 import json
@@ -25,7 +25,7 @@ _AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _STEPS = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<item>[^\]]*)\]")
-_SOME_KEY = "..."  # how msgspec writes a key of a table
+_SOME_KEY = "..."  # msgspec writes this in a path in place of a table's key
 
 
 def sentence(

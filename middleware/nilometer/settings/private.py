@@ -98,7 +98,7 @@ def check_private(key: str, *paths: Path) -> None:
             raise ConfigError(f"{key}: {path}: {error.strerror}") from error
         if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), ROOT}:
             raise ConfigError(
-                f"{key}: {path} is a link, no file, or another user's: remove it, or choose another "
+                f"{key}: {path} is a link, not a file, or another user's: remove it, or choose another "
                 "directory"
             )
 
@@ -110,5 +110,5 @@ def _make(path: Path) -> None:
         _make(path.parent)
     try:
         path.mkdir(DIRECTORY_MODE)
-    except FileExistsError:  # another process created it, or it is a file: the check decides
+    except FileExistsError:  # another process created it, or it is a file; the check below decides
         return

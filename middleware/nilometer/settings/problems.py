@@ -60,7 +60,7 @@ class _Rest:
         return ""
 
     def without_cause(self, line: str) -> "_Rest | None":
-        """Return the rest without the smallest part that causes *line*; None where no part does.
+        """Return the rest without the smallest part that causes *line*; None if no part does.
 
         Taking a part out may be a mistake itself: then the part is missing, or its default is wrong.
         """
@@ -89,5 +89,5 @@ def _items(raw: Mapping[str, object], key: str) -> list[object]:
 
 
 def _subject(line: str) -> str:
-    """Return what *line* is about: all up to the value."""
+    """Return the start of *line* up to the value, which identifies the mistake."""
     return line.partition(" = ")[0]

@@ -28,7 +28,7 @@ def warn(log: logging.Logger, paths: Iterable[str]) -> None:
         try:
             mode = mode_for_others(path)
         except OSError:
-            continue  # the code that opens it reports that
+            continue  # the code that opens the file reports the error
         if mode is not None:
             log.warning(
                 "a secret can be read by others: restrict its mode",

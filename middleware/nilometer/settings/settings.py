@@ -73,7 +73,7 @@ def given(
         if key in types:
             raw[key] = _from_text(variable, text, types[key])
         elif not is_service_link(variable):
-            from nilometer.settings.mistakes import unknown_variable  # only a mistake needs it
+            from nilometer.settings.mistakes import unknown_variable  # rarely needed
 
             raise ConfigError(unknown_variable(variable, prefix, kind))
     return raw

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def edges_id(edges: Sequence[float]) -> str:
-    """Return a name for frozen edges: equal edges have equal names."""
+    """Return the name of frozen edges; equal edges have equal names."""
     packed = np.asarray(edges, dtype="<f8").tobytes()
     return hashlib.blake2b(packed, digest_size=8).hexdigest()
 

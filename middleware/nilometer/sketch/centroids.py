@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 DENSITY = 1.25  # cells per unit of compression
-BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # bounds of finer cells, in cells
-SHARED = 1.2  # observations per value above which values are seen as repeating
-APART_FROM = 1000  # an atom of this share, one in ..., has its own centroid
-MAX_APART = 200  # such atoms at most, the heaviest ones
-MAX_WALLS = 4  # heavy atoms beside which cells are finer
+BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # starts of finer cells, in cells
+SHARED = 1.2  # mean observations per value above which values count as repeating
+APART_FROM = 1000  # an atom with one observation in this number has its own centroid
+MAX_APART = 200  # largest number of such atoms; the heaviest are chosen
+MAX_WALLS = 4  # number of heaviest atoms that have finer cells beside them
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -54,10 +54,10 @@ def centroids_of(ordered: Floats, compression: float) -> Centroids:
     starts = _run_starts(ordered)
     if starts.size < ordered.size:
         weights = _sizes(starts, ordered.size).astype(np.float64)
-        after = starts + weights  # like a sum of the weights, in a fifth of the time
+        after = starts + weights  # cumulative weights, five times as fast as `cumsum`
         atoms = np.ones(starts.size, np.bool_)
         return _celled(ordered[starts], weights, atoms, after, compression)
-    # Without ties the cells depend on the number of observations alone.
+    # Without equal values, the cells depend only on the number of observations.
     starts, weights, alone = _plain_cells(ordered.size, compression)
     with np.errstate(over="ignore"):
         means = np.add.reduceat(ordered, starts) / weights
@@ -99,7 +99,7 @@ def _celled(
 def grouped(means: Floats, weights: Floats, atoms: Bools, fewest: int) -> Centroids:
     """Return centroids, each of shape (k,), as groups of at least *fewest* observations.
 
-    A value that *fewest* observations share stays an atom. All others are joined with their
+    A value that *fewest* observations share is kept as an atom. All others are joined with their
     neighbours, but never with an atom: subtracting a known atom from such a group would reveal the
     rest. If fewer than *fewest* observations are outside such atoms, they are left out, and the
     weights add up to less.
@@ -164,7 +164,7 @@ def _apart(
     steps.
     """
     if weights.size <= MAX_APART and total >= SHARED * weights.size and atoms.all():
-        return np.arange(weights.size)  # few repeating values: nothing must be joined
+        return np.arange(weights.size)  # few different values, so no points need to be joined
     heavy = np.flatnonzero(atoms & (weights >= max(2.0, math.ceil(total / APART_FROM))))
     if heavy.size > MAX_APART:
         heavy = heavy[np.argsort(-weights[heavy], kind="stable")[:MAX_APART]]

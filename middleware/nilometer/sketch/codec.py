@@ -13,10 +13,10 @@ _DRAWN = [
     (np.uint64(2), np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000)),
     (np.uint64(4), np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000)),
 ]
-OLD_DROPPED_BITS = 28  # of digests without this field: 24 significant digits remained
-MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant digits remain
+OLD_DROPPED_BITS = 28  # for digests without this field, which kept 24 binary digits
+MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant binary digits remain
 SPARE_BITS = 7  # a rounded mean is off by at most 1/256 of a narrow gap
-EXACT_UP_TO = 40  # means: fewer are written exactly
+EXACT_UP_TO = 40  # fewest means that are rounded; fewer are written exactly
 
 
 def ordered_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -58,7 +58,7 @@ def from_rounded_bits(
 ) -> NDArray[np.float64]:
     """Return the values of `rounded_bits`; *dropped* is one number or of shape (n,)."""
     ordered = bits << np.asarray(dropped, dtype=np.uint64)
-    # Integers below the middle are negative numbers, whose magnitude grows downwards.
+    # Integers below the middle are negative numbers: the smaller the integer, the larger the magnitude.
     with np.errstate(over="ignore"):
         return np.where(ordered >= _SIGN, ordered - _SIGN, np.uint64(0) - ordered).view(np.float64)
 

@@ -21,7 +21,7 @@ from nilometer.sketch.codec import between, scaled_counts
 
 Floats = NDArray[np.float64]
 
-MAX_BUCKETS = 160  # of one side, as in OpenTelemetry's SDKs
+MAX_BUCKETS = 160  # largest number of buckets of one side, as in OpenTelemetry's SDKs
 MAX_SCALE = 12  # base 1.00017, finer than any query needs
 MIN_SCALE = -10
 
@@ -154,7 +154,7 @@ _MANTISSAS = np.asarray(
     np.exp2(np.arange(1 << MAX_SCALE, dtype=np.longdouble) / (1 << MAX_SCALE)) / 2,
     dtype=np.float64,
 )
-_SMALLEST_NORMAL = 2.0**-1000  # smaller bounds cannot be told apart in float64
+_SMALLEST_NORMAL = 2.0**-1000  # smaller bounds are equal in float64
 
 
 _BISECTED = _MANTISSAS.tolist()

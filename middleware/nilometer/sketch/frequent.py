@@ -71,7 +71,7 @@ class Frequent:
         capacity = held[0].capacity if held else DEFAULT_CAPACITY
         counts: dict[str, int] = {}
         errors: dict[str, int] = {}
-        spare = 0  # largest count of a value in the parts that do not keep it
+        spare = 0  # largest count that a value may have in the parts that do not keep it
         for part in held:
             if part.capacity != capacity:
                 raise IncompatibleSketches("capacity", capacity, part.capacity)

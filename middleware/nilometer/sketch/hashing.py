@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 
-MAX_VECTOR_BYTES = 256  # of one string; a longer one is first hashed by BLAKE2b
+MAX_VECTOR_BYTES = 256  # bytes of one string; a longer one is first replaced by its BLAKE2b hash
 _K = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 _S33, _S27, _S37 = np.uint64(33), np.uint64(27), np.uint64(37)
@@ -62,13 +62,13 @@ def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes
     starts, lengths = offsets[:-1], np.diff(offsets)
     with np.errstate(over="ignore"):
         state = lengths.astype(np.uint64) * _K
-        active = np.flatnonzero(lengths <= MAX_VECTOR_BYTES)  # the others are digested below
+        active = np.flatnonzero(lengths <= MAX_VECTOR_BYTES)  # longer ones are replaced below
         longest = int(lengths[active].max(initial=0))
         if longest:
             padded = np.empty(len(packed) + 8, dtype=np.uint8)
             padded[:-8] = np.frombuffer(packed, dtype=np.uint8)
             padded[-8:] = 0
-            # A word may begin at any byte, so the view has a stride of one byte.
+            # A string may begin at any byte, so the view of words has a stride of one byte.
             words = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
             for at in range(0, longest, 8):
                 active = active[lengths[active] > at]

@@ -41,7 +41,7 @@ class Moments:
             return cls()
         with np.errstate(all="ignore"):
             mean = float(values.mean())
-            if not math.isfinite(mean):  # the sum overflowed: scale first
+            if not math.isfinite(mean):  # the sum overflowed, so the values are scaled first
                 mean = float((values / n).sum())
             deviation = values - mean
             square = deviation * deviation
@@ -94,7 +94,7 @@ class Moments:
         return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
 
     def scaled(self, factor: float) -> Self:
-        """Return the moments with each observation *factor* times, rounded; the mean stays."""
+        """Return the moments with each observation *factor* times, rounded; the mean is equal."""
         count = round(self.count * factor)
         share = count / self.count if self.count else 1.0
         return type(self)(count, self.mean, self.m2 * share, self.m3 * share, self.m4 * share)

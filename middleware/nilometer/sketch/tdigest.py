@@ -85,7 +85,7 @@ class TDigest:
         self._max = -math.inf
         self._buffer: Floats | None = None
         self._pending = 0
-        self._parts: list[Centroids] = []  # of full buffers, not joined with the rest yet
+        self._parts: list[Centroids] = []  # of full buffers; `join` adds them to the rest
 
     @classmethod
     def of(cls, values: ArrayLike, compression: float = DEFAULT_COMPRESSION) -> Self:
@@ -154,7 +154,7 @@ class TDigest:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the centroids that are not joined yet."""
+        """Memory of the centroids that are not joined yet, in bytes."""
         return sum(means.nbytes + weights.nbytes for means, weights, _ in self._parts)
 
     def merge(self, other: Self) -> Self:
@@ -199,7 +199,7 @@ class TDigest:
         self.join()
 
     def join(self) -> None:
-        """Join the centroids of whole buffers with the rest, which lets their memory go."""
+        """Join the centroids of full buffers with the rest, which frees their memory."""
         if not self._parts:
             return
         parts, self._parts = self._parts, []

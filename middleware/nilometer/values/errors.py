@@ -8,7 +8,7 @@
         ├── CollectorUnavailable   transient: keep the rows and try again
         └── BatchRejected          permanent: the same rows will fail again
 
-A bug raises whatever Python raises. None of these errors reaches the host application.
+A bug raises one of Python's own exceptions. None of these errors reaches the host application.
 """
 
 

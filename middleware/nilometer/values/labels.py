@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nilometer.values.errors import ConfigError
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
-MAX_VALUE_BYTES = 256  # of UTF-8; a longer value is data, not a label
+MAX_VALUE_BYTES = 256  # UTF-8 bytes of a value; a longer one is data, not a label
 OVERFLOW_KEY = "nilometer_overflow"
 
 

@@ -6,8 +6,8 @@ SIMILARITY = 0.6  # smallest `difflib.SequenceMatcher.ratio` of a name that is s
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` with the nearest of *known*; empty where none is near."""
-    import difflib  # only a mistake needs it
+    """Return ``; did you mean 'x'?`` with the nearest of *known*; empty if none is near."""
+    import difflib  # imported here, because only a mistake needs it
 
     by_lower = {one.lower(): one for one in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=SIMILARITY)

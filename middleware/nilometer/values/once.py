@@ -2,8 +2,8 @@
 
 import threading
 
-SECONDS = 60.0  # until a line of the same kind is due again
-MAX_KINDS = 64  # kept at once: the oldest are forgotten
+SECONDS = 60.0  # time before another line of the same kind may be written
+MAX_KINDS = 64  # kinds that are remembered; the oldest are forgotten first
 
 
 class OnceAMinute:

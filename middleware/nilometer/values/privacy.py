@@ -1,4 +1,4 @@
-"""How much of single values may be disclosed: the level, and its effect on numbers and names.
+"""Rules for the disclosure of single values: the level, and its effect on numbers and names.
 
 A level is set at the agent. A collector may ask for a stricter one, never for a less strict one.
 """
@@ -19,7 +19,7 @@ class Privacy(Enum):
 
     OPEN = "open"  # category names are readable, numbers are exact
     POD = "pod"  # names become pseudonyms unless a setting or a reference allows them
-    STRICT = "strict"  # each value stands for at least `STRICT_FEWEST` observations
+    STRICT = "strict"  # each disclosed value represents at least `STRICT_FEWEST` observations
 
     @classmethod
     def named(cls, name: str) -> "Privacy":
@@ -35,11 +35,11 @@ _ORDER = (Privacy.OPEN, Privacy.POD, Privacy.STRICT)
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """What may be disclosed of single values.
+    """The rules for the disclosure of single values.
 
     Attributes:
         privacy: Privacy level.
-        suppress_below: Smallest number of observations that a number or a name may stand for; 0
+        suppress_below: Smallest number of observations that a number or a name may represent; 0
             uses that of the level.
     """
 

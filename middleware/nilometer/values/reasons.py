@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """How a request ended, as its caller sees it."""
+    """The outcome of a request, as its caller sees it."""
 
     OK = "ok"  # status below 400
     CLIENT_ERROR = "client_error"  # 400 to 499
@@ -12,7 +12,7 @@ class Outcome(Enum):
     EXCEPTION = "exception"  # the application raised
     CLIENT_LEFT = "client_left"  # the client disconnected before the response was complete
     NO_RESPONSE = "no_response"  # the application returned without a response
-    UNKNOWN = "unknown"  # a log reported one half only: neither duration nor outcome is known
+    UNKNOWN = "unknown"  # a logger reported one half only, so duration and outcome are unknown
 
     @property
     def failed(self) -> bool:
@@ -25,22 +25,22 @@ class Outcome(Enum):
 
 
 class StreamEnd(Enum):
-    """How a response in several chunks ended."""
+    """The end of a response in several chunks."""
 
     COMPLETED = "completed"
     CLIENT_LEFT = "client_left"  # the client disconnected before it was complete
     ERROR = "error"  # the application raised during the stream, or the protocol said so
-    STALLED = "stalled"  # no chunk came for longer than the service's limit
+    STALLED = "stalled"  # no chunk was sent for longer than the limit of the service
 
 
 class DropReason(Enum):
-    """Why an observation is lost."""
+    """The reason why an observation is lost."""
 
     QUEUE_FULL = "queue_full"  # the worker's bounded queue had no room
     TOO_LARGE = "batch_too_large"  # larger than the agent accepts in one message
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack a worker's batch
     REFUSED = "refused"  # the agent refused the batch because it breaks the contract
-    POISON = "poison"  # profiling it alone ended the process, twice
+    POISON = "poison"  # it crashed two processes that profiled it alone
     INTERNAL_ERROR = "internal_error"  # an error in nilometer, logged
 
 
@@ -53,14 +53,14 @@ class LostCellReason(Enum):
 
 
 class UndecodableReason(Enum):
-    """Why a side of an observation, or both, gave no columns; the request still counts."""
+    """The reason why one or both sides of an observation gave no columns; the request counts."""
 
     EMPTY = "empty"  # there is no body
-    MALFORMED = "malformed"  # contradicts its content type
+    MALFORMED = "malformed"  # the body is not what its content type says
     UNKNOWN_CONTENT_TYPE = "unknown_content_type"  # no decoder accepts it
-    TOO_LARGE = "too_large"  # over the capture cap
-    ENCODED = "encoded"  # a content encoding that is not supported
-    WRONG_SHAPE = "wrong_shape"  # well-formed, but not a table: a list of unlike things
+    TOO_LARGE = "too_large"  # the body is over the capture limit
+    ENCODED = "encoded"  # the content encoding is not supported
+    WRONG_SHAPE = "wrong_shape"  # the body is well-formed, but not a table: a list of mixed types
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
     NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was requested
     DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table

@@ -1,7 +1,7 @@
 """Keeps the start and the end of long text streams, in whole lines.
 
-The start of a stream says what it is. The end says its cost and why it ended. Of a stream over a
-cap, the first half and the last half of the cap are kept.
+The start of a stream identifies it. The end has its cost and the reason for its end. If a stream is
+over a cap, each end is kept up to half of the cap.
 """
 
 import re
@@ -69,6 +69,6 @@ class Keeper:
 
 
 def is_streamed(content_type: str) -> bool:
-    """Return whether *content_type* is a stream of events or lines, readable from any of them."""
+    """Return whether *content_type* is a stream that can be read from any event or line."""
     media = content_type.partition(";")[0].strip().lower()
     return media == EVENT_STREAM or media in NDJSON

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from nilometer.values.redacted import REDACTED
 from nilometer.values.value_patterns import VALUE_PATTERNS
 
-MAX_PLACES = 1000  # columns of a table: "999" may be the position of one, "1000" is a number
+MAX_PLACES = 1000  # columns of a table: "999" may be a column's position, "1000" is a number
 RANDOM_FROM = 24  # shortest name that is checked for random letters
 MAX_NAME = 128  # characters; a longer name is text
 _REMEMBERED = 4096  # names whose result is cached
@@ -193,7 +193,7 @@ def _is_address(folded: str) -> bool:
 
 
 def _is_random(name: str) -> bool:
-    """Return whether letters and digits of *name* follow each other as in no word.
+    """Return whether *name* looks like a random token and not like words.
 
     A change between letters and digits, or to an upper case letter, is one surprise. Two letters
     that never meet in words are two surprises, unless they are part of an acronym. Short words

@@ -26,8 +26,8 @@ from nilometer.values.window import Window
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
 
-MAX_PARAMETERS = 16  # in each map of an alerter
-MAX_PARAMETER_CHARACTERS = 256  # in the name and in the text of a parameter
+MAX_PARAMETERS = 16  # most parameters in each map of an alerter
+MAX_PARAMETER_CHARACTERS = 256  # longest name and longest text of a parameter
 
 # Kinds with a number in the contract; any other kind is written by its name.
 _KINDS = {

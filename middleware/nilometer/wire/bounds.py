@@ -1,3 +1,3 @@
 """Bounds on the content of a message; beyond them it is an attack or corrupt."""
 
-MAX_COUNT = 1 << 53  # observations, as many as float64 counts exactly
+MAX_COUNT = 1 << 53  # most observations, because float64 counts exactly up to here

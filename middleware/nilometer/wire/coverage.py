@@ -26,8 +26,8 @@ def coverage_from_wire(message: pb.Coverage) -> Coverage:
     """Return the coverage in a message.
 
     Raises:
-        ValueError: If the parts do not add up to the seen observations, or more of one side are
-            lost than were profiled.
+        ValueError: If the parts do not add up to the seen observations, or if more observations
+            lost one side than were profiled.
     """
     coverage = Coverage(
         profiled=message.profiled,

@@ -14,17 +14,17 @@ from msgspec import Meta, Struct, field
 OLDEST_VERSION: Final = 1
 NEWEST_VERSION: Final = 1
 
-LENGTH_BYTES: Final = 4  # little-endian: of the kind and the body
+LENGTH_BYTES: Final = 4  # little-endian length of the kind and the body
 HEAD_BYTES: Final = LENGTH_BYTES + 1
-MAX_FRAME_BYTES: Final = 4 << 20  # of the kind and the body
+MAX_FRAME_BYTES: Final = 4 << 20  # largest length of the kind and the body
 MAX_WORKER_BYTES: Final = 64
 MAX_PARTIALS: Final = 4096  # of one batch
 MAX_LABELS: Final = 64
 MAX_REASONS: Final = 64
-MAX_SEQUENCE: Final = (1 << 63) - 1  # fits a column of the outbox
+MAX_SEQUENCE: Final = (1 << 63) - 1  # largest number that fits a column of the outbox
 MAX_TIME_NS: Final = 1 << 62  # the year 2116
 MAX_TEXT: Final = 1024  # characters
-MAX_COUNT: Final = 1 << 48  # observations in one batch: sums over a window stay far below 2 ** 63
+MAX_COUNT: Final = 1 << 48  # most observations in one batch; sums over a window fit int64
 
 
 class Kind(IntEnum):
@@ -40,9 +40,9 @@ class Kind(IntEnum):
 class Why(IntEnum):
     """The reason why an agent refuses a worker."""
 
-    VERSION = 1  # no version of the frames that both support
+    VERSION = 1  # no version of the frames is supported by both sides
     FULL = 2  # the agent has its maximum of workers: try again later
-    CONTRACT = 3  # a frame breaks the contract: the same frame will be refused again
+    CONTRACT = 3  # a frame breaks the contract, so the same frame would be refused again
 
 
 class BadFrame(ValueError):
@@ -139,8 +139,8 @@ class Batch(Struct, array_like=True, kw_only=True):
         partials: Profiles of finished partial windows, made in the process; each is the bytes of a
             ``nilometer.v1.SummarySample``.
         observations: Observations as a MessagePack array, see `nilometer.profiling.observation`.
-        event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns``; empty
-            tells it by magnitude.
+        event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns``;
+            empty derives it from the magnitude.
         event_time_zone: IANA name of the time zone of event times without an offset; empty for UTC.
     """
 

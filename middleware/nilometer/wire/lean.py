@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 
 from nilometer.v1.summary_pb2 import SummarySample
 
-MAX_MESSAGES = 100_000  # within one message: about 8 MiB once parsed
-MAX_FIELDS = 1000  # fields among which one is looked for
-UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot hold that many
+MAX_MESSAGES = 100_000  # most messages inside one message, which need about 8 MiB once parsed
+MAX_FIELDS = 1000  # most fields that a search for one field reads
+UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot contain more
 
 # Wire types: https://protobuf.dev/programming-guides/encoding
 VARINT, DELIMITED = 0, 2

@@ -93,7 +93,7 @@ def _embedding(message: pb.Embedding) -> Embedding:
     mean = np.frombuffer(message.mean, "<f4").astype(np.float64)
     parts = np.frombuffer(message.components, "<f4").astype(np.float64)
     if mean.size != size or parts.size % size or parts.size // size > COMPONENTS:
-        raise ValueError("embedding: mean and components must have its dimensions")
+        raise ValueError("embedding: mean and components must have as many numbers as dimensions")
     if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
         raise ValueError("embedding: numbers must be finite")
     return Embedding(mean, parts.reshape(-1, size))

@@ -36,15 +36,15 @@ from nilometer.v1.collector_pb2_grpc import (
 
 # The options of every channel, each with its reason.
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.enable_http_proxy", 0),  # a proxy of the environment must not carry loopback traffic
+    ("grpc.enable_http_proxy", 0),  # no proxy from the environment, even for loopback
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),  # by default an agent's return is seen after 4 to 7 s
+    ("grpc.max_reconnect_backoff_ms", 1000),  # by default a reconnect takes 4 to 7 s
     ("grpc.max_receive_message_length", 4 << 20),
 )
 # The options of every server.
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.so_reuseport", 0),  # a second server on a port must fail, not share it silently
+    ("grpc.so_reuseport", 0),  # a second server on a port must fail, instead of sharing the port
     ("grpc.max_receive_message_length", 4 << 20),
 )
 

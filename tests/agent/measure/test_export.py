@@ -771,7 +771,7 @@ def test_delta_points_that_wait_at_the_end_are_counted(caplog: pytest.LogCapture
     assert not out.send()
     out.exports.stop(1.0)
     assert out.counters.snapshot()["export_intervals_dropped"] == 1
-    assert "delta points lost at the end: the OTLP endpoint did not accept them" in caplog.text
+    assert "delta points lost at shutdown: the OTLP endpoint did not accept them" in caplog.text
     receiver.stop()
 
 

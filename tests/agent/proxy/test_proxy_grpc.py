@@ -22,7 +22,7 @@ from nilometer.decode.oip_grpc import decode
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
-from nilometer_agent.proxy.frames import Frames, Told
+from nilometer_agent.proxy.frames import Events, Frames
 from nilometer_agent.proxy.heads import Unreadable
 from nilometer_agent.proxy.http2 import PREFACE, Http2, _seconds
 from nilometer_agent.proxy.messages import MessageReader
@@ -408,7 +408,7 @@ class _Heard:
 
     def __init__(self) -> None:
         self.said: list[Any] = []
-        told = Told(
+        told = Events(
             headers=lambda *what: self.said.append(("headers", *what)),
             data=self._data,
             ended=lambda stream: self.said.append(("ended", stream)),

@@ -94,7 +94,8 @@ def test_one_that_raises_in_stop_is_logged_and_the_others_stop(
     sources.stop()
     assert told[2:] == ["stop b", "stop a"]
     (record,) = caplog.records
-    assert (record.message, record.__dict__["source"]) == ("source failed to stop", "b")
+    expected = "source failed to stop: report this error"
+    assert (record.message, record.__dict__["source"]) == (expected, "b")
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "broken"
 
@@ -117,4 +118,4 @@ def test_one_that_hangs_in_stop_is_left_behind_and_the_others_have_their_whole_s
     assert 4.0 < first.seconds_left <= 5.0
     (record,) = caplog.records
     assert (record.levelno, record.__dict__["source"]) == (logging.ERROR, "b")
-    assert record.message == "source hangs, stopping without it"
+    assert record.message == "source did not stop in time, its last observations may be lost"

@@ -1,4 +1,9 @@
-from nilometer.alert.calibrated.episodes import JOIN_WINDOWS, EntityEpisodes, PartKey, Told
+from nilometer.alert.calibrated.episodes import (
+    JOIN_WINDOWS,
+    EntityEpisodes,
+    EpisodeChanges,
+    PartKey,
+)
 from nilometer.values.labels import Labels
 
 BASE = 300
@@ -13,7 +18,7 @@ class Entity:
         window: int,
         opened: dict[PartKey, float] | None = None,
         closed: tuple[PartKey, ...] = (),
-    ) -> Told:
+    ) -> EpisodeChanges:
         self.episodes, told = self.episodes.after(
             opened=opened or {}, closed=closed, end_ns=window * BASE, base_ns=BASE
         )

@@ -328,8 +328,8 @@ def test_older_and_newer_settings_mean_what_the_page_says(
     ("rights", "word"),
     [
         ({"http": "read"}, "has http and no agents"),
-        ({"agents": [], "http": "read", "read": ["e"]}, "leave http out"),
-        ({"agents": [], "http": "none", "write": ["e"]}, "leave http out"),
+        ({"agents": [], "http": "read", "read": ["e"]}, "remove http"),
+        ({"agents": [], "http": "none", "write": ["e"]}, "remove http"),
         ({"agents": [], "ship": ["e"]}, "add the agent names"),
         ({"http": "all"}, "http"),
         ({"reads": ["e"]}, "reads"),

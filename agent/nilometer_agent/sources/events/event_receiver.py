@@ -110,7 +110,7 @@ class EventReceiver:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Pass all events to the engine, joined or not. Safe before `start`, and twice.
+        """Pass all events to the engine, joined or not. May be called before `start`, and twice.
 
         Args:
             deadline: Monotonic time at which this stops waiting for the engine.
@@ -180,7 +180,7 @@ class EventReceiver:
         told = event.attributes
         time_ns = RFC_3339.unix_ns(told.get("time", ""))
         timed = time_ns is not None and time_ns <= MOST_NS
-        # Seldon's events have an id each. Both events of a prediction share a request id.
+        # Each event of Seldon has its own id. Both events of a prediction have the same request id.
         shared = told.get("requestid") or event.id
         return Half(
             entity=where[0],
@@ -353,7 +353,7 @@ def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
     truth = body.get("truth")
     if isinstance(truth, dict):
         side = Columns()
-        with suppress(Undecodable):  # the feedback may still have a reward
+        with suppress(Undecodable):  # feedback with an unreadable truth may have a reward
             decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
             columns.update(side.columns(set()))
     reward = body.get("reward")

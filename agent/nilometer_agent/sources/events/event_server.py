@@ -18,7 +18,7 @@ class EventServer:
     """
 
     name = "events"
-    stop_seconds = 6.0  # 1 s for the HTTP server, the rest to pass events to the engine
+    stop_seconds = 6.0  # 1 s to stop the HTTP server, the rest to pass events to the engine
 
     def __init__(
         self, settings: AgentSettings, engine: Engine, counters: Counters, clock: Clock
@@ -56,6 +56,9 @@ class EventServer:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new events, and pass received ones to the engine. Safe before `start`, and twice."""
+        """Refuse new events, and pass received ones to the engine.
+
+        May be called before `start`, and twice.
+        """
         self._server.stop(deadline)
         self._receiver.stop(deadline)

@@ -11,7 +11,7 @@ MAX_REMEMBERED = 100_000  # pairs remembered to detect repeated halves
 
 
 class Side(Enum):
-    """Which half of a prediction an event is."""
+    """The half of a prediction that an event contains."""
 
     REQUEST = "request"
     RESPONSE = "response"
@@ -66,7 +66,7 @@ class Joiner:
         self._seconds = seconds
         self._waiting: OrderedDict[_Key, tuple[float, Half]] = OrderedDict()
         self._waiting_bytes = 0
-        # Pairs that left: until when each is remembered, and which of its halves arrived.
+        # Pairs that were returned: the time until which each is remembered, and the halves that arrived.
         self._left: OrderedDict[_Key, tuple[float, frozenset[Side]]] = OrderedDict()
 
     @property
@@ -86,7 +86,7 @@ class Joiner:
             if half.side in came:
                 return None, True
             self._left[key] = (until, came | {half.side})
-            return alone(half), False  # the other half has left already
+            return alone(half), False  # the other half was returned alone before
         found = self._waiting.get(key)
         if found is None:
             self._waiting[key] = (now + self._seconds, half)

@@ -45,7 +45,7 @@ class CumulativeSeries:
         self._last: dict[SeriesKey, _Cumulative] = {}
 
     def since_last(self, key: SeriesKey, point: Any, read: Distribution) -> Distribution | None:
-        """Return what a point adds to the one before; None if there is no room for its series."""
+        """Return the increase since the previous point; None without room for the series."""
         now = time.monotonic()
         before = self._last.get(key)
         if before is None and not self._has_room(now):
@@ -56,11 +56,11 @@ class CumulativeSeries:
         if before is None:
             return read if point.start_time_unix_nano >= self._started_ns else _NOTHING
         if not grew(before.distribution.histogram, read.histogram):
-            return read  # a restart that kept its start time
+            return read  # counts decreased: the sender restarted, but kept its start time
         return read.since(before.distribution)
 
     def _has_room(self, now: float) -> bool:
-        """Whether there is room for one more series, after forgetting silent ones."""
+        """Whether there is room for another series, after idle series are forgotten."""
         if len(self._last) >= MAX_SERIES:
             old = now - SERIES_SECONDS
             self._last = {key: one for key, one in self._last.items() if one.seen > old}

@@ -25,7 +25,7 @@ def distribution_in(point: Any, seconds: float) -> Distribution | None:
         fine = fine and abs(point.positive.offset) < 1 << 30
     elif hasattr(point, "explicit_bounds"):
         bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
-        if not bounds and not counts:  # OTLP allows points with count and sum only
+        if not bounds and not counts:  # OTLP allows a point without buckets
             counts = [point.count]
         fine = len(counts) == len(bounds) + 1 <= 1024 and bounds == sorted(set(bounds))
         fine = fine and all(bound >= 0 for bound in bounds)
@@ -40,7 +40,8 @@ def distribution_in(point: Any, seconds: float) -> Distribution | None:
     if not fine or histogram.count != point.count:
         return None
     total = point.sum * seconds if point.HasField("sum") and point.sum >= 0 else 0.0
-    return Distribution(EMPTY.merge(histogram), total)  # not finer than a stored histogram
+    # Merging with an empty histogram lowers the scale to that of stored histograms.
+    return Distribution(EMPTY.merge(histogram), total)
 
 
 def _middles(bounds: list[float]) -> list[float]:

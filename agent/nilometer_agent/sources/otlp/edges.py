@@ -45,7 +45,7 @@ class Edges:
         return dict(self._calls_by_edge)
 
     def called(self, where: Place, span: Span) -> None:
-        """Add a client span; its server span tells the called entity, or else its own peer name."""
+        """Add a client span; the called entity is that of its server span, else its peer name."""
         told = attributes_in(span.attributes)
         peer = next((str(told[key]) for key in PEERS if told.get(key)), "")
         key = (span.trace_id, span.span_id)

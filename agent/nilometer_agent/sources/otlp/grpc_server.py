@@ -32,12 +32,12 @@ MAX_CONNECTIONS = 1024  # and at most a quarter of the file descriptors
 
 
 class OtlpGrpc(GrpcServer):
-    """Receives OTLP metrics and spans over gRPC. `start`, then `stop`.
+    """Receives OTLP metrics and spans over gRPC. Call `start`, then `stop`.
 
     Args:
         receiver: Receiver of the requests.
         address: ``host:port``; port 0 takes a free one.
-        by_address: Whether each client has an address of its own.
+        by_address: Whether clients can be told apart by their addresses.
     """
 
     def __init__(self, receiver: OtlpReceiver, address: str, *, by_address: bool) -> None:

@@ -226,7 +226,7 @@ class OtlpReceiver:
                 summary=SERVICE,
                 labels=where.labels,
                 window=window,
-                coverage=Coverage(),  # empty: the agent saw a count, not observations
+                coverage=Coverage(),  # empty, because the agent got counts and no observations
                 content=profile,
             )
             self._counters.add(Counter.OTLP_REQUESTS, profile.count)

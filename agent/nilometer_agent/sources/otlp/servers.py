@@ -36,7 +36,7 @@ class OtlpServers:
         receiver: Receiver of the requests.
         grpc_address: ``host:port``; empty opens no port for gRPC.
         http_address: ``host:port``; empty opens no port for HTTP.
-        by_address: Whether each client has an address of its own.
+        by_address: Whether clients can be told apart by their addresses.
 
     Raises:
         ConfigError: If an address cannot be bound.
@@ -89,7 +89,10 @@ class OtlpServers:
             self._http.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new requests, and finish those in progress. Safe before `start`, and twice."""
+        """Refuse new requests, and finish those in progress.
+
+        May be called before `start`, and twice.
+        """
         if self._grpc is not None:
             self._grpc.stop(seconds_until(deadline))
         if self._http is not None:

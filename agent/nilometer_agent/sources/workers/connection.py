@@ -26,13 +26,13 @@ from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.parse_batch import problem_of
 from nilometer_agent.sources.workers.memory import FrameMemory
 
-READ_BYTES = 1 << 20  # bytes read from one connection before the others have their turn
+READ_BYTES = 1 << 20  # bytes read from one connection before the next one is read
 MAX_REASON = 200  # characters of a reason
 MAX_UNREAD_BYTES = 64 << 10  # bytes of refusals that a worker has not read
 
 
 class Step(Enum):
-    """What a connection does now. It alternates between `READING` and a need, and ends once."""
+    """The state of a connection. It alternates between `READING` and a need, and then ends."""
 
     READING = auto()  # reads frames
     NEEDS_MEMORY = auto()  # the next frame needs memory that is not available yet
@@ -53,7 +53,7 @@ class Connection:
 
     Attributes:
         worker: Name of the worker; empty before its hello.
-        step: What the connection does now.
+        step: Current state of the connection.
         since: Start of the connection, of the frame in progress, or of the end; monotonic seconds.
         refused: Refusal that the worker gets; None if it is not refused.
         refused_batches: Refusals of batches that are not counted yet.
@@ -94,7 +94,7 @@ class Connection:
 
     @property
     def between_frames(self) -> bool:
-        """Whether no frame is partly received."""
+        """Whether no frame is incomplete."""
         return not self._in_body and self._filled == 0
 
     @property
@@ -199,13 +199,13 @@ class Connection:
         self._target, self._filled = memoryview(self._head), 0
 
     def _begin_body(self, now: float) -> None:
-        size = length_in(self._head) - 1  # the byte with the kind is read already
+        size = length_in(self._head) - 1  # the byte with the kind was read with the head
         if not self._memory.take(self, size):
             self.step = Step.NEEDS_MEMORY
             return
         if self.step is Step.NEEDS_MEMORY:
             self.step = Step.READING
-            self.since = now  # the worker was not the cause of the wait
+            self.since = now  # restart the time limit: the worker did not cause the wait
         self._in_body = True
         self._target, self._filled = memoryview(bytearray(size)), 0
 

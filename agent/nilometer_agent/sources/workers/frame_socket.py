@@ -25,12 +25,12 @@ from nilometer_agent.sources.workers.registry import Workers
 MAX_WORKERS = 256  # connections of one agent
 BACKLOG = 256
 ACCEPTED_AT_ONCE = 16
-TICK_SECONDS = 1.0  # between two checks for timeouts
-POLL_SECONDS = 0.02  # between two checks while a connection has needs or the agent stops
-HELLO_SECONDS = 5.0  # longest time until the hello of a worker
+TICK_SECONDS = 1.0  # interval of checks for timeouts
+POLL_SECONDS = 0.02  # interval while a connection waits for the agent, or the agent stops
+HELLO_SECONDS = 5.0  # longest time until a worker sends its hello
 FRAME_SECONDS = 10.0  # longest time to receive one frame
 END_SECONDS = 60.0  # longest time to commit the batches of a connection that ends
-PAUSE_SECONDS = 1.0  # pause in accepting when no file descriptors are left
+PAUSE_SECONDS = 1.0  # pause before the next accept if no file descriptors are left
 
 log = logging.getLogger("nilometer.agent")
 
@@ -97,7 +97,7 @@ class FrameSocket:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Stop reading, acknowledge committed batches. Safe before `start`, and twice."""
+        """Stop reading, acknowledge committed batches. May be called before `start`, and twice."""
         if not self._thread.is_alive():
             return
         self._stop_at = self._clock.monotonic() + seconds_until(deadline)
@@ -183,7 +183,7 @@ class FrameSocket:
             except BlockingIOError:
                 return
             except OSError as error:  # no file descriptors are left
-                self._tell("cannot accept workers, will retry", str(error))
+                self._log_error("cannot accept workers, will retry", str(error))
                 self._selector.unregister(listener)
                 self._accept_again_at = now + PAUSE_SECONDS
                 return
@@ -195,7 +195,7 @@ class FrameSocket:
             check_peer(accepted, self._allowed_uids)
         except (ForeignPeer, OSError) as error:
             self._counters.add(Counter.WORKERS_REFUSED)
-            self._tell("worker refused", str(error))
+            self._log_error("worker refused", str(error))
             accepted.close()
             return
         if len(self._connections) >= MAX_WORKERS:
@@ -230,7 +230,7 @@ class FrameSocket:
             connection.end(now)
         for refused in connection.refused_batches:
             self._engine.refuse()
-            self._tell("batch refused", refused.reason)
+            self._log_error("batch refused", refused.reason)
         connection.refused_batches.clear()
         if connection.refused is not None:
             self._note_refusal(connection.refused)
@@ -245,7 +245,7 @@ class FrameSocket:
             self._engine.refuse()
         else:
             self._counters.add(Counter.WORKERS_REFUSED)
-        self._tell("worker refused", refused.reason)
+        self._log_error("worker refused", refused.reason)
 
     def _settle(self, connection: Connection) -> None:
         """Send waiting data; then close the connection, or watch it for its next event."""
@@ -291,7 +291,7 @@ class FrameSocket:
     def _wake(self) -> None:
         with suppress(
             OSError
-        ):  # a full socket wakes the loop anyway; a closed one means that the loop has ended
+        ):  # if the socket is full, the loop wakes up anyway; if it is closed, the loop has ended
             self._wake_up.send(b"\0")
 
     def _stop_listening(self) -> None:
@@ -300,12 +300,12 @@ class FrameSocket:
             return
         with suppress(KeyError, ValueError):
             self._selector.unregister(listener)
-        # The inode is not reused while the socket is open. Another one belongs to another agent.
+        # The inode is not reused while the socket is open, so another inode is another agent's socket.
         if _identity(self._path) == self._bound:
             self._path.unlink(missing_ok=True)
         listener.close()
 
-    def _tell(self, what: str, reason: str) -> None:
+    def _log_error(self, what: str, reason: str) -> None:
         if self._once.due(self._clock.monotonic(), reason):
             log.error("%s: %s", what, reason, extra={"reason": reason})
 

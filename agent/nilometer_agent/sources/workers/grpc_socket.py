@@ -14,8 +14,8 @@ from nilometer.wire.services import SERVER_OPTIONS, serve_agent
 from nilometer_agent.sources.source import seconds_until
 from nilometer_agent.sources.workers.service import MAX_STREAMS, Bounds, WorkerService
 
-GRACE_SECONDS = 0.5  # for calls in progress; a client keeps batches that are not acknowledged
-OTHER_CALLS = 16  # threads for status, flush and health, in addition to streams of batches
+GRACE_SECONDS = 0.5  # time for calls in progress; clients keep batches that are not acknowledged
+OTHER_CALLS = 16  # threads for status, flush and health calls, besides those of batch streams
 
 
 class GrpcSocket:
@@ -50,7 +50,10 @@ class GrpcSocket:
         self._server.start()
 
     def stop(self, deadline: float) -> None:
-        """Refuse new calls, and end streams after a grace time. Safe before `start`, and twice."""
+        """Refuse new calls, and end streams after a grace time.
+
+        May be called before `start`, and twice.
+        """
         self._server.stop(GRACE_SECONDS).wait(seconds_until(deadline))
 
 

@@ -1,7 +1,7 @@
 """Limits the memory of frames that are being received. Small frames never wait for large ones."""
 
-MAX_FRAMES_BYTES = 16 << 20  # of all frames at once
-MAX_LARGE_BYTES = 12 << 20  # of frames over LARGE_BYTES; the rest is reserved for small frames
+MAX_FRAMES_BYTES = 16 << 20  # memory of all frames
+MAX_LARGE_BYTES = 12 << 20  # memory of frames over LARGE_BYTES; the rest is for small frames
 LARGE_BYTES = 256 << 10  # twice the size of a busy worker's batch
 
 
@@ -41,7 +41,7 @@ class FrameMemory:
         return True
 
     def give_back(self, who: object) -> None:
-        """Release the memory of *who*, and forget its request. Safe twice."""
+        """Release the memory of *who*, and forget its request. May be called twice."""
         self._queue.pop(who, None)
         size = self._granted.pop(who, 0)
         self.held -= size

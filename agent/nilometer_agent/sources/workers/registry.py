@@ -38,7 +38,7 @@ class Workers:
             self._had_workers = True
 
     def leave(self, worker: Connected) -> None:
-        """Remove *worker*. Safe twice."""
+        """Remove *worker*. May be called twice."""
         with self._lock:
             self._connected.discard(worker)
             self._idle_since = self._clock.monotonic()

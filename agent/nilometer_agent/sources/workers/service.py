@@ -44,7 +44,7 @@ class Stream:
 
     def __init__(self, engine: Engine, tell: Callable[[str], None]) -> None:
         self._engine = engine
-        self._tell = tell
+        self._log_error = tell
         # Sequences that are committed, and refusals; 0 once everything is read, None at the end.
         self._answers: queue.SimpleQueue[int | CaptureRefusal | None] = queue.SimpleQueue()
         self._last_received = 0
@@ -73,7 +73,7 @@ class Stream:
     def _refuse(self, refusal: Refusal) -> None:
         """Refuse a batch, or the stream if the message names no batch."""
         self._engine.refuse()
-        self._tell(refusal.reason)
+        self._log_error(refusal.reason)
         reason = refusal.reason[:MAX_REASON]
         if not refusal.sequence:
             self.refused = reason
@@ -131,7 +131,7 @@ class WorkerService(AgentServiceServicer):
         if not context.add_callback(self._slots.release):  # the call has ended already
             self._slots.release()
             return
-        stream = Stream(self._engine, self._tell)
+        stream = Stream(self._engine, self._log_error)
         context.add_callback(stream.abandon)
         with self._workers.connected(stream):
             threading.Thread(
@@ -141,7 +141,7 @@ class WorkerService(AgentServiceServicer):
         if stream.refused:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, stream.refused)
 
-    def _tell(self, reason: str) -> None:
+    def _log_error(self, reason: str) -> None:
         if self._once.due(time.monotonic(), reason):
             log.error("batch refused: %s", reason, extra={"reason": reason[:MAX_REASON]})
 

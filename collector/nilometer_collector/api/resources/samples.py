@@ -53,7 +53,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     unnamed: dict[str, int]
     unread_times: int
     lost_cells: dict[str, int]
-    suppressed: int  # on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
+    suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +155,7 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
 
 
 def _other_distances(compared: ComparedSample) -> dict[str, float | None]:
-    """Return the distances that have no field of their own in `SampleView`."""
+    """Return the distances that have no separate field in `SampleView`."""
     named = (PSI.name, KS.name)
     return {name: value for name, value in compared.distances.items() if name not in named}
 

@@ -79,7 +79,7 @@ class Database:
             StoreUnavailable: If the database fails; nothing has changed then.
         """
         with self._lock:
-            if self._connection.in_transaction:  # nested: the outer transaction commits
+            if self._connection.in_transaction:  # a nested transaction; the outer one commits
                 yield
                 return
             try:

@@ -65,7 +65,7 @@ export interface Coverage {
   unnamed: Record<string, number>;
   unread_times: number;
   lost_cells: Record<string, number>;
-  suppressed: number; // on `service`: cells of summaries with an unrevealed name (docs/privacy.md)
+  suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
 }
 
 /** All monitored entities, by name. */
@@ -114,7 +114,7 @@ export interface Episodes {
 /** A content of a type that another package has registered. */
 export interface Extension {
   kind: string; // kind of the content type
-  content: Content; // view that the type makes of itself
+  content: Content; // the content as its type shows it
 }
 
 /** A distribution of one feature in one window, or of a reference. */
@@ -124,7 +124,7 @@ export interface Feature {
   missing_ratio: number | null;
   non_finite: number;
   null_like: number; // strings such as "n/a"
-  suppressed: number; // numbers that only `types` counts: too few to reveal (docs/privacy.md)
+  suppressed: number; // numbers that only `types` counts, because they are few (docs/privacy.md)
   types: Record<string, number>;
   type_errors: Record<string, number>; // cells of an unexpected type, by type
   zero: number;

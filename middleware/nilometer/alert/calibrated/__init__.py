@@ -1,13 +1,13 @@
-"""The calibrated alerter: deviation from what is normal, measured against one false-alarm budget.
+"""The calibrated alerter: it compares windows with normal values, under one false-alarm budget.
 
-The stages follow one another, and each is a module of its own:
+It works in these stages, each in its own module:
 
-1. `columns` picks the counts of a window that are judged.
-2. `components` turns counts into a few numbers of known sampling variance.
-3. `baseline` learns mean, variance and wander of these numbers from earlier windows.
-4. `scores` says how far a window is beyond the tolerance, in standard deviations.
-5. `evidence` adds scores up over windows, against the budget of the entity.
+1. `columns` selects the counts of a window that are judged.
+2. `components` converts counts to a few numbers with a known sampling variance.
+3. `baseline` learns the mean and the variance of these numbers from earlier windows.
+4. `scores` computes how far a window is outside the tolerance, in standard deviations.
+5. `evidence` adds up scores over windows, and compares them with the budget of the entity.
 6. `episodes` opens and closes alarms.
 
-All of it is pure: counts go in, states and changes come out.
+All functions are pure: they take counts and a state, and return a new state and the changes.
 """

@@ -1,7 +1,7 @@
-"""The baseline of a column: what is normal for each of its components.
+"""The baseline of a column: normal values of each of its components.
 
-Smooth components share one fit, the shape has its own, and the rates of one denominator share one:
-they have the same rows and the same incidents.
+There is one fit for the smooth components, one for the shape, and one for the rates of each
+denominator. Components in one fit share their rows and their incidents.
 """
 
 import math
@@ -18,21 +18,21 @@ from nilometer.alert.calibrated.normal import MOST_DROPPED, Fitted, Normal, fit
 from nilometer.alert.calibrated.scores import chi_square_score
 from nilometer.alert.calibrated.slots import Slots
 
-LEAST_ROWS = 30  # rows from which a window is judged
-SMALL_WINDOW = 0.05  # quantile of the rows of a window, half of which the shape needs
-CLOCK_LIKE = 0.5  # mean of the shape from which each window is unlike the reference by nature
-LENGTHS = (1, 2, 3, 4, 6, 12, 24, 72, 288)  # base windows that a stream may span
-LEAST_ROWS_QUANTILE = 0.1  # of the windows of a length, which must hold LEAST_ROWS
+LEAST_ROWS = 30  # fewest rows of a window that is judged
+SMALL_WINDOW = 0.05  # quantile of the rows of windows; the shape needs half of that number
+CLOCK_LIKE = 0.5  # mean of the shape from which windows always differ from the reference
+LENGTHS = (1, 2, 3, 4, 6, 12, 24, 72, 288)  # window lengths, in base windows
+LEAST_ROWS_QUANTILE = 0.1  # largest share of windows that may have fewer than LEAST_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeNormal:
-    """What is normal for the shape of one column.
+    """The normal values of the shape of one column.
 
     Attributes:
-        normal: Of the shape per row, ``(chi - degrees) / n``; one component.
-        scale: Standard deviation of its score, at least 1, by hour; shape (hours,).
-        least_rows: Rows below which the scale says nothing.
+        normal: Normal values of the shape per row, ``(chi - degrees) / n``; one component.
+        scale: Standard deviation of its score in each hour, at least 1, shape (hours,).
+        least_rows: Fewest rows for which `scale` is valid.
     """
 
     normal: Normal
@@ -42,17 +42,17 @@ class ShapeNormal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What is normal for one column at one window length.
+    """The normal values of one column at one window length.
 
     Attributes:
-        smooth: Of the smooth components; None where the column has none that could be learned.
-        shape: Of the shape; None where the column has too few bins.
-        rates: Of the rates in `judged`; None where there are none.
+        smooth: Normal values of the smooth components; None if none could be learned.
+        shape: Normal values of the shape; None if the column has too few bins.
+        rates: Normal values of the rates in `judged`; None without such rates.
         judged: Positions of the judged rates in the column, ascending.
-        shares: Mean share of each judged rate, kept inside what the reference can tell; (R,).
-        windows: Windows that it was learned from.
+        shares: Mean share of each judged rate, limited as by `within_reference`, shape (R,).
+        windows: Number of windows that it was learned from.
         dropped: Largest share of windows that one fit left out as incidents, 0 to 1.
-        rows_per_request: Median over windows; NaN where requests are not known.
+        rows_per_request: Median over windows; NaN if the number of requests is unknown.
     """
 
     smooth: Normal | None
@@ -66,12 +66,12 @@ class Baseline:
 
     @property
     def unstable(self) -> bool:
-        """Whether so many windows are incidents that this baseline must not be used."""
+        """Whether too many windows were incidents, so that this baseline must not be used."""
         return self.dropped > MOST_DROPPED
 
     @property
     def is_empty(self) -> bool:
-        """Whether there was nothing to learn from."""
+        """Whether no component could be learned."""
         return self.smooth is None and self.rates is None
 
 
@@ -80,9 +80,9 @@ def learn(column: Column, counts: Floats, slots: Slots, teach: Mask) -> Baseline
 
     Args:
         column: The column.
-        counts: Its vectors, shape (W, `column.width`), windows in order of time.
+        counts: Vectors of the column, shape (W, `column.width`), windows in order of time.
         slots: The slots of the windows.
-        teach: Windows that may be learned from, shape (W,).
+        teach: Whether each window may be learned from, shape (W,).
     """
     layout = Layout([column])
     crowds = layout.rows_per_request(counts)[teach, 0]
@@ -117,7 +117,7 @@ def learn(column: Column, counts: Floats, slots: Slots, teach: Mask) -> Baseline
 def _learn_rates(
     column: Column, found: Components, slots: Slots, teach: Mask, fits: list[Fitted]
 ) -> tuple[tuple[int, ...], list[Normal], Floats]:
-    """Positions, normals and mean shares of the rates that can be judged; adds to *fits*."""
+    """Return positions, normals and mean shares of the rates to judge; add their *fits*."""
     learned: list[tuple[int, ...]] = []
     normals: list[Normal] = []
     shares: list[Floats] = []
@@ -139,7 +139,7 @@ def _learn_rates(
         learned.append(places)
         normals.append(fitted.normal)
         shares.append(share)
-    # Rates stand in the order of their denominators, so these positions ascend.
+    # Rates are ordered by their denominators, so these positions ascend.
     return tuple(_flat(learned)), normals, np.concatenate([np.zeros(0), *shares])
 
 
@@ -148,7 +148,7 @@ def _flat(parts: Iterable[tuple[int, ...]]) -> list[int]:
 
 
 def within_reference(share: Floats, rows: Floats | float) -> Floats:
-    """*share* kept away from 0 and 1 by one row of a reference of *rows* rows."""
+    """Return *share*, limited to at least one row from 0 and from 1 in *rows* rows."""
     return np.asarray(np.clip(share, 1 / rows, 1 - 1 / rows))
 
 
@@ -176,20 +176,20 @@ def _learn_shape(found: Components, degrees: int, slots: Slots, teach: Mask) -> 
 
 
 def merged(counts: Floats, length: int) -> Floats:
-    """Vectors of windows *length* times as long, shape (W // length, width); counts add."""
+    """Return the vectors of windows *length* times as long, shape (W // length, width)."""
     whole = len(counts) // length * length
     return np.asarray(counts[:whole].reshape(whole // length, length, counts.shape[1]).sum(axis=1))
 
 
 def window_length(rows: Floats) -> int:
-    """The number of base windows that a column is judged over.
+    """Return the length of the windows over which a column is judged, in base windows.
 
     Args:
-        rows: Rows of each base window of the learning span, shape (W,), from a midnight on.
+        rows: Number of rows of each base window, shape (W,); the first one begins at midnight.
 
     Returns:
-        The smallest of `LENGTHS` whose windows hold 30 rows in nine tenths of the time, and the
-        longest where none does.
+        The smallest of `LENGTHS` at which nine tenths of the windows have 30 rows or more; the
+        longest if there is none.
     """
     for length in LENGTHS:
         longer = merged(rows[:, None], length)[:, 0]

@@ -1,7 +1,7 @@
 """Columns: the counts of a window that are judged, and their order.
 
-A `Column` is made once from the reference. It turns each profile of a window into a vector of
-counts. Vectors add, so that merging windows, pods and parts is an addition in any order.
+A `Column` is made once from the reference. It converts the profile of each window to a vector of
+counts. The vectors of windows and pods are merged by addition, in any order.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ Floats = NDArray[np.float64]
 
 
 class Total(IntEnum):
-    """The totals at the end of a vector. Rates are shares of one of the first three."""
+    """The totals at the end of a vector. A rate is a share of one of the first three."""
 
     CELLS = 0
     NUMBERS = 1
     CATEGORIES = 2
-    REQUESTS = 3  # that the cells came from; 0 where that is not known
-    SQUARES = 4  # sum over independent units of their squared cells; 0 where that is not known
+    REQUESTS = 3  # requests that contained the cells; 0 if unknown
+    SQUARES = 4  # sum over subjects of the square of their number of cells; 0 if unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of a total that is judged.
+    """A judged share of a total.
 
     Attributes:
-        name: What the share is of, as evidence shows it: ``missing``, ``= card``.
-        of: The total.
-        reference: The share that the reference has, 0 to 1.
+        name: Name of the share in the evidence, such as ``missing`` or ``= card``.
+        of: Denominator of the share.
+        reference: The share in the reference, 0 to 1.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Rate:
 class Column:
     """The judged counts of one summary.
 
-    A vector of a column holds, in this order: the count of each bin, the count of each rate, and
-    the totals. Its length is `width`.
+    The vector of a column has `width` items, in this order: the count of each bin, the count of
+    each rate, and the totals.
 
     Attributes:
         summary: Name of the summary, such as ``input.amount``.
-        shares: Share of the reference in each bin, shape (k,), all above 0, sum 1. Empty where
+        shares: Share of the reference in each bin, shape (k,), all above 0, with sum 1; empty if
             the column has no numbers.
         rates: The rates.
-        rows: Numbers or categories of the reference: how finely it knows a share.
+        rows: Number of numbers or categories in the reference, which limits how exact a share is.
         edges: Bin edges of the reference's numbers; empty for categories.
-        held: Whether the reference has mass in each bin of *edges*, shape (len(edges) + 1,).
+        held: Whether the reference has numbers in each bin of *edges*, shape (len(edges) + 1,).
         dictionary: Id of the reference's dictionary; empty for numbers.
-        expected: Type that most cells of the reference have; empty where it has none.
+        expected: Type of most cells of the reference; empty if unknown.
     """
 
     summary: str
@@ -74,7 +74,7 @@ class Column:
 
     @property
     def bins(self) -> int:
-        """Bins with mass in the reference."""
+        """Number of bins that have numbers in the reference."""
         return len(self.shares)
 
     @property
@@ -84,13 +84,13 @@ class Column:
 
     @cached_property
     def _between(self) -> NDArray[np.intp]:
-        """Bins without mass in the reference between two that have some."""
+        """Positions of inner bins that have no numbers in the reference."""
         empty = np.flatnonzero(~self.held)
         return empty[(empty > 0) & (empty < len(self.held) - 1)]
 
     @classmethod
     def of(cls, summary: str, reference: ReferenceColumn) -> "Column":
-        """The column of *summary*, as *reference* froze it."""
+        """Return the column of *summary* with the parameters that *reference* froze."""
         past = reference.feature
         cells = max(past.cells, 1)
         unusable = past.non_finite + past.null_like + sum(past.type_errors.values())
@@ -152,16 +152,16 @@ class Column:
         )
 
     def vector(self, profile: FeatureProfile, *, requests: int = 0, squares: float = 0.0) -> Floats:
-        """The counts of *profile*, shape (`width`,).
+        """Return the counts of *profile*, shape (`width`,).
 
         Numbers that were not counted on the reference's edges are estimated from the digest.
-        Categories that were not counted on its dictionary are not judged: their total is 0.
+        Categories that were not counted on its dictionary are not judged, so their total is 0.
 
         Args:
             profile: Profile of the summary in one window.
-            requests: Requests that its cells came from; 0 where that is not known.
-            squares: Sum of the squared cells of each subject, such as a user; 0 where there is
-                no subject field.
+            requests: Number of requests that contained its cells; 0 if unknown.
+            squares: Sum over subjects, such as users, of the square of their number of cells; 0
+                without a subject field.
         """
         cells = profile.cells
         errors = sum(

@@ -1,10 +1,10 @@
-"""Components: counts of windows as a few numbers of known sampling variance.
+"""Components: converts the counts of windows to a few numbers with a known sampling variance.
 
-A column of numbers has up to four smooth components: its shares in the reference's bins, projected
-on polynomials of the rank that are orthonormal under the reference. They are called position,
-scale, skew and tails. Under the reference each has mean 0 and variance 1/n, and they are
-uncorrelated. What they leave of Pearson's chi-square is the fifth component, the shape. Every
-column has rates beside them.
+A column of numbers has up to four smooth components: position, scale, skew and tails. They are
+projections of its shares in the reference's bins on polynomials of the rank, which are orthonormal
+under the reference. For data like the reference, each component has mean 0 and variance 1/n, and
+components are uncorrelated. The fifth component, the shape, is the rest of Pearson's chi-square.
+Every column also has rates.
 
 Source: Rayner, Thas and Best, "Smooth Tests of Goodness of Fit", 2nd ed. (2009), chapter 4, for
 the decomposition of the chi-square.
@@ -21,18 +21,19 @@ from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.dispersion import TINY
 
 SMOOTH = ("position", "scale", "skew", "tails")
-LEAST_SHAPE_DEGREES = 5  # degrees of freedom from which the rest of the chi-square is judged
+LEAST_SHAPE_DEGREES = 5  # fewest degrees of freedom of a shape that is judged
 
 
 def orthonormal(shares: Floats, degree: int) -> Floats:
-    """Polynomials of the mid-rank, orthonormal under *shares* and without a constant part.
+    """Return polynomials of the mid-rank, orthonormal under *shares*, without the constant.
 
     Args:
-        shares: Shares of the bins, shape (k,), all above 0, sum 1.
+        shares: Shares of the bins, shape (k,), all above 0, with sum 1.
         degree: Highest degree, at most k - 1.
 
     Returns:
-        Shape (k, degree). Gram-Schmidt runs twice a vector, which keeps bins with much mass exact.
+        Their values in each bin, shape (k, degree). Gram-Schmidt runs twice for each polynomial,
+        so that the result is exact for bins with a large share, too.
     """
     rank = 2.0 * (np.cumsum(shares) - shares / 2.0) - 1.0
     found = [np.ones_like(shares)]
@@ -50,11 +51,11 @@ class Components:
     """The components of W windows of a layout.
 
     Attributes:
-        numbers: Numbers of each shaped column, shape (W, C).
-        smooth: Smooth components, shape (W, C, 4); 0 where a column has fewer.
+        numbers: Count of numbers in each shaped column, shape (W, C).
+        smooth: Smooth components, shape (W, C, 4); 0 if a column has fewer.
         chi: Rest of the chi-square, shape (W, C).
-        totals: Total of each rate, shape (W, R).
-        rates: Rates, shape (W, R); 0 where the total is 0.
+        totals: Denominator of each rate, shape (W, R).
+        rates: Rates, shape (W, R); 0 if the denominator is 0.
     """
 
     numbers: Floats
@@ -65,17 +66,17 @@ class Components:
 
 
 class Layout:
-    """Columns side by side: where each count stands in the joined vector of a window.
+    """The positions of the counts of several columns in the joined vector of a window.
 
     Args:
-        columns: The columns, in order. The joined vector is their vectors, one after another.
+        columns: The columns, in the order of their vectors in the joined vector.
 
     Attributes:
         columns: The columns.
         width: Length of the joined vector.
-        offsets: Start of each column's vector in the joined one.
+        offsets: Start of each column's vector in the joined vector.
         shaped: Positions of the columns that have smooth components (at least two bins).
-        degrees: Smooth components of each shaped column, 1 to 4.
+        degrees: Number of smooth components of each shaped column, 1 to 4.
         spare: Degrees of freedom of the shape of each shaped column.
         of_rate: Position of the column of each rate.
     """
@@ -109,20 +110,20 @@ class Layout:
         self._squares = totals + int(Total.SQUARES)
 
     def rows_per_request(self, counts: Floats) -> Floats:
-        """Cells of a request, shape (W, C); NaN where requests are not known."""
+        """Return the mean cells per request, shape (W, C); NaN if requests are unknown."""
         cells, requests = counts[:, self._cells], counts[:, self._requests]
         return np.where(requests > 0, cells / np.maximum(requests, 1.0), np.nan)
 
     def effective(self, counts: Floats, usual: Floats) -> Floats:
-        """*counts* with the rows of each column that are as good as independent.
+        """Return *counts* scaled to the effective number of independent rows of each column.
 
-        Rows of one request, or of one user, resemble each other. Where a request has more rows
-        than usual, the surplus counts for nothing. Where subjects are known, rows count as in
-        Kish's effective sample size, ``(sum n)^2 / sum n^2``.
+        Rows of one request, or of one user, are similar to each other. If requests have more
+        rows than usual, the additional rows have no weight. If subjects are known, rows have the
+        weight of Kish's effective sample size, ``(sum n)^2 / sum n^2``.
 
         Args:
             counts: Joined vectors, shape (W, `width`).
-            usual: Usual rows of a request of each column, shape (C,); NaN where not known.
+            usual: Usual rows per request of each column, shape (C,); NaN if unknown.
         """
         squares = counts[:, self._squares]
         repeated = np.where(squares > 0, counts[:, self._cells] / np.maximum(squares, TINY), 1.0)
@@ -133,10 +134,10 @@ class Layout:
         return np.asarray(counts * np.repeat(share, self._widths, axis=1))
 
     def components(self, counts: Floats) -> Components:
-        """The components of windows.
+        """Return the components of windows.
 
         Args:
-            counts: Joined vectors, shape (W, `width`). Effective rows may be fractions.
+            counts: Joined vectors, shape (W, `width`); effective counts may be fractions.
         """
         held = counts[:, self._bins]
         if len(self.shaped):
@@ -145,7 +146,7 @@ class Layout:
             smooth = np.add.reduceat(held[:, :, None] * self._basis, self._starts, axis=1)
             smooth /= divisor[:, :, None]
             squares = np.add.reduceat(held * held / self._shares, self._starts, axis=1)
-            # sum (c - n q)^2 / (n q) = sum c^2 / (n q) - n, for bins that hold all of n
+            # sum (c - n q)^2 / (n q) = sum c^2 / (n q) - n, because the bins contain all n numbers
             chi = squares / divisor - numbers - divisor * (smooth * smooth).sum(axis=2)
         else:
             numbers, chi = np.zeros((2, len(counts), 0))

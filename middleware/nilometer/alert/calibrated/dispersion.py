@@ -1,11 +1,11 @@
-"""Dispersion: how far windows move around their mean without any drift.
+"""Dispersion: how far windows vary around their mean without a drift.
 
-Sampling alone gives a component the variance *v0*. Real windows move more: rows come in clusters,
-the world differs from window to window, and neighbours resemble each other. Each function here
-measures one of these, always as something that can only widen the variance.
+Sampling alone gives a component the variance *v0*. Real windows vary more: rows are clustered,
+conditions change between windows, and neighbouring windows are correlated. Each function here
+measures one of these effects. Each result can only increase the variance.
 
-All arrays have the shape (W, j): W windows, j components. `use` has the shape (W,) and says which
-windows count; the others are gaps.
+All arrays have the shape (W, j): W windows, j components. `use`, of shape (W,), selects the
+windows to use; the others are gaps.
 """
 
 import numpy as np
@@ -17,19 +17,19 @@ from nilometer.alert.calibrated.slots import Integers
 
 Mask = NDArray[np.bool_]
 
-LAGS = 12  # windows over which neighbours may resemble each other
-MOST_CORRELATION = 0.97  # of neighbours: above it the long-run variance cannot be told
-VOLUME_SPREAD = 0.3  # sd of the log of rows from which two kinds of variance can be told apart
-UNEVEN = 1.5  # mean square from which an hour has a variance of its own
-LEAST_OF_SLOT = 4  # windows from which a slot says something
-EXTREME = 10  # rank of the outlier that shows how heavy the tails are
+LAGS = 12  # largest distance of windows that may be correlated
+MOST_CORRELATION = 0.97  # largest correlation of neighbours for which the variance can be estimated
+VOLUME_SPREAD = 0.3  # smallest deviation of log(rows) with which two variances can be separated
+UNEVEN = 1.5  # smallest mean square of an hour that gets its own variance
+LEAST_OF_SLOT = 4  # fewest windows of a slot that is used
+EXTREME = 10  # rank of the outlier from which the weight of the tails is estimated
 TINY = 1e-300
 
 
 def long_run_ratio(z: Floats, use: Mask, lags: int = LAGS) -> Floats:
-    """Long-run variance over variance of each component, at least 1; shape (j,).
+    """Return long-run variance divided by variance of each component, at least 1, shape (j,).
 
-    Newey and West's estimate after a first-order autoregression is taken off.
+    It is Newey and West's estimate, after a first-order autoregression is removed.
 
     Source: Andrews and Monahan, Econometrica 60 (1992) 953.
     """
@@ -50,9 +50,9 @@ def _autocovariance(x: Floats, use: Mask, lag: int) -> Floats:
 
 
 def uneven(z: Floats, use: Mask, hour: Integers, hours: int) -> Floats:
-    """Mean square of *z* in hours in which the variance does not fit, 1 in others; (hours, j).
+    """Return the mean square of *z* in hours where it is large, else 1; shape (hours, j).
 
-    The mean misses most where the world changes fastest, such as at the start of a shift.
+    It is large where values change quickly within the hour, such as at the start of a shift.
     """
     found = np.ones((hours, z.shape[1]))
     for slot in np.unique(hour[use]):
@@ -64,11 +64,11 @@ def uneven(z: Floats, use: Mask, hour: Integers, hours: int) -> Floats:
 
 
 def tail_ratio(z: Floats) -> Floats:
-    """How much further out than a normal's the tenth largest of |z| lies, at least 1; (j,).
+    """Return the tenth largest |z| divided by that of a normal distribution, at least 1; (j,).
 
     Args:
-        z: Standardised residuals of the windows that count, shape (n, j). Below 200 windows the
-            tails cannot be seen, and the ratio is 1.
+        z: Standardised residuals of the used windows, shape (n, j). With fewer than 200 windows
+            the tails are unknown, and the ratio is 1.
     """
     if len(z) < 20 * EXTREME:
         return np.ones(z.shape[1])
@@ -78,7 +78,7 @@ def tail_ratio(z: Floats) -> Floats:
 
 
 def volume_varies(rows: Floats) -> bool:
-    """Whether the rows of windows, shape (n,), vary enough to tell two kinds of variance apart."""
+    """Return whether *rows* of windows, shape (n,), vary enough to separate two variances."""
     return bool(np.std(np.log(np.maximum(rows, 1.0))) > VOLUME_SPREAD)
 
 
@@ -90,8 +90,8 @@ def two_variances(squares: Floats, sampling: Floats) -> tuple[Floats, Floats]:
         sampling: Sampling variance of each, shape (n, j), above 0.
 
     Returns:
-        phi, at least 1: how much rows cluster. tau2, at least 0: how much windows differ
-        whatever their rows. Both of shape (j,).
+        phi, at least 1, the factor for clustered rows; and tau2, at least 0, the variance between
+        windows that does not depend on their rows. Both have the shape (j,).
     """
     weight = 1 / sampling**2
     inverse = (weight * sampling).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Effects: how far a column has drifted since the onset, and how bad that is."""
+"""Effects: how far a column has drifted since the onset, and how severe that is."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,11 +9,11 @@ from nilometer.alert.alerter import Severity
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.components import SMOOTH
 
-CONFIDENCE = 2.33  # standard deviations: a one-sided bound that holds in 99 of 100 cases
+CONFIDENCE = 2.33  # standard deviations of a one-sided bound with 99 % confidence
 
 
 class Unit(Enum):
-    """What an effect is measured in."""
+    """The unit of an effect."""
 
     DEVIATIONS = "standard deviations of the reference"
     SHAPE = "chi-square a row"
@@ -21,14 +21,14 @@ class Unit(Enum):
 
     @classmethod
     def of(cls, component: str) -> "Unit":
-        """The unit of a component's effect."""
+        """Return the unit of a component's effect."""
         if component in SMOOTH:
             return cls.DEVIATIONS
         return cls.SHAPE if component == "shape" else cls.SHARE
 
 
-# Lower bounds of the effect from which an episode is a warning, and critical. A shape of w squared
-# is as far from the reference as a position of w is (Cohen's w).
+# Smallest lower bounds of the effect for a warning and for a critical episode. A shape of w ** 2 is
+# as far from the reference as a position of w (Cohen's w).
 _SEVERE = {
     Unit.DEVIATIONS: (0.1, 0.5),
     Unit.SHAPE: (0.1**2, 0.5**2),
@@ -41,10 +41,10 @@ class Effect:
     """How far a component is beyond normal, in the direction of its stream.
 
     Attributes:
-        value: Row-weighted mean over the judged windows.
-        bound: What it is at least, with 99 % confidence.
-        windows: Windows that it rests on.
-        rows: Rows that it rests on.
+        value: Mean over the judged windows, weighted by rows.
+        bound: Lower bound of the effect, with 99 % confidence.
+        windows: Number of windows in the mean.
+        rows: Number of rows in the mean.
         unit: Unit of value and bound.
     """
 
@@ -56,7 +56,7 @@ class Effect:
 
     @property
     def severity(self) -> Severity:
-        """INFO, WARNING or CRITICAL, by the lower bound."""
+        """The severity, by the lower bound: INFO, WARNING or CRITICAL."""
         warning, critical = _SEVERE[self.unit]
         if self.bound >= critical:
             return Severity.CRITICAL
@@ -64,7 +64,7 @@ class Effect:
 
     @property
     def size(self) -> float:
-        """The lower bound in multiples of what makes a warning: compares effects of all units."""
+        """The lower bound divided by that of a warning, to compare effects of different units."""
         warning, _ = _SEVERE[self.unit]
         return self.bound / warning
 
@@ -72,14 +72,14 @@ class Effect:
 def effect_of(
     component: str, effect: Floats, variance: Floats, rows: Floats, judged: Floats
 ) -> Effect | None:
-    """The effect over the windows since the onset; None where none was judged.
+    """Return the effect over the windows since the onset; None if none was judged.
 
     Args:
         component: Name of the component.
         effect: Effect in each window, shape (W,).
-        variance: Its variance, shape (W,).
-        rows: Rows of each window, shape (W,).
-        judged: Scores, shape (W,); NaN where the window was not judged.
+        variance: Variance of the effect, shape (W,).
+        rows: Number of rows of each window, shape (W,).
+        judged: Scores, shape (W,); NaN if the window was not judged.
     """
     seen = np.isfinite(judged)
     windows = int(seen.sum())

@@ -1,4 +1,4 @@
-"""Episodes: parts of one entity that opened together are one alarm, told once."""
+"""Episodes: parts of one entity that opened together form one alarm with one notification."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from nilometer.values.labels import Labels
 
 NO_LABELS = Labels()
-JOIN_WINDOWS = 12  # base windows within which a part joins an open episode
+JOIN_WINDOWS = 12  # base windows after its opening in which new parts join an episode
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PartKey:
-    """What a part is of.
+    """The summary and label set of a part.
 
     Attributes:
         summary: Name of the summary.
-        labels: Its label set; empty for all traffic.
+        labels: Label set; empty for all traffic.
     """
 
     summary: str
@@ -27,13 +27,12 @@ class Episode:
     """Parts that opened together.
 
     Attributes:
-        id: Name of the episode, unique within the entity.
+        id: Number of the episode, unique within the entity.
         opened_ns: End of the window that opened it, Unix nanoseconds.
-        parts: Size of the effect of each part when it was last measured; the largest leads.
+        parts: Newest measured size of the effect of each part.
         open_parts: Parts that have not closed.
-        segments: Parts of segments whose summary has a part of all traffic here: they only
-            annotate it.
-        closed_ns: End of the window that closed the last part; None while one is open.
+        segments: Parts of segments that only annotate the part of all traffic of their summary.
+        closed_ns: End of the window that closed the last part; None while a part is open.
     """
 
     id: int
@@ -50,17 +49,17 @@ class Episode:
 
     @property
     def lead(self) -> PartKey:
-        """The part with the largest effect; the first by name among equals."""
+        """The part with the largest effect; among equal effects the first by name."""
         return min(self.parts, key=lambda key: (-self.parts[key], key))
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an entity's people are told after a window.
+class EpisodeChanges:
+    """The changes of an entity's episodes in a window.
 
     Attributes:
         opened: Episodes that opened.
-        joined: Parts that joined an episode that was open before: history, no message.
+        joined: Parts that joined an open episode; these are recorded without a notification.
         closed: Episodes that closed.
     """
 
@@ -69,7 +68,7 @@ class Told:
     closed: tuple[Episode, ...] = ()
 
 
-NOBODY_TOLD = Told()
+NO_CHANGES = EpisodeChanges()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ class EntityEpisodes:
 
     Attributes:
         open: Open episodes, by id.
-        next_id: The id of the next one.
+        next_id: Id of the next episode.
     """
 
     open: Mapping[int, Episode] = field(default_factory=dict)
@@ -91,14 +90,14 @@ class EntityEpisodes:
         closed: Iterable[PartKey],
         end_ns: int,
         base_ns: int,
-    ) -> "tuple[EntityEpisodes, Told]":
-        """The episodes after a window.
+    ) -> "tuple[EntityEpisodes, EpisodeChanges]":
+        """Return the episodes after a window, and their changes.
 
         Args:
-            opened: Parts that opened in it, each with the size of its effect.
-            closed: Parts that closed in it.
+            opened: Parts that opened in the window, each with the size of its effect.
+            closed: Parts that closed in the window.
             end_ns: End of the window, Unix nanoseconds.
-            base_ns: Length of a base window.
+            base_ns: Length of a base window, in nanoseconds.
         """
         episodes = dict(self.open)
         ended = []
@@ -111,7 +110,7 @@ class EntityEpisodes:
                     if not left:
                         ended.append(episodes.pop(number))
         if not opened:
-            return replace(self, open=episodes), Told(closed=tuple(ended))
+            return replace(self, open=episodes), EpisodeChanges(closed=tuple(ended))
         target = _joinable(episodes.values(), end_ns - JOIN_WINDOWS * base_ns)
         parts = {**(target.parts if target else {}), **opened}
         keys = frozenset(opened)
@@ -124,18 +123,18 @@ class EntityEpisodes:
         target = replace(target, segments=_annotations(target.parts))
         episodes[target.id] = target
         following = self.next_id + (0 if joined else 1)
-        return EntityEpisodes(open=episodes, next_id=following), Told(
+        return EntityEpisodes(open=episodes, next_id=following), EpisodeChanges(
             () if joined else (target,), joined, tuple(ended)
         )
 
 
 def _joinable(episodes: Iterable[Episode], since_ns: int) -> Episode | None:
-    """The newest open episode that opened at or after *since_ns*."""
+    """Return the newest of *episodes* that opened at or after *since_ns*, if any."""
     young = [episode for episode in episodes if episode.opened_ns >= since_ns]
     return max(young, key=lambda episode: episode.opened_ns, default=None)
 
 
 def _annotations(parts: Iterable[PartKey]) -> frozenset[PartKey]:
-    """Parts of segments whose summary has a part of all traffic."""
+    """Return the parts of segments whose summary also has a part of all traffic."""
     whole = {key.summary for key in parts if key.labels == NO_LABELS}
     return frozenset(key for key in parts if key.labels != NO_LABELS and key.summary in whole)

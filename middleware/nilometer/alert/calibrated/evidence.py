@@ -4,11 +4,11 @@ Each stream keeps a Shiryaev-Roberts statistic for each of four sizes of drift:
 
     M <- (g + M) exp(min(theta z - theta^2 / 2, cap))
 
-*g* is the length of a window in base windows. While nothing has changed, the expectation of M is
-at most the time in base windows, for every stream and however streams depend on each other. So a
+*g* is the length of a window in base windows. Without a drift, the expected value of M is at most
+the time in base windows. This holds for every stream, even if streams depend on each other. So a
 sum of M with weights that add up to 1 reaches the budget A less than once in A base windows.
 
-The cap makes one window, however odd, too little for an alarm.
+The cap ensures that a single window, even an extreme one, cannot raise an alarm.
 
 Source: Shiryaev, Theory of Probability and its Applications 8 (1963) 22; Roberts, Technometrics 8
 (1966) 411. Shin, Ramdas and Rinaldo, arXiv:2203.03532, for dependent streams.
@@ -22,23 +22,23 @@ from numpy.typing import NDArray
 from nilometer.alert.calibrated.columns import Floats
 
 THETA = np.array([0.5, 1.0, 2.0, 4.0])  # sizes of drift, in standard deviations of a window
-BUDGET = 8640.0  # base windows to one false alarm: 30 days of 5 minutes
-LEAST_WINDOWS = 2  # windows that speak for a drift before there is an alarm
-SLACK = 0.01  # of the cap, so that LEAST_WINDOWS full windows do reach the budget
-RECOVERED = 200.0  # evidence for "inside the tolerance" that closes an alarm
-RECOVERY_CAP = np.log(20.0)  # what one window may add to that
+BUDGET = 8640.0  # mean base windows between false alarms: 30 days of windows of 5 minutes
+LEAST_WINDOWS = 2  # fewest windows with evidence for a drift before an alarm
+SLACK = 0.01  # added to the cap, so that rounding cannot keep LEAST_WINDOWS from the budget
+RECOVERED = 200.0  # evidence for a return into the tolerance that closes an alarm
+RECOVERY_CAP = np.log(20.0)  # one window can multiply this evidence by at most 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceState:
-    """What is remembered of the streams of a model. 45 bytes a stream.
+    """The evidence of the streams of a model; 41 bytes per stream.
 
     Attributes:
-        m: Statistics, shape (S, 4), linear; the cap bounds them.
-        windows: Windows that spoke for a drift since the evidence was last at its floor, (S,);
-            stays at 255.
+        m: Statistics M, shape (S, 4), not logarithms; the cap bounds them.
+        windows: Number of windows with evidence for a drift since the evidence was last at its
+            floor, at most 255, shape (S,).
         since_ns: End of the last window in which the evidence was at its floor, Unix nanoseconds,
-            shape (S,): the start of the drift, if it is one. 0 before the first window.
+            shape (S,). A drift is estimated to begin there. 0 before the first window.
     """
 
     m: Floats
@@ -47,7 +47,7 @@ class EvidenceState:
 
     @classmethod
     def empty(cls, streams: int) -> "EvidenceState":
-        """No evidence of anything."""
+        """Return the state before the first window."""
         return cls(
             m=np.zeros((streams, len(THETA))),
             windows=np.zeros(streams, np.uint8),
@@ -55,7 +55,7 @@ class EvidenceState:
         )
 
     def without(self, streams: NDArray[np.bool_]) -> "EvidenceState":
-        """The same with no evidence in *streams*, shape (S,)."""
+        """Return the state with the evidence of *streams*, shape (S,), reset."""
         m, windows = self.m.copy(), self.windows.copy()
         m[streams], windows[streams] = 0.0, 0
         return EvidenceState(m=m, windows=windows, since_ns=self.since_ns)
@@ -67,9 +67,9 @@ class Alarm:
 
     Attributes:
         column: Position of the column.
-        stream: Position of the stream that carries most of the evidence.
-        onset_ns: Since when the stream has drifted, Unix nanoseconds.
-        log_evidence: Natural logarithm of the weighted evidence over the budget, at least 0.
+        stream: Position of the stream with the most evidence.
+        onset_ns: Estimated start of the drift, Unix nanoseconds.
+        log_evidence: Natural logarithm of weighted evidence divided by budget, at least 0.
     """
 
     column: int
@@ -79,14 +79,14 @@ class Alarm:
 
 
 class Budget:
-    """How much evidence an alarm needs.
+    """Adds up the evidence of streams, and raises alarms when it reaches the budget.
 
     Args:
         of_stream: Position of the column of each stream, ascending, shape (S,).
-        shares: Share of the entity's budget that each column has, shape (C,). The shares of all
-            columns of an entity, over all its models, sum to 1 or less.
+        shares: Share of each column in the entity's budget, shape (C,). The shares of all
+            columns of an entity, over all its models, add up to at most 1.
         base_windows: Length of a window of this model in base windows.
-        budget: Base windows to one false alarm of the entity.
+        budget: Mean number of base windows between false alarms of the entity.
 
     Attributes:
         columns: Number of columns.
@@ -110,18 +110,18 @@ class Budget:
         self._cap = needed / LEAST_WINDOWS + SLACK
 
     def streams_of(self, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The streams of *columns*, shape (C,), as a mask of shape (S,)."""
+        """Return the streams of *columns*, shape (C,), as a mask of shape (S,)."""
         return np.asarray(columns[self._of_stream])
 
     def advance(
         self, state: EvidenceState, z: Floats, end_ns: int
     ) -> tuple[EvidenceState, list[Alarm]]:
-        """The state after a window, and the columns that alarm.
+        """Return the state after a window, and the columns that alarm.
 
         Args:
-            state: The state after the window before.
-            z: Score of each stream, shape (S,). NaN moves nothing: a window that is not judged
-                speaks neither for nor against a drift.
+            state: State after the previous window.
+            z: Score of each stream, shape (S,). NaN, for a window that is not judged, does not
+                change the evidence.
             end_ns: End of the window, Unix nanoseconds.
         """
         seen = np.isfinite(z)
@@ -148,10 +148,10 @@ class Budget:
 
 
 def recovery(m: Floats, z: float) -> Floats:
-    """The evidence that a stream is back inside its tolerance, after one more window.
+    """Return the evidence that a stream is back inside its tolerance, after one more window.
 
     Args:
-        m: The evidence before, shape (4,); zeros when the stream alarmed.
+        m: Evidence after the previous window, shape (4,); zeros when the stream alarmed.
         z: Score of the stream; finite.
     """
     exponent = -z * THETA - THETA**2 / 2

@@ -6,27 +6,28 @@ from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.dispersion import Mask
 from nilometer.alert.calibrated.slots import Slots
 
-FARTHEST = 8.0  # robust standard deviations from which a window is an incident
-MAD_TO_SD = 1.4826  # standard deviation of a normal over its median absolute deviation
-LEAST_DAYS = 4  # days from which a window of the day has a median of its own
+FARTHEST = 8.0  # largest distance of a normal window, in robust standard deviations
+MAD_TO_SD = 1.4826  # ratio of standard deviation to median absolute deviation if normal
+LEAST_DAYS = 4  # fewest days for the median of a window of the day
 
 
 def incidents(x: Floats, sampling: Floats, slots: Slots, use: Mask) -> Mask:
-    """The windows of which any component is far from its hour and from its window of the day.
+    """Return the windows with a component that is far from two medians.
 
-    Both centres are needed. What jumps inside an hour on every day, such as a timetable, is far
-    from the median of its hour and is no incident. The distance is measured in robust standard
-    deviations of the hour, and never in less than sampling noise: the median deviation of a rare
-    rate is 0. A day of which more than half would go stays whole.
+    The medians are those of the hour, and of the same window on all days. Both are needed: values
+    that jump inside an hour every day, such as a timetable, are far from the median of the hour.
+    The distance is measured in robust standard deviations of the hour. These are at least the
+    sampling noise, because the median deviation of a rare rate is 0. If more than half of a day
+    would be incidents, none of the day is.
 
     Args:
         x: Components, shape (W, j).
-        sampling: Their sampling variance, shape (W, j).
+        sampling: Sampling variance of the components, shape (W, j).
         slots: The slots of the windows.
-        use: Windows that may be used, shape (W,).
+        use: Whether each window may be used, shape (W,).
 
     Returns:
-        Shape (W,); a subset of *use*.
+        Whether each window is an incident, shape (W,); only windows of *use* are.
     """
     centre = _medians_of_moments(x, slots, use)
     found = np.zeros(len(x), bool)
@@ -49,7 +50,7 @@ def incidents(x: Floats, sampling: Floats, slots: Slots, use: Mask) -> Mask:
 
 
 def _medians_of_moments(x: Floats, slots: Slots, use: Mask) -> Floats:
-    """Median over days of each window of the day, shape (W, j); infinite where too few days are."""
+    """Return the median over days at each window, shape (W, j); infinite with too few days."""
     order = np.argsort(slots.moment, kind="stable")
     order = order[use[order]]
     moments, starts = np.unique(slots.moment[order], return_index=True)

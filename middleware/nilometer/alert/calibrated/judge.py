@@ -1,7 +1,7 @@
-"""The judge of an entity: windows go in, openings and closings come out.
+"""The judge of an entity: takes the counts of windows, and returns openings and closings.
 
-Columns are judged over windows of different lengths, because a rare one needs more rows. They
-share one budget and one set of episodes.
+Columns are judged over windows of different lengths, because a column with few rows needs longer
+windows. All columns share one budget and one set of episodes.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nilometer.alert.calibrated.baseline import merged
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.effects import Effect, effect_of
-from nilometer.alert.calibrated.episodes import NOBODY_TOLD, EntityEpisodes, PartKey, Told
+from nilometer.alert.calibrated.episodes import NO_CHANGES, EntityEpisodes, EpisodeChanges, PartKey
 from nilometer.alert.calibrated.evidence import BUDGET, Budget, EvidenceState
 from nilometer.alert.calibrated.model import Judged, Model, Stream
 from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance
@@ -30,9 +30,9 @@ class Subject:
     """A summary and label set that is judged.
 
     Attributes:
-        key: Which one.
-        judged: Its column, its baseline, its tolerance.
-        length: Base windows over which it is judged; one of `baseline.LENGTHS`.
+        key: Summary and label set.
+        judged: Column with its baseline and its tolerance.
+        length: Length of its windows in base windows; one of `baseline.LENGTHS`.
         share: Share of the entity's budget, above 0. All shares of an entity add up to at most 1.
     """
 
@@ -49,8 +49,8 @@ class History(NamedTuple):
     """Earlier windows of one subject at its length, in order of time.
 
     Attributes:
-        starts_ns: Starts, Unix nanoseconds, shape (W,).
-        counts: Vectors of its column, shape (W, width).
+        starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
+        counts: Vectors of the column, shape (W, width).
     """
 
     starts_ns: Times
@@ -63,10 +63,10 @@ class PartEvent:
 
     Attributes:
         key: Summary and label set.
-        change: What happened.
-        stream: The component that moved, and in which direction.
-        onset_ns: Since when, Unix nanoseconds.
-        log_evidence: Of an opening: natural logarithm of the evidence over the budget.
+        change: Whether the part opened, or how it closed.
+        stream: Component that drifted, and its direction.
+        onset_ns: Estimated start of the drift, Unix nanoseconds.
+        log_evidence: Natural logarithm of evidence divided by budget, for an opening; else 0.
     """
 
     key: PartKey
@@ -78,14 +78,14 @@ class PartEvent:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the windows that close at one time changed.
+    """The changes by the windows that close at one time.
 
     Attributes:
-        told: Episodes that opened, went on or closed.
-        parts: The parts behind them.
+        told: Episodes that opened or closed, and parts that joined one.
+        parts: Parts that opened or closed.
     """
 
-    told: Told = NOBODY_TOLD
+    told: EpisodeChanges = NO_CHANGES
     parts: tuple[PartEvent, ...] = ()
 
 
@@ -94,10 +94,10 @@ NOTHING = Verdict()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityState:
-    """What is remembered of an entity between windows.
+    """The state of an entity between windows.
 
     Attributes:
-        models: Of each window length.
+        models: State of the model of each window length.
         episodes: Open episodes.
     """
 
@@ -109,11 +109,11 @@ class Judge:
     """Judges the closed windows of one entity.
 
     Args:
-        subjects: What is judged.
+        subjects: Summaries and label sets to judge.
         base_seconds: Length of a base window, a divisor of a day.
         zone: Time zone of the entity.
-        holidays: Local dates that are days of a kind of their own.
-        budget: Base windows to one false alarm of the entity.
+        holidays: Local dates that are holidays, a separate kind of day.
+        budget: Mean number of base windows between false alarms of the entity.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Judge:
         }
 
     def due(self, end_ns: int) -> dict[PartKey, int]:
-        """The subjects whose window closes at *end_ns*, each with the start of its window.
+        """Return the subjects whose window closes at *end_ns*, each with the start of its window.
 
         Windows are aligned to midnight of UTC.
         """
@@ -153,11 +153,11 @@ class Judge:
     def advance(
         self, state: EntityState, counts: Mapping[PartKey, Floats], end_ns: int
     ) -> tuple[EntityState, Verdict]:
-        """The state after the windows that close at *end_ns*, and what they changed.
+        """Return the state after the windows that close at *end_ns*, and the changes.
 
         Args:
-            state: The state after the windows before.
-            counts: Vector of each subject of `due`; one that is left out had no data.
+            state: State after all earlier windows.
+            counts: Vector of each subject of `due`; a subject without data may be left out.
             end_ns: End of the windows, Unix nanoseconds.
         """
         scores = {
@@ -172,15 +172,15 @@ class Judge:
     def replay(
         self, state: EntityState, counts: Mapping[PartKey, Floats], start_ns: int
     ) -> Iterator[tuple[EntityState, Verdict]]:
-        """Go through many base windows; the same as `advance` for each, only faster.
+        """Judge many base windows; gives the same results as `advance` for each, but faster.
 
         Args:
-            state: The state before the first window.
+            state: State before the first window.
             counts: Vectors of each subject in each base window, shape (W, width).
             start_ns: Start of the first window, a midnight of UTC, Unix nanoseconds.
 
         Yields:
-            The state after each base window, and what it changed.
+            The state after each base window, and the changes.
         """
         windows = max((len(vectors) for vectors in counts.values()), default=0)
         scores = {}
@@ -225,7 +225,7 @@ class Judge:
         return EntityState(models=models, episodes=episodes), Verdict(told, tuple(events))
 
     def effect(self, key: PartKey, stream: Stream, history: History) -> Effect | None:
-        """How far *stream* of a subject is beyond normal over *history*; None if nobody can say."""
+        """Return the effect of *stream* of a subject over *history*; None if it is not judged."""
         for group in self._groups.values():
             if key in group.keys:
                 return group.effect(key, stream, history)
@@ -248,7 +248,7 @@ class _Group:
         self.empty = ModelState(evidence=EvidenceState.empty(len(self._model.streams)))
 
     def joined(self, counts: Mapping[PartKey, Floats], windows: int) -> Floats:
-        """Joined vectors of *windows* windows; subjects without any have counts of 0."""
+        """Return the joined vectors of *windows* windows; subjects without data have counts of 0."""
         layout = self._model.layout
         found = np.zeros((windows, layout.width))
         for key, place in self.keys.items():
@@ -259,7 +259,7 @@ class _Group:
         return found
 
     def scores(self, joined: Floats, starts_ns: Times) -> Floats:
-        """Scores of each stream, shape (W, S)."""
+        """Return the scores of each stream, shape (W, S)."""
         slots = self._calendar.slots(starts_ns)
         parts = [
             self._model.scores(
@@ -272,7 +272,7 @@ class _Group:
         )
 
     def event(self, change: Change) -> PartEvent:
-        """A change of this group, with names instead of positions."""
+        """Return a change of this group with names instead of positions."""
         return PartEvent(
             key=self._subjects[change.column].key,
             change=change.change,

@@ -1,6 +1,6 @@
-"""The life of a baseline: it learns, judges coarsely, judges, and is frozen.
+"""The phases of a baseline: it learns, judges with wide tolerances, judges, and is then frozen.
 
-A baseline is frozen and does not roll: a mean that follows the data never finds a slow drift.
+A baseline is frozen, because a mean that follows the data would never show a slow drift.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from nilometer.alert.calibrated.model import Tolerance
 from nilometer.alert.calibrated.normal import Normal
 from nilometer.alert.calibrated.slots import WEEKEND, Slots
 
-LEARN_DAYS = 1  # days of windows before anything is judged
-COARSE_DAYS = 8  # days before tolerances are their own
-COARSE_WEEKEND_DAYS = 2  # weekend days that must be among them
-FREEZE_DAYS = 14  # days after which a baseline no longer changes
-COARSE_FACTOR = 3.0  # of tolerances while a week has not been seen
-LEAST_WINDOWS_OF_BATCH = 5  # windows before anything is judged, where a window is a day or more
-FREEZE_WINDOWS_OF_BATCH = 60  # after which a baseline of such windows no longer changes
+LEARN_DAYS = 1  # days of windows before the first judgement
+COARSE_DAYS = 8  # days of windows with wide tolerances
+COARSE_WEEKEND_DAYS = 2  # weekend days that these days must include
+FREEZE_DAYS = 14  # days of windows after which a baseline is frozen
+COARSE_FACTOR = 3.0  # factor of tolerances until then
+LEAST_WINDOWS_OF_BATCH = 5  # windows before the first judgement, for windows of a day or longer
+FREEZE_WINDOWS_OF_BATCH = 60  # windows after which such a baseline is frozen
 
 
 class Phase(Enum):
-    """How much a baseline knows."""
+    """How far a baseline has learned."""
 
     LEARNING = "LEARNING"
     COARSE = "COARSE"
@@ -39,11 +39,11 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a baseline has come.
+    """The progress of a baseline.
 
     Attributes:
-        phase: How much it knows.
-        frozen: Whether it no longer changes.
+        phase: Current phase.
+        frozen: Whether the baseline no longer changes.
         days_left: Days of traffic until the next phase; 0 in the last one.
     """
 
@@ -53,7 +53,7 @@ class Progress:
 
 
 def progress(slots: Slots, teach: Mask) -> Progress:
-    """How far a baseline has come that learns from the windows *teach*, shape (W,)."""
+    """Return the progress of a baseline that learns from the windows *teach*, shape (W,)."""
     windows = int(teach.sum())
     if slots.per_day == 1:
         if windows < LEAST_WINDOWS_OF_BATCH:
@@ -69,14 +69,15 @@ def progress(slots: Slots, teach: Mask) -> Progress:
 
 
 def has_moved(before: Baseline, after: Baseline, slots: Slots, tolerance: Tolerance) -> bool:
-    """Whether a refit moved a mean by more than half its tolerance.
+    """Return whether a new fit moved a mean by more than half its tolerance.
 
-    Evidence against the old mean then says nothing of the new one. Smaller moves leave it as it is.
+    If so, the evidence against the old mean does not apply to the new one. After a smaller move
+    the evidence stays valid.
 
     Args:
-        before: The baseline that the evidence was collected against.
-        after: The refitted one of the same column.
-        slots: Windows to compare at, such as those of a week.
+        before: Baseline with which the evidence was collected.
+        after: New fit of the same column.
+        slots: Slots at which the means are compared, such as those of a week.
         tolerance: The tolerances of the column.
     """
     if after.judged != before.judged:

@@ -1,6 +1,6 @@
-"""The model of an entity: columns with their baselines, scored side by side.
+"""The model of an entity: columns with their baselines, which are scored together.
 
-All columns of one window length are scored in the same few array operations, not column by column.
+All columns of one window length are scored in the same few array operations.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,15 @@ from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, Calendar, Slots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far a column may be from normal without anyone wanting to know.
+    """How far a column may be from normal without an alarm.
 
     Attributes:
-        smooth: Of position, scale, skew and tails, in standard deviations of the reference.
-        shape: Of the shape, in chi-square per row.
-        rate: Of a rate, as a share of all.
-        rate_deviations: The same in standard deviations of one row; the larger one counts.
+        smooth: Tolerance of position, scale, skew and tails, in standard deviations of the
+            reference.
+        shape: Tolerance of the shape, in chi-square per row.
+        rate: Tolerance of a rate, as a share of its total.
+        rate_deviations: Tolerance of a rate in standard deviations of one row; the larger of both
+            applies.
     """
 
     smooth: float = 0.1
@@ -44,9 +46,9 @@ class Judged:
 
     Attributes:
         column: The column.
-        baseline: What is normal for it.
-        tolerance: How far it may be from that.
-        factor: Factor of every tolerance: above 1 while the baseline is young.
+        baseline: Normal values of the column.
+        tolerance: How far the column may be from normal.
+        factor: Factor of every tolerance; above 1 while the baseline has seen little data.
     """
 
     column: Column
@@ -62,7 +64,7 @@ class Stream:
     Attributes:
         column: Position of the column in the model.
         component: Name of the component, such as ``position`` or ``missing``.
-        sign: 1 for above normal, -1 for below.
+        sign: 1 for values above normal, -1 for values below.
     """
 
     column: int
@@ -72,13 +74,13 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a model says of W windows, all of shape (W, S).
+    """The scores of W windows; every array has the shape (W, S).
 
     Attributes:
-        z: Score of each stream; NaN where the window is not judged.
-        effect: How far the component is beyond normal in the stream's direction, in its unit.
+        z: Score of each stream; NaN if the window is not judged.
+        effect: Distance from normal in the direction of the stream, in the component's unit.
         variance: Variance of the effect.
-        rows: Rows that the component rests on.
+        rows: Number of rows that the component was computed from.
     """
 
     z: Floats
@@ -88,15 +90,15 @@ class Scored:
 
 
 class Model:
-    """Columns of one window length and what is normal for each.
+    """Scores the columns of one window length.
 
     Args:
         judged: The columns.
-        calendar: The slots of the entity for this window length.
+        calendar: Calendar of the entity for this window length.
 
     Attributes:
-        layout: Where each count stands in a joined vector.
-        streams: What is scored, in order: streams of a column stand together.
+        layout: Positions of the counts in a joined vector.
+        streams: Streams in the order of the scores; those of one column are adjacent.
         of_stream: Position of the column of each stream, ascending, shape (S,).
     """
 
@@ -114,7 +116,7 @@ class Model:
         self.of_stream = np.array([stream.column for stream in self.streams], np.intp)
 
     def scores(self, counts: Floats, slots: Slots) -> Scored:
-        """Score windows.
+        """Return the scores of windows.
 
         Args:
             counts: Joined vectors of the layout, shape (W, `layout.width`).
@@ -138,7 +140,7 @@ def _nothing(windows: int) -> Scored:
 
 
 class _SmoothScores:
-    """Position, scale, skew and tails of every column that has them, in both directions."""
+    """Scores position, scale, skew and tails of every column that has them, in both directions."""
 
     def __init__(self, layout: Layout, judged: Sequence[Judged]) -> None:
         places: list[tuple[int, int]] = []
@@ -179,7 +181,7 @@ class _SmoothScores:
 
 
 class _ShapeScores:
-    """The shape of every column that has one. More of it is the only direction."""
+    """Scores the shape of every column that has one; only larger values are a drift."""
 
     def __init__(self, layout: Layout, judged: Sequence[Judged]) -> None:
         found = [
@@ -216,7 +218,7 @@ class _ShapeScores:
 
 
 class _RateScores:
-    """Every judged rate, above normal, and below it where there is room below."""
+    """Scores every judged rate above normal, and also below it if it can fall enough."""
 
     def __init__(self, judged: Sequence[Judged], calendar: Calendar) -> None:
         places: list[int] = []
@@ -244,7 +246,7 @@ class _RateScores:
             self._factor = np.array([judged[i].factor for i in owners])
             self._rows = np.array([judged[i].column.rows for i in owners])
             learned = np.concatenate(shares)
-            self._shares = learned * (1 - learned)  # variance of one row while it was learned
+            self._shares = learned * (1 - learned)  # variance of one row in the learned windows
             mean = np.clip(self._normal.mu(_every_slot(calendar)), 0.0, 1.0)
             room = (mean > self._tolerance(mean)).any(axis=0)
             self._below = np.flatnonzero(room)
@@ -285,7 +287,7 @@ class _RateScores:
 
 
 def _every_slot(calendar: Calendar) -> Slots:
-    """One window of each slot of a calendar."""
+    """Return one window of each slot of a calendar."""
     moments = np.tile(np.arange(calendar.per_day), KINDS_OF_DAYS)
     kinds = np.repeat(np.arange(KINDS_OF_DAYS), calendar.per_day)
     return Slots(np.zeros(len(moments), np.intp), moments, kinds, calendar.per_day)

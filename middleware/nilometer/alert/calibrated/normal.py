@@ -1,7 +1,7 @@
-"""What is normal for components at one window length: mean, variance, tolerance by wander.
+"""Normal values of components at one window length: mean, variance, and drift between days.
 
-`fit` learns it from a span of windows; a `Normal` answers for any window. Everything that was
-measured may only widen the variance, so that a poor fit makes the alerter slower, never louder.
+`fit` estimates them from past windows, and a `Normal` returns them for any window. Each correction
+can only increase the variance. So a poor fit delays alarms, but does not cause false ones.
 """
 
 from dataclasses import dataclass, fields
@@ -24,32 +24,32 @@ from nilometer.alert.calibrated.dispersion import (
 from nilometer.alert.calibrated.incidents import incidents
 from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, WEEKDAY, Integers, Slots
 
-LEAST_ROWS_TO_LEARN = 5  # rows from which a window teaches, although it is not judged
-LEAST_WINDOWS = 5  # windows from which there is a baseline at all
-LEAST_DEGREES = 3.0  # degrees of freedom of a baseline, however short
-WANDER_DAYS = 3  # whole days from which movement between days can be seen
-WANDER_LEVEL = 1e-3  # probability that a day wanders further than the tolerance allows
-MOST_DROPPED = 0.1  # share of incidents above which a baseline is unstable
+LEAST_ROWS_TO_LEARN = 5  # fewest rows of a window that is learned from; judging needs more
+LEAST_WINDOWS = 5  # fewest windows of a baseline
+LEAST_DEGREES = 3.0  # fewest degrees of freedom that a baseline is given
+WANDER_DAYS = 3  # fewest whole days to measure how the mean moves from day to day
+WANDER_LEVEL = 1e-3  # probability that the mean of a day is outside the tolerance
+MOST_DROPPED = 0.1  # largest share of incidents of a stable baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normal:
-    """What is normal for j components.
+    """The normal values of j components.
 
     Attributes:
         mean: Mean over all windows, shape (j,).
-        hour: What an hour of the day adds, shape (hours, j).
-        moment: What a window of the day adds to that, shape (windows a day, j).
-        week: What an hour on a kind of day adds to that, shape (3 hours, j).
-        phi: Factor of the sampling variance, at least 1: how rows cluster; shape (j,).
-        tau2: Variance between windows that more rows do not reduce; shape (j,).
-        excess: Factor of the larger of sampling variance and `flat`, where `phi` and `tau2` could
-            not be told apart; 0 where they could; shape (j,).
-        flat: Mean sampling variance of the learning span; shape (j,).
-        inflation: Factor for heavy tails and for windows that resemble their neighbours; (j,).
-        uneven: Factor of an hour, at least 1, shape (hours, j).
-        error: Variance of the mean itself, shape (j,).
-        wander: Tolerance that movement from day to day needs, in units of the component; (j,).
+        hour: Offset of each hour of the day from `mean`, shape (hours, j).
+        moment: Further offset of each window of the day, shape (windows per day, j).
+        week: Further offset of each hour on each kind of day, shape (3 * hours, j).
+        phi: Factor of the sampling variance for clustered rows, at least 1, shape (j,).
+        tau2: Variance between windows that does not decrease with more rows, shape (j,).
+        excess: Factor of the larger of sampling variance and `flat`, used if `phi` and `tau2`
+            could not be estimated separately; else 0; shape (j,).
+        flat: Mean sampling variance of the windows that were learned from, shape (j,).
+        inflation: Factor for heavy tails and for correlated neighbouring windows, shape (j,).
+        uneven: Factor of the variance in each hour, at least 1, shape (hours, j).
+        error: Variance of the estimated mean, shape (j,).
+        wander: Tolerance for movement from day to day, in units of the component, shape (j,).
         degrees: Degrees of freedom of the variance, at least 3; shape (j,).
     """
 
@@ -68,11 +68,11 @@ class Normal:
     degrees: Floats
 
     def mu(self, slots: Slots) -> Floats:
-        """The mean at each window, shape (W, j)."""
+        """Return the mean at each window, shape (W, j)."""
         return _mean_at(self, slots)
 
     def variance(self, sampling: Floats, slots: Slots) -> Floats:
-        """Variance of a component around its mean, shape (W, j).
+        """Return the variance of the components around their means, shape (W, j).
 
         Args:
             sampling: Sampling variance, shape (W, j).
@@ -84,7 +84,7 @@ class Normal:
 
     @classmethod
     def joined(cls, parts: "list[Normal]") -> "Normal":
-        """The components of all *parts*, which are of one window length, in order."""
+        """Return the components of all *parts*, which have one window length, in order."""
         return cls(
             **{
                 field.name: np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
@@ -95,11 +95,11 @@ class Normal:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A `Normal` and what it was learned from.
+    """A `Normal`, and the windows that it was learned from.
 
     Attributes:
-        normal: What is normal.
-        used: Windows that it was learned from, shape (W,).
+        normal: Normal values.
+        used: Whether each window was learned from, shape (W,).
         dropped: Share of the windows that were left out as incidents, 0 to 1.
     """
 
@@ -109,22 +109,22 @@ class Fitted:
 
     @property
     def unstable(self) -> bool:
-        """Whether so many windows are incidents that this baseline must not be used."""
+        """Whether too many windows were incidents, so that this baseline must not be used."""
         return self.dropped > MOST_DROPPED
 
 
 def fit(x: Floats, sampling: Floats, rows: Floats, slots: Slots, teach: Mask) -> Fitted | None:
-    """Learn what is normal.
+    """Learn the normal values of components.
 
     Args:
         x: Components, shape (W, j), windows in order of time.
-        sampling: Their sampling variance, shape (W, j).
+        sampling: Sampling variance of the components, shape (W, j).
         rows: Effective rows of each window, shape (W,).
         slots: The slots of the windows.
-        teach: Windows that may be learned from, shape (W,): closed, and outside of episodes.
+        teach: Whether each window may be learned from, shape (W,): closed, outside of episodes.
 
     Returns:
-        None where fewer than five windows can be used.
+        The fit; None if fewer than five windows can be used.
     """
     able = teach & (rows >= LEAST_ROWS_TO_LEARN)
     if able.sum() < LEAST_WINDOWS:
@@ -164,9 +164,9 @@ def fit(x: Floats, sampling: Floats, rows: Floats, slots: Slots, teach: Mask) ->
 class _Means:
     """Means by hour, by window of the day, and by hour and kind of day.
 
-    Each level is learned from what the one above left, and shrunk towards 0 by the share of its
-    variance that is noise (James and Stein). A slot that was hardly seen is what the level above
-    says. There is no interpolation: it fails where a series jumps, such as at midnight.
+    Each level is learned from the residuals of the level above. It is shrunk towards 0 by the
+    share of its variance that is noise (James and Stein). A slot with few windows takes the value
+    of the level above. Values are not interpolated, because a series may jump, such as at midnight.
     """
 
     def __init__(self, x: Floats, rows: Floats, slots: Slots, use: Mask) -> None:
@@ -192,7 +192,7 @@ class _Means:
             self.week = self._level(left, slots.week, slots.hours * KINDS_OF_DAYS)
 
     def _level(self, left: Floats, slot: Integers, size: int) -> Floats:
-        """What each slot adds, shape (size, j)."""
+        """Return the offset of each slot, shape (size, j)."""
         use = self._use
         count = np.bincount(slot[use], minlength=size)
         known = count >= LEAST_OF_SLOT
@@ -216,22 +216,22 @@ class _Means:
 
 
 def _mean_at(of: "Normal | _Means", slots: Slots) -> Floats:
-    """The mean at each window, shape (W, j): that of all windows, and what each level adds."""
+    """Return the mean at each window, shape (W, j): the overall mean and all offsets."""
     seasonal = of.hour[slots.hour] + of.moment[slots.moment] + of.week[slots.week]
     return np.asarray(of.mean + seasonal)
 
 
 def _seen_twice(slots: Slots, use: Mask) -> bool:
-    """Whether weekdays and at least one other kind of day were seen on two days each."""
+    """Return whether weekdays and another kind of day each have data of two days."""
     days = [len(np.unique(slots.day[use & (slots.kind == kind)])) for kind in range(KINDS_OF_DAYS)]
     return days[WEEKDAY] >= 2 and max(days[WEEKDAY + 1 :]) >= 2
 
 
 def _wander(residual: Floats, slots: Slots, use: Mask) -> Floats:
-    """The tolerance that movement from day to day needs, shape (j,); 0 below three days.
+    """Return the tolerance for movement from day to day, shape (j,); 0 for fewer than three days.
 
-    What persists for longer than the long-run variance reaches is no variance to a sequential
-    test, so it belongs into the tolerance.
+    The long-run variance covers an hour of neighbouring windows. A sequential test would take
+    slower movement for a drift, so the tolerance must allow it.
     """
     days, place = np.unique(slots.day[use], return_inverse=True)
     windows = np.bincount(place, minlength=len(days))

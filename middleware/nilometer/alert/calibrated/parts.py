@@ -1,4 +1,4 @@
-"""Parts: alarms of single columns, from their opening to their closing."""
+"""Parts: the alarm of a single column, from its opening to its closing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,11 @@ from nilometer.alert.calibrated.evidence import (
     recovery,
 )
 
-SILENT_WINDOWS = 288  # windows without a judgement after which a part closes for lack of data
+SILENT_WINDOWS = 288  # consecutive windows that are not judged, after which a part closes
 
 
 class PartChange(Enum):
-    """What a window changed for a part."""
+    """The change of a part that a window caused."""
 
     OPENED = "OPENED"
     CLOSED = "CLOSED"
@@ -33,10 +33,10 @@ class Part:
 
     Attributes:
         opened_ns: End of the window that opened it, Unix nanoseconds.
-        onset_ns: Since when the column has drifted.
-        stream: The stream that opened it.
-        recoveries: Evidence for recovery, shape (4,), of each stream that has alarmed.
-        silent: Windows since the last one in which any of these streams was judged.
+        onset_ns: Estimated start of the drift, Unix nanoseconds.
+        stream: Position of the stream that opened it.
+        recoveries: Evidence for recovery, shape (4,), by position of each stream that has alarmed.
+        silent: Number of windows since one of these streams was last judged.
     """
 
     opened_ns: int
@@ -47,7 +47,7 @@ class Part:
 
     @classmethod
     def of(cls, alarm: Alarm, end_ns: int) -> "Part":
-        """The part that *alarm* opens in the window that ends at *end_ns*."""
+        """Return the part that *alarm* opens in the window that ends at *end_ns*."""
         return cls(
             opened_ns=end_ns,
             onset_ns=alarm.onset_ns,
@@ -56,12 +56,12 @@ class Part:
         )
 
     def again(self, alarm: Alarm) -> "Part":
-        """The part after a further alarm: it still goes on, so recovery starts anew."""
+        """Return the part after a further alarm, which resets the evidence for recovery."""
         streams = dict.fromkeys((*self.recoveries, alarm.stream))
         return replace(self, recoveries={stream: np.zeros(len(THETA)) for stream in streams})
 
     def after(self, z: Floats) -> "Part":
-        """The part after a window with the scores *z*, shape (S,)."""
+        """Return the part after a window with the scores *z*, shape (S,)."""
         judged = [stream for stream in self.recoveries if np.isfinite(z[stream])]
         moved = {stream: recovery(self.recoveries[stream], float(z[stream])) for stream in judged}
         silent = 0 if judged else self.silent + 1
@@ -69,7 +69,7 @@ class Part:
 
     @property
     def change(self) -> PartChange | None:
-        """How the part ends, if it does."""
+        """The way in which the part closes now; None if it stays open."""
         if all(m.mean() >= RECOVERED for m in self.recoveries.values()):
             return PartChange.CLOSED
         return PartChange.CLOSED_WITHOUT_DATA if self.silent >= SILENT_WINDOWS else None
@@ -77,10 +77,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState:
-    """What is remembered of a model.
+    """The state of a model between windows.
 
     Attributes:
-        evidence: Of every stream.
+        evidence: Evidence of every stream.
         parts: Open parts, by position of the column.
         end_ns: End of the newest window that was judged, Unix nanoseconds.
     """
@@ -96,9 +96,9 @@ class Change:
 
     Attributes:
         column: Position of the column.
-        change: What happened.
-        part: The part after it opened, or as it closed.
-        log_evidence: Of an opening: natural logarithm of the evidence over the budget.
+        change: Whether the part opened, or how it closed.
+        part: The part after this window.
+        log_evidence: Natural logarithm of evidence divided by budget, for an opening; else 0.
     """
 
     column: int
@@ -110,14 +110,14 @@ class Change:
 def advance(
     budget: Budget, state: ModelState, z: Floats, end_ns: int
 ) -> tuple[ModelState, list[Change]]:
-    """The state after a window, and what it changed.
+    """Return the state after a window, and the parts that opened or closed.
 
-    A window that ends no later than one before it changes nothing: late data never moves evidence.
+    A window that is not newer than the previous one changes nothing, so late data is ignored.
 
     Args:
-        budget: How much evidence an alarm needs.
-        state: The state after the window before.
-        z: Score of each stream, shape (S,); NaN where it was not judged.
+        budget: Evidence that an alarm needs.
+        state: State after the previous window.
+        z: Score of each stream, shape (S,); NaN if it was not judged.
         end_ns: End of the window, Unix nanoseconds.
     """
     if end_ns <= state.end_ns:

@@ -1,7 +1,7 @@
-"""Scores: how far a component is beyond the tolerance, as a normal deviate.
+"""Scores: how far a component is outside the tolerance, as a standard normal deviate.
 
-The null hypothesis holds the tolerance: "no further from normal than delta". Under it a score is at
-most a standard normal, whatever the number of rows.
+The null hypothesis includes the tolerance: "at most delta away from normal". Under it, a score is
+at most standard normal, for any number of rows.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ LEAST_PROBABILITY = 1e-300
 
 
 def normal_score(z: Floats, degrees: Floats) -> Floats:
-    """Student's t with *degrees* of freedom as a normal deviate.
+    """Return Student's t values *z* with *degrees* of freedom as normal deviates.
 
-    Only positive values shrink: a short baseline must not speak for a drift more than it knows.
+    Only positive values become smaller, so that a short baseline does not overstate a drift.
     """
     found = np.array(z, np.float64)
     up = found > 0
@@ -25,9 +25,9 @@ def normal_score(z: Floats, degrees: Floats) -> Floats:
 
 
 def chi_square_score(chi: Floats, degrees: Floats | float, noncentral: Floats) -> Floats:
-    """A non-central chi-square as a normal deviate.
+    """Return non-central chi-square values as normal deviates.
 
-    Patnaik's two moments, then Wilson and Hilferty's cube root.
+    It uses Patnaik's two-moment approximation, and then Wilson and Hilferty's cube root.
 
     Args:
         chi: Values of the statistic.
@@ -43,9 +43,10 @@ def chi_square_score(chi: Floats, degrees: Floats | float, noncentral: Floats) -
 
 
 def binomial_score(k: Floats, n: Floats, p: Floats) -> Floats:
-    """``-Phi^-1 P(Bin(n, p) >= k)`` for real *k* and *n*: conservative for any n, and at p = 0.
+    """Return ``-Phi^-1 P(Bin(n, p) >= k)`` for real *k* and *n*.
 
-    Where *k* is at most its mean there is no evidence, and a normal approximation is enough.
+    The result is conservative for any *n*, and for *p* = 0. For *k* up to its mean there is no
+    evidence, so a normal approximation is enough.
     """
     p = np.clip(p, 1e-9, 1 - 1e-9)
     k, n, p = np.broadcast_arrays(k, n, p)

@@ -1,7 +1,7 @@
-"""Slots: the times of day and kinds of days whose windows resemble each other.
+"""Slots: times of day and kinds of days at which windows have similar values.
 
-A slot is read from the clock of the entity's time zone, so that a season does not move when summer
-time begins.
+A slot is computed in the entity's time zone, so that a daily pattern stays in its slots when
+daylight saving time begins.
 """
 
 from collections.abc import Container
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Integers = NDArray[np.intp]
 NS_PER_SECOND = 1_000_000_000
 DAY_SECONDS = 86_400
-MOST_HOURS = 24  # slots of the first level
+MOST_HOURS = 24  # largest number of slots of the first level
 KINDS_OF_DAYS = 3  # weekday, weekend, holiday
 WEEKDAY, WEEKEND, HOLIDAY = range(KINDS_OF_DAYS)
 
@@ -28,7 +28,7 @@ class Slots:
         day: Number of the local day, shape (W,).
         moment: Window of the local day, 0 to `per_day` - 1, shape (W,).
         kind: Kind of the local day: 0 weekday, 1 weekend, 2 holiday; shape (W,).
-        per_day: Windows a day, at least 1.
+        per_day: Number of windows in a day, at least 1.
     """
 
     day: Integers
@@ -38,7 +38,7 @@ class Slots:
 
     @property
     def hours(self) -> int:
-        """Slots of the first level: 24, or fewer where windows are longer than an hour."""
+        """Number of slots of the first level: 24, or fewer if windows are longer than an hour."""
         return min(MOST_HOURS, self.per_day)
 
     @cached_property
@@ -48,22 +48,22 @@ class Slots:
 
     @cached_property
     def week(self) -> Integers:
-        """Hour and kind of day together, shape (W,)."""
+        """Slot of the hour and the kind of day together, shape (W,)."""
         return self.hour + self.hours * self.kind
 
     def part(self, which: slice) -> "Slots":
-        """The slots of some of the windows."""
+        """Return the slots of the windows in *which*."""
         return Slots(self.day[which], self.moment[which], self.kind[which], self.per_day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """Which days and times belong together for an entity.
+    """Assigns the windows of an entity to slots.
 
     Attributes:
         window_seconds: Length of a window. A window of a day or more has one slot.
         zone: Time zone of the entity.
-        holidays: Local dates that are days of a kind of their own.
+        holidays: Local dates that are holidays, a separate kind of day.
     """
 
     window_seconds: int
@@ -72,18 +72,18 @@ class Calendar:
 
     @property
     def per_day(self) -> int:
-        """Windows a day, at least 1."""
+        """Number of windows in a day, at least 1."""
         return max(DAY_SECONDS // self.window_seconds, 1)
 
     def slots(self, starts_ns: NDArray[np.int64]) -> Slots:
-        """The slots of windows.
+        """Return the slots of windows.
 
         Args:
             starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
         """
         day, moment, kind = (np.zeros(len(starts_ns), np.intp) for _ in range(3))
-        # An hour of the clock has one offset in every zone, so one conversion an hour is enough
-        # (zones change their offset at full hours or half hours of UTC).
+        # Time zones change their offset at multiples of a quarter of an hour of UTC, so one
+        # conversion for each quarter of an hour is enough.
         seconds = starts_ns // NS_PER_SECOND
         steps, place = np.unique(seconds // _OFFSET_SECONDS, return_inverse=True)
         offsets = [self._offset(int(step) * _OFFSET_SECONDS) for step in steps]
@@ -105,5 +105,5 @@ class Calendar:
         return WEEKEND if local.weekday() >= 5 else WEEKDAY
 
 
-_OFFSET_SECONDS = 900  # offsets of zones are multiples of a quarter of an hour
+_OFFSET_SECONDS = 900  # time within which the offset of a zone does not change
 _EPOCH = date(1970, 1, 1).toordinal()

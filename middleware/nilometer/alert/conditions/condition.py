@@ -44,15 +44,15 @@ class Condition(Protocol):
 
     @property
     def unit(self) -> str:
-        """The unit of the value; empty where the measure's name says it."""
+        """The unit of the value; empty if the measure's name says it."""
 
     @property
     def threshold(self) -> float | None:
-        """The limit in the unit of the value; None where there are several or none."""
+        """The limit in the unit of the value; None if there are several or none."""
 
     @property
     def reference(self) -> str:
-        """The name of the reference; empty where the condition uses none."""
+        """The name of the reference; empty if the condition uses none."""
 
     @property
     def limit_text(self) -> str:
@@ -63,7 +63,7 @@ class Condition(Protocol):
         """Whether a window is judged at any number of observations."""
 
     def wrong(self) -> WrongField | None:
-        """Return the first field whose value is not allowed; None where all are allowed."""
+        """Return the first field whose value is not allowed; None if all are allowed."""
 
     def observations(self, content: Content) -> int:
         """Return the number of observations of *content* that the verdict rests on."""

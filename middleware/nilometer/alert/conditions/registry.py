@@ -18,7 +18,7 @@ def condition_of(kind: str, fields: Fields) -> Condition:
 
     Raises:
         ValueError: If no condition of *kind* is registered, or a parameter is missing or not
-            allowed, whatever the condition itself raises.
+            allowed. Any error of the condition becomes a ValueError.
     """
     condition = CONDITIONS.get(kind)
     if condition is None:

@@ -34,7 +34,7 @@ class UnknownCondition:
 
     @property
     def measure(self) -> str:
-        """The stored comparator or statistic; the kind where it has neither."""
+        """The stored comparator or statistic; the kind if it has neither."""
         named = self.parameters.get("comparator") or self.parameters.get("statistic")
         return str(named or self.kind)
 
@@ -67,7 +67,7 @@ class UnknownCondition:
         return Judgement(Verdict.NOT_JUDGED, self.why)
 
     def excess(self, value: float) -> float:
-        """Return *value*: larger values count as worse."""
+        """Return *value*, because larger values count as worse."""
         return value
 
     def limit(self, value: float) -> float:

@@ -11,11 +11,11 @@ from nilometer.capture.grpc.sync import code_of, noted_iterator
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
-C = TypeVar("C")  # contexts: of the event loop, or of the thread pool for plain functions
+C = TypeVar("C")  # contexts of calls: on the event loop, or in the thread pool for plain functions
 
 
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return *behaviour*, which gives one response, observed."""
+    """Return an observed version of *behaviour*, which gives one response."""
     if not asyncio.iscoroutinefunction(behaviour):
         return _sync_in_aio(behaviour, call)
 
@@ -32,7 +32,7 @@ def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C
 
 
 def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return *behaviour*, which gives several responses, observed."""
+    """Return an observed version of *behaviour*, which gives several responses."""
     if inspect.isasyncgenfunction(behaviour):
 
         @wraps(behaviour)
@@ -64,7 +64,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
 
 
 def _sync_in_aio(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return a plain function observed that `grpc.aio` runs in its thread pool."""
+    """Return an observed version of a plain function, for the thread pool of `grpc.aio`."""
 
     @wraps(behaviour)
     def observed(request: Q, context: C) -> object:
@@ -85,7 +85,7 @@ def _begin_aio(call: Call, context: Any) -> None:
         add = getattr(context, "add_done_callback", None)
         if add is not None:
             add(lambda _: call.end(code_of(context)))
-        else:  # the context of the thread pool
+        else:  # contexts in the thread pool have another interface
             context.add_callback(lambda: call.end(code_of(context)))
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)

@@ -22,7 +22,7 @@ from nilometer.values.reasons import Outcome, StreamEnd
 Q = TypeVar("Q")  # requests
 A = TypeVar("A")  # responses
 
-PROBES = (  # prefixes of methods that do not ask a model for anything
+PROBES = (  # prefixes of methods that make no predictions
     "/grpc.health.v1.Health/",
     "/grpc.reflection.",
     "/inference.GRPCInferenceService/ServerLive",
@@ -44,7 +44,7 @@ class Call:
         if self.share < 1.0 and random() >= self.share:  # noqa: S311  not for secrets
             cap, self.share = 0, -self.share
         self.request, self.response = Messages(cap), Messages(cap, both_ends=True)
-        self.timed = 0.0  # seconds that this code took at the start of the call, if it is timed
+        self.timed = 0.0  # seconds in nilometer's code at the start of a timed call
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
         self.raised: BaseException | None = None

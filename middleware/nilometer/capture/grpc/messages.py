@@ -97,7 +97,7 @@ class _Keeper:
         self._start = bytearray()
         self._started = False
         self._end: deque[bytes] = deque()
-        self._end_bytes = 0  # size of the objects, which exceeds the content of short messages
+        self._end_bytes = 0  # memory of the objects; short messages need more than their content
 
     def add_all(self, framed: bytes) -> None:
         """Add several messages."""
@@ -108,7 +108,7 @@ class _Keeper:
             position += FRAME_BYTES + size
 
     def add(self, framed: bytes | None) -> None:
-        """Add one message; None stands for a message that cannot be kept."""
+        """Add one message; None is a message that cannot be kept."""
         if framed is None:
             self._started = True
             return

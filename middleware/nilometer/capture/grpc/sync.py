@@ -18,7 +18,7 @@ A = TypeVar("A")  # responses
 def sync_unary(
     behaviour: Callable[[Q, grpc.ServicerContext], A], call: Call
 ) -> Callable[[Q, grpc.ServicerContext], A]:
-    """Return *behaviour*, which gives one response, observed."""
+    """Return an observed version of *behaviour*, which gives one response."""
 
     @wraps(behaviour)
     def observed(request: Q, context: grpc.ServicerContext) -> A:
@@ -35,7 +35,7 @@ def sync_unary(
 def sync_stream(
     behaviour: Callable[[Q, grpc.ServicerContext], object], call: Call
 ) -> Callable[[Q, grpc.ServicerContext], object]:
-    """Return *behaviour*, which gives several responses, observed."""
+    """Return an observed version of *behaviour*, which gives several responses."""
 
     @wraps(behaviour)
     def observed(request: Q, context: grpc.ServicerContext) -> object:

@@ -40,7 +40,7 @@ def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callab
                 # Outermost, so that calls that other interceptors reject are observed, too.
                 bound.arguments["interceptors"] = [_shared(kind), *own]
             arguments, named = bound.args, bound.kwargs
-        except Exception as error:  # the server must start as it does without nilometer
+        except Exception as error:  # the server must start even if nilometer fails
             _log.warning(f"a gRPC server is not observed: {error}: correct the setting and restart")
         return make(*arguments, **named)
 
@@ -51,7 +51,7 @@ _interceptors: dict[type[Interceptor], Interceptor] = {}
 
 
 def _shared(kind: type[Interceptor]) -> Interceptor:
-    """Return the one interceptor of this process, and so one worker for all its servers."""
+    """Return the interceptor that all servers of this process share, with one worker."""
     if kind not in _interceptors:
         _interceptors[kind] = kind()
     return _interceptors[kind]

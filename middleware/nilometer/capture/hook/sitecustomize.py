@@ -1,5 +1,5 @@
 # ruff: noqa: INP001  Python finds it on PYTHONPATH by this name
-"""Watches for servers in every interpreter that ``nilometer run`` starts, then steps aside.
+"""Watches for servers in every interpreter that ``nilometer run`` starts.
 
 Python imports this module first. An interpreter without nilometer, such as that of another virtual
 environment, starts as usual.

@@ -18,7 +18,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.wire.services import CHANNEL_OPTIONS, StatusReply, StatusRequest, agent_stub
 from nilometer.wire.status import entities_from_wire
 
-AGENT_SECONDS = 2.0  # to wait for a response
+AGENT_SECONDS = 2.0  # longest wait for a response
 _NO_FILE = (FileNotFoundError, NotADirectoryError)
 
 

@@ -10,8 +10,8 @@ class AgentRow:
     """The current state of one agent. Rates are per second; None is unknown.
 
     Attributes:
-        address: Address at which it is asked.
-        name: Name that it gives itself; the address until it has answered.
+        address: Address to which requests are sent.
+        name: Name that it reports; its address until the first response.
         up: Whether it answered the last request.
         away_seconds: Time since it last answered; None while it answers.
         reason: Reason why it does not answer; empty if it does.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nilometer.commands.top.state import State
 
 EXIT_NOBODY = 1
-ONCE_SECONDS = 8.0  # for two responses, when a table is printed once
+ONCE_SECONDS = 8.0  # longest wait for two responses if a table is printed once
 COLUMNS = 132  # width of a table that is not printed to a terminal
 SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
 
@@ -32,9 +32,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "top",
         help="watch agents and entities, live",
         description="Show requests, errors, latency, coverage, drops, queue, lag, alerts and drift "
-        "of agents, each second, in a terminal; h shows the keys. Without a terminal, "
-        "prints tables one after the other. Asks agents over their sockets and, if named, a "
-        "collector over HTTP; writes nothing.",
+        "in a terminal, every second; h shows the keys. Without a terminal, print tables one "
+        "after another. Asks agents over their sockets and, with --collector, a collector over "
+        "HTTP. Writes no files.",
     )
     parser.add_argument(
         "--agent",
@@ -44,10 +44,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="socket of an agent, or its directory; may be repeated; default: the one that "
         "NILOMETER_AGENT or the agent's own settings name, else this user's",
     )
-    parser.add_argument("--collector", default="", metavar="URL", help="URL of its HTTP API")
+    parser.add_argument(
+        "--collector", default="", metavar="URL", help="URL of the collector's HTTP API"
+    )
     add_credential_options(parser)
     parser.add_argument(
-        "--interval", type=_seconds, default=1.0, metavar="SECONDS", help="default 1"
+        "--interval",
+        type=_seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="time between updates; default 1",
     )
     parser.add_argument(
         "--over",
@@ -56,9 +62,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="SECONDS",
         help="time span of rates and percentiles; default 10",
     )
-    parser.add_argument("--sort", choices=SORTS, default="requests", help="default requests")
     parser.add_argument(
-        "--filter", default="", metavar="TEXT", help="show only entities whose name contains this"
+        "--sort", choices=SORTS, default="requests", help="order of the entities; default requests"
+    )
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help="show only entities whose name contains TEXT"
     )
     parser.add_argument("--once", action="store_true", help="print one table and exit")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
@@ -73,7 +81,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Set before gRPC is imported: its log would be written over the screen.
+    # Set before gRPC is imported, because its log would be written over the screen.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from nilometer.commands.top.agent_source import agent_address
     from nilometer.commands.top.collector_source import CollectorSource
@@ -185,7 +193,7 @@ def _show(arguments: argparse.Namespace, picture: "Picture", state: "State") -> 
 
 
 def _live(sources: "Sources", state: "State", changes: _Changes) -> int:
-    """Show the view until q or a signal."""
+    """Show the view until the user presses q or a signal arrives."""
     from nilometer.commands.top.screen import Screen
     from nilometer.commands.top.view import frame, page
 

@@ -14,13 +14,13 @@ from nilometer.commands.credentials import require_private_url, tls_context
 from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
 from nilometer.settings.credentials import Credentials
 
-COLLECTOR_SECONDS = 5.0  # to wait for a response, and between requests
-WINDOW_SECONDS = 3600.0  # age up to which a newest window is used
-MAX_ENTITIES = 30  # entities whose newest windows are requested
+COLLECTOR_SECONDS = 5.0  # longest wait for a response, and interval of requests
+WINDOW_SECONDS = 3600.0  # largest age of a newest window that is shown
+MAX_ENTITIES = 30  # most entities whose newest windows are requested
 MAX_ANSWER = 8 << 20  # bytes
 
 
-# The collector's responses, as far as they are read.
+# The fields of the collector's responses that are used.
 
 
 class _EpisodeView(TypedDict):

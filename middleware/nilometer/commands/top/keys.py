@@ -24,7 +24,7 @@ _CONTROLS = {
     0x02: "page_up",
     0x06: "page_down",
 }
-_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8, by the first byte
+_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8 characters, by first byte
 _LONGEST_SEQUENCE = 16  # a longer sequence is not a key
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Style(Enum):
-    """How a piece looks; limited to eight colours that are readable on light and dark."""
+    """The style of a piece; one of eight colours that are readable on light and dark."""
 
     PLAIN = "plain"
     BOLD = "bold"

@@ -13,7 +13,7 @@ from itertools import pairwise
 from nilometer.wire.status import EntityState
 
 MAX_READINGS = 2000
-KEPT_SECONDS = 120.0  # of readings, at least: enough for the longest span and the trend
+KEPT_SECONDS = 120.0  # shortest history; enough for the longest span and the trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,13 @@ class History:
     """The readings of one agent's process, oldest first. One owner.
 
     Args:
-        kept_seconds: How long readings are kept.
+        kept_seconds: Time for which readings are kept.
     """
 
     def __init__(self, kept_seconds: float = KEPT_SECONDS) -> None:
         self._kept = kept_seconds
         self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
-        self.restarts = 0  # since this command began
+        self.restarts = 0  # restarts of the agent since this command began
 
     @property
     def newest(self) -> Reading | None:

@@ -30,7 +30,7 @@ ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 # Synchronised updates: some terminals draw the frame at once, others ignore this.
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
-ESCAPE_SECONDS = 0.05  # after which an escape is a key, not the start of a sequence
+ESCAPE_SECONDS = 0.05  # time after which an escape counts as a key, not as the start of a sequence
 FALLBACK = (80, 24)
 
 _COLOURED = {
@@ -188,7 +188,7 @@ class Screen:
             if number == signal.SIGTSTP:
                 self._sleep()
             elif number == signal.SIGWINCH:
-                # Redraw even at the same size: text may have been cut in between.
+                # Redraw even at the same size, because the terminal may have cut text meanwhile.
                 self._before = None
             else:
                 self.ended = self.ended or number
@@ -205,7 +205,7 @@ class Screen:
         if self._in is not None:
             self._modes = termios.tcgetattr(self._in)
             ours = termios.tcgetattr(self._in)
-            ours[3] &= ~(termios.ECHO | termios.ICANON)  # Ctrl-C and Ctrl-Z still work
+            ours[3] &= ~(termios.ECHO | termios.ICANON)  # keep the signals of Ctrl-C and Ctrl-Z
             ours[6][termios.VMIN], ours[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._in, termios.TCSADRAIN, ours)
         self._before = None

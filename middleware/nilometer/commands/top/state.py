@@ -11,7 +11,7 @@ LONGEST_FILTER = 128  # characters, as in a name
 
 
 class Sort(Enum):
-    """A column that may order the rows."""
+    """A column by which rows can be sorted."""
 
     NAME = "name"
     REQUESTS = "requests"
@@ -24,7 +24,7 @@ class Sort(Enum):
     DRIFT = "drift"
 
 
-# The worst first in every column: most, slowest, least covered.
+# Sort keys; the worst row is first: most requests, slowest, least covered.
 _GRAVITY = {"ALERTING": 5, "BREACH": 4, "NO_DATA": 3, "LEARNING": 2, "PAUSED": 1, "OK": 0}
 _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
     Sort.REQUESTS: lambda row: row.requests,
@@ -56,8 +56,8 @@ class State:
     Attributes:
         sort: Column that orders the rows.
         reverse: Whether the best row is first.
-        wanted: Filter: part of the names that are shown.
-        typing: Whether keys go to *wanted*.
+        wanted: Text that the names of shown entities contain.
+        typing: Whether keys are added to *wanted*.
         paused: Whether the view does not change.
         helping: Whether the help is shown.
         inside: Whether the selected entity is shown alone.

@@ -9,8 +9,8 @@ from nilometer.commands.top.sources import Picture
 from nilometer.commands.top.state import Sort, State
 from nilometer.commands.top.text import clean, number, padded, seconds, share, trend, width
 
-LOW_COVERAGE = 0.99  # below it, coverage is coloured
-HIGH_ERRORS = 0.01  # above it, errors are coloured
+LOW_COVERAGE = 0.99  # coverage below this is coloured
+HIGH_ERRORS = 0.01  # a share of errors above this is coloured
 _STATUS_STYLE = {
     "ALERTING": Style.BAD,
     "BREACH": Style.BAD,
@@ -28,7 +28,7 @@ class Column:
         columns: Width; the first column gets the remaining width.
         text: Function that returns a row's text.
         style: Function that returns a row's style.
-        sort: Order that the column stands for; or None.
+        sort: Sort order of the column; None without one.
         right: Whether it is aligned to the right.
     """
 

@@ -7,8 +7,8 @@ import math
 import unicodedata
 
 ELLIPSIS = "…"
-_MARKS = frozenset({"Mn", "Me"})  # have no width: left out if they do not combine
-# Controls, directions, joiners, surrogates, unassigned: shown as a dot, never sent.
+_MARKS = frozenset({"Mn", "Me"})  # marks without a width, which are left out if they do not combine
+# Controls, directions, joiners, surrogates, unassigned: a dot is shown in their place.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-=+*%#"

@@ -18,18 +18,18 @@ from nilometer.profile.derived.vectors import (
 from nilometer.profile.profiler import Column
 from nilometer.values.steps import Steps, finished
 
-LOOKED_AT = 64  # cells of a column that are checked for its kind
+LOOKED_AT = 64  # first cells of a column, which decide its kind
 
 
 class Kind(Enum):
     """The kind of a column's cells, beyond numbers and categories."""
 
     PLAIN = "plain"
-    TEXT = "text"  # a string over 64 characters was seen: then the whole column is text
+    TEXT = "text"  # columns with a string over 64 characters
     TIMESTAMP = "timestamp"
     VECTOR = "vector"  # lists of numbers, one level deep
     TENSOR = "tensor"  # lists of lists of numbers
-    MAP = "map"  # objects whose keys are not names
+    MAP = "map"  # objects whose keys look like values
 
 
 class Derivation:
@@ -97,7 +97,7 @@ class Derivation:
         embedding: Embedding | None = None,
         now_ns: int = 0,
     ) -> Steps[dict[str, Column]]:
-        """Return the columns of `columns`, in steps."""
+        """Return the result of `columns`, in steps."""
         found: Mapping[str, Column] = {}
         match self.kind(summary, cells, expected):
             case Kind.PLAIN:
@@ -175,6 +175,6 @@ def _items(cell: object) -> Column | None:
 def _array(cell: Column) -> NDArray[np.float64] | None:
     try:
         array = np.asarray(cell, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):  # ragged, or not numbers
+    except (ValueError, TypeError, OverflowError):  # lists of different lengths, or not of numbers
         return None
     return array if array.ndim else None

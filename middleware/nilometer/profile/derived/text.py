@@ -9,7 +9,7 @@ from nilometer.values.steps import Steps, parts_of
 
 Floats = NDArray[np.float64]
 
-MAX_BYTES = 1 << 16  # of one text that are classified; the lengths cover all of it
+MAX_BYTES = 1 << 16  # bytes of one text that are classified; lengths are those of the whole text
 _DIGIT, _UPPER, _PUNCTUATION, _SPACE, _NON_ASCII, _CONTINUED = range(1, 7)
 _NAMES = {
     _DIGIT: "digit_share",

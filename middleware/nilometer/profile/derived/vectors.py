@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 COMPONENTS = 16
-MAX_DIMENSIONS = 4096  # of vectors whose components a reference keeps
-FITTED_ROWS = 2000  # rows of a reference, evenly spread, that give the components
+MAX_DIMENSIONS = 4096  # largest dimension of vectors for which a reference keeps components
+FITTED_ROWS = 2000  # evenly spaced rows of a reference from which the components are computed
 
-Reduction = Callable[[Floats], Floats]  # from (rows, cells) to (rows,)
+Reduction = Callable[[Floats], Floats]  # function from shape (rows, cells) to (rows,)
 
 
 def _zero_share(rows: Floats) -> Floats:

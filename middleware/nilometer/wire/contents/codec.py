@@ -14,7 +14,7 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 
 C = TypeVar("C", bound=Content)
-EdgesOf = Callable[[str], tuple[float, ...] | None]  # returns edges by their name
+EdgesOf = Callable[[str], tuple[float, ...] | None]  # function that returns edges by their name
 
 
 def no_edges(name: str) -> tuple[float, ...] | None:

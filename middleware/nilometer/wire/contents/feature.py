@@ -77,7 +77,7 @@ def feature_from_wire(
         known = message.dictionary
         counts = DictionaryCounts(known.id, tuple(known.counts), known.other, known.unseen)
         if counts.total != feature.categories.total:
-            raise ValueError("the counts on a dictionary must add up to the categories")
+            raise ValueError("the counts on a dictionary must add up to the number of categories")
         feature.categories.dictionary = counts
     if message.HasField("distinct"):
         feature.distinct = distinct_from_wire(message.distinct)
@@ -115,7 +115,7 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
     if message.HasField("histogram"):
         sides = (message.histogram.positive, message.histogram.negative)
         few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
-        limit = MOST_BUCKETS if few else MAX_BUCKETS  # as older agents kept
+        limit = MOST_BUCKETS if few else MAX_BUCKETS  # older agents sent this
         numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
@@ -129,7 +129,7 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
         if edges is not None:
             numbers.binned = BinnedCounts(edges, tuple(message.binned.counts))
             if numbers.binned.count != numbers.count:
-                raise ValueError("the counts on edges must add up to the numbers")
+                raise ValueError("the counts on edges must add up to the count of numbers")
     return numbers
 
 

@@ -5,7 +5,7 @@ from nilometer.v1 import summary_pb2 as pb
 
 # Bounds on the content of a message; beyond them it is an attack or corrupt.
 MAX_OTLP_SCALE = 20
-FLOAT64_EXPONENTS = 1100  # binary orders of magnitude on each side of 1
+FLOAT64_EXPONENTS = 1100  # largest absolute binary exponent
 
 
 def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogram:
