@@ -2,9 +2,8 @@
 
 At any time, either the peer or the server has its turn on a connection. It is the peer's turn
 during an incomplete request, an unread response, and a pause between requests. A peer's turn is
-limited. When all places are taken, the connection with the longest peer's turn is closed. The
-kubelet's probes are therefore always answered. A peer that has not sent a complete head uses no
-thread.
+limited. When all places are taken, the connection with the longest peer's turn is closed, so probes
+are always answered. A peer that has not sent a complete head uses no thread.
 """
 
 import io
