@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from nilometer.values.labels import Labels
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.postgresql.database import Database
@@ -122,13 +121,9 @@ class Samples:
         """Store *rows*, each with its sequence, inside a transaction; then call `count`."""
         keys: list[_Key] = []
         added: dict[_Key, _Added] = {}
-        texts: dict[Labels, str] = {}
         for _, row in rows:
             sample = row.sample
-            text = texts.get(sample.labels)
-            if text is None:
-                text = texts[sample.labels] = label_text.to_text(sample.labels)
-            key = _Key(sample.entity, sample.summary, text)
+            key = _Key(sample.entity, sample.summary, label_text.to_text(sample.labels))
             keys.append(key)
             if key not in added:
                 added[key] = _Added(sample.window.start_ns)

@@ -1,8 +1,8 @@
 """The schema in PostgreSQL, as migrations. A migration never changes and runs in its own transaction.
 
 Times are Unix nanoseconds. A checksum is the CRC-32 of the payload in the same row. Texts sort by
-their bytes, as in SQLite. Every table that grows has the entity in its key, so that a Citus cluster
-could distribute it by entity.
+their bytes, as in SQLite. Samples, references and alerts have the entity in every key, so that a Citus
+cluster could distribute them by entity.
 """
 
 import secrets

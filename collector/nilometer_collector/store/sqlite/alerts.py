@@ -135,7 +135,11 @@ class Alerts:
         if self._is_deleted(key):
             return 0
         state = Standing(agent=self._state(key, agent), episode=self._open_episode(key))
-        changes = judge(state, evaluation, self._others(key, agent, now_ns))
+        if state.episode is None:  # the other agents matter only to an open episode
+            others = Others(alerting_heard_ns=None, now_ns=now_ns)
+        else:
+            others = self._others(key, agent, now_ns)
+        changes = judge(state, evaluation, others)
         if changes.agent is not None:
             self._keep_state(key, agent, changes.agent, now_ns)
         if changes.episode is None:
