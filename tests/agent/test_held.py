@@ -155,7 +155,7 @@ def test_a_half_open_call_ends(servers: Servers, monkeypatch: pytest.MonkeyPatch
             export(nothing(), timeout=60.0)
         over.set()
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert "needed the place" in str(caught.value.details())
+        assert "needed room" in str(caught.value.details())
 
 
 @pytest.mark.parametrize("server", ["metrics", "events"])

@@ -1,10 +1,12 @@
-"""Each test of this room begins with no other middleware in the process."""
+"""Each test of this room begins with no other middleware and no request in the process."""
 
 import pytest
 
 from nilometer.capture import nesting
+from nilometer.capture.values import current
 
 
 @pytest.fixture(autouse=True)
-def no_other_middleware() -> None:
+def nothing_of_another_test() -> None:
     nesting._workers.clear()
+    current.set(None)

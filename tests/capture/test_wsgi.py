@@ -27,6 +27,7 @@ from support.wsgi_zoo import (
 import nilometer
 from nilometer import ConfigError, NilometerWSGIMiddleware
 from nilometer.capture.types import Environ, StartResponse
+from nilometer.capture.values import current
 from nilometer.handoff.pack import batch_of
 from nilometer.handoff.worker import Worker
 from nilometer.profiling.observation import Observation, unpack
@@ -430,6 +431,21 @@ def test_a_request_inside_a_request_leaves_the_context_as_it_was(
     watched.worker.notes = True
     assert watched.one().values == b"\x81\xa5asked\x01"
     assert model.offered()[0].values == b""
+
+
+def test_a_request_that_another_thread_ended_is_no_longer_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(echo, monkeypatch)
+    watched.worker.notes = True
+    result = watched.middleware(environ_of(b"{}"), lambda *_: None)
+    other = threading.Thread(target=lambda: list(result))
+    other.start()
+    other.join()
+    (ended,) = watched.offered()
+    assert ended.values == b""
+    Served(watched.middleware, environ_of(b"{}"))
+    assert current.get() is None
 
 
 def test_requests_in_flight_are_counted_with_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

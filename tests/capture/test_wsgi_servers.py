@@ -46,6 +46,7 @@ EXCHANGES = [
     (GET % (b"GET", b"/failing"), ("/failing", "exception", 0, 0, 0)),
     (GET % (b"GET", b"/breaking"), ("/breaking", "exception", 200, 0, 5)),
 ]
+BREAKING = len(EXCHANGES) - 1
 IN_CHUNKS = [(CHUNKED % (b"/echo", ROW[:5], ROW[5:]), ("/echo", "ok", 200, 13, 13))]
 WITH_WRITE = [(GET % (b"GET", b"/written"), ("/written", "ok", 200, 0, 8))]
 SIZE = len((TESTS / "support" / "served_wsgi.py").read_bytes())
@@ -136,6 +137,10 @@ def test_every_answer_is_the_bare_servers_and_every_request_is_counted(
             answers.append([ask(port, request) for request, _ in exchanges])
             if app == "served_wsgi_observed":
                 eventually(lambda: len(agent.observations) == len(exchanges), timeout=30)
+    if server == "granian":
+        # How much of a stream that breaks is sent varies from run to run, without us, too.
+        bare, observed = (answer.pop(BREAKING) for answer in answers)
+        assert bare.startswith(observed) or observed.startswith(bare)
     assert answers[0] == answers[1]
     seen = Counter(
         (one.path, one.outcome, one.status, one.request_size, one.response_size)

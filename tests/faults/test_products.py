@@ -63,7 +63,7 @@ def send(link: AgentLink, sent: Sent) -> int:
         labels=sent.labels,
         event_time_field=sent.event_time_field,
         observations=pack(list(sent.observations)),
-        count=0,
+        count=len(sent.observations),
     )
     while not link.has_room() or link.unacknowledged_batches > 64:
         link.tend()

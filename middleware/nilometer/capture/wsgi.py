@@ -15,7 +15,7 @@ from nilometer.capture.interface import Interface, check_interface
 from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import Environ, StartResponse, WSGIApp
-from nilometer.capture.values import current
+from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_exchange import INPUT, TimedExchange, WsgiExchange
 from nilometer.capture.wsgi_input import observed_input
 from nilometer.handoff.settings import PREFIX, CaptureSettings
@@ -119,7 +119,7 @@ class NilometerWSGIMiddleware(Observer):
         exchange.arrival_ns = time_ns()
         exchange.latest = exchange.started = perf_counter()
         if worker.notes:
-            exchange.previous = current.get()
+            exchange.previous = _current()
             current.set(exchange)
             if worker.nested:
                 self._enter(environ, path, exchange)
@@ -142,6 +142,17 @@ class NilometerWSGIMiddleware(Observer):
         given = environ.get(_key(self._id_header))
         made = os.urandom(16).hex() if given is None else given
         return self._id_header, made.encode("latin-1", "replace")
+
+
+def _current() -> Holder | None:
+    """Return the exchange or call that goes on in this context.
+
+    A server may end an exchange in another thread, which cannot remove it from this one's context.
+    """
+    found = current.get()
+    while isinstance(found, WsgiExchange) and found.ended:
+        found = found.previous
+    return found
 
 
 def _key(header: bytes) -> str:

@@ -233,7 +233,7 @@ def test_event_times_that_cannot_be_read_are_told(home: Path) -> None:
 
 def test_a_lost_side_is_told_with_its_remedy(home: Path) -> None:
     long, odd = list(ROW), list(ROW)
-    long[13], odd[10] = None, "image/png"
+    long[13], odd[10] = None, "application/x-unknown"
     bodies = Batch(entity="tested", observations=pack([tuple(long)] * 3 + [tuple(odd)]), count=4)
     with running(told(home)) as agent, worker(home, bodies):
         eventually(lambda: agent.status().counters["observations"] == 4)

@@ -289,7 +289,7 @@ def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
     assert [one.summary for one in told] == ["service", "input.a", "input.b"]
     assert told[0].coverage == Coverage(profiled=7, lost_cells={"other_kind": 2})
     assert [cells.get(("tested", name)) for name in ("input.a", "input.b")] == [25, 25]
-    assert "do not merge" in caplog.text
+    assert "partial profiles left out" in caplog.text
 
 
 def test_requests_among_which_is_something_else_are_told(rig: Rig) -> None:
