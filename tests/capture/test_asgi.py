@@ -103,7 +103,7 @@ def test_messages_are_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
         ("early_hints", "ok", 200),
         ("zero_copy", "ok", 200),
         ("sends_twice", "ok", 200),
-        ("sends_after_the_client_left", "ok", 200),
+        ("sends_after_the_client_left", "client_left", 200),
         ("raises_after_the_answer", "ok", 200),
         ("answers_and_raises", "exception", 500),
         ("rewrites_its_scope", "ok", 200),

@@ -196,6 +196,38 @@ def test_an_answer_in_one_piece_is_no_stream() -> None:
     assert (observation.chunks, observation.first_byte) == (0, 0.0)
 
 
+@pytest.mark.parametrize("pieces", [(b"{}",), (b"{", b"}"), (b"{", b"}", b""), (None,)])
+def test_a_background_task_is_no_request_in_flight(pieces: tuple[bytes | None, ...]) -> None:
+    gate: list[asyncio.Event] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for at, piece in enumerate(pieces, 1):
+            if piece is None:
+                await send({"type": "http.response.pathsend", "path": "/nowhere"})
+            else:
+                more = at < len(pieces)
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        await gate[0].wait()
+
+    async def scenario() -> None:
+        gate.append(asyncio.Event())
+        calls = []
+        for _ in range(3):
+            call = exchange(middleware, scope_of(), request_of(ROW))
+            calls.append(asyncio.create_task(call))
+            for _ in range(8):
+                await asyncio.sleep(0)
+        assert middleware._worker.in_flight == 0
+        gate[0].set()
+        await asyncio.gather(*calls)
+
+    middleware = NilometerMiddleware(app, entity="tested")
+    asyncio.run(scenario())
+    assert [one.in_flight for one in observations(middleware)] == [1, 1, 1]
+    assert middleware._worker.in_flight == 0
+
+
 def test_requests_in_flight_are_counted_with_themselves() -> None:
     async def scenario() -> None:
         gate = asyncio.Event()

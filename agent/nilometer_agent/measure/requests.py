@@ -137,7 +137,7 @@ def distribution(values: Sequence[float], exemplars: Iterable[Exemplar] = ()) ->
 
 def _error_type(status: int, outcome: str) -> str:
     """Return the convention's error type: the status of a server error, else the outcome."""
-    if status >= 500:
+    if status >= 500 and outcome != Outcome.CLIENT_LEFT.value:
         return str(status)
     quiet = {Outcome.OK.value, Outcome.CLIENT_ERROR.value, Outcome.SERVER_ERROR.value}
     return "" if outcome in quiet else outcome

@@ -144,14 +144,16 @@ class NilometerMiddleware(Observer):
             raise
         finally:
             try:
-                worker.in_flight -= 1
+                if not exchange.finished:  # else the last message of the response did it
+                    worker.in_flight -= 1
                 if raised is not None:
                     outcome = ended_by(raised, exchange, _CANCELLED)
                     raised = None  # a cycle of this frame and the exception's traceback
                 if exchange.finished:
                     latency = exchange.latest - started
                     if not outcome:
-                        outcome = _OK if exchange.status < 400 else outcome_of(exchange)
+                        is_plain = exchange.more is None and exchange.status < 400
+                        outcome = _OK if is_plain else outcome_of(exchange)
                 else:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)

@@ -93,9 +93,11 @@ class Exchange:
             if message["type"] == "http.response.body":
                 body = message.get("body")
                 if self.finished is None and type(body) is bytes and len(body) <= self.cap:
-                    self.finished = not message.get("more_body", False)
                     self.response = body
                     self.latest = perf_counter()
+                    self.finished = not message.get("more_body", False)
+                    if self.finished:
+                        self.worker.in_flight -= 1
                 elif not self.finished:
                     self._note_response(body, message.get("more_body", False))
             elif message["type"] == "http.response.start":
@@ -110,7 +112,7 @@ class Exchange:
                 more = self.with_more()
                 more.first = more.first or now
                 self.response = None
-                self.finished = not message.get("more_body", False)
+                self._note_end(unfinished=message.get("more_body", False))
         except Exception as error:  # monitoring must never fail a prediction
             message = self._noted_otherwise(message, error)
         return self.app_send(message)
@@ -188,7 +190,13 @@ class Exchange:
                 self.response = joined(self.response, body, before)
         if size or not unfinished:
             self.latest = now
+        self._note_end(unfinished=unfinished)
+
+    def _note_end(self, *, unfinished: Any) -> None:
+        """Record whether the response is complete: background tasks may run on after it."""
         self.finished = not unfinished
+        if self.finished:
+            self.worker.in_flight -= 1
 
     def keep_ends(self, more: "More", body: Any) -> None:
         """Keep the start and the end of a response that went over the cap with the chunk *body*.
@@ -305,7 +313,7 @@ def stream_end(
         ended_at: End of the request, in monotonic seconds.
         stall_seconds: Silence after which an interrupted stream counts as stalled.
     """
-    if exchange.finished:
+    if exchange.finished and outcome != _CLIENT_LEFT:
         return StreamEnd.COMPLETED
     if ended_at - exchange.latest >= stall_seconds:
         return StreamEnd.STALLED
@@ -366,12 +374,17 @@ _LEFT = frozenset({"ClientDisconnect", "ClientDisconnected"})  # Starlette's; wa
 
 
 def outcome_of(exchange: Exchange) -> str:
-    """Return the outcome of a request whose application raised nothing."""
+    """Return the outcome of a request whose application raised nothing.
+
+    A client that disconnects while the application works gets no response, even if the application
+    sends one.
+    """
     status = exchange.status
+    if exchange.more is not None and exchange.more.left:
+        return _CLIENT_LEFT
     if exchange.finished:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
-    left = exchange.more is not None and exchange.more.left
-    return _CLIENT_LEFT if left or status else _NO_RESPONSE
+    return _CLIENT_LEFT if status else _NO_RESPONSE
 
 
 # Texts, because reading an enumeration's value costs a look-up for each request.

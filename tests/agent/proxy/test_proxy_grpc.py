@@ -214,7 +214,7 @@ def test_streams_are_observed_message_by_message(proxy: Proxied) -> None:
     [
         ("status and details", 400, "client_error"),
         ("an exception", 500, "server_error"),
-        ("a deadline", 504, "server_error"),
+        ("a deadline", 504, "client_left"),
         ("no such method", 501, "server_error"),
         ("an error in mid-stream", 500, "server_error"),
     ],

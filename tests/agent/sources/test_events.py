@@ -156,6 +156,27 @@ def test_two_events_are_one_observation_with_the_time_between_them(logged: Logge
     )
 
 
+def test_a_logged_status_is_the_outcome_and_an_error_is_no_prediction(logged: Logged) -> None:
+    """KServe's logger tells the status as an extension; a model refused or failed some requests."""
+    statuses = ["200", "200", "400", "422", "503", "600", "2000", "none"]
+    for number, status in enumerate(statuses):
+        failed = status in {"400", "422", "503"}
+        data = {"error": "no", "code": 17} if failed else {"predictions": [number]}
+        response = event(f"{KSERVE}.response", data, number, statuscode=status)
+        for half in (pair(number)[0], response):
+            message = to_binary_event(half)
+            assert logged.post(message.headers, message.body) == 202
+    alone = event(f"{KSERVE}.response", {"error": "no"}, 99, statuscode="500")
+    message = to_binary_event(alone)
+    assert logged.post(message.headers, message.body) == 202
+    samples = logged.samples()
+    profile = service(samples)
+    assert profile.outcomes == {"ok": 5, "client_error": 2, "server_error": 1, "unknown": 1}
+    assert profile.statuses == {"200": 5, "400": 1, "422": 1, "503": 1, "500": 1}
+    assert not {name for _, name in samples} & {"output.error", "output.code"}
+    assert means(samples)["output.predictions count"] == 5
+
+
 @pytest.mark.parametrize("mode", ["binary", "structured", "batch", "marshalled", "gzip"])
 def test_every_mode_tells_the_same(mode: str, logged: Logged) -> None:
     events = [half for number in range(5) for half in pair(number)]

@@ -59,6 +59,8 @@ _SIDES = {
     "io.seldon.serving.inference.request": Side.REQUEST,
     "io.seldon.serving.inference.response": Side.RESPONSE,
 }
+OK_STATUS, FAILED_STATUS, SERVER_STATUS = 200, 400, 500
+STATUS_DIGITS = 3
 _FEEDBACK = "io.seldon.serving.feedback"
 _LABELS = {"namespace": "namespace", "endpoint": "endpoint", "modelid": "model"}
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -194,6 +196,7 @@ class EventReceiver:
             trace_parent=told.get("traceparent", "")[:MAX_ID],
             data=event.data if len(event.data) <= self._max_body_bytes else None,
             size=len(event.data),
+            status=_status(told.get("statuscode", "")),
         )
 
     def _where(self, event: Event) -> tuple[str, Labels] | None:
@@ -219,6 +222,12 @@ class EventReceiver:
             return
         joined = request is not None and response is not None
         self._counters.add(Counter.EVENTS_JOINED if joined else Counter.EVENTS_ALONE, 1 + joined)
+        status = response.status if response is not None else 0
+        if joined and not status:
+            status = OK_STATUS  # loggers that tell no status log predictions only
+        # One half alone has no duration, so its outcome is not known.
+        outcome = _outcome(status) if joined else Outcome.UNKNOWN
+        failed = status >= FAILED_STATUS  # the body describes an error and is no prediction
         latency = 0.0
         if request is not None and response is not None:
             latency = max((response.time_ns - request.time_ns) / NANOSECONDS, 0.0)
@@ -226,8 +235,8 @@ class EventReceiver:
             (
                 first.time_ns,
                 min(latency, MOST_SECONDS),
-                200 if joined else 0,
-                (Outcome.OK if joined else Outcome.UNKNOWN).value,
+                status,
+                outcome.value,
                 "POST",
                 "",
                 request.size if request is not None else 0,
@@ -237,7 +246,7 @@ class EventReceiver:
                 response.content_type if response is not None else "",
                 "",
                 request.data if request is not None else b"",
-                response.data if response is not None else b"",
+                response.data if response is not None and not failed else b"",
                 "",
                 0,
                 0.0,
@@ -327,6 +336,18 @@ class EventReceiver:
             log.exception(
                 "events lost, the engine did not accept them", extra={"events": batch.count}
             )
+
+
+def _status(text: str) -> int:
+    """Return the HTTP status in *text*; 0 if it is none."""
+    is_status = len(text) == STATUS_DIGITS and text.isascii() and text.isdigit()
+    return int(text) if is_status and "100" <= text < "600" else 0
+
+
+def _outcome(status: int) -> Outcome:
+    if status < FAILED_STATUS:
+        return Outcome.OK
+    return Outcome.CLIENT_ERROR if status < SERVER_STATUS else Outcome.SERVER_ERROR
 
 
 def _nobody(sequence: int) -> None:

@@ -36,6 +36,7 @@ class Half:
         trace_parent: W3C ``traceparent`` header; may be empty.
         data: Body; None if it exceeds the cap.
         size: Size of the body in bytes.
+        status: HTTP status of the response, if the sender tells it; else 0.
     """
 
     entity: str
@@ -49,6 +50,7 @@ class Half:
     trace_parent: str
     data: bytes | None
     size: int
+    status: int = 0
 
 
 Pair: TypeAlias = tuple[Half | None, Half | None]  # request and response
