@@ -376,6 +376,21 @@ def test_an_id_is_returned_where_that_was_asked_for(monkeypatch: pytest.MonkeyPa
     assert watched.one(HTTP_X_MADE_ID="mine").prediction_id == "mine"
 
 
+def test_headers_that_are_read_only_once_reach_the_client_with_the_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", (pair for pair in JSON))
+        return [b"{}"]
+
+    served = Served(
+        Watched(app, monkeypatch, return_prediction_id="X-Made-Id").middleware, environ_of()
+    )
+    ((_, _, headers, _),) = [one for one in served.calls if one[0] == "start"]
+    assert headers[:-1] == JSON
+    assert headers[-1][0] == "x-made-id"
+
+
 def test_probes_are_not_observed_and_get_the_servers_own_objects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.measures import effort
 
 from nilometer.commands.traffic_files import read
-from nilometer.decode import Side, decode_exchange
+from nilometer.decode import Side, decode_exchange, free_json
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -294,12 +294,61 @@ def test_bombs_are_bounded_in_memory_and_time(name: str) -> None:
     assert peak < 20 << 20
 
 
+LONG = "9" * 400
+NPY_HEAD = "{'descr': '<f8', 'fortran_order': True, 'shape': %s, }"
+ODD = {
+    "a score of 400 digits": (
+        f'{{"y": 1, "x": [{{"label": "a", "score": {LONG}}}, {{"label": "b", "score": 0.5}}]}}',
+        "application/json",
+    ),
+    "scores of 400 digits": (f'[["a", {LONG}], ["b", 0.5]]', "application/json"),
+    "an infinite shape": (NPY_HEAD % "(1e999,)", "application/x-npy"),
+    "a shape of no cells": (NPY_HEAD % f"(0, {2**62}, 3)", "application/x-npy"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_numbers_are_read_or_refused_by_the_decoder_itself(name: str) -> None:
+    text, media = ODD[name]
+    body = text.encode()
+    if media == "application/x-npy":
+        body = b"\x93NUMPY\x01\x00" + len(body).to_bytes(2, "little") + body
+    try:
+        decode_exchange(body, media, "", Role.OUTPUT, Side())
+    except Undecodable as error:
+        assert error.reason in {"malformed", "wrong_shape", "too_large"}
+
+
+def test_an_error_of_a_decoder_costs_its_own_body_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    decode_rows = free_json.decode
+
+    def broken(value: Any, side: Side) -> Any:
+        decode_rows(value, side)
+        raise ZeroDivisionError
+
+    side = Side()
+    decode_exchange(b'{"a": 1}', "application/json", "", Role.INPUT, side)
+    weight = side.weight
+    monkeypatch.setattr(free_json, "decode", broken)
+    with pytest.raises(Undecodable) as caught:
+        decode_exchange(b'{"a": 2, "b": 3}', "application/json", "", Role.INPUT, side)
+    assert caught.value.reason == "decoder_failed"
+    assert "ZeroDivisionError" in caplog.text
+    assert (side.rows, side.weight, side.columns(set())) == (1, weight, {"a": [1]})
+
+
 MIB = 1 << 20  # what a body may be once its content encoding is undone
 WIDE_HEAD = b",".join(b"c%d" % at for at in range(1000)) + b"\n"
 JSON_PART = (
     b"--B\r\ncontent-disposition: form-data; name=a\r\ncontent-type: application/json\r\n\r\n["
 )
 TENSOR = b'{"inputs":[{"name":"x","datatype":"FP32","data":[],"shape":['
+UNLIKE = [
+    json.dumps({"a": 1, "items": [{f"k{at}": 1} for at in range(50_000)]}).encode(),
+    json.dumps([{"a": 1, "items": [{f"k{at}": 1} for at in range(900)]}] * 60).encode(),
+]
 GROWN = {  # what costs the most memory a byte in each format
     "numbers": (b"[" + b"1," * (MIB // 2 - 2) + b"1]", "application/json"),
     "lists": (b"[" + b"[]," * (MIB // 3 - 2) + b"[]]", "application/json"),
@@ -324,6 +373,8 @@ GROWN = {  # what costs the most memory a byte in each format
         b"\x2a\xf9\xff\x3f\x2a\xf5\xff\x3f" + b"\x01" * (MIB - 20),
         "application/grpc",
     ),
+    "unlike objects": (UNLIKE[0], "application/json"),
+    "rows of unlike objects": (UNLIKE[1], "application/json"),
     "sizes": (TENSOR + b"9," * (MIB // 2 - 60) + b"9]}]}", "application/json"),
 }
 MOST_GROWN = 32 << 20

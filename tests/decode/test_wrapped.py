@@ -8,7 +8,7 @@ import pytest
 
 from nilometer.decode import Side, decode_exchange
 from nilometer.decode.known import Known
-from nilometer.decode.lists import MAX_LISTS, MAX_SHORT, SETTLED, Lists
+from nilometer.decode.lists import MAX_LISTS, MAX_SHORT, ODD_SHARE, SETTLED, Lists
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 
@@ -152,6 +152,16 @@ def test_a_vector_whose_length_changes_is_one_column_until_it_settles() -> None:
     assert names(0) == {"x"}
 
 
+def test_one_odd_vector_leaves_the_others_columns() -> None:
+    lists = Lists()
+    seen = [
+        columns({"x": [0.5] * length, "y": 1}, known=Known(lists=lists)).keys() - {"y"}
+        for length in (*[2] * ODD_SHARE, 3, *[2] * ODD_SHARE, 1, 2)
+    ]
+    assert [names == {"x.0", "x.1"} for names in seen].count(False) == 2
+    assert seen[ODD_SHARE] == seen[-2] == {"x"}
+
+
 @pytest.mark.parametrize("length", [MAX_SHORT, MAX_SHORT + 1])
 def test_a_short_vector_is_columns_and_a_long_one_is_one(length: int) -> None:
     found = columns({"x": [0.5] * length})
@@ -176,14 +186,15 @@ def test_a_vector_that_a_reference_expects_stays_one_column() -> None:
     assert columns({"x": [1, 2]}, known=Known(lists=Lists({"x"}.__contains__))) == {"x": [[1, 2]]}
 
 
-def test_lengths_of_so_many_lists_are_kept() -> None:
+def test_lengths_of_so_many_lists_are_kept_and_a_flood_of_names_locks_out_no_list() -> None:
     lists = Lists()
-    for at in range(2):
+    for at in range(3):
         found = columns(
             {f"x{at}_{one}": [1, 2] for one in range(MAX_LISTS)} | {"y": 1},
             known=Known(lists=lists),
         )
-        assert len(found) == 1 + (2 if at == 0 else 1) * MAX_LISTS
+        assert len(found) == 1 + 2 * MAX_LISTS
+        assert len(lists._lengths) == MAX_LISTS
 
 
 def test_objects_whose_keys_are_values_stay_one_cell() -> None:

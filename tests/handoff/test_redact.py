@@ -359,3 +359,18 @@ def test_a_rule_of_wildcards_leaves_path_and_content_type() -> None:
     observation = redacted({"a": 1}, fields=("*",))
     assert (observation.request_body, observation.request_type) == (b"{}", JSON)
     assert observation.path == "/p"
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", "; charset=ISO-8859-1"])
+def test_json_in_utf_8_is_redacted_whatever_encoding_is_declared(charset: str) -> None:
+    one = redacted(
+        {"num\u00e9ro": "735192", "ville": "Z\u00fcrich"},
+        fields=("num\u00e9ro",),
+        media=JSON + charset,
+    )
+    assert msgspec.json.decode(one.request_body or b"") == {"ville": "Z\u00fcrich"}
+
+
+def test_a_rule_with_brackets_is_the_name_with_brackets() -> None:
+    one = redacted({"user[ssn2]": "735192", "b": 1}, fields=("user[ssn2]",))
+    assert msgspec.json.decode(one.request_body or b"") == {"b": 1}

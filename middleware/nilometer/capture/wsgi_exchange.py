@@ -74,7 +74,9 @@ class WsgiExchange(Exchange):
         passed = headers
         if self.more is not None and self.more.new_id is not None:
             try:
-                passed = [*self._with_new_id(headers, self.more.new_id)]
+                # They may be readable only once.
+                passed = headers if isinstance(headers, list) else [*headers]
+                passed = self._with_new_id(passed, self.more.new_id)
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
         if exc_info is None:
@@ -294,7 +296,7 @@ class WsgiExchange(Exchange):
             return b""
         return chunk[before - begins :]
 
-    def _with_new_id(self, headers: Any, new_id: tuple[bytes, bytes]) -> Any:
+    def _with_new_id(self, headers: list[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
         """Return the response's headers with the requested id, unless the application set it."""
         name, value = new_id[0].decode("latin-1"), new_id[1].decode("latin-1")
         if any(one.lower() == name for one, _ in headers):

@@ -22,12 +22,14 @@ from nilometer.decode.protocol import Body
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
+from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.redacted import WITHHELD
 from nilometer.values.streams import Ends, is_streamed
 
 MAX_SPACE = 16  # characters before JSON in a string
 _STARTS = ("{", "[")
+_log = LimitedLog()
 _WITH_LISTS = frozenset(
     {Protocol.JSON, Protocol.KSERVE_V1, Protocol.MLFLOW, Protocol.SELDON, Protocol.NDJSON}
 )
@@ -75,23 +77,36 @@ def decode_exchange(
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
     if content_type == WITHHELD:
         raise Undecodable(UndecodableReason.WITHHELD.value)
-    plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
-    if isinstance(plain, Ends):
-        start, end = plain
-        begun = Body(start, content_type, role, path, header_length, known.is_name)
-        facts = _decode_ends(begun, end, side)
-        side.weight += weight_of(start) + weight_of(end)
-        return facts
-    body = plain
-    if not body and query and role is Role.INPUT:
-        return form.decode(query, Protocol.QUERY, side)
-    if not body:
-        raise Undecodable(UndecodableReason.EMPTY.value)
+    mark = side.mark()
+    try:
+        plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
+        if isinstance(plain, Ends):
+            begun = Body(plain.start, content_type, role, path, header_length, known.is_name)
+            facts = _decode_ends(begun, plain.end, side)
+            side.weight += weight_of(plain.start) + weight_of(plain.end)
+            return facts
+        if not plain and query and role is Role.INPUT:
+            return form.decode(query, Protocol.QUERY, side)
+        if not plain:
+            raise Undecodable(UndecodableReason.EMPTY.value)  # noqa: TRY301  one exit for all
+        whole = Body(plain, content_type, role, path, header_length, known.is_name)
+        return _decode_whole(whole, known, side)
+    except Undecodable:
+        side.back_to(mark)
+        raise
+    except Exception as error:  # one body must not cost the others of its batch
+        side.back_to(mark)
+        _log.fault("a body was not decoded, so its columns are lost", error)
+        raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
+
+
+def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
+    """Decode a body that is not empty, and turn its lists into columns."""
     before = side.singles
-    facts = _decode(Body(body, content_type, role, path, header_length, known.is_name), side)
+    facts = _decode(body, side)
     if side.has_lists(before) and facts.protocol in _WITH_LISTS:
         side.change_rows(before, (known.lists or Lists()).spread)
-    side.weight += weight_of(body)
+    side.weight += weight_of(body.content)
     return facts
 
 

@@ -95,6 +95,15 @@ class Side:
         """Number of rows that were added by `add_rows`."""
         return len(self._singles)
 
+    def mark(self) -> tuple[int, int, int, int]:
+        """Return a mark of the present content, for `back_to`."""
+        return self.rows, self.weight, len(self._singles), len(self._blocks)
+
+    def back_to(self, mark: tuple[int, int, int, int]) -> None:
+        """Remove what was added after `mark` had returned *mark*."""
+        self.rows, self.weight, singles, blocks = mark
+        del self._singles[singles:], self._blocks[blocks:]
+
     def has_lists(self, first: int) -> bool:
         """Return whether a row that `add_rows` added, from number *first*, has a list."""
         for row in self._singles[first:]:  # noqa: SIM110  a generator costs more than one row

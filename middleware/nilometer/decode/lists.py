@@ -2,10 +2,13 @@
 
 A short list of numbers whose length does not change is a fixed vector:
 ``{"features": [5.1, 3.5]}`` has the columns ``features.0`` and ``features.1``. Objects in a list
-become one list for each of their fields: ``boxes.score``. Labels with scores become the best one.
+become one list for each of their fields: ``boxes.score``. Objects with too few fields in common stay
+one list, because their absent fields would need more memory than the body. Labels with scores become
+the best one.
 """
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from nilometer.decode.columns import MAX_COLUMNS, Row
 from nilometer.decode.naming import value_like_keys
@@ -14,7 +17,9 @@ from nilometer.profile.feature import Cell
 
 MAX_SHORT = 32  # numbers of a fixed vector; a longer list is one vector column
 SETTLED = 256  # bodies with one length after which a vector that changed is fixed again
-MAX_LISTS = 256  # names of lists whose lengths are kept
+ODD_SHARE = 4  # a vector is not fixed any more if one body in `ODD_SHARE` has another length
+MAX_LISTS = 256  # names of lists whose lengths are kept: those that came last
+MAX_ABSENT = 4  # cells of a list of objects for each present one
 
 _NUMBERS = frozenset({int, float, type(None)})
 
@@ -37,7 +42,7 @@ class Lists:
 
     def __init__(self, keeps: Callable[[str], bool] = keeps_none) -> None:
         self._keeps = keeps
-        self._lengths: dict[str, tuple[int, int]] = {}  # length, and bodies until it is settled
+        self._lengths: dict[str, _Length] = {}  # by name; the one that came last is last
 
     def spread(self, rows: Sequence[Row]) -> list[Row]:
         """Return the *rows* of one body with columns in place of lists."""
@@ -55,26 +60,50 @@ class Lists:
 
     def _is_fixed(self, name: str, lengths: set[int]) -> bool:
         """Count a body with lists of these *lengths*; return whether they are a fixed vector."""
-        held = self._lengths.get(name)
-        if held is None:
-            if len(self._lengths) >= MAX_LISTS:
-                return False
-            held = (max(lengths), 0)
-        length, left = held
-        same = lengths == {length}
-        left = max(left - 1, 0) if same else SETTLED
-        self._lengths[name] = (length if same else max(lengths), left)
-        return not left and 0 < length <= MAX_SHORT and not self._keeps(name)
+        held = self._lengths.pop(name, None) or _Length(max(lengths))
+        self._lengths[name] = held
+        if len(self._lengths) > MAX_LISTS:
+            del self._lengths[next(iter(self._lengths))]
+        fits = held.meet(lengths)
+        return fits and 0 < held.length <= MAX_SHORT and not self._keeps(name)
+
+
+class _Length:
+    """The length of one list, as far as bodies agree on it.
+
+    Attributes:
+        length: Length that most bodies had.
+    """
+
+    __slots__ = ("_left", "_odd", "_same", "length")
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self._same = self._odd = 0
+        self._left = 0  # bodies until the list is a fixed vector again
+
+    def meet(self, lengths: AbstractSet[int]) -> bool:
+        """Count a body with lists of these *lengths*; return whether they are the fixed vector."""
+        if lengths == {self.length}:
+            self._same += 1
+            self._left = max(self._left - 1, 0)
+            return not self._left
+        self._odd += 1
+        if self._odd * ODD_SHARE > self._same:
+            self.length, self._same, self._odd, self._left = max(lengths), 0, 0, SETTLED
+        return False
 
 
 def _by_field(row: Row) -> Row:
     """Return *row* with each list of objects as lists of their fields."""
     changed: dict[str, Cell] = {}
     for name, cell in row.items():
-        if not isinstance(cell, list) or not cell or set(map(type, cell)) != {dict}:
+        fields = None
+        if isinstance(cell, list) and cell and set(map(type, cell)) == {dict}:
+            fields = _fields_of(cell)
+        if fields is None:
             changed[name] = cell
             continue
-        fields = _fields_of(cell)
         columns = {f"{name}.{key}": one for key, one in fields.items()}
         if value_like_keys(fields) or columns.keys() & (row.keys() | changed.keys()):
             changed[name] = cell
@@ -83,13 +112,19 @@ def _by_field(row: Row) -> Row:
     return changed if len(changed) <= MAX_COLUMNS else row
 
 
-def _fields_of(items: Sequence[Cell]) -> Row:
-    """Return the fields of a list of objects: of the best label, or a list for each field."""
+def _fields_of(items: Sequence[Cell]) -> Row | None:
+    """Return the fields of a list of objects: of the best label, or a list for each field.
+
+    Returns:
+        None if there are too many fields, or too few that the objects have in common.
+    """
     best = scored_row(items)
     if best is not None:
         return best[0]
     objects = [item for item in items if isinstance(item, dict)]
     keys = dict.fromkeys(key for item in objects for key in item)
+    if len(keys) > MAX_COLUMNS or len(keys) * len(objects) > MAX_ABSENT * sum(map(len, objects)):
+        return None
     return {key: [item.get(key) for item in objects] for key in keys}
 
 

@@ -36,7 +36,7 @@ def decode(body: bytes, side: Side) -> Facts:
     raw = memoryview(body)[start:]
     if not shape or prod(shape) * dtype.itemsize != len(raw):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    check_cells(prod(shape))
+    check_cells(max(prod(shape), *shape))  # a size beside a 0 does not show in the product
     cells = np.frombuffer(raw, dtype)
     if by_columns:
         cells = cells.reshape(shape, order="F").ravel()
@@ -56,7 +56,10 @@ def _header(body: bytes) -> tuple[np.dtype[np.generic], bool, tuple[int, ...], i
         header = ast.literal_eval(body[at + width : end].decode().strip())
         descr, by_columns = str(header["descr"]), bool(header["fortran_order"])
         shape = tuple(map(int, header["shape"]))
-    except (ValueError, TypeError, KeyError, SyntaxError, MemoryError, RecursionError) as error:
+    except (
+        *(ArithmeticError, ValueError, TypeError, KeyError),
+        *(SyntaxError, MemoryError, RecursionError),
+    ) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
     if not _DTYPE.fullmatch(descr) or len(shape) > MAX_DIMENSIONS or min(shape, default=0) < 0:
         raise Undecodable(UndecodableReason.MALFORMED.value)

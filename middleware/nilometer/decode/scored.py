@@ -54,7 +54,8 @@ def scored_row(items: Sequence[Cell]) -> list[Row] | None:
         return None
     scores = [score for _, score in pairs]
     descending = len(scores) > 2 and scores == sorted(scores, reverse=True)
-    best = _best_of(items) if descending or sum(scores) <= _WHOLE else None
+    shares = min(scores) >= 0 and max(scores) <= 1 and sum(scores) <= _WHOLE
+    best = _best_of(items) if descending or shares else None
     return None if best is None else [best]
 
 

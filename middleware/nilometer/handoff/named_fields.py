@@ -91,7 +91,10 @@ class NamedFields:
 
     def _matches(self, name: str) -> bool:
         sided = self._prefix + name
-        return any(fnmatchcase(name, one) or fnmatchcase(sided, one) for one in self._patterns)
+        return any(
+            one in {name, sided} or fnmatchcase(name, one) or fnmatchcase(sided, one)
+            for one in self._patterns
+        )
 
     def _is_mentioned(self, text: str, *, marked_only: bool = False) -> bool:
         for plain in _spellings(text) if "%" in text or "\\u" in text else (text,):

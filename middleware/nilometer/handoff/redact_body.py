@@ -72,12 +72,12 @@ class Bodies:
         Raises:
             Withheld: If a named field may be left.
         """
-        plain = in_utf8(content, content_type)
-        if plain is not content:
-            content, content_type = plain, without_charset(content_type)
         if KNOWN.may_be_json(content, content_type):
             with suppress(ValueError):  # another reading may fit
                 return self._documents.redacted(content), content_type
+        plain = in_utf8(content, content_type)
+        if plain is not content:
+            return self.redacted(plain, without_charset(content_type))
         for carrier in KNOWN.readings(content, content_type):
             try:
                 if carrier is carriers.TABLE:

@@ -63,6 +63,6 @@ class UndecodableReason(Enum):
     WRONG_SHAPE = "wrong_shape"  # the body is well-formed, but not a table: a list of mixed types
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
     NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was requested
-    DECODER_FAILED = "decoder_failed"  # a user's decoder raised, or returned no table
+    DECODER_FAILED = "decoder_failed"  # a decoder raised, or a user's returned no table
     WITHHELD = "withheld"  # redaction was not sure to find every named field
     PARTIAL = "partial"  # a stream over the cap: only its ends are read

@@ -33,7 +33,7 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     UndecodableReason.FAILED_REQUEST: "requests fail: see outcomes and statuses of the entity",
     UndecodableReason.NOT_INFERENCE: "requests for metadata: list their paths in exclude to leave "
     "them out",
-    UndecodableReason.DECODER_FAILED: "your decoder raised an error: see the agent's log",
+    UndecodableReason.DECODER_FAILED: "a decoder raised an error: see the agent's log",
     UndecodableReason.WITHHELD: "redaction was not sure to find every named field: see "
     "redact_fields in docs/capture.md, or log the other values with nilometer.log",
     UndecodableReason.PARTIAL: "long streams are decoded at both ends only: raise max_body_bytes of "

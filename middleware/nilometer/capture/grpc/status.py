@@ -44,7 +44,10 @@ def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, 
         return 500, Outcome.EXCEPTION.value
     status = STATUSES.get(code, 500) if code is not None else 200
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return status, Outcome.CLIENT_LEFT.value  # the client sets the deadline, and waits no longer
+        return (
+            status,
+            Outcome.CLIENT_LEFT.value,
+        )  # the client sets the deadline, and waits no longer
     if status == 499 and left:
         return status, Outcome.CLIENT_LEFT.value
     if status < 400:
