@@ -126,9 +126,9 @@ def chaos(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
 
 FORMS: dict[str, Form] = {
     "power": Form("1,000 power losses: 0 acknowledged lost, 0 doubled", power),
-    "errno": Form("2,000 refusing disks: all losses counted, back on the disk", errno),
+    "errno": Form("2,000 refusing disks: all losses counted, outbox returned to disk", errno),
     "kernel": Form(
-        "210 disks that refuse every k-th call: all losses counted, back on the disk", kernel
+        "210 disks that refuse every k-th call: all losses counted, outbox returned to disk", kernel
     ),
     "full": Form("full disks, ours or a neighbour's: all drops counted, drained to 0", full),
     "damage": Form("1,000 mutations: 0 wrong rows, 99 % of undamaged rows saved", damage),

@@ -282,7 +282,7 @@ def _return_to_disk(buffer: Buffer, clock: SteppedClock, *, outside: bool) -> No
         buffer.tend()
         if buffer.durable:
             return
-    raise AssertionError("not back on the disk")
+    raise AssertionError("the outbox has not returned to disk")
 
 
 def _drain(buffer: Buffer, work: "_Work", clock: SteppedClock) -> None:
