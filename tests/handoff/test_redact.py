@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.redact import Redaction
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import Observation
@@ -374,3 +375,18 @@ def test_json_in_utf_8_is_redacted_whatever_encoding_is_declared(charset: str) -
 def test_a_rule_with_brackets_is_the_name_with_brackets() -> None:
     one = redacted({"user[ssn2]": "735192", "b": 1}, fields=("user[ssn2]",))
     assert msgspec.json.decode(one.request_body or b"") == {"b": 1}
+
+
+@given(
+    st.sampled_from(["x.2", "*.2", "x*", "x.*", "x.[12]", "pii_*", "?.1", "input.x.1", "*", "2"]),
+    st.sampled_from(["x", "a.x", "pii_a", "value", "b"]),
+)
+def test_the_named_places_of_a_vector_are_those_of_its_columns(rule: str, name: str) -> None:
+    fields = NamedFields([rule], "input")
+    expected = {at for at in range(5) if fields.name(f"{name}.{at}")}
+    assert fields.places(name, 5) == expected
+
+
+def test_a_line_of_too_many_delimiters_is_withheld() -> None:
+    one = redacted(b";" * 5000 + b"\n1", fields=("ssn",), media="text/csv")
+    assert one.request_type == WITHHELD

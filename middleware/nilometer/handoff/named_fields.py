@@ -112,6 +112,8 @@ class NamedFields:
         return 0 < len(name) <= MAX_NAME and not name.isdigit() and self._known(name)
 
     def _places(self, name: str, width: int) -> frozenset[int]:
+        if not any(core in name or core.isdigit() for core in self._cores):
+            return frozenset()  # the usual case: no rule matches a name with this beginning
         return frozenset(at for at in range(width) if self._is_named(f"{name}.{at}"))
 
 

@@ -26,6 +26,7 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.streams import Ends
 
 MAX_FIELD_BYTES = 1024  # only the length of a longer field of multipart is profiled
+MAX_DELIMITERS = 1000  # of one line; a body with more is no table
 _DELIMITERS = (",", "\t", ";", "|")
 _GRPC = "application/grpc"
 _BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
@@ -230,7 +231,9 @@ class Bodies:
             widest = max(
                 (line.count(one) for line in text.splitlines() for one in _DELIMITERS), default=0
             )
-            if any(self._fields.name(str(place)) for place in range(widest + 1)):
+            if widest > MAX_DELIMITERS or any(
+                self._fields.name(str(place)) for place in range(widest + 1)
+            ):
                 raise Withheld
         if self._fields.mentions(text):
             cut = [table for one in _DELIMITERS if (table := self._cut_table(text, one))]
