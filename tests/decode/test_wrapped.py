@@ -200,3 +200,11 @@ def test_lengths_of_so_many_lists_are_kept_and_a_flood_of_names_locks_out_no_lis
 def test_objects_whose_keys_are_values_stay_one_cell() -> None:
     cell = [{"jo@example.com": 1}, {"jo@example.com": 2}]
     assert columns({"x": cell, "y": 1}) == {"x": [cell], "y": [1]}
+
+
+@pytest.mark.parametrize("inside", ["\u2028", "\u0085", "\x0b", "\x1c", "\x0c"])
+def test_a_cell_of_a_table_may_have_any_character_but_a_line_end(inside: str) -> None:
+    side = Side()
+    table = f"age,note\r\n41,a{inside}b\n7,c\n".encode()
+    decode_exchange(table, "text/csv", "", Role.INPUT, side)
+    assert side.columns(set()) == {"age": [41, 7], "note": [f"a{inside}b", "c"]}

@@ -374,13 +374,9 @@ _LEFT = frozenset({"ClientDisconnect", "ClientDisconnected"})  # Starlette's; wa
 
 
 def outcome_of(exchange: Exchange) -> str:
-    """Return the outcome of a request whose application raised nothing.
-
-    A client that disconnects while the application works gets no response, even if the application
-    sends one.
-    """
+    """Return the outcome of a request whose application raised nothing."""
     status = exchange.status
-    if exchange.more is not None and exchange.more.left:
+    if exchange.more is not None and exchange.more.left:  # it gets no response, even if one is sent
         return _CLIENT_LEFT
     if exchange.finished:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED

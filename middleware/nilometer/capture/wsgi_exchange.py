@@ -74,9 +74,8 @@ class WsgiExchange(Exchange):
         passed = headers
         if self.more is not None and self.more.new_id is not None:
             try:
-                # They may be readable only once.
-                passed = headers if isinstance(headers, list) else [*headers]
-                passed = self._with_new_id(passed, self.more.new_id)
+                passed = headers = [*headers]  # they may be readable only once
+                passed = [*self._with_new_id(headers, self.more.new_id)]
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
         if exc_info is None:

@@ -50,11 +50,11 @@ def decode_exchange(
     known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
-    """Add the columns of *body* to *side*.
+    """Add the columns of *body* to *side*; return the facts that it has beside them.
 
     Args:
-        body: Bytes as received; None if they exceeded the capture limit. For gRPC, one message
-            without its frame, or framed messages as ``application/grpc+frames``.
+        body: Bytes as received; None over the capture limit. For gRPC, one message without its
+            frame, or framed messages as ``application/grpc+frames``.
         content_type: Declared content type; empty counts as JSON, because clients forget it.
         content_encoding: Declared content encoding.
         role: INPUT or OUTPUT.
@@ -66,9 +66,6 @@ def decode_exchange(
         ends: Start and end of a stream over the capture limit; used if *body* is None.
         known: Names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
-
-    Returns:
-        Facts in the body beside its columns.
 
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
@@ -87,8 +84,6 @@ def decode_exchange(
             return facts
         if not plain and query and role is Role.INPUT:
             return form.decode(query, Protocol.QUERY, side)
-        if not plain:
-            raise Undecodable(UndecodableReason.EMPTY.value)  # noqa: TRY301  one exit for all
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
         return _decode_whole(whole, known, side)
     except Undecodable:
@@ -101,7 +96,9 @@ def decode_exchange(
 
 
 def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
-    """Decode a body that is not empty, and turn its lists into columns."""
+    """Decode a body, and turn its lists into columns."""
+    if not body.content:
+        raise Undecodable(UndecodableReason.EMPTY.value)
     before = side.singles
     facts = _decode(body, side)
     if side.has_lists(before) and facts.protocol in _WITH_LISTS:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from nilometer.bodies import carriers
+from nilometer.bodies.lines import text_lines
 from nilometer.bodies.media import in_utf8, media_type
 from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import MAX_COLUMNS, Block, Side
@@ -55,7 +56,7 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
     """
     check_lines(body)
     try:
-        lines = in_utf8(body, content_type).decode("utf-8-sig").splitlines(keepends=True)
+        lines = text_lines(in_utf8(body, content_type).decode("utf-8-sig"))
         delimiter = "\t" if media_type(content_type) in carriers.TABS else _delimiter(lines)
         table = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:

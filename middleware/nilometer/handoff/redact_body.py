@@ -17,7 +17,7 @@ from nilometer.bodies.carriers import Carrier, Carriers
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
 from nilometer.bodies.json_text import parsed
-from nilometer.bodies.lines import lines
+from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
 from nilometer.bodies.multipart import Part, delimiter_of, parts
 from nilometer.handoff.redact_json import Documents, Withheld
@@ -229,7 +229,7 @@ class Bodies:
         text = content.decode("utf-8-sig")
         if self._fields:
             widest = max(
-                (line.count(one) for line in text.splitlines() for one in _DELIMITERS), default=0
+                (line.count(one) for line in text_lines(text) for one in _DELIMITERS), default=0
             )
             if widest > MAX_DELIMITERS or any(
                 self._fields.name(str(place)) for place in range(widest + 1)
@@ -246,7 +246,7 @@ class Bodies:
 
     def _cut_table(self, text: str, delimiter: str) -> str:
         """Return the table without the named columns; empty if it is no table, or has none."""
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        reader = csv.reader(text_lines(text), delimiter=delimiter, strict=True)
         try:
             rows = [row for row in reader if row]
         except csv.Error:
