@@ -153,7 +153,7 @@ class NilometerMiddleware(Observer):
                     latency = exchange.latest - started
                     if not outcome:
                         is_plain = exchange.more is None and exchange.status < 400
-                        outcome = _OK if is_plain else outcome_of(exchange)
+                        outcome = _OK if is_plain else _answered(exchange)
                 else:
                     latency = perf_counter() - started
                     outcome = outcome or outcome_of(exchange)
@@ -263,7 +263,18 @@ NOWHERE = Sink(0)  # for requests that an inner middleware has observed
 
 # Texts, because reading an enumeration's value costs a look-up for each request.
 _OK = Outcome.OK.value
+_CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 _CANCELLED = (asyncio.CancelledError,)
+
+
+def _answered(exchange: Exchange) -> str:
+    """Return the outcome of an exchange whose response is complete.
+
+    A client that disconnects while the application works gets no response, even if one is sent.
+    """
+    if exchange.more is not None and exchange.more.left:
+        return _CLIENT_LEFT
+    return outcome_of(exchange)
 
 
 def _serving() -> bool:

@@ -376,11 +376,10 @@ _LEFT = frozenset({"ClientDisconnect", "ClientDisconnected"})  # Starlette's; wa
 def outcome_of(exchange: Exchange) -> str:
     """Return the outcome of a request whose application raised nothing."""
     status = exchange.status
-    if exchange.more is not None and exchange.more.left:  # it gets no response, even if one is sent
-        return _CLIENT_LEFT
     if exchange.finished:
         return _OK if status < 400 else _CLIENT_ERROR if status < 500 else _FAILED
-    return _CLIENT_LEFT if status else _NO_RESPONSE
+    left = exchange.more is not None and exchange.more.left
+    return _CLIENT_LEFT if left or status else _NO_RESPONSE
 
 
 # Texts, because reading an enumeration's value costs a look-up for each request.
