@@ -17,7 +17,7 @@ from typing import Unpack
 from nilometer.capture.exchange import Exchange, ended_by, outcome_of
 from nilometer.capture.headers import lasting_headers
 from nilometer.capture.interface import Interface, check_interface
-from nilometer.capture.nesting import leave
+from nilometer.capture.nesting import leave, running_with
 from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stopwatch import Stopwatch
@@ -247,12 +247,13 @@ class NilometerMiddleware(Observer):
     async def _stop(self) -> None:
         worker = self._worker
         try:
-            if not worker.runs:
-                return
-            if _serving():
-                await asyncio.to_thread(worker.stop)
+            running = running_with(worker)
+            if running and _serving():
+                stops = (asyncio.to_thread(one.stop) for one in running)
+                await asyncio.gather(*stops)
             else:  # another event loop, such as trio's: blocking it at the end does no harm
-                worker.stop()
+                for one in running:
+                    one.stop()
         except Exception as error:  # an error here must not disturb the shutdown of the host
             worker.note(error)
 

@@ -48,6 +48,16 @@ def join(worker: Worker, *, added: bool) -> int:
     return unmarked
 
 
+def running_with(worker: Worker) -> list[Worker]:
+    """Return the workers that end with *worker*, itself included, as far as they run.
+
+    A server reports its end only to the outermost middleware. Some servers then end their process by
+    a signal, so that nothing else could stop the workers of inner ones.
+    """
+    ending = {worker, *(_workers if worker.nested else ())}
+    return [one for one in ending if one.runs]
+
+
 def enter(request: MutableMapping[str, Any], exchange: Exchange, line: tuple[str, str]) -> None:
     """Mark *request* as observed by *exchange*; *line* is its method and path."""
     exchange.with_more().line = line
