@@ -11,6 +11,14 @@ _CHARSETS = frozenset(
 _JSON = frozenset({"", "application/json", "text/json", "application/x-json", "text/x-json"})
 
 
+PLAIN = frozenset({"", "identity"})  # content encodings that change nothing
+
+
+def is_plain(content_encoding: str) -> bool:
+    """Return whether the body has no content encoding."""
+    return not content_encoding or content_encoding.strip().lower() in PLAIN
+
+
 @lru_cache(maxsize=256)
 def media_type(content_type: str) -> str:
     """Return *content_type* without parameters, in lower case."""

@@ -11,6 +11,7 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_PARTS = 1000  # parts of one body
+MAX_FIELD_BYTES = 1024  # only the length of a longer field is profiled
 MAX_HEAD_BYTES = 8192  # size of the headers of one part
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)

@@ -10,6 +10,7 @@ from nilometer.commands.traffic_files import Exchange, Message
 from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.decode.identity import prediction_id
+from nilometer.decode.probes import BODYLESS
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -17,7 +18,6 @@ from nilometer.values.reasons import Outcome, UndecodableReason
 
 SHOWN_CELLS = 4  # most cells of a column in text output; --json shows all
 SHOWN_CHARACTERS = 60  # most characters of these cells together
-_BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -109,7 +109,7 @@ def see(exchange: Exchange) -> Seen:
     if exchange.outcome is not Outcome.OK:
         request = SeenSide(undecodable=UndecodableReason.FAILED_REQUEST.value)
     else:
-        if exchange.request.body or exchange.query or exchange.method not in _BODYLESS:
+        if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
             request = _see(exchange, exchange.request, Role.INPUT)
         response = _see(exchange, exchange.response, Role.OUTPUT)
     return Seen(

@@ -7,11 +7,11 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
-from nilometer.bodies.media import in_utf8, is_json, media_type
+from nilometer.bodies.media import in_utf8, is_json, is_plain, media_type
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
-from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends, is_plain
+from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known

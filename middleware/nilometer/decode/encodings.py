@@ -8,6 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 
+from nilometer.bodies.media import PLAIN
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, Keeper
@@ -18,18 +19,12 @@ MAX_CODINGS = 3  # most codings of one body; real bodies have one
 MAX_MEMBERS = 64  # most gzip members or zstd frames of one body; real bodies have one
 STEP_BYTES = 64 << 10  # most bytes that one step decodes
 ZSTD_WINDOW_LOG = 23  # 8 MiB, the largest window that RFC 9659 allows
-PLAIN = frozenset({"", "identity"})
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _RAW, _ZLIB, _GZIP = -15, 15, 31  # zlib's window bits
 
 Steps = Callable[[bytes], Iterator[bytes]]
-
-
-def is_plain(content_encoding: str) -> bool:
-    """Return whether the body has no content encoding."""
-    return not content_encoding or content_encoding.strip().lower() in PLAIN
 
 
 def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) -> bytes:

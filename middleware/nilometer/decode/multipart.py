@@ -10,7 +10,7 @@ Source: RFC 7578.
 from collections.abc import Iterator
 
 from nilometer.bodies import carriers
-from nilometer.bodies.multipart import Part
+from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part
 from nilometer.bodies.multipart import parts as parts_of
 from nilometer.decode.budget import check_text
 from nilometer.decode.columns import Side
@@ -22,7 +22,6 @@ from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 
-MAX_FIELD_BYTES = 1024  # only the length of a longer field is kept
 _DEFAULT_TYPE = "application/octet-stream"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from nilometer.bodies.media import is_plain
 from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.redact_body import Bodies
 from nilometer.handoff.redact_json import Documents, Withheld
@@ -22,7 +23,6 @@ from nilometer.values.redacted import REDACTED, WITHHELD
 from nilometer.values.streams import Ends
 
 ENDS = Observation.__struct_fields__.index("response_ends")
-_PLAIN = frozenset({"", "identity"})
 _SIDES = frozenset({Role.INPUT.value, Role.OUTPUT.value})
 
 
@@ -98,7 +98,7 @@ class Redaction:
         """Return the content type, the content encoding and the body."""
         if not body:
             return self._type(declared), self._texts.text(encoding), body
-        if encoding.strip().lower() in _PLAIN:
+        if is_plain(encoding):
             try:
                 clean, declared = self._bodies[side].redacted(body, declared)
             except Withheld:
@@ -109,7 +109,7 @@ class Redaction:
 
     def _ends(self, ends: Ends, declared: str, encoding: str) -> tuple[str, str, Ends | None]:
         """Return the content type, the content encoding and both ends of a response."""
-        if encoding.strip().lower() in _PLAIN:
+        if is_plain(encoding):
             try:
                 clean = self._bodies[Role.OUTPUT.value].redacted_ends(ends, declared)
             except Withheld:

@@ -19,13 +19,12 @@ from nilometer.bodies.form import fields as form_fields
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
-from nilometer.bodies.multipart import Part, delimiter_of, parts
+from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part, delimiter_of, parts
 from nilometer.handoff.redact_json import Documents, Withheld
 from nilometer.handoff.redact_tensors import with_tensors
 from nilometer.values.errors import Undecodable
 from nilometer.values.streams import Ends
 
-MAX_FIELD_BYTES = 1024  # only the length of a longer field of multipart is profiled
 MAX_DELIMITERS = 1000  # of one line; a body with more is no table
 _DELIMITERS = (",", "\t", ";", "|")
 _GRPC = "application/grpc"

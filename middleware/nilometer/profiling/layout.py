@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Meta
 
 from nilometer.decode.body import plain_json
+from nilometer.decode.probes import BODYLESS
 from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
-from nilometer.profiling.sides import BODYLESS
 from nilometer.values.reasons import Outcome
 
 LONGEST_PAUSE = 64  # most batches to skip between attempts while the kind keeps changing

@@ -176,7 +176,7 @@ class Profiling:
             if rest is not None:
                 yield from rest
             yield
-            if self.waiting >= self._max_waiting or self._weight.is_enough:
+            if self._waits_enough:
                 yield from self.settle_in_steps()
 
     @property

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.known import Known
 from nilometer.decode.lists import Lists
+from nilometer.decode.probes import BODYLESS
 from nilometer.profile import SpecOf
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
@@ -14,7 +15,6 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 from nilometer.values.redacted import WITHHELD
 
-BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 
 

@@ -1,12 +1,9 @@
 """Reads episodes and their history from PostgreSQL."""
 
-from typing import Any
-
-from nilometer.wire.alerts import stored_alerter_from_bytes
-from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.protocol import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.rows import episode_of, transition_of
 
 _EPISODES = """
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
@@ -39,39 +36,11 @@ def read_episodes(
     history: dict[int, list[TransitionRecord]] = {}
     chosen = {"entities": [row[0] for row in rows], "episodes": [row[1] for row in rows]}
     for row in session.rows(_TRANSITIONS, chosen):
-        history.setdefault(row[0], []).append(_transition(row[1:]))
-    return [
-        EpisodeRecord(
-            id=row[1],
-            summary=row[2],
-            labels=label_text.from_text(row[3]),
-            alerter=stored_alerter_from_bytes(row[4]),
-            opened_ns=row[5],
-            closed_ns=row[6],
-            worst=row[7],
-            reference_digest=row[8],
-            evidence=row[9],
-            since_ns=row[10],
-            history=tuple(history.get(row[1], ())),
-        )
-        for row in rows
-    ]
+        history.setdefault(row[0], []).append(transition_of(row[1:]))
+    return [episode_of(row[1:], history.get(row[1], ())) for row in rows]
 
 
 def read_transition(session: Session, entity: str, transition: int) -> TransitionRecord:
     """Read the opening or closing with this id."""
     (row,) = session.rows(_TRANSITION, {"entity": entity, "id": transition})
-    return _transition(row)
-
-
-def _transition(row: tuple[Any, ...]) -> TransitionRecord:
-    return TransitionRecord(
-        status=row[0],
-        at_ns=row[1],
-        window_start_ns=row[2],
-        recorded_ns=row[3],
-        value=row[4],
-        evidence=row[5],
-        reference_digest=row[6],
-        alerter=stored_alerter_from_bytes(row[7]),
-    )
+    return transition_of(row)

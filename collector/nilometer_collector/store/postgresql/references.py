@@ -6,6 +6,7 @@ from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import ReferenceRecord
+from nilometer_collector.store.rows import reference_of
 from nilometer_collector.store.texts import storable
 
 # Two collectors take turns, also where the name has no version yet.
@@ -71,16 +72,7 @@ class References:
         """List the references of all entities or of one."""
         asked = {"entity": entity, "current": current}
         return [
-            ReferenceRecord(
-                id=row[0],
-                entity=row[1],
-                name=row[2],
-                digest=row[3],
-                created_ns=row[4],
-                rows=row[5],
-                source=row[6],
-                current=row[7],
-            )
+            reference_of(row)
             for row in self._database.read(lambda session: session.rows(_RECORDS, asked))
         ]
 

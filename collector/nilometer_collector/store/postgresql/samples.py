@@ -9,6 +9,7 @@ from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.rows import series_of
 
 LARGEST_SUM = 1 << 53  # a sum stays at it: JSON readers have no larger integers
 
@@ -175,21 +176,7 @@ class Samples:
         """List the series by name, optionally of one *entity* or one *summary* only."""
         asked = {"entity": entity, "summary": summary}
         return [
-            SeriesRecord(
-                id=row[0],
-                entity=row[1],
-                summary=row[2],
-                labels=label_text.from_text(row[3]),
-                seen=row[4],
-                numbers=row[5],
-                categories=row[6],
-                samples=row[7],
-                first_start_ns=row[8],
-                last_end_ns=row[9],
-                longest_window_ns=row[10],
-                last_window_ns=row[11],
-                last_received_ns=row[12],
-            )
+            series_of(row)
             for row in self._database.read(lambda session: session.rows(_SERIES, asked))
         ]
 

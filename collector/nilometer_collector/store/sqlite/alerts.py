@@ -4,7 +4,7 @@ Every change of an episode writes its transition and its delivery row in the sam
 """
 
 import uuid
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation
 from nilometer.values.clock import SystemClock
@@ -31,6 +31,7 @@ from nilometer_collector.store.records import (
     EpisodeRecord,
     TransitionRecord,
 )
+from nilometer_collector.store.rows import episode_of, transition_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
@@ -197,31 +198,16 @@ class Alerts:
             "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
             (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES),
         )
-        return [
-            EpisodeRecord(
-                id=row[0],
-                summary=row[1],
-                labels=label_text.from_text(row[2]),
-                alerter=stored_alerter_from_bytes(row[3]),
-                opened_ns=row[4],
-                closed_ns=row[5],
-                worst=row[6],
-                reference_digest=row[7],
-                evidence=row[8],
-                since_ns=row[9],
-                history=tuple(self._transitions(row[0])),
-            )
-            for row in rows
-        ]
+        return [episode_of(row, self._transitions(row[0])) for row in rows]
 
     def transition(self, transition: int) -> TransitionRecord:
         """Return the opening or closing with this id."""
         ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
-        return _transition(row)
+        return transition_of(row)
 
     def _transitions(self, episode: int) -> list[TransitionRecord]:
         rows = self._database.rows(_TRANSITIONS + "episode = ? ORDER BY id", (episode,))
-        return [_transition(row) for row in rows]
+        return [transition_of(row) for row in rows]
 
     def _is_deleted(self, key: _Key) -> bool:
         """Return whether the alerter was deleted; an agent may know alerters that this store does not."""
@@ -370,16 +356,3 @@ _TRANSITIONS = (
     "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
     "alerter_payload FROM transitions WHERE "
 )
-
-
-def _transition(row: Any) -> TransitionRecord:
-    return TransitionRecord(
-        status=row[0],
-        at_ns=row[1],
-        window_start_ns=row[2],
-        recorded_ns=row[3],
-        value=row[4],
-        evidence=row[5],
-        reference_digest=row[6],
-        alerter=stored_alerter_from_bytes(row[7]),
-    )

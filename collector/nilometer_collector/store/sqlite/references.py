@@ -4,6 +4,7 @@ from nilometer.profile import Reference
 from nilometer.wire.references import reference_from_bytes, reference_to_bytes
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.records import ReferenceRecord
+from nilometer_collector.store.rows import reference_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import storable
 
@@ -59,19 +60,7 @@ class References:
             "AND current >= ?2 ORDER BY entity, name, id",
             (entity, int(current)),
         )
-        return [
-            ReferenceRecord(
-                id=row[0],
-                entity=row[1],
-                name=row[2],
-                digest=row[3],
-                created_ns=row[4],
-                rows=row[5],
-                source=row[6],
-                current=bool(row[7]),
-            )
-            for row in rows
-        ]
+        return [reference_of(row) for row in rows]
 
     def read(self, record: ReferenceRecord) -> Reference | None:
         """Read the whole reference; return None if its checksum does not match."""

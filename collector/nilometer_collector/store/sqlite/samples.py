@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
 
 _SERIES = (
@@ -79,24 +80,7 @@ class Samples:
             "AND (?2 IS NULL OR summary = ?2) ORDER BY entity, summary, labels",
             (entity, summary),
         )
-        return [
-            SeriesRecord(
-                id=row[0],
-                entity=row[1],
-                summary=row[2],
-                labels=label_text.from_text(row[3]),
-                seen=row[4],
-                numbers=row[5],
-                categories=row[6],
-                samples=row[7],
-                first_start_ns=row[8],
-                last_end_ns=row[9],
-                longest_window_ns=row[10],
-                last_window_ns=row[11],
-                last_received_ns=row[12],
-            )
-            for row in rows
-        ]
+        return [series_of(row) for row in rows]
 
     def windows(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
