@@ -47,7 +47,7 @@ def test_a_profile_over_the_size_of_a_message_is_counted(
             *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/", len(body), 2),
             *("application/json", "", "application/json", "", body, b"{}", ""),
         )
-        outlet.hand_on([pack(one)], {})
+        outlet.send_batch([pack(one)], {})
     outlet.finish(0.0)
     rig = Rig(tmp_path)
     for batch in link.sent:

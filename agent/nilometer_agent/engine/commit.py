@@ -121,9 +121,9 @@ class Committer:
         self._finish()
         held = self._held
         self._receiver.take_into(held.received)
-        told, cells = self._suppression.told(held.received)
+        filtered, cells = self._suppression.filtered(held.received)
         # One statement, so that samples are never filtered twice, even if a later line raises.
-        held.taken[len(held.taken) :], held.received, self._suppression.cells = told, [], cells
+        held.taken[len(held.taken) :], held.received, self._suppression.cells = filtered, [], cells
         self._count_disarmed()
         self._count_over_limit()
         self._count_forgotten()

@@ -301,7 +301,7 @@ class Engine:
         if self._is_commit_due(now):
             self._commit()
             self._closer.close_due(now)
-            self._buffer.tend()
+            self._buffer.maintain()
             # Count from the end of the commit, so that a slow disk leaves time to receive.
             self._commit_at = self._clock.monotonic() + self._commit_seconds
 

@@ -218,7 +218,7 @@ class Shipper:
             raise _Failed(CollectorState.TLS_ERROR, str(error)) from error
         except grpc.RpcError as error:
             self._counters.add(Counter.SHIP_FAILURES)
-            raise self._told(error) from error
+            raise self._exception_for(error) from error
         if reply.duplicate and not self.duplicate:
             log.error(
                 "another agent ships under the same name, the collector counts both: give each "
@@ -229,7 +229,7 @@ class Shipper:
         ids = {row.sequence: row.id for row in rows}
         return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
 
-    def _told(self, error: Any) -> Exception:
+    def _exception_for(self, error: Any) -> Exception:
         """Return the exception for a failed call."""
         code, text = error.code(), f"{error.code().name}: {error.details()}"
         asked = _asked_seconds(error)

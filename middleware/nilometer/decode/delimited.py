@@ -82,9 +82,9 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
 
 
 def _begins_with_header(table: Sequence[Sequence[str]], content_type: str, is_name: IsName) -> bool:
-    told = _HEADER.search(content_type)
-    if told is not None:
-        return told.group(1).lower() == "present"
+    header = _HEADER.search(content_type)
+    if header is not None:
+        return header.group(1).lower() == "present"
     return has_header(table[:LOOKED_AT], is_name)
 
 

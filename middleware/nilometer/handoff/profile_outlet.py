@@ -83,7 +83,7 @@ class ProfileOutlet(LinkedOutlet):
         self._slice_ends = 0.0
         self._log = LimitedLog()
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, releasing the interpreter after each slice."""
         self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
@@ -92,13 +92,13 @@ class ProfileOutlet(LinkedOutlet):
         if lost:
             self._profiling.book_drops(lost, time.time_ns())
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Send the deltas if they are due, and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
             self._in_slices(self._sending_deltas())
         if self._link.can_reach_agent:
-            self._link.tend()
+            self._link.poll()
 
     def finish(self, deadline: float) -> int:
         """Send the last deltas and wait for their acknowledgement."""

@@ -68,15 +68,15 @@ class BinnedCounts:
         np.add.at(counts, places, weights.astype(np.int64))
         return cls(tuple(edges), tuple(counts.tolist()))
 
-    def without_single_values(self, told: Mapping[float, int]) -> Self:
-        """Limit each bin of a single value, ``[v, next float)``, to its count in *told*.
+    def without_single_values(self, singles: Mapping[float, int]) -> Self:
+        """Limit each bin of a single value, ``[v, next float)``, to its count in *singles*.
 
         The rest of its count moves to the bin above, which begins right after it.
         """
         counts = list(self.counts)
         for at, (low, high) in enumerate(pairwise(self.edges), 1):
             if high == math.nextafter(low, math.inf):
-                beyond = max(counts[at] - told.get(low, 0), 0)
+                beyond = max(counts[at] - singles.get(low, 0), 0)
                 counts[at] -= beyond
                 counts[at + 1] += beyond
         return type(self)(self.edges, tuple(counts))

@@ -74,7 +74,7 @@ def worker(home: Path, *batches: Batch) -> Iterator[AgentLink]:
     link = AgentLink(CaptureSettings(entity="tested", agent=agent), b"w" * 16)
 
     def acknowledged() -> bool:
-        link.tend()
+        link.poll()
         return not link.unacknowledged_batches
 
     try:

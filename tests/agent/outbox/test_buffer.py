@@ -356,10 +356,10 @@ def test_memory_takes_over_and_gives_back(tmp_path: Path) -> None:
     assert buffer.worker_sequences() == {b"w": 2}
     assert counters.snapshot()["memory_spells"] == 1
     away.rename(directory)
-    buffer.tend()
+    buffer.maintain()
     assert not buffer.durable  # not yet: the next probe is due in two seconds
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     assert sorted(key.window for key in buffer.open_windows()) == [KEY.window, LATER.window]
     assert payloads(buffer) == [b"on disk"]
@@ -394,11 +394,11 @@ def test_what_a_failed_return_left_on_the_disk_counts_once(
     (tmp_path / "data").mkdir()
     refuse_once_after_taking_in(monkeypatch)
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert not buffer.durable
     buffer.commit_deltas([Delta(LATER, b"meanwhile")], {b"w": 2})
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"in memory", b"meanwhile"]
@@ -416,7 +416,7 @@ def test_a_new_file_that_the_disk_refused_is_not_taken_for_a_finished_one(
     buffer.commit_deltas([Delta(LATER, b"later")], {b"w": 2})
     assert not buffer.durable
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"delta", b"later"]

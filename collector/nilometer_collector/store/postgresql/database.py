@@ -61,7 +61,7 @@ class Database:
                 self._require_utf8(connection)
                 migrate(Session(connection), f"store = {str(address)!r}")
         except psycopg.Error as error:
-            raise ConfigError(f"store = {str(address)!r}: {address.told(error)}") from error
+            raise ConfigError(f"store = {str(address)!r}: {address.message_of(error)}") from error
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Return the result of *work*, which only reads. It may run more than once.
@@ -107,7 +107,9 @@ class Database:
                         self._close_idle()
                     can_retry = isinstance(error, _CONFLICTS) or (is_lost and not is_committing)
                     if not can_retry or attempt == ATTEMPTS:
-                        raise StoreUnavailable(f"database: {self._address.told(error)}") from error
+                        raise StoreUnavailable(
+                            f"database: {self._address.message_of(error)}"
+                        ) from error
                 finally:
                     self._give_back(connection)
             raise AssertionError  # the last attempt returned or raised
@@ -123,7 +125,7 @@ class Database:
         try:
             return self._connect()
         except psycopg.Error as error:
-            raise StoreUnavailable(f"database: {self._address.told(error)}") from error
+            raise StoreUnavailable(f"database: {self._address.message_of(error)}") from error
 
     def _connect(self) -> Connection:
         connection = psycopg.connect(self._address.conninfo, autocommit=True)
