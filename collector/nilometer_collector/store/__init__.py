@@ -1,9 +1,11 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.levels import LEVELS, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
     MOST_EPISODES,
+    Pins,
     References,
     Samples,
     Store,
@@ -25,11 +27,14 @@ from nilometer_collector.store.records import (
 
 __all__ = [
     "LEASE_SECONDS",
+    "LEVELS",
     "MOST_EPISODES",
     "Arrival",
     "DeliveryCounts",
     "EpisodeRecord",
+    "Level",
     "Notice",
+    "Pins",
     "ReferenceRecord",
     "References",
     "RowContent",

@@ -12,6 +12,7 @@ from typing import Protocol
 from nilometer.alert import Alerter, AlertStatus
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
     EpisodeRecord,
@@ -35,15 +36,81 @@ class Samples(Protocol):
         ...
 
     def windows(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
         ...
 
     def read(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them.
+
+        The result holds every observation of the span once, whatever the level: what is not rolled
+        up yet is read from the finer levels, and what retention has removed from *level* is read
+        from the coarser ones. So a window may have several samples, of several levels, and each says
+        its level. Merge them by the window of the answer.
+
+        Args:
+            series: Series to read.
+            start_ns: Start of the span.
+            end_ns: End of the span.
+            limit: Largest number of samples.
+            level: Coarsest level to read where all levels hold the span. A caller that merges into
+                aligned windows of a step asks for the coarsest level whose windows divide the step.
+        """
+        ...
+
+
+class Pins(Protocol):
+    """Spans of series whose roll-ups stay after their retention, each under a name."""
+
+    def put(
+        self,
+        name: str,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        level: Level = Level.FIVE_MINUTES,
+    ) -> None:
+        """Keep the windows of *level* that overlap [start, end) until `remove` is called.
+
+        A window that retention has removed before does not come back. An earlier span under the
+        same name is replaced.
+
+        Args:
+            name: Name of the span, such as that of the baseline that was learned from it.
+            series: Series to keep.
+            start_ns: Start of the span.
+            end_ns: End of the span.
+            level: Level of the windows; one of the roll-ups, because samples as shipped cannot be
+                kept longer.
+
+        Raises:
+            ValueError: If *level* is `SHIPPED`.
+        """
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Leave the span to retention again; return False if there is no such name."""
+        ...
+
+    def names(self) -> list[str]:
+        """List all names, ascending."""
+        ...
+
+    def read(self, name: str, limit: int) -> list[SampleRecord]:
+        """Read at most *limit* samples of the span, at its level where they are rolled up."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from nilometer.alert import Alerter, Evaluation
 from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
+from nilometer_collector.store.levels import Level
 
 ALERTER_DELETED = "the alerter was deleted"
 SUMMARY_LEFT = "the alerter no longer watches this summary"
@@ -90,11 +91,20 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRecord:
-    """One stored sample: its window and its bytes, which match their checksum."""
+    """One stored sample: its window and its bytes, which match their checksum.
+
+    The window of a roll-up is the one given here; its bytes may contain another.
+
+    Attributes:
+        series: Id of its series.
+        level: Level that it was read from.
+    """
 
     window_start_ns: int
     window_end_ns: int
     payload: bytes
+    series: int
+    level: Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
+from nilometer_collector.store.levels import Level
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
@@ -181,9 +182,15 @@ class Samples:
         ]
 
     def windows(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
+        del level  # nothing is rolled up yet
         asked = _overlap(series, start_ns, end_ns, limit)
         return self._database.read(
             lambda session: session.rows(
@@ -192,18 +199,31 @@ class Samples:
         )
 
     def read(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
         """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        del level  # nothing is rolled up yet
         asked = _overlap(series, start_ns, end_ns, limit)
         rows = self._database.read(
             lambda session: session.rows(
-                "SELECT sequence, window_start_ns, window_end_ns, payload, crc" + _OVERLAP, asked
+                "SELECT sequence, window_start_ns, window_end_ns, payload, crc, series" + _OVERLAP,
+                asked,
             )
         )
         return [
-            SampleRecord(window_start_ns=start, window_end_ns=end, payload=payload)
-            for sequence, start, end, payload, crc in rows
+            SampleRecord(
+                window_start_ns=start,
+                window_end_ns=end,
+                payload=payload,
+                series=identity,
+                level=Level.SHIPPED,
+            )
+            for sequence, start, end, payload, crc, identity in rows
             if intact("samples", sequence, payload, crc)
         ]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
+from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
@@ -83,9 +84,15 @@ class Samples:
         return [series_of(row) for row in rows]
 
     def windows(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
+        del level  # nothing is rolled up yet
         found: list[tuple[int, int, int]] = []
         for one in series:
             found += self._database.rows(
@@ -99,9 +106,15 @@ class Samples:
         return found
 
     def read(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
         """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        del level  # nothing is rolled up yet
         found: list[SampleRecord] = []
         for one in series:
             rows = self._database.rows(
@@ -111,7 +124,13 @@ class Samples:
                 (one.id, start_ns - one.longest_window_ns, end_ns, start_ns, limit - len(found)),
             )
             found += [
-                SampleRecord(window_start_ns=start, window_end_ns=end, payload=payload)
+                SampleRecord(
+                    window_start_ns=start,
+                    window_end_ns=end,
+                    payload=payload,
+                    series=one.id,
+                    level=Level.SHIPPED,
+                )
                 for row, start, end, payload, crc in rows
                 if intact("samples", row, payload, crc)
             ]
