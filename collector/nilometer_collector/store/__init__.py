@@ -1,9 +1,12 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
     MOST_EPISODES,
+    MOST_GROUPS,
+    Pins,
     References,
     Samples,
     Store,
@@ -12,26 +15,36 @@ from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
     EpisodeRecord,
+    LevelRecord,
     Notice,
     ReferenceRecord,
+    RollUp,
     RowContent,
     SampleRecord,
     SampleRow,
     SeriesRecord,
     Shipment,
     Shipped,
+    StalePart,
     TransitionRecord,
 )
 
 __all__ = [
     "LEASE_SECONDS",
+    "LEVELS",
     "MOST_EPISODES",
+    "MOST_GROUPS",
+    "ROLLED_UP",
     "Arrival",
     "DeliveryCounts",
     "EpisodeRecord",
+    "Level",
+    "LevelRecord",
     "Notice",
+    "Pins",
     "ReferenceRecord",
     "References",
+    "RollUp",
     "RowContent",
     "SampleRecord",
     "SampleRow",
@@ -39,6 +52,7 @@ __all__ = [
     "SeriesRecord",
     "Shipment",
     "Shipped",
+    "StalePart",
     "Store",
     "TransitionRecord",
     "open_store",
