@@ -12,7 +12,10 @@ from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
     EpisodeRecord,
+    EpisodeStep,
+    HeardRecord,
     Notice,
+    PartRecord,
     ReferenceRecord,
     RowContent,
     SampleRecord,
@@ -21,6 +24,8 @@ from nilometer_collector.store.records import (
     Shipment,
     Shipped,
     TransitionRecord,
+    WatchRecord,
+    WatchStep,
 )
 
 __all__ = [
@@ -29,7 +34,10 @@ __all__ = [
     "Arrival",
     "DeliveryCounts",
     "EpisodeRecord",
+    "EpisodeStep",
+    "HeardRecord",
     "Notice",
+    "PartRecord",
     "ReferenceRecord",
     "References",
     "RowContent",
@@ -41,5 +49,7 @@ __all__ = [
     "Shipped",
     "Store",
     "TransitionRecord",
+    "WatchRecord",
+    "WatchStep",
     "open_store",
 ]

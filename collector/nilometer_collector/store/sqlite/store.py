@@ -10,6 +10,7 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.sqlite.samples import Samples
+from nilometer_collector.store.sqlite.watching import Watching
 
 
 class SqliteStore:
@@ -30,6 +31,7 @@ class SqliteStore:
         self.samples = Samples(self._database)
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
+        self.watching = Watching(self._database, self.alerts)
         self.deliveries = Deliveries(self._database, self.alerts)
 
     @property
@@ -41,6 +43,7 @@ class SqliteStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         stored = notices = 0
+        newest: dict[str, int] = {}
         with self._database.write():
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
@@ -51,8 +54,12 @@ class SqliteStore:
                 content = arrival.content
                 if isinstance(content, SampleRow):
                     self.samples.add(content, stream, arrival.sequence, now_ns)
+                    entity, end_ns = content.sample.entity, content.sample.window.end_ns
+                    newest[entity] = max(newest.get(entity, 0), end_ns)
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
+            for entity, end_ns in newest.items():
+                self.watching.hear(entity, shipment.agent, end_ns, now_ns)
             sequences.settle(shipment.oldest_held)
             self._save(stream, sequences, now_ns)
         repeated = len(shipment.arrivals) - stored
