@@ -1,4 +1,4 @@
-"""Starts and stops the collector: store, gRPC server, HTTP server, exports, notifications."""
+"""Starts and stops the collector: store, servers, exports, the default alerter, notifications."""
 
 import logging
 import signal
@@ -31,6 +31,7 @@ from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
 from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
+from nilometer_collector.watch.watch import Watch
 
 ORIGIN = "file"  # origin of alerters that the settings define
 
@@ -111,6 +112,9 @@ class Collector:
         self.exports = CollectorExports(self.settings, store, self.counters, self._clock)
         self._resources.callback(self.exports.stop, self.settings.shutdown_seconds)
         self.exports.start()
+        watch = Watch(store, self._clock, self.settings.watch, self._wake)
+        self._resources.callback(watch.stop, self.settings.shutdown_seconds)
+        watch.start()
         if self._courier is not None:
             self._courier.start()
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)

@@ -16,6 +16,7 @@ from nilometer_collector.access.destinations import Allowed, Destination, known_
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.limits.bounds import has_control
 
 PREFIX = "NILOMETER_COLLECTOR_"
@@ -88,6 +89,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
         alerters: Alerters of this file. They replace the alerters of the previous file. Alerters
             that were created over HTTP are kept.
+        watch: Settings of the default alerter, which watches every entity: its budget, its
+            tolerances, its time zone, and a switch. The first rule whose pattern matches an entity
+            applies. See docs/alerters.md.
     """
 
     database: str = ""
@@ -118,6 +122,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
     otlp_use_proxy: bool = False
     alerters: tuple[AlerterDefinition, ...] = ()
+    watch: tuple[WatchRule, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_access()
@@ -135,6 +140,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             _check_webhook(self.slack_webhook_url, allowed)
         if self.public_url:
             _check_public_url(self.public_url)
+        for rule in self.watch:
+            _ = rule.zone  # raises for an unknown time zone
         named: set[tuple[str, str]] = set()
         for definition in self.alerters:
             alerter_of(definition)

@@ -9,6 +9,7 @@ import grpc
 
 from nilometer.alert import Alerter
 from nilometer.profile import FeatureSpec, Reference
+from nilometer.profile.reference import LEARNED
 from nilometer.profile.schema import Schema
 from nilometer.sketch.binned import edges_id
 from nilometer.values.errors import NilometerError
@@ -63,11 +64,15 @@ class ActivePlan:
         return self._references.get(entity, {})
 
     def schema(self, entity: str) -> Schema | None:
-        """Return the declared schema of *entity*, else the schema of its newest reference."""
+        """Return the declared schema of *entity*, else the schema of its newest reference.
+
+        The learned reference has no schema, because it holds numbers only.
+        """
         declared = self._declared.get(entity)
         if declared is not None:
             return declared
-        newest = max(self.references(entity).values(), key=lambda r: r.created_ns, default=None)
+        known = (one for name, one in self.references(entity).items() if name != LEARNED)
+        newest = max(known, key=lambda r: r.created_ns, default=None)
         return None if newest is None else Schema.of_reference(newest)
 
     def declared(self, entity: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from nilometer.alert import Alerter, Condition, Severity
-from nilometer.alert.conditions import ThresholdSide, condition_of
+from nilometer.alert.conditions import DEFAULT_ALERTER, ThresholdSide, condition_of
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
@@ -53,6 +53,8 @@ def alerter_of(definition: AlerterView) -> Alerter:
         ConfigError: If a value is not allowed; the message names the key, the value and
             what is allowed.
     """
+    if definition.name == DEFAULT_ALERTER:
+        raise ConfigError(f"alerter {definition.name!r}: is the name of the default alerter")
     try:
         severity = Severity(definition.severity)
         condition = _condition_of(definition)

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from nilometer.values.clock import NANOSECONDS
 
-Health: TypeAlias = Literal["OK", "ALERTING", "NO_DATA", "LEARNING", "PAUSED"]
+Health: TypeAlias = Literal["OK", "ALERTING", "NO_DATA", "LEARNING", "PAUSED", "NOT_WATCHED"]
 
 
 def seconds(at_ns: int) -> float:

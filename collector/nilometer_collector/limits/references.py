@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 
 from nilometer.profile import Reference
+from nilometer.profile.reference import LEARNED
 from nilometer.values.entity import entity_name
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
@@ -31,6 +32,10 @@ def check_reference(reference: Reference) -> None:
     entity_name(reference.entity)
     if not reference.name:
         raise Refused("a reference must have a name")
+    if reference.name == LEARNED:
+        raise Refused(
+            f"name {LEARNED!r} is that of the reference which the collector learns itself"
+        )
     check_text("name", reference.name, MAX_REFERENCE_NAME_BYTES)
     check_text("source", reference.source, MAX_SOURCE_BYTES)
     if not 0 <= reference.created_ns < LAST_NS or reference.rows > MAX_COUNT:

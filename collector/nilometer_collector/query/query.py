@@ -10,6 +10,7 @@ from nilometer.profile import (
     SummarySample,
     TypeCounts,
 )
+from nilometer.profile.reference import LEARNED
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.nearest import did_you_mean
@@ -48,6 +49,8 @@ class Query:
             series.setdefault(one.entity, []).append(one)
         references: dict[str, list[str]] = {}
         for record in self._store.references.records():
+            if record.name == LEARNED:  # no choice of a user, and only for summaries without one
+                continue
             references.setdefault(record.entity, []).append(record.name)
         judged = {entity for entity, _ in self._store.alerts.judged()}
         is_open = [entity for entity, _ in self._store.alerts.open_episodes()]

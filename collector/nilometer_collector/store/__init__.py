@@ -15,8 +15,11 @@ from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
     EpisodeRecord,
+    EpisodeStep,
+    HeardRecord,
     LevelRecord,
     Notice,
+    PartRecord,
     ReferenceRecord,
     RollUp,
     RowContent,
@@ -27,6 +30,8 @@ from nilometer_collector.store.records import (
     Shipped,
     StalePart,
     TransitionRecord,
+    WatchRecord,
+    WatchStep,
 )
 
 __all__ = [
@@ -38,9 +43,12 @@ __all__ = [
     "Arrival",
     "DeliveryCounts",
     "EpisodeRecord",
+    "EpisodeStep",
+    "HeardRecord",
     "Level",
     "LevelRecord",
     "Notice",
+    "PartRecord",
     "Pins",
     "ReferenceRecord",
     "References",
@@ -55,5 +63,7 @@ __all__ = [
     "StalePart",
     "Store",
     "TransitionRecord",
+    "WatchRecord",
+    "WatchStep",
     "open_store",
 ]

@@ -7,6 +7,7 @@ from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.store import label_text
 from nilometer_collector.store.records import (
     EpisodeRecord,
+    PartRecord,
     ReferenceRecord,
     SeriesRecord,
     TransitionRecord,
@@ -46,8 +47,10 @@ def reference_of(row: Sequence[Any]) -> ReferenceRecord:
     )
 
 
-def episode_of(row: Sequence[Any], history: Iterable[TransitionRecord]) -> EpisodeRecord:
-    """Return the episode in *row*, with its *history*, oldest first."""
+def episode_of(
+    row: Sequence[Any], history: Iterable[TransitionRecord], parts: Iterable[PartRecord]
+) -> EpisodeRecord:
+    """Return the episode in *row*, with its *history* and *parts*, oldest first."""
     return EpisodeRecord(
         id=row[0],
         summary=row[1],
@@ -60,6 +63,26 @@ def episode_of(row: Sequence[Any], history: Iterable[TransitionRecord]) -> Episo
         evidence=row[8],
         since_ns=row[9],
         history=tuple(history),
+        parts=tuple(parts),
+    )
+
+
+def part_of(row: Sequence[Any]) -> PartRecord:
+    """Return the part of an episode in *row*."""
+    return PartRecord(
+        summary=row[0],
+        labels=label_text.from_text(row[1]),
+        component=row[2],
+        direction=row[3],
+        onset_ns=row[4],
+        opened_ns=row[5],
+        closed_ns=row[6],
+        effect=row[7],
+        bound=row[8],
+        tolerance=row[9],
+        unit=row[10],
+        severity=row[11],
+        evidence=row[12],
     )
 
 

@@ -15,6 +15,7 @@ class AlertStatus(Enum):
     NO_DATA = "NO_DATA"
     LEARNING = "LEARNING"
     PAUSED = "PAUSED"
+    NOT_WATCHED = "NOT_WATCHED"
 
 
 class Transition(Enum):

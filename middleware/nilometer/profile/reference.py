@@ -10,6 +10,7 @@ from nilometer.profile.numeric import Bounds
 from nilometer.values.entity import Role, role_of
 
 INPUT_BINS = 32  # bins per input; enough to detect a spike of 5 %, few enough for a low delay
+LEARNED = "learned"  # name of the reference that the collector learns without one of a user
 OUTPUT_BINS = 64  # bins per output; finer, because predictions matter more
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nilometer.alert.alerter import Alerter, Severity
 from nilometer.alert.conditions import (
     CONDITIONS,
+    Calibrated,
     Condition,
     Fields,
     ThresholdSide,
@@ -103,8 +104,10 @@ def stored_alerter_from_bytes(packed: bytes) -> Alerter:
     """
     message = parsed(pb.Alerter, packed)
     try:
+        if _kind_of(message) == Calibrated.kind:
+            return _alerter(message, Calibrated.of_fields(_fields(message)))
         return alerter_from_wire(message)
-    except (ValueError, ConfigError) as error:
+    except (KeyError, ValueError, ConfigError) as error:
         fields = _fields(message)
         used = {key: value for key, value in fields.items() if value != _UNUSED.get(key)}
         unknown = UnknownCondition(kind=_kind_of(message), parameters=used, why=str(error))

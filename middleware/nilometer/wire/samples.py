@@ -81,13 +81,15 @@ def sample_to_bytes_in_steps(sample: SummarySample) -> Steps[bytes]:
     return sample_to_wire(sample, digest).SerializeToString(deterministic=True)
 
 
-def sample_from_bytes(packed: bytes, edges_of: EdgesOf = no_edges) -> SummarySample:
-    """Return the sample in the bytes of `sample_to_bytes`.
+def sample_from_bytes(
+    packed: bytes, edges_of: EdgesOf = no_edges, *, digest: bool = True
+) -> SummarySample:
+    """Return the sample in the bytes of `sample_to_bytes`; without t-digest if *digest* is false.
 
     Raises:
         ValueError: If the bytes are not a sample.
     """
-    return sample_from_wire(parsed(pb.SummarySample, packed), edges_of)
+    return sample_from_wire(parsed(pb.SummarySample, packed), edges_of, digest=digest)
 
 
 def merged_sample_from_bytes(

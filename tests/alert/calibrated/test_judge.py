@@ -6,7 +6,8 @@ from support.judged_windows import BASE_NS, DAY, START_NS, Seen, Truth, World, j
 
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
-from nilometer.alert.calibrated.judge import EntityState, History
+from nilometer.alert.calibrated.group import History
+from nilometer.alert.calibrated.judge import EntityState
 
 LEARN = 3 * DAY
 WORLD = World(8, (3, 12))

@@ -57,12 +57,12 @@ class Alerts:
 
     Args:
         database: Database that holds them.
-        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+        turns: Writer of changes of episodes.
     """
 
-    def __init__(self, database: Database, channel: str) -> None:
+    def __init__(self, database: Database, turns: Turns) -> None:
         self._database = database
-        self._turns = Turns(channel)
+        self._turns = turns
         self._judging = Judging(self._turns)
         self._unread = UnreadLog(SystemClock().monotonic)
 

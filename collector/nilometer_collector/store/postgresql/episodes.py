@@ -2,8 +2,8 @@
 
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.protocol import MOST_EPISODES
-from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
-from nilometer_collector.store.rows import episode_of, transition_of
+from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
+from nilometer_collector.store.rows import episode_of, part_of, transition_of
 
 _EPISODES = """
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
@@ -19,6 +19,12 @@ SELECT episode, status, at_ns, window_start_ns, recorded_ns, value, evidence, re
        alerter_payload
 FROM transitions WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
 ORDER BY id
+"""
+_PARTS = """
+SELECT episode, summary, labels_text, component, direction, onset_ns, opened_ns, closed_ns, effect,
+       bound, tolerance, unit, severity, evidence
+FROM episode_parts WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
+ORDER BY opened_ns, summary, labels_text
 """
 _TRANSITION = """
 SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest,
@@ -37,7 +43,10 @@ def read_episodes(
     chosen = {"entities": [row[0] for row in rows], "episodes": [row[1] for row in rows]}
     for row in session.rows(_TRANSITIONS, chosen):
         history.setdefault(row[0], []).append(transition_of(row[1:]))
-    return [episode_of(row[1:], history.get(row[1], ())) for row in rows]
+    parts: dict[int, list[PartRecord]] = {}
+    for row in session.rows(_PARTS, chosen):
+        parts.setdefault(row[0], []).append(part_of(row[1:]))
+    return [episode_of(row[1:], history.get(row[1], ()), parts.get(row[1], ())) for row in rows]
 
 
 def read_transition(session: Session, entity: str, transition: int) -> TransitionRecord:

@@ -383,3 +383,75 @@ def _mark_everything(session: Session) -> None:
                     ELSE window_end_ns END,
                received_ns / 86400000000000, 0, 0
         FROM (SELECT *, window_end_ns - window_start_ns < 300000000000 AS short FROM samples) old""")
+
+
+@_migration
+def create_watching(session: Session) -> None:
+    """The state of the default alerter, and its windows.
+
+    `holder` is the collector that advances an entity, until `held_until` by the server's clock.
+    """
+    session.execute("""
+        CREATE TABLE heard (
+            entity text COLLATE "C" NOT NULL,
+            agent text COLLATE "C" NOT NULL,
+            end_ns bigint NOT NULL,
+            received_ns bigint NOT NULL,
+            PRIMARY KEY (entity, agent)
+        ) WITH (fillfactor = 70)""")
+    session.execute("""
+        CREATE TABLE watch_leases (
+            entity text COLLATE "C" PRIMARY KEY, holder text NOT NULL, held_until timestamptz NOT NULL
+        )""")
+    session.execute("""
+        CREATE TABLE watch_states (
+            entity text COLLATE "C" PRIMARY KEY,
+            revision bigint NOT NULL,
+            state bytea NOT NULL,
+            baselines bytea NOT NULL,
+            report bytea NOT NULL
+        )""")
+    session.execute("""
+        CREATE TABLE watch_windows (
+            entity text COLLATE "C" NOT NULL,
+            end_ns bigint NOT NULL,
+            payload bytea NOT NULL,
+            PRIMARY KEY (entity, end_ns)
+        )""")
+
+
+@_migration
+def create_episode_parts(session: Session) -> None:
+    """Episodes of the default alerter, which belong to the entity, and their parts.
+
+    `number` names such an episode within its entity; it is null for others.
+    """
+    session.execute("ALTER TABLE episodes ADD COLUMN number bigint")
+    session.execute("DROP INDEX episodes_open")
+    session.execute(
+        "CREATE UNIQUE INDEX episodes_open ON episodes (entity, judged) "
+        "WHERE closed_ns IS NULL AND number IS NULL"
+    )
+    session.execute(
+        "CREATE UNIQUE INDEX episodes_number ON episodes (entity, number) WHERE number IS NOT NULL"
+    )
+    session.execute("""
+        CREATE TABLE episode_parts (
+            entity text COLLATE "C" NOT NULL,
+            episode bigint NOT NULL,
+            summary text COLLATE "C" NOT NULL,
+            labels_text text COLLATE "C" NOT NULL,
+            labels_digest bytea NOT NULL,
+            component text NOT NULL,
+            direction bigint NOT NULL,
+            onset_ns bigint NOT NULL,
+            opened_ns bigint NOT NULL,
+            closed_ns bigint,
+            effect double precision NOT NULL,
+            bound double precision NOT NULL,
+            tolerance double precision NOT NULL,
+            unit text NOT NULL,
+            severity text NOT NULL,
+            evidence text NOT NULL,
+            PRIMARY KEY (entity, episode, summary, labels_digest, opened_ns)
+        )""")

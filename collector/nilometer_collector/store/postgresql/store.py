@@ -11,6 +11,8 @@ from nilometer_collector.store.postgresql.references import References
 from nilometer_collector.store.postgresql.rollups import RollUps
 from nilometer_collector.store.postgresql.samples import Samples
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.turns import Turns
+from nilometer_collector.store.postgresql.watching import Watching
 from nilometer_collector.store.records import Arrival, SampleRow, Shipment, Shipped
 from nilometer_collector.store.sequences import Sequences
 
@@ -55,7 +57,9 @@ class PostgresqlStore:
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
         self.references = References(self._database)
-        self.alerts = Alerts(self._database, channel)
+        turns = Turns(channel)
+        self.alerts = Alerts(self._database, turns)
+        self.watching = Watching(self._database, turns)
         self.deliveries = Deliveries(self._database)
 
     @property
@@ -96,15 +100,20 @@ class PostgresqlStore:
         ]
         samples: list[tuple[int, SampleRow]] = []
         evaluations = []
+        newest: dict[str, int] = {}
         for arrival in new:
             if isinstance(arrival.content, SampleRow):
                 samples.append((arrival.sequence, arrival.content))
+                sample = arrival.content.sample
+                newest[sample.entity] = max(newest.get(sample.entity, 0), sample.window.end_ns)
             else:
                 evaluations.append(arrival.content)
         sequences.settle(shipment.oldest_held)
         _save(session, stream, sequences, now_ns)
         counted = self.samples.add(session, samples, stream, now_ns) if samples else ()
         notices = self.alerts.judge(session, evaluations, shipment.agent, now_ns)
+        if newest:
+            self.watching.hear(session, shipment.agent, newest, now_ns)
         if counted:
             self.samples.count(session, counted, now_ns)
         return Shipped(stored=len(new), repeated=len(shipment.arrivals) - len(new), notices=notices)

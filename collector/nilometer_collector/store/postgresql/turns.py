@@ -16,9 +16,10 @@ from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.texts import storable
 
 _OPEN = """
-INSERT INTO episodes (entity, judged, opened_ns, since_ns, worst, alerter_payload,
+INSERT INTO episodes (entity, judged, number, opened_ns, since_ns, worst, alerter_payload,
                       reference_digest, evidence)
-VALUES (%(entity)s, %(judged)s, %(at)s, %(since)s, %(value)s, %(alerter)s, %(digest)s, %(evidence)s)
+VALUES (%(entity)s, %(judged)s, %(number)s, %(at)s, %(since)s, %(value)s, %(alerter)s, %(digest)s,
+        %(evidence)s)
 RETURNING id
 """
 _CLOSE = "UPDATE episodes SET closed_ns = %(closed)s WHERE entity = %(entity)s AND id = %(id)s"
@@ -63,13 +64,28 @@ class Turns:
         self._channel = channel
 
     def open(
-        self, session: Session, entity: str, judged: int, change: Opened, now_ns: int
+        self,
+        session: Session,
+        entity: str,
+        judged: int,
+        change: Opened,
+        now_ns: int,
+        *,
+        number: int | None = None,
     ) -> tuple[OpenEpisode, int]:
-        """Open an episode of *judged*; return it and the number of deliveries queued."""
+        """Open an episode; return it and the number of deliveries queued.
+
+        Args:
+            session: Session in a transaction.
+            entity: Entity of the episode.
+            judged: Id of what the episode is about.
+            change: The opening.
+            now_ns: Wall time now.
+            number: Number of an episode of the default alerter; None for other alerters.
+        """
         turn = change.turn
-        ((episode,),) = session.rows(
-            _OPEN, {**_values(turn), "entity": entity, "judged": judged, "since": change.since_ns}
-        )
+        known = {"entity": entity, "judged": judged, "number": number, "since": change.since_ns}
+        ((episode,),) = session.rows(_OPEN, {**_values(turn), **known})
         opened = OpenEpisode(id=episode, opened_ns=turn.at_ns, worst=turn.value)
         return opened, self._record(session, entity, episode, turn, now_ns)
 

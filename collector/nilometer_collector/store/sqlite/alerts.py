@@ -29,9 +29,10 @@ from nilometer_collector.store.records import (
     ALERTER_DELETED,
     SUMMARY_LEFT,
     EpisodeRecord,
+    PartRecord,
     TransitionRecord,
 )
-from nilometer_collector.store.rows import episode_of, transition_of
+from nilometer_collector.store.rows import episode_of, part_of, transition_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
@@ -198,7 +199,7 @@ class Alerts:
             "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
             (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES),
         )
-        return [episode_of(row, self._transitions(row[0])) for row in rows]
+        return [episode_of(row, self._transitions(row[0]), self._parts(row[0])) for row in rows]
 
     def transition(self, transition: int) -> TransitionRecord:
         """Return the opening or closing with this id."""
@@ -208,6 +209,15 @@ class Alerts:
     def _transitions(self, episode: int) -> list[TransitionRecord]:
         rows = self._database.rows(_TRANSITIONS + "episode = ? ORDER BY id", (episode,))
         return [transition_of(row) for row in rows]
+
+    def _parts(self, episode: int) -> list[PartRecord]:
+        rows = self._database.rows(
+            "SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, effect, "
+            "bound, tolerance, unit, severity, evidence FROM episode_parts WHERE episode = ? "
+            "ORDER BY opened_ns, summary, labels",
+            (episode,),
+        )
+        return [part_of(row) for row in rows]
 
     def _is_deleted(self, key: _Key) -> bool:
         """Return whether the alerter was deleted; an agent may know alerters that this store does not."""
@@ -276,7 +286,7 @@ class Alerts:
         """Apply *change* inside a transaction; return the number of deliveries queued."""
         match change:
             case Opened():
-                return self._record(self._open(key, change), change.turn, now_ns)
+                return self.record(self.open(key, change), change.turn, now_ns)
             case Worsened() if episode is not None:
                 self._database.execute(
                     "UPDATE episodes SET worst = ? WHERE id = ?", (change.worst, episode.id)
@@ -285,16 +295,27 @@ class Alerts:
                 self._database.execute(
                     "UPDATE episodes SET closed_ns = ? WHERE id = ?", (change.closed_ns, episode.id)
                 )
-                return self._record(episode.id, change.turn, now_ns)
+                return self.record(episode.id, change.turn, now_ns)
         return 0
 
-    def _open(self, key: _Key, change: Opened) -> int:
+    def open(
+        self, key: tuple[str, str, str, str], change: Opened, number: int | None = None
+    ) -> int:
+        """Write an episode inside a transaction; return its id.
+
+        Args:
+            key: Entity, alerter, summary and labels as text.
+            change: The opening.
+            number: Number of an episode of the default alerter; None for other alerters.
+        """
         turn = change.turn
         return self._database.execute(
-            "INSERT INTO episodes (entity, alerter, summary, labels, opened_ns, since_ns, worst, "
-            "alerter_payload, reference_digest, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO episodes (entity, alerter, summary, labels, number, opened_ns, since_ns, "
+            "worst, alerter_payload, reference_digest, evidence) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
+                number,
                 turn.at_ns,
                 change.since_ns,
                 turn.value,
@@ -304,7 +325,7 @@ class Alerts:
             ),
         )
 
-    def _record(self, episode: int, turn: Turn, now_ns: int) -> int:
+    def record(self, episode: int, turn: Turn, now_ns: int) -> int:
         """Write a transition and queue its notification; return the number of deliveries queued."""
         transition = self._database.execute(
             "INSERT INTO transitions (episode, status, at_ns, window_start_ns, recorded_ns, "

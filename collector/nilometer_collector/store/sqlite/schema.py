@@ -287,3 +287,53 @@ def _fill_levels(db: Database) -> None:
         "ELSE window_end_ns END, received_ns / 86400000000000, 0, 0 FROM (SELECT *, "
         "window_end_ns - window_start_ns < 300000000000 AS short FROM samples)"
     )
+
+
+@migrations()
+def create_watching(db: Database) -> None:
+    """The state of the default alerter, its windows, and the parts of its episodes.
+
+    `number` names an episode of the default alerter within its entity; it is null for others.
+    """
+    db.table("heard").create(
+        {"entity": str, "agent": str, "end_ns": int, "received_ns": int},
+        pk=("entity", "agent"),
+        strict=True,
+    )
+    db.table("watch_states").create(
+        {"entity": str, "revision": int, "state": bytes, "baselines": bytes, "report": bytes},
+        pk="entity",
+        strict=True,
+    )
+    db.table("watch_windows").create(
+        {"entity": str, "end_ns": int, "payload": bytes}, pk=("entity", "end_ns"), strict=True
+    )
+    db.execute("ALTER TABLE episodes ADD COLUMN number INTEGER")
+    db.execute("DROP INDEX idx_episodes_open")
+    db.execute(
+        "CREATE UNIQUE INDEX idx_episodes_open ON episodes (entity, alerter, summary, labels)"
+        " WHERE closed_ns IS NULL AND number IS NULL"
+    )
+    db.execute(
+        "CREATE UNIQUE INDEX idx_episodes_number ON episodes (entity, number)"
+        " WHERE number IS NOT NULL"
+    )
+    columns = {
+        "episode": int,
+        "summary": str,
+        "labels": str,
+        "component": str,
+        "direction": int,
+        "onset_ns": int,
+        "opened_ns": int,
+        "closed_ns": int,
+        "effect": float,
+        "bound": float,
+        "tolerance": float,
+        "unit": str,
+        "severity": str,
+        "evidence": str,
+    }
+    db.table("episode_parts").create(
+        columns, pk=("episode", "summary", "labels", "opened_ns"), strict=True
+    )

@@ -12,6 +12,7 @@ from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.sqlite.rollups import Arrived, RollUps
 from nilometer_collector.store.sqlite.samples import Samples
+from nilometer_collector.store.sqlite.watching import Watching
 
 
 class SqliteStore:
@@ -34,6 +35,7 @@ class SqliteStore:
         self.pins = Pins(self._database)
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
+        self.watching = Watching(self._database, self.alerts)
         self.deliveries = Deliveries(self._database, self.alerts)
 
     @property
@@ -46,6 +48,7 @@ class SqliteStore:
         """Store the new rows and their effects on alerts, in one transaction."""
         stored = notices = 0
         arrived = Arrived()
+        newest: dict[str, int] = {}
         with self._database.write():
             received_ns = self.rollups.received_ns(now_ns)
             stream = self._stream(shipment, now_ns)
@@ -58,9 +61,13 @@ class SqliteStore:
                 if isinstance(content, SampleRow):
                     series = self.samples.add(content, stream, arrival.sequence, received_ns)
                     arrived.add(series, content)
+                    entity, end_ns = content.sample.entity, content.sample.window.end_ns
+                    newest[entity] = max(newest.get(entity, 0), end_ns)
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
             self.rollups.mark(arrived, received_ns)
+            for entity, end_ns in newest.items():
+                self.watching.hear(entity, shipment.agent, end_ns, now_ns)
             sequences.settle(shipment.oldest_held)
             self._save(stream, sequences, now_ns)
         repeated = len(shipment.arrivals) - stored

@@ -76,7 +76,7 @@ export interface Entities {
 /** A monitored entity and its health. */
 export interface Entity {
   name: string;
-  health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED"; // ALERTING while an episode is open; LEARNING with data but no alerter
+  health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED"; // ALERTING while an episode is open; LEARNING with data but no alerter
   summaries: number;
   observations: number; // requests seen over all windows
   first_seen: number | null;
@@ -257,7 +257,7 @@ export interface Summary {
   name: string;
   data_type: "category" | "empty" | "mixed" | "number" | "service";
   role: "ground_truth" | "input" | "output" | "service";
-  health: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
+  health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   observations: number;
   last_seen: number | null;
   labels: Record<string, string[]>; // every key with its values, sorted
@@ -266,7 +266,7 @@ export interface Summary {
 /** An opening or a closing of an episode. */
 export interface Transition {
   at: number; // end of the window that caused it
-  status: "ALERTING" | "LEARNING" | "NO_DATA" | "OK" | "PAUSED";
+  status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   value: number;
   evidence: string;
 }

@@ -14,7 +14,13 @@ from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.components import LEAST_SHAPE_DEGREES, Components, Layout
 from nilometer.alert.calibrated.dispersion import Mask, long_run_ratio, tail_ratio, uneven
 from nilometer.alert.calibrated.incidents import FARTHEST, MAD_TO_SD
-from nilometer.alert.calibrated.normal import MOST_DROPPED, Fitted, Normal, fit
+from nilometer.alert.calibrated.normal import (
+    LEAST_ROWS_TO_LEARN,
+    MOST_DROPPED,
+    Fitted,
+    Normal,
+    fit,
+)
 from nilometer.alert.calibrated.scores import chi_square_score
 from nilometer.alert.calibrated.slots import Slots
 
@@ -181,18 +187,22 @@ def merged(counts: Floats, length: int) -> Floats:
     return np.asarray(counts[:whole].reshape(whole // length, length, counts.shape[1]).sum(axis=1))
 
 
-def window_length(rows: Floats) -> int:
+def window_length(rows: Floats, shortest: int = 1) -> int:
     """Return the length of the windows over which a column is judged, in base windows.
 
     Args:
         rows: Number of rows of each base window, shape (W,); the first one begins at midnight.
+        shortest: Length of the windows that agents send, in base windows, at least 1.
 
     Returns:
-        The smallest of `LENGTHS` at which nine tenths of the windows have 30 rows or more; the
-        longest if there is none.
+        The smallest of `LENGTHS`, at least *shortest*, at which nine tenths of the windows that
+        can be learned from have 30 rows or more; the longest if there is none.
     """
     for length in LENGTHS:
+        if length < shortest:
+            continue
         longer = merged(rows[:, None], length)[:, 0]
+        longer = longer[longer >= LEAST_ROWS_TO_LEARN]
         if len(longer) and np.quantile(longer, LEAST_ROWS_QUANTILE) >= LEAST_ROWS:
             return length
     return LENGTHS[-1]

@@ -83,6 +83,14 @@ class EntityEpisodes:
     open: Mapping[int, Episode] = field(default_factory=dict)
     next_id: int = 1
 
+    def measured(self, sizes: Mapping[PartKey, float]) -> "EntityEpisodes":
+        """Return the episodes with the newly measured *sizes* of the effects of some open parts."""
+        episodes = {}
+        for number, episode in self.open.items():
+            known = {key: sizes[key] for key in episode.open_parts if key in sizes}
+            episodes[number] = replace(episode, parts={**episode.parts, **known})
+        return replace(self, open=episodes)
+
     def after(
         self,
         *,

@@ -25,6 +25,7 @@ THETA = np.array([0.5, 1.0, 2.0, 4.0])  # sizes of drift, in standard deviations
 BUDGET = 8640.0  # mean base windows between false alarms: 30 days of windows of 5 minutes
 LEAST_WINDOWS = 2  # fewest windows with evidence for a drift before an alarm
 SLACK = 0.01  # added to the cap, so that rounding cannot keep LEAST_WINDOWS from the budget
+ALIKE = 10.0  # largest ratio of the evidence of streams of which the largest score is reported
 RECOVERED = 200.0  # evidence for a return into the tolerance that closes an alarm
 RECOVERY_CAP = np.log(20.0)  # one window can multiply this evidence by at most 20
 
@@ -67,7 +68,7 @@ class Alarm:
 
     Attributes:
         column: Position of the column.
-        stream: Position of the stream with the most evidence.
+        stream: Position of the stream with the most evidence, and of those the largest score.
         onset_ns: Estimated start of the drift, Unix nanoseconds.
         log_evidence: Natural logarithm of weighted evidence divided by budget, at least 0.
     """
@@ -140,7 +141,10 @@ class Budget:
         alarms = []
         for column in np.flatnonzero(sums >= self._budget):
             first, last = np.searchsorted(self._of_stream, (column, column + 1))
-            best = int(first + np.argmax(weighted[first:last]))
+            # The cap makes streams alike that are far beyond it; the scores tell them apart.
+            strong = weighted[first:last] * ALIKE >= weighted[first:last].max()
+            scores = np.where(strong & seen[first:last], z[first:last], -np.inf)
+            best = int(first + np.argmax(scores))
             if windows[best] >= LEAST_WINDOWS:
                 log_evidence = float(np.log(sums[column] / self._budget))
                 alarms.append(Alarm(int(column), best, int(since[best]), log_evidence))

@@ -4,76 +4,23 @@ Columns are judged over windows of different lengths, because a column with few 
 windows. All columns share one budget and one set of episodes.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, tzinfo
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import merged
 from nilometer.alert.calibrated.columns import Floats
-from nilometer.alert.calibrated.effects import Effect, effect_of
+from nilometer.alert.calibrated.effects import Effect
 from nilometer.alert.calibrated.episodes import NO_CHANGES, EntityEpisodes, EpisodeChanges, PartKey
-from nilometer.alert.calibrated.evidence import BUDGET, Budget, EvidenceState
-from nilometer.alert.calibrated.model import Judged, Model, Stream
-from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance
+from nilometer.alert.calibrated.evidence import BUDGET
+from nilometer.alert.calibrated.group import Group, History, PartEvent, Subject
+from nilometer.alert.calibrated.model import Stream
+from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance, close
 from nilometer.alert.calibrated.slots import DAY_SECONDS, NS_PER_SECOND, Calendar
 
 BASE_SECONDS = 300  # length of a base window
-CHUNK = 288  # windows that are scored at once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """A summary and label set that is judged.
-
-    Attributes:
-        key: Summary and label set.
-        judged: Column with its baseline and its tolerance.
-        length: Length of its windows in base windows; one of `baseline.LENGTHS`.
-        share: Share of the entity's budget, above 0. All shares of an entity add up to at most 1.
-    """
-
-    key: PartKey
-    judged: Judged
-    length: int
-    share: float
-
-
-Times = NDArray[np.int64]
-
-
-class History(NamedTuple):
-    """Earlier windows of one subject at its length, in order of time.
-
-    Attributes:
-        starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
-        counts: Vectors of the column, shape (W, width).
-    """
-
-    starts_ns: Times
-    counts: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class PartEvent:
-    """A part that opened or closed.
-
-    Attributes:
-        key: Summary and label set.
-        change: Whether the part opened, or how it closed.
-        stream: Component that drifted, and its direction.
-        onset_ns: Estimated start of the drift, Unix nanoseconds.
-        log_evidence: Natural logarithm of evidence divided by budget, for an opening; else 0.
-    """
-
-    key: PartKey
-    change: PartChange
-    stream: Stream
-    onset_ns: int
-    log_evidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +61,9 @@ class Judge:
         zone: Time zone of the entity.
         holidays: Local dates that are holidays, a separate kind of day.
         budget: Mean number of base windows between false alarms of the entity.
+
+    Attributes:
+        groups: Subjects of each window length, in base windows.
     """
 
     def __init__(
@@ -129,8 +79,8 @@ class Judge:
         by_length: dict[int, list[Subject]] = {}
         for subject in subjects:
             by_length.setdefault(subject.length, []).append(subject)
-        self._groups = {
-            length: _Group(
+        self.groups = {
+            length: Group(
                 members,
                 Calendar(window_seconds=length * base_seconds, zone=zone, holidays=holidays),
                 length,
@@ -149,6 +99,57 @@ class Judge:
             for length, group in self._due(end_ns)
             for key in group.keys
         }
+
+    @property
+    def lengths(self) -> Mapping[PartKey, int]:
+        """The length of the windows of each subject, in base windows."""
+        return {key: length for length, group in self.groups.items() for key in group.keys}
+
+    def carried(
+        self, state: EntityState, before: "Judge", reset: Collection[PartKey], end_ns: int
+    ) -> tuple[EntityState, Verdict]:
+        """Return the state that goes on with this judge, after the judge *before* was replaced.
+
+        Evidence of streams that both have is kept. A part goes on if its streams do; other parts
+        close.
+
+        Args:
+            state: State of the judge before.
+            before: Judge before.
+            reset: Subjects whose evidence starts again.
+            end_ns: End of the newest window that was judged, Unix nanoseconds.
+        """
+        models, events = {}, []
+        for length, group in self.groups.items():
+            old_group, old_state = before.groups.get(length), state.models.get(length)
+            models[length] = group.carried(old_group, old_state, reset, end_ns)
+        going_on = {
+            self.groups[length].key_of(column)
+            for length, model in models.items()
+            for column in model.parts
+        }
+        for length, model in state.models.items():
+            old = before.groups[length]
+            events += [
+                old.event(Change(column, PartChange.REPLACED, part))
+                for column, part in model.parts.items()
+                if old.key_of(column) not in going_on
+            ]
+        return self._after(state, models, events, end_ns)
+
+    def close(
+        self, state: EntityState, keys: Collection[PartKey], end_ns: int
+    ) -> tuple[EntityState, Verdict]:
+        """Close the parts of *keys*, which get no more data; return the state and the changes."""
+        models = dict(state.models)
+        events: list[PartEvent] = []
+        for length, group in self.groups.items():
+            columns = [place for key, place in group.keys.items() if key in keys]
+            model = models.get(length)
+            if columns and model is not None:
+                models[length], changes = close(group.budget, model, columns)
+                events += [group.event(change) for change in changes]
+        return self._after(state, models, events, end_ns)
 
     def advance(
         self, state: EntityState, counts: Mapping[PartKey, Floats], end_ns: int
@@ -184,7 +185,7 @@ class Judge:
         """
         windows = max((len(vectors) for vectors in counts.values()), default=0)
         scores = {}
-        for length, group in self._groups.items():
+        for length, group in self.groups.items():
             longer = {key: merged(vectors, length) for key, vectors in counts.items()}
             joined = group.joined(longer, windows // length)
             starts = start_ns + np.arange(len(joined), dtype=np.int64) * length * self._base_ns
@@ -195,11 +196,11 @@ class Judge:
             state, verdict = self._advance(state, now, end_ns)
             yield state, verdict
 
-    def _due(self, end_ns: int) -> list[tuple[int, "_Group"]]:
+    def _due(self, end_ns: int) -> list[tuple[int, Group]]:
         into_day = end_ns % (DAY_SECONDS * NS_PER_SECOND)
         return [
             (length, group)
-            for length, group in self._groups.items()
+            for length, group in self.groups.items()
             if into_day % (length * self._base_ns) == 0
         ]
 
@@ -209,11 +210,21 @@ class Judge:
         models = dict(state.models)
         events: list[PartEvent] = []
         for length, z in scores.items():
-            group = self._groups[length]
+            group = self.groups[length]
             models[length], changes = advance(
                 group.budget, models.get(length) or group.empty, z, end_ns
             )
             events += [group.event(change) for change in changes]
+        return self._after(state, models, events, end_ns)
+
+    def _after(
+        self,
+        state: EntityState,
+        models: Mapping[int, ModelState],
+        events: list[PartEvent],
+        end_ns: int,
+    ) -> tuple[EntityState, Verdict]:
+        """Return the state with *models*, after the episodes took *events* into account."""
         if not events:
             return replace(state, models=models), NOTHING
         episodes, told = state.episodes.after(
@@ -226,69 +237,7 @@ class Judge:
 
     def effect(self, key: PartKey, stream: Stream, history: History) -> Effect | None:
         """Return the effect of *stream* of a subject over *history*; None if it is not judged."""
-        for group in self._groups.values():
+        for group in self.groups.values():
             if key in group.keys:
                 return group.effect(key, stream, history)
         return None
-
-
-class _Group:
-    """Subjects of one window length."""
-
-    def __init__(
-        self, subjects: list[Subject], calendar: Calendar, length: int, budget: float
-    ) -> None:
-        self.keys = {subject.key: place for place, subject in enumerate(subjects)}
-        self._subjects = subjects
-        self._calendar = calendar
-        self._length = length
-        self._model = Model([subject.judged for subject in subjects], calendar)
-        shares = np.array([subject.share for subject in subjects])
-        self.budget = Budget(self._model.of_stream, shares, base_windows=length, budget=budget)
-        self.empty = ModelState(evidence=EvidenceState.empty(len(self._model.streams)))
-
-    def joined(self, counts: Mapping[PartKey, Floats], windows: int) -> Floats:
-        """Return the joined vectors of *windows* windows; subjects without data have counts of 0."""
-        layout = self._model.layout
-        found = np.zeros((windows, layout.width))
-        for key, place in self.keys.items():
-            vectors = counts.get(key)
-            if vectors is not None:
-                start = layout.offsets[place]
-                found[: len(vectors), start : start + vectors.shape[1]] = vectors
-        return found
-
-    def scores(self, joined: Floats, starts_ns: Times) -> Floats:
-        """Return the scores of each stream, shape (W, S)."""
-        slots = self._calendar.slots(starts_ns)
-        parts = [
-            self._model.scores(
-                joined[first : first + CHUNK], slots.part(slice(first, first + CHUNK))
-            )
-            for first in range(0, len(joined), CHUNK)
-        ]
-        return np.concatenate(
-            [np.zeros((0, len(self._model.streams))), *(part.z for part in parts)]
-        )
-
-    def event(self, change: Change) -> PartEvent:
-        """Return a change of this group with names instead of positions."""
-        return PartEvent(
-            key=self._subjects[change.column].key,
-            change=change.change,
-            stream=self._model.streams[change.part.stream],
-            onset_ns=change.part.onset_ns,
-            log_evidence=change.log_evidence,
-        )
-
-    def effect(self, key: PartKey, stream: Stream, history: History) -> Effect | None:
-        judged = self._subjects[self.keys[key]].judged
-        alone = Model([judged], self._calendar)
-        place = next(
-            i
-            for i, one in enumerate(alone.streams)
-            if (one.component, one.sign) == (stream.component, stream.sign)
-        )
-        scored = alone.scores(history.counts, self._calendar.slots(history.starts_ns))
-        columns = (scored.effect, scored.variance, scored.rows, scored.z)
-        return effect_of(stream.component, *(values[:, place] for values in columns))

@@ -1,6 +1,6 @@
 """Parts: the alarm of a single column, from its opening to its closing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -25,6 +25,7 @@ class PartChange(Enum):
     OPENED = "OPENED"
     CLOSED = "CLOSED"
     CLOSED_WITHOUT_DATA = "CLOSED_WITHOUT_DATA"
+    REPLACED = "REPLACED"  # a new baseline judges the column, so the part cannot go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,21 @@ class Change:
     change: PartChange
     part: Part
     log_evidence: float = 0.0
+
+
+def close(
+    budget: Budget, state: ModelState, columns: Iterable[int]
+) -> tuple[ModelState, list[Change]]:
+    """Close the parts of *columns*, which get no more data; return the state and the changes."""
+    parts, ended = dict(state.parts), np.zeros(budget.columns, bool)
+    changes = []
+    for column in columns:
+        part = parts.pop(column, None)
+        if part is not None:
+            changes.append(Change(column, PartChange.CLOSED_WITHOUT_DATA, part))
+            ended[column] = True
+    evidence = state.evidence.without(budget.streams_of(ended)) if changes else state.evidence
+    return replace(state, evidence=evidence, parts=parts), changes
 
 
 def advance(

@@ -1,6 +1,7 @@
 """Conditions, by which alerters judge windows; one kind per file."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
+from nilometer.alert.conditions.calibrated import DEFAULT_ALERTER, Calibrated
 from nilometer.alert.conditions.condition import (
     Condition,
     Fields,
@@ -14,7 +15,9 @@ from nilometer.alert.conditions.unknown import UnknownCondition
 
 __all__ = [
     "CONDITIONS",
+    "DEFAULT_ALERTER",
     "AgainstReference",
+    "Calibrated",
     "Condition",
     "Fields",
     "Fixed",

@@ -1,0 +1,83 @@
+"""The status of the default alerter, as it is stored for readers."""
+
+from enum import Enum
+
+import msgspec
+
+from nilometer.alert import AlertStatus
+
+
+class Reason(Enum):
+    """Why a summary or an entity has its status; a closed set."""
+
+    WATCHED = "watched"
+    DRIFT = "drift"
+    LEARNING = "learning"
+    COARSE = "coarse"
+    NO_TRAFFIC = "no_traffic"
+    NO_AGENT = "no_agent"
+    NO_WINDOW_YET = "no_window_yet"
+    VERSION_GONE = "version_gone"
+    SWITCHED_OFF = "switched_off"
+    UNSTABLE_BASELINE = "unstable_baseline"
+    TOO_FEW = "too_few"
+    NOTHING_TO_JUDGE = "nothing_to_judge"
+
+
+class SummaryReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of one summary and label set.
+
+    Attributes:
+        summary: Name of the summary.
+        labels: Label set; empty for all traffic.
+        status: Status.
+        reason: Reason of the status.
+        sentence: The reason in words.
+        phase: Phase of its baseline: LEARNING, COARSE or ACTIVE.
+        window_seconds: Length of the windows over which it is judged.
+    """
+
+    summary: str
+    labels: dict[str, str]
+    status: AlertStatus
+    reason: Reason
+    sentence: str
+    phase: str
+    window_seconds: int
+
+
+class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of the default alerter of one entity.
+
+    Attributes:
+        status: Status.
+        reason: Reason of the status.
+        sentence: The reason in words.
+        phase: Phase of most baselines: LEARNING, COARSE or ACTIVE.
+        next_phase_ns: Estimated start of the next phase, Unix nanoseconds; None in the last one.
+        judged_ns: End of the newest window that was judged; None before the first.
+        budget_days: Mean number of days between false alarms that the entity may have.
+        summaries: Status of each summary and label set.
+    """
+
+    status: AlertStatus
+    reason: Reason
+    sentence: str
+    phase: str = "LEARNING"
+    next_phase_ns: int | None = None
+    judged_ns: int | None = None
+    budget_days: float = 30.0
+    summaries: tuple[SummaryReport, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Return the report as bytes."""
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "WatchReport":
+        """Return the report that `to_bytes` made.
+
+        Raises:
+            ValueError: If the bytes are not a report.
+        """
+        return msgspec.msgpack.decode(content, type=cls)

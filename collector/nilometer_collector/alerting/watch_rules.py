@@ -1,0 +1,78 @@
+"""Settings of the default alerter: one rule per group of entities."""
+
+from datetime import UTC, tzinfo
+from fnmatch import fnmatchcase
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from nilometer.alert.calibrated.model import Tolerance
+from nilometer.values.errors import ConfigError
+
+WINDOWS_OF_DAY = 288  # base windows
+
+
+class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the default alerter watches some entities. Every field may be left out.
+
+    Attributes:
+        entity: Pattern over names of entities, such as ``fraud-*``. The first rule that matches
+            applies.
+        watch: Whether the default alerter watches these entities.
+        budget_days: Mean number of days between false alarms of one entity.
+        time_zone: Name of the time zone in which traffic has its daily pattern.
+        tolerances: Distance from normal that is no drift, in standard deviations of the
+            reference, by pattern over summaries.
+        share_tolerances: The same for shares, such as that of missing cells; 0.05 is five
+            percentage points.
+    """
+
+    entity: str = "*"
+    watch: bool = True
+    budget_days: Annotated[float, Meta(ge=1.0, le=3650.0)] = 30.0
+    time_zone: str = "UTC"
+    tolerances: dict[str, Annotated[float, Meta(gt=0.0, le=100.0)]] = {}
+    share_tolerances: dict[str, Annotated[float, Meta(gt=0.0, le=1.0)]] = {}
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone.
+
+        Raises:
+            ConfigError: If there is no time zone of this name.
+        """
+        if self.time_zone == "UTC":
+            return UTC
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ConfigError(
+                f"time_zone = {self.time_zone!r}: must be a time zone such as Europe/Berlin"
+            ) from error
+
+    @property
+    def budget(self) -> float:
+        """The budget in base windows."""
+        return self.budget_days * WINDOWS_OF_DAY
+
+    def tolerance(self, summary: str) -> Tolerance:
+        """Return the tolerance of *summary*."""
+        usual = Tolerance()
+        return Tolerance(
+            smooth=_first(self.tolerances, summary, usual.smooth),
+            shape=usual.shape,
+            rate=_first(self.share_tolerances, summary, usual.rate),
+            rate_deviations=usual.rate_deviations,
+        )
+
+
+def rule_of(rules: tuple[WatchRule, ...], entity: str) -> WatchRule:
+    """Return the first of *rules* that matches *entity*; the defaults if none does."""
+    return next((rule for rule in rules if fnmatchcase(entity, rule.entity)), WatchRule())
+
+
+def _first(patterns: dict[str, float], summary: str, usual: float) -> float:
+    found = (value for pattern, value in patterns.items() if fnmatchcase(summary, pattern))
+    return next(found, usual)

@@ -1,0 +1,369 @@
+"""Advances the default alerter of one entity over closed base windows.
+
+The state, the kept windows, and the changes of episodes of some windows are stored in one
+transaction. A process that ends in between judges these windows again, with the same result.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from nilometer.alert.calibrated.columns import Floats
+from nilometer.alert.calibrated.effects import Effect
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.group import History, PartEvent
+from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
+from nilometer.alert.calibrated.parts import PartChange
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import EpisodeStep, Store, WatchRecord, WatchStep
+from nilometer_collector.watch.fitting import LEARNED_DAYS, Fitter, judge_of
+from nilometer_collector.watch.memory import (
+    BASE_NS,
+    DAY_NS,
+    HOUR_NS,
+    KEPT_HOURS,
+    Book,
+    Memory,
+    Watched,
+    saved_episodes,
+)
+from nilometer_collector.watch.notes import Notes
+from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
+from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled
+from nilometer_collector.watch.reporting import report_of
+from nilometer_collector.watch.tolerances import tolerance_of
+
+STEP_WINDOWS = 36  # base windows that are stored in one transaction
+GONE_WINDOWS = 12  # windows without data of a label set after which its parts close
+RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
+
+log = logging.getLogger("nilometer.collector")
+
+
+class EntityWatch:
+    """The default alerter of one entity. One thread calls.
+
+    Args:
+        entity: Name of the entity.
+        rule: Settings for the entity.
+        store: Store of samples, state and episodes.
+        edges: Edges of references.
+        fitter: Fitter of baselines.
+    """
+
+    def __init__(
+        self, entity: str, rule: WatchRule, store: Store, edges: ReferenceEdges, fitter: Fitter
+    ) -> None:
+        self._entity = entity
+        self._rule = rule
+        self._store = store
+        self._edges = edges
+        self._fitter = fitter
+        self._revision = 0
+        self._memory: Memory | None = None
+        self._book = Book()
+        self._judge = Judge(())
+        self._digest = ""
+        self._load(store.watching.load(entity))
+
+    @property
+    def end_ns(self) -> int:
+        """End of the newest window that was judged; 0 before the first."""
+        return 0 if self._memory is None else self._memory.end_ns
+
+    def advance(self, until_ns: int, now_ns: int) -> int:
+        """Judge every base window that ends up to *until_ns*.
+
+        Args:
+            until_ns: Time up to which all data has arrived.
+            now_ns: Wall time now.
+
+        Returns:
+            The number of notifications queued.
+        """
+        memory = self._memory or self._first()
+        if memory is None:
+            return 0
+        notices = 0
+        until_ns = until_ns // BASE_NS * BASE_NS
+        while True:
+            if self._must_fit(memory):
+                memory, queued = self._fitted(memory, now_ns)
+                notices += queued
+            if memory.end_ns >= until_ns:
+                return notices
+            memory = self._skipped(memory, until_ns)
+            fit_ns = max(memory.fitted_ns + DAY_NS, memory.end_ns + BASE_NS)
+            stop = min(until_ns, memory.end_ns + STEP_WINDOWS * BASE_NS, fit_ns)
+            memory, queued = self._step(memory, stop, now_ns)
+            notices += queued
+
+    def report(self, now_ns: int, heard_ns: int) -> bytes:
+        """Return the status now, as bytes of a `WatchReport`.
+
+        Args:
+            now_ns: Wall time now.
+            heard_ns: Wall time at which the last window of any agent has arrived.
+        """
+        return report_of(self._book, self._memory, self._rule, now_ns, heard_ns).to_bytes()
+
+    def _load(self, record: WatchRecord | None) -> None:
+        if record is None:
+            return
+        self._revision = record.revision
+        self._memory = unpacked(record.state, Memory)
+        if record.baselines:
+            self._use(record.baselines)
+
+    def _use(self, baselines: bytes) -> None:
+        self._book = unpacked(baselines, Book)
+        self._judge = judge_of(self._book, self._rule)
+        self._digest = hashlib.blake2b(baselines, digest_size=8).hexdigest()
+
+    def _first(self) -> Memory | None:
+        """Return the state before the first window; None without data."""
+        starts = [one.first_start_ns for one in self._store.samples.series(self._entity)]
+        if not starts:
+            return None
+        begun = min(starts) // BASE_NS * BASE_NS
+        return Memory(begun_ns=begun, end_ns=begun, data_ns=begun, fitted_ns=begun)
+
+    def _step(self, memory: Memory, stop_ns: int, now_ns: int) -> tuple[Memory, int]:
+        """Judge the windows up to *stop_ns*, and store the result."""
+        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts)
+        kept: list[tuple[int, bytes]] = []
+        steps: list[EpisodeStep] = []
+        for window in self._windows(memory, stop_ns):
+            memory = self._judged(memory, window, notes, kept, steps)
+        return memory, self._save(memory, None, kept, steps, None, now_ns)
+
+    def _fitted(self, memory: Memory, now_ns: int) -> tuple[Memory, int]:
+        """Fit the baselines, go on with them, and store the result."""
+        references = self._fitter.fingerprint(self._entity)
+        fit = self._fitter.fit(self._entity, memory, self._book, self._rule, now_ns)
+        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts)
+        steps: list[EpisodeStep] = []
+        baselines, before = packed(fit.book), self._judge
+        self._use(baselines)
+        state, verdict = self._judge.carried(memory.state, before, fit.reset, memory.end_ns)
+        memory = self._noted(memory, state, verdict, notes, memory.end_ns, steps)
+        slots = frozenset(self._book.slots.values())
+        memory = replace(
+            memory,
+            fitted_ns=memory.end_ns,
+            references=references,
+            newest={slot: at for slot, at in memory.newest.items() if slot in slots},
+        )
+        forget = self._forgotten(memory)
+        return memory, self._save(memory, baselines, list(fit.windows), steps, forget, now_ns)
+
+    def _skipped(self, memory: Memory, until_ns: int) -> Memory:
+        """Return *memory* after a long time without data, if nothing is open that it could close."""
+        if memory.open_parts or memory.end_ns - memory.data_ns < HOUR_NS:
+            return memory
+        series = self._store.samples.series(self._entity)
+        reader = Reader(self._store.samples, self._edges.of(self._entity))
+        return replace(memory, end_ns=reader.next_data_ns(series, memory.end_ns, until_ns))
+
+    def _must_fit(self, memory: Memory) -> bool:
+        if memory.end_ns - memory.begun_ns < DAY_NS:
+            return False
+        if memory.end_ns - memory.fitted_ns >= DAY_NS:
+            return True
+        return memory.references != self._fitter.fingerprint(self._entity)
+
+    def _forgotten(self, memory: Memory) -> tuple[int, int]:
+        """Return the span of kept windows that nothing needs any more."""
+        onset = min((part.record.onset_ns for part in memory.open_parts), default=memory.end_ns)
+        if all(one.frozen for one in self._book.watched):
+            return memory.begun_ns + LEARNED_DAYS * DAY_NS, min(
+                onset, memory.end_ns - RECENT_DAYS * DAY_NS
+            )
+        return 0, min(onset, memory.end_ns - LEARNED_DAYS * DAY_NS)
+
+    def _save(
+        self,
+        memory: Memory,
+        baselines: bytes | None,
+        windows: list[tuple[int, bytes]],
+        steps: list[EpisodeStep],
+        forget: tuple[int, int] | None,
+        now_ns: int,
+    ) -> int:
+        step = WatchStep(
+            revision=self._revision,
+            state=packed(memory),
+            baselines=baselines,
+            report=report_of(self._book, memory, self._rule, now_ns, now_ns).to_bytes(),
+            windows=windows,
+            forget=forget,
+            episodes=steps,
+        )
+        queued = self._store.watching.save(self._entity, step, now_ns)
+        if queued is None:
+            raise StateMoved(self._entity)
+        self._revision += 1
+        self._memory = memory
+        return queued
+
+    # Windows
+
+    def _windows(self, memory: Memory, stop_ns: int) -> Iterator[BaseWindow]:
+        """Read the base windows after the last one, also those without data."""
+        columns = {one.key.summary: one.counted for one in self._book.watched}
+        series = [
+            one
+            for one in self._store.samples.series(self._entity)
+            if one.last_end_ns > memory.end_ns
+        ]
+        reader = Reader(self._store.samples, self._edges.of(self._entity))
+        end_ns = memory.end_ns
+        for window in reader.base_windows(series, columns, end_ns, stop_ns):
+            while end_ns + BASE_NS < window.end_ns:
+                end_ns += BASE_NS
+                yield BaseWindow(end_ns)
+            end_ns = window.end_ns
+            yield window
+        while end_ns < stop_ns:
+            end_ns += BASE_NS
+            yield BaseWindow(end_ns)
+
+    def _judged(
+        self,
+        memory: Memory,
+        window: BaseWindow,
+        notes: Notes,
+        kept: list[tuple[int, bytes]],
+        steps: list[EpisodeStep],
+    ) -> Memory:
+        """Return the state after *window*; add what is to be stored."""
+        end_ns, slots = window.end_ns, self._book.slots
+        row = {slots[key]: vector for key, vector in window.counts.items() if key in slots}
+        if row:
+            kept.append((end_ns, packed_window(row)))
+        counts = self._due(window, kept)
+        state, verdict = self._judge.advance(memory.state, counts, end_ns)
+        memory = replace(memory, end_ns=end_ns)
+        if window.has_data:
+            hour = (end_ns - 1) // HOUR_NS
+            hours = memory.hours if hour in memory.hours[-1:] else (*memory.hours, hour)
+            known = tuple(one for one in hours if one > hour - KEPT_HOURS)
+            newest = {**memory.newest, **dict.fromkeys(row, end_ns)}
+            memory = replace(memory, data_ns=end_ns, hours=known, newest=newest)
+        memory = self._noted(memory, state, verdict, notes, end_ns, steps, kept)
+        gone = self._gone(memory, notes, window)
+        if gone:
+            state, verdict = self._judge.close(memory.state, gone, end_ns)
+            memory = self._noted(memory, state, verdict, notes, end_ns, steps, kept)
+        return memory
+
+    def _due(self, window: BaseWindow, kept: list[tuple[int, bytes]]) -> Mapping[PartKey, Floats]:
+        """Return the counts of all subjects whose window closes now."""
+        due = self._judge.due(window.end_ns)
+        longest = min(due.values(), default=window.end_ns)
+        if window.end_ns - longest <= BASE_NS:
+            return window.counts
+        lengths, slots = self._judge.lengths, self._book.slots
+        wanted = {key: slots[key] for key in due if lengths[key] > 1}
+        found = {key: window.counts[key] for key in due if key in window.counts}
+        for end, row in self._rows(longest, window.end_ns - BASE_NS, kept):
+            for key, slot in wanted.items():
+                if end > due[key] and slot in row:
+                    found[key] = found[key] + row[slot] if key in found else row[slot]
+        return found
+
+    def _rows(
+        self, start_ns: int, end_ns: int, kept: list[tuple[int, bytes]]
+    ) -> Iterator[tuple[int, dict[int, Floats]]]:
+        """Read the counts of the base windows that end in ``(start_ns, end_ns]``, in order."""
+        stored = dict(self._store.watching.windows(self._entity, start_ns, end_ns))
+        stored |= {end: content for end, content in kept if start_ns < end <= end_ns}
+        for end in sorted(stored):
+            yield end, unpacked_window(stored[end])
+
+    def _gone(self, memory: Memory, notes: Notes, window: BaseWindow) -> list[PartKey]:
+        """Return the open parts of label sets, such as a version, that get no more data."""
+        slots = self._book.slots
+        found = []
+        for key in notes.open_parts:
+            newest = memory.newest.get(slots.get(key, -1), 0)
+            silent = (window.end_ns - newest) // BASE_NS
+            length = self._judge.lengths.get(key, 1)
+            others_go_on = PartKey(key.summary) in window.counts
+            if not is_pooled(key) and others_go_on and silent > GONE_WINDOWS * length:
+                found.append(key)
+        return found
+
+    # Episodes
+
+    def _noted(
+        self,
+        memory: Memory,
+        state: EntityState,
+        verdict: Verdict,
+        notes: Notes,
+        end_ns: int,
+        steps: list[EpisodeStep],
+        kept: list[tuple[int, bytes]] | None = None,
+    ) -> Memory:
+        """Return *memory* with the new state, after the changes of episodes were written down."""
+        if verdict.parts:
+            measure = partial(self._measured, end_ns=end_ns, kept=kept or [])
+            episodes, new = notes.take(verdict, state.episodes, end_ns, measure, self._digest)
+            state = replace(state, episodes=episodes)
+            steps += new
+            memory = replace(memory, episode_spans=self._spans(memory, verdict, end_ns))
+        return replace(
+            memory,
+            models=state.models,
+            episodes=saved_episodes(state.episodes.open.values()),
+            next_episode=state.episodes.next_id,
+            open_parts=tuple(notes.open_parts.values()),
+        )
+
+    def _measured(
+        self, event: PartEvent, *, end_ns: int, kept: list[tuple[int, bytes]]
+    ) -> tuple[Effect | None, float]:
+        """Return the effect of a part that opens, since its onset, and its tolerance."""
+        watched = self._watched(event.key)
+        length_ns = watched.length * BASE_NS
+        first = event.onset_ns // length_ns * length_ns
+        counts = np.zeros(((end_ns - first) // length_ns, watched.counted.column.width))
+        for end, row in self._rows(first, end_ns, kept):
+            place = (end - 1 - first) // length_ns
+            if watched.slot in row and place < len(counts):
+                counts[place] += row[watched.slot]
+        starts = first + np.arange(len(counts), dtype=np.int64) * length_ns
+        effect = self._judge.effect(event.key, event.stream, History(starts, counts))
+        return effect, tolerance_of(watched, event.stream.component, self._rule)
+
+    def _spans(
+        self, memory: Memory, verdict: Verdict, end_ns: int
+    ) -> tuple[tuple[int, int, int], ...]:
+        """Return the spans that must not teach, after the parts of *verdict*."""
+        spans = list(memory.episode_spans)
+        slots = self._book.slots
+        changed = {slots[event.key]: event for event in verdict.parts if event.key in slots}
+        spans = [
+            (slot, start, end_ns if not end and slot in changed else end)
+            for slot, start, end in spans
+        ]
+        opened = [
+            (slots[event.key], event.onset_ns, 0)
+            for event in verdict.parts
+            if event.change is PartChange.OPENED and event.key in slots
+        ]
+        oldest = end_ns - LEARNED_DAYS * DAY_NS
+        return (*(span for span in spans if not span[2] or span[2] > oldest), *opened)
+
+    def _watched(self, key: PartKey) -> Watched:
+        return next(one for one in self._book.watched if one.key == key)
+
+
+class StateMoved(Exception):
+    """Another collector has advanced the entity; its state must be read again."""

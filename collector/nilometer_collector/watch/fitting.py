@@ -1,0 +1,315 @@
+"""Fits the baselines of an entity: which columns it has, what is normal, and the judge for it.
+
+It runs once a day until the baselines are frozen, and when references have changed.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.alert.calibrated.baseline import learn, merged, window_length
+from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.group import Subject
+from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
+from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
+from nilometer.alert.calibrated.model import Judged
+from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
+from nilometer.alert.calibrated.slots import Calendar
+from nilometer.profile import Content, Reference, ReferenceColumn
+from nilometer.profile.reference import LEARNED
+from nilometer.values.entity import SCHEMA
+from nilometer.wire.references import with_digest
+from nilometer_collector.alerting.watch_report import Reason
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import SeriesRecord, Store
+from nilometer_collector.watch.columns import (
+    columns_of,
+    is_same,
+    learned_column,
+    learned_reference,
+)
+from nilometer_collector.watch.memory import (
+    BASE_NS,
+    DAY_NS,
+    Book,
+    Memory,
+    SummaryColumn,
+    Watched,
+)
+from nilometer_collector.watch.packing import packed_window, unpacked_window
+from nilometer_collector.watch.reading import Reader, is_pooled
+
+LEARNED_DAYS = 15  # days before now that baselines may learn from
+MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
+WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
+
+log = logging.getLogger("nilometer.collector")
+
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The result of a fit.
+
+    Attributes:
+        book: All subjects with their new baselines.
+        reset: Subjects whose evidence starts again, because what is normal has changed.
+        windows: Kept windows that changed, each with its end.
+    """
+
+    book: Book
+    reset: frozenset[PartKey]
+    windows: Sequence[tuple[int, bytes]]
+
+
+class Fitter:
+    """Fits the baselines of entities.
+
+    Args:
+        store: Store of samples, references and kept windows.
+        edges: Edges of references.
+    """
+
+    def __init__(self, store: Store, edges: ReferenceEdges) -> None:
+        self._store = store
+        self._edges = edges
+
+    def fingerprint(self, entity: str) -> str:
+        """Return what identifies the references of users of *entity* now."""
+        records = self._store.references.records(entity)
+        return ",".join(record.digest for record in records if record.name != LEARNED)
+
+    def fit(self, entity: str, memory: Memory, book: Book, rule: WatchRule, now_ns: int) -> Fit:
+        """Fit what can be fitted after the window that ends at ``memory.end_ns``."""
+        span = (max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS), memory.end_ns)
+        series = [
+            one
+            for one in self._store.samples.series(entity)
+            if one.summary != SCHEMA
+            and one.first_start_ns < memory.end_ns
+            and one.last_end_ns > span[0]
+        ]
+        by_summary: dict[str, list[SeriesRecord]] = {}
+        for record in series:
+            by_summary.setdefault(record.summary, []).append(record)
+        columns = self._columns(entity, by_summary, book, memory, now_ns)
+        book, fresh = _renamed(book, by_summary, columns)
+        windows = dict(self._store.watching.windows(entity, *span))
+        kept = {end: unpacked_window(content) for end, content in windows.items()}
+        changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
+        busy = {part.record.summary: part for part in memory.open_parts}
+        watched, reset = [], set(fresh)
+        for one in book.watched:
+            if one.key not in fresh and (one.frozen or one.key.summary in busy):
+                watched.append(one)
+                continue
+            own = by_summary.get(one.key.summary, ())
+            shortest = max(max((each.last_window_ns for each in own), default=0) // BASE_NS, 1)
+            after = _fitted(one, kept, memory, rule, shortest)
+            watched.append(after)
+            if _must_reset(one, after, rule):
+                reset.add(one.key)
+        return Fit(
+            book=replace(book, watched=tuple(watched)),
+            reset=frozenset(reset),
+            windows=[(end, packed_window(kept[end])) for end in sorted(changed)],
+        )
+
+    def _columns(
+        self,
+        entity: str,
+        by_summary: Mapping[str, Sequence[SeriesRecord]],
+        book: Book,
+        memory: Memory,
+        now_ns: int,
+    ) -> dict[str, SummaryColumn]:
+        """Return the column of each summary: of a reference, known, or learned now."""
+        records = self._store.references.records(entity)
+        read = [self._store.references.read(record) for record in records]
+        references = [reference for reference in read if reference is not None]
+        columns = columns_of(references)
+        known = {one.key.summary: one.counted for one in book.watched}
+        before = next((one for one in references if one.name == LEARNED), None)
+        added: dict[str, ReferenceColumn] = {}
+        for summary, series in by_summary.items():
+            if summary in columns:
+                continue
+            if summary in known:
+                columns[summary] = known[summary]
+                continue
+            if memory.end_ns - min(one.first_start_ns for one in series) < DAY_NS:
+                continue
+            reader = Reader(self._store.samples, self._edges.of(entity))
+            contents = _joined(reader, series, memory)
+            found = learned_column(summary, contents)
+            if found is not None:
+                columns[summary], shared = found
+                if shared is not None:
+                    added[summary] = shared
+        if added:
+            self._publish(learned_reference(entity, before, added, _rows(added)), now_ns)
+        return columns
+
+    def _publish(self, reference: Reference, now_ns: int) -> None:
+        reference = with_digest(reference)
+        self._store.references.put(reference, now_ns)
+        log.info(
+            "bins learned from the first windows, agents count on them from now on",
+            extra={"entity": reference.entity, "summaries": len(reference.columns)},
+        )
+
+    def _rebuild(
+        self,
+        entity: str,
+        by_summary: Mapping[str, Sequence[SeriesRecord]],
+        book: Book,
+        fresh: frozenset[PartKey],
+        kept: dict[int, dict[int, Floats]],
+        span: tuple[int, int],
+    ) -> set[int]:
+        """Count the windows of *fresh* subjects again, into *kept*; return the changed ends."""
+        reader = Reader(self._store.samples, self._edges.of(entity))
+        slots, changed = book.slots, set()
+        held = frozenset(slots.values())
+        for summary in sorted({key.summary for key in fresh}):
+            counted = next(one.counted for one in book.watched if one.key.summary == summary)
+            columns = {summary: counted}
+            for window in reader.base_windows(by_summary[summary], columns, *span):
+                row = kept.setdefault(window.end_ns, {})
+                for key, vector in window.counts.items():
+                    if key in fresh:
+                        row[slots[key]] = vector
+                        changed.add(window.end_ns)
+        for end in changed:  # counts in bins that are no longer used
+            kept[end] = {slot: vector for slot, vector in kept[end].items() if slot in held}
+        return changed
+
+
+def judge_of(book: Book, rule: WatchRule) -> Judge:
+    """Return the judge of all subjects of *book* that have a baseline."""
+    ready = [one for one in book.watched if one.reason is None]
+    summaries = {one.key.summary for one in ready}
+    segments = {
+        summary: sum(one.key.summary == summary and not is_pooled(one.key) for one in ready)
+        for summary in summaries
+    }
+    subjects = []
+    for one in ready:
+        if one.baseline is None:
+            continue
+        several = segments[one.key.summary]
+        label_share = 1.0 if not several else 0.5 if is_pooled(one.key) else 0.5 / several
+        judged = Judged(
+            column=one.counted.column,
+            baseline=one.baseline,
+            tolerance=rule.tolerance(one.key.summary),
+            factor=one.phase.factor,
+        )
+        share = label_share / len(summaries)
+        subjects.append(Subject(key=one.key, judged=judged, length=one.length, share=share))
+    return Judge(subjects, zone=rule.zone, budget=rule.budget)
+
+
+def _renamed(
+    book: Book,
+    by_summary: Mapping[str, Sequence[SeriesRecord]],
+    columns: Mapping[str, SummaryColumn],
+) -> tuple[Book, frozenset[PartKey]]:
+    """Return the book of the subjects that exist now, and those whose column is new."""
+    before = {one.key: one for one in book.watched}
+    watched, fresh, slot = [], set(), book.next_slot
+    for summary in sorted(by_summary.keys() & columns.keys()):
+        keys = [PartKey(summary)]
+        labelled = sorted(by_summary[summary], key=lambda one: (-one.seen, one.labels.pairs))
+        if len(labelled) > 1:
+            some = [one for one in labelled if len(one.labels)]
+            keys += [PartKey(summary, one.labels) for one in some[:MOST_SEGMENTS]]
+        for key in sorted(keys):
+            one = before.get(key)
+            if one is None or not is_same(one.counted, columns[summary]):
+                one = Watched(key=key, slot=slot, counted=columns[summary])
+                slot += 1
+                fresh.add(key)
+            watched.append(one)
+    return Book(watched=tuple(watched), next_slot=slot), frozenset(fresh)
+
+
+def _fitted(
+    one: Watched,
+    kept: Mapping[int, Mapping[int, Floats]],
+    memory: Memory,
+    rule: WatchRule,
+    shortest: int,
+) -> Watched:
+    """Return *one* with a baseline from the windows in *kept*."""
+    column = one.counted.column
+    ends = sorted(end for end, row in kept.items() if one.slot in row)
+    if not ends:
+        return one
+    first = (ends[0] - BASE_NS) // DAY_NS * DAY_NS
+    counts = np.zeros(((memory.end_ns - first) // BASE_NS, column.width))
+    for end in ends:
+        counts[(end - first) // BASE_NS - 1] = kept[end][one.slot]
+    totals = counts[:, -len(Total) :]
+    rows = np.maximum(
+        totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES], totals[:, Total.CELLS]
+    )
+    length = window_length(rows, shortest)
+    longer = merged(counts, length)
+    starts = first + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
+    calendar = Calendar(window_seconds=length * BASE_SECONDS, zone=rule.zone)
+    slots = calendar.slots(starts)
+    teach = merged(rows[:, None], length)[:, 0] >= LEAST_ROWS_TO_LEARN
+    for slot, start_ns, end_ns in memory.episode_spans:
+        if slot == one.slot:
+            until = end_ns or memory.end_ns
+            teach &= (starts + length * BASE_NS <= start_ns) | (starts >= until)
+    found = progress(slots, teach)
+    after = replace(
+        one, phase=found.phase, days_left=found.days_left, frozen=found.frozen, length=length
+    )
+    if found.phase is Phase.LEARNING:
+        return replace(after, baseline=None, reason=Reason.LEARNING)
+    baseline = learn(column, longer, slots, teach)
+    if baseline.is_empty:
+        return replace(after, baseline=None, reason=Reason.TOO_FEW)
+    reason = Reason.UNSTABLE_BASELINE if baseline.unstable else None
+    return replace(after, baseline=baseline, reason=reason)
+
+
+def _must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:
+    """Return whether evidence against the old baseline says nothing about the new one."""
+    if before.baseline is None or after.baseline is None or before.length != after.length:
+        return True
+    calendar = Calendar(window_seconds=after.length * BASE_SECONDS, zone=rule.zone)
+    slots = calendar.slots(WEEK_STARTS)
+    return has_moved(before.baseline, after.baseline, slots, rule.tolerance(after.key.summary))
+
+
+def _joined(reader: Reader, series: Sequence[SeriesRecord], memory: Memory) -> list[Content]:
+    """Return the contents of all samples of a summary, merged an hour at a time."""
+    joined: list[Content] = []
+    for hour in _hours(memory):
+        contents: dict[str, list[Content]] = {}
+        for sample in reader.contents(series, *hour):
+            contents.setdefault(sample.content.kind, []).append(sample.content)
+        joined += [type(parts[0]).merge_all(parts) for parts in contents.values()]
+    return joined
+
+
+def _hours(memory: Memory) -> Iterator[tuple[int, int]]:
+    start = max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS)
+    step = 12 * BASE_NS
+    while start < memory.end_ns:
+        yield start, min(start + step, memory.end_ns)
+        start += step
+
+
+def _rows(columns: Mapping[str, ReferenceColumn]) -> int:
+    return max(column.feature.cells for column in columns.values())

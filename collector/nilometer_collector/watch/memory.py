@@ -1,0 +1,161 @@
+"""What the default alerter knows about an entity: columns with baselines, and its state."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nilometer.alert.calibrated.baseline import Baseline
+from nilometer.alert.calibrated.columns import Column
+from nilometer.alert.calibrated.episodes import EntityEpisodes, Episode, PartKey
+from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
+from nilometer.alert.calibrated.life_cycle import Phase
+from nilometer.alert.calibrated.parts import ModelState
+from nilometer.alert.calibrated.slots import NS_PER_SECOND
+from nilometer_collector.alerting.watch_report import Reason
+from nilometer_collector.store import PartRecord
+
+BASE_NS = BASE_SECONDS * NS_PER_SECOND
+DAY_NS = 86_400 * NS_PER_SECOND
+HOUR_NS = 3600 * NS_PER_SECOND
+KEPT_HOURS = 28 * 24  # hours for which it is known whether there was traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryColumn:
+    """How the cells of a summary are counted.
+
+    Attributes:
+        column: Bins and rates.
+        names: Categories that were learned, most frequent first. They are counted from the names
+            that samples keep. Empty if agents count on a dictionary, or for numbers.
+    """
+
+    column: Column
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A summary and label set, and what is normal for it.
+
+    Attributes:
+        key: Summary and label set; an empty label set is all traffic.
+        slot: Number of its counts in kept windows; a changed column gets a new one.
+        counted: How its cells are counted.
+        phase: How far its baseline has learned.
+        days_left: Days of traffic until the next phase.
+        frozen: Whether its baseline no longer changes.
+        length: Length of its windows in base windows.
+        baseline: Normal values; None while it learns, or if there are none.
+        reason: Reason why it is not judged; None if it is.
+    """
+
+    key: PartKey
+    slot: int
+    counted: SummaryColumn
+    phase: Phase = Phase.LEARNING
+    days_left: float = 1.0
+    frozen: bool = False
+    length: int = 1
+    baseline: Baseline | None = None
+    reason: Reason | None = Reason.LEARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """All subjects of an entity.
+
+    Attributes:
+        watched: The subjects, by name.
+        next_slot: Slot of the next new column.
+    """
+
+    watched: tuple[Watched, ...] = ()
+    next_slot: int = 0
+
+    @property
+    def slots(self) -> dict[PartKey, int]:
+        """The slot of each subject."""
+        return {one.key: one.slot for one in self.watched}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPart:
+    """An open part of an episode, with the number of the episode."""
+
+    number: int
+    record: PartRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedEpisode:
+    """An open episode in a form that can be stored."""
+
+    id: int
+    opened_ns: int
+    parts: tuple[tuple[PartKey, float], ...]
+    open_parts: tuple[PartKey, ...]
+    segments: tuple[PartKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The state of an entity between windows.
+
+    Attributes:
+        begun_ns: Start of the first window.
+        end_ns: End of the newest window that was judged.
+        data_ns: End of the newest window with data.
+        fitted_ns: End of the newest window at the last fit of baselines; `begun_ns` before it.
+        references: What identifies the references at the last fit.
+        models: Evidence and parts for each window length.
+        episodes: Open episodes.
+        next_episode: Number of the next episode.
+        open_parts: Open parts as they are stored with their episodes.
+        episode_spans: ``(slot, start_ns, end_ns)`` of drifts that must not teach; the end is 0
+            while the part is open.
+        newest: End of the newest window with data, by slot.
+        hours: Hours since 1970 that had data, ascending; the last `KEPT_HOURS`.
+    """
+
+    begun_ns: int
+    end_ns: int
+    data_ns: int
+    fitted_ns: int
+    references: str = ""
+    models: Mapping[int, ModelState] = field(default_factory=dict)
+    episodes: tuple[SavedEpisode, ...] = ()
+    next_episode: int = 1
+    open_parts: tuple[OpenPart, ...] = ()
+    episode_spans: tuple[tuple[int, int, int], ...] = ()
+    newest: Mapping[int, int] = field(default_factory=dict)
+    hours: tuple[int, ...] = ()
+
+    @property
+    def state(self) -> EntityState:
+        """The state as the judge needs it."""
+        episodes = {
+            one.id: Episode(
+                id=one.id,
+                opened_ns=one.opened_ns,
+                parts=dict(one.parts),
+                open_parts=frozenset(one.open_parts),
+                segments=frozenset(one.segments),
+            )
+            for one in self.episodes
+        }
+        known = EntityEpisodes(open=episodes, next_id=self.next_episode)
+        return EntityState(models=self.models, episodes=known)
+
+
+def saved_episodes(episodes: Iterable[Episode]) -> tuple[SavedEpisode, ...]:
+    """Return open *episodes* in a form that can be stored."""
+    return tuple(
+        SavedEpisode(
+            id=one.id,
+            opened_ns=one.opened_ns,
+            parts=tuple(sorted(one.parts.items())),
+            open_parts=tuple(sorted(one.open_parts)),
+            segments=tuple(sorted(one.segments)),
+        )
+        for one in episodes
+    )

@@ -1,0 +1,184 @@
+"""Converts what the judge says into changes of stored episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nilometer.alert import Alerter, AlertStatus, Severity
+from nilometer.alert.calibrated.effects import Effect, Unit
+from nilometer.alert.calibrated.episodes import EntityEpisodes, Episode, PartKey
+from nilometer.alert.calibrated.group import PartEvent
+from nilometer.alert.calibrated.judge import Verdict
+from nilometer.alert.calibrated.parts import PartChange
+from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer_collector.alerting.episodes import Closed, Opened, Turn
+from nilometer_collector.store import EpisodeStep, PartRecord
+from nilometer_collector.watch.memory import BASE_NS, OpenPart
+from nilometer_collector.watch.words import closing_sentence, drift_sentence, opening_sentence
+
+Measure = Callable[[PartEvent], tuple[Effect | None, float]]  # effect, and the tolerance for it
+
+
+class Notes:
+    """Writes down the changes of the episodes of one entity.
+
+    Args:
+        entity: Name of the entity.
+        budget_days: Mean number of days between its false alarms.
+        open_parts: Open parts with the numbers of their episodes.
+
+    Attributes:
+        open_parts: Open parts now.
+    """
+
+    def __init__(self, entity: str, budget_days: float, open_parts: Sequence[OpenPart]) -> None:
+        self._entity = entity
+        self._budget_days = budget_days
+        self.open_parts: dict[PartKey, OpenPart] = {
+            PartKey(part.record.summary, part.record.labels): part for part in open_parts
+        }
+
+    def take(
+        self,
+        verdict: Verdict,
+        episodes: EntityEpisodes,
+        end_ns: int,
+        measure: Measure,
+        digest: str,
+    ) -> tuple[EntityEpisodes, list[EpisodeStep]]:
+        """Return the episodes with measured effects, and the changes to store.
+
+        Args:
+            verdict: What the judge says about a window.
+            episodes: Open episodes after it.
+            end_ns: End of the window.
+            measure: Function that measures the effect of a part that opened.
+            digest: What identifies the baselines.
+        """
+        closed: dict[PartKey, tuple[OpenPart, PartChange]] = {}
+        opened: dict[PartKey, PartRecord] = {}
+        sizes = {}
+        for event in verdict.parts:
+            if event.change is PartChange.OPENED:
+                effect, tolerance = measure(event)
+                opened[event.key] = _record(event, effect, tolerance, end_ns)
+                sizes[event.key] = 0.0 if effect is None else effect.size
+            elif event.key in self.open_parts:
+                part = self.open_parts.pop(event.key)
+                ended = replace(part, record=replace(part.record, closed_ns=end_ns))
+                closed[event.key] = (ended, event.change)
+        episodes = episodes.measured(sizes)
+        steps = []
+        joined = {key: number for number, key in verdict.told.joined}
+        new = {key: one.id for one in verdict.told.opened for key in one.open_parts}
+        for number in {one.number for one, _ in closed.values()} | set(joined.values()):
+            ended_now = [one for one in closed.values() if one[0].number == number]
+            found = next((one for one in verdict.told.closed if one.id == number), None)
+            episode = found or episodes.open.get(number)
+            if episode is None:
+                continue
+            parts = [one.record for one, _ in ended_now]
+            parts += [opened[key] for key, into in joined.items() if into == number]
+            change = self._closing(ended_now[-1], digest, end_ns) if found else None
+            self._keep(number, [opened[key] for key, into in joined.items() if into == number])
+            steps.append(self._step(number, episode, parts, change, ended_now))
+        for one in verdict.told.opened:
+            episode = episodes.open.get(one.id, one)
+            ranked = sorted(episode.parts, key=lambda key: (-episode.parts[key], key))
+            parts = [opened[key] for key in ranked if new.get(key) == one.id]
+            self._keep(one.id, parts)
+            opening = self._opening(parts, digest, end_ns)
+            steps.append(self._step(one.id, episode, parts, opening, ()))
+        return episodes, sorted(steps, key=lambda step: step.number)
+
+    def _keep(self, number: int, parts: Sequence[PartRecord]) -> None:
+        for part in parts:
+            key = PartKey(part.summary, part.labels)
+            self.open_parts[key] = OpenPart(number=number, record=part)
+
+    def _step(
+        self,
+        number: int,
+        episode: Episode,
+        parts: Sequence[PartRecord],
+        change: Opened | Closed | None,
+        ended: Sequence[tuple[OpenPart, PartChange]],
+    ) -> EpisodeStep:
+        known = {key: part.record for key, part in self.open_parts.items()}
+        known |= {PartKey(p.record.summary, p.record.labels): p.record for p, _ in ended}
+        known |= {PartKey(part.summary, part.labels): part for part in parts}
+        lead = episode.lead if episode.lead in known else next(iter(known))
+        return EpisodeStep(
+            number=number,
+            summary=lead.summary,
+            labels=lead.labels,
+            value=known[lead].effect,
+            change=change,
+            parts=tuple(parts),
+        )
+
+    def _opening(self, parts: Sequence[PartRecord], digest: str, end_ns: int) -> Opened:
+        turn = self._turn(AlertStatus.ALERTING, parts[0], opening_sentence(parts), digest, end_ns)
+        return Opened(since_ns=min(part.onset_ns for part in parts), turn=turn)
+
+    def _closing(self, ended: tuple[OpenPart, PartChange], digest: str, end_ns: int) -> Closed:
+        part, change = ended
+        no_data = change is PartChange.CLOSED_WITHOUT_DATA
+        status = AlertStatus.NO_DATA if no_data else AlertStatus.OK
+        sentence = closing_sentence(part.record, change)
+        return Closed(
+            closed_ns=end_ns, turn=self._turn(status, part.record, sentence, digest, end_ns)
+        )
+
+    def _turn(
+        self, status: AlertStatus, part: PartRecord, sentence: str, digest: str, end_ns: int
+    ) -> Turn:
+        condition = Calibrated(
+            component=part.component,
+            unit=part.unit,
+            tolerance=part.tolerance,
+            budget_days=self._budget_days,
+        )
+        alerter = Alerter(
+            entity=self._entity,
+            name=DEFAULT_ALERTER,
+            summary="*",
+            condition=condition,
+            severity=Severity(part.severity),
+        )
+        return Turn(
+            status=status,
+            at_ns=end_ns,
+            window_start_ns=end_ns - BASE_NS,
+            value=part.effect,
+            evidence=sentence,
+            reference_digest=digest,
+            alerter=alerter,
+        )
+
+
+def _record(event: PartEvent, effect: Effect | None, tolerance: float, end_ns: int) -> PartRecord:
+    key, stream = event.key, event.stream
+    severity = Severity.WARNING if effect is None else effect.severity
+    return PartRecord(
+        summary=key.summary,
+        labels=key.labels,
+        component=stream.component,
+        direction=stream.sign,
+        onset_ns=event.onset_ns,
+        opened_ns=end_ns,
+        closed_ns=None,
+        effect=0.0 if effect is None else effect.value,
+        bound=0.0 if effect is None else effect.bound,
+        tolerance=tolerance,
+        unit=Unit.of(stream.component).value,
+        severity=severity.value,
+        evidence=drift_sentence(
+            key.summary,
+            str(key.labels),
+            stream.component,
+            stream.sign,
+            effect,
+            tolerance,
+            event.onset_ns,
+        ),
+    )

@@ -1,0 +1,56 @@
+"""The state of the default alerter as bytes: MessagePack, with arrays as type, shape and bytes."""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.alert.calibrated.columns import Floats
+
+LEVEL = 1  # of compression: higher levels take longer and save little
+
+T = TypeVar("T")
+
+
+def packed(value: object) -> bytes:
+    """Return *value* as compressed bytes: dataclasses, containers, numbers, texts and arrays."""
+    return zlib.compress(msgspec.msgpack.encode(value, enc_hook=_from_array), LEVEL)
+
+
+def unpacked(content: bytes, kind: type[T]) -> T:
+    """Return the value of *kind* that `packed` made; its arrays are read-only.
+
+    Raises:
+        ValueError: If the bytes are not such a value.
+    """
+    try:
+        plain = zlib.decompress(content)
+    except zlib.error as error:
+        raise ValueError(f"the state of the default alerter is damaged: {error}") from error
+    return msgspec.msgpack.decode(plain, type=kind, dec_hook=_to_array)
+
+
+def packed_window(counts: Mapping[int, Floats]) -> bytes:
+    """Return the counts of a base window, by slot; they are whole, or estimates of whole numbers."""
+    return packed({slot: vector.astype("<f4").tobytes() for slot, vector in counts.items()})
+
+
+def unpacked_window(content: bytes) -> dict[int, Floats]:
+    """Return the counts that `packed_window` kept, by slot."""
+    slots = unpacked(content, dict[int, bytes])
+    return {slot: np.frombuffer(part, "<f4").astype(np.float64) for slot, part in slots.items()}
+
+
+def _from_array(value: object) -> tuple[str, list[int], bytes]:
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(type(value).__name__)
+    return value.dtype.str, list(value.shape), value.tobytes()
+
+
+def _to_array(kind: type, value: Any) -> NDArray[Any]:
+    del kind
+    dtype, shape, content = value
+    return np.frombuffer(content, np.dtype(dtype)).reshape(shape)

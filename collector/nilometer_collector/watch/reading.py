@@ -1,0 +1,201 @@
+"""Reads stored samples, and counts the cells of base windows.
+
+Counts of agents and label sets add up. A sample belongs to the base window in which it ends, so long
+windows of agents are counted, too. The order of arrival does not matter.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nilometer.alert.calibrated.columns import Column, Floats, Total
+from nilometer.alert.calibrated.episodes import NO_LABELS, PartKey
+from nilometer.profile import (
+    DictionaryCounts,
+    FeatureProfile,
+    ServiceProfile,
+    SummarySample,
+)
+from nilometer.values.errors import NilometerError
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer.wire.samples import sample_from_bytes
+from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
+from nilometer_collector.watch.service import service_feature
+
+MOST_SAMPLES = 20_000  # samples that are read at once, if a base window has fewer
+MOST_OF_A_WINDOW = 1 << 20  # samples of one base window
+
+log = logging.getLogger("nilometer.collector")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseWindow:
+    """The counts of a base window.
+
+    Attributes:
+        end_ns: End of the window.
+        counts: Vector of each subject that had data.
+        has_data: Whether any sample ended in the window, counted or not.
+    """
+
+    end_ns: int
+    counts: Mapping[PartKey, Floats] = field(default_factory=dict)
+    has_data: bool = False
+
+
+class Reader:
+    """Reads the samples of one entity.
+
+    Args:
+        samples: Stored samples.
+        edges_of: Function that finds the edges of the entity's references by id.
+    """
+
+    def __init__(self, samples: Samples, edges_of: EdgesOf) -> None:
+        self._samples = samples
+        self._edges_of = edges_of
+
+    def contents(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
+    ) -> Iterator[SummarySample]:
+        """Read the samples that end in ``(start_ns, end_ns]``, oldest base window first."""
+        for _, records in self._windows(series, start_ns, end_ns):
+            for record in records:
+                sample = self._sample(record.payload, digest=True)
+                if sample is not None:
+                    yield sample
+
+    def base_windows(
+        self,
+        series: Sequence[SeriesRecord],
+        columns: Mapping[str, SummaryColumn],
+        start_ns: int,
+        end_ns: int,
+    ) -> Iterator[BaseWindow]:
+        """Count the cells of each base window of ``(start_ns, end_ns]`` that has data, in order."""
+        for window_end_ns, records in self._windows(series, start_ns, end_ns):
+            parts: dict[PartKey, list[tuple[float, Floats]]] = {}
+            for record in records:
+                found = self._counted(record.payload, columns)
+                if found is None:
+                    continue
+                sample, vector = found
+                keys = {PartKey(sample.summary), PartKey(sample.summary, sample.labels)}
+                for key in keys:
+                    parts.setdefault(key, []).append((sample.sample, vector))
+            counts = {key: _added(vectors) for key, vectors in parts.items()}
+            yield BaseWindow(window_end_ns, counts, has_data=True)
+
+    def next_data_ns(self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int) -> int:
+        """Return a time in [*start_ns*, *end_ns*] up to which no sample ends, as late as is easy.
+
+        It is a multiple of the base window if both arguments are.
+        """
+        step = DAY_NS
+        while start_ns < end_ns:
+            until = min(start_ns + step, end_ns)
+            if self._samples.windows(series, start_ns, until, 1):
+                return start_ns
+            start_ns, step = until, 2 * step
+        return end_ns
+
+    def _windows(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
+    ) -> Iterator[tuple[int, list[SampleRecord]]]:
+        """Read base windows with their samples, each in an order that only their bytes decide."""
+        step = 12 * BASE_NS
+        while start_ns < end_ns:
+            until = min(start_ns + step, end_ns)
+            limit = MOST_SAMPLES if step > BASE_NS else MOST_OF_A_WINDOW
+            found = self._samples.read(series, start_ns, until, limit)
+            if len(found) >= limit and step > BASE_NS:
+                step = max(step // 2 // BASE_NS * BASE_NS, BASE_NS)
+                continue
+            windows: dict[int, list[SampleRecord]] = {}
+            for record in found:
+                if start_ns < record.window_end_ns <= until:
+                    end = -(-record.window_end_ns // BASE_NS) * BASE_NS
+                    windows.setdefault(end, []).append(record)
+            for end, records in sorted(windows.items()):
+                yield end, sorted(records, key=lambda record: record.payload)
+            start_ns = until
+
+    def _counted(
+        self, payload: bytes, columns: Mapping[str, SummaryColumn]
+    ) -> tuple[SummarySample, Floats] | None:
+        sample = self._sample(payload, digest=False)
+        counted = None if sample is None else columns.get(sample.summary)
+        if sample is None or counted is None:
+            return None
+        column, content = counted.column, sample.content
+        if isinstance(content, ServiceProfile):
+            return sample, column.vector(service_feature(content, column.edges))
+        if not isinstance(content, FeatureProfile):
+            return None
+        if _needs_digest(content, column):
+            sample = self._sample(payload, digest=True)
+            if sample is None or not isinstance(sample.content, FeatureProfile):
+                return None
+            content = sample.content
+        if counted.names:
+            _count_names(content, counted)
+        return sample, column.vector(content, requests=sample.coverage.profiled)
+
+    def _sample(self, payload: bytes, *, digest: bool) -> SummarySample | None:
+        """Decode a stored sample; None, and logged, if that is not possible."""
+        try:
+            return sample_from_bytes(payload, self._edges_of, digest=digest)
+        except (ValueError, NilometerError):
+            pass
+        try:  # counts on edges of a reference that is gone: the t-digest is enough
+            return sample_from_bytes(payload)
+        except (ValueError, NilometerError) as error:
+            log.error(  # noqa: TRY400
+                "stored sample cannot be decoded, not judged: install the package of its content "
+                "type",
+                extra={"reason": type(error).__name__},
+            )
+            return None
+
+
+def _needs_digest(content: FeatureProfile, column: Column) -> bool:
+    """Return whether numbers of *content* are not counted on the edges of *column*."""
+    numbers = content.numbers
+    if not numbers.count or not (column.edges or column.bins):
+        return False
+    return numbers.binned is None or numbers.binned.edges != column.edges
+
+
+def _count_names(content: FeatureProfile, counted: SummaryColumn) -> None:
+    """Count learned categories by the names that *content* kept."""
+    categories = content.categories
+    kept = categories.frequent.counts
+    counts = tuple(kept.get(name, 0) for name in counted.names)
+    other = max(categories.total - sum(counts), 0)
+    categories.dictionary = DictionaryCounts(counted.column.dictionary, counts, other)
+
+
+def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
+    """Return the sum of the vectors of samples, each with the share that was profiled.
+
+    If shares differ, rows of a small share are scaled up, and count as the fewer rows that they are.
+    """
+    known = list(parts)
+    most = max(share for share, _ in known)
+    total = np.zeros_like(known[0][1])
+    squares = 0.0
+    for share, vector in known:
+        weight = most / share
+        total += weight * vector
+        squares += weight**2 * vector[Total.CELLS - len(Total)]
+    if any(share != most for share, _ in known):
+        total[Total.SQUARES - len(Total)] = squares
+    return total
+
+
+def is_pooled(key: PartKey) -> bool:
+    """Return whether *key* is all traffic of its summary."""
+    return key.labels == NO_LABELS

@@ -1,0 +1,148 @@
+"""The thread that advances the default alerter of every entity.
+
+A base window is closed when every agent that still sends has sent a window that ends a base window
+later. If no agent sends any more, the windows that have arrived are closed. Time then stands still
+for the entity for a day, so that agents that were cut off can still send what they have kept.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from nilometer.values.clock import Clock
+from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import HeardRecord, Store
+from nilometer_collector.watch.entity import EntityWatch, StateMoved
+from nilometer_collector.watch.fitting import Fitter
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+
+INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
+GRACE_NS = BASE_NS  # time that agents have to send a window after its end
+SILENT_NS = 2 * BASE_NS  # wall time without a window after which an agent is not waited for
+FARTHEST_BEHIND_NS = 12 * BASE_NS  # lag of an agent that is not waited for
+MOST_LOADED = 64  # entities whose state stays in memory
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Watch:
+    """Advances the default alerter of all entities, on its own thread.
+
+    Args:
+        store: Store of samples, state and episodes.
+        clock: Clock for wall time.
+        rules: Settings, by patterns of entities.
+        wake: Function that is called after a notification was queued.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, rules: tuple[WatchRule, ...], wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._wake = wake
+        self._started_ns = clock.now_ns()
+        self._edges = ReferenceEdges(store.references)
+        self._fitter = Fitter(store, self._edges)
+        self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
+        self._reports: dict[str, bytes] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-watch", daemon=True)
+
+    def start(self) -> None:
+        """Start to advance."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Finish the running step and end. Safe to repeat, and before `start`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def advance(self) -> None:
+        """Judge all windows that have closed, of every entity."""
+        for entity in self._store.watching.entities():
+            if self._stopping.is_set():
+                return
+            try:
+                self._advance(entity)
+            except StateMoved:
+                self._loaded.pop(entity, None)
+            except StoreUnavailable:
+                self._loaded.pop(entity, None)
+                raise
+            except Exception:
+                self._loaded.pop(entity, None)
+                log.exception(
+                    "internal error in the default alerter, will retry: report this error",
+                    extra={"entity": entity},
+                )
+
+    def _advance(self, entity: str) -> None:
+        if not self._store.watching.hold(entity):
+            self._loaded.pop(entity, None)
+            return
+        watch = self._loaded_watch(entity)
+        now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
+        if rule_of(self._rules, entity).watch:
+            until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
+            if watch.advance(until_ns, now_ns):
+                self._wake()
+        heard_ns = max((one.received_ns for one in heard), default=now_ns)
+        report = watch.report(now_ns, max(heard_ns, self._started_ns))
+        if self._reports.get(entity) != report:
+            self._store.watching.report(entity, report)
+            self._reports[entity] = report
+
+    def _loaded_watch(self, entity: str) -> EntityWatch:
+        watch = self._loaded.pop(entity, None)
+        if watch is None:
+            rule = rule_of(self._rules, entity)
+            watch = EntityWatch(entity, rule, self._store, self._edges, self._fitter)
+        self._loaded[entity] = watch
+        while len(self._loaded) > MOST_LOADED:
+            self._loaded.popitem(last=False)
+        return watch
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.advance()
+            except StoreUnavailable as error:
+                log.warning(
+                    "store unavailable, windows will be judged later: check the database's disk",
+                    extra={"reason": str(error)},
+                )
+            except Exception:
+                log.exception(
+                    "internal error in the default alerter, will retry: report this error"
+                )
+            self._stopping.wait(INTERVAL_SECONDS)
+
+
+def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, started_ns: int) -> int:
+    """Return the time up to which the windows of an entity are closed, Unix nanoseconds.
+
+    Args:
+        heard: How far the windows of each agent have arrived.
+        judged_ns: End of the newest window that was judged.
+        now_ns: Wall time now.
+        started_ns: Wall time since which this collector listens.
+    """
+    if not heard:
+        return judged_ns
+    newest_ns = max(one.end_ns for one in heard)
+    silent_since_ns = now_ns - SILENT_NS
+    sending = [one for one in heard if one.received_ns > silent_since_ns]
+    behind = judged_ns - FARTHEST_BEHIND_NS
+    awaited = [one.end_ns for one in sending if one.end_ns > behind]
+    if awaited:
+        return max(min(awaited) - GRACE_NS, judged_ns)
+    if sending or started_ns > silent_since_ns:
+        return judged_ns
+    silent_ns = now_ns - max(*(one.received_ns for one in heard), started_ns)
+    return newest_ns if silent_ns < DAY_NS else newest_ns + silent_ns

@@ -1,0 +1,77 @@
+"""Sentences about drifts: what moved, how far, against what noise, and since when."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from nilometer.alert.calibrated.effects import CONFIDENCE, Effect, Unit
+from nilometer.alert.calibrated.parts import PartChange
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store import PartRecord
+
+MOST_NAMED = 5  # further summaries that a sentence names
+
+UNITS = {
+    Unit.DEVIATIONS: "sd",
+    Unit.SHAPE: "chi-square a row",
+    Unit.SHARE: "",
+}
+_SIDES = {1: "above", -1: "below"}
+_ENDS = {
+    PartChange.CLOSED: "{summary}{where} is back within its tolerance",
+    PartChange.CLOSED_WITHOUT_DATA: "{summary}{where} has no more data",
+    PartChange.REPLACED: "{summary}{where} is compared with a new baseline",
+}
+
+
+def drift_sentence(
+    summary: str,
+    labels: str,
+    component: str,
+    direction: int,
+    effect: Effect | None,
+    tolerance: float,
+    onset_ns: int,
+) -> str:
+    """Return what moved, how far against what noise, and since when."""
+    what = f"the {component} of {summary}{_where(labels)}"
+    since = f"since {time_text(onset_ns)}"
+    if effect is None:
+        return f"{what} is {_SIDES[direction]} normal {since}"
+    noise = (effect.value - effect.bound) / CONFIDENCE
+    unit = effect.unit
+    return (
+        f"{what} is {amount(effect.value, unit)} {_SIDES[direction]} normal {since}: at least "
+        f"{amount(effect.bound, unit)}, noise {amount(noise, unit)}, tolerance "
+        f"{amount(tolerance, unit)}, {effect.windows} windows with {effect.rows:.0f} rows"
+    )
+
+
+def opening_sentence(parts: Sequence[PartRecord]) -> str:
+    """Return the sentence of an episode; the first of *parts* leads."""
+    lead, *others = parts
+    if not others:
+        return lead.evidence
+    names = list(dict.fromkeys(f"{one.summary}{_where(str(one.labels))}" for one in others))
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{lead.evidence}; also {', '.join(names[:MOST_NAMED])}{more}"
+
+
+def closing_sentence(part: PartRecord, change: PartChange) -> str:
+    """Return why *part*, the last one of its episode, has closed."""
+    return _ENDS[change].format(summary=part.summary, where=_where(str(part.labels)))
+
+
+def amount(value: float, unit: Unit) -> str:
+    """Return *value* with its unit; shares as percent."""
+    if unit is Unit.SHARE:
+        return f"{100 * value:.2g} %"
+    return f"{value:.2g} {UNITS[unit]}"
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time in UTC, to the minute."""
+    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _where(labels: str) -> str:
+    return f" [{labels}]" if labels else ""

@@ -1,0 +1,177 @@
+"""The default alerter's state, windows and episodes are stored together or not at all, in every store."""
+
+from dataclasses import replace
+
+import pytest
+from support.shipping import Agents, numbered, ship
+from support.stores import Place
+
+from nilometer.alert import Alerter, AlertStatus, Severity
+from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer.values.labels import Labels
+from nilometer_collector.alerting.episodes import Closed, Opened, Turn
+from nilometer_collector.store import EpisodeStep, PartRecord, Store, WatchStep
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter, minute
+
+NOW_NS = START_NS
+ALERTER = Alerter(
+    entity=ENTITY,
+    name=DEFAULT_ALERTER,
+    summary="*",
+    condition=Calibrated(component="position", unit="sd", tolerance=0.1),
+    severity=Severity.WARNING,
+)
+
+
+def a_part(summary: str = "input.amount", **changes: object) -> PartRecord:
+    known: dict[str, object] = {
+        "summary": summary,
+        "labels": Labels(),
+        "component": "position",
+        "direction": 1,
+        "onset_ns": 100,
+        "opened_ns": 200,
+        "closed_ns": None,
+        "effect": 0.5,
+        "bound": 0.4,
+        "tolerance": 0.1,
+        "unit": "sd",
+        "severity": "warning",
+        "evidence": f"{summary} moved",
+    }
+    return PartRecord(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def a_turn(status: AlertStatus, at_ns: int) -> Turn:
+    return Turn(
+        status=status,
+        at_ns=at_ns,
+        window_start_ns=at_ns - 100,
+        value=0.5,
+        evidence="moved",
+        reference_digest="abc",
+        alerter=ALERTER,
+    )
+
+
+def an_opening(number: int, *parts: PartRecord) -> EpisodeStep:
+    change = Opened(since_ns=100, turn=a_turn(AlertStatus.ALERTING, 200))
+    return EpisodeStep(
+        number=number, summary=parts[0].summary, labels=parts[0].labels, value=0.5, change=change,
+        parts=parts,
+    )  # fmt: skip
+
+
+def a_step(revision: int = 0, **changes: object) -> WatchStep:
+    known: dict[str, object] = {
+        "revision": revision,
+        "state": b"state",
+        "baselines": None,
+        "report": b"report",
+        "windows": (),
+        "forget": None,
+        "episodes": (),
+    }
+    return WatchStep(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def test_a_state_is_read_as_it_was_stored(store: Store) -> None:
+    assert store.watching.load(ENTITY) is None
+    assert store.watching.save(ENTITY, a_step(0, baselines=b"first"), NOW_NS) == 0
+    assert store.watching.save(ENTITY, a_step(1, state=b"second"), NOW_NS) == 0
+    found = store.watching.load(ENTITY)
+    assert found is not None
+    assert (found.revision, found.state, found.baselines) == (2, b"second", b"first")
+    store.watching.report(ENTITY, b"later")
+    assert store.watching.reports() == [(ENTITY, b"later")]
+    assert store.watching.reports("another") == []
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+def test_a_step_after_another_revision_changes_nothing(store: Store, stored: int) -> None:
+    for revision in range(stored + 1):
+        store.watching.save(ENTITY, a_step(revision), NOW_NS)
+    late = a_step(stored, state=b"late", windows=[(300, b"w")], episodes=[an_opening(1, a_part())])
+    assert store.watching.save(ENTITY, late, NOW_NS) is None
+    found = store.watching.load(ENTITY)
+    assert found is not None
+    assert (found.revision, found.state) == (stored + 1, b"state")
+    assert store.watching.windows(ENTITY, 0, 1000) == []
+    assert store.alerts.episodes() == []
+    assert store.deliveries.counts("slack").waiting == 0
+
+
+def test_windows_are_kept_replaced_and_forgotten(store: Store) -> None:
+    store.watching.save(ENTITY, a_step(0, windows=[(300, b"a"), (600, b"b"), (900, b"c")]), NOW_NS)
+    assert store.watching.windows(ENTITY, 300, 900) == [(600, b"b"), (900, b"c")]
+    step = a_step(1, windows=[(900, b"d")], forget=(300, 600))
+    store.watching.save(ENTITY, step, NOW_NS)
+    assert store.watching.windows(ENTITY, 0, 900) == [(300, b"a"), (900, b"d")]
+    assert store.watching.windows("another", 0, 900) == []
+
+
+def test_an_episode_opens_grows_and_closes_with_two_notifications(store: Store) -> None:
+    first, second = a_part(), a_part("input.age", labels=Labels.of(version="7"), opened_ns=500)
+    opening = an_opening(1, first)
+    assert store.watching.save(ENTITY, a_step(0, episodes=[opening]), NOW_NS) == 1
+    joined = replace(opening, summary="input.age", labels=second.labels, value=0.9, change=None,
+                     parts=(second,))  # fmt: skip
+    assert store.watching.save(ENTITY, a_step(1, episodes=[joined]), NOW_NS) == 0
+    (episode,) = store.alerts.episodes(is_open=True)
+    assert (episode.summary, episode.labels, episode.worst) == ("input.age", second.labels, 0.9)
+    assert (episode.parts, episode.alerter) == ((first, second), ALERTER)
+    assert store.watching.open_parts() == {(ENTITY, "input.amount"), (ENTITY, "input.age")}
+    assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
+    ended = (replace(first, closed_ns=900), replace(second, closed_ns=900))
+    closed = Closed(closed_ns=900, turn=a_turn(AlertStatus.OK, 900))
+    step = a_step(2, episodes=[replace(joined, change=closed, parts=ended)])
+    assert store.watching.save(ENTITY, step, NOW_NS) == 1
+    (episode,) = store.alerts.episodes(is_open=False)
+    assert (episode.parts, episode.closed_ns) == (ended, 900)
+    assert [turn.status for turn in episode.history] == ["ALERTING", "OK"]
+    assert store.watching.open_parts() == set()
+    notice = store.deliveries.take("slack")
+    assert notice is not None
+    assert notice.episode.parts == ended
+
+
+def test_two_episodes_may_have_the_same_leading_summary(store: Store) -> None:
+    steps = [an_opening(number, a_part()) for number in (1, 2)]
+    assert store.watching.save(ENTITY, a_step(0, episodes=steps), NOW_NS) == 2
+    assert len(store.alerts.episodes(is_open=True)) == 2
+
+
+def test_set_alerters_have_episodes_beside_those_of_the_default_alerter(store: Store) -> None:
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    store.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, a_part())]), NOW_NS)
+    store.alerts.put(an_alerter(), "api", NOW_NS)
+    store.alerts.delete(ENTITY, "drift", NOW_NS)
+    (episode,) = store.alerts.episodes(is_open=True)
+    assert (episode.alerter.name, len(episode.parts)) == (DEFAULT_ALERTER, 1)
+
+
+def test_a_shipment_tells_how_far_an_agents_windows_have_arrived(store: Store) -> None:
+    ship(store, [numbered(2), numbered(1)], agent="pod-1", epoch=b"1" * 16, now_ns=NOW_NS)
+    ship(store, [numbered(3)], agent="pod-2", epoch=b"2" * 16, now_ns=NOW_NS + 1)
+    ship(store, [numbered(4, "another")], agent="pod-2", epoch=b"2" * 16, now_ns=NOW_NS + 2)
+    heard = [(one.agent, one.end_ns, one.received_ns) for one in store.watching.heard(ENTITY)]
+    assert heard == [
+        ("pod-1", minute(2).end_ns, NOW_NS),
+        ("pod-2", minute(0).end_ns, NOW_NS + 1),
+    ]
+    assert store.watching.entities() == ["another", ENTITY]
+
+
+def test_one_of_several_collectors_holds_an_entity(place: Place) -> None:
+    store = place.open()
+    assert store.watching.hold(ENTITY)
+    assert store.watching.hold(ENTITY)
+    if place.__class__.__name__ == "SqlitePlace":
+        return  # a file has one collector
+    another = place.open()
+    assert not another.watching.hold(ENTITY)
+    assert another.watching.hold("another")
+    place.change(postgresql="UPDATE watch_leases SET held_until = now() - interval '1 second'")
+    assert another.watching.hold(ENTITY)
+    assert not store.watching.hold(ENTITY)

@@ -1,0 +1,189 @@
+"""Traffic that a collector's store receives window by window, while the default alerter watches it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from support.shipping import a_sample_row, ship
+
+from nilometer.profile import (
+    Bounds,
+    Content,
+    Coverage,
+    FeatureRecorder,
+    FeatureSpec,
+    ServiceProfile,
+    SummarySample,
+)
+from nilometer.testing import SteppedClock
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_collector.alerting.watch_report import WatchReport
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.store import Arrival, Store
+from nilometer_collector.testing import ENTITY
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.watch import Watch
+
+MONDAY_NS = 1_750_636_800 * 1_000_000_000  # 2025-06-23, midnight of UTC
+DAY = DAY_NS // BASE_NS  # base windows
+ROWS = 120  # requests of a window
+
+Draw: TypeAlias = Callable[[np.random.Generator], NDArray[np.float64]]
+
+
+def normal(mean: float = 0.0, rows: int = ROWS) -> Draw:
+    """Return a function that draws normal numbers around *mean*."""
+    return lambda rng: rng.normal(mean, 1.0, rows)
+
+
+@dataclass
+class Traffic:
+    """An entity with windows of five minutes.
+
+    Attributes:
+        store: Store that receives its windows.
+        rules: Settings of the default alerter.
+        clock: Wall time, a minute after the end of the newest window.
+        columns: How to draw the numbers of each summary; a test changes it to make a drift.
+        labels: Labels of the samples.
+        agents: Agents that each send a part of the rows.
+        number: Number of the next window.
+        wakes: Number of times that the default alerter announced a notification.
+    """
+
+    store: Store
+    rules: tuple[WatchRule, ...] = ()
+    clock: SteppedClock = field(default_factory=lambda: SteppedClock(wall_ns=MONDAY_NS))
+    columns: dict[str, Draw] = field(
+        default_factory=lambda: {"input.amount": normal(), "input.age": normal(5.0)}
+    )
+    labels: Mapping[str, str] = field(default_factory=dict)
+    agents: tuple[str, ...] = ("pod-1",)
+    number: int = 0
+    wakes: int = 0
+
+    def __post_init__(self) -> None:
+        self._sequence = 0
+        self._generation = -1
+        self._bounds: dict[str, Bounds | None] = {}
+        self.watch = self.new_watch()
+
+    def new_watch(self) -> Watch:
+        """Return the default alerter of a collector that starts now."""
+
+        def wake() -> None:
+            self.wakes += 1
+
+        return Watch(self.store, self.clock, self.rules, wake)
+
+    def restart(self) -> None:
+        """Replace the default alerter by one that knows only what is stored."""
+        self.watch = self.new_watch()
+
+    def run(self, windows: int, *, every: int = 1) -> None:
+        """Send *windows* windows, and advance the default alerter after every *every* of them."""
+        for place in range(windows):
+            self.send()
+            if (place + 1) % every == 0:
+                self.watch.advance()
+        self.watch.advance()
+
+    def send(self) -> None:
+        """Send the next window of every agent."""
+        window = self.window()
+        self.clock.wall_ns = window.end_ns + BASE_NS // 5
+        for agent in self.agents:
+            arrivals = []
+            for summary, draw in self.columns.items():
+                rng = np.random.default_rng([self.number, *f"{summary} {agent}".encode()])
+                arrivals.append(self._arrival(summary, window, self._feature(summary, draw(rng))))
+            self._ship(agent, arrivals)
+        self.number += 1
+
+    def start_at(self, number: int) -> None:
+        """Go on with window *number*, as agents whose earlier rows are all stored."""
+        self.number = number
+        self.clock.wall_ns = self.window().start_ns
+        self._sequence = 1_000_000
+        self.restart()
+
+    def send_service(self, latencies: NDArray[np.float64], failed: int) -> None:
+        """Send the requests of the newest window."""
+        window = self.window(-1)
+        fine = len(latencies) - failed
+        content = ServiceProfile.of(
+            outcomes={"ok": fine, "server_error": failed},
+            statuses={},
+            latencies=latencies.tolist(),
+            request_sizes=[],
+            response_sizes=[],
+        )
+        self._ship(self.agents[0], [self._arrival("service", window, content)])
+
+    def skip(self, windows: int) -> None:
+        """Let *windows* windows pass in which nobody sends anything."""
+        self.number += windows
+        self.clock.wall_ns += windows * BASE_NS
+
+    def window(self, offset: int = 0) -> Window:
+        """Return the window with the next number, or one that is *offset* further."""
+        start = MONDAY_NS + (self.number + offset) * BASE_NS
+        return Window(start, start + BASE_NS)
+
+    @property
+    def report(self) -> WatchReport:
+        """The status of the entity."""
+        ((_, content),) = self.store.watching.reports(ENTITY)
+        return WatchReport.from_bytes(content)
+
+    @property
+    def statuses(self) -> list[list[str]]:
+        """Transitions of every episode, oldest episode first."""
+        episodes = reversed(self.store.alerts.episodes())
+        return [[turn.status for turn in episode.history] for episode in episodes]
+
+    @property
+    def notices(self) -> int:
+        """Notifications that wait."""
+        return self.store.deliveries.counts("slack").waiting
+
+    def _feature(self, summary: str, numbers: NDArray[np.float64]) -> Content:
+        """Return the profile of *numbers*, counted on the edges that an agent would have."""
+        if self.store.references.generation != self._generation:
+            self._bounds = bounds_of(self.store)
+            self._generation = self.store.references.generation
+        recorder = FeatureRecorder(FeatureSpec(bounds=self._bounds.get(summary)))
+        recorder.observe_numbers(numbers)
+        return recorder.profile()
+
+    def _arrival(self, summary: str, window: Window, content: Content) -> Arrival:
+        sample = SummarySample(
+            entity=ENTITY,
+            summary=summary,
+            labels=Labels.of(self.labels),
+            window=window,
+            coverage=Coverage(profiled=content.cells),
+            content=content,
+        )
+        self._sequence += 1
+        return Arrival(sequence=self._sequence, content=a_sample_row(sample))
+
+    def _ship(self, agent: str, arrivals: list[Arrival]) -> None:
+        epoch = agent.encode().ljust(16)[:16]
+        ship(self.store, arrivals, agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
+
+
+def bounds_of(store: Store) -> dict[str, Bounds | None]:
+    """Return the bounds of each summary, as agents take them from the newest reference."""
+    found: dict[str, Bounds | None] = {}
+    for record in sorted(store.references.records(ENTITY), key=lambda one: one.created_ns):
+        reference = store.references.read(record)
+        columns = {} if reference is None else reference.columns
+        found |= {summary: column.bounds for summary, column in columns.items()}
+    return found
+
+
+NewTraffic: TypeAlias = Callable[[], Traffic]
