@@ -29,6 +29,7 @@ from nilometer_collector.watch.watch import Watch
 
 MONDAY_NS = 1_750_636_800 * 1_000_000_000  # 2025-06-23, midnight of UTC
 DAY = DAY_NS // BASE_NS  # base windows
+KEY = b"k" * 32  # of pseudonyms
 ROWS = 120  # requests of a window
 
 Draw: TypeAlias = Callable[[np.random.Generator], NDArray[np.float64]]
@@ -68,7 +69,7 @@ class Traffic:
     def __post_init__(self) -> None:
         self._sequence = 0
         self._generation = -1
-        self._bounds: dict[str, Bounds | None] = {}
+        self._bounds: dict[str, Bounds] = {}
         self.watch = self.new_watch()
 
     def new_watch(self) -> Watch:
@@ -95,10 +96,11 @@ class Traffic:
         """Send the next window of every agent."""
         window = self.window()
         self.clock.wall_ns = window.end_ns + BASE_NS // 5
-        for agent in self.agents:
+        for agent in self.agents if self.columns else ():
             arrivals = []
             for summary, draw in self.columns.items():
-                rng = np.random.default_rng([self.number, *f"{summary} {agent}".encode()])
+                source = f"{summary} {agent} {Labels.of(self.labels)}"
+                rng = np.random.default_rng([self.number, *source.encode()])
                 arrivals.append(self._arrival(summary, window, self._feature(summary, draw(rng))))
             self._ship(agent, arrivals)
         self.number += 1
@@ -122,6 +124,22 @@ class Traffic:
             response_sizes=[],
         )
         self._ship(self.agents[0], [self._arrival("service", window, content)])
+
+    def run_categories(self, windows: int, shares: Mapping[str, float]) -> None:
+        """Send windows of one column of categories, under pseudonyms; watch every 36 windows."""
+        names, share = list(shares), list(shares.values())
+        for place in range(windows):
+            self.send()
+            rng = np.random.default_rng([7, self.number])
+            recorder = FeatureRecorder(FeatureSpec(key=KEY))
+            recorder.observe([names[i] for i in rng.choice(len(names), ROWS, p=share)])
+            self._ship(
+                self.agents[0],
+                [self._arrival("input.kind", self.window(-1), recorder.profile())],
+            )
+            if place % 36 == 0 or windows < DAY:
+                self.watch.advance()
+        self.watch.advance()
 
     def skip(self, windows: int) -> None:
         """Let *windows* windows pass in which nobody sends anything."""
@@ -176,13 +194,15 @@ class Traffic:
         ship(self.store, arrivals, agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
 
 
-def bounds_of(store: Store) -> dict[str, Bounds | None]:
+def bounds_of(store: Store) -> dict[str, Bounds]:
     """Return the bounds of each summary, as agents take them from the newest reference."""
-    found: dict[str, Bounds | None] = {}
+    found: dict[str, Bounds] = {}
     for record in sorted(store.references.records(ENTITY), key=lambda one: one.created_ns):
         reference = store.references.read(record)
         columns = {} if reference is None else reference.columns
-        found |= {summary: column.bounds for summary, column in columns.items()}
+        for summary, column in columns.items():
+            if column.bounds is not None:
+                found[summary] = column.bounds
     return found
 
 

@@ -150,7 +150,12 @@ def _episode_change(
 
 
 def pause(
-    episode: OpenEpisode, alerter: Alerter, reference_digest: str, last_end_ns: int, why: str
+    episode: OpenEpisode,
+    alerter: Alerter,
+    reference_digest: str,
+    last_end_ns: int,
+    why: str,
+    status: AlertStatus = AlertStatus.PAUSED,
 ) -> Closed:
     """Return the closing of *episode* where its alerter no longer judges it.
 
@@ -160,10 +165,11 @@ def pause(
         reference_digest: Digest of the reference version at the opening.
         last_end_ns: End of the newest window that any agent evaluated; 0 if there is none.
         why: Reason, for the history.
+        status: Status after it: PAUSED if the alerter was deleted, NO_DATA if no agent judges.
     """
     at_ns = max(episode.opened_ns, last_end_ns)
     turn = Turn(
-        status=AlertStatus.PAUSED,
+        status=status,
         at_ns=at_ns,
         window_start_ns=at_ns,
         value=episode.worst,

@@ -14,6 +14,7 @@ from nilometer.profile.reference import LEARNED
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.nearest import did_you_mean
+from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.query.merging import merged_samples
@@ -54,13 +55,19 @@ class Query:
             references.setdefault(record.entity, []).append(record.name)
         judged = {entity for entity, _ in self._store.alerts.judged()}
         is_open = [entity for entity, _ in self._store.alerts.open_episodes()]
+        watched = self.watched()
         found = []
         for name in sorted(series.keys() | references.keys() | self._store.alerts.entities()):
             parts = series.get(name, [])
             found.append(
                 EntityRecord(
                     name=name,
-                    health=self._health(parts, judged=name in judged, is_open=name in is_open),
+                    health=self._health(
+                        parts,
+                        judged=name in judged,
+                        is_open=name in is_open,
+                        watched=watched[name].status if name in watched else None,
+                    ),
                     summaries=len({one.summary for one in parts}),
                     observations=_seen(parts),
                     first_start_ns=min((one.first_start_ns for one in parts), default=None),
@@ -82,7 +89,10 @@ class Query:
             series.setdefault(one.summary, []).append(one)
         if not series:
             self._require_entity(entity)
-        judged, is_open = self._store.alerts.judged(), self._store.alerts.open_episodes()
+        judged = self._store.alerts.judged()
+        is_open = {*self._store.alerts.open_episodes(), *self._store.watching.open_parts()}
+        report = self.watched(entity).get(entity)
+        watched = {} if report is None else _statuses(report)
         found = []
         for name, parts in sorted(series.items(), key=lambda item: (item[0] != SERVICE, item[0])):
             key = (entity, name)
@@ -95,7 +105,12 @@ class Query:
                     name=name,
                     data_type="service" if name == SERVICE else counts.data_type,
                     role=role_of(name),
-                    health=self._health(parts, judged=key in judged, is_open=key in is_open),
+                    health=self._health(
+                        parts,
+                        judged=key in judged,
+                        is_open=key in is_open,
+                        watched=watched.get(name),
+                    ),
                     observations=_seen(parts),
                     last_end_ns=max(one.last_end_ns for one in parts),
                     labels=_label_values(one.labels.pairs for one in parts),
@@ -124,6 +139,11 @@ class Query:
         samples = [_compared(sample, column) for sample in merged]
         return SamplesAnswer(samples=samples, reference=reference, column=column)
 
+    def watched(self, entity: str | None = None) -> dict[str, WatchReport]:
+        """Return the status of the default alerter of all entities or of one, by name."""
+        reports = self._store.watching.reports(entity)
+        return {name: WatchReport.from_bytes(content) for name, content in reports}
+
     def _require_entity(self, entity: str) -> None:
         known = {record.entity for record in self._store.references.records(entity)}
         known |= {series.entity for series in self._store.samples.series(entity)}
@@ -131,9 +151,23 @@ class Query:
             raise Unknown(f"entity {entity!r} does not exist")
 
     def _health(
-        self, series: Sequence[SeriesRecord], *, judged: bool, is_open: bool
+        self,
+        series: Sequence[SeriesRecord],
+        *,
+        judged: bool,
+        is_open: bool,
+        watched: AlertStatus | None = None,
     ) -> AlertStatus:
-        """Return the health. NO_DATA depends on the last arrival, so a replay of old data is OK."""
+        """Return the health. NO_DATA depends on the last arrival, so a replay of old data is OK.
+
+        Args:
+            series: Series of the entity or summary.
+            judged: Whether an alerter of a user has judged it.
+            is_open: Whether an episode is open.
+            watched: Status of the default alerter; None before it has one.
+        """
+        if watched is AlertStatus.NO_DATA:
+            return watched
         if is_open:
             return AlertStatus.ALERTING
         if not series:
@@ -142,7 +176,9 @@ class Query:
         silent_ns = self._clock.now_ns() - newest.last_received_ns
         if silent_ns > SILENT_WINDOWS * newest.last_window_ns:
             return AlertStatus.NO_DATA
-        return AlertStatus.OK if judged else AlertStatus.LEARNING
+        if judged:
+            return AlertStatus.OK
+        return watched or AlertStatus.LEARNING
 
     def _reference(self, entity: str, name: str | None) -> Reference | None:
         if name is None:
@@ -161,6 +197,11 @@ def _compared(sample: SummarySample, column: ReferenceColumn | None) -> Compared
     if column is None:
         return ComparedSample(sample=sample)
     return ComparedSample(sample=sample, distances=distances(column, sample.content))
+
+
+def _statuses(report: WatchReport) -> dict[str, AlertStatus]:
+    """Return the status of each summary over all its traffic."""
+    return {one.summary: one.status for one in report.summaries if not one.labels}
 
 
 def _seen(series: Sequence[SeriesRecord]) -> int:

@@ -233,6 +233,18 @@ class Alerts(Protocol):
         """List the alerters that cannot be read, each with the reason."""
         ...
 
+    def expire(self, now_ns: int, since_ns: int) -> int:
+        """Close episodes that no agent judges any more; return the number of deliveries queued.
+
+        An agent counts as gone after `SILENT_WINDOWS` of its windows, and at least
+        `SILENT_SECONDS`, without an evaluation. Episodes of the default alerter stay.
+
+        Args:
+            now_ns: Wall time now.
+            since_ns: Wall time since which this collector has listened.
+        """
+        ...
+
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
         ...

@@ -12,6 +12,7 @@ from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.store.levels import Level
 
 ALERTER_DELETED = "the alerter was deleted"
+AGENTS_SILENT = "no agent has judged this any more"
 SUMMARY_LEFT = "the alerter no longer watches this summary"
 
 
@@ -206,7 +207,7 @@ class TransitionRecord:
 
     Attributes:
         status: Status after it: ALERTING for an opening, OK for a closing, PAUSED if the alerter was
-            deleted.
+            deleted, NO_DATA if nothing was judged any more.
         at_ns: End of the window that caused it.
         window_start_ns: Start of that window.
         recorded_ns: Wall time at which the collector stored it.

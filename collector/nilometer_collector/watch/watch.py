@@ -64,7 +64,9 @@ class Watch:
             self._thread.join(timeout)
 
     def advance(self) -> None:
-        """Judge all windows that have closed, of every entity."""
+        """Judge all windows that have closed, of every entity; close what nobody judges any more."""
+        if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
+            self._wake()
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
                 return

@@ -11,7 +11,7 @@ MAX_VALUE_BYTES = 256  # UTF-8 bytes of a value; a longer one is data, not a lab
 OVERFLOW_KEY = "nilometer_overflow"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Labels:
     """An immutable, hashable label set, sorted by key.
 

@@ -291,3 +291,28 @@ def test_the_reason_of_a_failure_may_be_long_and_hostile(agents: Agents, place: 
 
 def test_a_collector_keeps_a_delivery_longer_than_an_attempt_takes() -> None:
     assert LEASE_SECONDS >= 4 * TOTAL_SECONDS
+
+
+def test_an_episode_of_a_version_that_was_rolled_back_does_not_stay_open(agents: Agents) -> None:
+    for number in range(24 * 60):
+        if number < 5:
+            agents.say("pod-a", 0.9, number, labels={"version": "7"})
+        if number % 60 == 0:
+            agents.say("pod-b", 0.1, number, labels={"version": "6"})
+        agents.now_ns += 60 * NANOSECONDS
+    assert agents.store.alerts.expire(agents.now_ns, START_NS) == 1
+    (episode,) = agents.store.alerts.episodes()
+    assert [turn.status for turn in episode.history] == ["ALERTING", "NO_DATA"]
+    assert episode.closed_ns == minute(4).end_ns
+    statuses = {str(found[3]): found[4] for found in agents.store.alerts.statuses()}
+    assert statuses == {"version=6": AlertStatus.OK, "version=7": AlertStatus.NO_DATA}
+    agents.say("pod-a", 0.9, 1440, labels={"version": "7"})
+    assert agents.statuses == [["ALERTING"], ["ALERTING", "NO_DATA"]]
+
+
+def test_an_episode_stays_open_while_its_agents_may_still_send(agents: Agents) -> None:
+    agents.say("pod-1", 0.9, 1)
+    just_started_ns = agents.now_ns + 3600 * NANOSECONDS
+    assert agents.store.alerts.expire(agents.now_ns + 60 * NANOSECONDS, 0) == 0
+    assert agents.store.alerts.expire(just_started_ns, just_started_ns) == 0
+    assert agents.statuses == [["ALERTING"]]

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.watched_traffic import DAY, NewTraffic, Traffic, bounds_of, normal
+from support.watched_traffic import DAY, KEY, NewTraffic, Traffic, bounds_of, normal
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer.profile import pseudonym
 from nilometer.profile.reference import LEARNED
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
 from nilometer_collector.store.sqlite.watching import Watching
-from nilometer_collector.testing import ENTITY
+from nilometer_collector.testing import ENTITY, a_reference
 from nilometer_collector.watch.memory import BASE_NS
+
+MEANS = {"input.amount": 0.0, "input.age": 5.0}
 
 
 def shown(episode: EpisodeRecord) -> tuple[object, ...]:
@@ -50,7 +53,7 @@ def test_bins_are_learned_and_handed_to_agents(traffic: Traffic) -> None:
     assert (record.name, record.created_ns) == (LEARNED, 0)
     bounds = bounds_of(traffic.store)
     assert sorted(bounds) == ["input.age", "input.amount"]
-    assert all(one is not None and len(one.edges) == 31 for one in bounds.values())
+    assert all(len(one.edges) == 31 for one in bounds.values())
 
 
 def test_a_drift_opens_one_episode_and_closes_it_once(traffic: Traffic) -> None:
@@ -203,7 +206,7 @@ def test_a_wider_tolerance_leaves_a_drift_alone(new_traffic: NewTraffic) -> None
     assert {part.summary for part in episode.parts} == {"input.age"}
 
 
-def test_constant_columns_and_categories_are_watched_by_their_shares(tmp_path: Path) -> None:
+def test_constant_columns_are_watched_by_their_shares(tmp_path: Path) -> None:
     store = open_store(tmp_path / "state" / "collector.db", "slack")
     try:
         traffic = Traffic(store)
@@ -213,5 +216,109 @@ def test_constant_columns_and_categories_are_watched_by_their_shares(tmp_path: P
         traffic.columns = {"input.amount": lambda _: np.full(100, 4.0)}
         traffic.run(6)
         assert traffic.statuses == [["ALERTING"]]
+    finally:
+        store.close()
+
+
+def test_a_reference_of_a_user_replaces_the_learned_bins(traffic: Traffic) -> None:
+    traffic.run(3)
+    numbers = np.random.default_rng(1).normal(0.0, 1.0, 5000)
+    reference = a_reference({"input.amount": numbers.tolist()})
+    traffic.store.references.put(reference, traffic.clock.now_ns())
+    traffic.run(3)
+    phases = {one.summary: one.phase for one in traffic.report.summaries}
+    assert phases == {"input.age": "ACTIVE", "input.amount": "ACTIVE"}
+    assert len(bounds_of(traffic.store)["input.amount"].edges) == 7
+    assert traffic.statuses == []
+    traffic.columns["input.amount"] = normal(0.5)
+    traffic.run(12)
+    assert traffic.statuses == [["ALERTING"]]
+
+
+def test_an_open_part_ends_with_its_bins(traffic: Traffic) -> None:
+    traffic.columns["input.amount"] = normal(0.5)
+    traffic.run(12)
+    numbers = np.random.default_rng(1).normal(0.0, 1.0, 5000)
+    reference = a_reference({"input.amount": numbers.tolist()})
+    traffic.store.references.put(reference, traffic.clock.now_ns())
+    traffic.run(1)
+    assert traffic.statuses == [["ALERTING", "OK"]]
+    (episode,) = traffic.store.alerts.episodes()
+    assert episode.history[-1].evidence == "input.amount is compared with a new baseline"
+
+
+def test_a_version_that_was_rolled_back_does_not_stay_alerting(traffic: Traffic) -> None:
+    broken, fine = {"version": "7"}, {"version": "6"}
+    for place in range(round(1.5 * DAY)):  # both serve, until both are known
+        traffic.labels = fine
+        traffic.send()
+        traffic.number -= 1
+        traffic.labels = broken
+        traffic.columns = {name: normal(mean, 60) for name, mean in MEANS.items()}
+        traffic.send()
+        if place % 36 == 0:
+            traffic.watch.advance()
+    traffic.watch.advance()
+    assert traffic.statuses == []
+    for _ in range(12):
+        traffic.labels, traffic.columns = fine, {name: normal(m) for name, m in MEANS.items()}
+        traffic.send()
+        traffic.number -= 1
+        traffic.labels, traffic.columns = broken, {"input.amount": normal(3.0, 60)}
+        traffic.send()
+        traffic.watch.advance()
+    (episode,) = traffic.store.alerts.episodes()
+    parts = {(part.summary, str(part.labels)) for part in episode.parts}
+    assert ("input.amount", "version=7") in parts
+    traffic.labels, traffic.columns = fine, {name: normal(mean) for name, mean in MEANS.items()}
+    traffic.run(48)
+    (episode,) = traffic.store.alerts.episodes(is_open=False)
+    gone = {str(part.labels): part.closed_ns for part in episode.parts}
+    assert gone["version=7"] is not None
+    assert traffic.report.status is not AlertStatus.ALERTING
+
+
+def test_more_failures_and_a_higher_latency_are_drifts_of_the_service(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        traffic = Traffic(store, columns={})
+        rng = np.random.default_rng(5)
+
+        def serve(windows: int, failing: float, slow: float) -> None:
+            for place in range(windows):
+                traffic.send()
+                latencies = rng.lognormal(-3.0, 0.3, 200) * slow
+                traffic.send_service(latencies, int(rng.binomial(200, failing)))
+                if place % 36 == 0 or windows < DAY:
+                    traffic.watch.advance()
+            traffic.watch.advance()
+
+        serve(9 * DAY, 0.01, 1.0)
+        assert traffic.statuses == []
+        assert [one.reason for one in traffic.report.summaries] == [Reason.WATCHED]
+        serve(12, 0.2, 1.0)
+        serve(60, 0.01, 1.0)
+        serve(12, 0.01, 1.2)
+        first, second = reversed(store.alerts.episodes())
+        assert [part.component for part in first.parts] == ["failed"]
+        assert first.closed_ns is not None
+        assert [part.component for part in second.parts] == ["position"]
+    finally:
+        store.close()
+
+
+def test_categories_are_counted_by_the_names_that_samples_keep(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        traffic = Traffic(store, columns={})
+        traffic.run_categories(round(1.5 * DAY), {"card": 0.7, "cash": 0.25, "gift": 0.05})
+        assert traffic.statuses == []
+        (report,) = traffic.report.summaries
+        assert report.reason is Reason.COARSE
+        assert traffic.store.references.records(ENTITY) == []  # names stay where they are
+        traffic.run_categories(12, {"card": 0.4, "cash": 0.55, "gift": 0.05})
+        (episode,) = store.alerts.episodes()
+        component = episode.parts[0].component
+        assert component in {f"= {pseudonym(name, KEY)}" for name in ("card", "cash")}
     finally:
         store.close()

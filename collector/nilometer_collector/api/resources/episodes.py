@@ -1,6 +1,6 @@
 """Episodes: when alerters opened and closed."""
 
-from typing import cast
+from typing import Literal, cast
 
 import msgspec
 
@@ -8,7 +8,7 @@ from nilometer.alert.conditions import UnknownCondition
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
-from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, TransitionRecord
+from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, PartRecord, TransitionRecord
 
 OPEN = Flag("open", "true: only open episodes; false: only closed episodes.")
 
@@ -19,6 +19,24 @@ class TransitionView(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # end of the window that caused it
     status: Health
     value: float
+    evidence: str
+
+
+class PartView(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary and label set that drifted in an episode of the default alerter."""
+
+    summary: str
+    labels: dict[str, str]  # empty for all traffic
+    component: str  # what moved, such as position or missing
+    direction: Literal["above", "below"]  # side of normal
+    onset: float  # estimated start of the drift
+    opened: float  # end of the window that opened the part
+    closed: float | None
+    effect: float  # distance from normal since the onset, when the part opened
+    bound: float  # lower bound of the effect, with 99 % confidence
+    tolerance: float  # distance from normal that is no drift
+    unit: str  # of effect, bound and tolerance
+    severity: str
     evidence: str
 
 
@@ -41,6 +59,7 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     reference_digest: str
     evidence: str
     history: list[TransitionView]
+    parts: list[PartView]  # of the default alerter's episodes; empty for others
     unread: str | msgspec.UnsetType = (
         msgspec.UNSET
     )  # why its alerter cannot be read; absent if it can
@@ -73,6 +92,7 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
         reference_digest=episode.reference_digest,
         evidence=episode.evidence,
         history=[_transition_view(transition) for transition in episode.history],
+        parts=[_part_view(part) for part in episode.parts],
         unread=condition.why if isinstance(condition, UnknownCondition) else msgspec.UNSET,
     )
 
@@ -94,6 +114,24 @@ def _visible(call: Call) -> list[EpisodeRecord]:
         found += alerts.episodes(name, is_open=is_open)
     found.sort(key=lambda one: (one.opened_ns, one.id), reverse=True)
     return found[:MOST_EPISODES]
+
+
+def _part_view(part: PartRecord) -> PartView:
+    return PartView(
+        summary=part.summary,
+        labels=part.labels.as_dict(),
+        component=part.component,
+        direction="above" if part.direction > 0 else "below",
+        onset=seconds(part.onset_ns),
+        opened=seconds(part.opened_ns),
+        closed=None if part.closed_ns is None else seconds(part.closed_ns),
+        effect=part.effect,
+        bound=part.bound,
+        tolerance=part.tolerance,
+        unit=part.unit,
+        severity=part.severity,
+        evidence=part.evidence,
+    )
 
 
 def _transition_view(transition: TransitionRecord) -> TransitionView:

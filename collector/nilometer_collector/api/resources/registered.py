@@ -9,6 +9,7 @@ from nilometer_collector.api.resources import (
     references,
     samples,
     summaries,
+    watch,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -18,5 +19,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *references.OPERATIONS,
     *alerters.OPERATIONS,
     *episodes.OPERATIONS,
+    *watch.OPERATIONS,
     *probes.OPERATIONS,
 )

@@ -1,11 +1,14 @@
 """Alerters and episodes in PostgreSQL."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes
+from nilometer_collector.alerting.episodes import heard_since_ns
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
@@ -41,10 +44,17 @@ WHERE s.status <> %(learning)s
 """
 _STATUSES = """
 SELECT j.entity, j.alerter, j.summary, j.labels_text, bool_and(s.status = %(learning)s),
+       bool_or(s.status <> %(no_data)s),
        EXISTS (SELECT 1 FROM episodes e
                WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL)
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
 GROUP BY j.entity, j.id ORDER BY j.entity, j.alerter, j.summary, j.labels_text
+"""
+_SET_OPEN = """
+SELECT e.entity, e.judged, e.opened_ns,
+       (SELECT t.window_start_ns FROM transitions t
+        WHERE t.entity = e.entity AND t.episode = e.id ORDER BY t.id LIMIT 1)
+FROM episodes e WHERE e.closed_ns IS NULL AND e.number IS NULL ORDER BY e.entity, e.judged
 """
 _OPEN = """
 SELECT j.entity, j.summary FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
@@ -136,6 +146,20 @@ class Alerts:
         """Apply *evaluations* inside a transaction; return the number of deliveries queued."""
         return self._judging.judge(session, evaluations, agent, now_ns)
 
+    def expire(self, now_ns: int, since_ns: int) -> int:
+        """Close episodes that no agent judges any more; return the number of deliveries queued."""
+        open_now = self._database.read(lambda session: session.rows(_SET_OPEN))
+        late = [
+            (entity, judged)
+            for entity, judged, opened_ns, start_ns in open_now
+            if since_ns < heard_since_ns(now_ns, Window(start_ns, max(opened_ns, start_ns + 1)))
+        ]
+        one = partial(self._turns.expire, now_ns=now_ns)
+        return sum(
+            self._database.write(partial(one, entity=entity, judged=judged))
+            for entity, judged in late
+        )
+
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
         asked = {"learning": AlertStatus.LEARNING.value}
@@ -144,12 +168,13 @@ class Alerts:
 
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
         """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
-        asked = {"learning": AlertStatus.LEARNING.value}
+        asked = {"learning": AlertStatus.LEARNING.value, "no_data": AlertStatus.NO_DATA.value}
         found = []
-        for entity, alerter, summary, labels, learning, is_open in self._database.read(
+        for entity, alerter, summary, labels, learning, heard, is_open in self._database.read(
             lambda session: session.rows(_STATUSES, asked)
         ):
             status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = status if heard else AlertStatus.NO_DATA
             status = AlertStatus.ALERTING if is_open else status
             found.append((entity, alerter, summary, label_text.from_text(labels), status))
         return found

@@ -2,6 +2,8 @@
 
 import uuid
 
+from nilometer.alert import AlertStatus
+from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import (
     Closed,
@@ -10,9 +12,11 @@ from nilometer_collector.alerting.episodes import (
     OpenEpisode,
     Turn,
     Worsened,
+    heard_since_ns,
     pause,
 )
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.records import AGENTS_SILENT
 from nilometer_collector.store.texts import storable
 
 _OPEN = """
@@ -50,6 +54,23 @@ FROM episodes e WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
 """
 _LEFT_STATES = """
 DELETE FROM alert_states WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
+"""
+
+
+_SILENT = """
+SELECT e.id, e.opened_ns, e.worst, e.alerter_payload, e.reference_digest,
+       (SELECT t.window_start_ns FROM transitions t
+        WHERE t.entity = e.entity AND t.episode = e.id ORDER BY t.id LIMIT 1),
+       (SELECT max(received_ns) FROM alert_states s
+        WHERE s.entity = e.entity AND s.judged = e.judged),
+       (SELECT max(last_end_ns) FROM alert_states s
+        WHERE s.entity = e.entity AND s.judged = e.judged)
+FROM episodes e WHERE e.entity = %(entity)s AND e.judged = %(judged)s AND e.closed_ns IS NULL
+  AND e.number IS NULL
+"""
+_SILENT_STATES = """
+UPDATE alert_states SET status = %(status)s, breaches = 0, fines = 0
+WHERE entity = %(entity)s AND judged = %(judged)s
 """
 
 
@@ -121,6 +142,25 @@ class Turns:
             case Closed() if episode is not None:
                 return None, self.close(session, entity, episode.id, change, now_ns)
         return episode, 0
+
+    def expire(self, session: Session, entity: str, judged: int, now_ns: int) -> int:
+        """Close the episode of *judged* if no agent judges it any more; return deliveries queued."""
+        key: dict[str, object] = {"entity": entity, "judged": judged}
+        session.rows(
+            "SELECT id FROM judged WHERE entity = %(entity)s AND id = %(judged)s FOR UPDATE", key
+        )
+        found = session.row(_SILENT, key)
+        if found is None:
+            return 0
+        identity, opened_ns, value, payload, digest, start_ns, heard_ns, end_ns = found
+        window = Window(start_ns, max(opened_ns, start_ns + 1))
+        if (heard_ns or 0) >= heard_since_ns(now_ns, window):
+            return 0
+        episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)
+        alerter, status = stored_alerter_from_bytes(payload), AlertStatus.NO_DATA
+        closed = pause(episode, alerter, digest, end_ns or 0, AGENTS_SILENT, status)
+        session.execute(_SILENT_STATES, {**key, "status": status.value})
+        return self.close(session, entity, identity, closed, now_ns)
 
     def forget(
         self,

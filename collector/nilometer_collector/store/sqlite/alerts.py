@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation
 from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import (
     Closed,
@@ -19,21 +20,20 @@ from nilometer_collector.alerting.episodes import (
     Standing,
     Turn,
     Worsened,
+    heard_since_ns,
     judge,
     pause,
 )
 from nilometer_collector.store import label_text
-from nilometer_collector.store.protocol import MOST_EPISODES
 from nilometer_collector.store.readable import readable, unreadable
 from nilometer_collector.store.records import (
+    AGENTS_SILENT,
     ALERTER_DELETED,
     SUMMARY_LEFT,
     EpisodeRecord,
-    PartRecord,
-    TransitionRecord,
 )
-from nilometer_collector.store.rows import episode_of, part_of, transition_of
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.episodes import read_episodes
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
 
@@ -148,6 +148,34 @@ class Alerts:
             return 0
         return self._change(key, state.episode, changes.episode, now_ns)
 
+    def expire(self, now_ns: int, since_ns: int) -> int:
+        """Close episodes that no agent judges any more; return the number of deliveries queued."""
+        notices = 0
+        for *key, identity, opened_ns, value, payload, digest, start_ns in self._database.rows(
+            "SELECT entity, alerter, summary, labels, id, opened_ns, worst, alerter_payload, "
+            "reference_digest, (SELECT window_start_ns FROM transitions t WHERE t.episode = e.id "
+            "ORDER BY t.id LIMIT 1) FROM episodes e WHERE closed_ns IS NULL AND number IS NULL"
+        ):
+            window = Window(start_ns or 0, max(opened_ns, (start_ns or 0) + 1))
+            with self._database.write():
+                ((heard_ns, end_ns),) = self._database.rows(
+                    "SELECT max(received_ns), max(last_end_ns) FROM alert_states "
+                    "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
+                    key,
+                )
+                if max(heard_ns or 0, since_ns) >= heard_since_ns(now_ns, window):
+                    continue
+                episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)
+                alerter, status = stored_alerter_from_bytes(payload), AlertStatus.NO_DATA
+                closed = pause(episode, alerter, digest or "", end_ns or 0, AGENTS_SILENT, status)
+                notices += self._change(_Key(*key), episode, closed, now_ns)
+                self._database.execute(
+                    "UPDATE alert_states SET status = ?, breaches = 0, fines = 0 "
+                    "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
+                    (AlertStatus.NO_DATA.value, *key),
+                )
+        return notices
+
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
         rows = self._database.rows(
@@ -159,15 +187,17 @@ class Alerts:
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
         """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
         rows = self._database.rows(
-            "SELECT entity, alerter, summary, labels, min(status = ?), EXISTS (SELECT 1 FROM "
+            "SELECT entity, alerter, summary, labels, min(status = ?1), max(status != ?2), "
+            "EXISTS (SELECT 1 FROM "
             "episodes e WHERE e.entity = s.entity AND e.alerter = s.alerter "
             "AND e.summary = s.summary AND e.labels = s.labels AND e.closed_ns IS NULL) "
             "FROM alert_states s GROUP BY entity, alerter, summary, labels",
-            (AlertStatus.LEARNING.value,),
+            (AlertStatus.LEARNING.value, AlertStatus.NO_DATA.value),
         )
         found = []
-        for entity, alerter, summary, labels, learning, is_open in rows:
+        for entity, alerter, summary, labels, learning, heard, is_open in rows:
             status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = status if heard else AlertStatus.NO_DATA
             status = AlertStatus.ALERTING if is_open else status
             found.append((entity, alerter, summary, label_text.from_text(labels), status))
         return found
@@ -189,35 +219,10 @@ class Alerts:
         return {entity for (entity,) in rows}
 
     def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None, episode: int | None = None
+        self, entity: str | None = None, *, is_open: bool | None = None
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
-        rows = self._database.rows(
-            "SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, "
-            "evidence, since_ns FROM episodes WHERE (?1 IS NULL OR entity = ?1) "
-            "AND (?2 IS NULL OR (closed_ns IS NULL) = ?2) AND (?3 IS NULL OR id = ?3) "
-            "ORDER BY opened_ns DESC, id DESC LIMIT ?4",
-            (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES),
-        )
-        return [episode_of(row, self._transitions(row[0]), self._parts(row[0])) for row in rows]
-
-    def transition(self, transition: int) -> TransitionRecord:
-        """Return the opening or closing with this id."""
-        ((*row,),) = self._database.rows(_TRANSITIONS + "id = ?", (transition,))
-        return transition_of(row)
-
-    def _transitions(self, episode: int) -> list[TransitionRecord]:
-        rows = self._database.rows(_TRANSITIONS + "episode = ? ORDER BY id", (episode,))
-        return [transition_of(row) for row in rows]
-
-    def _parts(self, episode: int) -> list[PartRecord]:
-        rows = self._database.rows(
-            "SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, effect, "
-            "bound, tolerance, unit, severity, evidence FROM episode_parts WHERE episode = ? "
-            "ORDER BY opened_ns, summary, labels",
-            (episode,),
-        )
-        return [part_of(row) for row in rows]
+        return read_episodes(self._database, entity, is_open=is_open)
 
     def _is_deleted(self, key: _Key) -> bool:
         """Return whether the alerter was deleted; an agent may know alerters that this store does not."""
@@ -371,9 +376,3 @@ class Alerts:
             f"DELETE FROM alert_states WHERE {chosen}",  # noqa: S608
             (entity, name, summary),
         )
-
-
-_TRANSITIONS = (
-    "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
-    "alerter_payload FROM transitions WHERE "
-)

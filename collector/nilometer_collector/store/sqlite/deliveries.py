@@ -1,17 +1,16 @@
 """The queue of notifications, oldest first, with the outcome of each."""
 
 from nilometer_collector.store.records import DeliveryCounts, Notice
-from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
 from nilometer_collector.store.texts import short_text
 
 
 class Deliveries:
     """Reads queued deliveries and records their outcome. `Alerts` queues them."""
 
-    def __init__(self, database: Database, alerts: Alerts) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._alerts = alerts
 
     def take(self, channel: str) -> Notice | None:
         """Return the oldest queued delivery of *channel*, or None."""
@@ -28,8 +27,8 @@ class Deliveries:
             id=delivery,
             key=key,
             attempts=attempts,
-            episode=self._alerts.episodes(episode=episode)[0],
-            transition=self._alerts.transition(transition),
+            episode=read_episodes(self._database, episode=episode)[0],
+            transition=read_transition(self._database, transition),
         )
 
     def delivered(self, delivery: int, now_ns: int) -> None:

@@ -36,7 +36,7 @@ class SqliteStore:
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
         self.watching = Watching(self._database, self.alerts)
-        self.deliveries = Deliveries(self._database, self.alerts)
+        self.deliveries = Deliveries(self._database)
 
     @property
     def names_key(self) -> bytes:

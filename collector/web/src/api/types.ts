@@ -103,6 +103,7 @@ export interface Episode {
   reference_digest: string;
   evidence: string;
   history: Transition[];
+  parts: Part[]; // of the default alerter's episodes; empty for others
   unread?: string;
 }
 
@@ -146,6 +147,23 @@ export interface Feature {
 export interface Histogram {
   edges: (number | null)[]; // an infinite edge is null
   counts: number[];
+}
+
+/** A summary and label set that drifted in an episode of the default alerter. */
+export interface Part {
+  summary: string;
+  labels: Record<string, string>; // empty for all traffic
+  component: string; // what moved, such as position or missing
+  direction: "above" | "below"; // side of normal
+  onset: number; // estimated start of the drift
+  opened: number; // end of the window that opened the part
+  closed: number | null;
+  effect: number; // distance from normal since the onset, when the part opened
+  bound: number; // lower bound of the effect, with 99 % confidence
+  tolerance: number; // distance from normal that is no drift
+  unit: string; // of effect, bound and tolerance
+  severity: string;
+  evidence: string;
 }
 
 /** RFC 9457 problem details. */
@@ -280,6 +298,35 @@ export interface UnreadAlerter {
   reason: string; // why it cannot be read
 }
 
+/** The status of the default alerter of one entity. */
+export interface Watch {
+  entity: string;
+  status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  sentence: string; // the reason in words
+  phase: "ACTIVE" | "COARSE" | "LEARNING";
+  next_phase: number | null; // estimated start of the next phase; null in the last one
+  judged: number | null; // end of the newest window that was judged
+  budget_days: number; // mean number of days between false alarms
+  summaries: WatchedSummary[];
+}
+
+/** The status of one summary and label set. */
+export interface WatchedSummary {
+  summary: string;
+  labels: Record<string, string>; // empty for all traffic
+  status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  sentence: string; // the reason in words
+  phase: "ACTIVE" | "COARSE" | "LEARNING";
+  window_seconds: number; // length of the windows over which it is judged
+}
+
+/** The default alerter of each entity, by name. */
+export interface Watches {
+  entities: Watch[];
+}
+
 /** What may be read: the query parameters and the answer of each path. */
 export interface Reads {
   /** List the monitored entities with their health. */
@@ -328,6 +375,13 @@ export interface Reads {
       open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
     };
     answer: Episodes;
+  };
+  /** List the status of the default alerter with its reasons. */
+  "/api/v1/watch": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+    };
+    answer: Watches;
   };
   /** Check that the process responds. */
   "/healthz": {

@@ -1,0 +1,102 @@
+"""The default alerter of each entity: its phase, and the status of every summary with its reason."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
+from nilometer_collector.api.fields import Health, seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import ANY_ENTITY
+
+Phase: TypeAlias = Literal["LEARNING", "COARSE", "ACTIVE"]
+Why: TypeAlias = Literal[
+    "watched",
+    "drift",
+    "learning",
+    "coarse",
+    "no_traffic",
+    "no_agent",
+    "no_window_yet",
+    "version_gone",
+    "switched_off",
+    "unstable_baseline",
+    "too_few",
+    "nothing_to_judge",
+]
+
+
+class WatchedSummaryView(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of one summary and label set."""
+
+    summary: str
+    labels: dict[str, str]  # empty for all traffic
+    status: Health
+    reason: Why
+    sentence: str  # the reason in words
+    phase: Phase
+    window_seconds: int  # length of the windows over which it is judged
+
+
+class WatchView(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of the default alerter of one entity."""
+
+    entity: str
+    status: Health
+    reason: Why
+    sentence: str  # the reason in words
+    phase: Phase
+    next_phase: float | None  # estimated start of the next phase; null in the last one
+    judged: float | None  # end of the newest window that was judged
+    budget_days: float  # mean number of days between false alarms
+    summaries: list[WatchedSummaryView]
+
+
+class Watches(msgspec.Struct, frozen=True, kw_only=True):
+    """The default alerter of each entity, by name."""
+
+    entities: list[WatchView]
+
+
+def watch_view(entity: str, report: WatchReport) -> WatchView:
+    """Return the *report* of *entity* as the API shows it."""
+    next_ns, judged_ns = report.next_phase_ns, report.judged_ns
+    known = {
+        "entity": entity,
+        "status": report.status.value,
+        "reason": report.reason.value,
+        "sentence": report.sentence,
+        "phase": report.phase,
+        "next_phase": None if next_ns is None else seconds(next_ns),
+        "judged": None if judged_ns is None else seconds(judged_ns),
+        "budget_days": report.budget_days,
+        "summaries": [_summary_view(one) for one in report.summaries],
+    }
+    return msgspec.convert(known, WatchView)
+
+
+async def list_watches(call: Call) -> Watches:
+    """List the default alerter of all entities or of one."""
+    query, entity = call.context.query, call.parameters.value(ANY_ENTITY)
+    found = await call.context.ask(lambda: query.watched(entity))
+    may = call.access.may
+    return Watches(entities=[watch_view(name, one) for name, one in found.items() if may(name)])
+
+
+def _summary_view(one: SummaryReport) -> WatchedSummaryView:
+    known = msgspec.structs.asdict(one)
+    plain = {**known, "status": one.status.value, "reason": one.reason.value}
+    return msgspec.convert(plain, WatchedSummaryView)
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/watch",
+        name="listWatches",
+        about="List the status of the default alerter with its reasons.",
+        handler=list_watches,
+        answer=Watches,
+        parameters=(ANY_ENTITY,),
+    ),
+)

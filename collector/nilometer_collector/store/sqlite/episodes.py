@@ -1,0 +1,53 @@
+"""Reads episodes, their history and their parts from SQLite."""
+
+from nilometer_collector.store.protocol import MOST_EPISODES
+from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
+from nilometer_collector.store.rows import episode_of, part_of, transition_of
+from nilometer_collector.store.sqlite.database import Database
+
+_EPISODES = """
+SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, evidence,
+       since_ns
+FROM episodes WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR (closed_ns IS NULL) = ?2)
+  AND (?3 IS NULL OR id = ?3)
+ORDER BY opened_ns DESC, id DESC LIMIT ?4
+"""
+_TRANSITIONS = (
+    "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
+    "alerter_payload FROM transitions WHERE "
+)
+_PARTS = """
+SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, effect, bound,
+       tolerance, unit, severity, evidence
+FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
+"""
+
+
+def read_episodes(
+    database: Database,
+    entity: str | None = None,
+    *,
+    is_open: bool | None = None,
+    episode: int | None = None,
+) -> list[EpisodeRecord]:
+    """Read episodes with their history, newest first, at most `MOST_EPISODES`."""
+    asked = (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES)
+    return [
+        episode_of(row, _transitions(database, row[0]), _parts(database, row[0]))
+        for row in database.rows(_EPISODES, asked)
+    ]
+
+
+def read_transition(database: Database, transition: int) -> TransitionRecord:
+    """Read the opening or closing with this id."""
+    ((*row,),) = database.rows(_TRANSITIONS + "id = ?", (transition,))
+    return transition_of(row)
+
+
+def _transitions(database: Database, episode: int) -> list[TransitionRecord]:
+    rows = database.rows(_TRANSITIONS + "episode = ? ORDER BY id", (episode,))
+    return [transition_of(row) for row in rows]
+
+
+def _parts(database: Database, episode: int) -> list[PartRecord]:
+    return [part_of(row) for row in database.rows(_PARTS, (episode,))]
