@@ -168,7 +168,8 @@ def test_a_command_whose_extra_is_missing_says_which(
 def test_the_commands_of_the_base_install_need_no_extra(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nfor name in ('grpc', 'sqlite_utils', 'uvicorn', 'starlette', 'httpx', 'pyarrow',"
-        " 'yaml', 'opentelemetry', 'prometheus_client', 'rich', 'requests'):\n"
+        " 'yaml', 'opentelemetry', 'prometheus_client', 'rich', 'requests', 'scipy', 'psycopg',"
+        " 'hpack', 'httptools'):\n"
         "    sys.modules[name] = None\n"
     )
     (tmp_path / "c.toml").write_text("[agent]\n[collector]\n[middleware]\nentity = 'e'\n")

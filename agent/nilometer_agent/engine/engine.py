@@ -8,6 +8,7 @@ further sample, which is not judged.
 
 import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,7 @@ from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.faults import Fault
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -386,7 +388,15 @@ class Engine:
         now = self._clock.monotonic()
         self._commit_at = now + self._commit_seconds
         self._gathered = _Gathered()
-        self._committer.commit(now)
+        try:
+            self._committer.commit(now)
+        except sqlite3.Error as error:
+            if Fault.of(error) is not Fault.FULL:
+                raise
+            # The profiles of open windows may fill the outbox. A closed window needs less space, and its
+            # rows may be dropped for newer ones.
+            self._closer.close_oldest(now)
+            self._committer.commit(now)
         self._in_work.clear()
 
     def _close_all(self) -> int:

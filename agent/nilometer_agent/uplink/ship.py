@@ -279,22 +279,21 @@ class Shipper:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._buffer.make_room()
             wait = IDLE_SECONDS
             failed = False
-            if self._collector is not None:
-                try:
-                    sent = self.ship_once()
-                except ShipError as error:
-                    failed, wait = True, self._after_failure(error)
-                except Exception:
-                    log.exception("shipping failed, rows kept: will retry")
-                    failed, wait = True, self._backoff.fail()
-                else:
-                    self._backoff.succeed()
-                    if sent:
-                        self._set_state(CollectorState.READY, "")
-                        continue
+            try:
+                self._buffer.make_room()
+                sent = self.ship_once() if self._collector is not None else 0
+            except ShipError as error:
+                failed, wait = True, self._after_failure(error)
+            except Exception:  # the thread must survive, because nothing ships without it
+                log.exception("shipping failed, rows kept: will retry")
+                failed, wait = True, self._backoff.fail()
+            else:
+                self._backoff.succeed()
+                if sent:
+                    self._set_state(CollectorState.READY, "")
+                    continue
             # New rows end an idle wait. They do not end a backoff, because the collector is down.
             if failed:
                 self._stopping.wait(wait)

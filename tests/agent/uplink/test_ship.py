@@ -1,5 +1,6 @@
 """The agent keeps, deletes or quarantines rows, depending on the collector's reply."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -282,3 +283,22 @@ def test_stopping_takes_no_longer_than_it_may(rig: Rig) -> None:
     rig.shipper.stop(1.0)
     rig.shipper.stop(1.0)
     assert calm_seconds() - started < 2.5
+
+
+def test_the_thread_ships_on_after_an_outbox_that_failed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [sqlite3.ProgrammingError("Cannot operate on a closed database.")]
+
+    def make_room() -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(rig.buffer, "make_room", make_room)
+    monkeypatch.setattr(rig.shipper._backoff, "fail", lambda *_: 0.0)
+    rig.queue(1)
+    rig.shipper.start()
+    try:
+        eventually(lambda: rig.buffer.queued() == 0)
+    finally:
+        rig.shipper.stop(5.0)
