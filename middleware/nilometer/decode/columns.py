@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from nilometer.profile.feature import Cell
 from nilometer.values.steps import Steps, finished
 
-MAX_COLUMNS = 1000  # most columns of one body; a body with more does not count as a table
-VALUE = "value"  # column name for a body that is a bare value
-
 ROWS_AT_ONCE = 128  # rows per step
 GROUPS_AT_ONCE = 16  # groups of rows with the same names per step
 

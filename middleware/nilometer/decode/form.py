@@ -4,8 +4,9 @@ Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
 
 from nilometer.bodies import carriers
+from nilometer.bodies.column_names import MAX_COLUMNS
 from nilometer.bodies.form import fields
-from nilometer.decode.columns import MAX_COLUMNS, Side
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.naming import flat
 from nilometer.decode.protocol import Format

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row, Side
+from nilometer.bodies.column_names import MAX_COLUMNS, VALUE, value_like_keys
+from nilometer.bodies.scored import best_of, best_of_each
+from nilometer.decode.columns import Block, Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.naming import value_like_keys
-from nilometer.decode.scored import scored_row, scored_rows
 from nilometer.decode.tensors import check_table, matrices_block, nested_block
 from nilometer.decode.wrapped import table_in
 from nilometer.profile.feature import Cell
@@ -33,7 +33,8 @@ def _add(value: Cell, side: Side) -> None:
             return
         table = matrices_block(value) or table_in(value) if nested else None
     elif isinstance(value, list):
-        table = scored_rows(value) or scored_row(value)
+        best = best_of(value)
+        table = best_of_each(value) if best is None else [best]
         if table is None and dict not in set(map(type, value)):
             table = nested_block(VALUE, value)
     if isinstance(table, Block):

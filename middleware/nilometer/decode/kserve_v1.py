@@ -8,13 +8,13 @@ Source: KServe, "V1 Inference Protocol".
 
 from collections.abc import Mapping
 
+from nilometer.bodies.scored import best_of_each
 from nilometer.decode import free_json
 from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.frames import frame_in
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
-from nilometer.decode.scored import scored_rows
 from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
@@ -33,7 +33,7 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     if isinstance(items, list):
         if dict in set(map(type, items)):
             side.add_rows(table_rows(items))
-        elif (scored := scored_rows(items)) is not None:
+        elif (scored := best_of_each(items)) is not None:
             side.add_rows(scored)
         else:
             side.add_block(nested_block(key, items))

@@ -18,12 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.column_names import VALUE, tensor_names, value_like_keys
 from nilometer.decode import registry
-from nilometer.decode.columns import VALUE, Block, Column, Side
+from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Protocol
-from nilometer.decode.naming import value_like_keys
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.tensors import column_names
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -243,7 +242,7 @@ class _Tensors:
         for at, example in enumerate(first):
             name, shape = example.name, example.shape
             width = len(example.data)
-            names = column_names(name, shape)
+            names = tensor_names(name, shape)
             alike = all(
                 len(tensors) == len(first)
                 and tensors[at].name == name
