@@ -14,7 +14,7 @@ OF_LANGUAGE_MODELS = frozenset(
     {
         *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "total_tokens"),
         *("characters", "words", "texts", "messages", "prompts", "attachments", "tokens"),
-        *("tool_calls", "finish_reason", "error.type"),
+        *("tool_calls", "finish_reason", "error.type", "model", "stream_end"),
     }
 )
 # Keys that requests, answers and events of language models have at their top.

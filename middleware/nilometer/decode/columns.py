@@ -117,6 +117,17 @@ class Side:
         """
         self._singles[first:] = change(self._singles[first:])
 
+    def has_row(self, first: int, test: Callable[[Row], bool]) -> bool:
+        """Return whether *test* is true for a row that `add_rows` added, from number *first*."""
+        return any(map(test, self._singles[first:]))
+
+    def change_blocks(
+        self, first: int, change: Callable[[Mapping[str, Column]], Mapping[str, Column]]
+    ) -> None:
+        """Replace the columns of the blocks from number *first* with those of *change*."""
+        for at, block in enumerate(self._blocks[first:], first):
+            self._blocks[at] = Block(block.rows, change(block.columns), block.is_vetted)
+
     def extend(self, other: "Side") -> None:
         """Add all rows and blocks of *other*."""
         self._singles.extend(other._singles)

@@ -25,6 +25,7 @@ class Protocol(Enum):
     QUERY = "query"
     MULTIPART = "multipart"
     CSV = "csv"
+    LIBSVM = "libsvm"
     NDJSON = "ndjson"
     SSE = "sse"
     TEXT = "text"

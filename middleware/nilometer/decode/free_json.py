@@ -11,6 +11,7 @@ from nilometer.decode.tensors import check_table, matrices_block, nested_block
 from nilometer.decode.wrapped import table_in
 from nilometer.profile.feature import Cell
 
+_RPC = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _NESTED = frozenset({list, dict})
 
 
@@ -20,8 +21,17 @@ def decode(value: Cell, side: Side) -> Facts:
     Raises:
         Undecodable: If it is a list that is not a table.
     """
-    _add(value, side)
+    _add(without_envelope(value), side)
     return Facts(Protocol.JSON, value)
+
+
+def without_envelope(value: Cell) -> Cell:
+    """Return what JSON-RPC carries in *value*; anything else is returned unchanged."""
+    if isinstance(value, dict) and value.keys() <= _RPC and isinstance(value.get("jsonrpc"), str):
+        for key in ("params", "result"):
+            if key in value:
+                return value[key] if isinstance(value[key], dict | list) else {key: value[key]}
+    return value
 
 
 def _add(value: Cell, side: Side) -> None:

@@ -27,7 +27,7 @@ _METADATA = frozenset(
     {
         *("id", "model", "version", "signature", "object", "usage", "status", "success", "error"),
         *("params", "parameters", "options", "config", "meta", "metadata", "context", "schema"),
-        *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp"),
+        *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp", "count"),
     }
 )
 _OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
@@ -55,7 +55,13 @@ def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
     found = _under(key, value[key], 1)
     if found is None or len(value) == 1:
         return found
-    beside = flat({other: cell for other, cell in value.items() if other != key})
+    beside = flat(
+        {
+            other: cell
+            for other, cell in value.items()
+            if other != key and (other, cell) != ("object", "list")  # how OpenAI marks a list
+        }
+    )
     return _block_beside(found, beside) if isinstance(found, Block) else _rows_beside(found, beside)
 
 

@@ -21,8 +21,9 @@ from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
 from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part, delimiter_of, parts
+from nilometer.bodies.packed import packed, unpacked
 from nilometer.bodies.tables import Table, begins_with_header, table_of, told_header
-from nilometer.handoff.redact_json import Documents
+from nilometer.handoff.redact_json import BLANK, Documents
 from nilometer.handoff.redact_tensors import with_tensors
 from nilometer.handoff.withheld import Withheld
 from nilometer.values.errors import Undecodable
@@ -30,7 +31,6 @@ from nilometer.values.streams import Ends
 
 _DELIMITERS = (",", "\t", ";", "|")
 _GRPC = "application/grpc"
-_BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
 _NO_EVENTS = b":\n\n"  # a comment
 _QUOTABLE = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])+')
 _MEDIA = re.compile(r"(?:application|audio|image|message|text|video)/[\w.+-]+")
@@ -45,6 +45,7 @@ KNOWN = Carriers.of(
         carriers.FORM,
         carriers.MULTIPART,
         carriers.TABLE,
+        carriers.PACKED,
         carriers.BINARY,
         carriers.PAGES,
     )
@@ -61,6 +62,7 @@ class Bodies:
         self._readers: Mapping[Carrier, Callable[[bytes, str], bytes]] = {
             carriers.EVENTS: lambda content, _: self._stream(content),
             carriers.LINES: lambda content, _: self._lines(content),
+            carriers.PACKED: lambda content, _: packed(documents.cleaned(unpacked(content))),
             carriers.FORM: lambda content, _: self.form(
                 content.decode("utf-8", "replace")
             ).encode(),
@@ -229,7 +231,7 @@ class Bodies:
                 return self._documents.text(part.content.decode(), part.name).encode()
             except UnicodeDecodeError:
                 pass
-        return _BLANK * len(part.content)
+        return BLANK * len(part.content)
 
     def _table(self, content: bytes, content_type: str) -> tuple[bytes, str]:
         """Return a CSV without the named columns.

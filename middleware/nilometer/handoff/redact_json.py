@@ -25,6 +25,7 @@ from nilometer.handoff.withheld import Withheld
 from nilometer.values.value_like import is_place, looks_like_value
 
 MAX_DEPTH = 64
+BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
 _TENSORS = frozenset({"inputs", "outputs"})
 _OF_TABLES = frozenset({*NAMES, *ROWS})
 _ROLE = "role"  # key of a chat message
@@ -61,13 +62,21 @@ class Documents:
         Raises:
             Withheld: If a named field may be left.
         """
+        return self._json(self.cleaned(value))
+
+    def cleaned(self, value: object) -> object:
+        """Return the document *value* redacted.
+
+        Raises:
+            Withheld: If a named field may be left.
+        """
         if self._is_value_named:
             self._check_bare(value)
         if self.fields.is_positional:
             self._check_numbered(value, "", 0)
         if self._computed and computed.may_be_computed(value) and not self._has_computed(value):
             raise Withheld
-        return self._json(self.value(value, "", 0))
+        return self.value(value, "", 0)
 
     def part(self, document: bytes, name: str) -> bytes:
         """Return the JSON *document* of a field called *name*, redacted.
@@ -102,7 +111,7 @@ class Documents:
             return self._list(value, path, depth)
         if isinstance(value, int) and not isinstance(value, bool):
             return self.texts.number(value)
-        return value
+        return BLANK * len(value) if isinstance(value, bytes) else value
 
     def text(self, text: str, path: str, depth: int = 0) -> str:
         """Return the *text* at *path* redacted; JSON in it is redacted as JSON.
