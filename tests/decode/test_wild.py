@@ -85,8 +85,11 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "empty_instances": ("empty", "empty"),
     "kfserving_v2_http_no_data": ("empty", "empty"),
     # Labels with scores.
-    "hf_classify": (None, {"label": ["POSITIVE"], "score": [0.99]}),
-    "hf_classify_flat": (None, {"label": ["POSITIVE"], "score": [0.99]}),
+    "hf_classify": (
+        {"inputs": ["I love this secret text"], "parameters.top_k": [2]},
+        {"label": ["POSITIVE"], "score": [0.99]},
+    ),
+    "hf_classify_flat": ({"inputs": ["I love it"]}, {"label": ["POSITIVE"], "score": [0.99]}),
     # CSV.
     "csv_plain": (PEOPLE, {"score": [0.5, 0.2]}),
     "csv_semicolon": (PEOPLE, SCORE),
@@ -108,6 +111,8 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "npy": (NPY, NPY),
     "raw_audio": ({"value.bytes": [204], "value.type": ["audio/wav"]}, SCORE),
     "jsonl_declared_json": ({"a": [1, 2]}, {"p": [1, 2]}),
+    "arrow_ipc": ({"age": [41, 23], "income": [52000.5, 18000.0]}, SCORE),
+    "parquet": ({"age": [41, 23], "income": [52000.5, 18000.0]}, SCORE),
     "msgpack": ({"age": [41], "income": [52000.5]}, SCORE),
     "protobuf": (
         {"value.bytes": [11], "value.type": ["application/x-protobuf"]},
@@ -323,6 +328,14 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "status_202": ({"a": [1]}, {"job_id": ["j1"], "status": ["queued"]}),
 }
 
+# Language models that stream: each answer is one row (test_protocols.py).
+STREAMED = {
+    *("anthropic_stream", "anthropic_stream_error", "cohere_chat_v1", "cohere_chat_v2", "gemini"),
+    *("hf_tgi", "hf_tgi_stream", "ollama_chat_stream", "ollama_generate"),
+    *("openai_responses_stream_cut", "openai_stream_comments", "openai_stream_crlf"),
+    *("openai_stream_error", "openai_stream_midcut", "openai_stream_nodone", "openai_tool_stream"),
+}
+
 TYPES = (
     *("", "application/json", "text/csv", "text/plain", "text/event-stream", "text/html"),
     *("application/x-ndjson", "application/octet-stream", "application/x-npy", "image/png"),
@@ -337,6 +350,10 @@ def test_a_body_becomes_the_columns_of_its_user(case: str) -> None:
     for side, expected in zip((seen.request, seen.response), EXPECTED[case], strict=True):
         if expected is not None:  # None: not decided yet
             assert columns_of(side) == expected
+
+
+def test_every_exchange_has_its_columns() -> None:
+    assert EXPECTED.keys() | STREAMED == EXCHANGES.keys()
 
 
 def columns_of(side: SeenSide) -> object:

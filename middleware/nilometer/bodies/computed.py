@@ -6,7 +6,10 @@ Redaction leaves out what a column is computed from if a rule names the column.
 from collections.abc import Mapping
 
 # Columns of one field, after its name: of a text, and of a file or an image.
-OF_TEXT = ("characters", "words")
+OF_TEXT = (
+    *("characters", "words", "lines", "digit_share", "upper_share"),
+    *("punctuation_share", "whitespace_share", "non_ascii_share"),
+)
 OF_FILE = ("bytes", "type")
 
 # Columns of a request to a language model or of its answer.

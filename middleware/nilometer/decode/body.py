@@ -119,7 +119,9 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
-    if media_type(body.content_type) in PACKED.media_types and not begins_like_json(body.content):
+    if media_type(body.content_type) in PACKED.media_types:
+        if begins_like_json(body.content):
+            return _json(body, side)
         return _document(_unpacked(body.content), body, side)
     return _by_format(body, side)
 

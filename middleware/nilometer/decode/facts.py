@@ -30,6 +30,8 @@ class Protocol(Enum):
     SSE = "sse"
     TEXT = "text"
     NPY = "npy"
+    ARROW = "arrow"
+    PARQUET = "parquet"
     BINARY = "binary"
     CUSTOM = "custom"  # a user-defined decoder
 

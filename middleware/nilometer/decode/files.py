@@ -44,7 +44,19 @@ _BRANDS = (
 )
 # How base64 of these formats begins.
 _BEGINNINGS = (
-    *("iVBORw0KGgo", "/9j/", "R0lGODdh", "R0lGODlh", "SUkqA", "TU0AK", "JVBERi0", "SUQz", "//v"),
+    *(
+        "iVBORw0KGgo",
+        "/9j/",
+        "_9j_",
+        "R0lGODdh",
+        "R0lGODlh",
+        "SUkqA",
+        "TU0AK",
+        "JVBERi0",
+        "SUQz",
+        "//v",
+        "__v",
+    ),
     *("T2dnUw", "ZkxhQw", "GkXfo", "UklGR", "AAAA", "data:"),
 )
 _NAMES = ("b64", "b64_json", "base64")  # ends of names that say that a text is base64

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from nilometer.bodies.carriers import Carriers
 from nilometer.decode import (
+    arrow,
     binary,
     delimited,
     form,
@@ -24,6 +25,7 @@ from nilometer.decode import (
     oip_v2,
     opaque,
     openai,
+    parquet,
     seldon,
     sse,
     text,
@@ -54,6 +56,8 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
     libsvm.FORMAT,
     oip_grpc.FORMAT,
     npy.FORMAT,
+    arrow.FORMAT,
+    parquet.FORMAT,
     binary.FORMAT,
     opaque.FORMAT,
 )

@@ -72,18 +72,21 @@ class Redaction:
         """Return *array*, in the order of `Observation`, redacted."""
         fields = list(array)
         fields[_PATH] = self._line(fields[_PATH])
-        declared, encoding = (fields[at] for at in _RESPONSE[:2])
+        declared, encoding = fields[_RESPONSE[0]], fields[_RESPONSE[1]]
         lengths = (fields[_LENGTHS] if len(fields) > _LENGTHS else None) or ("", "")
-        sides = ((_REQUEST, Role.INPUT), (_RESPONSE, Role.OUTPUT))
-        for (places, role), length in zip(sides, lengths, strict=True):
-            side = self._body(*(fields[at] for at in places), length, role.value)
-            for at, one in zip(places, side, strict=True):
-                fields[at] = one
+        for side, (media, coding, body), length in zip(
+            (Role.INPUT.value, Role.OUTPUT.value), (_REQUEST, _RESPONSE), lengths, strict=True
+        ):
+            fields[media], fields[coding], fields[body] = self._body(
+                fields[body], fields[media], fields[coding], length, side
+            )
         if len(fields) > _LENGTHS:
             fields[_LENGTHS] = None  # the JSON has another length now
         if len(fields) > _ENDS and fields[_ENDS]:
-            side = self._ends(Ends(*fields[_ENDS]), declared, encoding)
-            fields[_RESPONSE[0]], fields[_RESPONSE[1]], fields[_ENDS] = side
+            media, coding, _ = _RESPONSE
+            fields[media], fields[coding], fields[_ENDS] = self._ends(
+                Ends(*fields[_ENDS]), declared, encoding
+            )
         if len(fields) > _QUERY:
             self._redact_rest(fields)
         return fields
@@ -104,7 +107,7 @@ class Redaction:
             fields[_QUERY] = self._query(fields[_QUERY])
 
     def _body(
-        self, declared: str, encoding: str, body: bytes | None, length: str, side: str
+        self, body: bytes | None, declared: str, encoding: str, length: str, side: str
     ) -> tuple[str, str, bytes | None]:
         """Return the content type, the content encoding and the body."""
         if not body:

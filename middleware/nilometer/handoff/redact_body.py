@@ -17,6 +17,7 @@ from nilometer.bodies.carriers import Carrier, Carriers
 from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
+from nilometer.bodies.form import is_form
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
@@ -63,9 +64,7 @@ class Bodies:
             carriers.EVENTS: lambda content, _: self._stream(content),
             carriers.LINES: lambda content, _: self._lines(content),
             carriers.PACKED: lambda content, _: packed(documents.cleaned(unpacked(content))),
-            carriers.FORM: lambda content, _: self.form(
-                content.decode("utf-8", "replace")
-            ).encode(),
+            carriers.FORM: lambda content, _: self._form(content.decode("utf-8", "replace")),
             carriers.MULTIPART: self._multipart,
         }
 
@@ -135,6 +134,11 @@ class Bodies:
             return Ends(*(self._text(part.decode()).encode() for part in whole))
         except UnicodeDecodeError as error:
             raise Withheld from error
+
+    def _form(self, text: str) -> bytes:
+        if not is_form(text):
+            raise ValueError("no form")
+        return self.form(text).encode()
 
     def form(self, text: str) -> str:
         """Return a form or a query string without the named fields.
