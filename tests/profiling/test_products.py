@@ -255,11 +255,11 @@ def test_long_names_that_wait_are_folded() -> None:
     def observe() -> None:
         for at in range(40):
             text = f"{at} " * 60_000
-            profiled.observe([observation(json.dumps({"text": text}).encode())])
+            profiled.observe([observation(json.dumps({"code": text}).encode())])
         profiled.settle()
 
     assert peak_of(observe) < 24 * MIB
-    assert features(profiled)["input.text"].categories.total == 40
+    assert features(profiled)["input.code"].categories.total == 40
 
 
 def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

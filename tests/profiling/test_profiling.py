@@ -639,3 +639,17 @@ def test_what_the_model_handed_over_stands_with_the_outputs_or_where_its_name_sa
     assert feature(found["output.margin", BASE]).missing == 0  # it need not be handed over always
     assert feature(found["input.age", BASE]).count == 2 * FEWEST_ALIKE
     assert feature(found["output.tier", BASE]).categories.total == FEWEST_ALIKE
+
+
+@pytest.mark.parametrize("count", [1, 32])
+def test_texts_under_the_name_of_a_prompt_have_lengths_and_no_categories(count: int) -> None:
+    """One by one, and in one pass."""
+    profiling = Profiling("tested", BASE, MINUTE)
+    one = observation({"prompt": "tell me a secret", "country": "NL"})
+    profiling.observe([one] * count)
+    found = samples(profiling)
+    prompt = feature(found["input.prompt", BASE])
+    assert (prompt.types, prompt.categories.total) == ({"string": count}, 0)
+    characters = feature(found["input.prompt.characters", BASE])
+    assert characters.numbers.count == count
+    assert feature(found["input.country", BASE]).categories.total == count

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nilometer.decode.delimited import LOOKED_AT
-from nilometer.decode.naming import has_header, placed
+from nilometer.bodies.column_names import placed
+from nilometer.bodies.tables import LOOKED_AT, has_header
 from nilometer.values.errors import ConfigError
 
 if TYPE_CHECKING:

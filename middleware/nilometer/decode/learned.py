@@ -18,12 +18,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.column_names import VALUE, tensor_names, value_like_keys
 from nilometer.decode import registry
-from nilometer.decode.columns import VALUE, Block, Column, Side
+from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Protocol
-from nilometer.decode.naming import value_like_keys
+from nilometer.decode.files import may_be_files
+from nilometer.decode.free_json import without_envelope
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.tensors import column_names
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -100,6 +101,8 @@ def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
     Protocols may tell their objects by the text of a key, or by the path. So text under a key of a
     protocol takes the general path.
     """
+    if without_envelope(value) is not value:
+        return False
     claims = registry.TABLE.inputs if tensors == KEYS[Role.INPUT] else registry.TABLE.outputs
     if any(isinstance(value[key], str) for key in claims.keys & value.keys()):
         return False
@@ -169,6 +172,8 @@ class _Rows:
         for name, kind in zip(self._names, self._fields, strict=True):
             if kind is float:
                 columns[name] = np.array(columns[name], np.float64)
+            elif kind is str and may_be_files(name, columns[name]):
+                raise ValueError("texts that may be files")
         return Block(len(rows), columns)
 
 
@@ -243,7 +248,7 @@ class _Tensors:
         for at, example in enumerate(first):
             name, shape = example.name, example.shape
             width = len(example.data)
-            names = column_names(name, shape)
+            names = tensor_names(name, shape)
             alike = all(
                 len(tensors) == len(first)
                 and tensors[at].name == name
