@@ -7,6 +7,7 @@ from typing import Any
 
 from nilometer.capture.exchange import Exchange, More, ended_by, outcome_of, size_of
 from nilometer.capture.nesting import leave
+from nilometer.capture.route import wsgi_route_of
 from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
@@ -32,6 +33,7 @@ class WsgiExchange(Exchange):
         wanted: Names of the response headers that are recorded, as text and as bytes.
         stall_seconds: Silence after which an interrupted stream counts as stalled.
         query: Query string; None if no setting names parameters.
+        wants_route: Whether a setting asks for the template of the route.
         path: Path of the request.
         headers: Headers of the request that are recorded.
         length: Content length of the response in bytes; -1 without one.
@@ -55,6 +57,7 @@ class WsgiExchange(Exchange):
     length: int = -1
     position: int = -1
     query: bytes | None = None
+    wants_route: bool = False
     ended: bool = False
 
     app_start: StartResponse
@@ -235,6 +238,7 @@ class WsgiExchange(Exchange):
             ended_at = self.latest if self.finished else perf_counter()
             rest = None
             if self.more is not None or self.annotations is not None:
+                self._note_route(environ)
                 rest = self.rest(outcome, self.started, ended_at, self.stall_seconds, self.query)
                 if leave(environ, self):
                     return
@@ -256,6 +260,10 @@ class WsgiExchange(Exchange):
             worker.sink.offer(packed)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
+
+    def _note_route(self, environ: Environ) -> None:
+        if self.wants_route:
+            self.with_more().route = wsgi_route_of(environ)
 
     def _complete(self) -> None:
         """Note the end of the body, unless its content length has told it."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from nilometer.decode import registry
 from nilometer.decode.columns import VALUE, Block, Column, Side
-from nilometer.decode.facts import Protocol
+from nilometer.decode.facts import MAX_ID, Protocol
 from nilometer.decode.naming import value_like_keys
 from nilometer.decode.oip_v2 import KEYS
+from nilometer.decode.said import NOTHING_SAID, Said
 from nilometer.decode.tensors import column_names
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
@@ -71,6 +72,11 @@ class Shapes:
             return None
         self._pause = 1
         return block
+
+    @property
+    def said(self) -> Said:
+        """Model and version that all the bodies of the latest `read` say."""
+        return self._reader.said if isinstance(self._reader, _Tensors) else NOTHING_SAID
 
     def _give_up(self) -> None:
         self._wait = self._pause
@@ -229,12 +235,22 @@ class _Tensors:
 
     def __init__(self, key: str) -> None:
         message = msgspec.defstruct(
-            "Tensors", [("tensors", list[_Tensor])], rename={"tensors": key}, gc=False
+            "Tensors",
+            [("tensors", list[_Tensor]), ("model_name", str, ""), ("model_version", str, "")],
+            rename={"tensors": key},
+            gc=False,
         )
-        self._decode = msgspec.json.Decoder(message).decode
+        self._decode: Any = msgspec.json.Decoder(message).decode
+        self.said = NOTHING_SAID
 
     def read(self, bodies: Sequence[bytes | None]) -> Block:
-        messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
+        read = list(map(self._decode, bodies))
+        said = {(one.model_name, one.model_version) for one in read}
+        if len(said) > 1:
+            raise ValueError("bodies of several models")
+        model, version = said.pop()
+        self.said = Said(model[:MAX_ID], version[:MAX_ID])
+        messages = [one.tensors for one in read]
         first: list[_Tensor] = messages[0]
         if not first:
             raise ValueError("body without tensors")
