@@ -105,6 +105,8 @@ class WsgiExchange(Exchange):
         try:
             self.status = int(status[:3])
             self.length = -1
+            if self.wants_route:  # Flask forgets it before the response ends
+                self.with_more().route = wsgi_route_of(self.environ)
             found: list[tuple[bytes, bytes]] = []
             wanted = self.wanted
             # Headers that can be read only once are the server's.
@@ -238,7 +240,6 @@ class WsgiExchange(Exchange):
             ended_at = self.latest if self.finished else perf_counter()
             rest = None
             if self.more is not None or self.annotations is not None:
-                self._note_route(environ)
                 rest = self.rest(outcome, self.started, ended_at, self.stall_seconds, self.query)
                 if leave(environ, self):
                     return
@@ -260,10 +261,6 @@ class WsgiExchange(Exchange):
             worker.sink.offer(packed)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
-
-    def _note_route(self, environ: Environ) -> None:
-        if self.wants_route:
-            self.with_more().route = wsgi_route_of(environ)
 
     def _complete(self) -> None:
         """Note the end of the body, unless its content length has told it."""

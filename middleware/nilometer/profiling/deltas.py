@@ -130,8 +130,8 @@ class Deltas:
                 without = part.rows_without(role, known[name])
                 absent[summary_name(role, name)] = Found(name, side, rows_without=without)
             for name, cells in present.items():
-                without = 0
-                if name in known:
+                without = 0 if group else side.rows - cells.count
+                if group and name in known:
                     expected.add(name)
                     without = part.rows_without(role, known[name])
                 found[summary_name(role, name)] = Found(name, side, cells, without)

@@ -54,7 +54,7 @@ def entity_from(text: str) -> str:
     >>> entity_from("llama3.1:8b")
     'llama3.1-8b'
     """
-    return _OTHER.sub("-", text).lstrip("._/-")[:128]
+    return _OTHER.sub("-", text).strip("._/-")[:128]
 
 
 def summary_name(role: Role, feature: str) -> str:
