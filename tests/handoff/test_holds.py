@@ -80,7 +80,7 @@ def test_in_the_process_heavy_bodies_are_profiled_before_there_are_many(
     waiting = []
     for packed in observations(settings, 200):
         outlet.send_batch([packed], {})
-        waiting.append(outlet._profiling.waiting)
+        waiting.append(sum(one.waiting for one in outlet._profilings.values()))
     assert waiting.count(0) >= 2
     assert max(waiting) <= 10_000 // 150  # bytes of one, at least
 

@@ -144,8 +144,8 @@ class Engine:
         plans: Keeper of the references and alerters.
         counters: Telemetry counters of the agent.
         clock: Wall and monotonic clock.
-        on_observed: Callback before a commit, for export, with the entity, labels, worker and
-            packed observations of a batch.
+        on_observed: Callback before a commit, for export, with the predictions of a batch; see
+            `nilometer_agent.engine.receive.OnObserved`.
         on_cost: Callback with the entity, labels, worker and capture cost of a batch.
         on_committed: Callback with all committed samples, decoded here or made by workers.
         on_closed: Callback with the samples and evaluations of a closed window.

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from nilometer.bodies.column_names import VALUE, tensor_names, value_like_keys
 from nilometer.decode import registry
 from nilometer.decode.columns import Block, Column, Side
-from nilometer.decode.facts import Protocol
+from nilometer.decode.facts import MAX_ID, Protocol
 from nilometer.decode.files import may_be_files
 from nilometer.decode.free_json import without_envelope
 from nilometer.decode.oip_v2 import KEYS
+from nilometer.decode.said import NOTHING_SAID, Said
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -72,6 +73,11 @@ class Shapes:
             return None
         self._pause = 1
         return block
+
+    @property
+    def said(self) -> Said:
+        """Model and version that all the bodies of the latest `read` say."""
+        return self._reader.said if isinstance(self._reader, _Tensors) else NOTHING_SAID
 
     def _give_up(self) -> None:
         self._wait = self._pause
@@ -234,12 +240,22 @@ class _Tensors:
 
     def __init__(self, key: str) -> None:
         message = msgspec.defstruct(
-            "Tensors", [("tensors", list[_Tensor])], rename={"tensors": key}, gc=False
+            "Tensors",
+            [("tensors", list[_Tensor]), ("model_name", str, ""), ("model_version", str, "")],
+            rename={"tensors": key},
+            gc=False,
         )
-        self._decode = msgspec.json.Decoder(message).decode
+        self._decode: Any = msgspec.json.Decoder(message).decode
+        self.said = NOTHING_SAID
 
     def read(self, bodies: Sequence[bytes | None]) -> Block:
-        messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
+        read = list(map(self._decode, bodies))
+        said = {(one.model_name, one.model_version) for one in read}
+        if len(said) > 1:
+            raise ValueError("bodies of several models")
+        model, version = said.pop()
+        self.said = Said(model[:MAX_ID], version[:MAX_ID])
+        messages = [one.tensors for one in read]
         first: list[_Tensor] = messages[0]
         if not first:
             raise ValueError("body without tensors")

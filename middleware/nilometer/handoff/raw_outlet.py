@@ -29,6 +29,7 @@ class RawOutlet(LinkedOutlet):
             event_time_field=self._settings.event_time_field,
             event_time_unit=self._settings.event_time_unit,
             event_time_zone=self._settings.event_time_zone,
+            include=[*self._settings.include],
             count=len(kept),
             dropped=lost,
         )

@@ -130,6 +130,28 @@ def test_a_row_that_is_dropped_on_its_way_is_in_the_accounts_once(rig: Rig) -> N
         assert rig.count(f"rows_{how}") == rig.count(f"observations_{how}") == 0
 
 
+def test_rows_of_a_forbidden_entity_leave_the_outbox_and_are_logged_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbid_odd(request: ShipRequest) -> ShipReply:
+        return ShipReply(
+            rejected=[
+                {"sequence": row.sequence, "reason": "may not ship entity 'x'", "forbidden": True}
+                for row in request.rows
+                if int(row.sample.entity) % 2
+            ]
+        )
+
+    rig.collector.says = forbid_odd
+    for numbers in ((1, 2, 3, 4), (5, 6, 7, 8)):
+        rig.queue(*numbers)
+        rig.ship_all()
+    assert rig.buffer.queued() == 0
+    assert (rig.count("rows_acknowledged"), rig.count("rows_rejected")) == (4, 4)
+    told = [one for one in caplog.records if "quarantine" in one.message]
+    assert [one.__dict__["reason"] for one in told] == ["may not ship entity 'x'"]
+
+
 def test_a_rejected_row_goes_to_quarantine_and_the_others_are_forgotten(rig: Rig) -> None:
     rig.queue(1, 2, 3)
 
