@@ -11,12 +11,15 @@ import pytest
 from numpy.typing import ArrayLike
 
 from nilometer.alert import STATISTICS, Verdict, evaluate
+from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.compare import COMPARATORS
 from nilometer.compare.ks import kolmogorov_smirnov
 from nilometer.compare.psi import debiased_psi
 from nilometer.profile import SummarySample
 from nilometer.settings.settings import load
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.watch_report import Reason
+from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import a_reference, feature_sample, running
 
@@ -74,11 +77,24 @@ def test_the_evidence_is_what_an_agent_says(text: str, evidence: str) -> None:
     assert found.evidence == evidence
 
 
-def test_the_alerter_in_a_settings_file_is_loaded(tmp_path: Path) -> None:
+def test_the_settings_files_are_loaded(tmp_path: Path) -> None:
     file = tmp_path / "nilometer.toml"
-    file.write_text(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0])
+    file.write_text("\n".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)))
     settings = load(CollectorSettings, prefix="NILOMETER_COLLECTOR_", file=file, environment={})
     assert [alerter_of(one).condition.measure for one in settings.alerters] == ["error_ratio"]
+    fraud = rule_of(settings.watch, "fraud-scorer")
+    assert (fraud.budget_days, str(fraud.zone)) == (90, "Europe/Berlin")
+    assert fraud.tolerance("input.amount").smooth == 0.05
+    assert fraud.tolerance("input.note").rate == 0.05
+    assert fraud.tolerance("input.age") == Tolerance()
+    assert not rule_of(settings.watch, "sandbox-1").watch
+    assert rule_of(settings.watch, "another") == WatchRule()
+
+
+def test_every_reason_of_the_default_alerter_has_a_row_and_no_other() -> None:
+    rows = re.findall(r"^\| (`[^|]*) \| `[A-Z_]*` \|", section("The default alerter"), re.MULTILINE)
+    named = {name.strip("` ") for row in rows for name in row.split(",")}
+    assert named == {reason.value for reason in Reason}
 
 
 def test_every_statistic_and_comparator_has_a_row_and_no_other() -> None:

@@ -44,9 +44,9 @@ def report_of(
         )
     if memory is None:
         return WatchReport(
-            status=AlertStatus.NO_DATA,
+            status=AlertStatus.LEARNING,
             reason=Reason.NO_WINDOW_YET,
-            sentence="no window has arrived yet",
+            sentence="the first window of five minutes is not complete yet",
             budget_days=rule.budget_days,
         )
     phase, left = _phase(book)

@@ -77,6 +77,9 @@ def a_step(revision: int = 0, **changes: object) -> WatchStep:
 
 def test_a_state_is_read_as_it_was_stored(store: Store) -> None:
     assert store.watching.load(ENTITY) is None
+    store.watching.report(ENTITY, b"before the first window")
+    assert store.watching.reports(ENTITY) == [(ENTITY, b"before the first window")]
+    assert store.watching.load(ENTITY) is None
     assert store.watching.save(ENTITY, a_step(0, baselines=b"first"), NOW_NS) == 0
     assert store.watching.save(ENTITY, a_step(1, state=b"second"), NOW_NS) == 0
     found = store.watching.load(ENTITY)

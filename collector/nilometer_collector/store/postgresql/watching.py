@@ -38,7 +38,14 @@ WHERE watch_leases.holder = excluded.holder OR watch_leases.held_until < clock_t
 _CREATE = """
 INSERT INTO watch_states (entity, revision, state, baselines, report)
 VALUES (%(entity)s, 1, %(state)s, COALESCE(%(baselines)s::bytea, ''::bytea), %(report)s)
-ON CONFLICT (entity) DO NOTHING
+ON CONFLICT (entity) DO UPDATE SET revision = 1, state = excluded.state,
+  baselines = excluded.baselines, report = excluded.report
+WHERE watch_states.revision = 0
+"""
+_REPORT = """
+INSERT INTO watch_states (entity, revision, state, baselines, report)
+VALUES (%(entity)s, 0, ''::bytea, ''::bytea, %(report)s)
+ON CONFLICT (entity) DO UPDATE SET report = excluded.report
 """
 _UPDATE = """
 UPDATE watch_states SET revision = revision + 1, state = %(state)s, report = %(report)s,
@@ -140,7 +147,7 @@ class Watching:
                 {"entity": entity},
             )
         )
-        if found is None:
+        if found is None or not found[0]:
             return None
         return WatchRecord(revision=found[0], state=found[1], baselines=found[2])
 
@@ -181,10 +188,7 @@ class Watching:
     def report(self, entity: str, report: bytes) -> None:
         """Replace the status of *entity* for readers; its state stays."""
         self._database.write(
-            lambda session: session.execute(
-                "UPDATE watch_states SET report = %(report)s WHERE entity = %(entity)s",
-                {"entity": entity, "report": report},
-            )
+            lambda session: session.execute(_REPORT, {"entity": entity, "report": report})
         )
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:

@@ -58,7 +58,7 @@ class Watching:
         found = self._database.row(
             "SELECT revision, state, baselines FROM watch_states WHERE entity = ?", (entity,)
         )
-        if found is None:
+        if found is None or not found[0]:
             return None
         return WatchRecord(revision=found[0], state=found[1], baselines=found[2])
 
@@ -101,7 +101,9 @@ class Watching:
         """Replace the status of *entity* for readers; its state stays."""
         with self._database.write():
             self._database.execute(
-                "UPDATE watch_states SET report = ? WHERE entity = ?", (report, entity)
+                "INSERT INTO watch_states (entity, revision, state, baselines, report) "
+                "VALUES (?1, 0, x'', x'', ?2) ON CONFLICT (entity) DO UPDATE SET report = ?2",
+                (entity, report),
             )
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:

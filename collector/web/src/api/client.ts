@@ -4,7 +4,7 @@
  * Times are Unix seconds in UTC, windows are half-open, ratios are 0 to 1.
  */
 
-import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary } from "./types";
+import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary, Watch } from "./types";
 
 /** An error response of the collector or of a proxy; with status 0, the collector was not reached. */
 export class ApiProblem extends Error {
@@ -77,6 +77,9 @@ export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promis
 
 export const alerters = async (entity: string, signal?: AbortSignal): Promise<Alerter[]> =>
   (await get("/api/v1/alerters", { entity }, signal)).alerters;
+
+export const watches = async (entity?: string, signal?: AbortSignal): Promise<Watch[]> =>
+  (await get("/api/v1/watch", { entity }, signal)).entities;
 
 export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
   (await get("/api/v1/episodes", { entity }, signal)).episodes;

@@ -1,6 +1,6 @@
 /** A list of episodes with their summary, value, threshold and time. */
 
-import type { Episode } from "../api";
+import type { Episode, Part } from "../api";
 import { Gauge } from "../charts/Gauge";
 import { Fact, FactList } from "../parts/FactList";
 import * as format from "../parts/format";
@@ -40,6 +40,7 @@ export function EpisodeList({
                 <Labels labels={episode.labels} />
               </p>
               <p class={styles.evidence}>{episode.evidence}</p>
+              {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
             </div>
             <div class={styles.gauge}>
@@ -49,6 +50,19 @@ export function EpisodeList({
         </li>
       ))}
     </ol>
+  );
+}
+
+/** The summaries and label sets that drifted together. */
+function Parts({ parts }: { parts: readonly Part[] }) {
+  return (
+    <ul class={styles.parts}>
+      {parts.map((part) => (
+        <li key={`${part.summary} ${JSON.stringify(part.labels)} ${part.opened}`}>
+          <StatusMark status={part.closed === null ? "ALERTING" : "CLOSED"} /> {part.evidence}
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -41,6 +41,11 @@ const LOOKS: Record<Status, Look> = {
     tone: styles.quiet,
     shape: <path d="M2.5 1.5h2.6v9H2.5zm4.4 0h2.6v9H6.9z" class={styles.solid} />,
   },
+  NOT_WATCHED: {
+    word: "Not watched",
+    tone: styles.quiet,
+    shape: <path d="M1 6h10" class={styles.outline} />,
+  },
   CLOSED: {
     word: "Closed",
     tone: styles.quiet,

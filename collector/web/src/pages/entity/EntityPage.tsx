@@ -10,6 +10,7 @@ import { usePolled } from "../../parts/polled";
 import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
 import { Summaries } from "./Summaries";
+import { Watching } from "./Watching";
 
 const ROLES: readonly { role: api.Role; title: string }[] = [
   { role: "input", title: "Inputs" },
@@ -20,24 +21,26 @@ const ROLES: readonly { role: api.Role; title: string }[] = [
 
 export function EntityPage({ name }: { name: string }) {
   const polled = usePolled(name, async (signal) => {
-    const [entities, summaries, episodes] = await Promise.all([
+    const [entities, summaries, episodes, watches] = await Promise.all([
       api.entities(signal),
       api.summaries(name, signal),
       api.episodes(name, signal),
+      api.watches(name, signal),
     ]);
     const entity = entities.find((each) => each.name === name);
     if (!entity) throw new api.ApiProblem(404, "Entity not found", `The collector has no data, alerter or reference of ${name}.`);
-    return { entity, summaries, episodes };
+    return { entity, summaries, episodes, watch: watches[0] };
   });
   return (
     <>
       <h1>{name}</h1>
       <Await polled={polled}>
-        {({ entity, summaries, episodes }) => {
+        {({ entity, summaries, episodes, watch }) => {
           const now = Date.now() / 1000;
           return (
             <>
               <Head entity={entity} now={now} />
+              {watch && <Watching watch={watch} now={now} />}
               {episodes.length > 0 && (
                 <section aria-labelledby="episodes">
                   <h2 id="episodes">Episodes</h2>

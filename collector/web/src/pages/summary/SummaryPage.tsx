@@ -69,7 +69,9 @@ export function SummaryPage({
       references,
       series: cache.series,
       alerters: alerters.filter((each) => covers(each.summary, summaryName)),
-      episodes: episodes.filter((each) => each.summary === summaryName),
+      episodes: episodes.filter(
+        ({ summary, parts }) => summary === summaryName || parts.some((part) => part.summary === summaryName),
+      ),
     };
   });
   return (

@@ -1,0 +1,44 @@
+"""A window is closed when every agent that still sends has sent a later one."""
+
+import pytest
+
+from nilometer_collector.store import HeardRecord
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.watch import closed_until
+
+NOW = 1_000_000 * BASE_NS
+JUDGED = NOW - 10 * BASE_NS
+
+
+def heard(name: str, end: int, *, ago: int = 0) -> HeardRecord:
+    """An agent whose newest window ended *end* base windows before now, heard *ago* of them ago."""
+    return HeardRecord(agent=name, end_ns=NOW - end * BASE_NS, received_ns=NOW - ago * BASE_NS)
+
+
+@pytest.mark.parametrize(
+    ("agents", "expected"),
+    [
+        ([], JUDGED),
+        ([heard("a", 1)], NOW - 2 * BASE_NS),
+        ([heard("a", 1), heard("b", 4)], NOW - 5 * BASE_NS),
+        ([heard("a", 1), heard("gone", 4, ago=3)], NOW - 2 * BASE_NS),
+        ([heard("a", 1), heard("replays history", 500)], NOW - 2 * BASE_NS),
+        ([heard("replays history", 500)], JUDGED),
+        ([heard("gone", 4, ago=3), heard("also gone", 6, ago=5)], NOW - 4 * BASE_NS),
+    ],
+)
+def test_agents_that_still_send_are_awaited(agents: list[HeardRecord], expected: int) -> None:
+    assert closed_until(agents, JUDGED, NOW, 0) == expected
+
+
+def test_a_collector_that_has_just_started_waits_for_its_agents() -> None:
+    silent = [heard("a", 4, ago=3)]
+    assert closed_until(silent, JUDGED, NOW, NOW - BASE_NS) == JUDGED
+    assert closed_until(silent, JUDGED, NOW, NOW - 3 * BASE_NS) == NOW - 4 * BASE_NS
+
+
+def test_time_goes_on_without_data_after_a_day() -> None:
+    last = NOW - 2 * DAY_NS
+    silent = [HeardRecord(agent="a", end_ns=last, received_ns=last)]
+    assert closed_until(silent, last, last + DAY_NS - BASE_NS, 0) == last
+    assert closed_until(silent, last, NOW, 0) == NOW
