@@ -25,7 +25,7 @@ from nilometer.values.redacted import WITHHELD
 RECORDED = Path(__file__).parents[1] / "decode" / "recorded"
 # Columns of texts and of usage: no body has a field of that name.
 COMPUTED = {"characters", "messages", "attachments", "tools", "choices", "tool_calls", "prompts"}
-COMPUTED |= {"input_tokens", "output_tokens"}
+COMPUTED |= {"input_tokens", "output_tokens", "stream_end"}
 Columns = Mapping[str, list[Any]]
 
 

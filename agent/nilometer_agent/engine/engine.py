@@ -143,7 +143,7 @@ class Engine:
         counters: Telemetry counters of the agent.
         clock: Wall and monotonic clock.
         on_observed: Callback before a commit, for export, with the entity, labels, worker and
-            packed observations of a batch.
+            packed observations of a batch, and what their responses tell, by index.
         on_cost: Callback with the entity, labels, worker and capture cost of a batch.
         on_committed: Callback with all committed samples, decoded here or made by workers.
         on_closed: Callback with the samples and evaluations of a closed window.

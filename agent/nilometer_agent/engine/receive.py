@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +16,7 @@ from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.observation import declared, parts_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
+from nilometer.profiling.told import Told
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SCORES_SUFFIX, entity_name
@@ -44,7 +45,7 @@ UNREADABLE = (
 log = logging.getLogger("nilometer.agent")
 
 Acknowledge = Callable[[int], None]
-OnObserved = Callable[[str, Labels, bytes, bytes], None]
+OnObserved = Callable[[str, Labels, bytes, bytes, Mapping[int, Told]], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
 
 
@@ -82,7 +83,8 @@ class Receiver:
         settings: Settings of the agent.
         plans: Keeper of the references and alerters.
         clock: Wall clock.
-        on_observed: Callback with the packed observations of a batch.
+        on_observed: Callback with the packed observations of a batch, and what their responses
+            tell, by index.
         on_cost: Callback with the capture cost of a worker.
 
     Attributes:
@@ -193,7 +195,9 @@ class Receiver:
         observe = _observe_apart if apart else Profiling.observe_packed
         observed = observe(profiling, batch.observations) if batch.observations else 0
         if observed:
-            self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
+            self._on_observed(
+                entity, profiling.labels, batch.worker, batch.observations, profiling.told
+            )
             self._watermark(entity, profiling.latest_ns)
         if held < batch.count:
             raise ValueError(f"a batch of {batch.count} observations holds {held} of them")
@@ -307,12 +311,16 @@ def _observe_apart(profiling: Profiling, packed: bytes) -> int:
     """
     unread: Exception | None = None
     parts = parts_of(packed)
-    for part in parts:
+    told: dict[int, Told] = {}
+    for at, part in enumerate(parts):
         try:
             profiling.observe_packed(part)
         except UNREADABLE as error:
             unread = error
+        for one in profiling.told.values():
+            told[at] = one
         profiling.settle()
+    profiling.told = told
     if unread is not None:
         raise unread
     return len(parts)

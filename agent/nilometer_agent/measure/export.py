@@ -1,13 +1,14 @@
 """Export of the agent's metrics over OTLP and at a port for Prometheus."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
 from nilometer.export.exports import Exports, ExportSettings
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.resource import resource_attributes
 from nilometer.profiling.observation import unpack
+from nilometer.profiling.told import NONE_TOLD, Told
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer_agent.measure.counters import Counter, Counters
@@ -79,8 +80,15 @@ class AgentExports(Exports):
         self.committed = self._guarded(measured.committed)
         self.closed = self._guarded(measured.closed)
 
-    def _observed(self, entity: str, labels: Labels, worker: bytes, packed: bytes) -> None:
-        self.measured.observed(entity, labels, worker, unpack(packed))
+    def _observed(
+        self,
+        entity: str,
+        labels: Labels,
+        worker: bytes,
+        packed: bytes,
+        told: Mapping[int, Told] = NONE_TOLD,
+    ) -> None:
+        self.measured.observed(entity, labels, worker, unpack(packed), told)
 
     def _guarded(self, measure: Callable[P, None]) -> Callable[P, None]:
         """Return *measure* with its errors logged instead of raised; without export, do nothing."""

@@ -39,6 +39,7 @@ from nilometer.export.telemetry import (
 )
 from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.told import NONE_TOLD, NOTHING, Told
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.wire.frames import Cost
@@ -83,9 +84,22 @@ class Measured:
         self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
 
     def observed(
-        self, entity: str, labels: Labels, worker: bytes, observations: Sequence[Observation]
+        self,
+        entity: str,
+        labels: Labels,
+        worker: bytes,
+        observations: Sequence[Observation],
+        told: Mapping[int, Told] = NONE_TOLD,
     ) -> None:
-        """Stage requests; `committed` makes them count."""
+        """Stage requests; `committed` makes them count.
+
+        Args:
+            entity: Name of the entity.
+            labels: Labels of the worker.
+            worker: Identity of the worker.
+            observations: Requests of one batch.
+            told: What their responses tell, by index.
+        """
         staged = self._staged.get((entity, labels))
         if staged is None:
             staged = self._staged[entity, labels] = Staged()
@@ -95,8 +109,8 @@ class Measured:
             workers = {key: peak for key, peak in workers.items() if peak.most(now)}
             self._peaks[entity, labels] = {**workers, worker: Peak()}
         peak = self._peaks[entity, labels][worker]
-        for observation in observations:
-            staged.add(observation)
+        for at, observation in enumerate(observations):
+            staged.add(observation, told.get(at, NOTHING))
             if observation.in_flight:
                 peak.see(observation.in_flight, now)
 

@@ -14,7 +14,7 @@ from nilometer.decode.probes import BODYLESS
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 
 SHOWN_CELLS = 4  # most cells of a column in text output; --json shows all
 SHOWN_CHARACTERS = 60  # most characters of these cells together
@@ -112,9 +112,10 @@ def see(exchange: Exchange) -> Seen:
         if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
             request = _see(exchange, exchange.request, Role.INPUT)
         response = _see(exchange, exchange.response, Role.OUTPUT)
+    failed = response.facts is not None and response.facts.stream_end is StreamEnd.ERROR
     return Seen(
         exchange,
-        exchange.outcome,
+        Outcome.SERVER_ERROR if failed else exchange.outcome,
         prediction_id(
             request.facts, response.facts, exchange.request.headers, exchange.response.headers
         ),

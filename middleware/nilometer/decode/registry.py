@@ -10,9 +10,12 @@ from typing import TypeAlias
 
 from nilometer.bodies.carriers import Carriers
 from nilometer.decode import (
+    anthropic,
     binary,
+    cohere,
     delimited,
     form,
+    gemini,
     kserve_v1,
     mlflow,
     multipart,
@@ -21,11 +24,13 @@ from nilometer.decode import (
     oip_binary,
     oip_grpc,
     oip_v2,
+    ollama,
     opaque,
     openai,
     seldon,
     sse,
     text,
+    tgi,
 )
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
@@ -36,11 +41,16 @@ AnyProtocol: TypeAlias = Format | JsonProtocol
 
 # In order of precedence: the first protocol that decodes a body wins.
 PROTOCOLS: tuple[AnyProtocol, ...] = (
+    tgi.PROTOCOL,
     oip_v2.PROTOCOL,
     mlflow.TENSORS,
     kserve_v1.PROTOCOL,
     mlflow.DATA_FRAME,
     openai.PROTOCOL,
+    anthropic.PROTOCOL,
+    ollama.PROTOCOL,
+    gemini.PROTOCOL,
+    cohere.PROTOCOL,
     seldon.PROTOCOL,
     sse.FORMAT,
     oip_binary.FORMAT,

@@ -24,6 +24,7 @@ Fields: TypeAlias = tuple[Any, ...]  # the fields of `nilometer.profiling.observ
 MAX_TEXTS = 1024  # most decoded header values that are cached
 MAX_ID = 256  # most characters of an id from a header
 CALL = "CALL"  # method of a function call, in place of an HTTP method
+WEBSOCKET = "WEBSOCKET"  # the same of a WebSocket connection
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _LENGTH = b"inference-header-content-length"
@@ -34,13 +35,18 @@ class Streamed(NamedTuple):
 
     Attributes:
         chunks: Number of body messages that have bytes.
-        gaps: Seconds between the chunks, as little-endian float32.
+        gaps: Seconds between the first 513 chunks, as little-endian float32.
         end: A value of `nilometer.values.reasons.StreamEnd`.
+        sizes: Bytes from mark to mark, as little-endian uint32, see `nilometer.capture.stream`. The
+            first one is the size of the first chunk.
+        later_gaps: Seconds between the marks after the first 513, as little-endian float32.
     """
 
     chunks: int
     gaps: bytes
     end: str
+    sizes: bytes
+    later_gaps: bytes
 
 
 class Rest(NamedTuple):
@@ -197,7 +203,8 @@ class Packer:
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
     ) -> tuple[str, Fields]:
         """Return the event time, and the fields that most observations do not have."""
-        gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
+        streamed = rest.streamed
+        gaps, end = (b"", "") if streamed is None else (streamed.gaps, streamed.end)
         event_time = identity = trace_parent = parent = ""
         if request or response:
             trace = request.get(_TRACE, b"")[:MAX_ID]
@@ -218,7 +225,7 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share, rest.ends, lengths if any(lengths) else None),
+            *self._share(share, rest.ends, lengths if any(lengths) else None, streamed),
         )
 
     def pack_call(
@@ -252,7 +259,39 @@ class Packer:
             )
         )  # fmt: skip
 
-    def _share(self, share: float, ends: Ends | None, lengths: list[str] | None) -> Fields:
+    def pack_connection(
+        self,
+        arrival_ns: int,
+        duration: float,
+        end: str,
+        path: str,
+        sizes: tuple[int, int],
+        websocket: tuple[int, int, int],
+    ) -> bytes:
+        """Return the observation of a WebSocket connection, in the form that `pack` returns.
+
+        Args:
+            arrival_ns: Start of the request, in Unix nanoseconds.
+            duration: Seconds until the connection ended.
+            end: How it ended, a value of `nilometer.values.reasons.ConnectionEnd`.
+            path: Path of the request.
+            sizes: Bytes received and sent.
+            websocket: Messages received and sent, and the close code.
+        """
+        return pack(
+            (
+                arrival_ns, duration, 0, end, WEBSOCKET, path, *sizes, "", "", "", "", None, None,
+                "", 0, 0.0, 0, b"", "", "", "", "", None, b"", "", 1.0, False, False, None, None,
+                b"", b"", websocket,
+            )
+        )  # fmt: skip
+
+    def _share(
+        self, share: float, ends: Ends | None, lengths: list[str] | None, streamed: Streamed | None
+    ) -> Fields:
+        if streamed is not None:
+            places = (ends, lengths, streamed.sizes, streamed.later_gaps)
+            return (abs(share), share < 0, self._values_only, *places)
         if lengths is not None:
             return (abs(share), share < 0, self._values_only, ends, lengths)
         if ends is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nilometer.bodies.media import is_plain
+from nilometer.handoff.moved_marks import moved, moved_ends
 from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.redact_body import Bodies
 from nilometer.handoff.redact_json import Documents, Withheld
@@ -23,6 +24,7 @@ from nilometer.values.redacted import REDACTED, WITHHELD
 from nilometer.values.streams import Ends
 
 ENDS = Observation.__struct_fields__.index("response_ends")
+SIZES = Observation.__struct_fields__.index("chunk_sizes")
 _SIDES = frozenset({Role.INPUT.value, Role.OUTPUT.value})
 
 
@@ -69,14 +71,15 @@ class Redaction:
         fields[8], fields[9], fields[12] = self._body(
             fields[12], fields[8], fields[9], Role.INPUT.value
         )
-        declared, encoding = fields[10], fields[11]
+        declared, encoding, whole = fields[10], fields[11], fields[13]
         fields[10], fields[11], fields[13] = self._body(
             fields[13], declared, encoding, Role.OUTPUT.value
         )
-        if len(fields) > ENDS and fields[ENDS]:
-            fields[10], fields[11], fields[ENDS] = self._ends(
-                Ends(*fields[ENDS]), declared, encoding
-            )
+        ends = Ends(*fields[ENDS]) if len(fields) > ENDS and fields[ENDS] else None
+        if ends is not None:
+            fields[10], fields[11], fields[ENDS] = self._ends(ends, declared, encoding)
+        if len(fields) > SIZES and fields[SIZES]:
+            fields[SIZES] = _marks(fields, whole, ends)
         if len(fields) > 25:
             fields[20] = self._line(fields[20])
             fields[23] = {
@@ -149,3 +152,12 @@ class Redaction:
         if self._names.carries(content_type):
             content_type = content_type.partition(";")[0]
         return self._texts.text(content_type)
+
+
+def _marks(fields: Sequence[Any], whole: bytes | None, ends: Ends | None) -> bytes:
+    """Return the marks of a redacted response, which was *whole* or had both *ends* before."""
+    if whole and fields[13]:
+        return moved(fields[SIZES], whole, fields[13])
+    if ends is not None and fields[ENDS]:
+        return moved_ends(fields[SIZES], fields[7], ends, fields[ENDS])
+    return b""

@@ -61,6 +61,14 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
             `response_size` minus both lengths is the number of bytes between them.
         header_lengths: Value of ``Inference-Header-Content-Length`` of the request and of the
             response, each empty without one; None if neither has it.
+        chunk_sizes: Bytes of the first message, and those up to each further mark, as little-endian
+            uint32; empty if the response is one message. The first 513 messages have a mark each,
+            later marks cover several messages, see `nilometer.capture.stream`.
+        later_gaps: Seconds between the marks after the first 513, as little-endian float32.
+        websocket: Messages received, messages sent, and the close code (0 without one) of a
+            WebSocket connection; None for any other observation. Its `outcome` is a value of
+            `nilometer.values.reasons.ConnectionEnd`, its `latency` the duration, and its sizes are
+            the bytes received and sent.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -94,6 +102,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     values_only: bool = False
     response_ends: tuple[bytes, bytes] | None = None
     header_lengths: tuple[str, str] | None = None
+    chunk_sizes: bytes = b""
+    later_gaps: bytes = b""
+    websocket: tuple[Count, Count, Annotated[int, Meta(ge=0, le=4999)]] | None = None
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

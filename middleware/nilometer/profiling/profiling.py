@@ -38,6 +38,7 @@ from nilometer.profiling.segments import (
     checked_labels,
 )
 from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides, known_of
+from nilometer.profiling.told import Heard, Told
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
@@ -75,6 +76,7 @@ class Profiling:
     Attributes:
         waiting: Number of observations that are decoded but not profiled.
         budget: Memory budget that the data is charged to.
+        told: What responses of the latest packed batch tell, by the index of the observation.
     """
 
     def __init__(
@@ -114,6 +116,8 @@ class Profiling:
         self.waiting = 0
         self._max_waiting = max_waiting
         self._layout = Layout()
+        self.told: dict[int, Told] = {}
+        self._heard = Heard()
         self._reader = AlikeReader(window_ns)
         self._known = known_of(self._names, spec_of)
         # Random sampling, because every n-th request could match a period of the traffic.
@@ -133,6 +137,7 @@ class Profiling:
 
     def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
         """Do the same as `observe_packed` in steps, so that other threads can run in between."""
+        self.told, self._heard = {}, Heard()
         at_once = self._reads_at_once
         parts = self._layout.read(packed, FEWEST_ALIKE) if at_once else None
         yield
@@ -153,12 +158,14 @@ class Profiling:
             yield from self._observe_each(observations)
             return len(observations) + lost
         yield from self._observe(observations)
+        self.told = self._heard.by_index(observations)
         if at_once and observations and not lost:
             self._layout.learn(packed, observations)
         return len(observations) + lost
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Decode *observations*; they wait until there are enough to profile together."""
+        self._heard = Heard()
         finished(self._observe(observations))
 
     def _observe(self, observations: Sequence[Observation]) -> Steps[None]:
@@ -313,7 +320,7 @@ class Profiling:
         decoded = NOT_DECODED
         if sampled or (held and (self.segments.rules or self.event_times.field)):
             decoded = decode_sides(observation, inputs, outputs, self._known)
-        event_ns, is_read = self._event_time(observation, inputs)
+        event_ns, is_read = self.event_times.of_request(observation, inputs)
         self.latest_ns = max(self.latest_ns, event_ns)
         window = self._window
         if not window.start_ns <= event_ns < window.end_ns:
@@ -327,7 +334,8 @@ class Profiling:
             return None
         self.waiting += 1
         self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
-        part.serve(observation, decoded.stream_end)
+        part.serve(observation, decoded.told)
+        self._heard.add(observation, decoded.told)
         part.unread_times += not is_read
         if large:
             part.cover(_TOO_LARGE, frozenset())
@@ -384,14 +392,3 @@ class Profiling:
         if part is not None:
             self._latest = (window, labels, share, part)
         return part
-
-    def _event_time(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
-        """Return Unix nanoseconds, and False if the request has an unreadable event time."""
-        times = self.event_times
-        if not observation.event_time and not times.field:
-            return observation.arrival_ns, True
-        value = times.take(observation.event_time, inputs)
-        if value is None or value == "":
-            return observation.arrival_ns, True
-        event_ns = times.unix_ns(value)
-        return (observation.arrival_ns, False) if event_ns is None else (event_ns, True)

@@ -10,9 +10,10 @@ from nilometer.decode.probes import BODYLESS
 from nilometer.profile import SpecOf
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.told import NOTHING, Told
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
+from nilometer.values.reasons import Outcome, UndecodableReason
 from nilometer.values.redacted import WITHHELD
 
 _PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
@@ -26,13 +27,13 @@ class Decoded(NamedTuple):
         lost_input: Reason why columns of the request are missing; empty if none is missing. A
             body without rows is lost as ``empty``, like an absent one.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
-        stream_end: End of the stream, as the response itself reports it.
+        told: What the response tells of the request beside its columns.
     """
 
     undecodable: str = ""
     lost_input: str = ""
     lost_output: str = ""
-    stream_end: StreamEnd | None = None
+    told: Told = NOTHING
 
 
 NOT_DECODED = Decoded()
@@ -68,6 +69,8 @@ def decode_sides(
         outputs: Side that the columns of the response are added to.
         known: Names and lists of the inputs and of the outputs of the entity.
     """
+    if observation.websocket is not None:
+        return Decoded(undecodable=UndecodableReason.WEBSOCKET.value)
     if observation.outcome not in _PREDICTED:
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
     if observation.values_only:
@@ -80,9 +83,9 @@ def decode_sides(
         or observation.request_type == WITHHELD
     ):
         lost_input = _decode_request(observation, inputs, known[0])
-    lost_output, reported_end = _decode_response(observation, outputs, known[1])
+    lost_output, told = _decode_response(observation, outputs, known[1])
     undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, reported_end)
+    return Decoded(undecodable, lost_input, lost_output, told)
 
 
 def _decode_request(observation: Observation, side: Side, known: Known) -> str:
@@ -105,10 +108,8 @@ def _decode_request(observation: Observation, side: Side, known: Known) -> str:
     return _missing(side, facts)
 
 
-def _decode_response(
-    observation: Observation, side: Side, known: Known
-) -> tuple[str, StreamEnd | None]:
-    """Return why columns are missing, or an empty reason, and the end that a stream reported."""
+def _decode_response(observation: Observation, side: Side, known: Known) -> tuple[str, Told]:
+    """Return why columns are missing, or an empty reason, and what the response tells."""
     try:
         facts = decode_exchange(
             observation.response_body,
@@ -123,8 +124,8 @@ def _decode_response(
             known=known,
         )
     except Undecodable as error:
-        return error.reason, None
-    return _missing(side, facts), facts.stream_end
+        return error.reason, NOTHING
+    return _missing(side, facts), Told.of(observation, facts)
 
 
 def _missing(side: Side, facts: Facts) -> str:
