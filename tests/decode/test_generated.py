@@ -255,6 +255,18 @@ def test_tokens_are_those_of_one_choice_and_those_that_are_seen() -> None:
     assert told(piece(logprobs=four), piece(logprobs=four)) == 8
 
 
+def test_a_special_token_is_counted_and_is_no_content() -> None:
+    def token(text: str, *, special: bool = False, details: Any = None) -> bytes:
+        told = {"id": 1, "text": text, "special": special}
+        return event({"token": told, "generated_text": None, "details": details})
+
+    text = token("one") + token("two")
+    facts, columns = read(text + token("</s>", special=True, details={"finish_reason": "eos"}))
+    assert facts.frames is not None
+    assert (facts.frames.last, facts.frames.tokens) == (len(text), 3)
+    assert columns["characters"] == [6]
+
+
 def test_a_stream_of_gemini_as_one_list_is_one_row() -> None:
     frames = [json.loads(frame[6:]) for frame in GEMINI.frames]
     facts, columns = read(json.dumps(frames).encode(), JSON)

@@ -99,14 +99,17 @@ class Answer:
         """Count the characters of text that a frame repeats."""
         self.characters += length_of(text)
 
-    def generated(self, tokens: int = 0) -> None:
-        """Record that the frame has generated content; it tells *tokens*, 0 if it tells none."""
+    def tell(self, tokens: int) -> None:
+        """Count the tokens that a frame itself tells."""
+        self._shown += tokens
+
+    def generated(self) -> None:
+        """Record that the frame has generated content."""
         if self._first is None:
             self._first = self.at
         if self._last != self.at:
             self._frames += 1
         self._last = self.at
-        self._shown += tokens
 
     def reasoning(self, text: Cell) -> None:
         """Record the reasoning in the frame, which is not part of the text."""

@@ -80,8 +80,8 @@ def _add_choices(answer: Answer, value: Mapping[str, Cell]) -> None:
                 _add_message(answer, message, count_of(index) or 0, is_part=key == "delta")
         told = object_of(choice.get("logprobs"))
         tokens = told.get("content") or told.get("tokens") or choice.get("token_ids")
-        if isinstance(tokens, list) and tokens:
-            answer.generated(len(tokens))
+        if isinstance(tokens, list):
+            answer.tell(len(tokens))
     answer.add_usage(value.get("usage"))
 
 

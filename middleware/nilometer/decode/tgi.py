@@ -35,7 +35,7 @@ def _add(answer: Answer, value: Mapping[str, Cell]) -> None:
     if isinstance(token, dict):
         if token.get("special") is not True:
             answer.text(token.get("text"))
-        answer.generated(1)
+        answer.tell(1)
     whole, details = value.get(_TEXT), value.get("details")
     if isinstance(details, dict):
         answer.finish(details.get("finish_reason"))
