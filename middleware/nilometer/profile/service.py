@@ -125,6 +125,7 @@ class ServiceProfile:
         response_sizes: Sequence[int],
         in_flight_max: int = 0,
         streams: Streams | None = None,
+        websockets: WebSockets = NO_WEBSOCKETS,
     ) -> Self:
         """Return the profile of a batch: latencies in seconds, sizes in bytes, one per request."""
         return cls(
@@ -138,6 +139,7 @@ class ServiceProfile:
             sum(response_sizes),
             in_flight_max,
             streams or Streams(),
+            websockets,
         )
 
     @property
