@@ -87,20 +87,18 @@ def test_the_figures_stay_for_a_stream_over_the_cap(dialect: Dialect) -> None:
     assert after == before
 
 
+def chunk_of(piece: str) -> bytes:
+    choices = [{"index": 0, "delta": {"content": piece}}]
+    return event({"object": "chat.completion.chunk", "choices": choices})
+
+
+def line_of(piece: str) -> bytes:
+    return line({"model": "m", "response": piece, "done": False})
+
+
 @pytest.mark.parametrize("secret", ["ssn: 123-45-6789", "4111 1111 1111 1111", "jo@example.org"])
 def test_a_secret_that_is_cut_into_frames_does_not_leave(secret: str) -> None:
-    for made, media in (
-        (
-            lambda piece: event(
-                {
-                    "object": "chat.completion.chunk",
-                    "choices": [{"index": 0, "delta": {"content": piece}}],
-                }
-            ),
-            "text/event-stream",
-        ),
-        (lambda piece: line({"model": "m", "response": piece, "done": False}), NDJSON),
-    ):
+    for made, media in ((chunk_of, "text/event-stream"), (line_of, NDJSON)):
         frames = [made(character) for character in secret]
         one = redacted(streamed(frames, media), ("ssn",), ("card", "email"))
         _, columns = told(one)
