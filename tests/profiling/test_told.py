@@ -1,12 +1,14 @@
 """Times of tokens are those of the frames that have them, and errors in streams are failures."""
 
 import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from support.dialects import CHAT, DIALECTS, DONE, SSE, Dialect, event
 
+from nilometer.decode.compressed_places import decoded_places
 from nilometer.profile import ServiceProfile
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import Profiling
@@ -120,6 +122,27 @@ def test_of_a_stream_over_the_cap_the_times_are_the_same(dialect: Dialect) -> No
     assert times(service_of(ends)) == pytest.approx(whole)
 
 
+@pytest.mark.parametrize(("bits", "encoding"), [(31, "gzip"), (15, "deflate")])
+@ALL
+def test_of_a_compressed_stream_a_frame_has_the_time_of_what_a_reader_can_decode(
+    dialect: Dialect, bits: int, encoding: str
+) -> None:
+    packer = zlib.compressobj(wbits=bits)
+    messages = [packer.compress(one) + packer.flush(zlib.Z_SYNC_FLUSH) for one in dialect.frames]
+    messages[-1] += packer.flush()
+    service = service_of(streamed(messages, dialect.media, response_encoding=encoding))
+    assert times(service) == pytest.approx(expected(dialect))
+
+
+def test_a_compressed_stream_that_is_damaged_or_grows_has_no_times() -> None:
+    bomb = zlib.compress(bytes(64 << 20))
+    half = len(bomb) // 2
+    assert decoded_places(bomb, "deflate", [half, len(bomb)]) is None
+    assert decoded_places(b"no zlib at all", "gzip", [7, 14]) is None
+    assert decoded_places(zlib.compress(b"x"), "br", [5, 9]) is None
+    assert decoded_places(zlib.compress(b"x" * 9), "Deflate", [2, 50]) == [0, 9]
+
+
 def test_a_mark_may_stand_for_several_messages() -> None:
     one = streamed(CHAT.frames)
     sizes = struct.unpack(f"<{len(CHAT.frames)}I", one.chunk_sizes)
@@ -178,3 +201,14 @@ def test_what_responses_tell_is_known_by_the_index_of_the_observation() -> None:
         assert (profiling.told[22].error, profiling.told[20].error) == ("server_error", "")
     profiling.observe_packed(pack([plain] * 40))
     assert profiling.told == {}
+
+
+def test_a_stream_that_is_declared_as_json_tells_too() -> None:
+    """Its kind is that of plain answers, which are decoded in one pass."""
+    profiling = Profiling("tested", Labels.of(None), MINUTE)
+    plain = streamed([b'{"y": 1}'], "application/json")
+    for _ in range(3):
+        profiling.observe_packed(pack([plain] * 40))
+    failed = streamed([b"".join([*CHAT.frames[:4], ERROR])], "application/json")
+    profiling.observe_packed(pack([*[plain] * 20, failed, *[plain] * 20]))
+    assert {at: told.error for at, told in profiling.told.items()} == {20: "server_error"}

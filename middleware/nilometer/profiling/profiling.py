@@ -156,11 +156,11 @@ class Profiling:
         yield
         if parts is not None:  # one kind of observation, but several shapes of bodies
             yield from self._observe_each(observations)
-            return len(observations) + lost
-        yield from self._observe(observations)
+        else:
+            yield from self._observe(observations)
+            if at_once and observations and not lost:
+                self._layout.learn(packed, observations)
         self.told = self._heard.by_index(observations)
-        if at_once and observations and not lost:
-            self._layout.learn(packed, observations)
         return len(observations) + lost
 
     def observe(self, observations: Sequence[Observation]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.bodies.media import is_plain
+from nilometer.decode.compressed_places import decoded_places
 from nilometer.decode.facts import Facts, Frames
 from nilometer.profiling.observation import Observation
 from nilometer.values.reasons import Outcome, StreamEnd
@@ -119,7 +120,7 @@ class _Times:
     @classmethod
     def of(cls, observation: Observation) -> "_Times | None":
         """Return the times of the messages; None if they are unknown."""
-        if not is_plain(observation.response_encoding) or not observation.first_byte:
+        if not observation.first_byte:
             return None
         sizes, gaps = observation.chunk_sizes, observation.chunk_gaps + observation.later_gaps
         if not gaps:  # the whole body is one message
@@ -131,7 +132,15 @@ class _Times:
         if not (np.isfinite(between) & (between >= 0)).all():
             return None
         seconds = observation.first_byte + np.concatenate(([0.0], between.cumsum()))
-        return cls(np.frombuffer(sizes, "<u4").astype(np.int64).cumsum(), seconds)
+        ends = np.frombuffer(sizes, "<u4").astype(np.int64).cumsum()
+        encoding = observation.response_encoding
+        if not is_plain(encoding):
+            body = observation.response_body
+            places = decoded_places(body, encoding, ends.tolist()) if body is not None else None
+            if places is None:
+                return None
+            ends = np.array(places, np.int64)
+        return cls(ends, seconds)
 
     def at(self, place: int | None) -> float:
         """Return the time of a place, see `nilometer.decode.facts.Frames`; 0 for None."""
