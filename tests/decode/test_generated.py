@@ -127,6 +127,21 @@ def test_of_a_long_stream_both_ends_give_the_same_figures(dialect: Dialect) -> N
     assert facts.frames.last == -len(behind)
 
 
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_the_places_of_lines_are_those_of_their_ends(line_end: bytes) -> None:
+    lines = [frame.rstrip() for frame in OLLAMA.frames[:4]]
+    body = line_end.join(lines)
+    facts, _ = read(body, NDJSON)
+    assert facts.frames is not None
+    first = len(line_end.join(lines[:2])) + len(line_end)
+    assert (facts.frames.first, facts.frames.last) == (first, len(body))
+    side = Side()
+    ends = Ends(body[: first + 5], body[-len(lines[-1]) - 9 :])
+    facts = decode_exchange(None, NDJSON, "", Role.OUTPUT, side, ends=ends)
+    assert facts.frames is not None
+    assert (facts.frames.first, facts.frames.last) == (first, 0)
+
+
 ERRORS = {
     "event": (CHAT, b"event: error\ndata: out of memory\n\n", "server_error"),
     "event of JSON": (CHAT, event({"detail": "no"}, "error"), "server_error"),

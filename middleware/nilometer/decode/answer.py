@@ -107,8 +107,7 @@ class Answer:
         """Record that the frame has generated content."""
         if self._first is None:
             self._first = self.at
-        if self._last != self.at:
-            self._frames += 1
+        self._count_frame()
         self._last = self.at
 
     def reasoning(self, text: Cell) -> None:
@@ -117,9 +116,12 @@ class Answer:
             return
         if self._first_reasoning is None:
             self._first_reasoning = self.at
-        if self._last_reasoning != self.at:
-            self._frames += 1
+        self._count_frame()
         self._last_reasoning = self.at
+
+    def _count_frame(self) -> None:
+        """Count the frame, unless it is counted already."""
+        self._frames += self.at not in (self._last, self._last_reasoning)
 
     def call(self, key: object) -> None:
         """Add a tool call, or a part of one; *key* tells it from other calls."""

@@ -86,6 +86,7 @@ class _Lines:
         found = lines_of(body)
         last = max((at for at, line in enumerate(found) if line), default=-1)
         self._end = None
+        end = place + len(body)
         for at, (line, whole_line) in enumerate(zip(found, body.split(b"\n"), strict=True)):
             place += len(whole_line) + 1
             if not line:
@@ -100,7 +101,7 @@ class _Lines:
                 else:
                     raise
                 continue
-            self._add(value, place, is_last=at == last)
+            self._add(value, min(place, end), is_last=at == last)
 
     def interrupt(self, *, is_end_known: bool) -> None:
         """Record that lines are missing."""
