@@ -134,10 +134,10 @@ class Connection:
             is_normal = code in (NORMAL, GOING_AWAY)
             return ConnectionEnd.CLOSED if is_normal else ConnectionEnd.CLOSE_CODE, code
         if code := self._client_code:
-            if code in (GOING_AWAY, ABNORMAL):
-                return ConnectionEnd.CLIENT_LEFT, code
-            if code in (NORMAL, NO_CODE):
+            if code == NORMAL:
                 return ConnectionEnd.CLOSED, code
+            if code in (GOING_AWAY, NO_CODE, ABNORMAL):  # uvicorn reports a lost one without a code
+                return ConnectionEnd.CLIENT_LEFT, code
             return ConnectionEnd.CLOSE_CODE, code if code <= LAST_KNOWN else code // 1000 * 1000
         if isinstance(raised, Exception) or not self._accepted:
             return ConnectionEnd.SERVER_ERROR, 0

@@ -39,7 +39,7 @@ class ConnectionEnd(Enum):
 
     CLOSED = "closed"  # closed normally, by the client or by the application
     CLOSE_CODE = "close_code"  # closed with a code that means more than that
-    CLIENT_LEFT = "client_left"  # the client left without closing it
+    CLIENT_LEFT = "client_left"  # the client left, without a code for the reason
     REFUSED = "refused"  # the application did not accept it
     SERVER_ERROR = "server_error"  # the application raised, or closed it with code 1011
 
