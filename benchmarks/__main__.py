@@ -15,6 +15,7 @@ from benchmarks import (
     pipeline,
     table,
     throughput,
+    tokens,
     wire_size,
 )
 
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "request": cost_per_request.main,
     "latency": latency.main,
     "holds": holds.main,
+    "tokens": tokens.main,
 }
 
 

@@ -164,16 +164,10 @@ def test_a_body_over_the_cap_takes_no_room_in_the_queue(monkeypatch: pytest.Monk
     assert len(watched.offered()) == 3
 
 
-def test_probes_and_other_scopes_are_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def socket_app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.accept"})
-
+def test_probes_are_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(echo, monkeypatch)
     run(watched.middleware, scope_of(path="/healthz"), request_of(b""))
-    plain = Watched(socket_app, monkeypatch)
-    sent, _ = run(plain.middleware, {"type": "websocket", "path": "/ws"}, [])
-    assert sent == [{"type": "websocket.accept"}]
-    assert watched.offered() == plain.offered() == []
+    assert watched.offered() == []
 
 
 def test_a_client_that_leaves_in_mid_stream_is_counted_once(

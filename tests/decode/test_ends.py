@@ -84,6 +84,7 @@ def test_usage_and_finish_reason_of_a_stream_of_ten_caps_are_right(
         "choices": [1],
         "characters": [None],
         "tool_calls": [None],
+        "stream_end": ["completed"],
         "input_tokens": [11],
         "output_tokens": [999],
     }
@@ -157,6 +158,7 @@ def test_without_usage_what_is_known_is_counted_and_partial() -> None:
         "choices": [1],
         "characters": [None],
         "tool_calls": [None],
+        "stream_end": ["completed"],
     }
 
 
@@ -250,7 +252,7 @@ def test_a_last_line_without_an_end_counts() -> None:
 def test_a_last_line_that_broke_off_says_so() -> None:
     stream = b"".join(b'{"n": %d}\n' % number for number in range(1000)) + b'{"eval_co'
     facts, columns = read(kept(stream), NDJSON)
-    assert (facts.stream_end, columns["n"][-1]) == (StreamEnd.ERROR, 999)
+    assert (facts.stream_end, columns["n"][-1]) == (StreamEnd.CUT, 999)
 
 
 def test_of_one_line_nothing_can_be_known() -> None:

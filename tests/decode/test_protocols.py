@@ -277,14 +277,14 @@ def test_csv_that_is_no_table_is_refused() -> None:
     assert refused(b"a\n" + b"x" * 200_000, "text/csv") == "malformed"
 
 
-def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_broke() -> None:
+def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_was_cut() -> None:
     lines = b'{"a": 1}\r\n\n{"a": 2, "b": 3}\n'
     for kind in ("application/x-ndjson", JSON, ""):
         facts, columns = read(lines, kind)
         assert (facts.protocol, facts.stream_end) == (Protocol.NDJSON, None)
         assert columns == {"a": [1, 2], "b": [None, 3]}
     facts, columns = read(lines + b'{"a": 3', "application/x-ndjson")
-    assert (facts.stream_end, columns["a"]) == (StreamEnd.ERROR, [1, 2])
+    assert (facts.stream_end, columns["a"]) == (StreamEnd.CUT, [1, 2])
     bad_line = b'{"a": 1}\nx\n{"a": 2}'
     facts, columns = read(bad_line, "application/x-ndjson")
     assert (columns, facts.partial) == ({"a": [1, 2]}, True)
@@ -447,6 +447,7 @@ def test_every_dialect_of_usage_is_one_answer(chunks: list[Any]) -> None:
         "choices": [1],
         "characters": [5],
         "tool_calls": [0],
+        "stream_end": ["completed"],
         "input_tokens": [7],
         "output_tokens": [2],
         "cached_tokens": [4],
@@ -462,10 +463,10 @@ def test_counts_that_are_all_zero_are_not_told() -> None:
     assert "output_tokens" not in columns
 
 
-def test_a_stream_that_breaks_off_has_no_end() -> None:
+def test_a_stream_that_breaks_off_was_cut() -> None:
     facts, columns = read(chat(HEL, LO, done=False), "text/event-stream", Role.OUTPUT)
     assert (facts.stream_end, columns["finish_reason"], columns["characters"]) == (
-        None,
+        StreamEnd.CUT,
         [None],
         [5],
     )
@@ -529,11 +530,11 @@ def test_responses_whole_and_streamed_are_the_same_answer() -> None:
         "reasoning_tokens": [5],
     }
     streamed, same = read(stream, "text/event-stream", Role.OUTPUT)
-    assert same == columns
+    assert same == {**columns, "stream_end": ["completed"]}
     assert (whole.prediction_id, streamed.prediction_id) == ("r-1", "r-1")
     assert streamed.stream_end is StreamEnd.COMPLETED
     broken, columns = read(stream[: stream.index(b"event: response.inc")], "", Role.OUTPUT)
-    assert (broken.stream_end, columns["characters"]) == (None, [5])
+    assert (broken.stream_end, columns["characters"]) == (StreamEnd.CUT, [5])
     failed = b'data: {"type": "response.failed", "response": {"status": "failed"}}\n\n'
     assert read(failed, "", Role.OUTPUT)[0].stream_end is StreamEnd.ERROR
 

@@ -24,6 +24,9 @@ NPY = {"value.0": [1.0, 4.0], "value.1": [2.0, 5.0], "value.2": [3.0, 6.0]}
 IRIS = {"features.0": [5.1], "features.1": [3.5], "features.2": [1.4], "features.3": [0.2]}
 
 ASKED = {"messages": [1], "characters": [16], "attachments": [0], "tools": [0]}
+CHATTED = {"model": ["m"], "stream": [True], **ASKED}
+ANSWERED = {"choices": [1], "characters": [13], "tool_calls": [0]}
+CHAT = {**ANSWERED, "model": ["m"], "finish_reason": ["stop"], "stream_end": ["completed"]}
 
 # Inputs and outputs by case; a word is the reason why there are none.
 EXPECTED: Mapping[str, tuple[Any, Any]] = {
@@ -90,6 +93,123 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         {"label": ["POSITIVE"], "score": [0.99]},
     ),
     "hf_classify_flat": ({"inputs": ["I love it"]}, {"label": ["POSITIVE"], "score": [0.99]}),
+    # Language models: one row each.
+    "anthropic_stream": (
+        {
+            **CHATTED,
+            "max_tokens": [100],
+            "temperature": [0.5],
+            "model": ["claude-x"],
+            "characters": [30],
+        },
+        {
+            **ANSWERED,
+            "model": ["claude-x"],
+            "finish_reason": ["end_turn"],
+            "stream_end": ["completed"],
+            "input_tokens": [10],
+            "output_tokens": [5],
+        },
+    ),
+    "anthropic_stream_error": (
+        None,
+        {
+            **ANSWERED,
+            "model": ["claude-x"],
+            "finish_reason": [None],
+            "characters": [7],
+            "stream_end": ["error"],
+            "input_tokens": [10],
+            "output_tokens": [1],
+        },
+    ),
+    "cohere_chat_v1": (
+        {"model": ["command"], "messages": [1], "characters": [16], "tools": [0]},
+        {**ANSWERED, "model": [None], "finish_reason": ["COMPLETE"]},
+    ),
+    "cohere_chat_v2": (
+        None,
+        {
+            **ANSWERED,
+            "model": [None],
+            "finish_reason": ["COMPLETE"],
+            "input_tokens": [71],
+            "output_tokens": [3],
+        },
+    ),
+    "gemini": (
+        {
+            "model": ["gemini-2"],
+            "messages": [1],
+            "characters": [16],
+            "attachments": [0],
+            "tools": [0],
+            "temperature": [0.2],
+        },
+        {
+            **ANSWERED,
+            "model": ["gemini-2"],
+            "finish_reason": ["STOP"],
+            "input_tokens": [4],
+            "output_tokens": [7],
+        },
+    ),
+    "hf_tgi": (
+        {"prompts": [1], "characters": [16], "max_new_tokens": [20]},
+        {**ANSWERED, "model": [None], "finish_reason": ["length"], "output_tokens": [20]},
+    ),
+    "hf_tgi_stream": (
+        {"prompts": [1], "characters": [16], "max_new_tokens": [20]},
+        {
+            **ANSWERED,
+            "model": [None],
+            "finish_reason": ["length"],
+            "characters": [6],
+            "stream_end": ["completed"],
+            "output_tokens": [2],
+        },
+    ),
+    "ollama_chat_stream": (
+        None,
+        {
+            **ANSWERED,
+            "model": ["llama3"],
+            "finish_reason": ["stop"],
+            "characters": [6],
+            "stream_end": ["completed"],
+            "input_tokens": [7],
+            "output_tokens": [2],
+        },
+    ),
+    "ollama_generate": (
+        None,
+        {
+            **ANSWERED,
+            "model": ["llama3"],
+            "finish_reason": ["stop"],
+            "input_tokens": [7],
+            "output_tokens": [2],
+        },
+    ),
+    "openai_stream_comments": (CHATTED, {**CHAT, "characters": [3]}),
+    "openai_stream_crlf": (CHATTED, {**CHAT, "characters": [3]}),
+    "openai_stream_error": (
+        CHATTED,
+        {**CHAT, "characters": [3], "finish_reason": [None], "stream_end": ["error"]},
+    ),
+    "openai_stream_midcut": (
+        CHATTED,
+        {**CHAT, "characters": [3], "finish_reason": [None], "stream_end": ["cut"]},
+    ),
+    "openai_stream_nodone": (CHATTED, {**CHAT, "characters": [6], "stream_end": ["cut"]}),
+    "openai_tool_stream": (
+        {**CHATTED, "tools": [1]},
+        {**CHAT, "characters": [0], "tool_calls": [1]},
+    ),
+    "openai_responses_stream_cut": (
+        None,
+        {**ANSWERED, "model": ["gpt-x"], "finish_reason": [None], "stream_end": ["cut"]},
+    ),
     # CSV.
     "csv_plain": (PEOPLE, {"score": [0.5, 0.2]}),
     "csv_semicolon": (PEOPLE, SCORE),

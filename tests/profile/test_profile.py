@@ -115,15 +115,20 @@ def test_a_window_in_which_all_was_dropped_still_has_a_sample() -> None:
     assert (only.summary, only.content.count, only.coverage.seen) == ("service", 0, 3)
 
 
+PARTS = st.tuples(
+    strategies.requests, strategies.streams_of_requests, st.integers(0, 9), strategies.websockets
+)
+
+
 def test_a_table_has_no_service() -> None:
     profile = Profile("fraud-scorer", LABELS, WINDOW)
     profile.feature("input.a", lambda _: FeatureSpec()).observe([1.0])
     assert [s.summary for s in profile.samples()] == ["input.a"]
 
 
-@given(st.lists(strategies.requests, min_size=1, max_size=5), st.randoms())
+@given(st.lists(PARTS, min_size=1, max_size=5), st.randoms())
 def test_service_samples_in_any_order_merge_to_the_same(parts: list[Any], random: Any) -> None:
-    samples = [sample(strategies.service_of(part), Coverage(profiled=1)) for part in parts]
+    samples = [sample(strategies.service_of(*part), Coverage(profiled=1)) for part in parts]
     wide = Window(0, 120_000_000_000)
     merged = SummarySample.merge_all(samples, wide, Labels())
     random.shuffle(samples)

@@ -208,7 +208,7 @@ def test_a_probe_moves_no_watermark() -> None:
 def test_predictions_are_handed_on_with_the_labels_of_their_place() -> None:
     handed: list[tuple[str, int]] = []
     profiled = profiling(
-        on_served=lambda labels, rows: handed.append((str(labels), len(rows))), labels=Labels()
+        on_served=lambda labels, rows, _: handed.append((str(labels), len(rows))), labels=Labels()
     )
     profiled.observe([v2("credit", 1.0), observation("GET", "/status", response={"up": True})])
     rows = [v2("churn", at + 0.5) for at in range(2 * FEWEST_ALIKE)]

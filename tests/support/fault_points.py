@@ -21,6 +21,7 @@ THREAD_HANG_SECONDS = 10.0
 ASGI = "nilometer.capture.asgi"
 EXCHANGE = "nilometer.capture.exchange"
 OBSERVER = "nilometer.capture.observer"
+WEBSOCKET = "nilometer.capture.websocket"
 WSGI = "nilometer.capture.wsgi"
 WSGI_EXCHANGE = "nilometer.capture.wsgi_exchange"
 WORKER = "nilometer.handoff.worker"
@@ -45,6 +46,14 @@ OF_ASGI = {
     "outcome named": (ASGI, "outcome_of"),
     "exception named": (ASGI, "ended_by"),
     "mark removed": (ASGI, "leave"),
+    "connection made": (ASGI, "Connection"),
+    "wall clock of a connection": (WEBSOCKET, "time_ns"),
+    "monotonic clock of a connection": (WEBSOCKET, "perf_counter"),
+    "message received noted": (WEBSOCKET, "Connection._note_received"),
+    "message sent noted": (WEBSOCKET, "Connection._note_sent"),
+    "size of a message": (WEBSOCKET, "_size_of"),
+    "end of a connection named": (WEBSOCKET, "Connection._ended"),
+    "connection packed": (PACK, "Packer.pack_connection"),
 }
 OF_WSGI = {
     "WSGI exchange made": (WSGI, "WsgiExchange"),

@@ -29,11 +29,14 @@ from nilometer.profile import (
     FeatureSpec,
     ServiceProfile,
     Streams,
+    WebSockets,
 )
 from nilometer.profile.summary import SummarySample
+from nilometer.profile.websockets import NO_WEBSOCKETS
 from nilometer.sketch.hashing import hash_strings
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import (
+    ConnectionEnd,
     DropReason,
     LostCellReason,
     Outcome,
@@ -166,6 +169,9 @@ def streams_from(ends: list[str], first_bytes: list[float], gaps: list[float]) -
         first_bytes=firsts,
         gaps=np.array(gaps if ends else [], dtype=np.float64),
         chunks=len(gaps) + len(ends) if ends else 0,
+        first_tokens=firsts[1:],
+        first_reasonings=firsts[2:],
+        per_tokens=gaps[1:] if ends else [],
     )
 
 
@@ -178,10 +184,27 @@ streams_of_requests = st.builds(
 )
 
 
+websockets = st.builds(
+    lambda ends, codes, durations, messages, sizes: WebSockets.of(
+        ends=ends,
+        close_codes=codes[: len(ends)],
+        durations=(durations * len(ends))[: len(ends)],
+        messages=messages if ends else (0, 0),
+        sizes=sizes if ends else (0, 0),
+    ),
+    st.lists(st.sampled_from([end.value for end in ConnectionEnd]), max_size=5),
+    st.lists(st.sampled_from([0, 1000, 1006, 4003]), max_size=5),
+    st.lists(_ticks, min_size=1, max_size=5),
+    st.tuples(st.integers(0, 2**30), st.integers(0, 2**30)),
+    st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
+)
+
+
 def service_of(
     observed: list[tuple[str, str, float, int, int]],
     streams: Streams | None = None,
     in_flight_max: int = 0,
+    sockets: WebSockets = NO_WEBSOCKETS,
 ) -> ServiceProfile:
     """The profile of (outcome, status, latency, request bytes, response bytes)."""
     outcomes: dict[str, int] = {}
@@ -198,6 +221,7 @@ def service_of(
         response_sizes=[size for _, _, _, _, size in observed],
         in_flight_max=in_flight_max,
         streams=streams,
+        websockets=sockets,
     )
 
 
@@ -247,7 +271,7 @@ samples = st.builds(
     window=windows,
     coverage=coverages,
     content=st.builds(feature_of, columns, specs)
-    | st.builds(service_of, requests, streams_of_requests, st.integers(0, 2**20)),
+    | st.builds(service_of, requests, streams_of_requests, st.integers(0, 2**20), websockets),
     sample=st.sampled_from([1.0, 0.5, 0.1]),
 )
 _finite_threshold = st.floats(-1e9, 1e9)

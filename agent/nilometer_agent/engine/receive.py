@@ -17,6 +17,7 @@ from nilometer.profiling.observation import Observation, declared, parts_of
 from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
+from nilometer.profiling.stream_facts import StreamFacts
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SCORES_SUFFIX, entity_name
@@ -47,8 +48,9 @@ UNREADABLE = (
 log = logging.getLogger("nilometer.agent")
 
 Acknowledge = Callable[[int], None]
-# Entity, labels of the server, worker, labels of the place, and predictions of this place.
-OnObserved = Callable[[str, Labels, bytes, Labels, Sequence[Observation]], None]
+# Entity, labels of the server, worker, labels of the place, predictions of this place, and facts that
+# each of their streams tells.
+OnObserved = Callable[[str, Labels, bytes, Labels, Sequence[Observation], StreamFacts], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
 
 
@@ -134,7 +136,8 @@ class Receiver:
         self._worker_profiles: dict[Share, list[tuple[WindowKey, SummarySample]]] = {}
         self._predictions: dict[str, Predictions] = {}  # by entity
         self._divider = Divider(MAX_OBSERVATIONS, UNREADABLE)
-        self._served: list[tuple[Labels, Sequence[Observation]]] = []  # of the share in work
+        # Predictions and connections of the share in work, as `OnServed` gives them.
+        self._served: list[tuple[Labels, Sequence[Observation], StreamFacts]] = []
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -248,15 +251,15 @@ class Receiver:
         try:
             (_observe_apart if apart else Profiling.observe_packed)(profiling, packed)
         finally:
-            for labels, rows in self._served:
+            for labels, rows, facts in self._served:
                 worker = share.batch.worker
-                self._on_observed(share.entity, profiling.labels, worker, labels, rows)
+                self._on_observed(share.entity, profiling.labels, worker, labels, rows, facts)
             self._served.clear()
         if profiling.latest_ns:
             self._watermark(share.entity, profiling.latest_ns)
 
-    def _serve(self, labels: Labels, rows: Sequence[Observation]) -> None:
-        self._served.append((labels, rows))
+    def _serve(self, labels: Labels, rows: Sequence[Observation], facts: StreamFacts) -> None:
+        self._served.append((labels, rows, facts))
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.

@@ -35,6 +35,7 @@ from nilometer.export.telemetry import (
 from nilometer.kinds import CONTENT_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer_agent.measure.attributes import model_attributes, with_more
+from nilometer_agent.measure.websockets import add_connections
 
 C = TypeVar("C", bound=Content)
 
@@ -130,6 +131,8 @@ def _add_service(
 def _add_requests(
     to: Committed, sample: SummarySample, service: ServiceProfile, at: Attributes
 ) -> None:
+    if service.websockets.count:
+        add_connections(to.series, at, service.websockets)
     if service.in_flight_max:
         to.see_in_flight(sample, service.in_flight_max)
     for metric, histogram, total in (
@@ -139,6 +142,15 @@ def _add_requests(
     ):
         if histogram.count:
             to.series.merge(metric, at, Distribution(histogram, total))
+    streams, names = service.streams, genai().measures
+    generated = with_more(at, model_attributes(sample.entity, "chat"))
+    for measure, histogram, total in (
+        ("first_token", streams.first_token, streams.first_token_sum),
+        ("first_reasoning", streams.first_reasoning, streams.first_reasoning_sum),
+        ("per_token", streams.per_token, streams.per_token_sum),
+    ):
+        if histogram.count:
+            to.series.merge(names[measure], generated, Distribution(histogram, total))
     for outcome, count in service.outcomes.items():
         to.series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from nilometer.alert import Evaluation, Verdict
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profile.coverage import Counts, added
-from nilometer.profile.service import EMPTY
+from nilometer.profile.magnitudes import EMPTY
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels

@@ -39,6 +39,7 @@ from nilometer.export.telemetry import (
 )
 from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.values.clock import Clock
 from nilometer.values.labels import Labels
 from nilometer.wire.frames import Cost
@@ -89,15 +90,17 @@ class Measured:
         worker: bytes,
         place: Labels,
         observations: Sequence[Observation],
+        facts: StreamFacts = NO_FACTS,
     ) -> None:
-        """Stage predictions; `committed` makes them count.
+        """Stage predictions and WebSocket connections; `committed` makes them count.
 
         Args:
             entity: Name of the monitored entity.
             labels: Labels of the server.
             worker: Name of the worker.
             place: Labels of the predictions: those of the server, and what the requests say.
-            observations: Predictions.
+            observations: Predictions, or connections.
+            facts: Facts that the stream of each response tells.
         """
         staged = self._staged.get((entity, place))
         if staged is None:
@@ -109,7 +112,7 @@ class Measured:
             self._peaks[entity, labels] = {**workers, worker: Peak()}
         peak = self._peaks[entity, labels][worker]
         for observation in observations:
-            staged.add(observation)
+            staged.add(observation, facts)
             if observation.in_flight:
                 peak.see(observation.in_flight, now)
 

@@ -1,7 +1,5 @@
 """Stages requests until their commit, and then adds them to series."""
 
-import math
-import struct
 from collections.abc import Iterable, Sequence
 
 from nilometer.export.genai import genai, operation_of
@@ -19,31 +17,39 @@ from nilometer.export.telemetry import (
     RPC_SYSTEM,
     STATUS_CODE,
 )
-from nilometer.profile.service import magnitudes
+from nilometer.profile.magnitudes import magnitudes
+from nilometer.profiling.gathered import websockets_of
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.stream_facts import StreamFacts
 from nilometer.values.reasons import Outcome
 from nilometer_agent.measure.attributes import model_attributes, with_more
+from nilometer_agent.measure.websockets import add_connections
 
 METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
 OTHER_METHOD = "_OTHER"  # value of the convention for methods that it does not list
 NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: the server does not have this method
+_CHAT = "chat"  # operation of a streamed answer under a path that does not name one
 MAX_CALLS = 200  # methods of one entity with series of their own
 
 
 class Staged:
     """Requests of one entity and label set that wait for their commit."""
 
-    __slots__ = ("_groups", "_outcomes")
+    __slots__ = ("_connections", "_groups", "_outcomes")
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, int, str, str, str], _Group] = {}
         self._outcomes: dict[str, int] = {}
+        self._connections: list[Observation] = []
 
-    def add(self, observation: Observation) -> None:
-        """One request."""
-        outcome = observation.outcome
+    def add(self, observation: Observation, facts: StreamFacts) -> None:
+        """Add one request, with the facts of its stream."""
+        if observation.websocket is not None:
+            self._connections.append(observation)
+            return
+        outcome = facts.outcome(observation)
         self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
         if outcome == Outcome.UNKNOWN.value:
             return  # a request or response alone has no duration
@@ -51,19 +57,23 @@ class Staged:
         if call and observation.status == NOT_FOUND:
             call = OTHER_METHOD  # a client may send any name
         operation = "" if call else operation_of(observation.path)
+        if facts.is_generated:
+            operation = operation or _CHAT
         method = observation.method if observation.method in METHODS else OTHER_METHOD
-        key = (method, observation.status, outcome, call, operation)
+        error = facts.error or _error_type(observation.status, outcome)
+        key = (method, observation.status, error, call, operation)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group()
-        group.add(observation, streamed=bool(operation))
+        group.add(observation, facts)
 
     def into(self, series: Series, entity: str, at: Attributes, calls: set[str]) -> None:
         """Add all requests to *series*; *calls* are the methods that have separate series."""
+        if self._connections:
+            add_connections(series, at, websockets_of(self._connections))
         for outcome, count in self._outcomes.items():
             series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
-        for (method, status, outcome, call, operation), group in self._groups.items():
-            error = _error_type(status, outcome)
+        for (method, status, error, call, operation), group in self._groups.items():
             latency = distribution(group.latencies, group.exemplars)
             if call:
                 if len(calls) < MAX_CALLS:
@@ -94,7 +104,11 @@ class Staged:
         model = model_attributes(entity, operation)
         failed = {**model, ERROR_TYPE: error}
         series.merge(names["latency"], with_more(at, failed), distribution(group.latencies))
-        for measure, values in (("first_byte", group.first_bytes), ("chunk_gaps", group.gaps)):
+        for measure, values in (
+            ("first_token", group.first_tokens),
+            ("first_reasoning", group.first_reasonings),
+            ("per_token", group.per_tokens),
+        ):
             if values:
                 series.merge(names[measure], with_more(at, model), distribution(values))
 
@@ -102,18 +116,27 @@ class Staged:
 class _Group:
     """Requests with the same attributes."""
 
-    __slots__ = ("exemplars", "first_bytes", "gaps", "latencies", "request_sizes", "response_sizes")
+    __slots__ = (
+        "exemplars",
+        "first_reasonings",
+        "first_tokens",
+        "latencies",
+        "per_tokens",
+        "request_sizes",
+        "response_sizes",
+    )
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.request_sizes: list[float] = []
         self.response_sizes: list[float] = []
-        self.first_bytes: list[float] = []
-        self.gaps: list[float] = []
+        self.first_tokens: list[float] = []
+        self.first_reasonings: list[float] = []
+        self.per_tokens: list[float] = []
         self.exemplars: list[Exemplar] = []
 
-    def add(self, observation: Observation, *, streamed: bool) -> None:
-        """One request."""
+    def add(self, observation: Observation, facts: StreamFacts) -> None:
+        """Add one request, with the facts of its stream."""
         self.latencies.append(observation.latency)
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
@@ -122,12 +145,12 @@ class _Group:
             exemplar = Exemplar.of(observation.latency, end_ns, observation.trace_parent)
             if exemplar is not None:
                 self.exemplars.append(exemplar)
-        if streamed:
-            if observation.first_byte:
-                self.first_bytes.append(observation.first_byte)
-            whole = len(observation.chunk_gaps) // 4
-            gaps = struct.unpack(f"<{whole}f", observation.chunk_gaps[: 4 * whole])
-            self.gaps.extend(gap for gap in gaps if math.isfinite(gap))
+        if facts.first_token:
+            self.first_tokens.append(facts.first_token)
+        if facts.first_reasoning:
+            self.first_reasonings.append(facts.first_reasoning)
+        if facts.per_token:
+            self.per_tokens.append(facts.per_token)
 
 
 def distribution(values: Sequence[float], exemplars: Iterable[Exemplar] = ()) -> Distribution:

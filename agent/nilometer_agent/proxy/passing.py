@@ -3,7 +3,8 @@
 from random import random
 from time import perf_counter, time_ns
 
-from nilometer.capture.exchange import Exchange, More, Stream, joined
+from nilometer.capture.exchange import Exchange, More, joined
+from nilometer.capture.stream import Stream
 from nilometer.handoff.worker import Worker
 from nilometer_agent.proxy.bodies import Piece
 from nilometer_agent.proxy.heads import RequestHead
@@ -57,8 +58,10 @@ class Passing(Exchange):
             if not before:
                 passed.first = now
             elif begins and self.piecewise:
-                passed.stream = passed.stream or Stream()
-                passed.stream.note(now - self.latest)
+                passed.stream = passed.stream or Stream(before)
+                passed.stream.note(now - self.latest, end - start)
+            elif passed.stream is not None:
+                passed.stream.extend(end - start)
             passed.response_size = before + end - start
             if passed.response_size > self.cap:
                 self.keep_ends(passed, data[start:end])

@@ -1,13 +1,28 @@
 """Service profiles (requests, statuses, latencies) as the API shows them."""
 
+import msgspec
+
 from nilometer.kinds import ContentView
-from nilometer.profile import ServiceProfile
+from nilometer.profile import ServiceProfile, WebSockets
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
 from nilometer_collector.contents.view import Shown, finite, ratio
 
 LATENCY_QUANTILES = (0.5, 0.9, 0.99)
+
+
+class WebSocketsView(msgspec.Struct, frozen=True, kw_only=True):
+    """WebSocket connections that ended in one window."""
+
+    connections: int
+    ends: dict[str, int]
+    close_codes: dict[str, int]
+    duration_quantiles_seconds: dict[str, float]
+    messages_received: int
+    messages_sent: int
+    bytes_received: int
+    bytes_sent: int
 
 
 class ServiceView(ContentView, frozen=True, kw_only=True):
@@ -24,6 +39,10 @@ class ServiceView(ContentView, frozen=True, kw_only=True):
     stream_ends: dict[str, int]  # streamed responses, by how they ended
     first_byte_quantiles_seconds: dict[str, float]
     chunk_gap_quantiles_seconds: dict[str, float]
+    first_token_quantiles_seconds: dict[str, float]  # of language models
+    first_reasoning_quantiles_seconds: dict[str, float]
+    per_token_quantiles_seconds: dict[str, float]
+    websockets: WebSocketsView | None  # None without connections
 
 
 def service_view(service: ServiceProfile, window: Window) -> ServiceView:
@@ -41,6 +60,23 @@ def service_view(service: ServiceProfile, window: Window) -> ServiceView:
         stream_ends=dict(sorted(service.streams.ends.items())),
         first_byte_quantiles_seconds=_times(service.streams.first_byte),
         chunk_gap_quantiles_seconds=_times(service.streams.chunk_gap),
+        first_token_quantiles_seconds=_times(service.streams.first_token),
+        first_reasoning_quantiles_seconds=_times(service.streams.first_reasoning),
+        per_token_quantiles_seconds=_times(service.streams.per_token),
+        websockets=_websockets(service.websockets) if service.websockets.count else None,
+    )
+
+
+def _websockets(sockets: WebSockets) -> WebSocketsView:
+    return WebSocketsView(
+        connections=sockets.count,
+        ends=dict(sorted(sockets.ends.items())),
+        close_codes=dict(sorted(sockets.close_codes.items())),
+        duration_quantiles_seconds=_times(sockets.duration),
+        messages_received=sockets.messages_received,
+        messages_sent=sockets.messages_sent,
+        bytes_received=sockets.bytes_received,
+        bytes_sent=sockets.bytes_sent,
     )
 
 

@@ -1,7 +1,7 @@
 """Checks of a profile of requests before it is stored."""
 
 from nilometer.profile import ServiceProfile
-from nilometer.profile.service import LIMIT
+from nilometer.profile.magnitudes import LIMIT
 from nilometer_collector.limits.bounds import (
     check_counts,
     check_histogram,
@@ -10,6 +10,7 @@ from nilometer_collector.limits.bounds import (
 )
 
 MAX_STATUSES = 600
+MAX_CLOSE_CODES = 1100  # an application has a thousand of its own
 
 
 def check_service(service: ServiceProfile) -> None:
@@ -20,12 +21,32 @@ def check_service(service: ServiceProfile) -> None:
     check_counts("service", (service.count,))
     check_kinds("stream_ends", service.streams.ends)
     check_counts("streams", (service.in_flight_max, service.streams.chunks))
-    check_numbers("stream sums", service.streams.first_byte_sum, service.streams.chunk_gap_sum)
+    streams = service.streams
+    check_numbers(
+        "stream sums",
+        *(streams.first_byte_sum, streams.chunk_gap_sum, streams.first_token_sum),
+        *(streams.first_reasoning_sum, streams.per_token_sum),
+    )
+    sockets = service.websockets
+    check_kinds("ends of connections", sockets.ends)
+    check_kinds("close_codes", sockets.close_codes, MAX_CLOSE_CODES)
+    check_numbers("duration_sum_seconds", sockets.duration_sum)
+    check_counts(
+        "websockets",
+        (
+            *(sockets.count, sockets.messages_received, sockets.messages_sent),
+            *(sockets.bytes_received, sockets.bytes_sent),
+        ),
+    )
     for histogram in (
+        sockets.duration,
         service.latency,
         service.request_bytes,
         service.response_bytes,
-        service.streams.first_byte,
-        service.streams.chunk_gap,
+        streams.first_byte,
+        streams.chunk_gap,
+        streams.first_token,
+        streams.first_reasoning,
+        streams.per_token,
     ):
         check_histogram(histogram, LIMIT)

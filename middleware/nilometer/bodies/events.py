@@ -18,10 +18,17 @@ EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its type, or empty, and its joined data lines."""
+    """One event.
+
+    Attributes:
+        kind: Type of the event, or empty.
+        data: Data lines, joined.
+        end: Number of bytes of the body up to the end of the event.
+    """
 
     kind: bytes
     data: bytes
+    end: int
 
 
 def is_stream(body: bytes) -> bool:
@@ -42,10 +49,14 @@ def events(body: bytes) -> Iterator[Event]:
     """
     kind = b""
     data: list[bytes] = []
-    for line in body.removeprefix(b"\xef\xbb\xbf").splitlines():
+    content = body.removeprefix(b"\xef\xbb\xbf")
+    end = len(body) - len(content)
+    for whole_line in content.splitlines(keepends=True):
+        end += len(whole_line)
+        line = whole_line.rstrip(b"\r\n")
         if not line:
             if data:
-                yield Event(kind, b"\n".join(data))
+                yield Event(kind, b"\n".join(data), end)
             kind, data = b"", []
             continue
         name, _, value = line.partition(b":")
@@ -55,7 +66,7 @@ def events(body: bytes) -> Iterator[Event]:
         elif name == b"event":
             kind = value
     if data and _is_whole(last := b"\n".join(data)):
-        yield Event(kind, last)
+        yield Event(kind, last, end)
 
 
 def _is_whole(data: bytes) -> bool:

@@ -17,16 +17,18 @@ from typing import Unpack
 from nilometer.capture.exchange import Exchange, ended_by, outcome_of
 from nilometer.capture.headers import content_type_of, lasting_headers
 from nilometer.capture.interface import Interface, check_interface
-from nilometer.capture.nesting import leave, running_with
+from nilometer.capture.nesting import MARK, is_added, leave, running_with
 from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.route import route_of
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
+from nilometer.capture.websocket import Connection
 from nilometer.handoff.pack import Headers
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.sink import Sink
+from nilometer.profiling.observation import WEBSOCKET
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
@@ -217,7 +219,7 @@ class NilometerMiddleware(Observer):
         try:
             asked = self._exclude.needs_content_type
             content_type = content_type_of(lasting_headers(scope)) if asked else ""
-            return bool(self._exclude.match(scope["method"], path, content_type))
+            return bool(self._exclude.match(scope.get("method", WEBSOCKET), path, content_type))
         except Exception as error:  # monitoring must never fail a prediction
             self._worker.note(error)
             return False
@@ -231,7 +233,9 @@ class NilometerMiddleware(Observer):
         return name, os.urandom(16).hex().encode()
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a scope that is not observed; `lifespan` says when the server ends."""
+        """Serve any other scope: count a WebSocket; `lifespan` says when the server ends."""
+        if scope["type"] == "websocket":
+            return await self._connected(scope, receive, send)
         if scope["type"] != "lifespan":
             if self._worker.nested and scope["type"] == "http":
                 self._gives_way(scope, scope.get("path", ""), receive)  # nobody observes it
@@ -258,6 +262,48 @@ class NilometerMiddleware(Observer):
             # the application to be finished, and cancels it if it still runs.
             if not told:
                 await self._stop()
+
+    async def _connected(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket connection and offer one observation of it."""
+        worker, connection, raised = self._worker, None, None
+        own_receive, own_send = receive, send
+        try:
+            path = below_root(scope.get("path", ""), scope.get("root_path", ""))
+            if (worker.live or worker.revive()) and self._counts(scope, path):
+                made = Connection(worker, receive, send, path)
+                own_receive, own_send = made.receive, made.send
+                connection = made
+                if worker.nested:
+                    scope[MARK] = made
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=int(connection is None))
+        try:
+            return await self.app(scope, own_receive, own_send)
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            try:
+                if connection is not None:
+                    if scope.get(MARK) is connection:
+                        del scope[MARK]
+                    route = route_of(scope, connection.path) if self._wants_route else ""
+                    connection.end(raised, route)
+            except Exception as error:  # monitoring must never fail a prediction
+                worker.note(error, lost=1)
+            raised = None  # a cycle of this frame and the exception's traceback
+
+    def _counts(self, scope: Scope, path: str) -> bool:
+        """Return whether this middleware counts a WebSocket, and no other one around it."""
+        if path in self._excluded or (self._has_rules and self._leaves_out(scope, path)):
+            return False
+        outer = scope.get(MARK)
+        if outer is None:
+            return True
+        if not self._named and not (self._written and is_added(outer)):
+            return False
+        outer.inside = True
+        return True
 
     async def _stop(self) -> None:
         worker = self._worker

@@ -1,15 +1,14 @@
 """One HTTP exchange while it is in progress: it records the messages that pass."""
 
-import sys
-from array import array
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
 from nilometer.capture.headers import PassingHeaders, content_type_of, with_id
+from nilometer.capture.stream import Stream
 from nilometer.capture.types import Message, Receive, Send
 from nilometer.handoff.annotations import Annotations
-from nilometer.handoff.pack import Body, Headers, Rest, Streamed
+from nilometer.handoff.pack import Body, Headers, Rest
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.streams import Keeper, is_streamed
@@ -178,9 +177,9 @@ class Exchange:
             if before:
                 stream = more.stream
                 if stream is None:
-                    stream = more.stream = Stream()
+                    stream = more.stream = Stream(before)
                     more.first = self.latest
-                stream.note(now - self.latest)
+                stream.note(now - self.latest, size)
             else:
                 more.first = now
             more.response_size = before + size
@@ -277,32 +276,6 @@ class More:
         self.left = False
         self.new_id: tuple[bytes, bytes] | None = None
         self.route = ""
-
-
-MAX_GAPS = 512  # most gaps that are kept of one stream
-
-
-class Stream:
-    """The chunks of a response after its first."""
-
-    __slots__ = ("chunks", "gaps")
-
-    def __init__(self) -> None:
-        self.chunks = 1
-        self.gaps = array("f")
-
-    def note(self, gap: float) -> None:
-        """Record one more chunk, *gap* seconds after the previous one."""
-        self.chunks += 1
-        if len(self.gaps) < MAX_GAPS:
-            self.gaps.append(gap)
-
-    def ended(self, end: StreamEnd) -> Streamed:
-        """Return the summary of the stream, which has ended."""
-        gaps = self.gaps
-        if sys.byteorder == "big":
-            gaps.byteswap()
-        return Streamed(self.chunks, gaps.tobytes(), end.value)
 
 
 def stream_end(

@@ -19,6 +19,7 @@ from typing import Any
 
 from nilometer.capture.exchange import Exchange
 from nilometer.capture.values import current
+from nilometer.capture.websocket import Connection
 from nilometer.handoff.worker import Worker
 
 MARK = "nilometer.exchange"  # key in the scope or the environ
@@ -75,7 +76,7 @@ def leave(request: MutableMapping[str, Any], exchange: Exchange) -> bool:
     return more.inside
 
 
-def is_added(exchange: Exchange) -> bool:
+def is_added(exchange: Exchange | Connection) -> bool:
     """Return whether `nilometer run` added the middleware of *exchange*."""
     return exchange.worker in _added
 

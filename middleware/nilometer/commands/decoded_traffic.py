@@ -18,7 +18,7 @@ from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 from nilometer.values.request_rules import RequestRules
 
 EXCLUDED = "excluded"  # in place of a reason: a rule excludes the request
@@ -172,9 +172,10 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
     is_prediction = selection.predictions.is_one(
         _observation(exchange), decoded, selection.include, response.rows
     )
+    failed = response.facts is not None and response.facts.stream_end is StreamEnd.ERROR
     return Seen(
         exchange,
-        exchange.outcome,
+        Outcome.SERVER_ERROR if failed else exchange.outcome,
         prediction_id(
             request.facts, response.facts, exchange.request.headers, exchange.response.headers
         ),

@@ -14,6 +14,7 @@ from nilometer.bodies.packed import TooLarge, unpacked
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
+from nilometer.decode.dialects import decode_list
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.files import columns_without_files, has_files, without_files
@@ -217,6 +218,10 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
             facts = claims.decode(value, body.path, side)
             if facts is not None:
                 return facts
+    elif isinstance(value, list) and body.role is Role.OUTPUT:
+        facts = decode_list(value, side)
+        if facts is not None:
+            return facts
     return free_json.decode(value, side)
 
 

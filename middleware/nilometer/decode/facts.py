@@ -21,6 +21,11 @@ class Protocol(Enum):
     MLFLOW = "mlflow"
     SELDON = "seldon"
     OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    OLLAMA = "ollama"
+    TGI = "tgi"  # Text Generation Inference of Hugging Face
+    GEMINI = "gemini"
+    COHERE = "cohere"
     FORM = "form"
     QUERY = "query"
     MULTIPART = "multipart"
@@ -36,6 +41,27 @@ class Protocol(Enum):
     CUSTOM = "custom"  # a user-defined decoder
 
 
+class Frames(msgspec.Struct, frozen=True, gc=False):
+    """The frames of a stream that have generated text.
+
+    A place is the end of a frame, in bytes from the start of the body. At most 0, it counts from
+    the end of the body. None means that there is no such frame.
+
+    Attributes:
+        first: Place of the first frame with content: text, or a part of a tool call.
+        last: Place of the last frame with content.
+        first_reasoning: Place of the first frame with reasoning.
+        last_reasoning: Place of the last frame with reasoning.
+        tokens: Tokens of these frames, by choice; 0 if unknown.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    first_reasoning: int | None = None
+    last_reasoning: int | None = None
+    tokens: float = 0.0
+
+
 class Facts(msgspec.Struct, frozen=True, gc=False):
     """Facts that a decoder found in a body beside the columns.
 
@@ -47,9 +73,11 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         model_version: Version of the model in the body, or empty.
         input_tokens: Number of tokens of the prompt; None if unknown.
         output_tokens: Number of tokens of the response; None if unknown.
-        stream_end: COMPLETED or ERROR as the stream itself reports; None if it reports nothing.
+        stream_end: COMPLETED, ERROR or CUT as the stream itself shows; None if it shows nothing.
         partial: Whether columns or rows are missing: only both ends of a stream are known, or lines
             were not JSON.
+        error: Type of the error that a stream reports, as `error.type` names it; or empty.
+        frames: Frames with generated text of a stream; None for any other body.
     """
 
     protocol: Protocol
@@ -61,6 +89,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int | None = None
     stream_end: StreamEnd | None = None
     partial: bool = False
+    error: str = ""
+    frames: Frames | None = None
 
 
 def id_of(value: Cell) -> str:

@@ -1,90 +1,157 @@
-"""Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines."""
+"""Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines.
+
+A response in which a language model streams its answer is one row (`nilometer.decode.dialects`).
+"""
 
 from nilometer.bodies import carriers
 from nilometer.bodies.lines import lines as lines_of
 from nilometer.bodies.media import media_type
+from nilometer.decode.answer import Answer
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
+from nilometer.decode.dialects import answer_begun_by
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import Format
+from nilometer.decode.stream_errors import error_in
 from nilometer.decode.tensors import check_table
+from nilometer.profile.feature import Cell
+from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 from nilometer.values.streams import NDJSON, Ends
 
 
-def decode(body: bytes, side: Side, *, is_declared: bool) -> Facts:
-    """Add the rows of each line; an incomplete last line is skipped, and marks a broken stream.
+def decode(body: bytes, side: Side, *, is_declared: bool, is_response: bool) -> Facts:
+    """Add the answer of a language model as one row, else the rows of each line.
+
+    An incomplete last line is skipped, and marks a stream that was cut. In a response, a last line
+    that is an error is not a row.
 
     Args:
         body: Lines of JSON.
         side: Side that the rows are added to.
         is_declared: Whether the content type says that these are lines of JSON. If so, lines that
             are not JSON are skipped, and the facts are partial.
+        is_response: Whether *body* is a response.
 
     Raises:
         Undecodable: If no line is JSON, if another line is not and *is_declared* is false, if there
             are too many lines, or if the rows are not a table.
     """
     check_lines(body)
-    rows, end, skipped = _rows(body, may_skip=is_declared)
-    _add(rows, side)
-    return Facts(Protocol.NDJSON, stream_end=end, partial=skipped)
+    stream = _Lines(may_skip=is_declared, is_response=is_response)
+    stream.take(body, 0)
+    return stream.decoded(side, partial=stream.skipped)
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add the rows of the complete lines at the start and at the end of a stream.
+    """Add the content of the complete lines at the start and at the end of a response.
 
     Raises:
         Undecodable: For the same reasons as `decode`.
     """
     check_lines(start + end)
     lines = Ends(start, end).whole_lines()
-    first, _, _ = _rows(lines.start, may_skip=True)
-    last, reported_end, _ = _rows(lines.end, may_skip=True)
-    _add(first + last, side)
-    return Facts(Protocol.NDJSON, stream_end=reported_end, partial=True)
+    stream = _Lines(may_skip=True, is_response=True)
+    stream.take(lines.start, 0)
+    stream.interrupt(is_end_known=bool(end))
+    stream.take(lines.end, -len(lines.end))
+    return stream.decoded(side, partial=True)
 
 
-def _rows(body: bytes, *, may_skip: bool) -> tuple[list[Row], StreamEnd | None, bool]:
-    """Return the rows, the end that the last line reports, and whether lines were skipped."""
-    lines = lines_of(body)
-    last = len(lines) - 1
-    rows: list[Row] = []
-    end: StreamEnd | None = None
-    skipped = False
-    for at, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            value = from_json(line)
-        except Undecodable:
-            if at == last and rows and line.startswith(b"{"):
-                end = StreamEnd.ERROR
-            elif may_skip:
-                skipped = True
-            else:
-                raise
-            continue
-        rows.extend(rows_of(value))
+class _Lines:
+    """Accumulates the lines of a body.
+
+    Args:
+        may_skip: Whether lines that are not JSON are skipped.
+        is_response: Whether the lines are a response.
+
+    Attributes:
+        skipped: Whether lines were skipped.
+    """
+
+    def __init__(self, *, may_skip: bool, is_response: bool) -> None:
+        self.skipped = False
+        self._may_skip = may_skip
+        self._is_response = is_response
+        self._answer: Answer | None = None
+        self._rows: list[Row] = []
+        self._end: StreamEnd | None = None
+        self._error = ""
+
+    def take(self, body: bytes, place: int) -> None:
+        """Add the lines of *body*, a part of the stream at *place* (see `Frames`)."""
+        found = lines_of(body)
+        last = max((at for at, line in enumerate(found) if line), default=-1)
+        self._end = None
+        end = place + len(body)
+        for at, (line, whole_line) in enumerate(zip(found, body.split(b"\n"), strict=True)):
+            place += len(whole_line) + 1
+            if not line:
+                continue
+            try:
+                value = from_json(line)
+            except Undecodable:
+                if at == len(found) - 1 and self._begun and line.startswith(b"{"):
+                    self._end = StreamEnd.CUT
+                elif self._may_skip:
+                    self.skipped = True
+                else:
+                    raise
+                continue
+            self._add(value, min(place, end), is_last=at == last)
+
+    def interrupt(self, *, is_end_known: bool) -> None:
+        """Record that lines are missing."""
+        if self._answer is not None:
+            self._answer.interrupt(is_end_known=is_end_known)
+
+    def decoded(self, side: Side, *, partial: bool) -> Facts:
+        """Add the rows to *side*; *partial* means that lines are missing."""
+        answer = self._answer
+        if answer is not None:
+            side.add_rows([answer.row()])
+            return answer.facts()
+        rows = self._rows
+        if not rows and not self._error:
+            raise Undecodable(UndecodableReason.MALFORMED.value)
         check_rows(len(rows))
-    return rows, end, skipped
+        check_table(rows)
+        side.add_rows(rows)
+        return Facts(Protocol.NDJSON, stream_end=self._end, partial=partial, error=self._error)
 
+    @property
+    def _begun(self) -> bool:
+        return bool(self._rows) or self._answer is not None
 
-def _add(rows: list[Row], side: Side) -> None:
-    if not rows:
-        raise Undecodable(UndecodableReason.MALFORMED.value)
-    check_rows(len(rows))
-    check_table(rows)
-    side.add_rows(rows)
+    def _add(self, value: Cell, place: int, *, is_last: bool) -> None:
+        error = ""
+        if self._is_response and isinstance(value, dict):
+            error = error_in(value)
+            if self._answer is None and not self._rows and not error:
+                self._answer = answer_begun_by(value)
+            if self._answer is not None:
+                if error:
+                    self._answer.failed(error)
+                else:
+                    self._answer.add(value, place)
+                return
+        if error and is_last:
+            self._end, self._error = StreamEnd.ERROR, error
+            return
+        self._rows.extend(rows_of(value))
+        check_rows(len(self._rows))
 
 
 FORMAT = Format.of(
     carriers.LINES,
     decode=lambda body, side: decode(
-        body.content, side, is_declared=media_type(body.content_type) in NDJSON
+        body.content,
+        side,
+        is_declared=media_type(body.content_type) in NDJSON,
+        is_response=body.role is Role.OUTPUT,
     ),
     decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
 )

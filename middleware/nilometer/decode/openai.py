@@ -7,7 +7,9 @@ Source: OpenAI, "API reference".
 
 from collections.abc import Mapping
 
+from nilometer.bodies.generated import is_openai_answer
 from nilometer.decode import free_json, openai_request, openai_response, openai_vectors
+from nilometer.decode.answer import decode
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
 from nilometer.decode.protocol import JsonProtocol
@@ -23,8 +25,8 @@ def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
 def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
     """Add a response: generated text or embeddings."""
     del path
-    if openai_response.is_response(value):
-        return openai_response.decode(value, side)
+    if is_openai_answer(value):
+        return decode(openai_response.DIALECT, value, side)
     if openai_vectors.is_embeddings(value):
         return openai_vectors.decode(value, side)
     return None

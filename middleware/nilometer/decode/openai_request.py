@@ -58,7 +58,8 @@ def _chat(value: Mapping[str, Cell]) -> list[Row] | None:
     messages = value.get("messages")
     if not isinstance(messages, list):
         return None
-    return [_row(value, messages, "messages")]
+    system = {"content": value.get("system")}  # Anthropic's, beside the messages
+    return [{**_row(value, [*messages, system], "messages"), "messages": len(messages)}]
 
 
 def _completion(value: Mapping[str, Cell]) -> list[Row] | None:

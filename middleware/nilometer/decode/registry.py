@@ -10,10 +10,13 @@ from typing import TypeAlias
 
 from nilometer.bodies.carriers import Carriers
 from nilometer.decode import (
+    anthropic,
     arrow,
     binary,
+    cohere,
     delimited,
     form,
+    gemini,
     kserve_v1,
     libsvm,
     mlflow,
@@ -23,12 +26,14 @@ from nilometer.decode import (
     oip_binary,
     oip_grpc,
     oip_v2,
+    ollama,
     opaque,
     openai,
     parquet,
     seldon,
     sse,
     text,
+    tgi,
 )
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
@@ -39,11 +44,16 @@ AnyProtocol: TypeAlias = Format | JsonProtocol
 
 # In order of precedence: the first protocol that decodes a body wins.
 PROTOCOLS: tuple[AnyProtocol, ...] = (
+    tgi.PROTOCOL,
     oip_v2.PROTOCOL,
     mlflow.TENSORS,
     kserve_v1.PROTOCOL,
     mlflow.DATA_FRAME,
     openai.PROTOCOL,
+    anthropic.PROTOCOL,
+    ollama.PROTOCOL,
+    gemini.PROTOCOL,
+    cohere.PROTOCOL,
     seldon.PROTOCOL,
     sse.FORMAT,
     oip_binary.FORMAT,

@@ -1,32 +1,40 @@
 """Decodes server-sent events, recognised by their framing and not by the content type.
 
-The stream of an OpenAI-style server is one response (`nilometer.decode.openai_response`). In other
-streams, each event with JSON is decoded as free JSON, and text is only counted.
+The stream of a language model is one answer (`nilometer.decode.dialects`). In other streams, each
+event with JSON is decoded as free JSON, and text is only counted.
 
 Source: WHATWG HTML, "Server-sent events".
 """
 
+import json
 import re
 
 from nilometer.bodies import carriers
-from nilometer.bodies.events import DONE, EMPTY_LINE, events
+from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
+from nilometer.decode.answer import Answer
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
+from nilometer.decode.dialects import answer_begun_by
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.openai_response import Response, is_chunk
 from nilometer.decode.protocol import Format
+from nilometer.decode.stream_errors import UNNAMED, error_in
 from nilometer.decode.tensors import check_table
+from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
+MAX_USAGES = 4  # usage objects parsed per event, because a hostile event may have thousands
 _ERROR = b"error"
 _DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # separates two data lines of one event
+# Matches only a key of an object: inside a string, its quotes would be escaped.
+_USAGE_KEY = re.compile(rb'"usage(?:Metadata)?"\s*:\s*')
+_json = json.JSONDecoder()
 
 
 def decode(body: bytes, side: Side) -> Facts:
-    """Add one row for an OpenAI-style response, else the rows of each event with JSON.
+    """Add one row for the answer of a language model, else the rows of each event with JSON.
 
     One more row counts the text of all events without JSON.
 
@@ -35,14 +43,14 @@ def decode(body: bytes, side: Side) -> Facts:
     """
     check_lines(body)
     stream = _Stream()
-    stream.take(body)
+    stream.take(body, 0)
     return stream.decoded(side)
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add the content of both ends of a stream: a response, or the rows of complete events.
+    """Add the content of both ends of a stream: an answer, or the rows of complete events.
 
-    Counts over the whole stream are absent. The usage of a response is found even if the missing
+    Counts over the whole stream are absent. The usage of an answer is found even if the missing
     middle cuts into its event.
 
     Raises:
@@ -53,11 +61,10 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     next_event = boundary.end() if boundary is not None else len(end)
     cut = end[:next_event]
     stream = _Stream()
-    stream.take(start)
-    stream.response.interrupt()
-    stream.response.add_cut(_DATA_LINE.sub(b"\n", cut))
-    stream.take(cut, objects_only=True)  # an event may begin here
-    stream.take(end[next_event:])
+    stream.take(start, 0)
+    stream.interrupt(_DATA_LINE.sub(b"\n", cut), is_end_known=bool(end))
+    stream.take(cut, -len(end), objects_only=True)  # an event may begin here
+    stream.take(end[next_event:], next_event - len(end))
     return stream.decoded(side, partial=True)
 
 
@@ -65,42 +72,58 @@ class _Stream:
     """Accumulates the events of a stream."""
 
     def __init__(self) -> None:
-        self.response = Response()
+        self._answer: Answer | None = None
         self._rows: list[Row] = []
         self._texts = self._characters = 0
         self._end: StreamEnd | None = None
+        self._error = ""
+        self._refused: Cell = None  # object with an error that may turn out to be data
 
-    def take(self, body: bytes, *, objects_only: bool = False) -> None:
-        """Add the events of *body*; with *objects_only*, only events with a JSON object."""
+    def take(self, body: bytes, place: int, *, objects_only: bool = False) -> None:
+        """Add the events of *body*.
+
+        Args:
+            body: A part of the stream.
+            place: Place of the part, see `nilometer.decode.facts.Frames`.
+            objects_only: Whether only events with a JSON object are added.
+        """
         for event in events(body):
             if objects_only and not event.data.startswith(b"{"):
                 continue
             if event.data == DONE:
                 self._end = self._end or StreamEnd.COMPLETED
                 continue
-            if event.kind == _ERROR:
-                self._end = StreamEnd.ERROR
             try:
                 value = from_json(event.data)
             except Undecodable:
-                self._texts += 1
-                self._characters += len(event.data.decode("utf-8", "replace"))
+                self._add_text(event)
                 continue
-            if isinstance(value, dict):
-                if value.get("error") or value.get("type") == "error":
-                    self._end = StreamEnd.ERROR
-                    continue
-                if is_chunk(value):
-                    self.response.add(value)
-                    continue
-            self._rows.extend(rows_of(value))
-            check_rows(len(self._rows))
+            if not isinstance(value, dict):
+                self._add_rows(value, event)
+            elif event.kind == _ERROR or error_in(value):
+                self._fail(error_in(value) or UNNAMED)
+                self._refused = None if event.kind == _ERROR else value
+            elif not self._add_frame(value, place + event.end):
+                self._add_rows(value, event)
+
+    def interrupt(self, cut: bytes, *, is_end_known: bool) -> None:
+        """Record that events are missing; *cut* is the rest of an event without its beginning."""
+        answer = self._answer
+        if answer is not None:
+            answer.interrupt(is_end_known=is_end_known)
+            for found in [*_USAGE_KEY.finditer(cut)][-MAX_USAGES:]:
+                answer.add_usage(_value_at(cut, found.end()))
 
     def decoded(self, side: Side, *, partial: bool = False) -> Facts:
         """Add the rows to *side*; *partial* means that events in between are missing."""
-        if self.response.begun:
-            side.add_rows([self.response.row()])
-            return self.response.facts(self._end)
+        answer = self._answer
+        if answer is not None:
+            if self._end is StreamEnd.ERROR:
+                answer.failed(self._error)
+            elif self._end is not None:
+                answer.done()
+            side.add_rows([answer.row()])
+            return answer.facts()
         rows = self._rows
         if self._texts and not partial:
             rows.append({"texts": self._texts, "characters": self._characters})
@@ -108,7 +131,45 @@ class _Stream:
             raise Undecodable(UndecodableReason.TOO_LARGE.value)
         check_table(rows)
         side.add_rows(rows)
-        return Facts(Protocol.SSE, stream_end=self._end, partial=partial)
+        return Facts(Protocol.SSE, stream_end=self._end, partial=partial, error=self._error)
+
+    def _add_frame(self, frame: dict[str, Cell], place: int) -> bool:
+        """Add a frame of an answer; return False if it is none."""
+        if self._answer is None:
+            self._answer = answer_begun_by(frame)
+            if self._answer is None:
+                return False
+        self._answer.add(frame, place)
+        return True
+
+    def _add_rows(self, value: Cell, event: Event) -> None:
+        if event.kind == _ERROR:
+            self._fail(UNNAMED)
+            return
+        if self._refused is not None:  # the stream went on, so this was no error of the stream
+            self._rows.extend(rows_of(self._refused))
+            self._end, self._error, self._refused = None, "", None
+        self._rows.extend(rows_of(value))
+        check_rows(len(self._rows))
+
+    def _add_text(self, event: Event) -> None:
+        if event.kind == _ERROR:
+            self._fail(UNNAMED)
+            return
+        self._texts += 1
+        self._characters += len(event.data.decode("utf-8", "replace"))
+
+    def _fail(self, error: str) -> None:
+        self._end, self._error = StreamEnd.ERROR, self._error or error
+
+
+def _value_at(piece: bytes, start: int) -> Cell:
+    """Return the JSON value that begins at *start*; None if it is invalid or cut off."""
+    try:
+        value: Cell = _json.raw_decode(piece[start:].decode("utf-8", "replace"))[0]
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 FORMAT = Format.of(

@@ -1,7 +1,8 @@
 """The table of all exported metrics, the source of OTLP, Prometheus, dashboard, rules and docs.
 
 Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
-`process.*`, `gen_ai.*`); all others begin with `nilometer.`. OpenTelemetry's translation rules give
+`process.*`, `gen_ai.*`). None exists for WebSockets: `websocket.server.*` has the same form. All
+others begin with `nilometer.`. OpenTelemetry's translation rules give
 the names in Prometheus, so a scrape gives the same series with and without its collector.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
@@ -28,6 +29,9 @@ STATUS_CODE = "http.response.status_code"
 ERROR_TYPE = "error.type"
 RPC_SYSTEM = "rpc.system.name"
 RPC_METHOD = "rpc.method"
+END = "websocket.connection.end"
+CLOSE_CODE = "websocket.close.code"
+DIRECTION = "network.io.direction"  # receive or transmit
 GEN_AI_OPERATION = "gen_ai.operation.name"
 GEN_AI_PROVIDER = "gen_ai.provider.name"
 GEN_AI_MODEL = "gen_ai.request.model"
@@ -84,6 +88,42 @@ CALL_DURATION = Metric(
     about="Time from the first byte of a gRPC call to the last byte of its response.",
     attributes=(ENTITY, RPC_SYSTEM, RPC_METHOD, ERROR_TYPE),
     bounds=SECONDS,
+)
+WEBSOCKET_CONNECTIONS = Metric(
+    name="websocket.server.connections",
+    instrument=Instrument.COUNTER,
+    unit="{connection}",
+    about="WebSocket connections that ended, by how they ended.",
+    attributes=(ENTITY, END),
+)
+WEBSOCKET_CLOSES = Metric(
+    name="websocket.server.connection.closes",
+    instrument=Instrument.COUNTER,
+    unit="{connection}",
+    about="WebSocket connections that ended, by close code.",
+    attributes=(ENTITY, CLOSE_CODE),
+)
+WEBSOCKET_DURATION = Metric(
+    name="websocket.server.connection.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time from the request for a WebSocket to the end of the connection.",
+    attributes=(ENTITY,),
+    bounds=SECONDS,
+)
+WEBSOCKET_MESSAGES = Metric(
+    name="websocket.server.messages",
+    instrument=Instrument.COUNTER,
+    unit="{message}",
+    about="Messages of WebSocket connections that ended.",
+    attributes=(ENTITY, DIRECTION),
+)
+WEBSOCKET_IO = Metric(
+    name="websocket.server.io",
+    instrument=Instrument.COUNTER,
+    unit="By",
+    about="Bytes of the messages of WebSocket connections that ended.",
+    attributes=(ENTITY, DIRECTION),
 )
 REQUESTS = Metric(
     name="nilometer.requests",
@@ -298,7 +338,7 @@ GEN_AI_FIRST_TOKEN = Metric(
     name="gen_ai.server.time_to_first_token",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time to the first chunk of a streamed response of a generative model.",
+    about="Time to the first frame with content of a streamed answer of a generative model.",
     attributes=_GEN_AI,
     bounds=SECONDS,
 )
@@ -306,7 +346,15 @@ GEN_AI_PER_TOKEN = Metric(
     name="gen_ai.server.time_per_output_token",
     instrument=Instrument.HISTOGRAM,
     unit="s",
-    about="Time between the chunks of a streamed response of a generative model.",
+    about="Time per token after the first of a streamed answer of a generative model.",
+    attributes=_GEN_AI,
+    bounds=SECONDS,
+)
+GEN_AI_FIRST_REASONING = Metric(
+    name="nilometer.gen_ai.time_to_first_reasoning_token",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    about="Time to the first frame with reasoning of a streamed answer of a generative model.",
     attributes=_GEN_AI,
     bounds=SECONDS,
 )
@@ -325,8 +373,14 @@ METRICS: tuple[Metric, ...] = (
     REQUEST_SIZE,
     RESPONSE_SIZE,
     CALL_DURATION,
+    WEBSOCKET_CONNECTIONS,
+    WEBSOCKET_CLOSES,
+    WEBSOCKET_DURATION,
+    WEBSOCKET_MESSAGES,
+    WEBSOCKET_IO,
     GEN_AI_DURATION,
     GEN_AI_FIRST_TOKEN,
+    GEN_AI_FIRST_REASONING,
     GEN_AI_PER_TOKEN,
     GEN_AI_TOKENS,
     REQUESTS,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from nilometer.handoff.annotations import Annotations, encoded, valid_labels
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.profiling.observation import CALL, pack
+from nilometer.profiling.observation import CALL, WEBSOCKET, pack
 from nilometer.values.reasons import DropReason
 from nilometer.values.streams import Ends
 
@@ -33,13 +33,18 @@ class Streamed(NamedTuple):
 
     Attributes:
         chunks: Number of body messages that have bytes.
-        gaps: Seconds between the chunks, as little-endian float32.
+        gaps: Seconds between the first 513 chunks, as little-endian float32.
         end: A value of `nilometer.values.reasons.StreamEnd`.
+        sizes: Bytes from mark to mark, as little-endian uint32, see `nilometer.capture.stream`. The
+            first one is the size of the first chunk.
+        later_gaps: Seconds between the marks after the first 513, as little-endian float32.
     """
 
     chunks: int
     gaps: bytes
     end: str
+    sizes: bytes
+    later_gaps: bytes
 
 
 class Rest(NamedTuple):
@@ -198,7 +203,8 @@ class Packer:
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
     ) -> tuple[str, Fields]:
         """Return the event time, and the fields that most observations do not have."""
-        gaps, end = (b"", "") if rest.streamed is None else rest.streamed[1:]
+        streamed = rest.streamed
+        gaps, end = (b"", "") if streamed is None else (streamed.gaps, streamed.end)
         event_time = identity = trace_parent = parent = ""
         if request or response:
             trace = request.get(_TRACE, b"")[:MAX_ID]
@@ -219,7 +225,7 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share, rest.ends, lengths if any(lengths) else None, rest.route),
+            *self._share(share, rest.ends, lengths if any(lengths) else None, rest.route, streamed),
         )
 
     def pack_call(
@@ -253,9 +259,47 @@ class Packer:
             )
         )  # fmt: skip
 
+    def pack_connection(
+        self,
+        arrival_ns: int,
+        duration: float,
+        end: str,
+        path: str,
+        sizes: tuple[int, int],
+        websocket: tuple[int, int, int],
+        route: str,
+    ) -> bytes:
+        """Return the observation of a WebSocket connection, in the form that `pack` returns.
+
+        Args:
+            arrival_ns: Start of the request, in Unix nanoseconds.
+            duration: Seconds until the connection ended.
+            end: How it ended, a value of `nilometer.values.reasons.ConnectionEnd`.
+            path: Path of the request.
+            sizes: Bytes received and sent.
+            websocket: Messages received and sent, and the close code.
+            route: Template of the route; or empty.
+        """
+        return pack(
+            (
+                arrival_ns, duration, 0, end, WEBSOCKET, path, *sizes, "", "", "", "", None, None,
+                "", 0, 0.0, 0, b"", "", "", "", "", None, b"", "", 1.0, False, False, None, None,
+                route, b"", b"", websocket,
+            )
+        )  # fmt: skip
+
     def _share(
-        self, share: float, ends: Ends | None, lengths: list[str] | None, route: str
+        self,
+        share: float,
+        ends: Ends | None,
+        lengths: list[str] | None,
+        route: str,
+        streamed: Streamed | None,
     ) -> Fields:
+        """Return the fields from the share on, as far as they differ from their defaults."""
+        if streamed is not None:
+            stream = (streamed.sizes, streamed.later_gaps)
+            return (abs(share), share < 0, self._values_only, ends, lengths, route, *stream)
         if route:
             return (abs(share), share < 0, self._values_only, ends, lengths, route)
         if lengths is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from nilometer.bodies.media import is_plain
+from nilometer.handoff.moved_marks import moved, moved_ends
 from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.redact_body import Bodies
 from nilometer.handoff.redact_json import Documents
@@ -24,11 +25,12 @@ from nilometer.values.redacted import REDACTED, WITHHELD
 from nilometer.values.streams import Ends
 
 _AT = {name: at for at, name in enumerate(Observation.__struct_fields__)}
-_ENDS, _LENGTHS = _AT["response_ends"], _AT["header_lengths"]
+_ENDS, _LENGTHS, _ROUTE = _AT["response_ends"], _AT["header_lengths"], _AT["route"]
 _REQUEST = (_AT["request_type"], _AT["request_encoding"], _AT["request_body"])
 _RESPONSE = (_AT["response_type"], _AT["response_encoding"], _AT["response_body"])
 _PATH, _ID, _LABELS = _AT["path"], _AT["prediction_id"], _AT["labels"]
 _VALUES, _QUERY = _AT["values"], _AT["query"]
+_RESPONSE_SIZE, _CHUNK_SIZES = _AT["response_size"], _AT["chunk_sizes"]
 _SIDES = frozenset({Role.INPUT.value, Role.OUTPUT.value})
 
 
@@ -72,7 +74,7 @@ class Redaction:
         """Return *array*, in the order of `Observation`, redacted."""
         fields = list(array)
         fields[_PATH] = self._line(fields[_PATH])
-        declared, encoding = fields[_RESPONSE[0]], fields[_RESPONSE[1]]
+        declared, encoding, whole = (fields[at] for at in _RESPONSE)
         lengths = (fields[_LENGTHS] if len(fields) > _LENGTHS else None) or ("", "")
         for side, (media, coding, body), length in zip(
             (Role.INPUT.value, Role.OUTPUT.value), (_REQUEST, _RESPONSE), lengths, strict=True
@@ -82,11 +84,12 @@ class Redaction:
             )
         if len(fields) > _LENGTHS:
             fields[_LENGTHS] = None  # the JSON has another length now
-        if len(fields) > _ENDS and fields[_ENDS]:
+        ends = Ends(*fields[_ENDS]) if len(fields) > _ENDS and fields[_ENDS] else None
+        if ends is not None:
             media, coding, _ = _RESPONSE
-            fields[media], fields[coding], fields[_ENDS] = self._ends(
-                Ends(*fields[_ENDS]), declared, encoding
-            )
+            fields[media], fields[coding], fields[_ENDS] = self._ends(ends, declared, encoding)
+        if len(fields) > _CHUNK_SIZES and fields[_CHUNK_SIZES]:
+            fields[_CHUNK_SIZES] = _marks(fields, whole, ends)
         if len(fields) > _QUERY:
             self._redact_rest(fields)
         return fields
@@ -105,6 +108,8 @@ class Redaction:
                 fields[_REQUEST[0]] = WITHHELD  # a call has no body that could say so
         if fields[_QUERY]:
             fields[_QUERY] = self._query(fields[_QUERY])
+        if len(fields) > _ROUTE:
+            fields[_ROUTE] = self._line(fields[_ROUTE])
 
     def _body(
         self, body: bytes | None, declared: str, encoding: str, length: str, side: str
@@ -163,3 +168,13 @@ class Redaction:
         if self._names.carries(content_type):
             content_type = content_type.partition(";")[0]
         return self._texts.text(content_type)
+
+
+def _marks(fields: Sequence[Any], whole: bytes | None, ends: Ends | None) -> bytes:
+    """Return the marks of a redacted response, which was *whole* or had both *ends* before."""
+    sizes, (_, _, body) = fields[_CHUNK_SIZES], _RESPONSE
+    if whole and fields[body]:
+        return moved(sizes, whole, fields[body])
+    if ends is not None and fields[_ENDS]:
+        return moved_ends(sizes, fields[_RESPONSE_SIZE], ends, fields[_ENDS])
+    return b""

@@ -12,6 +12,7 @@ from nilometer.profile.registered import CONTENTS
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile, Streams
 from nilometer.profile.summary import SummarySample
+from nilometer.profile.websockets import WebSockets
 from nilometer.values.reasons import DropReason, Outcome, UndecodableReason
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "SummarySample",
     "TypeCounts",
     "UndecodableReason",
+    "WebSockets",
     "pseudonym",
 ]

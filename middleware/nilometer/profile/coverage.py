@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from nilometer.values.reasons import UndecodableReason
-
-_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
+from nilometer.values.reasons import NO_PREDICTIONS
 
 Counts = Mapping[str, int]
 
@@ -64,10 +62,12 @@ class Coverage:
 
     def of_predictions(self) -> Self:
         """Return the coverage of features: requests that are no predictions have no columns."""
-        if _NOT_INFERENCE not in self.undecodable:
+        if NO_PREDICTIONS.isdisjoint(self.undecodable):
             return self
         kept = {
-            reason: count for reason, count in self.undecodable.items() if reason != _NOT_INFERENCE
+            reason: count
+            for reason, count in self.undecodable.items()
+            if reason not in NO_PREDICTIONS
         }
         return replace(self, undecodable=kept)
 

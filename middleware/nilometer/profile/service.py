@@ -1,11 +1,5 @@
-"""The profile of the requests: outcomes, status codes, latency, sizes and streams.
+"""The profile of the requests: outcomes, status codes, latency, sizes, streams and WebSockets."""
 
-Times and sizes are counted on a base of 2^(1/32), 1.0219, so a quantile is within 1.1 % of the true
-value. This is scale 5 of OpenTelemetry's exponential histograms. It needs more than the 160 buckets
-of its SDKs: a microsecond to an hour is about 1,000 buckets.
-"""
-
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
@@ -15,25 +9,15 @@ from numpy.typing import NDArray
 
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
+from nilometer.profile.magnitudes import EMPTY, magnitudes, total
+from nilometer.profile.websockets import NO_WEBSOCKETS, WebSockets
 from nilometer.sketch.exponential import ExponentialHistogram
-from nilometer.values.reasons import Outcome, StreamEnd
-
-SCALE = 5  # base 1.0219
-LIMIT = 1024  # buckets: nine orders of magnitude
-EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
-
-
-def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
-    """Return counts of *values*, shape (n,): times in seconds or sizes in bytes."""
-    if not isinstance(values, np.ndarray):
-        # `fromiter` is faster for a list, because it does not look for nested sequences.
-        values = np.fromiter(values, np.float64, len(values))
-    return ExponentialHistogram.of(values, SCALE, LIMIT)
+from nilometer.values.reasons import ConnectionEnd, Outcome, StreamEnd
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Responses in more than one chunk.
+    """Responses in more than one chunk, or in the frames of a streaming protocol.
 
     Attributes:
         ends: Number of streams by `StreamEnd`.
@@ -42,6 +26,12 @@ class Streams:
         chunk_gap: Seconds between chunks; for a long stream, the first 512.
         chunk_gap_sum: Sum of these gaps, in seconds.
         chunks: Number of all chunks.
+        first_token: Seconds from the request to the first frame with content, of language models.
+        first_token_sum: Sum of these times, in seconds.
+        first_reasoning: Seconds from the request to the first frame with reasoning.
+        first_reasoning_sum: Sum of these times, in seconds.
+        per_token: Seconds per token after the first, a value for each stream.
+        per_token_sum: Sum of these times, in seconds.
     """
 
     ends: Counts = field(default_factory=dict)
@@ -50,12 +40,26 @@ class Streams:
     chunk_gap: ExponentialHistogram = EMPTY
     chunk_gap_sum: float = 0.0
     chunks: int = 0
+    first_token: ExponentialHistogram = EMPTY
+    first_token_sum: float = 0.0
+    first_reasoning: ExponentialHistogram = EMPTY
+    first_reasoning_sum: float = 0.0
+    per_token: ExponentialHistogram = EMPTY
+    per_token_sum: float = 0.0
 
     @classmethod
     def of(
-        cls, *, ends: Counts, first_bytes: Sequence[float], gaps: NDArray[np.float64], chunks: int
+        cls,
+        *,
+        ends: Counts,
+        first_bytes: Sequence[float],
+        gaps: NDArray[np.float64],
+        chunks: int,
+        first_tokens: Sequence[float] = (),
+        first_reasonings: Sequence[float] = (),
+        per_tokens: Sequence[float] = (),
     ) -> Self:
-        """Return the streams of a batch: times to first bytes and gaps, shape (n,), seconds."""
+        """Return the streams of a batch: times and gaps, each of shape (n,), in seconds."""
         firsts = np.array(first_bytes, dtype=np.float64)
         return cls(
             dict(ends),
@@ -64,6 +68,12 @@ class Streams:
             magnitudes(gaps),
             float(gaps.sum()),
             chunks,
+            magnitudes(first_tokens),
+            float(sum(first_tokens)),
+            magnitudes(first_reasonings),
+            float(sum(first_reasonings)),
+            magnitudes(per_tokens),
+            float(sum(per_tokens)),
         )
 
     @property
@@ -87,6 +97,7 @@ class ServiceProfile:
         response_bytes_sum: Sum of these sizes, in bytes.
         in_flight_max: Largest number of concurrent requests in one process.
         streams: Responses in several chunks.
+        websockets: Connections, which are no requests.
     """
 
     kind: ClassVar[str] = "service"
@@ -101,6 +112,7 @@ class ServiceProfile:
     response_bytes_sum: int = 0
     in_flight_max: int = 0
     streams: Streams = Streams()
+    websockets: WebSockets = NO_WEBSOCKETS
 
     @classmethod
     def of(
@@ -113,6 +125,7 @@ class ServiceProfile:
         response_sizes: Sequence[int],
         in_flight_max: int = 0,
         streams: Streams | None = None,
+        websockets: WebSockets = NO_WEBSOCKETS,
     ) -> Self:
         """Return the profile of a batch: latencies in seconds, sizes in bytes, one per request."""
         return cls(
@@ -126,6 +139,7 @@ class ServiceProfile:
             sum(response_sizes),
             in_flight_max,
             streams or Streams(),
+            websockets,
         )
 
     @property
@@ -183,7 +197,7 @@ class ServiceProfile:
             outcomes,
             statuses,
             together(part.latency for part in parts),
-            _sum(part.latency_sum for part in parts),
+            total(part.latency_sum for part in parts),
             together(part.request_bytes for part in parts),
             sum(part.request_bytes_sum for part in parts),
             together(part.response_bytes for part in parts),
@@ -192,11 +206,18 @@ class ServiceProfile:
             Streams(
                 ends,
                 together(one.first_byte for one in streams),
-                _sum(one.first_byte_sum for one in streams),
+                total(one.first_byte_sum for one in streams),
                 together(one.chunk_gap for one in streams),
-                _sum(one.chunk_gap_sum for one in streams),
+                total(one.chunk_gap_sum for one in streams),
                 sum(one.chunks for one in streams),
+                together(one.first_token for one in streams),
+                total(one.first_token_sum for one in streams),
+                together(one.first_reasoning for one in streams),
+                total(one.first_reasoning_sum for one in streams),
+                together(one.per_token for one in streams),
+                total(one.per_token_sum for one in streams),
             ),
+            WebSockets.merge_all(part.websockets for part in parts),
         )
 
     def scaled(self, factor: float) -> Self:
@@ -221,6 +242,12 @@ def _broken_streams_ratio(service: ServiceProfile) -> float | None:
     return 1 - streams.ends.get(StreamEnd.COMPLETED.value, 0) / streams.count
 
 
+def _websocket_error_ratio(service: ServiceProfile) -> float | None:
+    sockets = service.websockets
+    failed = sockets.ends.get(ConnectionEnd.SERVER_ERROR.value, 0)
+    return failed / sockets.count if sockets.count else None
+
+
 _STATISTICS: Mapping[str, Callable[[ServiceProfile], float | None]] = {
     "count": lambda service: float(service.count),
     "error_ratio": _error_ratio,
@@ -229,16 +256,14 @@ _STATISTICS: Mapping[str, Callable[[ServiceProfile], float | None]] = {
     "latency_p99_seconds": lambda service: service.latency.quantile(0.99),
     "first_byte_p50_seconds": lambda service: service.streams.first_byte.quantile(0.5),
     "first_byte_p99_seconds": lambda service: service.streams.first_byte.quantile(0.99),
+    "first_token_p50_seconds": lambda service: service.streams.first_token.quantile(0.5),
+    "first_token_p99_seconds": lambda service: service.streams.first_token.quantile(0.99),
+    "per_token_p50_seconds": lambda service: service.streams.per_token.quantile(0.5),
+    "per_token_p99_seconds": lambda service: service.streams.per_token.quantile(0.99),
     "chunk_gap_p99_seconds": lambda service: service.streams.chunk_gap.quantile(0.99),
     "broken_streams_ratio": _broken_streams_ratio,
+    "websocket_connections": lambda service: float(service.websockets.count),
+    "websocket_error_ratio": _websocket_error_ratio,
+    "websocket_duration_p50_seconds": lambda service: service.websockets.duration.quantile(0.5),
     "in_flight_max": lambda service: float(service.in_flight_max),
 }
-
-
-def _sum(numbers: Iterable[float]) -> float:
-    """Return the sum, correctly rounded if possible, and the same for every order."""
-    found = list(numbers)
-    try:
-        return math.fsum(found)
-    except (OverflowError, ValueError):  # infinities
-        return sum(sorted(found))

@@ -10,7 +10,7 @@ from nilometer.decode.known import NOTHING_KNOWN
 from nilometer.decode.said import Said, said_by_path
 from nilometer.profiling.observation import Observation, pack, raw_arrays
 from nilometer.profiling.predictions import route_of
-from nilometer.profiling.sides import PREDICTED, decode_sides
+from nilometer.profiling.sides import decode_sides, is_answered
 from nilometer.values.entity import entity_from
 from nilometer.values.steps import Steps
 from nilometer.values.templates import MODEL, ROUTE, VERSION, filled, names_in
@@ -84,7 +84,7 @@ class Division:
         entity = entity_from(filled(self._template, values)) or self.fallback
         if entity in self._known:
             return entity, False
-        may_add = observation.outcome in PREDICTED and (
+        may_add = is_answered(observation) and (
             observation.request_size or observation.request_body or observation.values
         )
         if not may_add:

@@ -12,22 +12,24 @@ import msgspec
 import numpy as np
 
 from nilometer.decode import Side
-from nilometer.profile import ServiceProfile, Streams
+from nilometer.profile import ServiceProfile, Streams, WebSockets
 from nilometer.profile.feature import Cell
+from nilometer.profile.magnitudes import magnitudes
 from nilometer.profile.recorder import count_types
-from nilometer.profile.service import magnitudes
 from nilometer.profiling.admission import Names
 from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.sides import Decoded
+from nilometer.profiling.stream_facts import StreamFacts
 from nilometer.values.entity import Role
-from nilometer.values.reasons import Outcome, StreamEnd
+from nilometer.values.reasons import ConnectionEnd, Outcome
 from nilometer.values.steps import Steps
 from nilometer.values.value_like import is_place
 
 Sides: TypeAlias = tuple[Side, Side]  # inputs and outputs
 
-_STREAM_ENDS = frozenset(end.value for end in StreamEnd)
+_CONNECTION_ENDS = frozenset(end.value for end in ConnectionEnd)
+_UNKNOWN_END = ConnectionEnd.CLOSE_CODE.value  # of an end that this version does not know
 
 
 @dataclass(slots=True)
@@ -51,6 +53,10 @@ class Gathered:
     first_bytes: list[float] = field(default_factory=list)
     chunk_gaps: list[bytes] = field(default_factory=list)
     chunks: int = 0
+    first_tokens: list[float] = field(default_factory=list)
+    first_reasonings: list[float] = field(default_factory=list)
+    per_tokens: list[float] = field(default_factory=list)
+    connections: list[Observation] = field(default_factory=list)
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     unread_times: int = 0
@@ -130,28 +136,34 @@ class Gathered:
                 self.unnamed += count_types(cells)
         return roles
 
-    def serve(self, observation: Observation, reported_end: StreamEnd | None) -> None:
-        """Add the request to the service profile, whatever its bodies contain.
-
-        A stream that reported an error counts as failed, even if it was closed normally.
-        """
-        self.outcomes[observation.outcome] += 1
+    def serve(self, observation: Observation, facts: StreamFacts) -> None:
+        """Add one request to the service profile, with the facts of its stream."""
+        if observation.websocket is not None:
+            self.connections.append(observation)
+            return
+        outcome = facts.outcome(observation)
+        self.outcomes[outcome] += 1
         if observation.status:
             self.statuses[str(observation.status)] += 1
-        if observation.outcome == Outcome.UNKNOWN.value:
+        if outcome == Outcome.UNKNOWN.value:
             return  # one half of an exchange has no latency
         self.latencies.append(observation.latency)
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
         self.in_flight_max = max(self.in_flight_max, observation.in_flight)
-        if observation.stream_end:
-            known = observation.stream_end in _STREAM_ENDS
-            failed = not known or reported_end is StreamEnd.ERROR
-            end = StreamEnd.ERROR.value if failed else observation.stream_end
+        end = facts.stream_end(observation)
+        if end:
             self.stream_ends[end] += 1
             self.first_bytes.append(observation.first_byte)
             self.chunk_gaps.append(observation.chunk_gaps)
             self.chunks += observation.chunks
+        for values, value in (
+            (self.first_tokens, facts.first_token),
+            (self.first_reasonings, facts.first_reasoning),
+            (self.per_tokens, facts.per_token),
+        ):
+            if value:
+                values.append(value)
 
     def serve_alike(self, kind: Kind, rows: Sequence[Observation]) -> None:
         """Add requests of one *kind* to the service profile, whatever their bodies contain."""
@@ -181,6 +193,7 @@ class Gathered:
             response_bytes_sum=sum(self.response_sizes),
             in_flight_max=self.in_flight_max,
             streams=self._streams() if self.stream_ends else Streams(),
+            websockets=websockets_of(self.connections),
         )
 
     def _streams(self) -> Streams:
@@ -191,7 +204,26 @@ class Gathered:
             first_bytes=self.first_bytes,
             gaps=gaps[np.isfinite(gaps) & (gaps >= 0)],
             chunks=self.chunks,
+            first_tokens=self.first_tokens,
+            first_reasonings=self.first_reasonings,
+            per_tokens=self.per_tokens,
         )
+
+
+def websockets_of(connections: Sequence[Observation]) -> WebSockets:
+    """Return the profile of WebSocket connections; other observations are left out."""
+    found = [(one, one.websocket) for one in connections if one.websocket is not None]
+    ends = [one.outcome if one.outcome in _CONNECTION_ENDS else _UNKNOWN_END for one, _ in found]
+    return WebSockets.of(
+        ends=ends,
+        close_codes=[code for _, (_, _, code) in found],
+        durations=[one.latency for one, _ in found],
+        messages=(sum(seen[0] for _, seen in found), sum(seen[1] for _, seen in found)),
+        sizes=(
+            sum(one.request_size for one, _ in found),
+            sum(one.response_size for one, _ in found),
+        ),
+    )
 
 
 def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:

@@ -16,6 +16,7 @@ MOST_BYTES = 1 << 48  # largest size of a body: sums over a window stay far belo
 MOST_COUNT = 1 << 31
 MOST_SECONDS = 1e9
 CALL = "CALL"  # method of a function call, in place of an HTTP method
+WEBSOCKET = "WEBSOCKET"  # method of a WebSocket connection, in the same way
 LEAST_SHARE = 2.0**-10  # smallest sampling share that the overhead budget may choose
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
@@ -64,6 +65,14 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
             response, each empty without one; None if neither has it.
         route: Template of the route, such as ``/items/{id}``, if a setting asks for it and the
             framework tells it; or empty.
+        chunk_sizes: Bytes of the first message, and those up to each further mark, as little-endian
+            uint32; empty if the response is one message. The first 513 messages have a mark each,
+            later marks cover several messages, see `nilometer.capture.stream`.
+        later_gaps: Seconds between the marks after the first 513, as little-endian float32.
+        websocket: Messages received, messages sent, and the close code (0 without one) of a
+            WebSocket connection; None for any other observation. Its `outcome` is a value of
+            `nilometer.values.reasons.ConnectionEnd`, its `latency` the duration, and its sizes are
+            the bytes received and sent.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -98,6 +107,9 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     response_ends: tuple[bytes, bytes] | None = None
     header_lengths: tuple[str, str] | None = None
     route: str = ""
+    chunk_sizes: bytes = b""
+    later_gaps: bytes = b""
+    websocket: tuple[Count, Count, Annotated[int, Meta(ge=0, le=4999)]] | None = None
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

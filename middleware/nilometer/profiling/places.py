@@ -11,7 +11,7 @@ from nilometer.decode.said import NOTHING_SAID, Said, said_by_path
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.predictions import route_of
 from nilometer.profiling.segments import label_value
-from nilometer.profiling.sides import PREDICTED, Decoded
+from nilometer.profiling.sides import Decoded, is_answered
 from nilometer.values.entity import entity_from
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.templates import MODEL, ROUTE, VERSION, filled, names_in
@@ -103,8 +103,7 @@ class Places:
             said = decoded.said
             if len(self._in_bodies) < MAX_GROUPS:
                 self._in_bodies.add(route_of(path))
-        may_add = observation.outcome in PREDICTED
-        return self.of(said, observation.route, path, may_add=may_add)
+        return self.of(said, observation.route, path, may_add=is_answered(observation))
 
     def needs_body(self, path: str) -> bool:
         """Return whether bodies of this path say the model."""

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from nilometer.decode import Side
+from nilometer.decode.said import said_by_path
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.profile import default_spec
@@ -28,7 +29,7 @@ from nilometer.profiling.deltas import Deltas
 from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.gathered import Gathered, Sides
 from nilometer.profiling.layout import Layout, Part, by_kind, by_route, usable_share, whole
-from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
+from nilometer.profiling.observation import MOST_NS, Observation, raw_arrays, readable, unpack
 from nilometer.profiling.places import NO_GROUP, Places
 from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.segments import (
@@ -37,9 +38,11 @@ from nilometer.profiling.segments import (
     WindowLabels,
     checked_labels,
 )
-from nilometer.profiling.sides import Decoded, decode_sides, known_of
+from nilometer.profiling.sides import Decoded, decode_sides, is_answered, known_of
+from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.profiling.user_profilers import Runner
 from nilometer.profiling.waiting import Waiting
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, UndecodableReason
@@ -50,11 +53,13 @@ from nilometer.values.window import Window
 MAX_WAITING = 4096  # observations profiled together: numpy calls pay off only for thousands
 FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
 
-# A function that gets predictions before they are profiled, with the labels of their place.
-OnServed: TypeAlias = Callable[[Labels, Sequence[Observation]], None]
+# A function that gets predictions or WebSocket connections before they are profiled: the labels of
+# their place, the observations, and the facts that each of their streams tells.
+OnServed: TypeAlias = Callable[[Labels, Sequence[Observation], StreamFacts], None]
 
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 _DROPS = frozenset(reason.value for reason in DropReason)
+_WEBSOCKET = UndecodableReason.WEBSOCKET.value
 _NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 
 
@@ -78,7 +83,7 @@ class Profiling:
         names: Admitted names, shared between the label sets of the entity; None creates new ones.
         predictions: Routes with predictions, shared in the same way.
         budget: Memory budget, shared between profilings; None creates a new one.
-        on_served: Function that gets the predictions; None for none.
+        on_served: Function that gets the predictions and the connections; None for none.
 
     Attributes:
         labels: Labels of the server.
@@ -309,12 +314,15 @@ class Profiling:
             part.profiled += count
         part.serve_alike(kind, rows)
         if self._on_served is not None:
-            self._on_served(place.labels, rows)
+            self._on_served(place.labels, rows, NO_FACTS)
         if self._waiting.is_enough:
             yield from self.settle_in_steps()
 
     def _gather(self, observation: Observation) -> Steps[None] | None:
         """Decode one observation; return the rest of the work if it must be done in steps."""
+        if observation.websocket is not None:
+            self._count_connection(observation)
+            return None
         inputs, outputs = Side(), Side()
         large = len(observation.values) > MAX_VALUES_BYTES
         held = not (observation.left_out or large)
@@ -337,12 +345,13 @@ class Profiling:
         if part is None:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
             return None
+        facts = NO_FACTS if decoded is None else decoded.stream
         self._waiting.count += 1
         self._waiting.weight.add(inputs.weight + outputs.weight + served_bytes(observation))
-        part.serve(observation, None if decoded is None else decoded.stream_end)
+        part.serve(observation, facts)
         part.unread_times += not is_read
         if self._on_served is not None:
-            self._on_served(place.labels, (observation,))
+            self._on_served(place.labels, (observation,), facts)
         if large:
             part.cover(_TOO_LARGE, frozenset())
             return None
@@ -369,6 +378,25 @@ class Profiling:
         self._waiting.count += 1
         self._waiting.weight.add(SERVED_BYTES)
         part.undecodable[_NOT_INFERENCE] += 1
+
+    def _count_connection(self, observation: Observation) -> None:
+        """Count a WebSocket connection in the window of its end; it is no prediction."""
+        end_ns = min(observation.arrival_ns + int(observation.latency * NANOSECONDS), MOST_NS)
+        window = self._window_of(end_ns)
+        path = observation.path
+        may_add = is_answered(observation)
+        place = self._places.of(said_by_path(path), observation.route, path, may_add=may_add)
+        part = self._waiting.part(window, place.labels, self.sample, NO_GROUP)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
+            return
+        self.latest_ns = max(self.latest_ns, end_ns)
+        self._waiting.count += 1
+        self._waiting.weight.add(SERVED_BYTES)
+        part.serve(observation, NO_FACTS)
+        part.undecodable[_WEBSOCKET] += 1
+        if self._on_served is not None:
+            self._on_served(place.labels, (observation,), NO_FACTS)
 
     def _window_of(self, event_ns: int) -> Window:
         window = self._window

@@ -11,12 +11,14 @@ from nilometer.decode.said import NOTHING_SAID, Said, said_by
 from nilometer.profile import SpecOf
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
-from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
+from nilometer.values.reasons import ConnectionEnd, Outcome, UndecodableReason
 from nilometer.values.redacted import WITHHELD
 
 PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
+_UNANSWERED = frozenset({ConnectionEnd.REFUSED.value, ConnectionEnd.SERVER_ERROR.value})
 
 
 class Decoded(NamedTuple):
@@ -27,17 +29,17 @@ class Decoded(NamedTuple):
         lost_input: Reason why columns of the request are missing; empty if none is missing. A
             body without rows is lost as ``empty``, like an absent one.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
-        stream_end: End of the stream, as the response itself reports it.
         said: Model and version, as far as the path and the bodies say.
         is_taken: Whether a decoder took the body of the request.
+        stream: Facts that the response tells as a stream.
     """
 
     undecodable: str = ""
     lost_input: str = ""
     lost_output: str = ""
-    stream_end: StreamEnd | None = None
     said: Said = NOTHING_SAID
     is_taken: bool = False
+    stream: StreamFacts = NO_FACTS
 
 
 def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
@@ -59,6 +61,13 @@ def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
     )
 
 
+def is_answered(observation: Observation) -> bool:
+    """Return whether the server has the model or the route that a request asks for."""
+    if observation.websocket is not None:
+        return observation.outcome not in _UNANSWERED
+    return observation.outcome in PREDICTED
+
+
 def decode_sides(
     observation: Observation, inputs: Side, outputs: Side, known: tuple[Known, Known]
 ) -> Decoded:
@@ -70,12 +79,14 @@ def decode_sides(
         outputs: Side that the columns of the response are added to.
         known: Names and lists of the inputs and of the outputs of the entity.
     """
+    said = said_by(observation.path, None, None)
+    if observation.websocket is not None:
+        return Decoded(undecodable=UndecodableReason.WEBSOCKET.value, said=said)
     if observation.outcome not in PREDICTED:
-        said = said_by(observation.path, None, None)
         return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value, said=said)
     if observation.values_only:
         undecodable = "" if observation.values else _without_values(observation)
-        return Decoded(undecodable, said=said_by(observation.path, None, None))
+        return Decoded(undecodable, said=said)
     lost_input, request = "", None
     if (
         observation.request_body
@@ -89,9 +100,9 @@ def decode_sides(
         "" if inputs.rows or outputs.rows else lost_input or lost_output,
         lost_input,
         lost_output,
-        None if response is None else response.stream_end,
         said_by(observation.path, request, response),
         request is not None,
+        NO_FACTS if response is None else StreamFacts.of(observation, response),
     )
 
 

@@ -200,7 +200,7 @@ class Scores(_message.Message):
     def __init__(self, thresholds: _Optional[_Iterable[float]] = ..., classes: _Optional[_Iterable[_Union[Scores.Class, _Mapping]]] = ..., score: _Optional[_Union[Moments, _Mapping]] = ..., margin: _Optional[_Union[Moments, _Mapping]] = ..., entropy: _Optional[_Union[Moments, _Mapping]] = ..., outside: _Optional[int] = ..., not_a_number: _Optional[int] = ...) -> None: ...
 
 class Service(_message.Message):
-    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum", "in_flight_max", "first_byte", "first_byte_sum_seconds", "chunk_gap", "chunk_gap_sum_seconds", "stream_ends", "chunks")
+    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum", "in_flight_max", "first_byte", "first_byte_sum_seconds", "chunk_gap", "chunk_gap_sum_seconds", "stream_ends", "chunks", "first_token", "first_token_sum_seconds", "first_reasoning", "first_reasoning_sum_seconds", "per_token", "per_token_sum_seconds", "websockets")
     class OutcomesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -237,6 +237,13 @@ class Service(_message.Message):
     CHUNK_GAP_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
     STREAM_ENDS_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    FIRST_TOKEN_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_REASONING_FIELD_NUMBER: _ClassVar[int]
+    FIRST_REASONING_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PER_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PER_TOKEN_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WEBSOCKETS_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.ScalarMap[str, int]
     statuses: _containers.ScalarMap[int, int]
     latency: ExponentialHistogram
@@ -252,7 +259,48 @@ class Service(_message.Message):
     chunk_gap_sum_seconds: float
     stream_ends: _containers.ScalarMap[str, int]
     chunks: int
-    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ...) -> None: ...
+    first_token: ExponentialHistogram
+    first_token_sum_seconds: float
+    first_reasoning: ExponentialHistogram
+    first_reasoning_sum_seconds: float
+    per_token: ExponentialHistogram
+    per_token_sum_seconds: float
+    websockets: WebSockets
+    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ..., first_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_token_sum_seconds: _Optional[float] = ..., first_reasoning: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_reasoning_sum_seconds: _Optional[float] = ..., per_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., per_token_sum_seconds: _Optional[float] = ..., websockets: _Optional[_Union[WebSockets, _Mapping]] = ...) -> None: ...
+
+class WebSockets(_message.Message):
+    __slots__ = ("ends", "close_codes", "duration", "duration_sum_seconds", "messages_received", "messages_sent", "bytes_received", "bytes_sent")
+    class EndsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class CloseCodesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    ENDS_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_CODES_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    DURATION_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_SENT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    ends: _containers.ScalarMap[str, int]
+    close_codes: _containers.ScalarMap[int, int]
+    duration: ExponentialHistogram
+    duration_sum_seconds: float
+    messages_received: int
+    messages_sent: int
+    bytes_received: int
+    bytes_sent: int
+    def __init__(self, ends: _Optional[_Mapping[str, int]] = ..., close_codes: _Optional[_Mapping[int, int]] = ..., duration: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., duration_sum_seconds: _Optional[float] = ..., messages_received: _Optional[int] = ..., messages_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ...) -> None: ...
 
 class Extension(_message.Message):
     __slots__ = ("kind", "content")

@@ -30,7 +30,18 @@ class StreamEnd(Enum):
     COMPLETED = "completed"
     CLIENT_LEFT = "client_left"  # the client disconnected before it was complete
     ERROR = "error"  # the application raised during the stream, or the protocol said so
+    CUT = "cut"  # it ended normally, but without the mark that ends a stream of its protocol
     STALLED = "stalled"  # no chunk was sent for longer than the limit of the service
+
+
+class ConnectionEnd(Enum):
+    """The end of a WebSocket connection."""
+
+    CLOSED = "closed"  # closed normally, by the client or by the application
+    CLOSE_CODE = "close_code"  # closed with a code that means more than that
+    CLIENT_LEFT = "client_left"  # the client left, without a code for the reason
+    REFUSED = "refused"  # the application did not accept it
+    SERVER_ERROR = "server_error"  # the application raised, or closed it with code 1011
 
 
 class DropReason(Enum):
@@ -64,5 +75,12 @@ class UndecodableReason(Enum):
     FAILED_REQUEST = "failed_request"  # the model gave no prediction
     NOT_INFERENCE = "not_inference"  # a probe or metadata: no prediction was requested
     DECODER_FAILED = "decoder_failed"  # a decoder raised, or a user's returned no table
+    WEBSOCKET = "websocket"  # the messages of a WebSocket connection are only counted
     WITHHELD = "withheld"  # redaction was not sure to find every named field
     PARTIAL = "partial"  # a stream over the cap: only its ends are read
+
+
+# Reasons of observations that are no predictions; only the summary `service` counts them.
+NO_PREDICTIONS = frozenset(
+    reason.value for reason in (UndecodableReason.NOT_INFERENCE, UndecodableReason.WEBSOCKET)
+)

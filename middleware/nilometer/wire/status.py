@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nilometer.profile.coverage import Counts, Coverage
-from nilometer.profile.service import EMPTY, LIMIT
+from nilometer.profile.magnitudes import EMPTY, LIMIT
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.labels import Labels
 from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire

@@ -4,7 +4,7 @@ import pytest
 
 import nilometer_agent.measure.entities as module
 from nilometer.alert import Verdict
-from nilometer.profile.service import magnitudes
+from nilometer.profile.magnitudes import magnitudes
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.wire.frames import Cost

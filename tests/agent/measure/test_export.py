@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import struct
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,8 +38,10 @@ from nilometer.profile import (
 )
 from nilometer.profile.profile import default_spec
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.stream_facts import StreamFacts
 from nilometer.testing import SteppedClock, amounts, eventually
 from nilometer.values.labels import Labels
+from nilometer.values.reasons import StreamEnd
 from nilometer.values.window import Window
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.measure.export import AgentExports
@@ -322,12 +323,13 @@ def test_workers_that_are_gone_are_forgotten() -> None:
 
 def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver) -> None:
     out = Out(receiver.url)
-    gaps = struct.pack("<2f", 0.5, 0.25)
-    streamed = observation(path="/v1/chat/completions", first_byte=0.125, chunk_gaps=gaps)
+    streamed = observation(path="/v1/chat/completions", first_byte=0.125)
+    times = StreamFacts(is_generated=True, first_token=0.25, first_reasoning=0.125, per_token=0.5)
     call = observation(
         path="/inference.GRPCInferenceService/ModelInfer", request_type="application/grpc"
     )
-    out.exports.observed("llm", LABELS, b"w", LABELS, [streamed, call])
+    out.exports.observed("llm", LABELS, b"w", LABELS, [streamed], times)
+    out.exports.observed("llm", LABELS, b"w", LABELS, [call, streamed])
     out.exports.committed([], [])
     profile = Profile("llm", LABELS, WINDOW)
     profile.feature("output.output_tokens", default_spec).observe([7, 9])
@@ -339,11 +341,9 @@ def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver
         (point,) = metrics[name].exponential_histogram.data_points
         return point
 
-    assert the("gen_ai.server.time_to_first_token").sum == 0.125
-    assert (
-        the("gen_ai.server.time_per_output_token").count,
-        the("gen_ai.server.time_per_output_token").sum,
-    ) == (2, 0.75)
+    assert the("gen_ai.server.time_to_first_token").sum == 0.25
+    assert the("nilometer.gen_ai.time_to_first_reasoning_token").sum == 0.125
+    assert the("gen_ai.server.time_per_output_token").sum == 0.5
     told = attributes(the("gen_ai.server.request.duration"))
     assert told["gen_ai.operation.name"] == "chat"
     assert told["gen_ai.request.model"] == "llm"
@@ -351,7 +351,67 @@ def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver
     assert the("gen_ai.client.token.usage").sum == 16
     rpc = attributes(the("rpc.server.call.duration"))
     assert rpc["rpc.method"] == "inference.GRPCInferenceService/ModelInfer"
-    assert the("http.server.request.duration").count == 1  # the gRPC call is no HTTP request
+    assert the("http.server.request.duration").count == 2  # the gRPC call is no HTTP request
+    out.exports.stop(1.0)
+
+
+def test_an_error_in_a_stream_is_exported_as_a_failure_of_its_type(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    failed = observation(path="/my/llm")
+    facts = StreamFacts(StreamEnd.ERROR, "overloaded_error", is_generated=True)
+    out.exports.observed("llm", LABELS, b"w", LABELS, [observation()])
+    out.exports.observed("llm", LABELS, b"w", LABELS, [failed], facts)
+    out.exports.committed([], [])
+    assert out.send()
+    metrics = metrics_of(receiver.requests[0])
+    outcomes = {
+        attributes(point)["nilometer.outcome"]: point.as_int
+        for point in metrics["nilometer.requests"].sum.data_points
+    }
+    assert outcomes == {"ok": 1, "server_error": 1}
+    for name in ("http.server.request.duration", "gen_ai.server.request.duration"):
+        points = metrics[name].exponential_histogram.data_points
+        errors = [attributes(point).get("error.type") for point in points]
+        assert "overloaded_error" in errors
+    out.exports.stop(1.0)
+
+
+def test_websockets_are_exported_apart_from_requests(receiver: GrpcReceiver) -> None:
+    out = Out(receiver.url)
+    connections = [
+        observation(
+            method="WEBSOCKET",
+            status=0,
+            outcome=end,
+            latency=2.0,
+            request_size=10,
+            response_size=20,
+            websocket=(3, 4, code),
+        )
+        for end, code in (("closed", 1000), ("client_left", 1006), ("server_error", 0))
+    ]
+    out.exports.observed("tested", LABELS, b"w", LABELS, connections)
+    out.exports.committed([], [])
+    assert out.send()
+    metrics = metrics_of(receiver.requests[0])
+
+    def counted(name: str, key: str) -> dict[str, int]:
+        points = metrics[name].sum.data_points
+        return {attributes(point)[key]: point.as_int for point in points}
+
+    ends = counted("websocket.server.connections", "websocket.connection.end")
+    assert ends == {"closed": 1, "client_left": 1, "server_error": 1}
+    codes = counted("websocket.server.connection.closes", "websocket.close.code")
+    assert codes == {"1000": 1, "1006": 1}
+    for name, amounts_seen in (
+        ("websocket.server.messages", {"receive": 9, "transmit": 12}),
+        ("websocket.server.io", {"receive": 30, "transmit": 60}),
+    ):
+        assert counted(name, "network.io.direction") == amounts_seen
+    (duration,) = metrics["websocket.server.connection.duration"].exponential_histogram.data_points
+    assert (duration.count, duration.sum) == (3, 6.0)
+    assert "http.server.request.duration" not in metrics
+    assert "nilometer.requests" not in metrics
     out.exports.stop(1.0)
 
 

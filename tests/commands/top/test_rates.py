@@ -9,7 +9,7 @@ from nilometer.commands.top.agents import agent_row
 from nilometer.commands.top.entities import EntityRow, Share, entity_rows
 from nilometer.commands.top.readings import History, Reading
 from nilometer.profile import Coverage
-from nilometer.profile.service import magnitudes
+from nilometer.profile.magnitudes import magnitudes
 from nilometer.wire.status import EntityState, Judged, entity_from_wire, entity_to_wire
 
 LATENCIES = [0.001] * 98 + [0.5] * 2

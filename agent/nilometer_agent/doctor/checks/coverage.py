@@ -33,6 +33,8 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     UndecodableReason.FAILED_REQUEST: "requests fail: see outcomes and statuses of the entity",
     UndecodableReason.NOT_INFERENCE: "probes and other requests without a body that a decoder "
     "takes: a rule in include makes them predictions, one in exclude leaves them out",
+    UndecodableReason.WEBSOCKET: "messages of WebSockets are only counted: log values with "
+    "nilometer.observe",
     UndecodableReason.DECODER_FAILED: "a decoder raised an error: see the agent's log",
     UndecodableReason.WITHHELD: "redaction was not sure to find every named field: see "
     "redact_fields in docs/capture.md, or log the other values with nilometer.log",
@@ -51,6 +53,7 @@ EXPECTED = {
     UndecodableReason.FAILED_REQUEST.value,
     UndecodableReason.NOT_INFERENCE.value,
     UndecodableReason.EMPTY.value,
+    UndecodableReason.WEBSOCKET.value,
 }
 
 

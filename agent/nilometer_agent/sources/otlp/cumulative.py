@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from nilometer.export.series import Distribution
-from nilometer.profile.service import EMPTY
+from nilometer.profile.magnitudes import EMPTY
 from nilometer_agent.sources.otlp.distributions import grew
 
 MAX_SERIES = 2000  # series whose last state is kept

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from nilometer.export.series import Distribution, downscaled
-from nilometer.profile.service import EMPTY, magnitudes
+from nilometer.profile.magnitudes import EMPTY, magnitudes
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 

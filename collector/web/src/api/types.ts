@@ -290,6 +290,10 @@ export interface Service {
   stream_ends: Record<string, number>; // streamed responses, by how they ended
   first_byte_quantiles_seconds: Record<string, number>;
   chunk_gap_quantiles_seconds: Record<string, number>;
+  first_token_quantiles_seconds: Record<string, number>; // of language models
+  first_reasoning_quantiles_seconds: Record<string, number>;
+  per_token_quantiles_seconds: Record<string, number>;
+  websockets: WebSockets | null; // None without connections
 }
 
 /** The summaries of one entity, `service` first. */
@@ -353,6 +357,18 @@ export interface WatchedSummary {
 /** The default alerter of each entity, by name. */
 export interface Watches {
   entities: Watch[];
+}
+
+/** WebSocket connections that ended in one window. */
+export interface WebSockets {
+  connections: number;
+  ends: Record<string, number>;
+  close_codes: Record<string, number>;
+  duration_quantiles_seconds: Record<string, number>;
+  messages_received: number;
+  messages_sent: number;
+  bytes_received: number;
+  bytes_sent: number;
 }
 
 /** What may be read: the query parameters and the answer of each path. */

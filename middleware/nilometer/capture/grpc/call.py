@@ -7,10 +7,10 @@ from typing import Any, TypeVar, Unpack
 
 import grpc
 
-from nilometer.capture.exchange import Stream
 from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
 from nilometer.capture.options import CaptureOptions
+from nilometer.capture.stream import Stream
 from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Rest
@@ -108,8 +108,8 @@ class Call:
         now = perf_counter()
         if self.response.count:
             if self.stream is None:
-                self.stream = Stream()
-            self.stream.note(now - self.latest)
+                self.stream = Stream(self.response.size)
+            self.stream.note(now - self.latest, len(data))
         else:
             self.first = now
         self.latest = now

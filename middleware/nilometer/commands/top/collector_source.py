@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NotRequired, TypedDict
 
 from nilometer.commands.credentials import require_private_url, tls_context
-from nilometer.commands.top.entities import NO_OBSERVATION, EntityRow
+from nilometer.commands.top.entities import EntityRow, undecodable_predictions
 from nilometer.settings.credentials import Credentials
 
 COLLECTOR_SECONDS = 5.0  # longest wait for a response, and interval of requests
@@ -238,7 +238,7 @@ def _windowed(name: str, window: _SampleView | None) -> EntityRow:
     seconds = max(float(window["window_end"] - window["window_start"]), 1.0)
     undecodable = _counts(coverage["undecodable"])
     dropped = _counts(coverage["dropped"])
-    lost = sum(undecodable.values()) - undecodable.get(NO_OBSERVATION, 0)
+    lost = undecodable_predictions(undecodable)
     covered = int(coverage["profiled"]) + int(coverage["sampled_out"])
     seen = covered + sum(dropped.values()) + lost
     quantiles = service["latency_quantiles_seconds"]

@@ -12,11 +12,10 @@ from nilometer.export.series import Distribution
 from nilometer.profile import Coverage
 from nilometer.profile.coverage import Counts, added
 from nilometer.sketch.exponential import ExponentialHistogram
-from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.values.reasons import NO_PREDICTIONS, Outcome
 from nilometer.wire.status import EntityState, Judged
 
 FAILED = frozenset(outcome.value for outcome in Outcome if outcome.failed)
-NO_OBSERVATION = UndecodableReason.NOT_INFERENCE.value
 TREND_STEPS = 40  # length of the widest trend that is shown
 
 
@@ -184,15 +183,16 @@ class _Grown:
             after.profiled - before.profiled,
             after.sampled_out - before.sampled_out,
             sum(after.dropped.values()) - sum(before.dropped.values()),
-            _undecodable(after) - _undecodable(before),
+            undecodable_predictions(after.undecodable)
+            - undecodable_predictions(before.undecodable),
             new.cpu_seconds - old.cpu_seconds,
             new.cost_requests - old.cost_requests,
         )
 
 
-def _undecodable(coverage: Coverage) -> int:
-    lost = coverage.undecodable
-    return sum(lost.values()) - lost.get(NO_OBSERVATION, 0)
+def undecodable_predictions(undecodable: Counts) -> int:
+    """Return the number of predictions without columns, of counts by reason."""
+    return sum(count for reason, count in undecodable.items() if reason not in NO_PREDICTIONS)
 
 
 def _with_rates(row: EntityRow, grown: list[_Grown]) -> EntityRow:

@@ -1,6 +1,9 @@
 """Requests <-> protobuf."""
 
-from nilometer.profile.service import LIMIT, ServiceProfile, Streams
+from nilometer.profile.magnitudes import EMPTY, LIMIT
+from nilometer.profile.service import ServiceProfile, Streams
+from nilometer.profile.websockets import NO_WEBSOCKETS, WebSockets
+from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.codec import Codec, EdgesOf
 from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
@@ -25,7 +28,23 @@ def service_to_wire(service: ServiceProfile) -> pb.Service:
         chunk_gap_sum_seconds=streams.chunk_gap_sum,
         stream_ends=streams.ends,
         chunks=streams.chunks,
+        first_token=_times(streams.first_token),
+        first_token_sum_seconds=streams.first_token_sum,
+        first_reasoning=_times(streams.first_reasoning),
+        first_reasoning_sum_seconds=streams.first_reasoning_sum,
+        per_token=_times(streams.per_token),
+        per_token_sum_seconds=streams.per_token_sum,
+        websockets=_websockets_to_wire(service.websockets),
     )
+
+
+def _times(histogram: ExponentialHistogram) -> pb.ExponentialHistogram | None:
+    """Return times as a message; None without any, so that most profiles do not have it."""
+    return histogram_to_wire(histogram) if histogram.count else None
+
+
+def _times_from(message: pb.Service, field: str) -> ExponentialHistogram:
+    return histogram_from_wire(getattr(message, field), LIMIT) if message.HasField(field) else EMPTY
 
 
 def service_from_wire(message: pb.Service) -> ServiceProfile:
@@ -39,6 +58,12 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
             histogram_from_wire(message.chunk_gap, LIMIT),
             message.chunk_gap_sum_seconds,
             message.chunks,
+            _times_from(message, "first_token"),
+            message.first_token_sum_seconds,
+            _times_from(message, "first_reasoning"),
+            message.first_reasoning_sum_seconds,
+            _times_from(message, "per_token"),
+            message.per_token_sum_seconds,
         )
     return ServiceProfile(
         dict(message.outcomes),
@@ -51,6 +76,38 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
         message.response_bytes_sum,
         message.in_flight_max,
         streams,
+        _websockets_from_wire(message.websockets)
+        if message.HasField("websockets")
+        else NO_WEBSOCKETS,
+    )
+
+
+def _websockets_to_wire(sockets: WebSockets) -> pb.WebSockets | None:
+    """Return connections as a message; None without any."""
+    if not sockets.count:
+        return None
+    return pb.WebSockets(
+        ends=sockets.ends,
+        close_codes={int(code): count for code, count in sockets.close_codes.items()},
+        duration=histogram_to_wire(sockets.duration),
+        duration_sum_seconds=sockets.duration_sum,
+        messages_received=sockets.messages_received,
+        messages_sent=sockets.messages_sent,
+        bytes_received=sockets.bytes_received,
+        bytes_sent=sockets.bytes_sent,
+    )
+
+
+def _websockets_from_wire(message: pb.WebSockets) -> WebSockets:
+    return WebSockets(
+        dict(message.ends),
+        {str(code): count for code, count in message.close_codes.items()},
+        histogram_from_wire(message.duration, LIMIT),
+        message.duration_sum_seconds,
+        message.messages_received,
+        message.messages_sent,
+        message.bytes_received,
+        message.bytes_sent,
     )
 
 

@@ -1,0 +1,32 @@
+"""The list of the dialects of language models that stream their answers."""
+
+from collections.abc import Mapping, Sequence
+
+from nilometer.decode import anthropic, cohere, gemini, ollama, openai_response, tgi
+from nilometer.decode.answer import Answer, Dialect
+from nilometer.decode.columns import Side
+from nilometer.decode.facts import Facts
+from nilometer.profile.feature import Cell
+
+# In order of precedence: the first dialect whose frame an object is wins.
+DIALECTS: tuple[Dialect, ...] = (
+    openai_response.DIALECT,
+    anthropic.DIALECT,
+    ollama.DIALECT,
+    tgi.DIALECT,
+    gemini.DIALECT,
+    cohere.DIALECT,
+)
+
+
+def answer_begun_by(value: Mapping[str, Cell]) -> Answer | None:
+    """Return a new answer if *value* is the first frame of a stream; None if it is none."""
+    for dialect in DIALECTS:
+        if dialect.begins(value):
+            return Answer(dialect, streamed=True)
+    return None
+
+
+def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
+    """Add answers that a server sends as one list of JSON; return None if they are none."""
+    return tgi.decode_list(items, side) or gemini.decode_list(items, side)
