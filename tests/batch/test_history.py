@@ -221,3 +221,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         [*table_parts(path)]
     with pytest.raises(ConfigError, match=r"must end in one of"):
         [*table_parts(tmp_path / "history.xlsx")]
+
+
+def test_what_was_read_of_a_file_is_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "long.parquet"
+    columns = {f"x{n}": np.random.default_rng(n).normal(size=400_000) for n in range(4)}
+    parquet.write_table(pa.table(columns), path, row_group_size=20_000)
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in table_parts(path)]
+    assert max(held) < 3 * 8 * 4 * read.PART_ROWS

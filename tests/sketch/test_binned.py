@@ -86,3 +86,13 @@ def test_edges_at_the_ends_of_floats_are_finite_and_ascend(quantiles: list[float
 def test_bins_of_older_references_hold_single_values_too() -> None:
     """Their edges are a value and the next float."""
     assert single_values([0.0, math.nextafter(0.0, 1.0), 5.0, 6.0]).tolist() == [True, False, False]
+
+
+def test_a_bin_of_a_value_counts_only_cells_that_are_told() -> None:
+    """Also the cells whose value is that of the bin but for a rounding error."""
+    edges = quantile_edges(np.array([0.3, 0.3, 0.3, 5.0]))
+    near = 0.1 + 0.2
+    counted = BinnedCounts.of(np.array([0.3] * 30 + [near] * 25 + [4.0] * 3), edges)
+    assert counted.counts == (0, 55, 3, 0)
+    assert counted.without_single_values({0.3: 30}).counts == (0, 30, 28, 0)
+    assert counted.without_single_values({0.3: 30, near: 25}).counts == (0, 55, 3, 0)

@@ -27,7 +27,7 @@ from nilometer.values.window import Window
 if TYPE_CHECKING:
     import pyarrow
 
-OPEN_PROFILES = 4096  # most profiles of windows that later rows may continue; about 50 MB
+OPEN_PROFILES = 1024  # most profiles of windows that later rows may continue; about 25 MB
 SLOTS = 64  # sequences of one column in one window: its own summary and those derived from it
 OWN_SLOTS = 1024  # sequences of all summaries of users' profilers in one window
 

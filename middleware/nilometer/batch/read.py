@@ -77,7 +77,8 @@ def _parquet_parts(path: Path) -> "Iterator[pyarrow.Table]":
     import pyarrow
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    # A buffer that reads ahead would keep what was read until the end of the file.
+    with parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=PART_ROWS):
             yield pyarrow.Table.from_batches([batch])
 

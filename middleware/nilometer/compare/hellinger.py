@@ -37,7 +37,7 @@ HELLINGER = Comparator(
     noise=of_counts(_noise),
     about="Euclidean distance of the square roots of the shares, over the square root of 2",
     highest=1.0,
-    bias="at most sqrt((k - 1) (1/n + 1/N) / 8)",
+    bias="about sqrt((k - 1) (1/n + 1/N) / 8)",
     source="Hellinger 1909",
     fewest=Fewest(reference=100, current=100),
 )

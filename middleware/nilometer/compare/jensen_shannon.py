@@ -44,7 +44,7 @@ JENSEN_SHANNON = Comparator(
     noise=of_counts(_noise),
     about="square root of the mean relative entropy, in bits, to the mean of both sides",
     highest=1.0,
-    bias="at most sqrt((k - 1) (1/n + 1/N) / 5.55)",
+    bias="about sqrt((k - 1) (1/n + 1/N) / 5.55)",
     source="Lin 1991; Endres and Schindelin 2003",
     fewest=Fewest(reference=100, current=100),
 )
