@@ -49,7 +49,7 @@ class Served:
         command: ``{python}``, ``{bin}`` and ``{port}`` are filled in.
         ready: The path that answers 200 when every model is there.
         requests: Each is sent once on a connection of its own.
-        statuses: Answers by status, less those of readiness.
+        statuses: Answers to predictions by status.
         sums: Rows and sum of every numeric summary that there must be, and of no other.
         changing: What the server draws anew for each answer, as patterns of bytes.
         environment: Variables of the command.
@@ -270,9 +270,10 @@ def compare(served: Served, directory: Path) -> str:
         probed = Counter() if served.ready in PROBES else server.probed
         total = len(served.requests) + served.observed + probed.total()
         watching.settle(total)
-        statuses = Counter(served.statuses) + probed
+        others = total - sum(served.statuses.values())
+        assert watching.reasons().get("not_inference", 0) == others
         found = {name: both for name, both in watching.sums(ENTITY).items() if both[0]}
-        assert watching.statuses(ENTITY) == dict(statuses)
+        assert watching.statuses(ENTITY) == served.statuses
         assert found == {
             name: (rows, pytest.approx(value, rel=1e-9, abs=1e-6))
             for name, (rows, value) in served.sums.items()
@@ -339,7 +340,8 @@ FASTAPI = Served(
     command=("{bin}/uvicorn", "fastapi_app:app", "--port", "{port}", "--workers", "2"),
     ready="/openapi.json",
     requests=fastapi_requests(),
-    statuses={200: 7 * EACH, 500: EACH, 422: EACH, 404: EACH},
+    statuses={200: 7 * EACH, 500: EACH, 422: EACH},  # /nowhere is no prediction
+    environment={"NILOMETER_INCLUDE": "GET /query"},
     sums={  # of what was answered with 200
         "input.a": (7 * EACH, 7 * A),
         "input.b": (6 * EACH, 6 * B),

@@ -94,6 +94,7 @@ def missing(profiled: Profiling) -> dict[tuple[str, str], int]:
         (observation("GET", "/openapi.json", response={"openapi": "3.1.0"}), False),
         (observation("GET", "/-/routes", response={"/": "app"}), False),
         (observation("HEAD", "/predict"), False),
+        (observation("OPTIONS", "/predict", query="x=1"), False),
         (observation("POST", "/warm-up", response={"ok": True}), False),
         (observation("POST", "/predict", b"{", {"detail": "no"}, outcome="client_error"), False),
         (observation("POST", "/wp-login.php", outcome="client_error", status=404), False),
@@ -122,7 +123,8 @@ def missing(profiled: Profiling) -> dict[tuple[str, str], int]:
             True,
         ),
         (observation("CALL", "app.predict", values_only=True, status=0), True),
-        (observation("", "", response={"y": 2}, outcome="unknown", status=0), True),
+        (observation("POST", "", response={"y": 2}, outcome="unknown", status=0), True),
+        (observation("POST", "", b"{", {"y": 2}), True),
     ],
     ids=lambda one: f"{one.method} {one.path}" if isinstance(one, Observation) else "",
 )

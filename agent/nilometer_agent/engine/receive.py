@@ -134,7 +134,7 @@ class Receiver:
         self._worker_profiles: dict[Share, list[tuple[WindowKey, SummarySample]]] = {}
         self._predictions: dict[str, Predictions] = {}  # by entity
         self._divider = Divider(MAX_OBSERVATIONS, UNREADABLE)
-        self._served: list[tuple[Labels, Sequence[Observation]]] = []  # of the share in work
+        self._served: list[tuple[Labels, list[Observation]]] = []  # of the share in work
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -256,7 +256,11 @@ class Receiver:
             self._watermark(share.entity, profiling.latest_ns)
 
     def _serve(self, labels: Labels, rows: Sequence[Observation]) -> None:
-        self._served.append((labels, rows))
+        """Keep predictions until the share is whole; most follow others of the same place."""
+        if self._served and self._served[-1][0] is labels:
+            self._served[-1][1].extend(rows)
+        else:
+            self._served.append((labels, [*rows]))
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.
