@@ -62,7 +62,7 @@ def test_a_batch_is_divided_by_the_models_of_its_requests(rig: Rig) -> None:
 
 
 def test_drops_count_for_the_entity_with_most_requests(rig: Rig) -> None:
-    lost = {"dropped": {"queue_full": 5}, "dropped_unix_nano": START}
+    lost: dict[str, Any] = {"dropped": {"queue_full": 5}, "dropped_unix_nano": START}
     rig.give(batch(1, "churn", "credit", "credit", **lost))
     rig.give(batch(2, **lost))
     rig.commit()

@@ -24,7 +24,9 @@ def rules(examined: ExaminedAgent) -> Iterator[Finding]:
         where = "" if name in set_here else " (the default; the server's code may set others)"
         yield Finding("rules", Level.OK, f"{name}: {', '.join(texts) or 'no rule'}{where}")
     status = examined.status
-    count = status.undecodable[UndecodableReason.NOT_INFERENCE.value] if status is not None else 0
+    if status is None:
+        return
+    count = status.undecodable[UndecodableReason.NOT_INFERENCE.value]
     if count and not status.counters["profiled"]:
         yield Finding(
             "rules",
