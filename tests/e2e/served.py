@@ -46,7 +46,7 @@ class Served:
         command: ``{python}``, ``{bin}`` and ``{port}`` are filled in.
         ready: The path that answers 200 when every model is there.
         requests: Each is sent once on a connection of its own.
-        statuses: Answers by status, less those of readiness.
+        statuses: Answers to predictions by status.
         sums: Rows and sum of every numeric summary that there must be, and of no other.
         changing: What the server draws anew for each answer, as patterns of bytes.
         environment: Variables of the command.
@@ -278,9 +278,10 @@ def compare(served: Served, directory: Path) -> str:
         assert code == bare_code, said
         assert "nilometer:" not in said, said
         watching.settle(total)
-        statuses = Counter(served.statuses) + probed
+        others = total - sum(served.statuses.values())
+        assert watching.reasons().get("not_inference", 0) == others
         found = {name: both for name, both in watching.sums(ENTITY).items() if both[0]}
-        assert watching.statuses(ENTITY) == dict(statuses)
+        assert watching.statuses(ENTITY) == served.statuses
         assert found == {
             name: (rows, pytest.approx(value, rel=1e-9, abs=1e-6))
             for name, (rows, value) in served.sums.items()

@@ -12,6 +12,7 @@ from e2e.stack import BUILT
 from support.far_side import FarSide
 
 from nilometer.profile import FeatureProfile, ServiceProfile
+from nilometer_agent.measure.counters import Counter
 from nilometer_agent.measure.laws import broken
 from nilometer_agent.proxy.settings import ProxySettings
 from nilometer_agent.server import Agent
@@ -84,6 +85,10 @@ class Watched:
                     total + moments.count * moments.mean,
                 )
         return found
+
+    def reasons(self) -> dict[str, int]:
+        """Observations without columns by reason."""
+        return self.agent.counters.reasons(Counter.UNDECODABLE)
 
     def statuses(self, entity: str) -> dict[int, int]:
         """Requests by status, all of them."""

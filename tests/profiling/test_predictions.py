@@ -94,6 +94,7 @@ def missing(profiled: Profiling) -> dict[tuple[str, str], int]:
         (observation("GET", "/openapi.json", response={"openapi": "3.1.0"}), False),
         (observation("GET", "/-/routes", response={"/": "app"}), False),
         (observation("HEAD", "/predict"), False),
+        (observation("OPTIONS", "/predict", query="x=1"), False),
         (observation("POST", "/warm-up", response={"ok": True}), False),
         (observation("POST", "/predict", b"{", {"detail": "no"}, outcome="client_error"), False),
         (observation("POST", "/wp-login.php", outcome="client_error", status=404), False),
@@ -122,7 +123,8 @@ def missing(profiled: Profiling) -> dict[tuple[str, str], int]:
             True,
         ),
         (observation("CALL", "app.predict", values_only=True, status=0), True),
-        (observation("", "", response={"y": 2}, outcome="unknown", status=0), True),
+        (observation("POST", "", response={"y": 2}, outcome="unknown", status=0), True),
+        (observation("POST", "", b"{", {"y": 2}), True),
     ],
     ids=lambda one: f"{one.method} {one.path}" if isinstance(one, Observation) else "",
 )
@@ -268,24 +270,41 @@ def test_values_of_labels_are_templates() -> None:
     }
 
 
-def test_a_request_that_failed_makes_no_model_known() -> None:
-    profiled = profiling(labels=Labels())
-    made_up = [
-        observation("POST", f"/v2/models/m{at}/infer", {"x": 1}, outcome="client_error", status=404)
-        for at in range(9)
-    ]
-    profiled.observe([v2("credit", 1.0), *made_up, v2("credit", 2.0)])
-    failed = msgspec.structs.replace(v2("credit", 3.0), outcome="server_error", status=500)
-    profiled.observe([failed])
-    found = [
-        (str(labels), one.coverage)
+def by_labels(profiled: Profiling) -> dict[str, Coverage]:
+    return {
+        str(labels): one.coverage
         for (name, labels), one in samples(profiled).items()
         if name == "service"
-    ]
-    assert found == [
-        ("", Coverage(undecodable={"failed_request": 10})),
-        ("model=credit,version=1", Coverage(profiled=2)),
-    ]
+    }
+
+
+def failed(one: Observation) -> Observation:
+    return msgspec.structs.replace(one, outcome="server_error", status=500, response_body=b"")
+
+
+def test_a_request_that_failed_makes_no_model_known() -> None:
+    profiled = profiling(labels=Labels())
+    profiled.observe([failed(v2(f"m{at}", 1.0)) for at in range(9)])
+    assert by_labels(profiled) == {"": Coverage(undecodable={"failed_request": 9})}
+    profiled.observe([v2("credit", 1.0), failed(v2("credit", 1.0)), failed(v2("m1", 1.0))])
+    made_up = v2("credit", 1.0, path="/v2/models/credit/versions/99/infer")
+    profiled.observe([failed(made_up)])
+    assert by_labels(profiled) == {
+        "": Coverage(undecodable={"failed_request": 1}),
+        "model=credit": Coverage(undecodable={"failed_request": 2}),
+        "model=credit,version=1": Coverage(profiled=1),
+    }
+
+
+def test_a_request_that_failed_is_counted_under_the_model_of_its_body() -> None:
+    profiled = profiling(labels=Labels())
+    chat = observation("POST", "/chat", {"model": "small", "messages": []}, {"y": 1})
+    other = observation("POST", "/chat", {"model": "other", "messages": []}, {"y": 1})
+    profiled.observe([chat, failed(chat), failed(other)])
+    assert by_labels(profiled) == {
+        "": Coverage(undecodable={"failed_request": 1}),
+        "model=small": Coverage(profiled=1, undecodable={"failed_request": 1}),
+    }
 
 
 def test_models_that_clients_make_up_are_so_many_and_no_more(

@@ -137,7 +137,7 @@ class Receiver:
         self._predictions: dict[str, Predictions] = {}  # by entity
         self._divider = Divider(MAX_OBSERVATIONS, UNREADABLE)
         # Predictions and connections of the share in work, as `OnServed` gives them.
-        self._served: list[tuple[Labels, Sequence[Observation], StreamFacts]] = []
+        self._served: list[tuple[Labels, list[Observation], StreamFacts]] = []
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -259,7 +259,12 @@ class Receiver:
             self._watermark(share.entity, profiling.latest_ns)
 
     def _serve(self, labels: Labels, rows: Sequence[Observation], facts: StreamFacts) -> None:
-        self._served.append((labels, rows, facts))
+        """Keep predictions until the share is whole; most follow others of the same place."""
+        last = self._served[-1] if self._served else None
+        if last is not None and last[0] is labels and last[2] is facts:
+            last[1].extend(rows)
+        else:
+            self._served.append((labels, [*rows], facts))
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.

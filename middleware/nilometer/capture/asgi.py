@@ -97,14 +97,14 @@ class NilometerMiddleware(Observer):
         # The path and the headers are read now: routers may change the scope.
         if scope["type"] != "http" or not (worker.live or worker.revive()):
             return await self._unobserved(scope, receive, send)
-        full = path = scope.get("path", "")
+        path = scope.get("path", "")
         if scope.get("root_path"):
-            path = below_root(full, scope["root_path"])
+            path = below_root(path, scope["root_path"])
         if path in self._excluded or (self._has_rules and self._leaves_out(scope, path)):
             return await self._unobserved(scope, receive, send)
         if worker.due:
             return await self._timed(scope, receive, send)
-        if worker.nested and self._gives_way(scope, full, receive):
+        if worker.nested and self._gives_way(scope, scope.get("path", ""), receive):
             return await self.app(scope, receive, send)
         try:
             exchange = Exchange()
@@ -131,7 +131,7 @@ class NilometerMiddleware(Observer):
             if worker.notes:
                 current.set(exchange)
                 if worker.nested:
-                    self._enter(scope, full, exchange)
+                    self._enter(scope, scope.get("path", ""), exchange)
             arrival_ns = time_ns()
             exchange.latest = started = perf_counter()
             outcome, raised = "", None

@@ -69,15 +69,18 @@ class NilometerWSGIMiddleware(Observer):
         """Serve one request through the application and offer one observation of it."""
         worker, exchange = self._worker, None
         try:
-            root, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
+            path: str = environ.get("PATH_INFO", "")
             if not path.isascii():  # WSGI gives the bytes of the path as Latin-1
                 path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-            if ((worker.live or worker.revive()) and not self._leaves_out(environ, path)) and not (
-                worker.nested and self._gives_way(environ, root + path, start_response)
+            if (
+                (worker.live or worker.revive())
+                and path not in self._excluded
+                and not (self._has_rules and self._leaves_out(environ, path))
+                and not (worker.nested and self._gives_way(environ, _full(environ), start_response))
             ):
                 exchange = self._begun(environ, path, start_response)
             elif worker.nested:
-                self._gives_way(environ, root + path, start_response)  # nobody observes it
+                self._gives_way(environ, _full(environ), start_response)  # nobody observes it
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
         if exchange is None:
@@ -91,9 +94,7 @@ class NilometerWSGIMiddleware(Observer):
         return passed
 
     def _leaves_out(self, environ: Environ, path: str) -> bool:
-        """Return whether a rule excludes a request."""
-        if path in self._excluded or not self._has_rules:
-            return path in self._excluded
+        """Return whether a rule that is no plain path excludes a request."""
         content_type = environ.get("CONTENT_TYPE", "")
         return bool(self._exclude.match(environ.get("REQUEST_METHOD", ""), path, content_type))
 
@@ -129,7 +130,7 @@ class NilometerWSGIMiddleware(Observer):
             exchange.previous = _current()
             current.set(exchange)
             if worker.nested:
-                self._enter(environ, environ.get("SCRIPT_NAME", "") + path, exchange)
+                self._enter(environ, _full(environ), exchange)
         stream = environ.get(INPUT)
         if stream is not None:
             environ[INPUT] = observed_input(stream, exchange)
@@ -161,6 +162,11 @@ def _current() -> Holder | None:
     while isinstance(found, WsgiExchange) and found.ended:
         found = found.previous
     return found
+
+
+def _full(environ: Environ) -> str:
+    """Return the path of a request with the root path of the application."""
+    return str(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
 
 
 def _key(header: bytes) -> str:

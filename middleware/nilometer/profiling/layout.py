@@ -120,7 +120,7 @@ def by_route(parts: Sequence[Part], fewest: int) -> list[Part]:
     """Divide the parts of one kind by route; routes with fewer than *fewest* get the kind None."""
     found: list[Part] = []
     for kind, rows in parts:
-        if kind is None or len({(row.path, row.route) for row in rows}) == 1:
+        if kind is None or len({row.path for row in rows}) == 1:
             found.append((kind, rows))
             continue
         routes: dict[str, list[Observation]] = {}

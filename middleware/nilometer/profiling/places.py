@@ -7,11 +7,13 @@ not missing on another.
 
 from typing import NamedTuple
 
-from nilometer.decode.said import NOTHING_SAID, Said, said_by_path
+from nilometer.decode import Side
+from nilometer.decode.known import NOTHING_KNOWN
+from nilometer.decode.said import NOTHING_SAID, Said, said_by, said_by_path
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.predictions import route_of
 from nilometer.profiling.segments import label_value
-from nilometer.profiling.sides import Decoded, is_answered
+from nilometer.profiling.sides import Decoded, decode_request, is_answered
 from nilometer.values.entity import entity_from
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.templates import MODEL, ROUTE, VERSION, filled, names_in
@@ -43,10 +45,10 @@ class Places:
 
     Attributes:
         fixed: Labels that are no templates.
-        fallback: Place of a request that says nothing, and of one that may not make a new place.
     """
 
     __slots__ = (
+        "_answered",
         "_asked",
         "_entity",
         "_groups",
@@ -55,7 +57,6 @@ class Places:
         "_overflow",
         "_places",
         "_templates",
-        "fallback",
         "fixed",
     )
 
@@ -66,44 +67,47 @@ class Places:
         self._asked = frozenset().union(*map(names_in, self._templates.values()))
         self.fixed = Labels.of(fixed)
         self._overflow = Labels.of({**fixed, OVERFLOW_KEY: "true"})
-        self.fallback = Place(self._labels(NOTHING_SAID, ""), NO_GROUP)
         self._places: dict[tuple[Said, str], Place] = {}
-        self._label_sets: set[Labels] = {self.fallback.labels}
+        self._label_sets = {self._labels(NOTHING_SAID, "")}
         self._groups = NO_GROUP
+        self._answered = {NOTHING_SAID}  # what requests have said that were answered
         self._in_bodies: set[str] = set()  # routes whose bodies say a model
 
-    @property
-    def wants_route(self) -> bool:
-        """Whether a label needs the route."""
-        return ROUTE in self._asked
-
-    def of(self, said: Said, route: str, path: str, *, may_add: bool = True) -> Place:
-        """Return the place of a request.
+    def of(self, said: Said, route: str, path: str) -> Place:
+        """Return the place of a request that was answered.
 
         Args:
             said: Model and version that the request says.
             route: Template of its route; empty derives it from the path.
             path: Path of the request.
-            may_add: Whether a new model may get a place: not if the request failed, because the
-                server may not have this model.
         """
         key = said, route or route_of(path)
-        place = self._places.get(key)
-        if place is None:
-            if not may_add:
-                return self.fallback
-            place = self._new(*key)
-        return place
+        return self._places.get(key) or self._new(*key)
 
     def of_prediction(self, observation: Observation, decoded: Decoded | None) -> Place:
         """Return the place of a prediction; *decoded* is None if its bodies were not decoded."""
         path = observation.path
         said = said_by_path(path)
+        if not is_answered(observation):
+            return self.of(self._known(observation, said), observation.route, path)
         if decoded is not None and decoded.said != said:
             said = decoded.said
             if len(self._in_bodies) < MAX_GROUPS:
                 self._in_bodies.add(route_of(path))
-        return self.of(said, observation.route, path, may_add=is_answered(observation))
+        return self.of(said, observation.route, path)
+
+    def _known(self, observation: Observation, said: Said) -> Said:
+        """Return what a request that failed says of models that have answered.
+
+        A client can ask for any model. A server that does not have it answers with an error.
+        """
+        if not said.model and self.needs_body(observation.path):
+            _, facts = decode_request(observation, Side(), NOTHING_KNOWN)
+            said = said_by(observation.path, facts, None)
+        if said in self._answered:
+            return said
+        model = Said(said.model)
+        return model if model in self._answered else NOTHING_SAID
 
     def needs_body(self, path: str) -> bool:
         """Return whether bodies of this path say the model."""
@@ -111,6 +115,8 @@ class Places:
 
     def _new(self, said: Said, route: str) -> Place:
         labels = self._labels(said, route)
+        if len(self._answered) < 2 * MAX_LABEL_SETS:
+            self._answered |= {said, Said(said.model)}
         if labels not in self._label_sets:
             if len(self._label_sets) >= MAX_LABEL_SETS:
                 return Place(self._overflow, NO_GROUP)

@@ -18,6 +18,9 @@ from nilometer.values.value_like import looks_like_value
 
 MAX_ROUTES = 1024  # routes of one entity whose predictions are remembered
 
+LOGGED = "POST"  # method of what a logger reports, without a path
+_NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # methods that ask for no prediction
+
 VARIABLE = "{}"  # in place of a part of a path that looks like a value
 # Bodies that a decoder may take, but that cannot be looked into.
 _CLOSED = frozenset(
@@ -61,10 +64,10 @@ class Predictions:
             rows: Number of rows that its response gave.
         """
         method, path = observation.method, observation.path
-        if method == CALL or observation.outcome == Outcome.UNKNOWN.value:
-            return True  # a function was called, or a logger reported one half of a prediction
+        if _is_told(observation):
+            return True
         is_included = rules and rules.match(method, path, observation.request_type)
-        if not is_included and is_probe(method, path):
+        if not is_included and (method in _NEVER or is_probe(method, path)):
             return False
         predicted = decoded is not None and observation.outcome in PREDICTED
         if (
@@ -85,6 +88,15 @@ class Predictions:
         if observation.left_out or observation.values_only or decoded is None:
             return True  # its body is not here
         return _would_be_taken(observation)
+
+
+def _is_told(observation: Observation) -> bool:
+    """Return whether the sender reports predictions only: a call of a function, or a logger."""
+    return (
+        observation.method == CALL
+        or observation.outcome == Outcome.UNKNOWN.value  # one half of an exchange
+        or (not observation.path and observation.method == LOGGED)
+    )
 
 
 def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> bool:

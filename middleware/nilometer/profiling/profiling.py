@@ -12,7 +12,6 @@ from typing import TypeAlias
 import msgspec
 
 from nilometer.decode import Side
-from nilometer.decode.said import said_by_path
 from nilometer.profile import Coverage, Profile, SpecOf
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS
 from nilometer.profile.profile import default_spec
@@ -38,7 +37,7 @@ from nilometer.profiling.segments import (
     WindowLabels,
     checked_labels,
 )
-from nilometer.profiling.sides import Decoded, decode_sides, is_answered, known_of
+from nilometer.profiling.sides import Decoded, decode_sides, known_of
 from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.profiling.user_profilers import Runner
 from nilometer.profiling.waiting import Waiting
@@ -383,9 +382,7 @@ class Profiling:
         """Count a WebSocket connection in the window of its end; it is no prediction."""
         end_ns = min(observation.arrival_ns + int(observation.latency * NANOSECONDS), MOST_NS)
         window = self._window_of(end_ns)
-        path = observation.path
-        may_add = is_answered(observation)
-        place = self._places.of(said_by_path(path), observation.route, path, may_add=may_add)
+        place = self._places.of_prediction(observation, None)
         part = self._waiting.part(window, place.labels, self.sample, NO_GROUP)
         if part is None:
             self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)

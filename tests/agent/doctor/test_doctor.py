@@ -128,6 +128,24 @@ def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> No
         assert "5 of 5 observations have columns" in shown
 
 
+def test_rules_are_told_and_checked(home: Path) -> None:
+    environment = {"NILOMETER_INCLUDE": "GET /score/*,route=/a/{b}"}
+    shown = texts([one for one in examine(told(home), environment) if one.check == "rules"])
+    assert "include: GET /score/*, route=/a/{b}" in shown
+    assert "exclude: /healthz" in shown
+    (wrong,) = said(told(home), "rules", {"NILOMETER_EXCLUDE": "healthz"})
+    assert wrong.level is Level.BROKEN
+    assert "exclude = 'healthz'" in wrong.text
+
+
+def test_a_server_without_predictions_is_told(home: Path) -> None:
+    probes = [(*ROW[:4], "GET", "/status", 0, 2, "", "", *ROW[10:12], b"", b"{}", "")] * 3
+    given = Batch(entity="tested", observations=pack(probes), count=3)
+    with running(told(home)), worker(home, given):
+        (finding,) = said(told(home), "rules")
+    assert "none of 3 requests was a prediction" in finding.text
+
+
 def test_no_directory_and_no_agent(home: Path) -> None:
     found = said(told(home / "nothing", "127.0.0.1:1"))
     assert [one.check for one in found] == ["directory", "socket", "collector"]

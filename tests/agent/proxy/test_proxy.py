@@ -133,7 +133,7 @@ def test_ten_thousand_requests_are_exactly_that(
     assert sum(one.count for one in services) == REQUESTS
     inputs = [one for one in samples if one.summary.startswith("input.")]
     assert sum(one.coverage.profiled for one in inputs) == REQUESTS
-    assert all(dict(one.labels) == {"via": "p"} for one in samples)
+    assert all(dict(one.labels) == {"via": "p", "model": "m"} for one in samples)
     profiles = [one.content for one in inputs if isinstance(one.content, FeatureProfile)]
     total = sum(one.numbers.moments.count * one.numbers.moments.mean for one in profiles)
     assert total == pytest.approx(sum(range(REQUESTS)), rel=1e-12)
