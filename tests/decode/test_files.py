@@ -64,8 +64,8 @@ def test_other_cells_are_no_files(cell: Any) -> None:
 
 
 def test_a_name_may_say_that_a_text_is_base64() -> None:
-    assert columns({"image": {"b64": text(b"x" * 30)}, "n": 1}) == {
-        "image.b64.bytes": [30],
+    assert columns({"image": {"b64": text(b"x" * 60)}, "n": 1}) == {
+        "image.b64.bytes": [60],
         "image.b64.type": [UNKNOWN],
         "n": [1],
     }
@@ -84,7 +84,7 @@ def test_files_among_texts_leave_the_texts() -> None:
     }
 
 
-@pytest.mark.parametrize("row", [{"image": text(PNG)}, {"b64": text(b"x" * 30)}])
+@pytest.mark.parametrize("row", [{"image": text(PNG)}, {"b64": text(b"x" * 60)}])
 def test_bodies_with_files_are_not_read_in_one_pass(row: dict[str, str]) -> None:
     shapes = Shapes("inputs")
     plain = json.dumps(dict.fromkeys(row, "x")).encode()

@@ -4,12 +4,15 @@ A column named ``input.x`` or ``output.y`` has that role; any other column is an
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nilometer.batch.arrow import is_list, is_long_text, record
 from nilometer.batch.read import table_of
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.derived import Derivation
+from nilometer.profile.derived.text import is_prompt
+from nilometer.profile.profile import spec_for
 from nilometer.profile.profiler import Column, Profiler
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profiling.user_profilers import Runner
@@ -39,7 +42,7 @@ def profile_of(
         ConfigError: If *frame* is not a table.
     """
     table = table_of(frame)
-    specs = spec_of or (lambda _: FeatureSpec(readable=True))
+    specs = partial(spec_for, spec_of or (lambda _: FeatureSpec(readable=True)))
     profiles: dict[str, FeatureProfile] = {}
     columns: dict[str, Column] = {}
     for column in table.column_names:
@@ -69,7 +72,7 @@ def derived_columns(
 
     kind = column.type
     times = kinds.is_timestamp(kind) or kinds.is_date(kind)
-    if not (times or is_list(column) or is_long_text(column)):
+    if not (times or is_list(column) or is_long_text(column) or is_prompt(summary)):
         return {}
     cells = column.to_pylist()
     return Derivation().columns(summary, cells, expected=spec.expected, embedding=spec.embedding)

@@ -17,7 +17,12 @@ from nilometer.decode.columns import Side
 from nilometer.decode.dialects import decode_list
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
 from nilometer.decode.facts import Facts, Protocol
-from nilometer.decode.files import columns_without_files, has_files, without_files
+from nilometer.decode.files import (
+    WITH_FILES,
+    columns_without_files,
+    has_files,
+    without_files,
+)
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
@@ -104,13 +109,15 @@ def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
     """Decode a body, and turn its lists into columns."""
     if not body.content:
         raise Undecodable(UndecodableReason.EMPTY.value)
-    _, _, rows, blocks = side.mark()
+    rows, blocks = side.singles, side.blocks
     facts = _decode(body, side)
-    if side.has_lists(rows) and facts.protocol in _WITH_LISTS:
+    kinds = side.kinds(rows)
+    if list in kinds and facts.protocol in _WITH_LISTS:
         side.change_rows(rows, (known.lists or Lists()).spread)
-    if side.has_row(rows, has_files):
+    if not WITH_FILES.isdisjoint(kinds) and side.has_row(rows, has_files):
         side.change_rows(rows, lambda found: [*map(without_files, found)])
-    side.change_blocks(blocks, columns_without_files)
+    if side.blocks > blocks:
+        side.change_blocks(blocks, columns_without_files)
     side.weight += weight_of(body.content)
     return facts
 
@@ -120,24 +127,24 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
-    if media_type(body.content_type) in PACKED.media_types:
-        if begins_like_json(body.content):
-            return _json(body, side)
-        return _document(_unpacked(body.content), body, side)
-    return _by_format(body, side)
-
-
-def _by_format(body: Body, side: Side) -> Facts:
-    formats = registry.TABLE.formats
     reason = UndecodableReason.UNKNOWN_CONTENT_TYPE.value
-    if formats.may_be_json(body.content, body.content_type):
+    if registry.TABLE.formats.may_be_json(body.content, body.content_type):
         try:
             return _json(body, side)
         except Undecodable as error:
             if error.reason != UndecodableReason.MALFORMED.value:
                 raise
             reason = error.reason
-    for one in formats.readings(body.content, body.content_type):
+    return _by_format(body, side, reason)
+
+
+def _by_format(body: Body, side: Side, reason: str) -> Facts:
+    """Decode a body that is not one JSON document; *reason* says why if it has no format."""
+    if media_type(body.content_type) in PACKED.media_types:
+        if begins_like_json(body.content):
+            return _json(body, side)
+        return _document(_unpacked(body.content), body, side)
+    for one in registry.TABLE.formats.readings(body.content, body.content_type):
         try:
             facts = one.decode(body, side)
         except Undecodable as error:

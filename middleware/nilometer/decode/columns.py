@@ -92,6 +92,11 @@ class Side:
         """Number of rows that were added by `add_rows`."""
         return len(self._singles)
 
+    @property
+    def blocks(self) -> int:
+        """Number of blocks that were added."""
+        return len(self._blocks)
+
     def mark(self) -> tuple[int, int, int, int]:
         """Return a mark of the present content, for `back_to`."""
         return self.rows, self.weight, len(self._singles), len(self._blocks)
@@ -101,12 +106,12 @@ class Side:
         self.rows, self.weight, singles, blocks = mark
         del self._singles[singles:], self._blocks[blocks:]
 
-    def has_lists(self, first: int) -> bool:
-        """Return whether a row that `add_rows` added, from number *first*, has a list."""
-        for row in self._singles[first:]:  # noqa: SIM110  a generator costs more than one row
-            if list in map(type, row.values()):
-                return True
-        return False
+    def kinds(self, first: int) -> set[type]:
+        """Return the types of the cells in rows that `add_rows` added, from number *first*."""
+        found: set[type] = set()
+        for row in self._singles[first:]:
+            found.update(map(type, row.values()))
+        return found
 
     def change_rows(self, first: int, change: Callable[[Sequence[Row]], Sequence[Row]]) -> None:
         """Replace the rows that `add_rows` added, from number *first*, with those of *change*.
@@ -126,7 +131,9 @@ class Side:
     ) -> None:
         """Replace the columns of the blocks from number *first* with those of *change*."""
         for at, block in enumerate(self._blocks[first:], first):
-            self._blocks[at] = Block(block.rows, change(block.columns), block.is_vetted)
+            columns = change(block.columns)
+            if columns is not block.columns:
+                self._blocks[at] = Block(block.rows, columns, block.is_vetted)
 
     def extend(self, other: "Side") -> None:
         """Add all rows and blocks of *other*."""

@@ -9,7 +9,7 @@ Source: RFC 4648; RFC 2397; the first bytes that "file" knows.
 
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -44,42 +44,35 @@ _BRANDS = (
 )
 # How base64 of these formats begins.
 _BEGINNINGS = (
-    *(
-        "iVBORw0KGgo",
-        "/9j/",
-        "_9j_",
-        "R0lGODdh",
-        "R0lGODlh",
-        "SUkqA",
-        "TU0AK",
-        "JVBERi0",
-        "SUQz",
-        "//v",
-        "__v",
-    ),
-    *("T2dnUw", "ZkxhQw", "GkXfo", "UklGR", "AAAA", "data:"),
+    *("iVBORw0KGgo", "/9j/", "_9j_", "R0lGOD", "SUkqA", "TU0AK", "JVBERi0", "SUQz", "T2dnUw"),
+    *("ZkxhQw", "GkXfo", "UklGR", "AAAA", "data:"),
 )
 _NAMES = ("b64", "b64_json", "base64")  # ends of names that say that a text is base64
-_FEWEST = 16  # characters of the shortest file
+_FEWEST = 64  # characters of base64 of the shortest file
+_NO_FILES = frozenset({int, float, bool, list})  # types of the first cell of other columns
+WITH_FILES = frozenset({str, bytes})  # types of cells that may be files
 _STANDARD = str.maketrans("-_", "+/")
 _URL = re.compile(r"data:([\w/+.-]*)(?:;[\w=.-]+)*;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+=?=?\s*")
 
 
-def _begins(cell: Cell) -> bool:
-    """Return whether *cell* may be a file; a cheap test, which `file_of` makes certain."""
-    return type(cell) is bytes or (type(cell) is str and cell.startswith(_BEGINNINGS))
-
-
-def may_be_files(name: str, cells: Column) -> bool:
-    """Return whether a cell of the column *name* may be a file."""
-    return name.endswith(_NAMES) or any(map(_begins, cells))
+def may_be_files(name: str, texts: Sequence[str]) -> bool:
+    """Return whether a text of the column *name* may be a file; a cheap test."""
+    if max(map(len, texts), default=0) < _FEWEST:
+        return False  # the usual case
+    return name.endswith(_NAMES) or any(text.startswith(_BEGINNINGS) for text in texts)
 
 
 def has_files(row: Row) -> bool:
     """Return whether a cell of *row* may be a file."""
     for name, cell in row.items():
-        if _begins(cell) or (name.endswith(_NAMES) and type(cell) is str):
+        kind = type(cell)
+        if kind is str:
+            if len(cell) >= _FEWEST and (  # type: ignore[arg-type]  # it is text
+                cell.startswith(_BEGINNINGS) or name.endswith(_NAMES)  # type: ignore[attr-defined]
+            ):
+                return True
+        elif kind is bytes:
             return True
     return False
 
@@ -89,31 +82,45 @@ def without_files(row: Row) -> Row:
     changed: dict[str, Cell] = {}
     for name, cell in row.items():
         found = file_of(cell, is_declared=name.endswith(_NAMES))
-        columns = (f"{name}.{OF_FILE[0]}", f"{name}.{OF_FILE[1]}")
-        if found is None or not row.keys().isdisjoint(columns):
+        if found is None or not row.keys().isdisjoint(_described(name)):
             changed[name] = cell
         else:
-            changed |= zip(columns, found, strict=True)
+            changed |= zip(_described(name), found, strict=True)
     return changed
 
 
 def columns_without_files(columns: Mapping[str, Column]) -> Mapping[str, Column]:
-    """Return the *columns* of a block with sizes and types in place of those that hold files."""
+    """Return the *columns* of a block with sizes and types in place of those that hold files.
+
+    They are returned unchanged if none holds one.
+    """
+    files: dict[str, list[tuple[int, str] | None]] = {}
+    for name, cells in columns.items():
+        if isinstance(cells, np.ndarray) or not cells or type(cells[0]) in _NO_FILES:
+            continue  # the usual case
+        if WITH_FILES & set(map(type, cells)):
+            found = [file_of(cell, is_declared=name.endswith(_NAMES)) for cell in cells]
+            if any(found) and columns.keys().isdisjoint(_described(name)):
+                files[name] = found
+    if not files:
+        return columns  # the usual case
     changed: dict[str, Column] = {}
     for name, cells in columns.items():
-        found = [
-            file_of(cell, is_declared=name.endswith(_NAMES))
-            for cell in (() if isinstance(cells, np.ndarray) else cells)
-        ]
-        sizes, kinds = (f"{name}.{one}" for one in OF_FILE)
-        if not any(found) or not columns.keys().isdisjoint((sizes, kinds)):
+        if name not in files:
             changed[name] = cells
             continue
-        if not all(found):  # others are texts
+        found = files[name]
+        if not all(found):  # the others are texts
             changed[name] = [None if one else cell for cell, one in zip(cells, found, strict=True)]
+        sizes, kinds = _described(name)
         changed[sizes] = [one[0] if one else None for one in found]
         changed[kinds] = [one[1] if one else None for one in found]
     return changed
+
+
+def _described(name: str) -> tuple[str, str]:
+    """Return the names of the columns that describe the files of a column."""
+    return f"{name}.{OF_FILE[0]}", f"{name}.{OF_FILE[1]}"
 
 
 def file_of(cell: Cell, *, is_declared: bool = False) -> tuple[int, str] | None:
@@ -125,7 +132,9 @@ def file_of(cell: Cell, *, is_declared: bool = False) -> tuple[int, str] | None:
     """
     if isinstance(cell, bytes):
         return len(cell), type_of(cell) or UNKNOWN
-    if not isinstance(cell, str) or not (is_declared or cell.startswith(_BEGINNINGS)):
+    if not isinstance(cell, str) or len(cell) < _FEWEST:
+        return None
+    if not (is_declared or cell.startswith(_BEGINNINGS)):
         return None
     url = _URL.match(cell)
     start = url.end() if url is not None else 0
@@ -135,7 +144,7 @@ def file_of(cell: Cell, *, is_declared: bool = False) -> tuple[int, str] | None:
         or type_of(_decoded(cell[start : start + _HEAD]))
         or (UNKNOWN if is_declared or url is not None else "")
     )
-    if not kind or len(cell) - start < _FEWEST or _BASE64.fullmatch(cell, start) is None:
+    if not kind or _BASE64.fullmatch(cell, start) is None:
         return None
     digits = len(cell) - start - sum(cell.count(other, start) for other in " \r\n\t=")
     return digits * 3 // 4, kind

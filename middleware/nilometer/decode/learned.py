@@ -173,12 +173,12 @@ class _Rows:
                 for name, field in zip(self._names, self._packed.names or (), strict=True)
             }
             return Block(len(rows), columns)
-        cells_by_name = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        columns = dict(zip(self._names, cells_by_name, strict=True))
-        for name, kind in zip(self._names, self._fields, strict=True):
+        cells_of = [*zip(*map(msgspec.structs.astuple, rows), strict=True)]
+        columns = dict(zip(self._names, cells_of, strict=True))
+        for name, kind, found in zip(self._names, self._fields, cells_of, strict=True):
             if kind is float:
-                columns[name] = np.array(columns[name], np.float64)
-            elif kind is str and may_be_files(name, columns[name]):
+                columns[name] = np.array(found, np.float64)
+            elif kind is str and may_be_files(name, found):
                 raise ValueError("texts that may be files")
         return Block(len(rows), columns)
 

@@ -1,10 +1,11 @@
 """The profile of one monitored entity, label set and window: features, service, coverage."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nilometer.profile.content import Content
 from nilometer.profile.coverage import Coverage
+from nilometer.profile.derived.text import is_prompt
 from nilometer.profile.feature import FeatureSpec
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.score import ScoreProfile
@@ -21,6 +22,14 @@ def default_spec(summary: str) -> FeatureSpec:
     """Return a spec without knowledge of the feature."""
     del summary
     return FeatureSpec()
+
+
+def spec_for(spec_of: SpecOf, summary: str) -> FeatureSpec:
+    """Return the spec of a feature; strings of a prompt are no categories, unless of a reference."""
+    spec = spec_of(summary)
+    if is_prompt(summary) and not (spec.expected or spec.dictionary):
+        return replace(spec, categories=False)
+    return spec
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
-from nilometer.profile.derived.text import is_prompt
+from nilometer.profile.profile import spec_for
 from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
@@ -53,7 +53,7 @@ class Deltas:
     ) -> None:
         self.given = 0
         self._entity = entity
-        self._spec_of = partial(_spec, spec_of)
+        self._spec_of = partial(spec_for, spec_of)
         self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # memory of recorders beside their fixed part, in bytes
@@ -261,14 +261,6 @@ class Deltas:
             window, labels, sample = key
             profile = self._open[key] = Profile(self._entity, labels, window, sample=sample)
         return profile
-
-
-def _spec(spec_of: SpecOf, summary: str) -> FeatureSpec:
-    """Return the spec of a feature; texts of an unknown prompt are no categories."""
-    spec = spec_of(summary)
-    if is_prompt(summary) and not (spec.expected or spec.dictionary):
-        return dataclasses.replace(spec, categories=False)
-    return spec
 
 
 def _coverage(part: Gathered) -> Coverage:
