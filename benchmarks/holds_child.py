@@ -139,14 +139,14 @@ class Counted:
         self.observations = 0
 
     def count(self, outlet: type[Any]) -> None:
-        hand_on = outlet.hand_on
+        send_batch = outlet.send_batch
 
         def counting(own: Any, batch: list[bytes], dropped: Any) -> None:
             self.batches += bool(batch)
             self.observations += len(batch)
-            hand_on(own, batch, dropped)
+            send_batch(own, batch, dropped)
 
-        outlet.hand_on = counting
+        outlet.send_batch = counting
 
 
 def application(mode: str) -> Any:

@@ -47,18 +47,18 @@ def main(socket: str, batches: int, size: int) -> None:
     waiting = [
         Batch(entity=ENTITY, observations=made[at % DISTINCT], count=size) for at in range(batches)
     ]
-    link.tend()
+    link.poll()
     print("ready", flush=True)
     sys.stdin.readline()
     for batch in waiting:
         while not link.has_room():
             time.sleep(0.002)
-            link.tend()
+            link.poll()
         link.send(batch, size)
     deadline = time.monotonic() + PATIENCE_SECONDS
     while link.unacknowledged and time.monotonic() < deadline:
         time.sleep(0.01)
-        link.tend()
+        link.poll()
     left = link.finish(deadline)
     print(left, flush=True)
 

@@ -83,7 +83,7 @@ class MemoryOutlet:
     cost: Cost = dataclasses.field(default_factory=Cost)
     trouble: str = ""
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Keep *batch*."""
         self.captured.extend(unpack(batch_of(batch)))
         self.dropped.update(dropped)
@@ -92,11 +92,11 @@ class MemoryOutlet:
         """As set."""
         return self.room
 
-    def tell(self, cost: Cost) -> None:
+    def report_cost(self, cost: Cost) -> None:
         """Keep *cost*."""
         self.cost.add(cost)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Do nothing: there is no connection to maintain."""
 
     def finish(self, deadline: float) -> int:

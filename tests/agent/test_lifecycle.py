@@ -68,11 +68,11 @@ def link_to(home: Path, worker: bytes = b"w" * 16) -> AgentLink:
     return AgentLink(CaptureSettings(entity="tested", agent=f"unix:{home / 'agent.sock'}"), worker)
 
 
-def tended(link: AgentLink, over: Callable[[], bool]) -> float:
+def polled(link: AgentLink, over: Callable[[], bool]) -> float:
     """Tend *link* as a worker does until *over*; the seconds it took."""
 
     def over_now() -> bool:
-        link.tend()
+        link.poll()
         return over()
 
     started = calm_seconds()
@@ -90,14 +90,14 @@ def test_a_worker_is_back_within_a_second_and_a_half_of_its_agent(
     link = link_to(home)
     with running(home):
         link.send(batch(), 1)
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
     link.send(batch(), 1)
     until = time.monotonic() + outage_seconds
     while time.monotonic() < until:  # its waits grow to their longest
-        link.tend()
+        link.poll()
         time.sleep(0.05)
     with running(home):
-        assert tended(link, lambda: not link.unacknowledged) <= 1.5
+        assert polled(link, lambda: not link.unacknowledged) <= 1.5
         assert link.reconnects == 1
         link.finish(time.monotonic() + 1)
 
@@ -106,12 +106,12 @@ def test_a_batch_of_before_the_restart_counts_once(home: Path) -> None:
     first, again = link_to(home), link_to(home)  # one worker: the answers to the first were lost
     with running(home):
         first.send(batch(7), 7)
-        tended(first, lambda: not first.unacknowledged)
+        polled(first, lambda: not first.unacknowledged)
         first.finish(time.monotonic() + 1)
     with running(home) as agent:
         again.send(batch(7), 7)
         again.send(batch(5), 5)
-        tended(again, lambda: not again.unacknowledged)
+        polled(again, lambda: not again.unacknowledged)
         counted = agent.status().counters
         assert counted["batches_repeated"] == 1
         assert (counted["observations"], counted["observations_found"]) == (5, 7)
@@ -129,10 +129,10 @@ def test_a_worker_keeps_so_many_bytes_and_no_more(home: Path) -> None:
     while link.has_room():
         link.send(batch(100), 100)
         sent += 100
-        link.tend()
+        link.poll()
     assert link._kept_bytes < (1 << 20) + len(batch(100).observations) + 256
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         assert link.has_room()
         assert agent.status().counters["observations"] == sent
         link.finish(time.monotonic() + 1)
@@ -203,14 +203,14 @@ def test_what_comes_while_an_agent_ends_is_committed_or_comes_again(home: Path) 
     for _ in range(3):
         agent = Agent(AgentSettings(directory=str(home), collector="", commit_seconds=0.02))
         agent.start()
-        tended(link, lambda: link._stream is not None)
+        polled(link, lambda: link._stream is not None)
         ender: list[float] = []
         for step in range(60):
             link.send(batch(), 1)
             sent += 1
-            link.tend()
+            link.poll()
             if step == 20:
-                tended(link, partial(has_observed, agent))
+                polled(link, partial(has_observed, agent))
             if step == 40:
                 started = calm_seconds()
                 agent.stop()
@@ -219,7 +219,7 @@ def test_what_comes_while_an_agent_ends_is_committed_or_comes_again(home: Path) 
         acknowledged_by_the_first += agent.counters.snapshot()["observations"]
     assert acknowledged_by_the_first > 0
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         counted = agent.status().counters
         assert counted["observations"] + counted["observations_found"] == sent
         link.finish(time.monotonic() + 1)
@@ -233,7 +233,7 @@ def test_sigterm_drains_and_ends_in_five_seconds_whoever_hangs(home: Path) -> No
         process = subprocess.Popen([*command, *ways], stderr=subprocess.DEVNULL)
         link = link_to(home)
         link.send(batch(9), 9)
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         link.send(batch(3), 3)  # on its way when the signal comes
         started = calm_seconds()
         process.send_signal(signal.SIGTERM)
@@ -241,7 +241,7 @@ def test_sigterm_drains_and_ends_in_five_seconds_whoever_hangs(home: Path) -> No
         assert calm_seconds() - started <= 5.5
         assert not (home / "agent.sock").exists()
     with running(home) as agent:
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         counted = agent.status().counters
         assert counted["observations"] + counted["observations_found"] == 12
         link.finish(time.monotonic() + 1)
@@ -265,7 +265,7 @@ def test_a_source_that_raises_at_the_end_costs_nothing_that_was_taken(
     agent.start()
     link = link_to(home)
     link.send(batch(3), 3)
-    tended(link, lambda: agent.engine.uncommitted > 0)
+    polled(link, lambda: agent.engine.uncommitted > 0)
     agent.stop()
     assert agent.counters.snapshot()["observations"] == 3
     assert not (home / "agent.sock").exists()
@@ -332,7 +332,7 @@ def test_health_is_true_when_the_disk_goes_and_comes_back(home: Path, watched: A
         away = (home / "data").rename(home / "away")
         link = link_to(home)
         link.send(batch(4), 4)
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         eventually(lambda: state(channel, DURABLE) == NOT_SERVING)
         assert state(channel, SERVICE) == SERVING  # it takes batches, and says how it holds them
         assert watched.status().gauges["buffer_durable"] == 0
@@ -358,7 +358,7 @@ def test_an_agent_that_drains_is_not_ready(home: Path) -> None:
         assert state(channel, SERVICE) == SERVING
         link = link_to(home)
         link.send(batch(), 1)
-        tended(link, lambda: not link.unacknowledged)
+        polled(link, lambda: not link.unacknowledged)
         agent.health.leave()
         agent.health.refresh()
         assert state(channel, SERVICE) == NOT_SERVING  # nothing makes it serve again

@@ -12,7 +12,7 @@ from nilometer.alert import (
     Severity,
     ThresholdSide,
 )
-from nilometer.compare import KS
+from nilometer.compare import COMPARATORS, KS
 from nilometer.values.errors import ConfigError
 
 FIXED: dict[str, Any] = {"kind": Fixed, "statistic": "mean", "threshold": 1.0}
@@ -35,12 +35,20 @@ def test_each_kind_can_be_made_with_what_it_needs(kind: dict[str, Any]) -> None:
     assert made.severity is Severity.WARNING
 
 
+@pytest.mark.parametrize("name", COMPARATORS)
+def test_the_least_count_of_a_distance_is_that_of_its_comparator(name: str) -> None:
+    comparator = COMPARATORS[name]
+    made = alerter(**REFERENCE, comparator=comparator)
+    assert made.minimum_count == comparator.fewest.current
+    assert alerter(**REFERENCE, comparator=comparator, minimum_count=7).minimum_count == 7
+
+
 @pytest.mark.parametrize(
     ("settings", "key", "value", "allowed"),
     [
         (FIXED | {"name": ""}, "name", "''", "a non-empty text"),
         (FIXED | {"summary": ""}, "summary", "''", "a summary name or glob"),
-        (FIXED | {"minimum_count": 0}, "minimum_count", "0", "at least 1"),
+        (FIXED | {"minimum_count": -1}, "minimum_count", "-1", "at least 1"),
         (FIXED | {"windows_to_open": 0}, "windows_to_open", "0", "at least 1"),
         (FIXED | {"windows_to_close": -1}, "windows_to_close", "-1", "at least 1"),
         (FIXED | {"statistic": "median"}, "statistic", "'median'", ", ".join(STATISTICS)),

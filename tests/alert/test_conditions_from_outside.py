@@ -58,7 +58,7 @@ def test_the_agents_evaluation_judges_by_it() -> None:
     reference = a_reference({"input.amount": [1.0] * 9})
     largest = evaluate(LARGEST, sample, {"training": reference})
     assert largest.verdict is Verdict.BREACH
-    assert largest.evidence.startswith("LARGEST from training is")
+    assert largest.evidence.startswith("largest from training is")
 
 
 @pytest.mark.parametrize("fields", [{}, {"values_allowed": math.inf}, {"values_allowed": "many"}])

@@ -27,7 +27,7 @@ ALERTER = Alerter(
     entity="fraud-scorer",
     name="alerter",
     summary="*",
-    condition=Fixed(statistic="mean"),
+    condition=Fixed(statistic="mean", threshold=1.0),
 )
 
 

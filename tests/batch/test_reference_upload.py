@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from nilometer.batch import reference_upload
+from nilometer.batch import collector_calls
 from nilometer.batch.reference_upload import put_reference
 from nilometer.values.errors import BatchRejected, CollectorUnavailable
 from nilometer.wire.services import CollectorServiceServicer, PutReferenceReply, serve_collector
@@ -41,7 +41,7 @@ class Collector(CollectorServiceServicer):
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    monkeypatch.setattr(reference_upload, "RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(collector_calls, "RETRY_SECONDS", (0.0, 0.0))
     collector = Collector()
     yield collector
     collector.stop()

@@ -92,6 +92,9 @@ def test_everything_that_passes_is_the_bare_applications(
         ("closing_with_an_error", "ok", 200, len(ANSWER)),
         ("sized_iterable", "ok", 200, len(ANSWER)),
         ("by_position", "ok", 200, len(ANSWER)),
+        ("stops_at_once", "exception", 200, 0),
+        ("refuses", "exception", 200, 0),
+        ("only_next", "ok", 200, len(ANSWER)),
         ("map", "ok", 200, len(ANSWER)),
         ("empty_iterator", "ok", 204, 0),
         ("bytearrays", "ok", 200, len(ANSWER)),
@@ -334,7 +337,7 @@ def test_the_latency_ends_with_the_last_byte_where_its_place_is_known(
     ("keys", "path"),
     [
         ({"PATH_INFO": "/v1/\u00c3\u00a9t\u00c3\u00a9"}, "/v1/été"),
-        ({"SCRIPT_NAME": "/api", "PATH_INFO": "/predict"}, "/api/predict"),
+        ({"SCRIPT_NAME": "/api", "PATH_INFO": "/predict"}, "/predict"),
         ({"PATH_INFO": "/\xff"}, "/\ufffd"),
         ({"PATH_INFO": ""}, ""),
     ],

@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
-from nilometer.batch import reference_upload
+from nilometer.batch import collector_calls
 from nilometer.commands.cli import main
 
 TABLE = pyarrow.table(
@@ -97,7 +97,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 def test_a_collector_that_is_away_is_exit_code_1(
     table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reference_upload, "RETRY_SECONDS", ())
+    monkeypatch.setattr(collector_calls, "RETRY_SECONDS", ())
     arguments = ["profile", str(table), "--entity", "e", "--as-reference", "training"]
     assert main([*arguments, "--collector", "127.0.0.1:1"]) == 1
     error = capsys.readouterr().err
@@ -168,7 +168,8 @@ def test_a_command_whose_extra_is_missing_says_which(
 def test_the_commands_of_the_base_install_need_no_extra(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nfor name in ('grpc', 'sqlite_utils', 'uvicorn', 'starlette', 'httpx', 'pyarrow',"
-        " 'yaml', 'opentelemetry', 'prometheus_client', 'rich', 'requests'):\n"
+        " 'yaml', 'opentelemetry', 'prometheus_client', 'rich', 'requests', 'scipy', 'psycopg',"
+        " 'hpack', 'httptools'):\n"
         "    sys.modules[name] = None\n"
     )
     (tmp_path / "c.toml").write_text("[agent]\n[collector]\n[middleware]\nentity = 'e'\n")

@@ -130,3 +130,46 @@ def test_decoders_of_ones_own_can_be_tried(
     assert report["exchanges"][0]["request"]["columns"] == {"size": [16]}
     sys.modules.pop("my_decoders")
     assert main(["decode", str(path), "--decoders", "no_such_module"]) == 2
+
+
+def test_rules_and_what_requests_say_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"mimeType": "application/json", "text": '{"risk": 0.5}'}
+    entries = [entry(content=content) for _ in range(4)]
+    for one, (method, path) in zip(
+        entries,
+        [
+            ("POST", "/v1/models/credit/versions/2:predict"),
+            ("GET", "/score/7"),
+            ("GET", "/status"),
+            ("GET", "/healthz"),
+        ],
+        strict=True,
+    ):
+        one["request"] |= {"method": method, "url": f"https://models.example{path}"}
+        if method == "GET":
+            del one["request"]["postData"]
+    file = har(tmp_path / "a.har", *entries)
+
+    def shown(*arguments: str) -> list[str]:
+        assert main(["decode", str(file), *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    lines = shown("--include", "GET route=/score/{customer}", "--exclude", "/status")
+    heads = [line.split("  ", 1)[1] for line in lines[:-1] if not line.startswith(" ")]
+    assert heads == [
+        "POST  /v1/models/credit/versions/2:predict  200  ok",
+        "GET  /score/7  200  ok  (GET route=/score/{customer})",
+        "GET  /status  200  ok  excluded  (/status)",
+        "GET  /healthz  200  ok  not_inference",
+    ]
+    assert "    model credit 2" in lines
+    assert lines[-1] == "4 exchanges, 2 with columns, 1 excluded, 1 not_inference"
+    monkeypatch.setenv("NILOMETER_INCLUDE", "GET /score/*")
+    assert shown()[-1] == "4 exchanges, 2 with columns, 1 excluded, 1 not_inference"
+    told = decode(capsys, file)["exchanges"]
+    assert told[1]["included_by"] == "GET /score/*"
+    assert told[3]["excluded_by"] == "/healthz"
+    assert main(["decode", str(file), "--include", "no rule"]) != 0
+    assert "include = 'no rule'" in capsys.readouterr().err

@@ -62,11 +62,11 @@ FILES = {
         ("kind = 'FIXD'", "'FIXED', 'RANGE', 'REFERENCE'", "did you mean 'FIXED'?"),
     ),
     "a statistic that does not exist": (
-        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nstatistic = "men"\n',
+        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nthreshold = 1\nstatistic = "men"\n',
         ("statistic = 'men'", "p99", "did you mean 'mean'?"),
     ),
     "a comparison that does not exist": (
-        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nstatistic = "count"\ncomparison = "=>"\n',
+        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nthreshold = 1\nstatistic = "count"\ncomparison = "=>"\n',
         ("comparison = '=>'", "'>', '>=', '<', '<='"),
     ),
     "a comparator that does not exist": (
@@ -74,7 +74,7 @@ FILES = {
         ("comparator = 'pis'", "'psi', 'ks'", "did you mean 'psi'?"),
     ),
     "a severity that does not exist": (
-        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nstatistic = "count"\nseverity = "warn"\n',
+        f'[[collector.alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nthreshold = 1\nstatistic = "count"\nseverity = "warn"\n',
         ("severity = 'warn'", "'info', 'warning', 'critical'", "did you mean 'warning'?"),
     ),
     "a right that does not exist": (
@@ -275,7 +275,9 @@ def test_an_entity_without_alerters_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "collector.toml"
-    file.write_text(f'[[alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nstatistic = "count"\n')
+    file.write_text(
+        f'[[alerters]]\n{ALERTER_TEXT}kind = "FIXED"\nthreshold = 1\nstatistic = "count"\n'
+    )
     assert main(["alerters", "--config", str(file), "--entity", "E"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert "entity = 'E': has no alerter; did you mean 'e'? (entities with alerters: e)" in line

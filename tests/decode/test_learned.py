@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nilometer.bodies.column_names import VALUE
 from nilometer.decode.body import decode_exchange
-from nilometer.decode.columns import VALUE, Block, Side
+from nilometer.decode.columns import Block, Side
 from nilometer.decode.learned import EXAMPLES, LONGEST_PAUSE, Shapes
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.decode import Side, decode_exchange, naming
-from nilometer.decode.columns import MAX_COLUMNS
+from nilometer.bodies import column_names
+from nilometer.bodies.column_names import MAX_COLUMNS, placed
+from nilometer.decode import Side, decode_exchange
 from nilometer.decode.known import Known
-from nilometer.decode.naming import flat, placed
+from nilometer.decode.naming import flat
 from nilometer.values.entity import Role
 from nilometer.values.value_like import looks_like_value
 
@@ -180,7 +181,7 @@ def test_keys_of_a_large_object_are_examined_to_a_bound(
         examined.append(name)
         return looks_like_value(name)
 
-    monkeypatch.setattr(naming, "looks_like_value", examine)
+    monkeypatch.setattr(column_names, "looks_like_value", examine)
     users = {f"u{at}@example.com": cell for at in range(20_000)}
     ((name, cells),) = columns(users).items()
     assert (name, len(cells)) == ("a" if isinstance(cell, dict) else "value", 20_000)

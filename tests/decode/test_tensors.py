@@ -242,14 +242,19 @@ def test_brain_floats_are_the_upper_halves_of_floats() -> None:
 
 def test_elements_of_bytes_are_text_where_they_are_utf8() -> None:
     elements = ["ü".encode(), b"", b"\xff\x00"]
+    expected = {
+        "x": ["ü", "", None],
+        "x.bytes": [None, None, 2],
+        "x.type": [None, None, "application/octet-stream"],
+    }
     raw = b"".join(len(one).to_bytes(4, "little") + one for one in elements)
     message = messages()["Request"](raw=[raw])
     message.tensors.add(name="x", datatype="BYTES", shape=[3])
-    assert decoded(message.SerializeToString())[1] == {"x": ["ü", "", b"\xff\x00"]}
+    assert decoded(message.SerializeToString())[1] == expected
     message = messages()["Request"]()
     made = message.tensors.add(name="x", datatype="BYTES", shape=[3])
     made.contents.bytes_contents.extend(elements)
-    assert decoded(message.SerializeToString())[1] == {"x": ["ü", "", b"\xff\x00"]}
+    assert decoded(message.SerializeToString())[1] == expected
 
 
 def test_wide_and_deep_tensors_are_one_vector_column() -> None:

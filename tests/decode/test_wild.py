@@ -23,6 +23,8 @@ SCORE = {"score": [0.5]}
 NPY = {"value.0": [1.0, 4.0], "value.1": [2.0, 5.0], "value.2": [3.0, 6.0]}
 IRIS = {"features.0": [5.1], "features.1": [3.5], "features.2": [1.4], "features.3": [0.2]}
 
+ASKED = {"messages": [1], "characters": [16], "attachments": [0], "tools": [0]}
+
 # Inputs and outputs by case; a word is the reason why there are none.
 EXPECTED: Mapping[str, tuple[Any, Any]] = {
     # Data frames.
@@ -83,8 +85,11 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "empty_instances": ("empty", "empty"),
     "kfserving_v2_http_no_data": ("empty", "empty"),
     # Labels with scores.
-    "hf_classify": (None, {"label": ["POSITIVE"], "score": [0.99]}),
-    "hf_classify_flat": (None, {"label": ["POSITIVE"], "score": [0.99]}),
+    "hf_classify": (
+        {"inputs": ["I love this secret text"], "parameters.top_k": [2]},
+        {"label": ["POSITIVE"], "score": [0.99]},
+    ),
+    "hf_classify_flat": ({"inputs": ["I love it"]}, {"label": ["POSITIVE"], "score": [0.99]}),
     # CSV.
     "csv_plain": (PEOPLE, {"score": [0.5, 0.2]}),
     "csv_semicolon": (PEOPLE, SCORE),
@@ -106,6 +111,229 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "npy": (NPY, NPY),
     "raw_audio": ({"value.bytes": [204], "value.type": ["audio/wav"]}, SCORE),
     "jsonl_declared_json": ({"a": [1, 2]}, {"p": [1, 2]}),
+    "arrow_ipc": ({"age": [41, 23], "income": [52000.5, 18000.0]}, SCORE),
+    "parquet": ({"age": [41, 23], "income": [52000.5, 18000.0]}, SCORE),
+    "msgpack": ({"age": [41], "income": [52000.5]}, SCORE),
+    "protobuf": (
+        {"value.bytes": [11], "value.type": ["application/x-protobuf"]},
+        SCORE,
+    ),
+    "sagemaker_libsvm": ({"1": [0.5], "3": [2.0]}, {"0": [0.3]}),
+    # Files in texts.
+    "tfs_b64_image": (
+        {"b64.bytes": [1032, 1032], "b64.type": ["image/png", "image/png"]},
+        {"predictions.0": [0.1, 0.8], "predictions.1": [0.9, 0.2]},
+    ),
+    "json_b64_field": (
+        {"image.bytes": [1032], "image.type": ["image/png"], "size": [224]},
+        SCORE,
+    ),
+    "openai_images": (
+        {
+            "model": ["dall-e"],
+            "n": [1],
+            "prompts": [1],
+            "characters": [16],
+            "attachments": [0],
+            "tools": [0],
+        },
+        {"created": [1], "b64_json.bytes": [1032], "b64_json.type": ["image/png"]},
+    ),
+    "openai_transcription": (
+        {
+            "file.bytes": [8],
+            "file.type": ["audio/wav"],
+            "model": ["whisper-1"],
+            "prompt": ["my secret prompt"],
+        },
+        {"text": ["secret transcript"]},
+    ),
+    # Values of JSON.
+    "nested3": (
+        {
+            "user.profile.age": [41],
+            "user.profile.address.zip": ["01234"],
+            "user.profile.address.geo": [{"lat": 1.5, "deep": {"x": 1}}],
+        },
+        SCORE,
+    ),
+    "json_nan": (
+        {"a": ["nan"], "b": [float("inf")], "c": [float("-inf")], "d": [1]},
+        {"score": ["nan"]},
+    ),
+    "json_bigint": (
+        {"id": [1 << 64], "n": [1 << 63], "x": [1]},
+        {"score": [10**400]},
+    ),
+    "decimals_text": (
+        {"amount": ["12.50"], "qty": ["3"], "pct": ["12,5"], "pct2": ["45%"]},
+        SCORE,
+    ),
+    "booleans_text": (
+        {"a": ["true"], "b": ["False"], "c": ["yes"], "d": ["1"], "e": [True], "f": [0]},
+        SCORE,
+    ),
+    "empty_object": ({}, {}),
+    "scalar": ({"value": [42]}, {"value": ["spam"]}),
+    "unicode_keys": (
+        {"größe": [1.5], "年齢": [41], "emoji \N{WAVING HAND SIGN}": [1], "": [2], " x ": [3]},
+        SCORE,
+    ),
+    "dup_keys": ({"a": [2]}, SCORE),
+    "data_envelope": (
+        {"data.age": [41], "data.income": [5.5]},
+        {"data.score": [0.5], "status": ["ok"]},
+    ),
+    "jsonrpc": ({"age": [41]}, SCORE),
+    "wide_1000_object": ({f"f{at}": [at / 2] for at in range(1000)}, SCORE),
+    "wide_5000_object": ("wrong_shape", SCORE),
+    "wide_5000_instances": (
+        {"instances": [[at / 2 for at in range(5000)]]},
+        {"predictions": [0.5]},
+    ),
+    # More of model servers.
+    "vertex_rawpredict_lists": (
+        {"instances.0": [1, 3], "instances.1": [2, 4]},
+        {"predictions": [0.1, 0.2]},
+    ),
+    "tfs_columnar_uneven": (
+        {"x.0": [1.0, 3.0], "x.1": [2.0, 4.0], "training": [0, 0]},
+        {"outputs": [0.1, 0.2]},
+    ),
+    "hf_qa": (
+        {"question": ["secret q?"], "context": ["secret ctx"]},
+        {"score": [0.9], "start": [1], "end": [4], "answer": ["secret"]},
+    ),
+    "hf_ner": (
+        {"inputs": ["John lives in Rome"]},
+        {
+            "entity_group": ["PER", "LOC"],
+            "score": [0.99, 0.98],
+            "word": ["John", "Rome"],
+            "start": [0, 14],
+            "end": [4, 18],
+        },
+    ),
+    "hf_feature_extraction": ({"inputs": ["abc"]}, {"value": [[[0.1] * 8] * 5]}),
+    "tei_rerank": (
+        {"query": ["secret q"], "texts": [["d1", "d2"]]},
+        {"index": [1, 0], "score": [0.9, 0.1]},
+    ),
+    "vllm_rerank": (
+        {"model": ["m"], "query": ["secret q"], "documents": [["d1", "d2"]]},
+        {
+            "index": [1],
+            "document.text": ["secret d2"],
+            "relevance_score": [0.9],
+            "id": ["rerank-1"],
+            "model": ["m"],
+            "usage.total_tokens": [56],
+        },
+    ),
+    "vllm_pooling": (
+        {"model": ["m"], "input": ["secret"]},
+        {
+            "index": [0],
+            "object": ["pooling"],
+            "data.0": [0.1],
+            "data.1": [0.2],
+            "id": ["p"],
+            "model": ["m"],
+            "usage.prompt_tokens": [3],
+            "usage.total_tokens": [3],
+            "usage.completion_tokens": [0],
+        },
+    ),
+    "vllm_classify": (
+        {"model": ["m"], "input": [["secret"]]},
+        {
+            "index": [0],
+            "label": ["a"],
+            "probs.0": [0.1],
+            "probs.1": [0.9],
+            "num_classes": [2],
+            "id": ["c"],
+            "model": ["m"],
+        },
+    ),
+    "ollama_embed": (
+        {"model": ["all-minilm"], "input": [["a", "b"]]},
+        {
+            "embeddings.0": [0.1, 0.3],
+            "embeddings.1": [0.2, 0.4],
+            "model": ["all-minilm", "all-minilm"],
+            "total_duration": [1, 1],
+            "prompt_eval_count": [2, 2],
+        },
+    ),
+    "openai_embed_tokens": (
+        {"model": ["e", "e"], "tokens": [3, 2]},
+        {"model": ["e", "e"], "embedding": [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]},
+    ),
+    # Language models: what their answers contain beside streams.
+    "openai_responses": (
+        {"model": ["gpt-x"], **ASKED, "characters": [25]},
+        {
+            "model": ["gpt-x"],
+            "finish_reason": ["completed"],
+            "choices": [1],
+            "characters": [13],
+            "tool_calls": [0],
+            "input_tokens": [9],
+            "output_tokens": [11],
+            "cached_tokens": [0],
+            "reasoning_tokens": [4],
+        },
+    ),
+    "openai_custom_path": (
+        {"model": ["m"], **ASKED, "stream": [False]},
+        {
+            "model": ["m"],
+            "finish_reason": ["stop"],
+            "choices": [1],
+            "characters": [13],
+            "tool_calls": [0],
+            "input_tokens": [3],
+            "output_tokens": [4],
+        },
+    ),
+    "openai_completion_nomodel": (
+        {
+            "model": [None],
+            "max_tokens": [5],
+            "prompts": [1],
+            "characters": [16],
+            "attachments": [0],
+            "tools": [0],
+        },
+        {
+            "model": ["m"],
+            "finish_reason": ["length"],
+            "choices": [1],
+            "characters": [13],
+            "tool_calls": [0],
+        },
+    ),
+    "langserve_invoke": (
+        {"input.topic": ["secret"]},
+        {
+            "output.content": ["secret answer"],
+            "output.type": ["ai"],
+            "metadata.run_id": ["abc"],
+        },
+    ),
+    # Other statuses.
+    "redirect": ({"a": [1]}, "empty"),
+    "status204": ({"a": [1]}, "empty"),
+    "status_202": ({"a": [1]}, {"job_id": ["j1"], "status": ["queued"]}),
+}
+
+# Language models that stream: each answer is one row (test_protocols.py).
+STREAMED = {
+    *("anthropic_stream", "anthropic_stream_error", "cohere_chat_v1", "cohere_chat_v2", "gemini"),
+    *("hf_tgi", "hf_tgi_stream", "ollama_chat_stream", "ollama_generate"),
+    *("openai_responses_stream_cut", "openai_stream_comments", "openai_stream_crlf"),
+    *("openai_stream_error", "openai_stream_midcut", "openai_stream_nodone", "openai_tool_stream"),
 }
 
 TYPES = (
@@ -122,6 +350,10 @@ def test_a_body_becomes_the_columns_of_its_user(case: str) -> None:
     for side, expected in zip((seen.request, seen.response), EXPECTED[case], strict=True):
         if expected is not None:  # None: not decided yet
             assert columns_of(side) == expected
+
+
+def test_every_exchange_has_its_columns() -> None:
+    assert EXPECTED.keys() | STREAMED == EXCHANGES.keys()
 
 
 def columns_of(side: SeenSide) -> object:

@@ -1,16 +1,20 @@
 """docs/alerters.md and the code say the same: its examples are put, returned and judged."""
 
 import json
+import math
 import re
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from nilometer.alert import STATISTICS, Verdict, evaluate
-from nilometer.alert.calibrated.model import Tolerance
-from nilometer.compare import COMPARATORS, debiased_psi, kolmogorov_smirnov
+from nilometer.alert.calibrated.tolerance import Tolerance
+from nilometer.compare import COMPARATORS
+from nilometer.compare.ks import kolmogorov_smirnov
+from nilometer.compare.psi import debiased_psi
 from nilometer.profile import SummarySample
 from nilometer.settings.settings import load
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
@@ -34,6 +38,10 @@ SAMPLES = {
 
 def section(heading: str) -> str:
     return PAGE.partition(f"# {heading}\n")[2].partition("\n## ")[0]
+
+
+def _psi(reference: ArrayLike, current: ArrayLike) -> float:
+    return debiased_psi(reference, current, ordered=True)
 
 
 def names(heading: str) -> set[str]:
@@ -94,6 +102,20 @@ def test_every_statistic_and_comparator_has_a_row_and_no_other() -> None:
     assert names("Comparators") == set(COMPARATORS)
 
 
+def test_the_row_of_a_comparator_is_what_it_states() -> None:
+    rows = [
+        line.split(" | ") for line in section("Comparators").splitlines() if line.count(" | ") == 7
+    ]
+    for name, comparator in COMPARATORS.items():
+        (row,) = (one for one in rows if one[0] == f"| `{name}`")
+        _, about, _, unit, largest, bias, fewest, source = row
+        assert (about, unit, bias) == (comparator.about, comparator.unit or "none", comparator.bias)
+        bound = "no bound" if math.isinf(comparator.highest) else f"{comparator.highest:.3g}"
+        assert largest == bound
+        assert fewest == f"{comparator.fewest.reference}, {comparator.fewest.current}"
+        assert source.removesuffix(" |") == comparator.source
+
+
 def test_every_field_has_a_row_and_no_other() -> None:
     fields = set(AlerterDefinition.__struct_fields__) - {"parameters"}  # of extensions only
     assert names("Fields") == fields
@@ -112,7 +134,7 @@ def test_the_noise_is_what_equal_distributions_show() -> None:
             for bins in (32, 64)
         }
         for distance, bins, value in zip(
-            (debiased_psi, debiased_psi, kolmogorov_smirnov), (32, 64, 32), told, strict=True
+            (_psi, _psi, kolmogorov_smirnov), (32, 64, 32), told, strict=True
         ):
             distances = [distance(r, c) for r, c in zip(*drawn[bins], strict=True)]
             assert float(value) == pytest.approx(np.quantile(distances, 0.99), rel=0.2, abs=0.001)

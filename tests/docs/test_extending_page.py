@@ -73,11 +73,11 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
     install(site, block_of("python"))
     with running(tmp_path / "collector.db") as served:
         kinds.load()
-        assert not served.sender().ship(hits_sample(3, 4), feature_sample([1.0, 9.0])).rejected
+        assert not served.sender().ship(hits_sample(3, 4), feature_sample([1.0, 9.0] * 25)).rejected
         (sample,) = served.get("samples", entity=ENTITY, summary=SUMMARY)["samples"]
         assert sample["extension"] == {"kind": "hits", "content": {"hit_ratio": 0.75}}
 
-        reference = a_reference({"input.amount": [1.0] * 9})
+        reference = a_reference({"input.amount": [1.0] * 90})
         put_reference(reference, served.collector.grpc_target)
         at_most = AlerterDefinition(
             entity=ENTITY, name="few", summary="*", kind="AT_MOST", threshold=1.0
@@ -89,20 +89,23 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
             kind="REFERENCE",
             threshold=0.4,
             reference="training",
-            comparator="total_variation",
-            minimum_count=1,
+            comparator="lost_overlap",
         )
         for alerter in (at_most, far):
             served.put_alerter(alerter).raise_for_status()
             found = evaluate(
-                alerter_of(alerter), feature_sample([1.0, 9.0]), {"training": reference}
+                alerter_of(alerter), feature_sample([1.0, 9.0] * 25), {"training": reference}
             )
             assert found.verdict is Verdict.BREACH
             assert not served.sender(alerter.name).ship(found).rejected
         (told,) = served.get(
-            "samples", entity=ENTITY, summary="input.amount", reference="training"
+            "samples",
+            entity=ENTITY,
+            summary="input.amount",
+            reference="training",
+            comparator="lost_overlap",
         )["samples"]
-        assert told["distances"] == {"total_variation": 0.5}
+        assert told["distances"]["lost_overlap"]["value"] == 0.5
         names = {episode["alerter"] for episode in served.get("episodes")["episodes"]}
         assert names == {"few", "far"}
 
@@ -132,8 +135,8 @@ def test_the_agent_exports_the_gauge_of_the_example(site: Path) -> None:
             "condition 'FIXED': is registered already",
         ),
         (
-            block_of("python").replace('"total_variation"', '""'),
-            "comparator TotalVariation(): has no name",
+            block_of("python").replace('"lost_overlap"', '""'),
+            "comparator Comparator(name=''): has no name",
         ),
     ],
 )
@@ -146,4 +149,4 @@ def test_an_extension_that_cannot_be_loaded_is_one_line(site: Path, module: str,
 def test_nothing_of_the_example_stays() -> None:
     assert "hits" not in CONTENTS
     assert "AT_MOST" not in CONDITIONS
-    assert "total_variation" not in COMPARATORS
+    assert "lost_overlap" not in COMPARATORS

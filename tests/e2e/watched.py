@@ -50,12 +50,16 @@ class Watched:
         self.agent.start()
         self.ports = self.agent.proxies.ports if self.agent.proxies is not None else []
 
-    def settle(self, observations: int) -> None:
-        """Wait until so many are committed, then end in order."""
+    def wait_for(self, observations: int) -> None:
+        """Wait until so many are committed."""
         deadline = time.monotonic() + 60
         while (now := self.agent.counters.snapshot())["observations"] < observations:
             assert time.monotonic() < deadline, (observations, now)
             time.sleep(0.05)
+
+    def settle(self, observations: int) -> None:
+        """Wait until so many are committed, then end in order."""
+        self.wait_for(observations)
         assert broken(self.looks()) == []
         self.agent.stop()
         assert self.agent.counters.snapshot()["observations"] == observations

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from faults import (
+    test_bodies,
     test_collectors,
     test_damage,
     test_errno,
@@ -104,6 +105,11 @@ def products(_: Zygote, directory: Path, seed: int, scale: float) -> str:
     return f"{seen}; {test_products.host(directory, seed=seed, names=names)}"
 
 
+def bodies(_: Zygote, directory: Path, seed: int, scale: float) -> str:
+    del directory
+    return test_bodies.at_each_byte(seed=seed, scale=scale)
+
+
 def kills(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     count = int(5000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=0.0, faults=0, kills=count)
@@ -144,6 +150,10 @@ FORMS: dict[str, Form] = {
     "poison": Form("6 ways to end an agent: 1 dropped, 0 beside it, 3 ends; 500 kills: 0", poison),
     "products": Form(
         "27 products of two things a client chooses: agent 150 MiB at most, host +64 MiB", products
+    ),
+    "bodies": Form(
+        "104 real exchanges cut at each byte, declared wrongly: the bare answer, 1 reason at most",
+        bodies,
     ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "collectors": Form(

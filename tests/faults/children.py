@@ -179,19 +179,19 @@ def worker(journal: str, socket: str, first: int, *, pace_seconds: float = 0.002
         message = oracle.batch(path.stem, k)
         link.send(message, message.count)
         waiting.append(k)
-        _tend(link, waiting, lines)
+        _poll(link, waiting, lines)
         while len(waiting) > BACKLOG and not asked.is_set():
             time.sleep(pace_seconds)
-            _tend(link, waiting, lines)
+            _poll(link, waiting, lines)
         time.sleep(pace_seconds)
     while waiting:
         time.sleep(pace_seconds)
-        _tend(link, waiting, lines)
+        _poll(link, waiting, lines)
     link.finish(time.monotonic() + 1.0)
 
 
-def _tend(link: AgentLink, waiting: list[int], lines: int) -> None:
-    link.tend()
+def _poll(link: AgentLink, waiting: list[int], lines: int) -> None:
+    link.poll()
     done = len(waiting) - link.unacknowledged_batches
     for k in waiting[:done]:
         os.write(lines, b"A%d\n" % k)
@@ -279,7 +279,7 @@ def _return_to_disk(buffer: Buffer, clock: SteppedClock, *, outside: bool) -> No
         shim().shim_refuse(0, 0, 0, 1, 0)
     for _ in range(MOST_RETURNS if outside else 1):
         clock.step(10.0)
-        buffer.tend()
+        buffer.maintain()
         if buffer.durable:
             return
     raise AssertionError("the outbox has not returned to disk")
@@ -292,7 +292,7 @@ def _drain(buffer: Buffer, work: "_Work", clock: SteppedClock) -> None:
         if not buffer.queued() and not buffer.open_windows():
             return
         clock.step(1.0)
-        buffer.tend()
+        buffer.maintain()
     raise AssertionError(f"not drained: {buffer.gauges()}")
 
 

@@ -40,18 +40,18 @@ def main() -> None:
     )
     outlet = ProfileOutlet(settings, AgentLink(settings, os.urandom(16)))
     first = next(CASES["declared shapes"](random.Random(1))).observations
-    outlet.hand_on([msgspec.msgpack.encode(one) for one in first], {})
-    outlet.tend()
+    outlet.send_batch([msgspec.msgpack.encode(one) for one in first], {})
+    outlet.poll()
     before = peak_bytes()
     for name in names:
         for sent in islice(CASES[name](random.Random(int(seed))), MOST_BATCHES):
             packed = [msgspec.msgpack.encode(one) for one in sent.observations[:256]]
             for start in range(0, len(packed), AT_ONCE):
                 while not outlet.has_room():
-                    outlet.tend()
+                    outlet.poll()
                     time.sleep(0.001)
-                outlet.hand_on(packed[start : start + AT_ONCE], {})
-                outlet.tend()
+                outlet.send_batch(packed[start : start + AT_ONCE], {})
+                outlet.poll()
     assert outlet.finish(time.monotonic() + 60.0) == 0
     print(peak_bytes() - before)
 

@@ -91,7 +91,7 @@ def neighbour_fills_it(directory: Path) -> int:
         assert len(set(shipped)) + dropped + buffer.queued() == 1000 or not buffer.durable
         neighbour.unlink()
         clock.step(10.0)
-        buffer.tend()
+        buffer.maintain()
         assert buffer.durable
         shipped += drained(buffer)
         assert buffer.queued() == 0
@@ -133,7 +133,7 @@ def read_only(directory: Path) -> int:
         number = fill(buffer, number, 100)
         remount(disk, "rw")
         clock.step(10.0)
-        buffer.tend()
+        buffer.maintain()
         assert buffer.durable
         shipped += drained(buffer)  # the collector knows the first hundred
         assert set(shipped) == set(range(number))

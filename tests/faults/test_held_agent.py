@@ -162,7 +162,8 @@ def far_agent(directory: Path, descriptors: int) -> Iterator[FarAgent]:
         finally:
             started.kill()
             started.wait()
-    assert len(log.read_text().splitlines()) < MAX_LOG_LINES
+    lines = log.read_text().splitlines()
+    assert len(lines) < MAX_LOG_LINES, "\n".join(lines[:20])
 
 
 def _is_ready(port: int) -> bool:

@@ -107,7 +107,7 @@ class Suspected:
         while any(link.unacknowledged_batches for link in self.links):
             assert time.monotonic() < deadline, self.zygote.log()[-3000:]
             for link in self.links:
-                link.tend()
+                link.poll()
             if self.zygote.ended(self.agent) is not None:
                 self.ended()
             watch()
@@ -244,7 +244,7 @@ def storm(zygote: Zygote, home: Path, *, seed: int, kills: int) -> int:
             until = time.monotonic() + draw.uniform(0.02, 0.4)
             while time.monotonic() < until:
                 for link in one.links:
-                    link.tend()
+                    link.poll()
                 time.sleep(0.002)
             one.kill()
         found = one.settle()

@@ -66,10 +66,10 @@ def send(link: AgentLink, sent: Sent) -> int:
         count=len(sent.observations),
     )
     while not link.has_room() or link.unacknowledged_batches > 64:
-        link.tend()
+        link.poll()
         time.sleep(0.001)
     link.send(batch, len(sent.observations))
-    link.tend()
+    link.poll()
     return len(sent.observations)
 
 

@@ -80,9 +80,9 @@ def soak(zygote: Zygote, directory: Path, *, observations: int) -> str:
         )
         while not link.has_room() or link.unacknowledged_batches > 64:
             time.sleep(0.001)
-            link.tend()
+            link.poll()
         link.send(message, BATCH)
-        link.tend()
+        link.poll()
         sent += BATCH
         if sent >= next_at:
             next_at += observations / 40

@@ -417,7 +417,7 @@ def test_a_process_over_its_budget_sheds_within_about_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Dear(MemoryOutlet):
-        def tend(self) -> None:
+        def poll(self) -> None:
             until = time.thread_time() + 0.02
             while time.thread_time() < until:  # most of a core
                 pass
@@ -487,7 +487,7 @@ def test_a_worker_in_the_thread_of_the_requests_counts_only_its_own_steps(
     found: list[float] = []
 
     class Busy(MemoryOutlet):
-        def tell(self, cost: Cost) -> None:
+        def report_cost(self, cost: Cost) -> None:
             found.append(cost.cpu_seconds)
 
     class ByTheClock:

@@ -67,7 +67,7 @@ def test_in_the_process_columns_are_profiled_with_a_pause_after_each(
     outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
     packed = list(observations(settings, profile_outlet.MAX_WAITING))
     for start in range(0, len(packed), MAX_BATCH):
-        outlet.hand_on(packed[start : start + MAX_BATCH], {})
+        outlet.send_batch(packed[start : start + MAX_BATCH], {})
     assert profiled == COLUMNS + 1  # and the output
     assert max(after - before for before, after in pairwise(seen)) == 1
 
@@ -79,8 +79,8 @@ def test_in_the_process_heavy_bodies_are_profiled_before_there_are_many(
     outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
     waiting = []
     for packed in observations(settings, 200):
-        outlet.hand_on([packed], {})
-        waiting.append(outlet._profiling.waiting)
+        outlet.send_batch([packed], {})
+        waiting.append(sum(one.waiting for one in outlet._profilings.values()))
     assert waiting.count(0) >= 2
     assert max(waiting) <= 10_000 // 150  # bytes of one, at least
 
@@ -92,7 +92,7 @@ class Handed(MemoryOutlet):
         super().__init__()
         self.batches: list[Sequence[bytes]] = []
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         assert not dropped
         self.batches.append(batch)
 

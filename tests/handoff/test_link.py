@@ -50,11 +50,11 @@ def link_to(home: Path, worker: bytes = b"w" * 16) -> AgentLink:
     return AgentLink(CaptureSettings(entity="tested", agent=f"unix:{home / 'agent.sock'}"), worker)
 
 
-def tend_until(link: AgentLink, condition: object, timeout: float = 60.0) -> None:
+def poll_until(link: AgentLink, condition: object, timeout: float = 60.0) -> None:
     assert callable(condition)
 
     def met() -> bool:
-        link.tend()
+        link.poll()
         return bool(condition())
 
     eventually(met, timeout, poll=0.005)
@@ -97,18 +97,18 @@ def test_a_listener_that_never_reads_is_left_after_a_while_and_nothing_is_lost(
 ) -> None:
     link = link_to(home)
     with Listener(home / "agent.sock.frames"):
-        link.tend()
+        link.poll()
         for _ in range(3):
             link.send(batch(2), 2)
         for reconnects in (1, 2, 3):
             clock.step(module.STALL_SECONDS - 0.01)
-            link.tend()
+            link.poll()
             assert link.reconnects == reconnects - 1
             clock.step(0.02)
-            link.tend()
+            link.poll()
             assert link.reconnects == reconnects
             clock.step(1.0)
-            link.tend()  # it connects again
+            link.poll()  # it connects again
             assert link._stream is not None
         assert (link.unacknowledged, link.unacknowledged_batches) == (6, 3)
         assert told(caplog) == [
@@ -118,7 +118,7 @@ def test_a_listener_that_never_reads_is_left_after_a_while_and_nothing_is_lost(
     frame_socket(home / "agent.sock").unlink()
     agent = FakeAgent(home / "agent.sock")
     link._retry_at = 0.0
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     assert len(agent.observations) == 6
     finish(link)
     agent.stop()
@@ -129,21 +129,21 @@ def test_an_agent_that_welcomes_and_takes_nothing_is_left_too(
 ) -> None:
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
-        link.tend()
+        link.poll()
         first = listener.welcome()
         link.send(batch(), 1)
-        link.tend()
+        link.poll()
         assert isinstance(read_body(first), Batch)
         clock.step(module.STALL_SECONDS + 0.1)
-        link.tend()
+        link.poll()
         assert link.reconnects == 1
         clock.step(1.0)
-        link.tend()
+        link.poll()
         again = listener.welcome()
-        link.tend()
+        link.poll()
         assert isinstance(read_body(again), Batch)  # the same, once more
         say(again, Acknowledged(1))
-        link.tend()
+        link.poll()
         assert not link.unacknowledged
         finish(link)
 
@@ -153,17 +153,17 @@ def test_an_idle_link_is_kept_however_long_nothing_is_acknowledged(
 ) -> None:
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
-        link.tend()
+        link.poll()
         agent = listener.welcome()
-        link.tend()
+        link.poll()
         clock.step(1000.0)
-        link.tend()
+        link.poll()
         link.send(batch(), 1)
-        link.tend()
+        link.poll()
         assert link.reconnects == 0
         assert isinstance(read_body(agent), Batch)
         say(agent, Acknowledged(1))
-        link.tend()
+        link.poll()
         assert not link.unacknowledged
         finish(link)
 
@@ -205,7 +205,7 @@ def test_a_refusal_is_logged_once_with_its_reason_and_asked_about_again(
     link = link_to(home)
     link.send(batch(3), 3)
     with refusing(home / "agent.sock.frames", Refused(why, "no more")):
-        tend_until(link, lambda: link.reconnects == 10)
+        poll_until(link, lambda: link.reconnects == 10)
         assert told(caplog) == [
             f"nilometer: the agent at {home / 'agent.sock'} refused this process: no more"
         ]
@@ -219,16 +219,16 @@ def test_reasons_that_take_turns_are_logged_once_each(
     link = link_to(home)
     refusals = [Refused(Why.FULL, "full"), Refused(Why.CONTRACT, "bad"), Refused(9, "tomorrow")]
     with refusing(home / "agent.sock.frames", *refusals):
-        tend_until(link, lambda: link.reconnects == 12)
+        poll_until(link, lambda: link.reconnects == 12)
     refused = f"nilometer: the agent at {home / 'agent.sock'} refused this process: "
     assert sorted(told(caplog)) == [refused + why for why in ("bad", "full", "tomorrow")]
     monkeypatch.setattr(once, "SECONDS", 0.0)
     with suppress(FileNotFoundError):
         frame_socket(home / "agent.sock").unlink()
     link._retry_at = 0.0
-    link.tend()
+    link.poll()
     link._retry_at = 0.0
-    link.tend()
+    link.poll()
     assert len(told(caplog)) == 5  # after a minute, again
     finish(link)
 
@@ -239,7 +239,7 @@ def test_a_refused_worker_waits_longer_each_time(home: Path, clock: SteppedClock
     with refusing(home / "agent.sock.frames", Refused(Why.FULL, "full")):
         for refusal in range(1, 7):
             while link.reconnects < refusal:
-                link.tend()
+                link.poll()
             waits.append(round(link._retry_at - clock.seconds, 3))
             clock.seconds = link._retry_at
     assert waits == [0.1, 0.2, 0.4, 1.0, 1.0, 1.0]
@@ -253,9 +253,9 @@ def test_an_agent_that_runs_as_somebody_else_is_told_nothing_and_named(
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
         link.send(batch(), 1)
-        link.tend()
+        link.poll()
         link._retry_at = 0.0
-        link.tend()
+        link.poll()
         assert listener.take().recv(1) == b""
     (line,) = told(caplog)
     assert "is not trusted" in line
@@ -283,7 +283,7 @@ def test_a_batch_that_is_refused_is_dropped_and_counted_and_all_others_pass(
     against.dropped = {"queue_full": 4}
     link.send(against, 3)
     link.send(batch(5), 5)
-    tend_until(link, lambda: not link.unacknowledged_batches)
+    poll_until(link, lambda: not link.unacknowledged_batches)
     assert finish(link) == 0
     assert link.reconnects == 0
     counted = agent.status()
@@ -314,7 +314,7 @@ def test_a_batch_that_an_older_agent_refuses_is_dropped_after_three_connections(
     link = link_to(home)
     for count in (1, 3, 5):
         link.send(batch(count), count)
-    tend_until(link, lambda: not link.unacknowledged_batches)
+    poll_until(link, lambda: not link.unacknowledged_batches)
     assert link.reconnects == module.REFUSALS
     assert len(agent.observations) == 6
     assert agent.dropped == {"refused": 3}
@@ -384,7 +384,7 @@ def test_an_agent_that_dies_before_it_acknowledges_loses_and_doubles_nothing(
     link = link_to(home)
     killed = AgentProcess(home, commits=commits)
     try:
-        tend_until(link, lambda: link._stream is not None and link._stream._version)
+        poll_until(link, lambda: link._stream is not None and link._stream._version)
         for _ in range(5):
             link.send(batch(2), 2)
 
@@ -404,7 +404,7 @@ def test_an_agent_that_dies_before_it_acknowledges_loses_and_doubles_nothing(
     again.start()
     try:
         link.send(batch(1), 1)
-        tend_until(link, lambda: not link.unacknowledged)
+        poll_until(link, lambda: not link.unacknowledged)
         counted = again.status().counters
         assert counted["observations"] + counted["observations_found"] == 11
         assert counted["batches_repeated"] == (5 if commits else 0)
@@ -418,15 +418,15 @@ def test_a_socket_that_is_replaced_is_gone_to_when_the_first_agent_ends(home: Pa
     link = link_to(home)
     first = FakeAgent(home / "agent.sock")
     link.send(batch(1), 1)
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     first.path.unlink()
     second = FakeAgent(home / "agent.sock")
     link.send(batch(2), 2)
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     assert (len(first.observations), len(second.observations)) == (3, 0)  # it goes on
     first.stop()
     link.send(batch(4), 4)
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     assert (len(first.observations), len(second.observations)) == (3, 4)
     assert link.reconnects == 1
     finish(link)
@@ -437,16 +437,16 @@ def test_a_worker_keeps_what_an_agent_took_in_halves(home: Path) -> None:
     """The agent dies in the middle of a large frame; the next one gets all of it."""
     link = link_to(home)
     with Listener(home / "agent.sock.frames") as listener:
-        link.tend()
+        link.poll()
         agent = listener.welcome()
-        link.tend()
+        link.poll()
         large = Batch(entity="tested", observations=bytes(3 << 20), count=1)
         link.send(large, 1)
         link.send(batch(2), 2)
         assert agent.recv(100_000)
     frame_socket(home / "agent.sock").unlink()
     with Listener(home / "agent.sock.frames") as listener:
-        tend_until(link, lambda: link._stream is not None and not link._stream.broken)
+        poll_until(link, lambda: link._stream is not None and not link._stream.broken)
         bodies: list[object] = []
 
         def serve() -> None:
@@ -456,7 +456,7 @@ def test_a_worker_keeps_what_an_agent_took_in_halves(home: Path) -> None:
 
         serving = threading.Thread(target=serve)
         serving.start()
-        tend_until(link, lambda: not link.unacknowledged)
+        poll_until(link, lambda: not link.unacknowledged)
         serving.join(60)
         finish(link)
     assert [one.sequence for one in bodies if isinstance(one, Batch)] == [1, 2]
@@ -469,7 +469,7 @@ def test_a_batch_over_the_limit_of_a_frame_is_booked_as_lost(home: Path) -> None
     agent = FakeAgent(home / "agent.sock")
     link.send(Batch(entity="tested", observations=bytes(MAX_FRAME_BYTES), count=7), 7)
     link.send(batch(2), 2)
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     assert len(agent.observations) == 2
     assert agent.dropped == {"batch_too_large": 7}
     finish(link)
@@ -498,7 +498,7 @@ def test_the_longest_path_works(home: Path) -> None:
     agent.start()
     link = link_to(directory)
     link.send(batch(), 1)
-    tend_until(link, lambda: not link.unacknowledged)
+    poll_until(link, lambda: not link.unacknowledged)
     finish(link)
     agent.stop()
 
@@ -512,7 +512,7 @@ def test_an_agent_of_yesterday_is_named_as_such_and_none_is_started_beside_it(
     with Listener(home / "agent.sock"):
         for _ in range(3):
             link._retry_at = 0.0
-            link.tend()
+            link.poll()
         (line,) = told(caplog)
         assert line.endswith("it is older than this middleware: update the agent")
         assert str(home / "agent.sock") in line
@@ -524,7 +524,7 @@ def test_what_is_left_of_an_agent_is_no_agent_of_yesterday(
 ) -> None:
     with Listener(home / "agent.sock"):
         pass
-    link_to(home).tend()
+    link_to(home).poll()
     (line,) = told(caplog)
     assert line.startswith("nilometer: no agent is reachable at ")
     assert "nothing listens there: start `nilometer agent" in line
@@ -537,13 +537,13 @@ def test_an_agent_of_today_is_never_taken_for_one_of_yesterday(
     link = link_to(home)
     over = threading.Event()
 
-    def tend() -> None:
+    def poll() -> None:
         while not over.is_set():
-            link.tend()
+            link.poll()
             time.sleep(0.0005)
 
-    tending = threading.Thread(target=tend)
-    tending.start()
+    polling = threading.Thread(target=poll)
+    polling.start()
     try:
         for _ in range(3):
             agent = Agent(AgentSettings(directory=str(home), collector="", commit_seconds=0.02))
@@ -554,7 +554,7 @@ def test_an_agent_of_today_is_never_taken_for_one_of_yesterday(
                 agent.stop()
     finally:
         over.set()
-        tending.join(60)
+        polling.join(60)
     assert [line for line in told(caplog) if "older" in line] == []
     finish(link)
 
@@ -568,12 +568,12 @@ def test_a_worker_of_tomorrow_is_refused_in_words(
     monkeypatch.setattr("nilometer.handoff.stream.NEWEST_VERSION", 3)
     link = link_to(home)
     link.send(batch(), 1)
-    tend_until(link, lambda: link.reconnects == 2)
+    poll_until(link, lambda: link.reconnects == 2)
     (line,) = told(caplog)
     assert "refused this process: this agent does not support frame versions 2 to 3" in line
     assert agent.status().counters["workers_refused"] >= 2
     monkeypatch.undo()
-    tend_until(link, lambda: not link.unacknowledged)  # the same batch, in a version that is known
+    poll_until(link, lambda: not link.unacknowledged)  # the same batch, in a version that is known
     finish(link)
     agent.stop()
 
@@ -581,7 +581,7 @@ def test_a_worker_of_tomorrow_is_refused_in_words(
 def test_hello_names_the_process(home: Path) -> None:
     link = link_to(home, b"n" * 16)
     with Listener(home / "agent.sock.frames") as listener:
-        link.tend()
+        link.poll()
         said = read_body(listener.take())
         assert isinstance(said, Hello)
         assert said.worker == b"n" * 16

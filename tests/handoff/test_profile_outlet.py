@@ -47,7 +47,7 @@ def test_a_profile_over_the_size_of_a_message_is_counted(
             *(1_700_000_000_000_000_000, 0.01, 200, "ok", "POST", "/", len(body), 2),
             *("application/json", "", "application/json", "", body, b"{}", ""),
         )
-        outlet.hand_on([pack(one)], {})
+        outlet.send_batch([pack(one)], {})
     outlet.finish(0.0)
     rig = Rig(tmp_path)
     for batch in link.sent:
@@ -61,3 +61,48 @@ def test_a_profile_over_the_size_of_a_message_is_counted(
     assert found["service"].coverage == Coverage(profiled=ROWS, lost_cells={"too_large": ROWS})
     assert rig.counters.reasons(Counter.CELLS_LOST) == {"too_large": ROWS}
     rig.buffer.close()
+
+
+def test_a_template_becomes_an_entity_for_each_model(tmp_path: Path) -> None:
+    settings = CaptureSettings(
+        entity="{model}",
+        labels={"v": "{version}"},
+        include=("GET /score",),
+        agent=f"unix:{tmp_path / 'agent.sock'}",
+    )
+    link = Link(settings)
+    outlet = ProfileOutlet(settings, link)
+    body = b'{"instances": [[1.5]]}'
+    for method, path in (
+        ("POST", "/v1/models/credit:predict"),
+        ("POST", "/v1/models/credit/versions/2:predict"),
+        ("POST", "/v1/models/churn:predict"),
+        ("GET", "/score"),
+        ("GET", "/status"),
+    ):
+        held = body if method == "POST" else b""
+        one = (
+            *(1_700_000_000_000_000_000, 0.01, 200, "ok", method, path, len(held), 13),
+            *("application/json", "", "application/json", "", held, b'{"risk": 0.5}', ""),
+        )
+        outlet.send_batch([pack(one)], {})
+    outlet.finish(0.0)
+    rig = Rig(tmp_path)
+    for batch in link.sent:
+        rig.give(batch)
+    rig.commit()
+    rig.engine._close_all()
+    seen = {
+        (one.entity, str(one.labels)): one.coverage
+        for one in rig.samples()
+        if one.summary == "service"
+    }
+    assert seen.keys() == {
+        ("credit", "v=absent"),
+        ("credit", "v=2"),
+        ("churn", "v=absent"),
+        ("absent", "v=absent"),
+        ("absent", ""),
+    }
+    assert seen["absent", "v=absent"].profiled == 1
+    assert seen["absent", ""].undecodable == {"not_inference": 1}

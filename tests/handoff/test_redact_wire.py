@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.wire_forms import CARRIERS, CONTENT_TYPES, EVENTS, JSON, NDJSON, SECRET, SURE, UNSURE
 
-from nilometer.commands.traffic_files import read
 from nilometer.decode import Side, decode_exchange
 from nilometer.handoff.redact import Redaction
 from nilometer.profiling.observation import Observation
@@ -22,10 +20,6 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.labels import Labels
 from nilometer.values.redacted import WITHHELD
 
-RECORDED = Path(__file__).parents[1] / "decode" / "recorded"
-# Columns of texts and of usage: no body has a field of that name.
-COMPUTED = {"characters", "messages", "attachments", "tools", "choices", "tool_calls", "prompts"}
-COMPUTED |= {"input_tokens", "output_tokens"}
 Columns = Mapping[str, list[Any]]
 
 
@@ -219,34 +213,3 @@ def test_no_secret_comes_through_whatever_the_document(
     body = CARRIERS[carrier](with_secrets(tree)).body
     packed, _ = handed_off(redaction, observation(body, content_type))
     assert f"{SECRET}".encode() not in packed
-
-
-@pytest.mark.parametrize(
-    "server",
-    sorted(one.parent.name for one in RECORDED.glob("*/*.json") if one.name == "manifest.json"),
-)
-def test_a_column_of_recorded_traffic_is_removed_by_its_name(server: str) -> None:
-    """A rule is the name of a column, as users see it."""
-    for exchange in read(RECORDED / server / "manifest.json"):
-        for role, message in ((Role.INPUT, exchange.request), (Role.OUTPUT, exchange.response)):
-            if message.content_encoding:
-                continue
-            before = columns(message.body, message.content_type, role)
-            for name in set(before) - COMPUTED if not isinstance(before, str) else ():
-                redaction = Redaction.of([f"{role.value}.{name}"], [])
-                one = observation(message.body, message.content_type)
-                if role is Role.OUTPUT:
-                    one = observation(
-                        b"{}", JSON, response=message.body, response_type=message.content_type
-                    )
-                _, one = handed_off(redaction, one)
-                body, media = (
-                    (one.request_body, one.request_type)
-                    if role is Role.INPUT
-                    else (one.response_body, one.response_type)
-                )
-                after = columns(body, media, role)
-                if after == "withheld":
-                    continue
-                assert not isinstance(after, str), (exchange.case, name, after)
-                assert not any(after.get(name, ())), (exchange.case, name, after)

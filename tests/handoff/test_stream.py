@@ -64,7 +64,7 @@ def stream(listener: Listener) -> Iterator[Stream]:
 @pytest.fixture
 def welcomed(stream: Stream, listener: Listener) -> tuple[Stream, socket.socket]:
     agent = listener.welcome()
-    stream.tend()
+    stream.poll()
     return stream, agent
 
 
@@ -82,7 +82,7 @@ def test_no_batch_leaves_before_the_agent_has_told_its_version(
         agent.recv(1)
     agent.settimeout(60.0)
     say(agent, Welcome(NEWEST_VERSION))
-    stream.tend()
+    stream.poll()
     assert sequence_of(read_body(agent)) == 1
     assert not stream.broken
 
@@ -108,7 +108,7 @@ def test_an_agent_that_talks_nonsense_is_left(
     agent = listener.take()
     read_body(agent)
     agent.sendall(said)
-    stream.tend()
+    stream.poll()
     assert stream.broken
     assert reason in stream.reason
     assert stream.refused is None
@@ -135,7 +135,7 @@ def test_an_agent_that_says_things_without_end_does_not_hold_the_thread(
             pass
 
     real, stream._socket = stream._socket, Endless()  # type: ignore[assignment]
-    stream.tend()
+    stream.poll()
     assert given < 100
     assert not stream.broken
     stream._socket = real
@@ -147,7 +147,7 @@ def test_a_refusal_is_kept_with_its_words(stream: Stream, listener: Listener, wh
     say(agent, Refused(why, "because"))
     agent.close()  # with an unread hello: whoever writes after that has a broken pipe
     stream.send(frame(1))
-    stream.tend()
+    stream.poll()
     assert stream.broken
     assert (stream.refused, stream.reason) == (Refused(why, "because"), "because")
 
@@ -165,7 +165,7 @@ def test_a_refusal_that_came_before_the_hello_is_heard(tmp_path: Path) -> None:
         answered.start()
         stream = Stream(listener.path, WORKER)
         answered.join()
-        stream.tend()
+        stream.poll()
         assert stream.refused == Refused(Why.FULL, "full")
         stream.close()
 
@@ -182,7 +182,7 @@ def test_a_listener_that_never_reads_never_blocks(stream: Stream) -> None:
     small_buffer(stream)
     for sequence in range(1, 200):
         stream.send(frame(sequence, 100_000))
-        stream.tend()
+        stream.poll()
     stream.half_close()
     assert not stream.broken
     assert stream.acknowledged == 0
@@ -195,10 +195,10 @@ def test_an_agent_that_stops_reading_never_blocks(
     small_buffer(stream)
     for sequence in range(1, 100):
         stream.send(frame(sequence, 100_000))
-        stream.tend()
+        stream.poll()
     assert not stream.broken
     say(agent, Acknowledged(3))  # it is heard all the same
-    stream.tend()
+    stream.poll()
     assert stream.acknowledged == 3
 
 
@@ -215,7 +215,7 @@ def test_frames_go_in_pieces_and_come_whole(welcomed: tuple[Stream, socket.socke
     while piece := agent.recv(1000):
         came += piece
         pieces += 1
-        stream.tend()
+        stream.poll()
     assert pieces > 100
     assert came == b"".join(frames)
     assert not stream.broken
@@ -226,7 +226,7 @@ def test_a_reader_of_single_bytes_is_understood(stream: Stream, listener: Listen
     answers = frame_of(Welcome(1)) + frame_of(Acknowledged(1)) + frame_of(Acknowledged(70_000))
     for byte in answers:
         agent.send(bytes([byte]))
-        stream.tend()
+        stream.poll()
     assert stream.acknowledged == 70_000
     assert not stream.broken
 
@@ -271,7 +271,7 @@ def test_a_fork_between_two_halves_of_a_frame_leaves_it_whole(
 
     def writes_nothing() -> bool:
         held = inode in open_sockets()
-        stream.tend()  # as a thread that does not know yet where it is
+        stream.poll()  # as a thread that does not know yet where it is
         stream.send(frame(2, 100))
         stream.half_close()
         stream.close()
@@ -281,10 +281,10 @@ def test_a_fork_between_two_halves_of_a_frame_leaves_it_whole(
     for _ in range(3):
         in_a_child(writes_nothing)
         came += read_exactly(agent, 1000) or b""
-        stream.tend()
+        stream.poll()
     while len(came) < len(whole):
         came += agent.recv(10_000)
-        stream.tend()
+        stream.poll()
     assert came == whole
     stream.send(frame(2))
     assert sequence_of(read_body(agent)) == 2
@@ -364,7 +364,7 @@ def test_after_the_half_close_everything_comes_and_answers_are_heard(
     assert [sequence_of(read_body(agent)) for _ in range(2)] == [1, 2]
     assert is_at_its_end(agent)
     say(agent, Acknowledged(2))
-    stream.tend()
+    stream.poll()
     assert stream.acknowledged == 2
     assert not stream.broken
 
@@ -378,7 +378,7 @@ def test_what_was_acknowledged_before_the_end_counts(
     say(agent, Acknowledged(1))
     agent.close()  # with a batch that it has not read
     stream.send(frame(3))
-    stream.tend()
+    stream.poll()
     assert stream.broken
     assert stream.acknowledged == 1
 
@@ -387,8 +387,8 @@ def test_half_an_answer_and_the_end_is_no_answer(welcomed: tuple[Stream, socket.
     stream, agent = welcomed
     agent.sendall(frame_of(Acknowledged(1))[: HEAD_BYTES + 1])
     agent.close()
-    stream.tend()
-    stream.tend()  # the end is seen one turn after what came before it
+    stream.poll()
+    stream.poll()  # the end is seen one turn after what came before it
     assert (stream.broken, stream.acknowledged) == (True, 0)
     assert stream.reason == "the agent closed the connection"
 
@@ -397,7 +397,7 @@ def test_closing_twice_is_safe_and_nothing_is_sent_after_it(stream: Stream) -> N
     stream.close()
     stream.close()
     stream.send(frame(1))
-    stream.tend()
+    stream.poll()
     stream.half_close()
     assert stream.broken
     assert stream._socket not in module._open

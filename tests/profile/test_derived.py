@@ -10,7 +10,7 @@ from support import strategies
 
 from nilometer.profile import FeatureRecorder
 from nilometer.profile.derived import Derivation, Kind
-from nilometer.profile.derived.text import text_columns
+from nilometer.profile.derived.text import is_prompt, text_columns
 from nilometer.profile.derived.timestamps import timestamp_columns, unix_seconds
 from nilometer.profile.derived.vectors import Embedding, tensor_columns, vector_columns
 from nilometer.values.steps import finished
@@ -61,6 +61,32 @@ def test_times_are_their_hour_weekday_and_age() -> None:
 @pytest.mark.parametrize("cell", [np.datetime64("NaT"), "not a time", 1.5, None, [], "9999-99-99"])
 def test_what_is_no_time_has_no_row(cell: Any) -> None:
     assert unix_seconds(cell) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prompt",
+        "user_message",
+        "generatedText",
+        "generated_text",
+        "a.b.content",
+        "system-prompt",
+        "TEXT",
+    ],
+)
+def test_a_column_with_the_name_of_a_prompt_is_text_at_once(name: str) -> None:
+    summary = f"input.{name}"
+    assert is_prompt(summary)
+    found = Derivation().columns(summary, ["hi", None, "hi there"])
+    assert found[f"{summary}.words"].tolist() == [1, 2]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "name", ["promptness", "context_id", "text_color", "country", "messages.0"]
+)
+def test_other_names_are_no_prompts(name: str) -> None:
+    assert not is_prompt(f"input.{name}")
 
 
 def test_text_that_should_be_times_is_read_as_times() -> None:

@@ -440,8 +440,9 @@ def test_profiles_that_are_made_in_the_process_admit_names_too(tmp_path: Path) -
     outlet = ProfileOutlet(settings, AgentLink(settings, b"w" * 16))
     junk = {f"k{at}": 1 for at in range(2 * AT_ONCE)}
     for row in ({**junk, "jo@example.com": 1}, {"own": 1, "late": 1}, {"late": 1}, {"late": 1}):
-        outlet.hand_on([msgspec.msgpack.encode(observation(row))], {})
-    taken = Taken(outlet._profiling)
+        outlet.send_batch([msgspec.msgpack.encode(observation(row))], {})
+    (profiled,) = outlet._profilings.values()
+    taken = Taken(profiled)
     assert (taken.cells["input.own"], taken.cells["input.late"]) == (1, 1)
     # Half of the invented keys, two of `late`, two answers; the address made a map of one key.
     assert taken.unnamed == {"number": AT_ONCE + 2 + 2, "object": 1}

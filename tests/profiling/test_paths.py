@@ -100,6 +100,13 @@ def test_both_paths_agree_on_real_traffic(case: str) -> None:
         ("/predict", {"a": 1 << 70}, {"a": 1e300}),
         ("/predict", {"features": [1, 2.5]}, {"label": "x", "scores": [0.1, 0.9]}),
         ("/predict", {"1": 1, "2": 2}, {"5": 1}),
+        (
+            "/rpc",
+            {"jsonrpc": "2.0", "id": 1, "params": 3},
+            {"jsonrpc": "2.0", "id": 1, "result": 4},
+        ),
+        ("/predict", {"image": "iVBORw0KGgoAAAANSUhEUgAA"}, {"b64": "c3BhbSBhbmQgbW9yZSBzcGFt"}),
+        ("/predict", {"prompt": "short", "x": "y"}, {"answer": "yes"}),
     ],
 )
 def test_both_paths_agree_on_bodies_that_only_look_alike(

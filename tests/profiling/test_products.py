@@ -173,7 +173,7 @@ def test_sizes_of_maps_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) 
     held = profiled.budget.held
     rows = [{"p1": {"k": 1}}] * 900 + [{"p2": {"k": 1}}] * 200
     profiled.observe([observation(json.dumps(rows).encode())])
-    (part,) = profiled._gathered.values()
+    (part,) = profiled._waiting._parts.values()
     assert profiled.budget.held - held >= part.inputs.weight + part.outputs.weight
     assert profiled._names.over_limit == 1
     of = features(profiled)
@@ -219,7 +219,7 @@ def test_known_features_times_windows_are_within_the_budget() -> None:
 def test_windows_without_room_are_dropped_and_counted() -> None:
     profiled = profiling(1 * MIB)
     profiled.observe([observation(b"1", minute=at) for at in range(1000)])
-    assert len(profiled._gathered) < 200
+    assert len(profiled._waiting._parts) < 200
     told = seen(samples(profiled))
     assert sum(told.values()) == 1000
     assert told["batch_too_large"] > 800
@@ -255,11 +255,11 @@ def test_long_names_that_wait_are_folded() -> None:
     def observe() -> None:
         for at in range(40):
             text = f"{at} " * 60_000
-            profiled.observe([observation(json.dumps({"text": text}).encode())])
+            profiled.observe([observation(json.dumps({"code": text}).encode())])
         profiled.settle()
 
     assert peak_of(observe) < 24 * MIB
-    assert features(profiled)["input.text"].categories.total == 40
+    assert features(profiled)["input.code"].categories.total == 40
 
 
 def test_derived_columns_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

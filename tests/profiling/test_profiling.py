@@ -293,10 +293,11 @@ def test_a_stream_that_is_known_at_both_ends_is_profiled_and_partial() -> None:
     profiling = Profiling("tested", BASE, MINUTE)
     profiling.observe_packed(packed([observation({"a": 1.0}, **told)] * 3))
     found = samples(profiling)
-    assert found["service", BASE].coverage == Coverage(profiled=3, lost_outputs={"partial": 3})
-    tokens = feature(found["output.output_tokens", BASE])
+    labels = Labels.of({**BASE.as_dict(), "model": "m"})
+    assert found["service", labels].coverage == Coverage(profiled=3, lost_outputs={"partial": 3})
+    tokens = feature(found["output.output_tokens", labels])
     assert (tokens.numbers.digest.min, tokens.numbers.digest.max) == (5000, 5000)
-    assert feature(found["output.characters", BASE]).missing == 3
+    assert feature(found["output.characters", labels]).missing == 3
 
 
 def test_an_agent_of_yesterday_reads_what_a_worker_of_today_sends() -> None:
@@ -374,6 +375,8 @@ def test_an_observation_without_columns_loses_no_side_beside(
     request_body: bytes, response_body: bytes | None, reason: str, count: int
 ) -> None:
     profiling = Profiling("tested", BASE, MINUTE)
+    profiling.observe([observation({"a": 1.0})])
+    profiling.take()
     one = observation({}, request_body=request_body, response_body=response_body)
     profiling.observe_packed(packed([one] * count))
     (sample,) = samples(profiling).values()
@@ -613,7 +616,8 @@ def test_a_stream_that_tells_of_its_own_error_has_failed() -> None:
                 )
             ]
         )
-    streams = service(samples(profiling)["service", BASE]).streams
+    labels = Labels.of({**BASE.as_dict(), "model": "m"})
+    streams = service(samples(profiling)["service", labels]).streams
     assert streams.ends == {"completed": 1, "error": 1}
 
 
@@ -639,3 +643,17 @@ def test_what_the_model_handed_over_stands_with_the_outputs_or_where_its_name_sa
     assert feature(found["output.margin", BASE]).missing == 0  # it need not be handed over always
     assert feature(found["input.age", BASE]).count == 2 * FEWEST_ALIKE
     assert feature(found["output.tier", BASE]).categories.total == FEWEST_ALIKE
+
+
+@pytest.mark.parametrize("count", [1, 32])
+def test_texts_under_the_name_of_a_prompt_have_lengths_and_no_categories(count: int) -> None:
+    """One by one, and in one pass."""
+    profiling = Profiling("tested", BASE, MINUTE)
+    one = observation({"prompt": "tell me a secret", "country": "NL"})
+    profiling.observe([one] * count)
+    found = samples(profiling)
+    prompt = feature(found["input.prompt", BASE])
+    assert (prompt.types, prompt.categories.total) == ({"string": count}, 0)
+    characters = feature(found["input.prompt.characters", BASE])
+    assert characters.numbers.count == count
+    assert feature(found["input.country", BASE]).categories.total == count

@@ -130,7 +130,7 @@ def test_a_worker_starts_no_agent_on_a_planted_link(tmp_path: Path, name: str) -
     home.mkdir(0o700)
     (home / name).symlink_to(victim)
     spawner = AgentSpawner(home)
-    spawner.tend()
+    spawner.start_if_needed()
     assert "symbolic link" in spawner.trouble
     assert not spawner.starting
     assert victim.read_text() == "precious"
@@ -141,7 +141,7 @@ def test_all_files_of_an_agent_that_a_worker_started_are_the_owners(tmp_path: Pa
     code = (
         "import os, sys, time; os.umask(0); from pathlib import Path; "
         "from nilometer.handoff.spawn import AgentSpawner, answers; home = Path(sys.argv[1]); "
-        "AgentSpawner(home).tend(); until = time.monotonic() + 20\n"
+        "AgentSpawner(home).start_if_needed(); until = time.monotonic() + 20\n"
         "while not answers(home / 'agent.sock.frames') and time.monotonic() < until: time.sleep(.05)"
     )
     environment = {

@@ -34,14 +34,13 @@ def moments(values: Iterable[float]) -> tuple[int, Fraction, Fraction, Fraction,
     return len(exact), mean, powers[0], powers[1], powers[2]
 
 
-def psi(reference: Sequence[float], current: Sequence[float], empty: float) -> float:
-    """Population stability index in nats; an empty bin gets the share *empty*."""
-    total = 0.0
-    for before, now in zip(reference, current, strict=True):
-        r = max(before / math.fsum(reference), empty)
-        c = max(now / math.fsum(current), empty)
-        total += (c - r) * math.log(c / r)
-    return total
+def psi(reference: Sequence[float], current: Sequence[float]) -> float:
+    """Population stability index in nats, with half a count more in every bin that is used."""
+    used = [(r + 0.5, c + 0.5) for r, c in zip(reference, current, strict=True) if r + c]
+    past, present = math.fsum(r for r, _ in used), math.fsum(c for _, c in used)
+    return math.fsum(
+        (c / present - r / past) * math.log((c / present) / (r / past)) for r, c in used
+    )
 
 
 def ks(reference: Sequence[float], current: Sequence[float]) -> float:

@@ -1,11 +1,12 @@
 """A condition and a comparator of another package, each with an alerter that uses it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from nilometer.alert import AgainstReference, Alerter, Judgement, Verdict
 from nilometer.alert.conditions import Fields, WrongField
+from nilometer.compare import Comparator, Sides
 from nilometer.kinds import Kinds
 from nilometer.profile import Content, Reference, SummarySample
 from nilometer_collector.testing import ENTITY
@@ -18,6 +19,7 @@ class Most:
     kind: ClassVar[str] = "MOST"
     is_distance: ClassVar[bool] = False
     judges_any_count: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
     measure: ClassVar[str] = "values"
     unit: ClassVar[str] = ""
     reference: ClassVar[str] = ""
@@ -63,24 +65,19 @@ class Most:
         return cls(float(fields["threshold"]), allowed, str(fields["note"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Largest:
+def largest(sides: Sides) -> float:
     """The largest difference of two counts."""
-
-    name: ClassVar[str] = "largest"
-    unit: ClassVar[str] = "values"
-    needs_order: ClassVar[bool] = False
-
-    def distance(self, reference: Sequence[float], current: Sequence[float]) -> float:
-        return max(abs(a - b) for a, b in zip(reference, current, strict=True))
+    before, now = sides.counts
+    return float(abs(before - now).max())
 
 
+OWN = Comparator(name="largest", unit="values", distance=largest)
 MOST = Alerter(entity=ENTITY, name="most", summary="input.*", condition=Most(0.5, 2.0, "few"))
 LARGEST = Alerter(
     entity=ENTITY,
     name="largest",
     summary="input.*",
-    condition=AgainstReference(reference="training", threshold=1.5, comparator=Largest()),
+    condition=AgainstReference(reference="training", threshold=1.5, comparator=OWN),
     minimum_count=1,
 )
-OUTSIDE = Kinds(conditions=[Most], comparators=[Largest()])
+OUTSIDE = Kinds(conditions=[Most], comparators=[OWN])

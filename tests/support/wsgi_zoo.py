@@ -194,6 +194,32 @@ class Sized(Closing):
         return len(self.chunks)
 
 
+class Refusing:
+    """Cannot be iterated, although it says so."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise self.error
+
+
+class OnlyNext:
+    """Gives an iterator that cannot be iterated itself."""
+
+    class _Chunks:
+        def __init__(self) -> None:
+            self.left = [ANSWER[5:], ANSWER[:5]]
+
+        def __next__(self) -> bytes:
+            if not self.left:
+                raise StopIteration
+            return self.left.pop()
+
+    def __iter__(self) -> Any:
+        return self._Chunks()
+
+
 class Indexed:
     """Iterable by position only, as old code is."""
 
@@ -341,6 +367,9 @@ ZOO: dict[str, WSGIApp] = {
     "closing_with_an_error": answering(lambda: Closing(ANSWER, error=OSError("teardown"))),
     "sized_iterable": answering(lambda: Sized(ANSWER)),
     "by_position": answering(Indexed),
+    "stops_at_once": answering(lambda: Refusing(StopIteration())),
+    "refuses": answering(lambda: Refusing(ZeroDivisionError("model"))),
+    "only_next": answering(OnlyNext),
     "map": answering(lambda: map(bytes, (ANSWER[:5], ANSWER[5:]))),
     "empty_iterator": answering(lambda: iter(()), "204 No Content"),
     "bytearrays": answering(lambda: iter((bytearray(ANSWER[:3]), memoryview(ANSWER)[3:]))),

@@ -59,17 +59,18 @@ GOLDEN: list[tuple[Body, str]] = [
             observations=b"oo",
             event_time_unit="ms",
             event_time_zone="UTC",
+            include=["POST"],
         ),
         (
-            "83000000 03 9d c41001010101010101010101010101010101 07 ac66726175642d73636f726572 02"
+            "89000000 03 9e c41001010101010101010101010101010101 07 ac66726175642d73636f726572 02"
             "81a6726567696f6ea26575 a8696e7075742e6174 81aa71756575655f66756c6c03 cf17979cfe362a0000"
             "95cb3ff800000000000003cb3fd0000000000000cb3f50624dd2f1a9fccb3fe0000000000000"
-            "91c4027070 c4026f6f a26d73 a3555443"
+            "91c4027070 c4026f6f a26d73 a3555443 91a4504f5354"
         ),
     ),
     (
         Batch(worker=b"w", sequence=1, entity="e", partials=[]),
-        "13000000 03 9d c40177 01 a165 00 80 a0 80 00 c0 90 c400 a0 a0",
+        "14000000 03 9e c40177 01 a165 00 80 a0 80 00 c0 90 c400 a0 a0 90",
     ),
     (Acknowledged(7), "03000000 04 9107"),
     (Refused(Why.FULL, "no room"), "0c000000 05 9302a76e6f20726f6f6d00"),
@@ -103,6 +104,7 @@ bodies = st.one_of(
         observations=st.binary(max_size=2000),
         event_time_unit=names,
         event_time_zone=names,
+        include=st.lists(names, max_size=8),
     ),
 )
 
@@ -142,9 +144,15 @@ def test_a_refusal_of_an_older_agent_names_no_batch() -> None:
     assert read(older) == Refused(Why.FULL, "no room", 0)
 
 
-def test_a_batch_of_an_older_worker_has_the_default_event_times() -> None:
-    older = bytes.fromhex("11000000 03 9b c40177 01 a165 00 80 a0 80 00 c0 90 c400")
-    assert read(older) == Batch(worker=b"w", sequence=1, entity="e", partials=[])
+@pytest.mark.parametrize(
+    "older",
+    [
+        "11000000 03 9b c40177 01 a165 00 80 a0 80 00 c0 90 c400",
+        "13000000 03 9d c40177 01 a165 00 80 a0 80 00 c0 90 c400 a0 a0",
+    ],
+)
+def test_a_batch_of_an_older_worker_has_the_defaults_of_later_fields(older: str) -> None:
+    assert read(bytes.fromhex(older)) == Batch(worker=b"w", sequence=1, entity="e", partials=[])
 
 
 def test_the_account_of_a_batch_is_read_whatever_else_it_holds() -> None:

@@ -16,6 +16,7 @@ from nilometer_agent.doctor.checks.directory import directory
 from nilometer_agent.doctor.checks.export import export
 from nilometer_agent.doctor.checks.laws import laws
 from nilometer_agent.doctor.checks.proxies import proxies
+from nilometer_agent.doctor.checks.rules import rules
 from nilometer_agent.doctor.checks.secrets import secrets
 from nilometer_agent.doctor.checks.shipping import shipping
 from nilometer_agent.doctor.checks.socket import socket
@@ -32,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "buffer": buffer,
     "workers": workers,
     "coverage": coverage,
+    "rules": rules,
     "laws": laws,
     "collector": collector,
     "shipping": shipping,

@@ -112,7 +112,14 @@ class Closer:
         self.close(due, now)
         excess = len(self.open) - self._settings.max_open_windows
         if excess > 0:
-            self.close(heapq.nsmallest(excess, self.open, key=self.open.__getitem__), now)
+            self._close_longest_idle(excess, now)
+
+    def close_oldest(self, now: float) -> None:
+        """Close half of the open windows, those without new data for longest, to make room."""
+        self._close_longest_idle(-(-len(self.open) // 2), now)
+
+    def _close_longest_idle(self, count: int, now: float) -> None:
+        self.close(heapq.nsmallest(count, self.open, key=self.open.__getitem__), now)
 
     def close(self, keys: list[WindowKey], now: float) -> int:
         """Close windows, several in a transaction; return the number of samples that were queued.

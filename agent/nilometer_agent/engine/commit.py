@@ -76,6 +76,7 @@ class Committer:
         self._on_committed = on_committed
         self._disarmed = 0  # disabled profilers that the counters already have
         self._over_limit = 0  # refused columns that the counters already have
+        self._entities = 0  # requests of entities over the limit that the counters already have
         self._forgotten = 0  # forgotten names that the counters already have
         self._committed = buffer.worker_sequences()
         self._held = _Held()
@@ -121,11 +122,12 @@ class Committer:
         self._finish()
         held = self._held
         self._receiver.take_into(held.received)
-        told, cells = self._suppression.told(held.received)
+        filtered, cells = self._suppression.filtered(held.received)
         # One statement, so that samples are never filtered twice, even if a later line raises.
-        held.taken[len(held.taken) :], held.received, self._suppression.cells = told, [], cells
+        held.taken[len(held.taken) :], held.received, self._suppression.cells = filtered, [], cells
         self._count_disarmed()
         self._count_over_limit()
+        self._count_entities()
         self._count_forgotten()
         if not held.taken and not held.sequences:
             return
@@ -194,6 +196,11 @@ class Committer:
         over_limit = self._receiver.columns_over_limit
         self._counters.add(Counter.COLUMNS_OVER_LIMIT, over_limit - self._over_limit)
         self._over_limit = over_limit
+
+    def _count_entities(self) -> None:
+        over_limit = self._receiver.entities_over_limit
+        self._counters.add(Counter.ENTITIES_OVER_LIMIT, over_limit - self._entities)
+        self._entities = over_limit
 
     def _count_forgotten(self) -> None:
         forgotten = self._suppression.cells.forgotten

@@ -8,6 +8,7 @@ further sample, which is not judged.
 
 import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,7 @@ from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.faults import Fault
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -142,8 +144,8 @@ class Engine:
         plans: Keeper of the references and alerters.
         counters: Telemetry counters of the agent.
         clock: Wall and monotonic clock.
-        on_observed: Callback before a commit, for export, with the entity, labels, worker and
-            packed observations of a batch.
+        on_observed: Callback before a commit, for export, with the predictions of a batch; see
+            `nilometer_agent.engine.receive.OnObserved`.
         on_cost: Callback with the entity, labels, worker and capture cost of a batch.
         on_committed: Callback with all committed samples, decoded here or made by workers.
         on_closed: Callback with the samples and evaluations of a closed window.
@@ -301,7 +303,7 @@ class Engine:
         if self._is_commit_due(now):
             self._commit()
             self._closer.close_due(now)
-            self._buffer.tend()
+            self._buffer.maintain()
             # Count from the end of the commit, so that a slow disk leaves time to receive.
             self._commit_at = self._clock.monotonic() + self._commit_seconds
 
@@ -386,7 +388,15 @@ class Engine:
         now = self._clock.monotonic()
         self._commit_at = now + self._commit_seconds
         self._gathered = _Gathered()
-        self._committer.commit(now)
+        try:
+            self._committer.commit(now)
+        except sqlite3.Error as error:
+            if Fault.of(error) is not Fault.FULL:
+                raise
+            # The profiles of open windows may fill the outbox. A closed window needs less space, and its
+            # rows may be dropped for newer ones.
+            self._closer.close_oldest(now)
+            self._committer.commit(now)
         self._in_work.clear()
 
     def _close_all(self) -> int:

@@ -11,7 +11,7 @@ observations inside a batch are not checked here, because they hold data of anot
 
 from dataclasses import dataclass
 
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import entity_name, entity_or_template
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.wire.batches import TOO_MANY_MESSAGES, TooManyMessages, batch_from_bytes
@@ -19,6 +19,7 @@ from nilometer.wire.frames import (
     MAX_COUNT,
     MAX_LABELS,
     MAX_PARTIALS,
+    MAX_RULES,
     MAX_SEQUENCE,
     MAX_TIME_NS,
     MAX_WORKER_BYTES,
@@ -67,12 +68,16 @@ def problem_of(batch: Batch) -> str:
         return f"dropped_unix_nano = {batch.dropped_unix_nano}: must be Unix nanoseconds"
     if sum(batch.dropped.values()) > MAX_COUNT:
         return f"dropped: over {MAX_COUNT} observations"
-    if len(batch.partials) > MAX_PARTIALS:
-        return f"{len(batch.partials)} partials: at most {MAX_PARTIALS}"
-    if len(batch.labels) > MAX_LABELS:
-        return f"{len(batch.labels)} labels: at most {MAX_LABELS}"
+    for what, count, most in (
+        ("partials", len(batch.partials), MAX_PARTIALS),
+        ("labels", len(batch.labels), MAX_LABELS),
+        ("rules in include", len(batch.include), MAX_RULES),
+    ):
+        if count > most:
+            return f"{count} {what}: at most {most}"
     try:
-        entity_name(batch.entity)
+        # The entity of partials is known, because their bodies were decoded.
+        (entity_name if batch.partials else entity_or_template)(batch.entity)
         Labels.of(batch.labels)
     except ConfigError as error:
         return str(error)

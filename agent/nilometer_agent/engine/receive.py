@@ -13,18 +13,22 @@ from nilometer.profile.recorder import RECORDER_BYTES
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.event_time import EventTimes
-from nilometer.profiling.observation import declared, parts_of
+from nilometer.profiling.observation import Observation, declared, parts_of
+from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SCORES_SUFFIX, entity_name
 from nilometer.values.errors import NilometerError
-from nilometer.values.labels import Labels
+from nilometer.values.labels import OVERFLOW, Labels
 from nilometer.values.reasons import DropReason
+from nilometer.values.request_rules import rules_of
+from nilometer.values.templates import names_in
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch, Cost
 from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.divide import Divider
 from nilometer_agent.engine.made_elsewhere import samples_made_elsewhere
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
@@ -34,7 +38,6 @@ MAX_PROFILINGS = 2000  # entities x label sets; later ones share the overflow la
 MAX_KEPT_BYTES = 12 << 20  # memory that profilings keep between commits; idle ones are freed first
 MAX_OBSERVATIONS = 8192  # observations per batch; nilometer's own workers send at most 256
 MAX_WATERMARKS = 10_000  # entities with a watermark
-OVERFLOW = Labels.of(nilometer_overflow="true")
 
 # Errors that parsing the data of another program may raise.
 UNREADABLE = (
@@ -44,12 +47,32 @@ UNREADABLE = (
 log = logging.getLogger("nilometer.agent")
 
 Acknowledge = Callable[[int], None]
-OnObserved = Callable[[str, Labels, bytes, bytes], None]
+# Entity, labels of the server, worker, labels of the place, and predictions of this place.
+OnObserved = Callable[[str, Labels, bytes, Labels, Sequence[Observation]], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
 
 
 class OverBudget(ValueError):
     """A batch needs too much memory once decoded; a retry would fail as well."""
+
+
+@dataclass(slots=True, eq=False)
+class Share:
+    """The part of a batch that belongs to one entity.
+
+    Attributes:
+        batch: This part as a batch of its own.
+        entity: Validated name of its entity.
+        profiling: Profiling that it is added to.
+        expected: Number of observations that `profiling` accounts for after this part.
+        whole: Whether all of it was added, so that nothing is missing.
+    """
+
+    batch: Batch
+    entity: str
+    profiling: Profiling
+    expected: int
+    whole: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -59,20 +82,14 @@ class Receipt:
     Attributes:
         batch: The received batch.
         acknowledge: Callback after the commit.
-        entity: Validated name of its entity.
-        profiling: Profiling that the batch is added to.
-        expected: Number of observations that `profiling` accounts for after this batch.
+        shares: Parts of the batch by entity; one, unless its entity is a template.
         event_ns: Event time for lost observations, in Unix nanoseconds.
-        whole: Whether the whole batch was added, so that nothing is missing.
     """
 
     batch: Batch
     acknowledge: Acknowledge
-    entity: str
-    profiling: Profiling
-    expected: int
+    shares: Sequence[Share]
     event_ns: int
-    whole: bool = False
 
 
 class Receiver:
@@ -82,7 +99,7 @@ class Receiver:
         settings: Settings of the agent.
         plans: Keeper of the references and alerters.
         clock: Wall clock.
-        on_observed: Callback with the packed observations of a batch.
+        on_observed: Callback with the predictions of a batch.
         on_cost: Callback with the capture cost of a worker.
 
     Attributes:
@@ -114,7 +131,10 @@ class Receiver:
         self._names: dict[str, Names] = {}  # by entity
         self._forgotten_over_limit = 0  # columns over the limit, of forgotten entities
         self._leaving: list[Profile] = []
-        self._worker_profiles: dict[Receipt, list[tuple[WindowKey, SummarySample]]] = {}
+        self._worker_profiles: dict[Share, list[tuple[WindowKey, SummarySample]]] = {}
+        self._predictions: dict[str, Predictions] = {}  # by entity
+        self._divider = Divider(MAX_OBSERVATIONS, UNREADABLE)
+        self._served: list[tuple[Labels, Sequence[Observation]]] = []  # of the share in work
         self.watermarks: dict[str, int] = {}
 
     @property
@@ -127,6 +147,11 @@ class Receiver:
         """Number of columns that were refused because of a limit."""
         known = sum(names.over_limit for names in self._names.values())
         return self._forgotten_over_limit + known
+
+    @property
+    def entities_over_limit(self) -> int:
+        """Number of requests that said an entity over the limit of its template."""
+        return self._divider.over_limit
 
     def take_into(self, taken: list[Taken]) -> None:
         """Move all profiles to *taken*; each list moves in one statement, and so atomically."""
@@ -152,17 +177,28 @@ class Receiver:
         """Whether the profiles should be committed now to free memory."""
         return self._budget.is_due
 
+    def see(self, batch: Batch) -> None:
+        """Include the entity of *batch* in the plan, unless requests say it."""
+        if not names_in(batch.entity):
+            self._plans.see(entity_name(batch.entity))
+
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
         """Return a receipt for *batch*, to account for its observations afterwards."""
+        parts = self._divider.parts(batch)
+        shares = [self._share(part, is_over=is_over) for part, is_over in parts]
+        event_ns = batch.dropped_unix_nano or self._clock.now_ns()
+        return Receipt(batch, acknowledge, shares, event_ns)
+
+    def _share(self, batch: Batch, *, is_over: bool) -> Share:
         entity = entity_name(batch.entity)
         self._plans.see(entity)
-        profiling = self._profiling(entity, Labels.of(batch.labels))
+        profiling = self._profiling(entity, OVERFLOW if is_over else Labels.of(batch.labels))
+        profiling.included = rules_of(tuple(batch.include))
         profiling.event_times = EventTimes.of(
             batch.event_time_field, batch.event_time_unit, batch.event_time_zone
         )
         expected = profiling.given + sum(batch.dropped.values()) + batch.count
-        event_ns = batch.dropped_unix_nano or self._clock.now_ns()
-        return Receipt(batch, acknowledge, entity, profiling, expected, event_ns)
+        return Share(batch, entity, profiling, expected)
 
     def profile(self, receipt: Receipt, *, apart: bool = False) -> None:
         """Add a batch to the open profiles. After any error, call `make_up` to count the rest.
@@ -175,7 +211,17 @@ class Receiver:
             UNREADABLE: If the batch cannot be parsed, or does not hold as many observations as it
                 says. If it holds more, nothing is added.
         """
-        batch, entity, profiling = receipt.batch, receipt.entity, receipt.profiling
+        unread: Exception | None = None
+        for share in receipt.shares:
+            try:
+                self._profile(share, apart=apart)
+            except UNREADABLE as error:
+                unread = unread or error
+        if unread is not None:
+            raise unread
+
+    def _profile(self, share: Share, *, apart: bool) -> None:
+        batch, entity, profiling = share.batch, share.entity, share.profiling
         if batch.cost is not None:
             self._on_cost(entity, profiling.labels, batch.worker, batch.cost)
         if batch.dropped:
@@ -187,17 +233,30 @@ class Receiver:
             samples = self._samples_of_worker(entity, batch.partials)
             held += seen(sample for _, sample in samples)
             _check_count(held, batch.count)
-            self._worker_profiles[receipt] = samples
+            self._worker_profiles[share] = samples
         else:
             _check_count(held, batch.count)
-        observe = _observe_apart if apart else Profiling.observe_packed
-        observed = observe(profiling, batch.observations) if batch.observations else 0
-        if observed:
-            self._on_observed(entity, profiling.labels, batch.worker, batch.observations)
-            self._watermark(entity, profiling.latest_ns)
+        if batch.observations:
+            self._observe(share, apart=apart)
         if held < batch.count:
             raise ValueError(f"a batch of {batch.count} observations holds {held} of them")
-        receipt.whole = True
+        share.whole = True
+
+    def _observe(self, share: Share, *, apart: bool) -> None:
+        profiling, packed = share.profiling, share.batch.observations
+        self._served.clear()
+        try:
+            (_observe_apart if apart else Profiling.observe_packed)(profiling, packed)
+        finally:
+            for labels, rows in self._served:
+                worker = share.batch.worker
+                self._on_observed(share.entity, profiling.labels, worker, labels, rows)
+            self._served.clear()
+        if profiling.latest_ns:
+            self._watermark(share.entity, profiling.latest_ns)
+
+    def _serve(self, labels: Labels, rows: Sequence[Observation]) -> None:
+        self._served.append((labels, rows))
 
     def make_up(self, receipt: Receipt, reason: DropReason) -> None:
         """Count the missing observations of a batch as lost. It may be called again.
@@ -205,10 +264,11 @@ class Receiver:
         The number of missing observations is their total minus the sum over all open profiles of
         the entity.
         """
-        if receipt.whole:
-            return
-        elsewhere = seen(sample for _, sample in self._worker_profiles.get(receipt, ()))
-        receipt.profiling.make_up(receipt.expected - elsewhere, reason, receipt.event_ns)
+        for share in receipt.shares:
+            if share.whole:
+                continue
+            elsewhere = seen(sample for _, sample in self._worker_profiles.get(share, ()))
+            share.profiling.make_up(share.expected - elsewhere, reason, receipt.event_ns)
 
     def _samples_of_worker(
         self, entity: str, partials: Sequence[bytes]
@@ -241,7 +301,9 @@ class Receiver:
                 user_profilers=self._user_profilers,
                 reductions=self._settings.reductions,
                 names=self._names_of(entity),
+                predictions=self._predictions.setdefault(entity, Predictions()),
                 budget=self._budget,
+                on_served=self._serve,
             )
         return profiling
 
@@ -272,6 +334,7 @@ class Receiver:
         forgotten = self._names.keys() - kept.keys()
         self._forgotten_over_limit += sum(self._names[entity].over_limit for entity in forgotten)
         self._names = kept
+        self._predictions = {entity: self._predictions[entity] for entity in kept}
 
     def _spec(self, entity: str, summary: str) -> FeatureSpec:
         spec = self._plans.active.spec(entity, summary, self._settings.readable_categories)

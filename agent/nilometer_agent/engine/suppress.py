@@ -44,7 +44,7 @@ class Suppression:
 
     Attributes:
         cells: Cells by entity and summary, of summaries whose names no reference or schema
-            publishes: the counts that `told` returned last.
+            publishes: the counts that `filtered` returned last.
     """
 
     def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:
@@ -52,7 +52,7 @@ class Suppression:
         self._published = frozenset(published)
         self.cells = RecentCounts(MAX_UNNAMED)
 
-    def told(self, received: list[Taken]) -> tuple[list[Taken], RecentCounts]:
+    def filtered(self, received: list[Taken]) -> tuple[list[Taken], RecentCounts]:
         """Return the part of *received* that may be stored, and the cell counts after storing it.
 
         This changes no state, so it can be called again after an error. A caller that stores the

@@ -114,7 +114,7 @@ class Trial:
         Profiles that a worker made are one unit, with index 0. `WHOLE` means the whole batch, if it
         cannot be split up.
         """
-        self._receiver.receipt(batch, lambda _: None)  # a lock must not be held during a fork
+        self._receiver.see(batch)  # a lock must not be held during a fork
         harmless = replace(batch, observations=_HARMLESS, partials=(), count=1)
         return self._fatal(self._profiling(batch), self._profiling(harmless))
 

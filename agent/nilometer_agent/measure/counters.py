@@ -25,6 +25,7 @@ class Counter(Enum):
     UNREAD_TIMES = "unread_times"
     CELLS_LOST = "cells_lost"
     COLUMNS_OVER_LIMIT = "columns_over_limit"
+    ENTITIES_OVER_LIMIT = "entities_over_limit"
     NAMES_FORGOTTEN = "names_forgotten"
     MALFORMED_BATCHES = "malformed_batches"
     REFUSED_BATCHES = "refused_batches"

@@ -7,9 +7,7 @@ from typing import ParamSpec
 from nilometer.export.exports import Exports, ExportSettings
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.resource import resource_attributes
-from nilometer.profiling.observation import unpack
 from nilometer.values.clock import Clock
-from nilometer.values.labels import Labels
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.measured import Measured
 from nilometer_agent.settings import AgentSettings
@@ -74,13 +72,10 @@ class AgentExports(Exports):
             alive,
         )
         measured = self.measured
-        self.observed = self._guarded(self._observed)
+        self.observed = self._guarded(measured.observed)
         self.cost = self._guarded(measured.cost)
         self.committed = self._guarded(measured.committed)
         self.closed = self._guarded(measured.closed)
-
-    def _observed(self, entity: str, labels: Labels, worker: bytes, packed: bytes) -> None:
-        self.measured.observed(entity, labels, worker, unpack(packed))
 
     def _guarded(self, measure: Callable[P, None]) -> Callable[P, None]:
         """Return *measure* with its errors logged instead of raised; without export, do nothing."""

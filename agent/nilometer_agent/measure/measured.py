@@ -83,12 +83,25 @@ class Measured:
         self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
 
     def observed(
-        self, entity: str, labels: Labels, worker: bytes, observations: Sequence[Observation]
+        self,
+        entity: str,
+        labels: Labels,
+        worker: bytes,
+        place: Labels,
+        observations: Sequence[Observation],
     ) -> None:
-        """Stage requests; `committed` makes them count."""
-        staged = self._staged.get((entity, labels))
+        """Stage predictions; `committed` makes them count.
+
+        Args:
+            entity: Name of the monitored entity.
+            labels: Labels of the server.
+            worker: Name of the worker.
+            place: Labels of the predictions: those of the server, and what the requests say.
+            observations: Predictions.
+        """
+        staged = self._staged.get((entity, place))
         if staged is None:
-            staged = self._staged[entity, labels] = Staged()
+            staged = self._staged[entity, place] = Staged()
         now = self._clock.monotonic()
         workers = self._peaks.setdefault((entity, labels), {})
         if worker not in workers:  # it may replace an older one: remove idle workers

@@ -206,7 +206,7 @@ class Buffer:
                 if not self._failover.drop():
                     return
 
-    def tend(self) -> None:
+    def maintain(self) -> None:
         """Do regular work: return to the disk, restore the ballast, adjust to the free space."""
         with self._lock:
             if not self.durable:

@@ -225,16 +225,18 @@ class Failover:
 
         *rows*: rows that are lost with the file unless memory takes them.
         """
+        marks = list(ledger.marks.rows())
+        kept, left = fitting(rows or (), self._max_memory_bytes)
+        # If this raises, the ledger on disk stays in use, and the caller tries again later.
+        memory = self._in_memory([*marks, *kept])
         log.error(
             "outbox moved to memory, data is lost if the agent ends now: make the disk usable"
         )
-        self._disk.leave(ledger, doubtful)
-        marks = list(ledger.marks.rows())
-        kept, left = fitting(rows or (), self._max_memory_bytes)
         if left.rows:
             self._drops.count(left)
+        self._disk.leave(ledger, doubtful)
         ledger.close()
-        self._use(self._in_memory([*marks, *kept]))
+        self._use(memory)
 
     def _in_memory(self, rows: Iterable[Row]) -> Ledger:
         ledger = ledger_in_memory(rows, self._max_memory_bytes)

@@ -87,9 +87,10 @@ class Ledger:
         gone = {identity for closing in closings for identity in closing.partials}
         sequences = self.queue.number(new)
         with self.database.transaction():
+            # The partial profiles first: in a full database their rows need the space.
+            observations = self.partials.delete(gone)
             self.queue.put(new, sequences, now_ns)
             closed = self.marks.put_closed(closing.key for closing in closings)
-            observations = self.partials.delete(gone)
         self.marks.closed = closed
         self.queue.count(new)
         self.partials.forget(closings, gone, observations)

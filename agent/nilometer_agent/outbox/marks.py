@@ -3,6 +3,7 @@
 Everything is also kept in memory, so that reading it needs no disk.
 """
 
+import hashlib
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -11,12 +12,13 @@ from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.rows import Columns, Row, WindowKey, label_text
 
 MAX_CLOSED = 10_000  # entities x label sets whose newest judged window is known
+MAX_MARK = 64  # longest text of labels that is kept; a longer one is kept as its digest
 PLAN_ID = 2  # id of the plan's row in ``meta``; id 1 is the count of transactions
 
 Workers = dict[bytes, tuple[int, int]]  # row id and last committed sequence, by worker
 Closed = dict[
     tuple[str, str], tuple[int, int]
-]  # row id and end of the window, by entity and text of the labels
+]  # row id and end of the window, by entity and `mark_of` the labels
 
 
 class Marks:
@@ -44,7 +46,9 @@ class Marks:
             if key == "plan":
                 self.plan = value
         self._load_workers()
-        self.closed = {(row[1], row[2]): (row[0], row[3]) for row in self._database.rows("closed")}
+        self.closed = {
+            (row[1], shortened(row[2])): (row[0], row[3]) for row in self._database.rows("closed")
+        }
 
     def _load_workers(self) -> None:
         self.workers = {row[1]: (row[0], row[2]) for row in self._database.rows("workers")}
@@ -84,13 +88,13 @@ class Marks:
 
     def closed_until(self, entity: str, labels: Labels) -> int:
         """End of the newest window that was judged, Unix nanoseconds; 0 for none."""
-        return self.closed.get((entity, label_text(labels)), (0, 0))[1]
+        return self.closed.get((entity, mark_of(labels)), (0, 0))[1]
 
     def put_closed(self, keys: Iterable[WindowKey]) -> Closed:
         """Store the ends of judged windows."""
         closed = dict(self.closed)
         for key in keys:
-            self._put_closed(closed, (key.entity, label_text(key.labels)), key.window.end_ns)
+            self._put_closed(closed, (key.entity, mark_of(key.labels)), key.window.end_ns)
         if len(closed) > MAX_CLOSED:
             excess = len(closed) - MAX_CLOSED + MAX_CLOSED // 10
             oldest = heapq.nsmallest(excess, closed, key=lambda mark: closed[mark][1])
@@ -124,6 +128,18 @@ class Marks:
             case "workers":
                 self._put_worker(self.workers, columns[0], columns[1])
             case "closed":
-                self._put_closed(self.closed, (columns[0], columns[1]), columns[2])
+                self._put_closed(self.closed, (columns[0], shortened(columns[1])), columns[2])
             case "meta" if columns[0] == "plan":
                 self._database.put(table, *columns, identity=PLAN_ID)
+
+
+def mark_of(labels: Labels) -> str:
+    """Return the text that stands for *labels* in ``closed``; at most `MAX_MARK` characters."""
+    return shortened(label_text(labels))
+
+
+def shortened(text: str) -> str:
+    """Return *text*, or its digest if it is long: clients choose labels, and many marks are kept."""
+    if len(text) <= MAX_MARK:
+        return text
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -11,9 +11,17 @@ SALVAGED_SHARE = 0.5  # share of the memory that rows of a read-only file may us
 
 
 def ledger_in_memory(rows: Iterable[Row], most_bytes: int) -> Ledger:
-    """Return a ledger in memory with *rows*, which grows to at most *most_bytes*."""
+    """Return a ledger in memory with *rows*, which grows to at most *most_bytes*.
+
+    Raises:
+        sqlite3.Error: If the rows do not fit.
+    """
     ledger = Ledger(None, most_bytes)
-    ledger.take_in(rows, set())
+    try:
+        ledger.take_in(rows, set())
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 

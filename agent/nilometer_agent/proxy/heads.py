@@ -12,6 +12,9 @@ from urllib.parse import unquote
 
 import httptools
 
+from nilometer.capture.headers import content_type_of
+from nilometer.values.request_rules import rules_of
+
 HEAD_END = b"\r\n\r\n"
 TUNNEL_METHOD = b"CONNECT"
 
@@ -54,6 +57,12 @@ class RequestHead:
     headers: Headers
     length: int | None
     upgrades: bool
+
+    def selected_by(self, rules: tuple[str, ...]) -> bool:
+        """Return whether one of *rules* matches, see `nilometer.values.request_rules`."""
+        path, _ = path_and_query(self.target)
+        content_type = content_type_of(self.headers)
+        return bool(rules_of(rules).match(self.method.decode("latin-1"), path, content_type))
 
 
 @dataclass(slots=True)

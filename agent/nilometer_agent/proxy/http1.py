@@ -146,7 +146,7 @@ class Http1:
         try:
             if not (worker.live or worker.revive()):
                 return None
-            if path_and_query(head.target)[0] in self._settings.exclude:
+            if head.selected_by(self._settings.exclude):
                 return None
             passing = Passing(worker, self._settings.max_body_bytes, head)
             if self._id_header:

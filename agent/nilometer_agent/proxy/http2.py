@@ -12,6 +12,7 @@ import grpc
 
 from nilometer.capture.grpc.call import PROBES, Call
 from nilometer.handoff.worker import Worker
+from nilometer.values.request_rules import GRPC, RequestRules
 from nilometer_agent.proxy.frames import Events, Frames, allow_table
 from nilometer_agent.proxy.heads import Refused, Unreadable
 from nilometer_agent.proxy.messages import MessageReader
@@ -55,7 +56,7 @@ class Http2:
         self._capture: Any = SimpleNamespace(
             worker=worker, cap=settings.max_body_bytes, stall_seconds=settings.stall_seconds
         )
-        self._excluded = frozenset(settings.exclude)
+        self._exclude = RequestRules.of(settings.exclude)
         self._preface = b""
         self._streams: dict[int, _Stream] = {}
         self._unread: dict[
@@ -147,8 +148,8 @@ class Http2:
         worker = self._worker
         if (
             not fields.get("content-type", b"").startswith(b"application/grpc")
-            or path in self._excluded
             or path.startswith(PROBES)
+            or self._exclude.match("POST", path, GRPC)
             or not (worker.live or worker.revive())
         ):
             self._unread[number] = False

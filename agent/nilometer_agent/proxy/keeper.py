@@ -47,7 +47,7 @@ class Keeper:
                 f"proxy: needs {' and '.join(missing)}: pip install 'nilometer[agent,proxy]'"
             )
         agent = f"unix:{socket.absolute()}"
-        self._told = msgspec.json.encode(
+        self._settings = msgspec.json.encode(
             [msgspec.structs.replace(proxy, agent=agent) for proxy in proxies]
         )
         self.stop_seconds = END_SECONDS + max(
@@ -110,7 +110,7 @@ class Keeper:
         late = threading.Timer(START_SECONDS, process.kill)
         late.start()
         try:
-            process.stdin.write(self._told + b"\n")
+            process.stdin.write(self._settings + b"\n")
             process.stdin.flush()
             said = process.stdout.readline().decode("utf-8", "replace").split()
         except OSError:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 import grpc
@@ -151,6 +151,7 @@ class PlanKeeper:
         self._buffer = buffer
         self._stub = stub
         self._version = ""
+        self._forbidden: frozenset[str] = frozenset()  # entities that this agent may not ship
         self.entities: set[str] = set()
         self._names_key = names_key
         self._disclosure = disclosure
@@ -183,12 +184,24 @@ class PlanKeeper:
             told = {"reason": str(error)[:200]}
             log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
             return False
+        self._tell_forbidden(plan.forbidden_entities)
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())
             log.info(
                 "plan updated", extra={"version": plan.version, "alerters": len(plan.alerters)}
             )
         return True
+
+    def _tell_forbidden(self, entities: Iterable[str]) -> None:
+        """Log each entity once that this agent may not ship."""
+        forbidden = frozenset(entities)
+        for entity in sorted(forbidden - self._forbidden):
+            log.error(
+                "the collector will reject this entity, this agent may not ship it: add it to the "
+                "agent's principal, or set another entity",
+                extra={"entity": entity},
+            )
+        self._forbidden = forbidden
 
     def _take(self, plan: Plan) -> bool:
         try:

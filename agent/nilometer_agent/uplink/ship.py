@@ -4,6 +4,7 @@
 |---|---|
 | stored, or stored before | deleted |
 | one row is rejected | that row goes to quarantine, the others are deleted |
+| this agent may not ship the entity of a row | the same; the log names the entity once |
 | the batch is too large | half of it is sent; a single row that is too large goes to quarantine |
 | calls with one row always fail, calls with another row succeed | that row goes to quarantine |
 | not now (down, slow, overloaded) | kept; retried after a random wait, or after the requested one |
@@ -12,7 +13,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ DEADLINE_SECONDS = 10.0
 IDLE_SECONDS = 1.0
 SUSPECT_FAILURES = 3  # failures of one batch before its rows are sent one by one
 MAX_REASON_CHARACTERS = 200
+MAX_FORBIDDEN = 1000  # entities that are remembered as forbidden, so that each is logged once
 
 log = logging.getLogger("nilometer.agent")
 
@@ -116,6 +118,7 @@ class Shipper:
         self._most = MAX_ROWS
         self._suspected = 0  # consecutive failures that one bad row may have caused
         self._suspects = 0  # rows left in the batch that is searched for the bad row
+        self._forbidden: set[str] = set()  # reasons, each naming an entity, that were logged
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
@@ -191,7 +194,7 @@ class Shipper:
         self._counters.add(Counter.OBSERVATIONS_REJECTED, bad)
         self._counters.add(Counter.OBSERVATIONS_ACKNOWLEDGED, good)
         for row in rows:
-            if row.id in rejected:
+            if row.id in rejected and rejected[row.id] not in self._forbidden:
                 log.error(
                     "row moved to quarantine, the collector rejected it: install one version in agent "
                     "and collector, or report the reason",
@@ -218,7 +221,7 @@ class Shipper:
             raise _Failed(CollectorState.TLS_ERROR, str(error)) from error
         except grpc.RpcError as error:
             self._counters.add(Counter.SHIP_FAILURES)
-            raise self._told(error) from error
+            raise self._exception_for(error) from error
         if reply.duplicate and not self.duplicate:
             log.error(
                 "another agent ships under the same name, the collector counts both: give each "
@@ -226,10 +229,22 @@ class Shipper:
                 extra={"agent": self._agent},
             )
         self.duplicate = reply.duplicate
+        self._log_forbidden(bad.reason for bad in reply.rejected if bad.forbidden)
         ids = {row.sequence: row.id for row in rows}
         return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
 
-    def _told(self, error: Any) -> Exception:
+    def _log_forbidden(self, reasons: Iterable[str]) -> None:
+        """Log once that rows of an entity are dropped; *reasons* name principal and entity."""
+        for reason in set(reasons) - self._forbidden:
+            log.error(
+                "rows moved to quarantine, this agent may not ship their entity: add it to the "
+                "agent's principal, or set another entity",
+                extra={"reason": reason},
+            )
+            if len(self._forbidden) < MAX_FORBIDDEN:
+                self._forbidden |= {reason}
+
+    def _exception_for(self, error: Any) -> Exception:
         """Return the exception for a failed call."""
         code, text = error.code(), f"{error.code().name}: {error.details()}"
         asked = _asked_seconds(error)
@@ -279,22 +294,21 @@ class Shipper:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._buffer.make_room()
             wait = IDLE_SECONDS
             failed = False
-            if self._collector is not None:
-                try:
-                    sent = self.ship_once()
-                except ShipError as error:
-                    failed, wait = True, self._after_failure(error)
-                except Exception:
-                    log.exception("shipping failed, rows kept: will retry")
-                    failed, wait = True, self._backoff.fail()
-                else:
-                    self._backoff.succeed()
-                    if sent:
-                        self._set_state(CollectorState.READY, "")
-                        continue
+            try:
+                self._buffer.make_room()
+                sent = self.ship_once() if self._collector is not None else 0
+            except ShipError as error:
+                failed, wait = True, self._after_failure(error)
+            except Exception:  # the thread must survive, because nothing ships without it
+                log.exception("shipping failed, rows kept: will retry")
+                failed, wait = True, self._backoff.fail()
+            else:
+                self._backoff.succeed()
+                if sent:
+                    self._set_state(CollectorState.READY, "")
+                    continue
             # New rows end an idle wait. They do not end a backoff, because the collector is down.
             if failed:
                 self._stopping.wait(wait)

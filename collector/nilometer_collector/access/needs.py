@@ -46,6 +46,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
+    ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
     ("GET", "/api/v1/watch"): Need.READ,
 }

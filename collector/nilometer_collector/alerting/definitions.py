@@ -21,8 +21,8 @@ _NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "c
 Whole: TypeAlias = int | float  # 2 and 2.0 are the same number in JSON
 
 
-class AlerterView(msgspec.Struct, frozen=True, kw_only=True):
-    """An alerter as the API returns it. See nilometer.alert.Alerter for meaning and bounds."""
+class _Alerter(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that a written and a returned alerter share."""
 
     entity: str
     name: str
@@ -30,23 +30,33 @@ class AlerterView(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     statistic: str = ""
     comparison: str = ""
-    threshold: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
     reference: str = ""
     comparator: str = ""
-    parameters: dict[str, str | float] | UnsetType = UNSET  # parameters without a field above
-    minimum_count: Whole = 100
+    parameters: dict[str, str | float] | UnsetType = UNSET  # parameters without another field
     windows_to_open: Whole = 1
     windows_to_close: Whole = 1
     severity: str = "warning"
 
 
-class AlerterDefinition(AlerterView, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An alerter as a user writes it. An unknown key is an error."""
+class AlerterView(_Alerter, frozen=True, kw_only=True):
+    """An alerter as the API returns it; unused limits are 0. See nilometer.alert.Alerter."""
+
+    minimum_count: Whole
+    threshold: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
 
 
-def alerter_of(definition: AlerterView) -> Alerter:
+class AlerterDefinition(_Alerter, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An alerter as a user writes it. An unknown key is an error, and so is a missing limit."""
+
+    threshold: float | UnsetType = UNSET
+    low: float | UnsetType = UNSET
+    high: float | UnsetType = UNSET
+    minimum_count: Whole | UnsetType = UNSET  # by default the smallest count that the kind needs
+
+
+def alerter_of(definition: AlerterDefinition | AlerterView) -> Alerter:
     """Return the alerter that *definition* describes.
 
     Raises:
@@ -66,7 +76,7 @@ def alerter_of(definition: AlerterView) -> Alerter:
             name=definition.name,
             summary=definition.summary,
             condition=condition,
-            minimum_count=_whole(definition, "minimum_count"),
+            minimum_count=_minimum_count(definition),
             windows_to_open=_whole(definition, "windows_to_open"),
             windows_to_close=_whole(definition, "windows_to_close"),
             severity=severity,
@@ -97,7 +107,7 @@ def alerter_view(alerter: Alerter) -> AlerterView:
     )
 
 
-def _condition_of(definition: AlerterView) -> Condition:
+def _condition_of(definition: AlerterDefinition | AlerterView) -> Condition:
     """Return the condition of *definition*.
 
     Raises:
@@ -107,16 +117,28 @@ def _condition_of(definition: AlerterView) -> Condition:
     ThresholdSide(definition.comparison or ThresholdSide.ABOVE.value)
     comparator_named(definition.comparator or PSI.name)
     parameters = {} if definition.parameters is UNSET else definition.parameters
-    made = condition_of(
-        definition.kind, parameters | {key: getattr(definition, key) for key in _NAMED}
-    )
+    named = {key: getattr(definition, key) for key in _NAMED}
+    given = {key: value for key, value in named.items() if value is not UNSET}
+    made = condition_of(definition.kind, parameters | given)
     unknown = parameters.keys() - (made.fields().keys() - set(_NAMED))
     if unknown:
         raise ValueError(f"parameters: {definition.kind} has no {', '.join(sorted(unknown))}")
     return made
 
 
-def _whole(definition: AlerterView, key: str) -> int:
+def _minimum_count(definition: AlerterDefinition | AlerterView) -> int:
+    """Return the smallest count; 0 if the definition leaves it to the condition."""
+    if definition.minimum_count is UNSET:
+        return 0
+    found = _whole(definition, "minimum_count")
+    if found < 1:
+        raise ConfigError(
+            f"alerter {definition.name!r}: minimum_count = {found}: must be at least 1"
+        )
+    return found
+
+
+def _whole(definition: AlerterDefinition | AlerterView, key: str) -> int:
     number: Whole = getattr(definition, key)
     if isinstance(number, float) and not number.is_integer():
         raise ConfigError(f"alerter {definition.name!r}: {key} = {number}: must be a whole number")

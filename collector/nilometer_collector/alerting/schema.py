@@ -75,10 +75,14 @@ def _asked_by(example: Condition) -> Schema:
     raise NotImplementedError(example)
 
 
-@_asked_by.register(Fixed)
-@_asked_by.register(Range)
-def _(_: Condition) -> Schema:
-    return {"statistic": {"enum": list(STATISTICS)}}
+@_asked_by.register
+def _(_: Fixed) -> Schema:
+    return {"statistic": {"enum": list(STATISTICS)}, "threshold": {}}
+
+
+@_asked_by.register
+def _(_: Range) -> Schema:
+    return {"statistic": {"enum": list(STATISTICS)}, "low": {}, "high": {}}
 
 
 @_asked_by.register
@@ -89,8 +93,8 @@ def _(_: AgainstReference) -> Schema:
 _EXAMPLES: Mapping[str, Condition] = {
     condition.kind: condition
     for condition in (
-        Fixed(statistic=COUNT),
-        Range(statistic=COUNT),
+        Fixed(statistic=COUNT, threshold=1.0),
+        Range(statistic=COUNT, low=0.0, high=1.0),
         AgainstReference(reference="training", threshold=1.0),
     )
 }

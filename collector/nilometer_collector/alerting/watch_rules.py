@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
-from nilometer.alert.calibrated.model import Tolerance
+from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.values.errors import ConfigError
 
 WINDOWS_OF_DAY = 288  # base windows

@@ -104,7 +104,7 @@ def _answer(about: str, media_type: str, schema: dict[str, object]) -> dict[str,
 
 
 def _parameter(parameter: Parameter[object]) -> dict[str, object]:
-    schema: dict[str, object] = dict(parameter.schema)
+    schema: dict[str, object] = dict(parameter.described())
     if parameter.repeated:
         schema = {"type": "array", "items": schema, "maxItems": MAX_REPEATS}
     return {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
+from nilometer.compare import COMPARATORS, KS, PSI, Comparator, comparator_named
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import KEY, LabelFilter
 from nilometer_collector.api.problems import ApiError
@@ -36,6 +37,10 @@ class Parameter(ABC, Generic[V_co]):
 
     name: str
     about: str
+
+    def described(self) -> Schema:
+        """Return the JSON Schema of one value, as the document has it."""
+        return self.schema
 
     @abstractmethod
     def read(self, texts: Sequence[str]) -> V_co:
@@ -128,6 +133,24 @@ class Flag(Parameter[bool | None]):
         if texts[0] not in {"true", "false"}:
             raise self.refused("must be true or false")
         return texts[0] == "true"
+
+
+class Comparators(Parameter[tuple[Comparator, ...]]):
+    """Any number of names of comparators; by default `psi` and `ks`."""
+
+    schema: ClassVar[Schema] = Text.schema
+    repeated = True
+
+    def described(self) -> Schema:
+        """Return the schema with the names of all comparators, also those of other packages."""
+        return {"type": "string", "enum": list(COMPARATORS)}
+
+    def read(self, texts: Sequence[str]) -> tuple[Comparator, ...]:
+        """Return the comparators of these names."""
+        try:
+            return tuple(map(comparator_named, dict.fromkeys(texts))) or (PSI, KS)
+        except ValueError as error:
+            raise self.refused(str(error)) from error
 
 
 class LabelPairs(Parameter[LabelFilter]):

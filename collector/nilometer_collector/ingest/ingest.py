@@ -30,6 +30,7 @@ from nilometer.wire.services import (
 )
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
+from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
@@ -88,30 +89,36 @@ class Ingest:
                 kind=ShipRequest,
                 answer=self.ship,
                 agent=lambda request: request.agent,
-                entities=_entities_of_rows,
+                entities=None,
             ),
             f"/{SERVICE_NAME}/GetPlan": Method(
                 kind=GetPlanRequest,
                 answer=self.plan,
                 agent=lambda request: request.agent,
-                entities=lambda request: request.entities,
+                entities=None,
             ),
             f"/{SERVICE_NAME}/PutReference": Method(
                 kind=WireReference,
-                answer=self.put_reference,
+                answer=lambda request, _: self.put_reference(request),
                 agent=None,
                 entities=lambda request: (request.entity,),
             ),
         }
 
-    def ship(self, request: ShipRequest) -> ShipReply:
-        """Store the new rows, and reply with the rejected rows."""
+    def ship(self, request: ShipRequest, access: Access) -> ShipReply:
+        """Store the new rows, and reply with the rejected rows.
+
+        A row of an entity that the agent may not ship is rejected alone.
+        """
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
         arrivals = []
         for row in request.rows:
             try:
+                access.require(_entities_of(row))
                 arrivals.append(Arrival(sequence=_sequence(row), content=_content(row)))
+            except Forbidden as error:
+                reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:
                 reply.rejected.add(sequence=row.sequence, reason=_reason(error))
             except Exception as error:
@@ -135,14 +142,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         if reply.rejected:
-            log.warning(
-                "rows rejected, the agent puts them into quarantine: install one version in both",
-                extra={
-                    "agent": request.agent,
-                    "rows": len(reply.rejected),
-                    "reason": reply.rejected[0].reason,
-                },
-            )
+            _log_rejected(request.agent, reply)
         if shipped.notices:
             self._wake()
         return reply
@@ -160,8 +160,11 @@ class Ingest:
             )
         return duplicate
 
-    def plan(self, request: GetPlanRequest) -> Plan:
-        """Return the references and alerters of the requested entities, or that nothing changed."""
+    def plan(self, request: GetPlanRequest, access: Access) -> Plan:
+        """Return the references and alerters of the requested entities, or that nothing changed.
+
+        Entities that the agent may not ship are left out and listed.
+        """
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
@@ -171,7 +174,7 @@ class Ingest:
             references: list[Reference] = []
             alerters = []
             for entity in sorted(set(request.entities)):
-                if has_control(entity):
+                if has_control(entity) or not access.may(entity):
                     continue
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
@@ -183,6 +186,9 @@ class Ingest:
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()
+        plan.forbidden_entities.extend(
+            entity for entity in sorted(set(request.entities)) if not access.may(entity)
+        )
         return plan
 
     def put_reference(self, request: WireReference) -> PutReferenceReply:
@@ -212,12 +218,27 @@ class Ingest:
         return PutReferenceReply(digest=reference.digest)
 
 
-def _entities_of_rows(request: ShipRequest) -> set[str]:
-    """Return the entities of all rows; a row without a known content has no entity."""
-    found = {row.sample.entity for row in request.rows if row.HasField("sample")}
-    return found | {
-        row.evaluation.alerter.entity for row in request.rows if row.HasField("evaluation")
-    }
+def _entities_of(row: Row) -> tuple[str, ...]:
+    """Return the entity of a row; a row without a known content has none."""
+    match row.WhichOneof("content"):
+        case "sample":
+            return (row.sample.entity,)
+        case "evaluation":
+            return (row.evaluation.alerter.entity,)
+        case _:
+            return ()
+
+
+def _log_rejected(agent: str, reply: ShipReply) -> None:
+    """Log the rejected rows of a reply: one line for each of the two kinds of reasons."""
+    for forbidden, message in (
+        (True, "rows rejected, the agent may not ship their entity: add it to the principal"),
+        (False, "rows rejected, the agent puts them into quarantine: install one version in both"),
+    ):
+        rejected = [one for one in reply.rejected if one.forbidden == forbidden]
+        if rejected:
+            told = {"agent": agent, "rows": len(rejected), "reason": rejected[0].reason}
+            log.warning(message, extra=told)
 
 
 def _check_sender(request: ShipRequest) -> None:

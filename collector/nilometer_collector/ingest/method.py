@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from nilometer_collector.access.rights import Access
+
 Q = TypeVar("Q", bound=Message)
 
 
@@ -15,12 +17,14 @@ class Method(Generic[Q]):
 
     Attributes:
         kind: Type of its request message.
-        answer: Function that makes the reply; it may block, and raises `CallRefused`.
+        answer: Function that makes the reply; it may block, and raises `CallRefused`. It gets the
+            rights of the call.
         agent: Function that returns the agent name of a request; None if agents do not call it.
-        entities: Function that returns the entities that a request names.
+        entities: Function that returns the entities that the call needs a right to; None if the
+            reply refuses single entities, so that one of them does not hold up the others.
     """
 
     kind: type[Q]
-    answer: Callable[[Q], Message]
+    answer: Callable[[Q, Access], Message]
     agent: Callable[[Q], str] | None
-    entities: Callable[[Q], Iterable[str]]
+    entities: Callable[[Q], Iterable[str]] | None

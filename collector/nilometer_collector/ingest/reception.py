@@ -146,9 +146,9 @@ def _answer(method: Method[Any], access: Access, content: bytes) -> bytes:
     request = _parsed(method.kind, content)
     if method.agent is not None:
         access.require_agent(method.agent(request))
-    if not access.is_unlimited:
+    if method.entities is not None and not access.is_unlimited:
         access.require(method.entities(request))
-    return method.answer(request).SerializeToString()
+    return method.answer(request, access).SerializeToString()
 
 
 def _parsed(kind: type[Message], content: bytes) -> Message:

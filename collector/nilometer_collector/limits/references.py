@@ -11,6 +11,7 @@ from nilometer_collector.limits.bounds import (
     LAST_NS,
     MAX_COUNT,
     MAX_NAME_BYTES,
+    check_counts,
     check_summary,
     check_text,
 )
@@ -49,4 +50,5 @@ def check_reference(reference: Reference) -> None:
             raise Refused(f"{summary}: edges must be at most {MAX_EDGES} finite numbers")
         if any(low >= high for low, high in pairwise(edges)):
             raise Refused(f"{summary}: edges must be strictly ascending")
+        check_counts(summary, (column.singletons,))
         check_feature(column.feature)

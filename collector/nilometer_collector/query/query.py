@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from nilometer.alert import AlertStatus
-from nilometer.compare import distances
+from nilometer.compare import Comparator, compare_by
 from nilometer.profile import (
     Reference,
     ReferenceColumn,
@@ -136,7 +136,7 @@ class Query:
             raise Unknown(f"{entity} has no summary {question.summary!r}{hint}")
         chosen = [one for one in series if question.labels.matches(one.labels)]
         merged = merged_samples(self._store.samples, chosen, question, self._edges.of(entity))
-        samples = [_compared(sample, column) for sample in merged]
+        samples = [_compared(sample, column, question.comparators) for sample in merged]
         return SamplesAnswer(samples=samples, reference=reference, column=column)
 
     def watched(self, entity: str | None = None) -> dict[str, WatchReport]:
@@ -193,10 +193,13 @@ class Query:
         raise Unknown(f"{entity} has no reference {name!r}{hint}")
 
 
-def _compared(sample: SummarySample, column: ReferenceColumn | None) -> ComparedSample:
+def _compared(
+    sample: SummarySample, column: ReferenceColumn | None, comparators: Iterable[Comparator]
+) -> ComparedSample:
     if column is None:
         return ComparedSample(sample=sample)
-    return ComparedSample(sample=sample, distances=distances(column, sample.content))
+    found = compare_by(comparators, column, sample.content)
+    return ComparedSample(sample=sample, distances=found)
 
 
 def _statuses(report: WatchReport) -> dict[str, AlertStatus]:

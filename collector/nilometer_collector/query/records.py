@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nilometer.alert import AlertStatus
+from nilometer.compare import KS, PSI, Comparator, Comparison, NotCompared
 from nilometer.profile import DataType, Reference, ReferenceColumn, SummarySample
 from nilometer.values.entity import Role
 from nilometer.values.labels import LabelFilter
@@ -67,6 +68,7 @@ class SamplesQuestion:
         end_ns: Time before which windows must start.
         step_ns: Length of the aligned windows to merge into; None does not merge windows.
         reference: Name of the reference to compare with; None for no comparison.
+        comparators: Comparators of the comparison.
     """
 
     entity: str
@@ -76,6 +78,7 @@ class SamplesQuestion:
     end_ns: int = LAST_NS
     step_ns: int | None = None
     reference: str | None = None
+    comparators: Sequence[Comparator] = (PSI, KS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +86,11 @@ class ComparedSample:
     """A merged sample and its distances from the reference.
 
     Attributes:
-        distances: Distance by comparator, in its unit; None if a distance does not exist. Empty
-            without a comparison.
+        distances: Distance by comparator, or why there is none. Empty without a comparison.
     """
 
     sample: SummarySample
-    distances: Mapping[str, float | None] = field(default_factory=dict)
+    distances: Mapping[str, Comparison | NotCompared] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,27 +6,35 @@ contains NUL or half of a surrogate pair. The tests in `tests/collector/store` h
 to the same behaviour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.alert import Alerter, AlertStatus
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
     EpisodeRecord,
     HeardRecord,
+    LevelRecord,
     Notice,
     ReferenceRecord,
+    RollUp,
     SampleRecord,
     SeriesRecord,
     Shipment,
     Shipped,
+    StalePart,
     WatchRecord,
     WatchStep,
 )
 
 MOST_EPISODES = 1000  # in one response
+ROLL_UP_LEASE_SECONDS = 30.0  # time that one collector rolls up; it asks again with every step
+PAGE_BYTES = 8 << 20  # payloads that `RollUps.samples` has in memory at once, about
+MOST_GROUPS = 8  # samples that a part is merged to, if its samples do not merge with each other
+SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
 WATCH_LEASE_SECONDS = 60.0  # time for which one collector advances an entity alone
 LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
@@ -39,15 +47,137 @@ class Samples(Protocol):
         ...
 
     def windows(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of at most *limit* samples that overlap [start, end)."""
+        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
         ...
 
     def read(
-        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them.
+
+        The result holds every observation of the span once, whatever the level: what is not rolled
+        up yet is read from the finer levels, and what retention has removed from *level* is read
+        from the coarser ones. So a window may have several samples, of several levels, and each says
+        its level. Merge them by the window of the answer.
+
+        Args:
+            series: Series to read.
+            start_ns: Start of the span.
+            end_ns: End of the span.
+            limit: Largest number of samples.
+            level: Coarsest level to read where all levels hold the span. A caller that merges into
+                aligned windows of a step asks for the coarsest level whose windows divide the step.
+        """
+        ...
+
+
+class RollUps(Protocol):
+    """Roll-ups of samples, and which of them are stale: they lack samples.
+
+    `Store.ship` marks the parts that new samples belong to as stale, in the same transaction. One
+    worker takes them, merges their samples and puts the result. Until then, `Samples.read` reads the
+    finer level. If several collectors share the store, one of them does this work: it holds it for
+    `ROLL_UP_LEASE_SECONDS`, and longer with each call of `take`.
+    """
+
+    def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:
+        """List at most *limit* stale parts of *level* that are due at *now_ns*, longest due first.
+
+        The list is empty while another collector holds the work.
+        """
+        ...
+
+    def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
+        """Yield the samples of each part in canonical order: equal samples come in equal order.
+
+        A part with more than about `PAGE_BYTES` of samples is yielded several times in a row, and one
+        without readable samples is yielded with none. Corrupt samples are logged and left out.
+        """
+        ...
+
+    def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
+        """Replace the roll-ups of these parts, and mark the coarser parts as stale.
+
+        A part that got a further sample since `take` stays stale, and its roll-up as it was.
+
+        Returns:
+            Number of parts that are no longer stale; 0 if another collector holds the work.
+        """
+        ...
+
+    def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
+        """Remove samples and roll-ups by the age of their arrival, a bounded number at a time.
+
+        Nothing is removed before it is rolled up to the next level, nor while it is pinned. What a
+        call decides to remove is no longer read; the next calls free its space. Whole days are
+        removed, so a row stays for up to a day longer.
+
+        Args:
+            now_ns: Wall time.
+            keep_ns: Time in nanoseconds to keep each level, at least as long as the finer ones.
+
+        Returns:
+            Number of removed rows; 0 if there is nothing left to remove for now, or another collector
+            holds the work.
+        """
+        ...
+
+    def levels(self) -> list[LevelRecord]:
+        """Return what each level holds, finest first."""
+        ...
+
+
+class Pins(Protocol):
+    """Spans of series whose roll-ups stay after their retention, each under a name."""
+
+    def put(
+        self,
+        name: str,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        level: Level = Level.FIVE_MINUTES,
+    ) -> None:
+        """Keep the windows of *level* that overlap [start, end) until `remove` is called.
+
+        A window that retention has removed before does not come back. An earlier span under the
+        same name is replaced.
+
+        Args:
+            name: Name of the span, such as that of the baseline that was learned from it.
+            series: Series to keep.
+            start_ns: Start of the span.
+            end_ns: End of the span.
+            level: Level of the windows; one of the roll-ups, because samples as shipped cannot be
+                kept longer.
+
+        Raises:
+            ValueError: If *level* is `SHIPPED`.
+        """
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Leave the span to retention again; return False if there is no such name."""
+        ...
+
+    def names(self) -> list[str]:
+        """List all names, ascending."""
+        ...
+
+    def read(self, name: str, limit: int) -> list[SampleRecord]:
+        """Read at most *limit* samples of the span, at its level where they are rolled up."""
         ...
 
 
@@ -220,6 +350,16 @@ class Store(Protocol):
     @property
     def samples(self) -> Samples:
         """Series and samples."""
+        ...
+
+    @property
+    def rollups(self) -> RollUps:
+        """Roll-ups of samples."""
+        ...
+
+    @property
+    def pins(self) -> Pins:
+        """Spans that stay after their retention."""
         ...
 
     @property

@@ -31,7 +31,8 @@ class Alerter:
         name: Name of the alerter, unique within the entity.
         summary: Glob over summary names, such as ``input.*``.
         condition: Condition that judges each window.
-        minimum_count: Smallest number of observations for which a window is judged; >= 1.
+        minimum_count: Smallest number of observations for which a window is judged; >= 1. By
+            default, or with 0, the number that the condition needs.
         windows_to_open: Number of consecutive breaches that open an episode; >= 1.
         windows_to_close: Number of consecutive windows without a breach that close it; >= 1.
         severity: Urgency for the receiver of a notification.
@@ -45,12 +46,14 @@ class Alerter:
     name: str
     summary: str
     condition: Condition
-    minimum_count: int = 100
+    minimum_count: int = 0
     windows_to_open: int = 1
     windows_to_close: int = 1
     severity: Severity = Severity.WARNING
 
     def __post_init__(self) -> None:
+        if not self.minimum_count:
+            object.__setattr__(self, "minimum_count", self.condition.fewest)
         entity_name(self.entity)
         wrong = self._wrong() or self.condition.wrong()
         if wrong is not None:

@@ -4,19 +4,22 @@ A file is read by its suffix, with pyarrow. A data frame is converted by its Arr
 """
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nilometer.decode.delimited import LOOKED_AT
-from nilometer.decode.naming import has_header, placed
+from nilometer.bodies.column_names import placed
+from nilometer.bodies.tables import LOOKED_AT, has_header
 from nilometer.values.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow
+
+PART_ROWS = 1 << 16  # most rows of a file that are in memory at once
 
 
 def read_table(path: Path) -> "pyarrow.Table":
@@ -44,6 +47,59 @@ def read_table(path: Path) -> "pyarrow.Table":
         return reader(path)
     except (OSError, csv.Error, pyarrow.ArrowException) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def table_parts(path: Path) -> "Iterator[pyarrow.Table]":
+    """Yield the rows of a file as tables of at most `PART_ROWS` rows, with bounded memory.
+
+    The parts of one file are the same each time. The types of a part of JSON lines are its own.
+
+    Raises:
+        ConfigError: If pyarrow is missing, or the file does not have its suffix's format.
+    """
+    pyarrow = require_pyarrow()
+    readers = {
+        ".parquet": _parquet_parts,
+        ".csv": _csv_parts,
+        ".jsonl": _json_parts,
+        ".ndjson": _json_parts,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(f"{path}: must end in one of {', '.join(readers)}")
+    try:
+        yield from reader(path)
+    except (OSError, csv.Error, pyarrow.ArrowException) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _parquet_parts(path: Path) -> "Iterator[pyarrow.Table]":
+    import pyarrow
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=PART_ROWS):
+            yield pyarrow.Table.from_batches([batch])
+
+
+def _csv_parts(path: Path) -> "Iterator[pyarrow.Table]":
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    with arrow_csv.open_csv(path, _csv_options(path)) as reader:
+        for batch in reader:
+            for start in range(0, batch.num_rows, PART_ROWS):
+                yield pyarrow.Table.from_batches([batch.slice(start, PART_ROWS)])
+
+
+def _json_parts(path: Path) -> "Iterator[pyarrow.Table]":
+    from pyarrow import json
+
+    with path.open("rb") as file:
+        while lines := [*islice(file, PART_ROWS)]:
+            text = b"".join(line for line in lines if line.strip())
+            if text:
+                yield json.read_json(BytesIO(text))
 
 
 def _csv_options(path: Path) -> "pyarrow.csv.ReadOptions":

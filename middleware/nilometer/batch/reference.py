@@ -93,7 +93,7 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
         recorder = FeatureRecorder(FeatureSpec(bounds=bounds))
         record(recorder, column)
         return ReferenceColumn(feature=recorder.profile(), edges=edges)
-    dictionary = _dictionary(column) if is_text(column) else None
+    dictionary, singletons = _dictionary(column) if is_text(column) else (None, 0)
     recorder = FeatureRecorder(FeatureSpec(dictionary=dictionary))
     record(recorder, column)
     feature = recorder.profile()
@@ -102,7 +102,7 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
         return ReferenceColumn(feature=feature, embedding=embedding)
     if dictionary is None:
         return categorical_reference_column(feature)
-    return ReferenceColumn(feature=feature, dictionary=dictionary)
+    return ReferenceColumn(feature=feature, dictionary=dictionary, singletons=singletons)
 
 
 def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
@@ -118,13 +118,16 @@ def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
     return Embedding.of(vectors[np.isfinite(vectors).all(axis=1)])
 
 
-def _dictionary(column: "pyarrow.ChunkedArray") -> Dictionary:
-    """Return the strings of *column*: names that many rows have, hashes of some others."""
+def _dictionary(column: "pyarrow.ChunkedArray") -> tuple[Dictionary, int]:
+    """Return the strings of *column*, and how many of them occur once.
+
+    The dictionary holds the names that many rows have, and hashes of some others.
+    """
     counted: dict[str, int] = {}
     for entry in column.drop_null().value_counts():
         counted[entry["values"].as_py()] = entry["counts"].as_py()
         if len(counted) > 4 * DICTIONARY_HASHES:  # identifiers, not categories
-            return Dictionary((), (), complete=False)
+            return Dictionary((), (), complete=False), 0
     ranked = sorted(counted, key=lambda name: (-counted[name], name))
     names = [
         name
@@ -135,4 +138,5 @@ def _dictionary(column: "pyarrow.ChunkedArray") -> Dictionary:
     ][:DICTIONARY_NAMES]
     others = sorted(set(ranked) - set(names) - NULL_LIKE)
     hashes = sorted(hash_strings(others).tolist())[:DICTIONARY_HASHES]
-    return Dictionary(tuple(names), tuple(hashes), complete=len(hashes) == len(others))
+    once = sum(counted[name] == 1 for name in others)
+    return Dictionary(tuple(names), tuple(hashes), complete=len(hashes) == len(others)), once

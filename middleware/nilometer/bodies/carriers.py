@@ -120,8 +120,33 @@ FORM = Carrier(media_types=frozenset({"application/x-www-form-urlencoded"}), oft
 MULTIPART = Carrier(media_types=frozenset({"multipart/form-data"}))
 TABS = frozenset({"text/tab-separated-values", "text/tsv"})
 TABLE = Carrier(media_types=frozenset({"text/csv", "application/csv", *TABS}))
+LIBSVM = Carrier(media_types=frozenset({"text/libsvm", "text/x-libsvm"}))
+ARROW = Carrier(
+    media_types=frozenset(
+        {
+            *("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"),
+            "application/x-apache-arrow-stream",
+        }
+    )
+)
+PARQUET = Carrier(
+    media_types=frozenset(
+        {"application/vnd.apache.parquet", "application/x-parquet", "application/parquet"}
+    )
+)
+PACKED = Carrier(
+    media_types=frozenset(
+        {"application/msgpack", "application/x-msgpack", "application/vnd.msgpack"}
+    ),
+    often_json=True,
+)
 BINARY = Carrier(
-    media_types=frozenset({"application/octet-stream", "application/pdf"}),
+    media_types=frozenset(
+        {
+            *("application/octet-stream", "application/pdf", "application/zip"),
+            *("application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"),
+        }
+    ),
     families=("image/", "audio/", "video/"),
     often_json=True,
 )

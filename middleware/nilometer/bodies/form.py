@@ -3,9 +3,20 @@
 Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
 
-from urllib.parse import parse_qsl
+import re
+from urllib.parse import parse_qsl, unquote_plus
 
 MAX_FIELDS = 10_000  # fields of one form, with repetitions
+_NO_NAME = re.compile(r"[\x00-\x1f{}\"<>\x7f\ufffd]")  # of other formats, declared as forms
+
+
+def is_form(text: str) -> bool:
+    """Return whether *text* is a form: each field has a value, and a name without quotes."""
+    for piece in text.split("&", MAX_FIELDS):
+        name, found, _ = piece.partition("=")
+        if (piece and not (found and name)) or _NO_NAME.search(unquote_plus(name)):
+            return False
+    return True
 
 
 def fields(text: str) -> list[tuple[str, str]]:

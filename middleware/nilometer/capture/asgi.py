@@ -15,11 +15,12 @@ from time import perf_counter, time_ns
 from typing import Unpack
 
 from nilometer.capture.exchange import Exchange, ended_by, outcome_of
-from nilometer.capture.headers import lasting_headers
+from nilometer.capture.headers import content_type_of, lasting_headers
 from nilometer.capture.interface import Interface, check_interface
 from nilometer.capture.nesting import leave, running_with
 from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
+from nilometer.capture.route import route_of
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
@@ -30,6 +31,7 @@ from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import Outcome
+from nilometer.values.root_path import below_root
 
 
 class NilometerMiddleware(Observer):
@@ -91,15 +93,16 @@ class NilometerMiddleware(Observer):
         """
         worker = self._worker
         # The path and the headers are read now: routers may change the scope.
-        if (
-            scope["type"] != "http"
-            or not (worker.live or worker.revive())
-            or (path := scope.get("path", "")) in self._excluded
-        ):
+        if scope["type"] != "http" or not (worker.live or worker.revive()):
+            return await self._unobserved(scope, receive, send)
+        full = path = scope.get("path", "")
+        if scope.get("root_path"):
+            path = below_root(full, scope["root_path"])
+        if path in self._excluded or (self._has_rules and self._leaves_out(scope, path)):
             return await self._unobserved(scope, receive, send)
         if worker.due:
             return await self._timed(scope, receive, send)
-        if worker.nested and self._gives_way(scope, path, receive):
+        if worker.nested and self._gives_way(scope, full, receive):
             return await self.app(scope, receive, send)
         try:
             exchange = Exchange()
@@ -126,7 +129,7 @@ class NilometerMiddleware(Observer):
             if worker.notes:
                 current.set(exchange)
                 if worker.nested:
-                    self._enter(scope, path, exchange)
+                    self._enter(scope, full, exchange)
             arrival_ns = time_ns()
             exchange.latest = started = perf_counter()
             outcome, raised = "", None
@@ -161,6 +164,8 @@ class NilometerMiddleware(Observer):
                 sink = worker.sink
                 if exchange.more is not None or exchange.annotations is not None:
                     query = scope.get("query_string") if self._wants_query else None
+                    if self._wants_route:
+                        exchange.with_more().route = route_of(scope, path)
                     ended_at = started + latency
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                     if leave(scope, exchange):
@@ -206,6 +211,16 @@ class NilometerMiddleware(Observer):
             if watch is not None:
                 watch.stop()
                 worker.meter.note(watch.seconds)
+
+    def _leaves_out(self, scope: Scope, path: str) -> bool:
+        """Return whether a rule that is no plain path excludes a request."""
+        try:
+            asked = self._exclude.needs_content_type
+            content_type = content_type_of(lasting_headers(scope)) if asked else ""
+            return bool(self._exclude.match(scope["method"], path, content_type))
+        except Exception as error:  # monitoring must never fail a prediction
+            self._worker.note(error)
+            return False
 
     def _returned_id(self, headers: Headers) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""

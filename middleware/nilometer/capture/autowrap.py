@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from nilometer.capture.servers import SERVERS, tell, uwsgi_change
+from nilometer.capture.servers import SERVERS, print_unobserved, uwsgi_change
 from nilometer.values.variables import RUN
 
 
@@ -69,4 +69,4 @@ class _Loader(importlib.abc.Loader):
         try:
             self._change(module)
         except Exception as error:  # an unexpected version of the server: it runs unobserved
-            tell(module.__name__, str(error))
+            print_unobserved(module.__name__, str(error))

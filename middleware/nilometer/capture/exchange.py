@@ -241,6 +241,7 @@ class Exchange:
             query,
             self.share,
             None if keeper is None else keeper.ends(),
+            more.route,
         )
 
 
@@ -257,11 +258,12 @@ class More:
         left: Whether the client disconnected before the response was complete.
         line: Method and path of the request, if inner middlewares may look for it; else None.
         new_id: Header to add to the response; None without the setting.
+        route: Template of the route, if a setting asks for it; else empty.
     """
 
     __slots__ = (
         "first", "inside", "keeper", "left", "line", "new_id", "request_size", "response_size",
-        "stream",
+        "route", "stream",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -274,6 +276,7 @@ class More:
         self.stream: Stream | None = None
         self.left = False
         self.new_id: tuple[bytes, bytes] | None = None
+        self.route = ""
 
 
 MAX_GAPS = 512  # most gaps that are kept of one stream

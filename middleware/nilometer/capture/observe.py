@@ -342,9 +342,9 @@ def _begin(
         call.arrival_ns = time_ns()
         call.started = perf_counter()
     except Exception as error:  # monitoring must never fail a prediction
-        told = getattr(recorder or joined, "worker", None)
-        if told is not None:
-            told.note(error, lost=int(recorder is not None))
+        observing = getattr(recorder or joined, "worker", None)
+        if observing is not None:
+            observing.note(error, lost=int(recorder is not None))
         return None
     return call
 

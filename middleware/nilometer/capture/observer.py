@@ -6,6 +6,7 @@ from nilometer.capture.types import Environ, Scope
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.handoff.worker import Worker
+from nilometer.values.request_rules import RequestRules
 
 
 class Observer:
@@ -24,12 +25,17 @@ class Observer:
             added: Whether `nilometer run` added the middleware.
         """
         self._worker = Worker(settings, Guard()) if settings else Worker.idle()
-        self._excluded = frozenset(settings.exclude if settings else ())
+        self._exclude = RequestRules.of(settings.exclude if settings else ())
+        self._excluded = self._exclude.paths
+        self._has_rules = bool(self._exclude.others)
         self._cap = settings.body_cap if settings else 0
         self._stall_seconds = settings.stall_seconds if settings else 0.0
         self._wants_query = bool(settings and settings.query_parameters)
         self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
-        self._wants_more = self._wants_query or self._cap == 0 or bool(self._id_header)
+        self._wants_route = settings is not None and settings.wants_route
+        self._wants_more = (
+            self._wants_query or self._cap == 0 or bool(self._id_header) or self._wants_route
+        )
         self._named = settings is not None and "entity" in options
         self._written = settings is not None and bool(options)
         self._unmarked = join(self._worker, added=added) if settings else 0

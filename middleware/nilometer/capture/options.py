@@ -12,10 +12,15 @@ class CaptureOptions(TypedDict, total=False):
     """Keywords of `NilometerMiddleware`, `observe` and the interceptors."""
 
     entity: str
-    """Name of the monitored entity."""
+    """Name of the monitored entity. A template, such as `{model}`, takes it from the requests:
+    `{model}`, `{version}` and `{route}` are what a request says.
+    """
 
     labels: Mapping[str, str]
-    """Labels on every sample, such as the server's location, version and region."""
+    """Labels on every sample, such as the server's location, version and region. Values may be
+    templates, such as `{version = "{version}"}`. The labels `model` and `version` are added if
+    requests say them and no label or entity does.
+    """
 
     agent: str
     """Address of the agent. `auto` uses the agent of this user's directory and starts one if none
@@ -69,8 +74,15 @@ class CaptureOptions(TypedDict, total=False):
     """
 
     exclude: list[str] | tuple[str, ...]
-    """Paths that are not observed, such as probes. Default: `["/healthz", "/readyz", "/livez",
-    "/metrics", "/favicon.ico", "/health", "/ping", "/v2/health/live", "/v2/health/ready"]`.
+    """Rules for requests that are not observed at all, such as probes. A rule is a path, or words
+    such as `GET /static/*`, `route=/items/{id}`, `grpc=ray.serve.*` and `type=text/*`. Paths are
+    those below the root path. Default: `["/healthz", "/readyz", "/livez", "/metrics",
+    "/favicon.ico", "/health", "/ping", "/v2/health/live", "/v2/health/ready"]`.
+    """
+
+    include: list[str] | tuple[str, ...]
+    """Rules, in the same form, for requests that are predictions. Without a rule, a request with a
+    body that a decoder takes is one; all others are only counted, as `not_inference`.
     """
 
     event_time_header: str

@@ -52,14 +52,14 @@ def _once(app: A, make: Callable[[], A]) -> A:
     try:
         around = make()
     except Exception as error:  # the server must start as it does without nilometer
-        tell(getattr(app, "__name__", type(app).__name__), str(error))
+        print_unobserved(getattr(app, "__name__", type(app).__name__), str(error))
         return app
     _watched[id(app)] = (app, around)
     _watched[id(around)] = (around, around)
     return around
 
 
-def tell(what: str, why: str) -> None:
+def print_unobserved(what: str, why: str) -> None:
     """Write one line to stderr: logging may not be configured yet, or may hide extra values."""
     with contextlib.suppress(Exception):
         sys.stderr.write(f"nilometer: {what} is not observed: {why}\n")
@@ -171,9 +171,9 @@ def uwsgi_change(module_name: str) -> Callable[[ModuleType], None] | None:
     options: dict[str, object] = getattr(sys.modules.get("uwsgi"), "opt", {})
     named = next((options[key] for key in ("module", "wsgi") if key in options), None)
     if named is None:
-        if not _told & {_UWSGI} and any(key in options for key in ("wsgi-file", "file")):
-            _told.add(_UWSGI)
-            tell(_UWSGI, "use --module, or NilometerWSGIMiddleware in the code")
+        if not _printed & {_UWSGI} and any(key in options for key in ("wsgi-file", "file")):
+            _printed.add(_UWSGI)
+            print_unobserved(_UWSGI, "use --module, or NilometerWSGIMiddleware in the code")
         return None
     place, _, attribute = _text(named).partition(":")
     if place != module_name:
@@ -211,18 +211,18 @@ def _unobservable(what: str, place: str) -> Callable[[ModuleType], None]:
         start = getattr(owner, name)
 
         @wraps(start)
-        def start_told(*positional: Any, **named: Any) -> Any:
-            if what not in _told:
-                _told.add(what)
-                tell(what, _PROXY)
+        def start_printing(*positional: Any, **named: Any) -> Any:
+            if what not in _printed:
+                _printed.add(what)
+                print_unobserved(what, _PROXY)
             return start(*positional, **named)
 
-        setattr(owner, name, start_told)
+        setattr(owner, name, start_printing)
 
     return change
 
 
-_told: set[str] = set()
+_printed: set[str] = set()
 _PROXY = (
     "it is neither an ASGI nor a WSGI server: put the agent's proxy before it, "
     "see `[[proxy]]` in docs/proxy.md"

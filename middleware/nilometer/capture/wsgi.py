@@ -69,15 +69,15 @@ class NilometerWSGIMiddleware(Observer):
         """Serve one request through the application and offer one observation of it."""
         worker, exchange = self._worker, None
         try:
-            path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            root, path = environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")
             if not path.isascii():  # WSGI gives the bytes of the path as Latin-1
                 path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-            if ((worker.live or worker.revive()) and path not in self._excluded) and not (
-                worker.nested and self._gives_way(environ, path, start_response)
+            if ((worker.live or worker.revive()) and not self._leaves_out(environ, path)) and not (
+                worker.nested and self._gives_way(environ, root + path, start_response)
             ):
                 exchange = self._begun(environ, path, start_response)
             elif worker.nested:
-                self._gives_way(environ, path, start_response)  # nobody observes it
+                self._gives_way(environ, root + path, start_response)  # nobody observes it
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
         if exchange is None:
@@ -89,6 +89,13 @@ class NilometerWSGIMiddleware(Observer):
             raise
         passed: Iterable[bytes] = exchange.passed(result)
         return passed
+
+    def _leaves_out(self, environ: Environ, path: str) -> bool:
+        """Return whether a rule excludes a request."""
+        if path in self._excluded or not self._has_rules:
+            return path in self._excluded
+        content_type = environ.get("CONTENT_TYPE", "")
+        return bool(self._exclude.match(environ.get("REQUEST_METHOD", ""), path, content_type))
 
     def _begun(self, environ: Environ, path: str, start_response: StartResponse) -> WsgiExchange:
         """Return the exchange of a request that begins."""
@@ -122,7 +129,7 @@ class NilometerWSGIMiddleware(Observer):
             exchange.previous = _current()
             current.set(exchange)
             if worker.nested:
-                self._enter(environ, path, exchange)
+                self._enter(environ, environ.get("SCRIPT_NAME", "") + path, exchange)
         stream = environ.get(INPUT)
         if stream is not None:
             environ[INPUT] = observed_input(stream, exchange)
@@ -136,6 +143,7 @@ class NilometerWSGIMiddleware(Observer):
             exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
         if self._id_header:
             more.new_id = self._returned_id(environ)
+        exchange.wants_route = self._wants_route
 
     def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""

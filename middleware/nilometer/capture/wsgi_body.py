@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+_NO_CHUNK = object()  # equals no part of a body
+
 
 class Writer(Protocol):
     """Records what the server takes of the response's body. Its methods never raise.
@@ -39,11 +41,21 @@ class Body:
         self.nilometer_iterator: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
+        try:
+            chunks = iter(self.nilometer_body)
+        except BaseException as error:
+            self.nilometer_exchange.stopped(error)
+            raise
+        if not hasattr(chunks, "__iter__"):  # an iterator needs none to be iterated once
+            chunks = iter(chunks.__next__, _NO_CHUNK)
+        return self._noted(chunks)
+
+    def _noted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         # The end of a generator costs less than a `StopIteration` that is raised.
         exchange = self.nilometer_exchange
         note = exchange.note_chunk
         try:
-            for chunk in self.nilometer_body:
+            for chunk in chunks:
                 note(chunk)
                 yield chunk
         except GeneratorExit:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nilometer.capture.exchange import Exchange, More, ended_by, outcome_of, size_of
 from nilometer.capture.nesting import leave
+from nilometer.capture.route import wsgi_route_of
 from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
@@ -32,6 +33,7 @@ class WsgiExchange(Exchange):
         wanted: Names of the response headers that are recorded, as text and as bytes.
         stall_seconds: Silence after which an interrupted stream counts as stalled.
         query: Query string; None if no setting names parameters.
+        wants_route: Whether a setting asks for the template of the route.
         path: Path of the request.
         headers: Headers of the request that are recorded.
         length: Content length of the response in bytes; -1 without one.
@@ -55,6 +57,7 @@ class WsgiExchange(Exchange):
     length: int = -1
     position: int = -1
     query: bytes | None = None
+    wants_route: bool = False
     ended: bool = False
 
     app_start: StartResponse
@@ -102,6 +105,8 @@ class WsgiExchange(Exchange):
         try:
             self.status = int(status[:3])
             self.length = -1
+            if self.wants_route:  # Flask forgets it before the response ends
+                self.with_more().route = wsgi_route_of(self.environ)
             found: list[tuple[bytes, bytes]] = []
             wanted = self.wanted
             # Headers that can be read only once are the server's.

@@ -4,6 +4,10 @@ import argparse
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nilometer.values.request_rules import RequestRules
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,17 +23,27 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--decoders", nargs="*", default=[], metavar="MODULE", help="modules that register decoders"
     )
+    parser.add_argument(
+        "--include", nargs="*", metavar="RULE", help="requests that are predictions, as the setting"
+    )
+    parser.add_argument(
+        "--exclude",
+        nargs="*",
+        metavar="RULE",
+        help="requests that are not observed, as the setting",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from nilometer.commands.decoded_traffic import see
+    from nilometer.commands.decoded_traffic import Selection, see
     from nilometer.commands.traffic_files import read
     from nilometer.profile.profiler import load
 
     load(arguments.decoders)
-    seen = [see(exchange) for exchange in read(arguments.file)]
+    selection = Selection(*_rules(arguments))
+    seen = [see(exchange, selection) for exchange in read(arguments.file)]
     reasons = Counter(one.undecodable for one in seen if one.undecodable)
     if arguments.json:
         report = {"exchanges": [one.as_json() for one in seen], "undecodable": dict(reasons)}
@@ -40,3 +54,23 @@ def _run(arguments: argparse.Namespace) -> int:
     lost = "".join(f", {count} {reason}" for reason, count in sorted(reasons.items()))
     print(f"{len(seen)} exchanges, {len(seen) - reasons.total()} with columns{lost}")
     return 0
+
+
+def _rules(arguments: argparse.Namespace) -> "tuple[RequestRules, RequestRules]":
+    """Return the rules to include and to exclude: of the command line, else of the settings.
+
+    Raises:
+        ConfigError: If a text is no rule.
+    """
+    from nilometer.handoff.settings import PREFIX, CaptureSettings
+    from nilometer.settings.settings import checked, given
+    from nilometer.values.request_rules import RequestRules
+
+    settings = checked(
+        CaptureSettings, {"entity": "unnamed"} | given(CaptureSettings, prefix=PREFIX)
+    )
+    include, exclude = arguments.include, arguments.exclude
+    return (
+        RequestRules.of(settings.include if include is None else include, "include"),
+        RequestRules.of(settings.exclude if exclude is None else exclude, "exclude"),
+    )

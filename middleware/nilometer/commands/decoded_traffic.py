@@ -11,11 +11,17 @@ from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.decode.identity import prediction_id
 from nilometer.decode.probes import BODYLESS
+from nilometer.decode.said import Said, said_by
 from nilometer.profile.feature import Cell
+from nilometer.profiling.observation import Observation
+from nilometer.profiling.predictions import Predictions
+from nilometer.profiling.sides import Decoded
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.values.request_rules import RequestRules
 
+EXCLUDED = "excluded"  # in place of a reason: a rule excludes the request
 SHOWN_CELLS = 4  # most cells of a column in text output; --json shows all
 SHOWN_CHARACTERS = 60  # most characters of these cells together
 _HEADER_LENGTH = "inference-header-content-length"
@@ -62,23 +68,47 @@ class SeenSide:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The decoded exchange: the outcome, the identity, and both sides."""
+    """The decoded exchange: the outcome, the identity, and both sides.
+
+    Attributes:
+        exchange: Recorded exchange.
+        outcome: Outcome of the request.
+        prediction_id: Prediction id, or empty.
+        request: Columns of the request.
+        response: Columns of the response.
+        excluded_by: Rule that excludes the request, or empty.
+        included_by: Rule that includes it as a prediction, or empty.
+        is_prediction: Whether it is a prediction.
+    """
 
     exchange: Exchange
     outcome: Outcome
     prediction_id: str
-    request: SeenSide
-    response: SeenSide
+    request: SeenSide = SeenSide()
+    response: SeenSide = SeenSide()
+    excluded_by: str = ""
+    included_by: str = ""
+    is_prediction: bool = True
 
     @property
     def undecodable(self) -> str:
         """Reason why neither side has columns; empty if one has, as in coverage."""
+        if self.excluded_by:
+            return EXCLUDED
+        if not self.is_prediction:
+            return UndecodableReason.NOT_INFERENCE.value
         if self.request.rows or self.response.rows:
             return ""
         return self.request.undecodable or self.response.undecodable
 
+    @property
+    def said(self) -> Said:
+        """Model and version that the exchange says."""
+        return said_by(self.exchange.path, self.request.facts, self.response.facts)
+
     def as_json(self) -> dict[str, object]:
         """For a machine."""
+        rules = {"excluded_by": self.excluded_by, "included_by": self.included_by}
         return {
             "case": self.exchange.case,
             "method": self.exchange.method,
@@ -87,6 +117,7 @@ class Seen:
             "outcome": self.outcome.value,
             "prediction_id": self.prediction_id,
             "undecodable": self.undecodable,
+            **{name: rule for name, rule in rules.items() if rule},
             "request": self.request.as_json(),
             "response": self.response.as_json(),
         }
@@ -95,7 +126,12 @@ class Seen:
         """For a reader."""
         exchange = self.exchange
         head = [exchange.case, exchange.method, exchange.path, str(exchange.status)]
-        lines = ["  ".join([*head, self.outcome.value, self.undecodable]).rstrip()]
+        rule = self.excluded_by or self.included_by
+        told = [self.undecodable, f"({rule})" if rule else ""]
+        lines = ["  ".join(one for one in (*head, self.outcome.value, *told) if one)]
+        model = " ".join(one for one in self.said if one)
+        if model and not self.excluded_by:
+            lines.append(f"    model {model}")
         if self.prediction_id:
             lines.append(f"    id {self.prediction_id}")
         for role, side in ((Role.INPUT, self.request), (Role.OUTPUT, self.response)):
@@ -103,8 +139,28 @@ class Seen:
         return lines
 
 
-def see(exchange: Exchange) -> Seen:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The requests to see, and what earlier ones tell.
+
+    Attributes:
+        include: Rules for requests that are predictions.
+        exclude: Rules for requests that are not observed.
+        predictions: Routes that have had predictions.
+    """
+
+    include: RequestRules = field(default_factory=RequestRules)
+    exclude: RequestRules = field(default_factory=RequestRules)
+    predictions: Predictions = field(default_factory=Predictions)
+
+
+def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
     """Decode *exchange* as an agent would; every query parameter counts as named."""
+    selection = selection or Selection()
+    at = exchange.method, exchange.path, exchange.request.content_type
+    excluded_by = selection.exclude.match(*at)
+    if excluded_by:
+        return Seen(exchange, exchange.outcome, "", excluded_by=excluded_by)
     request = response = SeenSide()
     if exchange.outcome is not Outcome.OK:
         request = SeenSide(undecodable=UndecodableReason.FAILED_REQUEST.value)
@@ -112,14 +168,49 @@ def see(exchange: Exchange) -> Seen:
         if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
             request = _see(exchange, exchange.request, Role.INPUT)
         response = _see(exchange, exchange.response, Role.OUTPUT)
+    decoded = Decoded(lost_input=request.undecodable, is_taken=request.facts is not None)
+    is_prediction = selection.predictions.is_one(
+        _observation(exchange), decoded, selection.include, response.rows
+    )
     return Seen(
         exchange,
         exchange.outcome,
         prediction_id(
             request.facts, response.facts, exchange.request.headers, exchange.response.headers
         ),
-        request,
-        response,
+        request if is_prediction else _left_out(request),
+        response if is_prediction else _left_out(response),
+        included_by=selection.include.match(*at),
+        is_prediction=is_prediction,
+    )
+
+
+def _left_out(side: SeenSide) -> SeenSide:
+    """Return a side without its columns, because the request is no prediction."""
+    return (
+        side if side == SeenSide() else SeenSide(undecodable=UndecodableReason.NOT_INFERENCE.value)
+    )
+
+
+def _observation(exchange: Exchange) -> Observation:
+    """Return the parts of an observation that tell a prediction from another request."""
+    request, response = exchange.request, exchange.response
+    return Observation(
+        arrival_ns=0,
+        latency=0.0,
+        status=exchange.status,
+        outcome=exchange.outcome.value,
+        method=exchange.method,
+        path=exchange.path,
+        request_size=len(request.body or b""),
+        response_size=len(response.body or b""),
+        request_type=request.content_type,
+        request_encoding=request.content_encoding,
+        response_type=response.content_type,
+        response_encoding=response.content_encoding,
+        request_body=request.body,
+        response_body=response.body,
+        query=exchange.query,
     )
 
 

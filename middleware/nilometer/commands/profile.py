@@ -2,19 +2,24 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options, credentials_of
+from nilometer.values.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow
 
+    from nilometer.batch.history import HistoryCounts
     from nilometer.profile import Reference
     from nilometer.profile.profiler import Profiler
+    from nilometer.settings.credentials import Credentials
 
 COLLECTOR = "127.0.0.1:7501"
+WINDOW_SECONDS = 300  # default length of a past window
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,8 +50,45 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="MODULE",
         help="modules that register profilers",
     )
+    _add_past_windows(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run)
+
+
+def _add_past_windows(parser: argparse.ArgumentParser) -> None:
+    past = parser.add_argument_group(
+        "past windows",
+        "With --log, the rows become the windows that agents would have sent, and are stored by the "
+        "collector. The same file is stored once, however often it is logged.",
+    )
+    past.add_argument("--log", action="store_true", help="log past windows to the collector")
+    past.add_argument("--time-column", metavar="NAME", help="column with the time of each row")
+    past.add_argument(
+        "--time-unit",
+        default="auto",
+        choices=("auto", "s", "ms", "us", "ns"),
+        help="unit of times that are numbers since 1970; default auto: by their magnitude",
+    )
+    past.add_argument(
+        "--time-zone",
+        default="UTC",
+        metavar="ZONE",
+        help="time zone of times without an offset, such as Europe/Berlin; default UTC",
+    )
+    past.add_argument(
+        "--window",
+        type=int,
+        default=WINDOW_SECONDS,
+        metavar="SECONDS",
+        help=f"length of a window; default {WINDOW_SECONDS}",
+    )
+    past.add_argument(
+        "--labels",
+        nargs="*",
+        default=[],
+        metavar="KEY=COLUMN",
+        help="labels of the windows, each from a column",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -57,13 +99,22 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
 
+    if arguments.log and not arguments.time_column:
+        raise ConfigError("--log needs --time-column: the column with the time of each row")
+    if arguments.time_column and not arguments.log:
+        raise ConfigError("--time-column needs --log")
     credentials = credentials_of(arguments)
     profilers = load(arguments.profilers)
-    entity, table = entity_name(arguments.entity), read_table(arguments.table)
+    entity = entity_name(arguments.entity)
+    if arguments.log and not arguments.as_reference:
+        return _log(arguments, credentials, profilers)
+    table = read_table(arguments.table)
     reference = None
     if arguments.as_reference:
         reference = _reference(arguments, entity, table, profilers)
         put_reference(reference, arguments.collector, credentials)
+    if arguments.log:
+        _log(arguments, credentials, profilers)
     profiles = profile_of(table, profilers=profilers)
     if arguments.json:
         print(json.dumps(as_json(entity, table.num_rows, profiles)))
@@ -73,6 +124,78 @@ def _run(arguments: argparse.Namespace) -> int:
     if reference is not None:
         print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
     return 0
+
+
+def _log(
+    arguments: argparse.Namespace, credentials: "Credentials", profilers: "tuple[Profiler, ...]"
+) -> int:
+    """Log past windows of the table; print how many, and rows that were left out."""
+    from nilometer.batch.collector_calls import calls_to
+    from nilometer.batch.history import HistoryOptions
+    from nilometer.batch.history_upload import log_history
+    from nilometer.profiling.event_time import EventTimes
+    from nilometer.values.time_zone import zone_named
+
+    try:
+        zone = zone_named(arguments.time_zone)
+    except ValueError as error:
+        raise ConfigError(f"--time-zone = {arguments.time_zone!r}: {error}") from error
+    if arguments.window < 1:
+        raise ConfigError(f"--window = {arguments.window}: must be at least 1 second")
+    options = HistoryOptions(
+        entity=arguments.entity,
+        time_column=arguments.time_column,
+        times=EventTimes(unit=arguments.time_unit, zone=zone),
+        window_seconds=arguments.window,
+        labels=_labels(arguments.labels),
+        profilers=profilers,
+    )
+    with calls_to(arguments.collector, credentials) as calls:
+        counts = log_history(arguments.table, options, calls, _show_progress)
+    said = sys.stderr if arguments.json else sys.stdout
+    if counts.first_ns is None or counts.last_ns is None:
+        raise ConfigError(f"{arguments.table}: no row has a time in {arguments.time_column!r}")
+    print(
+        f"{arguments.entity}: {counts.rows} rows of {arguments.table.name} are in "
+        f"{counts.windows} windows at {arguments.collector}, "
+        f"from {_utc(counts.first_ns)} to {_utc(counts.last_ns)}",
+        file=said,
+    )
+    if counts.untimed:
+        print(
+            f"{counts.untimed} rows have no time in {arguments.time_column!r} and were left out",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _labels(pairs: "list[str]") -> "dict[str, str]":
+    """Return the column of each label.
+
+    Raises:
+        ConfigError: If a pair is not KEY=COLUMN with an allowed key.
+    """
+    from nilometer.values.labels import KEY
+
+    found = {}
+    for pair in pairs:
+        key, separator, column = pair.partition("=")
+        if not separator or not column or not KEY.fullmatch(key):
+            raise ConfigError(f"--labels {pair!r}: must be KEY=COLUMN, KEY as [a-z][a-z0-9_]*")
+        found[key] = column
+    return found
+
+
+def _show_progress(counts: "HistoryCounts") -> None:
+    """Write how far the upload is, on one line of a terminal."""
+    if sys.stderr.isatty():
+        end = "" if counts.last_ns is None else f", up to {_utc(counts.last_ns)}"
+        print(f"\r{counts.rows} rows, {counts.windows} windows{end}", end="", file=sys.stderr)
+
+
+def _utc(unix_ns: int) -> str:
+    """Return a time in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_ns // 1_000_000_000))
 
 
 def _reference(

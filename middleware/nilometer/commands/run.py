@@ -139,7 +139,7 @@ def start_agent(settings: CaptureSettings) -> None:
         os._exit(0)
     try:
         os.setsid()
-        spawner.tend()
+        spawner.start_if_needed()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and not answers(settings.socket_path):
             time.sleep(0.05)

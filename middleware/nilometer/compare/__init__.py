@@ -6,10 +6,16 @@ from nilometer.compare.bins import (
     exact_reference_column,
     reference_column,
 )
-from nilometer.compare.comparator import Comparator
-from nilometer.compare.comparison import Comparison, compare, distances
-from nilometer.compare.ks import KS, kolmogorov_smirnov
-from nilometer.compare.psi import PSI, debiased_psi, population_stability_index
+from nilometer.compare.comparator import Comparator, Fewest, Interval, Sides, of_counts
+from nilometer.compare.comparison import (
+    Comparison,
+    NoDistance,
+    NotCompared,
+    compare,
+    compare_by,
+)
+from nilometer.compare.ks import KS
+from nilometer.compare.psi import PSI
 from nilometer.compare.registry import COMPARATORS, comparator_named
 
 __all__ = [
@@ -19,13 +25,16 @@ __all__ = [
     "CommonBins",
     "Comparator",
     "Comparison",
+    "Fewest",
+    "Interval",
+    "NoDistance",
+    "NotCompared",
+    "Sides",
     "common_bins",
     "comparator_named",
     "compare",
-    "debiased_psi",
-    "distances",
+    "compare_by",
     "exact_reference_column",
-    "kolmogorov_smirnov",
-    "population_stability_index",
+    "of_counts",
     "reference_column",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nilometer.profile.category import (
     DICTIONARY_NAMES,
@@ -16,11 +17,14 @@ from nilometer.profile.category import (
 from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
-from nilometer.sketch.binned import BinnedCounts, quantile_edges
+from nilometer.sketch.binned import BinnedCounts, quantile_edges, single_values, tolerance
 from nilometer.sketch.hashing import hash_strings
 
 OTHER = "other"  # the bin of categories that the reference has without their own count
 UNSEEN = "unseen"  # the bin of categories that the reference does not have
+
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,9 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
     now, rebinned = _on_dictionary(dictionary, current.categories)
     if before is None or now is None:
         return None
+    *named, other, unseen = before
+    new = expected_unseen(reference, other)
+    before = [*named, other - new, unseen + new]
     names = [*dictionary.names, OTHER, UNSEEN]
     return CommonBins(
         reference=[*before, past.numbers.count, past.null_like],
@@ -89,6 +96,25 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
         ordered=False,
         rebinned=rebinned,
     )
+
+
+def expected_unseen(reference: ReferenceColumn, other: float) -> float:
+    """Return how many of as many rows as the reference has would hold names that it has not.
+
+    A reference of *N* rows with *s* names that occur once has seen all but about ``s / N`` of the
+    distribution. So identifiers and names with a long tail do not differ from themselves.
+
+    Args:
+        reference: Column of categories.
+        other: Number of rows with names that the reference holds without a count.
+
+    Source: Good, "The population frequencies of species and the estimation of population
+    parameters" (1953).
+    """
+    dictionary = reference.dictionary
+    if dictionary is None or not dictionary.complete:
+        return 0.0  # no name counts as unseen
+    return float(min(reference.singletons, other))
 
 
 def _on_dictionary(
@@ -158,19 +184,22 @@ def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
         feature.categories.dictionary = DictionaryCounts(
             dictionary.id, tuple(named), other + unseen
         )
-    return ReferenceColumn(feature=feature, dictionary=dictionary)
+    once = sum(count == 1 for count in feature.categories.frequent.counts.values())
+    return ReferenceColumn(feature=feature, dictionary=dictionary, singletons=once)
 
 
 def _intervals(edges: tuple[float, ...]) -> list[str]:
     if not edges:
         return ["all"]
-    names = [f"below {edges[0]:g}"]
-    atom: float | None = None  # the value of the previous bin, if it holds a single value
-    for low, high in pairwise(edges):
-        if high == np.nextafter(low, np.inf):
-            names.append(f"exactly {low:g}")
-            atom = low
+    single = single_values(edges)
+    zero = 2 * float(tolerance(0.0, max(map(abs, edges))))
+    shown = [0.0 if abs(edge) <= zero else edge for edge in edges]
+    atom = False  # whether the previous bin holds a single value
+    names = [f"below {shown[0]:g}"]
+    for (low, high), is_single in zip(pairwise(shown), single, strict=True):
+        if is_single:
+            names.append(f"exactly {(low + high) / 2:g}")
         else:
-            names.append(f"[{low:g}, {high:g})" if atom is None else f"({atom:g}, {high:g})")
-            atom = None
-    return [*names, f"{edges[-1]:g} and above" if atom is None else f"above {atom:g}"]
+            names.append(f"({low:g}, {high:g})" if atom else f"[{low:g}, {high:g})")
+        atom = bool(is_single)
+    return [*names, f"above {shown[-1]:g}" if atom else f"{shown[-1]:g} and above"]

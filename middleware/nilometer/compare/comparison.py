@@ -1,14 +1,17 @@
-"""A comparator applied to a feature and its reference."""
+"""A comparator applied to a column and its reference."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
-from nilometer.compare.bins import CommonBins, common_bins
-from nilometer.compare.comparator import Comparator
-from nilometer.compare.registry import COMPARATORS
+from nilometer.compare.bins import CommonBins
+from nilometer.compare.comparator import Comparator, Interval, Sides
+from nilometer.compare.shares import shares_of
 from nilometer.profile.content import Content
+from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 
 
@@ -18,6 +21,8 @@ class Comparison:
 
     Attributes:
         value: Distance, in the unit of the comparator.
+        noise: Expected distance without drift, in the same unit.
+        interval: Interval of the distance with 95 % confidence; None if the comparator has none.
         largest_bin: Name of the bin whose share changed most.
         share_before: Share of that bin in the reference, 0 to 1.
         share_now: Share of that bin in the current window, 0 to 1.
@@ -25,27 +30,71 @@ class Comparison:
     """
 
     value: float
+    noise: float
+    interval: Interval | None
     largest_bin: str
     share_before: float
     share_now: float
     rebinned: bool
 
 
+class NoDistance(Enum):
+    """The reason why there is no distance."""
+
+    UNDEFINED = "undefined"  # the columns do not have what the comparator compares
+    TOO_FEW = "too_few"  # a side has fewer values than the comparator needs
+    FAILED = "failed"  # the function of the comparator failed
+
+
+@dataclass(frozen=True, slots=True)
+class NotCompared:
+    """The reason why two columns have no distance.
+
+    Attributes:
+        reason: Reason from a closed set.
+        why: The reason in words, with the counts.
+    """
+
+    reason: NoDistance
+    why: str
+
+
 def compare(
     comparator: Comparator, reference: ReferenceColumn, current: Content
-) -> Comparison | None:
-    """Return the distance of *current* from *reference*; None if it does not exist.
+) -> Comparison | NotCompared:
+    """Return the distance of *current* from *reference*, or why there is none.
 
-    An empty side has no distance. Categories have no distance that needs an order.
+    Only features are compared, because a reference holds no other content type. An empty side has
+    no distance. Categories have no distance that needs an order. A side with fewer values than the
+    comparator needs has none: it would be noise. An error of a comparator is a reason, too.
     """
-    bins = common_bins(reference, current)
-    distance = _distance(comparator, bins)
-    if bins is None or distance is None:
-        return None
-    before, now = _shares(bins.reference), _shares(bins.current)
+    undefined = NotCompared(
+        NoDistance.UNDEFINED, f"{comparator.name} does not exist for this column"
+    )
+    if not isinstance(current, FeatureProfile):
+        return undefined
+    bins = comparator.bins(reference, current)
+    if bins is None or (comparator.needs_order and not bins.ordered):
+        return undefined
+    few = _too_few(comparator, bins)
+    if few:
+        return NotCompared(NoDistance.TOO_FEW, few)
+    sides = Sides(bins=bins, past=reference.feature, now=current)
+    try:
+        value, noise = comparator.distance(sides), comparator.noise(sides)
+        interval = None if comparator.interval is None else comparator.interval(sides)
+    except Exception as error:  # a comparator may be the code of an extension
+        return NotCompared(NoDistance.FAILED, f"{comparator.name} failed: {error}")
+    if value is None:
+        return undefined
+    if not math.isfinite(value):
+        return NotCompared(NoDistance.FAILED, f"{comparator.name} gave {value}, not a distance")
+    before, now = shares_of(bins.reference, bins.current)
     moved = int(np.abs(now - before).argmax())
     return Comparison(
-        value=distance,
+        value=value,
+        noise=noise,
+        interval=interval,
         largest_bin=bins.names[moved],
         share_before=float(before[moved]),
         share_now=float(now[moved]),
@@ -53,18 +102,21 @@ def compare(
     )
 
 
-def distances(reference: ReferenceColumn, current: Content) -> dict[str, float | None]:
-    """Return the distance of *current* from *reference* by each comparator; None if undefined."""
-    bins = common_bins(reference, current)
-    return {name: _distance(comparator, bins) for name, comparator in COMPARATORS.items()}
+def compare_by(
+    comparators: Iterable[Comparator], reference: ReferenceColumn, current: Content
+) -> Mapping[str, Comparison | NotCompared]:
+    """Return the result of `compare` for each of *comparators*, by name."""
+    return {one.name: compare(one, reference, current) for one in comparators}
 
 
-def _distance(comparator: Comparator, bins: CommonBins | None) -> float | None:
-    if bins is None or (comparator.needs_order and not bins.ordered):
-        return None
-    return comparator.distance(bins.reference, bins.current)
-
-
-def _shares(weights: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    array = np.asarray(weights, dtype=np.float64)
-    return np.asarray(array / array.sum())
+def _too_few(comparator: Comparator, bins: CommonBins) -> str:
+    """Return a sentence if a side has too few values for *comparator*; empty if not."""
+    what = "cells" if comparator.of_cells else "values"
+    for side, counts, fewest in (
+        ("the reference", bins.reference, comparator.fewest.reference),
+        ("the window", bins.current, comparator.fewest.current),
+    ):
+        count = sum(counts)
+        if count < max(fewest, 1):
+            return f"{comparator.name} needs {fewest} {what}: {side} has {count:.0f}"
+    return ""

@@ -4,10 +4,11 @@ The content is not kept. A body of unknown bytes is decoded if it is an array of
 """
 
 from nilometer.bodies import carriers
+from nilometer.bodies.column_names import VALUE
 from nilometer.bodies.json_text import begins_like_json
 from nilometer.bodies.media import media_type
 from nilometer.decode import npy
-from nilometer.decode.columns import VALUE, Side
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.protocol import Body, Format
 from nilometer.values.errors import Undecodable

@@ -7,12 +7,16 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
+from nilometer.bodies.carriers import PACKED
+from nilometer.bodies.json_text import begins_like_json
 from nilometer.bodies.media import in_utf8, is_json, is_plain, media_type
+from nilometer.bodies.packed import TooLarge, unpacked
 from nilometer.decode import custom, form, free_json, oip_binary, registry
 from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.files import columns_without_files, has_files, without_files
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
@@ -99,10 +103,13 @@ def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
     """Decode a body, and turn its lists into columns."""
     if not body.content:
         raise Undecodable(UndecodableReason.EMPTY.value)
-    before = side.singles
+    _, _, rows, blocks = side.mark()
     facts = _decode(body, side)
-    if side.has_lists(before) and facts.protocol in _WITH_LISTS:
-        side.change_rows(before, (known.lists or Lists()).spread)
+    if side.has_lists(rows) and facts.protocol in _WITH_LISTS:
+        side.change_rows(rows, (known.lists or Lists()).spread)
+    if side.has_row(rows, has_files):
+        side.change_rows(rows, lambda found: [*map(without_files, found)])
+    side.change_blocks(blocks, columns_without_files)
     side.weight += weight_of(body.content)
     return facts
 
@@ -112,6 +119,14 @@ def _decode(body: Body, side: Side) -> Facts:
         facts = custom.decode(body.content, body.content_type, body.path, side)
         if facts is not None:
             return facts
+    if media_type(body.content_type) in PACKED.media_types:
+        if begins_like_json(body.content):
+            return _json(body, side)
+        return _document(_unpacked(body.content), body, side)
+    return _by_format(body, side)
+
+
+def _by_format(body: Body, side: Side) -> Facts:
     formats = registry.TABLE.formats
     reason = UndecodableReason.UNKNOWN_CONTENT_TYPE.value
     if formats.may_be_json(body.content, body.content_type):
@@ -187,9 +202,14 @@ def _json(body: Body, side: Side) -> Facts:
         facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
             return facts
-    value = _document(body)
+    value = _parsed(body)
     if isinstance(value, str):
         value = _unquoted(value)
+    return _document(value, body, side)
+
+
+def _document(value: Cell, body: Body, side: Side) -> Facts:
+    """Decode the *value* of a document by the protocol that its keys tell."""
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs
@@ -200,7 +220,17 @@ def _json(body: Body, side: Side) -> Facts:
     return free_json.decode(value, side)
 
 
-def _document(body: Body) -> Cell:
+def _unpacked(content: bytes) -> Cell:
+    """Return the value of a document in MessagePack."""
+    try:
+        return unpacked(content)
+    except TooLarge as error:
+        raise Undecodable(UndecodableReason.TOO_LARGE.value) from error
+    except ValueError as error:
+        raise Undecodable(UndecodableReason.MALFORMED.value) from error
+
+
+def _parsed(body: Body) -> Cell:
     """Return the value of a JSON document in UTF-8, or in the encoding that its type declares."""
     try:
         return from_json(body.content)

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from nilometer.profile.feature import Cell
 from nilometer.values.steps import Steps, finished
 
-MAX_COLUMNS = 1000  # most columns of one body; a body with more does not count as a table
-VALUE = "value"  # column name for a body that is a bare value
-
 ROWS_AT_ONCE = 128  # rows per step
 GROUPS_AT_ONCE = 16  # groups of rows with the same names per step
 
@@ -119,6 +116,17 @@ class Side:
             change: Function that returns as many rows as it is given.
         """
         self._singles[first:] = change(self._singles[first:])
+
+    def has_row(self, first: int, test: Callable[[Row], bool]) -> bool:
+        """Return whether *test* is true for a row that `add_rows` added, from number *first*."""
+        return any(map(test, self._singles[first:]))
+
+    def change_blocks(
+        self, first: int, change: Callable[[Mapping[str, Column]], Mapping[str, Column]]
+    ) -> None:
+        """Replace the columns of the blocks from number *first* with those of *change*."""
+        for at, block in enumerate(self._blocks[first:], first):
+            self._blocks[at] = Block(block.rows, change(block.columns), block.is_vetted)
 
     def extend(self, other: "Side") -> None:
         """Add all rows and blocks of *other*."""

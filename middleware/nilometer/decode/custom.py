@@ -20,9 +20,10 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nilometer.bodies.column_names import MAX_COLUMNS
 from nilometer.bodies.media import media_type
 from nilometer.decode.budget import check_cells
-from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Side
+from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.values.errors import ConfigError, Undecodable
 from nilometer.values.reasons import UndecodableReason

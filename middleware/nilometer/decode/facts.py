@@ -25,10 +25,13 @@ class Protocol(Enum):
     QUERY = "query"
     MULTIPART = "multipart"
     CSV = "csv"
+    LIBSVM = "libsvm"
     NDJSON = "ndjson"
     SSE = "sse"
     TEXT = "text"
     NPY = "npy"
+    ARROW = "arrow"
+    PARQUET = "parquet"
     BINARY = "binary"
     CUSTOM = "custom"  # a user-defined decoder
 

@@ -4,11 +4,12 @@ Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
 
 from nilometer.bodies import carriers
-from nilometer.bodies.form import fields
-from nilometer.decode.columns import MAX_COLUMNS, Side
+from nilometer.bodies.column_names import MAX_COLUMNS
+from nilometer.bodies.form import fields, is_form
+from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.naming import flat
-from nilometer.decode.protocol import Format
+from nilometer.decode.protocol import Body, Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -46,7 +47,11 @@ def add_field(row: dict[str, Cell], name: str, cell: Cell) -> None:
         row[name] = [held, cell]
 
 
-FORMAT = Format.of(
-    carriers.FORM,
-    decode=lambda body, side: decode(body.content.decode("utf-8", "replace"), Protocol.FORM, side),
-)
+def _decode(body: Body, side: Side) -> Facts:
+    text = body.content.decode("utf-8", "replace")
+    if not is_form(text):
+        raise Undecodable(UndecodableReason.MALFORMED.value)
+    return decode(text, Protocol.FORM, side)
+
+
+FORMAT = Format.of(carriers.FORM, decode=_decode)

@@ -9,15 +9,13 @@ Source: pandas, ``DataFrame.to_json`` and ``DataFrame.to_dict``.
 
 from collections.abc import Mapping, Sequence
 
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row
-from nilometer.decode.naming import placed, told_apart
+from nilometer.bodies.column_names import MAX_COLUMNS, frame_name, series_name, table_names
+from nilometer.bodies.named_tables import SERIES, SPLIT
+from nilometer.decode.columns import Block, Row
 from nilometer.decode.tensors import table_rows
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
-
-_SPLIT = frozenset({"columns", "index", "data", "index_names", "column_names"})
-_SERIES = frozenset({"name", "index", "data"})
 
 
 def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
@@ -31,11 +29,10 @@ def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
     if not isinstance(data, list):
         return None
     keys = value.keys()
-    if keys <= _SPLIT and ("columns" in keys or "index" in keys):
+    if keys <= SPLIT and ("columns" in keys or "index" in keys):
         return split_block(value) if set(map(type, data)) <= {list} else None
-    if keys == _SERIES:
-        name = value["name"]
-        return Block(len(data), {name if isinstance(name, str) else VALUE: data})
+    if keys == SERIES:
+        return Block(len(data), {series_name(value["name"]): data})
     schema = value.get("schema")
     if keys <= {"schema", "data"} and isinstance(schema, dict) and "fields" in schema:
         return _without_index(table_rows(data), schema.get("primaryKey"))
@@ -58,14 +55,9 @@ def split_block(frame: Mapping[str, Cell]) -> Block:
     rows = [row for row in data if isinstance(row, list) and len(row) == len(columns)]
     if len(rows) != len(data):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    names = told_apart(placed([*map(_name, columns)]))
+    names = table_names([*map(frame_name, columns)])
     cells = zip(*rows, strict=True) if rows else ([] for _ in names)
     return Block(len(rows), {name: list(one) for name, one in zip(names, cells, strict=True)})
-
-
-def _name(column: Cell) -> str:
-    """Return the name of a column; one of several levels is a list."""
-    return ".".join(map(str, column)) if isinstance(column, list) else str(column)
 
 
 def _without_index(rows: Sequence[Row], index: Cell) -> list[Row]:

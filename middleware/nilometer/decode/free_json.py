@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Block, Row, Side
+from nilometer.bodies.column_names import MAX_COLUMNS, VALUE, value_like_keys
+from nilometer.bodies.scored import best_of, best_of_each
+from nilometer.decode.columns import Block, Row, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.naming import value_like_keys
-from nilometer.decode.scored import scored_row, scored_rows
 from nilometer.decode.tensors import check_table, matrices_block, nested_block
 from nilometer.decode.wrapped import table_in
 from nilometer.profile.feature import Cell
 
+_RPC = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _NESTED = frozenset({list, dict})
 
 
@@ -20,8 +21,17 @@ def decode(value: Cell, side: Side) -> Facts:
     Raises:
         Undecodable: If it is a list that is not a table.
     """
-    _add(value, side)
+    _add(without_envelope(value), side)
     return Facts(Protocol.JSON, value)
+
+
+def without_envelope(value: Cell) -> Cell:
+    """Return what JSON-RPC carries in *value*; anything else is returned unchanged."""
+    if isinstance(value, dict) and value.keys() <= _RPC and isinstance(value.get("jsonrpc"), str):
+        for key in ("params", "result"):
+            if key in value:
+                return value[key] if isinstance(value[key], dict | list) else {key: value[key]}
+    return value
 
 
 def _add(value: Cell, side: Side) -> None:
@@ -33,7 +43,8 @@ def _add(value: Cell, side: Side) -> None:
             return
         table = matrices_block(value) or table_in(value) if nested else None
     elif isinstance(value, list):
-        table = scored_rows(value) or scored_row(value)
+        best = best_of(value)
+        table = best_of_each(value) if best is None else [best]
         if table is None and dict not in set(map(type, value)):
             table = nested_block(VALUE, value)
     if isinstance(table, Block):

@@ -6,9 +6,10 @@ value is one cell.
 
 from collections.abc import Sequence
 
+from nilometer.bodies.column_names import MAX_COLUMNS, VALUE, value_like_keys
 from nilometer.decode.budget import check_rows
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
-from nilometer.decode.naming import flat, flat_table, keyed_rows, value_like_keys
+from nilometer.decode.columns import Row
+from nilometer.decode.naming import flat, flat_table, keyed_rows
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason

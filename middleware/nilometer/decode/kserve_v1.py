@@ -8,13 +8,14 @@ Source: KServe, "V1 Inference Protocol".
 
 from collections.abc import Mapping
 
+from nilometer.bodies.scored import best_of_each
 from nilometer.decode import free_json
+from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.frames import frame_in
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
-from nilometer.decode.scored import scored_rows
 from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
 from nilometer.profile.feature import Cell
 
@@ -33,12 +34,12 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     if isinstance(items, list):
         if dict in set(map(type, items)):
             side.add_rows(table_rows(items))
-        elif (scored := scored_rows(items)) is not None:
+        elif (scored := best_of_each(items)) is not None:
             side.add_rows(scored)
         else:
             side.add_block(nested_block(key, items))
     elif isinstance(items, dict):
-        table = frame_in(items) or batch_block(items)
+        table = frame_in(items) or batch_block(_repeated(items))
         if isinstance(table, Block):
             side.add_block(table)
         else:
@@ -48,6 +49,26 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     else:
         return free_json.decode(value, side)
     return Facts(protocol, value=value, prediction_id=id_of(value.get("id")))
+
+
+def _repeated(table: Mapping[str, Cell]) -> Mapping[str, Cell]:
+    """Return the lists of a *table* with those of one item repeated, if the others are as long.
+
+    TensorFlow Serving's columnar format has such tensors for what holds for the whole call.
+    """
+    sizes = {len(items) for items in table.values() if isinstance(items, list)} - {1}
+    if len(sizes) != 1 or not any(_is_matrix(items) for items in table.values()):
+        return table
+    (rows,) = sizes
+    check_cells(rows * len(table))
+    return {
+        name: items * rows if isinstance(items, list) and len(items) == 1 else items
+        for name, items in table.items()
+    }
+
+
+def _is_matrix(items: Cell) -> bool:
+    return isinstance(items, list) and len(items) > 1 and set(map(type, items)) == {list}
 
 
 def _decoder_of(key: str) -> DecodeObject:

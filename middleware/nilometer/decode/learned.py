@@ -18,12 +18,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.column_names import VALUE, tensor_names, value_like_keys
 from nilometer.decode import registry
-from nilometer.decode.columns import VALUE, Block, Column, Side
-from nilometer.decode.facts import Protocol
-from nilometer.decode.naming import value_like_keys
+from nilometer.decode.columns import Block, Column, Side
+from nilometer.decode.facts import MAX_ID, Protocol
+from nilometer.decode.files import may_be_files
+from nilometer.decode.free_json import without_envelope
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.tensors import column_names
+from nilometer.decode.said import NOTHING_SAID, Said
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -72,6 +74,11 @@ class Shapes:
         self._pause = 1
         return block
 
+    @property
+    def said(self) -> Said:
+        """Model and version that all the bodies of the latest `read` say."""
+        return self._reader.said if isinstance(self._reader, _Tensors) else NOTHING_SAID
+
     def _give_up(self) -> None:
         self._wait = self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
@@ -100,6 +107,8 @@ def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
     Protocols may tell their objects by the text of a key, or by the path. So text under a key of a
     protocol takes the general path.
     """
+    if without_envelope(value) is not value:
+        return False
     claims = registry.TABLE.inputs if tensors == KEYS[Role.INPUT] else registry.TABLE.outputs
     if any(isinstance(value[key], str) for key in claims.keys & value.keys()):
         return False
@@ -169,6 +178,8 @@ class _Rows:
         for name, kind in zip(self._names, self._fields, strict=True):
             if kind is float:
                 columns[name] = np.array(columns[name], np.float64)
+            elif kind is str and may_be_files(name, columns[name]):
+                raise ValueError("texts that may be files")
         return Block(len(rows), columns)
 
 
@@ -229,12 +240,22 @@ class _Tensors:
 
     def __init__(self, key: str) -> None:
         message = msgspec.defstruct(
-            "Tensors", [("tensors", list[_Tensor])], rename={"tensors": key}, gc=False
+            "Tensors",
+            [("tensors", list[_Tensor]), ("model_name", str, ""), ("model_version", str, "")],
+            rename={"tensors": key},
+            gc=False,
         )
-        self._decode = msgspec.json.Decoder(message).decode
+        self._decode: Any = msgspec.json.Decoder(message).decode
+        self.said = NOTHING_SAID
 
     def read(self, bodies: Sequence[bytes | None]) -> Block:
-        messages = [self._decode(body).tensors for body in bodies]  # type: ignore[arg-type,attr-defined]
+        read = list(map(self._decode, bodies))
+        said = {(one.model_name, one.model_version) for one in read}
+        if len(said) > 1:
+            raise ValueError("bodies of several models")
+        model, version = said.pop()
+        self.said = Said(model[:MAX_ID], version[:MAX_ID])
+        messages = [one.tensors for one in read]
         first: list[_Tensor] = messages[0]
         if not first:
             raise ValueError("body without tensors")
@@ -243,7 +264,7 @@ class _Tensors:
         for at, example in enumerate(first):
             name, shape = example.name, example.shape
             width = len(example.data)
-            names = column_names(name, shape)
+            names = tensor_names(name, shape)
             alike = all(
                 len(tensors) == len(first)
                 and tensors[at].name == name

@@ -10,9 +10,9 @@ the best one.
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
-from nilometer.decode.columns import MAX_COLUMNS, Row
-from nilometer.decode.naming import value_like_keys
-from nilometer.decode.scored import scored_row, without_others
+from nilometer.bodies.column_names import MAX_COLUMNS, value_like_keys
+from nilometer.bodies.scored import best_of
+from nilometer.decode.columns import Row
 from nilometer.profile.feature import Cell
 
 MAX_SHORT = 32  # numbers of a fixed vector; a longer list is one vector column
@@ -47,7 +47,7 @@ class Lists:
     def spread(self, rows: Sequence[Row]) -> list[Row]:
         """Return the *rows* of one body with columns in place of lists."""
         changed = [
-            _by_field(without_others(row)) if list in map(type, row.values()) else row
+            _by_field(best_of(row) or row) if list in map(type, row.values()) else row
             for row in rows
         ]
         lengths: dict[str, set[int]] = {}
@@ -118,9 +118,9 @@ def _fields_of(items: Sequence[Cell]) -> Row | None:
     Returns:
         None if there are too many fields, or too few that the objects have in common.
     """
-    best = scored_row(items)
+    best = best_of(items)
     if best is not None:
-        return best[0]
+        return best
     objects = [item for item in items if isinstance(item, dict)]
     keys = dict.fromkeys(key for item in objects for key in item)
     if len(keys) > MAX_COLUMNS or len(keys) * len(objects) > MAX_ABSENT * sum(map(len, objects)):

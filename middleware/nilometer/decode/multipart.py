@@ -10,6 +10,7 @@ Source: RFC 7578.
 from collections.abc import Iterator
 
 from nilometer.bodies import carriers
+from nilometer.bodies.column_names import value_like_keys
 from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part
 from nilometer.bodies.multipart import parts as parts_of
 from nilometer.decode.budget import check_text
@@ -17,7 +18,7 @@ from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.form import add_field
 from nilometer.decode.json_body import from_json
-from nilometer.decode.naming import flat, value_like_keys
+from nilometer.decode.naming import flat
 from nilometer.decode.protocol import Format
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell

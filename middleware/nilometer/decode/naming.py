@@ -6,73 +6,23 @@ keys are row ids and the object is rows. Integers that count the columns are pos
 valid column names.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import lru_cache
-from itertools import islice
 
-from nilometer.decode.columns import MAX_COLUMNS, VALUE, Row
+from nilometer.bodies.column_names import (
+    MAX_COLUMNS,
+    VALUE,
+    are_values,
+    told_apart,
+    value_like_keys,
+)
+from nilometer.decode.columns import Row
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
-from nilometer.values.value_like import is_place, looks_like_value
 
-_REMEMBERED = 64  # cached key sets; real traffic has few
-_WIDEST_REMEMBERED = 256  # most keys of a cached key set
 MAX_DEPTH = 4  # depth of nested objects that get dotted names; a deeper object is one cell
 _NUMBERS = frozenset({int, float})
-_CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
-
-
-def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
-    """Return the keys of one object that look like values and so cannot name columns.
-
-    An object of more than `MAX_COLUMNS` keys cannot be a row. If its first `MAX_COLUMNS` keys look
-    like values, all of its keys count as values, and the rest are not examined.
-
-    Args:
-        keys: Keys of the object.
-        in_table: Whether every row of a table has these keys. If so, every integer below 1000 is a
-            position. Otherwise integers are positions only if they count from 0 or 1.
-    """
-    if len(keys) <= _WIDEST_REMEMBERED:
-        found = _values_among(tuple(keys))
-    elif len(keys) > MAX_COLUMNS and _are_values(keys):
-        return frozenset(keys)
-    else:
-        found = _values_among.__wrapped__(tuple(keys))
-    if found:
-        places = frozenset(filter(is_place, found))
-        if in_table or _counts(places):
-            found -= places
-    return found
-
-
-def _are_values(keys: Collection[str]) -> bool:
-    """Return whether all *keys*, of many the first `MAX_COLUMNS`, look like values."""
-    return all(map(looks_like_value, islice(keys, MAX_COLUMNS)))
-
-
-@lru_cache(_REMEMBERED)
-def _values_among(keys: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(filter(looks_like_value, keys))
-
-
-def _counts(places: Collection[str]) -> bool:
-    """Return whether *places* are 0 to n - 1, or 1 to n."""
-    first = min(map(int, places), default=0)
-    return first <= 1 and max(map(int, places), default=0) == first + len(places) - 1
-
-
-def placed(names: Sequence[str]) -> list[str]:
-    """Return the column *names* of a table, with invalid or empty names replaced by positions."""
-    strange = value_like_keys(names, in_table=True)
-    if not strange and "" not in names:
-        return list(names)
-    return [
-        str(place) if not name or name in strange or is_place(name) else name
-        for place, name in enumerate(names)
-    ]
 
 
 def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
@@ -159,7 +109,7 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
     """
     if not value:
         return None
-    if _are_values(value):
+    if are_values(value):
         cells = list(value.values())
         if _are_rows(cells) or (value_like_keys(value) and _have_one_shape(cells)):
             return [cell if isinstance(cell, dict) else {VALUE: cell} for cell in cells]
@@ -168,7 +118,7 @@ def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
     if not _are_rows(columns) or value_like_keys(value):
         return None
     ids = columns[0].keys() if isinstance(columns[0], dict) else ()
-    if not _are_values(ids):
+    if not are_values(ids):
         return None
     if not all(isinstance(one, dict) and _have_one_shape([*one.values()]) for one in columns):
         return None
@@ -193,64 +143,3 @@ def _have_one_shape(cells: Sequence[Cell]) -> bool:
     if kinds == {list}:
         return len({len(cell) for cell in cells if isinstance(cell, list)}) == 1
     return _are_rows(cells) if kinds == {dict} else True
-
-
-def told_apart(names: Sequence[str]) -> list[str]:
-    """Return *names* with repetitions numbered as pandas does: ``a``, ``a.1``, ``a.2``."""
-    if len(set(names)) == len(names):
-        return list(names)
-    taken = set(names)
-    repeated: dict[str, int] = {}
-    found: list[str] = []
-    for name in names:
-        at = repeated.get(name, 0)
-        free = name
-        while at and free in taken:
-            free = f"{name}.{at}"
-            at += 1
-        repeated[name] = max(at, 1)
-        taken.add(free)
-        found.append(free)
-    return found
-
-
-def has_header(table: Sequence[Sequence[str]], is_name: Callable[[str], bool]) -> bool:
-    """Guess whether the first row of *table* is a header with column names.
-
-    A single row is not a header, because nothing tells its values from names. A first row is a
-    header if its cells count the columns, or if some column has a word at the top and only values
-    below. A table of words gives no such sign: its first row is a header if it has a known name.
-
-    Args:
-        table: Rows of text, at least one; the first few rows of a long table are enough.
-        is_name: Function that returns whether a text is the known name of a column.
-    """
-    first, below = table[0], table[1:]
-    if not below:
-        return False
-    values = [_is_value(cell) for cell in first]
-    if not any(values) and any(map(is_name, first)):
-        return True
-    counted = [cell for cell in first if cell]
-    if len(counted) >= len(first) - 1 and all(map(is_place, counted)) and _is_count(counted):
-        return True
-    return any(
-        bool(cell) and not is_value and _has_only_values([row[at] for row in below])
-        for at, (cell, is_value) in enumerate(zip(first, values, strict=True))
-    )
-
-
-def _has_only_values(cells: Sequence[str]) -> bool:
-    """Return whether all *cells* are values or empty, with at least one value."""
-    present = [cell for cell in cells if cell]
-    return bool(present) and all(map(_is_value, present))
-
-
-def _is_value(cell: str) -> bool:
-    return looks_like_value(cell) or cell.casefold() in _CELLS
-
-
-def _is_count(cells: Sequence[str]) -> bool:
-    """Return whether *cells* are consecutive integers that start at 0 or 1."""
-    numbers = [int(cell) for cell in cells]
-    return numbers[0] <= 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))

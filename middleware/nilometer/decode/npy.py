@@ -11,8 +11,9 @@ from math import prod
 
 import numpy as np
 
+from nilometer.bodies.column_names import VALUE
 from nilometer.decode.budget import check_cells
-from nilometer.decode.columns import VALUE, Block, Side
+from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol
 from nilometer.decode.protocol import Body, Format
 from nilometer.decode.tensors import MAX_DIMENSIONS, tensor_columns

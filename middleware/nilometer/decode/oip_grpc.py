@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.bodies.media import media_type
+from nilometer.bodies.tensor_frames import BYTES
 from nilometer.decode.columns import Column, Side
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded
 from nilometer.decode.facts import MAX_ID, Facts, Protocol
-from nilometer.decode.oip_raw import BYTES, raw_columns, text_or_bytes
+from nilometer.decode.oip_raw import raw_columns, text_or_bytes
 from nilometer.decode.oip_v2 import joined
 from nilometer.decode.protobuf import Wire, fields, sizes, text, varints
 from nilometer.decode.protocol import Format

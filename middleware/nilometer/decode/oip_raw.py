@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.tensor_frames import BYTES, elements
 from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import Column
 from nilometer.decode.tensors import tensor_columns
@@ -16,7 +17,6 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-BYTES = "BYTES"
 BOOL = "BOOL"
 _BRAIN_FLOAT = "BF16"
 DTYPES: Mapping[str, str] = {
@@ -66,15 +66,10 @@ def _cells(datatype: str, count: int, raw: memoryview) -> Sequence[Cell] | NDArr
 
 
 def _elements(raw: memoryview) -> list[Cell]:
-    cells: list[Cell] = []
-    at = 0
-    while at < len(raw):
-        start = at + 4
-        at = start + int.from_bytes(raw[at:start], "little")
-        if start > len(raw) or at > len(raw):
-            raise Undecodable(UndecodableReason.MALFORMED.value)
-        cells.append(text_or_bytes(raw[start:at]))
-    return cells
+    try:
+        return [text_or_bytes(element) for element in elements(raw)]
+    except ValueError as error:
+        raise Undecodable(UndecodableReason.MALFORMED.value) from error
 
 
 def text_or_bytes(element: memoryview) -> Cell:

@@ -1,4 +1,4 @@
-"""Detects requests that are not predictions: probes, metadata, documentation."""
+"""Detects endpoints that never make predictions, such as probes, and those that make nothing else."""
 
 import re
 from functools import lru_cache
@@ -10,9 +10,25 @@ _PROBES = re.compile(
     r"|/v[12]/models(?:/[^/:]+(?:/versions/[^/]+)?(?:/ready|/config|/stats)?)?"
     r"|/v2/repository/.*"
     r"|/inference\.GRPCInferenceService/(?!Model(?:Stream)?Infer$).*"
-    r"|/grpc\.(?:health|reflection)\..*)"
+    r"|/grpc\.(?:health|reflection|channelz)\..*"
+    r"|/ray\.(?:rpc|serve)\..*)"
 )
-_ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.")
+_ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.", "/ray.")
+
+
+# Endpoints of protocols that only make predictions: a body that no decoder takes is a broken one.
+_INFERENCE = re.compile(
+    r".*/v[12]/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?"
+    r"(?::\w*[Pp]redict|:(?:classify|regress|explain)|/(?:infer|generate|generate_stream))"
+    r"|.*/(?:invocations|v1/(?:chat/completions|completions|embeddings|responses|messages))"
+    r"|/inference\.GRPCInferenceService/Model(?:Stream)?Infer"
+)
+
+
+@lru_cache(maxsize=1024)
+def is_inference(method: str, path: str) -> bool:
+    """Return whether an endpoint of a protocol makes nothing but predictions."""
+    return method not in BODYLESS and _INFERENCE.fullmatch(path) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 from nilometer.bodies.carriers import Carriers
 from nilometer.decode import (
+    arrow,
     binary,
     delimited,
     form,
     kserve_v1,
+    libsvm,
     mlflow,
     multipart,
     ndjson,
@@ -23,6 +25,7 @@ from nilometer.decode import (
     oip_v2,
     opaque,
     openai,
+    parquet,
     seldon,
     sse,
     text,
@@ -50,8 +53,11 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
     form.FORMAT,
     multipart.FORMAT,
     delimited.FORMAT,
+    libsvm.FORMAT,
     oip_grpc.FORMAT,
     npy.FORMAT,
+    arrow.FORMAT,
+    parquet.FORMAT,
     binary.FORMAT,
     opaque.FORMAT,
 )

@@ -7,10 +7,10 @@ Source: Seldon Core V1, "Prediction messages", ``prediction.proto``.
 
 from collections.abc import Mapping
 
+from nilometer.bodies.column_names import placed
 from nilometer.decode.columns import Block, Column, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.json_rows import rows_of
-from nilometer.decode.naming import placed
 from nilometer.decode.oip_v2 import shape_of
 from nilometer.decode.protocol import JsonProtocol
 from nilometer.decode.tensors import nested_columns, tensor_columns

@@ -1,7 +1,7 @@
 """Converts nested lists and flat cells to columns, by one rule for every protocol.
 
 The first dimension is the batch. A tensor of shape ``[n]`` or ``[n, 1]`` is one column with the
-tensor's name. Shape ``[n, k]`` becomes *k* columns ``name.0`` to ``name.k-1``, up to `MAX_WIDTH`.
+tensor's name. Shape ``[n, k]`` becomes *k* columns ``name.0`` to ``name.k-1``, up to 128 columns.
 A wider or deeper tensor is one vector column of shape (n, ...).
 """
 
@@ -12,28 +12,23 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.column_names import (
+    MAX_COLUMNS,
+    tensor_names,
+    told_apart,
+    value_like_keys,
+)
 from nilometer.decode.budget import check_cells, check_rows
-from nilometer.decode.columns import MAX_COLUMNS, Block, Column, Row
-from nilometer.decode.naming import flat_table, told_apart, value_like_keys
+from nilometer.decode.columns import Block, Column, Row
+from nilometer.decode.naming import flat_table
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_WIDTH = 128  # a wider tensor becomes one vector column
 MAX_DIMENSIONS = 8  # dimensions of a nested list; lists inside are cells
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
-
-
-def column_names(name: str, shape: Sequence[int]) -> list[str] | None:
-    """Return the column names of a tensor of *shape*; None if it is one vector column."""
-    width = prod(shape[1:])
-    if width <= 1:
-        return [name]
-    if len(shape) > 2 or width > MAX_WIDTH:
-        return None
-    return [f"{name}.{column}" for column in range(width)]
 
 
 def tensor_columns(
@@ -48,7 +43,7 @@ def tensor_columns(
     check_cells(len(cells))
     if prod(shape) != len(cells) or (shape and shape[0] and not len(cells)):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    names = column_names(name, shape)
+    names = tensor_names(name, shape)
     if names is not None:
         return {column: cells[at :: len(names)] for at, column in enumerate(names)}
     if not len(cells):  # without rows, vectors and columns cannot be distinguished

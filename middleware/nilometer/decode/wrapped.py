@@ -9,11 +9,12 @@ with its items, is one row.
 import re
 from collections.abc import Mapping, Sequence
 
+from nilometer.bodies.column_names import MAX_COLUMNS, told_apart, value_like_keys
+from nilometer.bodies.scored import best_of_each
 from nilometer.decode.budget import check_cells, check_rows
-from nilometer.decode.columns import MAX_COLUMNS, Block, Row
+from nilometer.decode.columns import Block, Row
 from nilometer.decode.frames import frame_in
-from nilometer.decode.naming import flat, flat_table, told_apart, value_like_keys
-from nilometer.decode.scored import scored_rows
+from nilometer.decode.naming import flat, flat_table
 from nilometer.decode.tensors import add_columns, batch_block, check_table, nested_columns
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
@@ -26,7 +27,7 @@ _METADATA = frozenset(
     {
         *("id", "model", "version", "signature", "object", "usage", "status", "success", "error"),
         *("params", "parameters", "options", "config", "meta", "metadata", "context", "schema"),
-        *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp"),
+        *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp", "count"),
     }
 )
 _OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
@@ -54,7 +55,13 @@ def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
     found = _under(key, value[key], 1)
     if found is None or len(value) == 1:
         return found
-    beside = flat({other: cell for other, cell in value.items() if other != key})
+    beside = flat(
+        {
+            other: cell
+            for other, cell in value.items()
+            if other != key and (other, cell) != ("object", "list")  # how OpenAI marks a list
+        }
+    )
     return _block_beside(found, beside) if isinstance(found, Block) else _rows_beside(found, beside)
 
 
@@ -86,9 +93,9 @@ def _list(key: str, items: list[Cell]) -> Block | list[Row] | None:
         check_table(rows)
         return rows
     if kinds == {list}:
-        scored = scored_rows(items)
+        scored = best_of_each(items)
         if scored is not None:
-            return scored
+            return [*scored]
         columns = nested_columns(key, items)
         return None if columns.get(key) is items else Block(len(items), columns)
     if kinds and key in _RESULTS and not kinds & _TABLES:

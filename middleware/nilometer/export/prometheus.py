@@ -47,8 +47,8 @@ def exposition(
     encode, content_type = choose_encoder(accept)
     # OpenMetrics forbids a count without a sum, and a sum is left out with negative values.
     strict = "openmetrics" in content_type
-    told = [_family(family, strict=strict) for family in families]
-    return encode(_Collected([_target(resource), *told])), content_type
+    collected = [_family(family, strict=strict) for family in families]
+    return encode(_Collected([_target(resource), *collected])), content_type
 
 
 class _Collected(Collector):

@@ -66,8 +66,8 @@ class Distribution:
     exemplars: Mapping[int, Exemplar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        told = self.sum is not None and math.isfinite(self.sum)
-        if not told or self.histogram.negative.counts:
+        has_sum = self.sum is not None and math.isfinite(self.sum)
+        if not has_sum or self.histogram.negative.counts:
             object.__setattr__(self, "sum", None)
 
     def merge(self, other: Self) -> Self:

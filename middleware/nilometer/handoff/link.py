@@ -51,7 +51,7 @@ class AgentLink:
         self.reconnects = 0
         self.cost = Cost()
         self.trouble = ""
-        self._told_cost = Cost()  # `cost` when all of it was sent
+        self._sent_cost = Cost()  # `cost` when all of it was sent
         self._stream: Stream | None = None
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
         self._kept_bytes = 0
@@ -105,10 +105,13 @@ class AgentLink:
         self._sequence += 1
         batch.worker = self.worker
         batch.sequence = self._sequence
-        if self.cost != self._told_cost:
+        if self.cost != self._sent_cost:
             batch.cost = self.cost
-            told = Cost(p99_seconds=self.cost.p99_seconds, share=self.cost.share)
-            self.cost, self._told_cost = told, Cost(p99_seconds=told.p99_seconds, share=told.share)
+            reported = Cost(p99_seconds=self.cost.p99_seconds, share=self.cost.share)
+            self.cost, self._sent_cost = (
+                reported,
+                Cost(p99_seconds=reported.p99_seconds, share=reported.share),
+            )
         try:
             frame = frame_of(batch)
         except BadFrame:
@@ -118,11 +121,11 @@ class AgentLink:
         if self._stream is not None:
             self._stream.send(frame)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Forget acknowledged batches; connect, and send the others again, if needed."""
         stream = self._stream
         if stream is not None:
-            stream.tend()
+            stream.poll()
             self._drop_refused(stream)
             self._forget_until(stream.acknowledged)
             stalls = self._kept and time.monotonic() - self._heard_at >= STALL_SECONDS
@@ -148,7 +151,7 @@ class AgentLink:
 
     def _finish(self, deadline: float) -> None:
         self._ending = True
-        self.tend()
+        self.poll()
         closing: Stream | None = None
         refused = False
         while self._kept and time.monotonic() < deadline:
@@ -157,10 +160,10 @@ class AgentLink:
                 if closing is not stream:
                     stream.half_close()
                     closing = stream
-                self.tend()
+                self.poll()
                 refused = stream.refused is not None
             elif self._spawner is not None and self._spawner.starting:
-                self.tend()
+                self.poll()
             elif refused or not self._connect():  # after a fork a connection may break immediately
                 break
             time.sleep(FINISH_POLL_SECONDS)
@@ -176,7 +179,7 @@ class AgentLink:
             elif self._spawner is None or error.errno not in _NOBODY:
                 self._warn(_why(error, self.settings))
             else:
-                self._spawner.tend()
+                self._spawner.start_if_needed()
                 self.trouble = self._spawner.trouble or _why(error, self.settings)
             return False
         self._heard_at = time.monotonic()
@@ -273,8 +276,8 @@ def _without_content(batch: Batch) -> Batch:
 def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
     """Return the lost observations by reason: those in a refused batch, and those it reported."""
     account = account_of(memoryview(frame)[HEAD_BYTES:])
-    told = account.dropped if account is not None else None
-    lost = dict(told) if isinstance(told, dict) else {}
+    reported = account.dropped if account is not None else None
+    lost = dict(reported) if isinstance(reported, dict) else {}
     count = account.count if account is not None else observations
     reason = DropReason.REFUSED.value
     if isinstance(count, int) and count:

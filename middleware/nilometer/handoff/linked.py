@@ -23,6 +23,6 @@ class LinkedOutlet:
         """Return whether the link accepts another batch."""
         return self._link.has_room()
 
-    def tell(self, cost: Cost) -> None:
+    def report_cost(self, cost: Cost) -> None:
         """Send *cost* with the next batch."""
         self._link.cost.add(cost)

@@ -7,15 +7,16 @@ field where it may carry the field's value or name its column: as ``ssn=1``, ``"
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from unicodedata import normalize
 from urllib.parse import unquote_plus
 
+from nilometer.bodies.column_names import MAX_WIDTH
 from nilometer.values.value_like import MAX_NAME
 
 MAX_PATH = 256  # characters of a path that are compared, from its end
-MAX_PLACES = 128  # columns of a tensor; a wider one is one vector column
 _SHORT = 64  # characters of a text whose result is remembered
 _REMEMBERED = 4096  # results; real traffic has few different names
 
@@ -24,6 +25,7 @@ _PIECE = re.compile(r"([^,;|&\t\r\n{}\[\]()<>:=?\"'`\\]+)([\"'`\\]*\s*[:=>])?")
 _ENCODED_TWICE = 2
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _WILD = re.compile(r"[*?\[]")
+_NUMBERS = re.compile(r"(?:\.[0-9]+)+$")
 _SIDES = ("input", "output")
 
 
@@ -33,13 +35,18 @@ class NamedFields:
     Args:
         patterns: Rules of `redact_fields`; none match nothing.
         side: ``input``, ``output``, or empty if the names belong to no side.
+
+    Attributes:
+        is_positional: Whether a rule may name a column by its position, as in ``scores.3``.
     """
 
     def __init__(self, patterns: Sequence[str], side: str = "") -> None:
-        self._patterns = tuple(patterns)
+        self._patterns = tuple(map(composed, patterns))
         self._prefix = f"{side}." if side else ""
         self._cores = tuple(map(_core, self._patterns))
-        self._positional = any(one[-1:].isdigit() or one[-1:] in "*?]" for one in self._patterns)
+        self.is_positional = any(one[-1:].isdigit() or one[-1:] in "*?]" for one in self._patterns)
+        # Rules without the numbers at their ends: ``a`` of ``a.1`` and of ``a.1.0``.
+        self._bases = {base for one in self._patterns if (base := _NUMBERS.sub("", one)) != one}
         self._known = lru_cache(_REMEMBERED)(self._is_named)
         self._remembered = lru_cache(_REMEMBERED)(self._is_mentioned)
         self._known_places = lru_cache(_REMEMBERED)(self._places)
@@ -52,6 +59,7 @@ class NamedFields:
         """Return whether a rule names the field at the dotted *path*."""
         if not self._patterns:
             return False
+        path = composed(path)
         return self._known(path) if len(path) <= MAX_PATH else self._is_named(path)
 
     def key(self, key: str, path: str) -> bool:
@@ -65,19 +73,39 @@ class NamedFields:
 
     def places(self, name: str, width: int) -> frozenset[int]:
         """Return the named columns among the *width* columns ``name.0``, ``name.1`` and so on."""
-        if not self._positional or not 1 < width <= MAX_PLACES or len(name) > MAX_PATH:
+        if not self.is_positional or not 1 < width <= MAX_WIDTH or len(name) > MAX_PATH:
             return frozenset()
-        return self._known_places(name, width)
+        return self._known_places(composed(name), width)
+
+    def may_number(self, name: str) -> bool:
+        """Return whether a rule names the column *name* with a number after it, as in ``a.1``."""
+        return bool(self.places(name, MAX_WIDTH))
+
+    def may_repeat(self, name: str) -> bool:
+        """Return whether a rule names a numbered repetition of *name*, or a position of one."""
+        if self.may_number(name):
+            return True
+        sided = self._prefix + name
+        return any(sided == one or sided.endswith(f".{one}") for one in self._bases)
+
+    def computed(self, columns: Iterable[str]) -> list[str]:
+        """Return those of *columns*, computed of a field, that a rule may name: ``a.bytes``."""
+        return [
+            one
+            for one in columns
+            if any(fnmatchcase(one, rule.rpartition(".")[2]) for rule in self._patterns)
+        ]
 
     def mentions(self, text: str) -> bool:
         """Return whether *text* may carry a named field or name its column."""
         if not self._patterns:
             return False
+        text = composed(text)
         return self._remembered(text) if len(text) <= _SHORT else self._is_mentioned(text)
 
     def carries(self, text: str) -> bool:
         """Return whether *text* carries the value of a named field, as in ``ssn=1``."""
-        return bool(self._patterns) and self._is_mentioned(text, marked_only=True)
+        return bool(self._patterns) and self._is_mentioned(composed(text), marked_only=True)
 
     def _is_named(self, path: str) -> bool:
         if self._matches(path):
@@ -117,6 +145,11 @@ class NamedFields:
         return frozenset(at for at in range(width) if self._is_named(f"{name}.{at}"))
 
 
+def composed(text: str) -> str:
+    """Return *text* in composed Unicode (NFC): names that look equal are equal then."""
+    return text if text.isascii() else normalize("NFC", text)
+
+
 def _core(pattern: str) -> str:
     """Return text that every name contains that *pattern* matches; empty if there is none."""
     if "[" in pattern:
@@ -130,7 +163,7 @@ def _spellings(text: str) -> Iterator[str]:
     """Yield *text*, and what it says if it is URL-encoded or has escapes of JSON, perhaps twice."""
     yield text
     for _ in range(_ENCODED_TWICE):
-        plain = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote_plus(text))
+        plain = composed(_ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote_plus(text)))
         if plain == text:
             return
         yield plain

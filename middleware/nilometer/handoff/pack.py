@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from nilometer.handoff.annotations import Annotations, encoded, valid_labels
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.profiling.observation import pack
+from nilometer.profiling.observation import CALL, pack
 from nilometer.values.reasons import DropReason
 from nilometer.values.streams import Ends
 
@@ -23,7 +23,6 @@ Fields: TypeAlias = tuple[Any, ...]  # the fields of `nilometer.profiling.observ
 
 MAX_TEXTS = 1024  # most decoded header values that are cached
 MAX_ID = 256  # most characters of an id from a header
-CALL = "CALL"  # method of a function call, in place of an HTTP method
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _LENGTH = b"inference-header-content-length"
@@ -56,6 +55,7 @@ class Rest(NamedTuple):
         share: Share of the observations that are held, read when this one began; negative if this
             one is left out and sent only to be counted.
         ends: Start and end of a streamed response over the cap; else None.
+        route: Template of the route; or empty.
     """
 
     request_size: int
@@ -66,6 +66,7 @@ class Rest(NamedTuple):
     query: bytes | None
     share: float = 1.0
     ends: Ends | None = None
+    route: str = ""
 
 
 class Packer:
@@ -218,7 +219,7 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share, rest.ends, lengths if any(lengths) else None),
+            *self._share(share, rest.ends, lengths if any(lengths) else None, rest.route),
         )
 
     def pack_call(
@@ -252,7 +253,11 @@ class Packer:
             )
         )  # fmt: skip
 
-    def _share(self, share: float, ends: Ends | None, lengths: list[str] | None) -> Fields:
+    def _share(
+        self, share: float, ends: Ends | None, lengths: list[str] | None, route: str
+    ) -> Fields:
+        if route:
+            return (abs(share), share < 0, self._values_only, ends, lengths, route)
         if lengths is not None:
             return (abs(share), share < 0, self._values_only, ends, lengths)
         if ends is not None:

@@ -35,9 +35,9 @@ def check_peer(connection: socket.socket, allowed_uids: Collection[int]) -> None
 def peer_uid(connection: socket.socket) -> int | None:
     """Return the user id of the process at the other end; None if the system does not report it."""
     if hasattr(socket, "SO_PEERCRED"):
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
-        return int(_LINUX.unpack(told)[1])
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
+        return int(_LINUX.unpack(credentials)[1])
     if hasattr(socket, "LOCAL_PEERCRED"):  # macOS and the BSDs
-        told = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76)
-        return int(_DARWIN.unpack_from(told)[1])
+        credentials = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76)
+        return int(_DARWIN.unpack_from(credentials)[1])
     return None

@@ -23,14 +23,17 @@ from nilometer.profile import Coverage, FeatureSpec, Profile, ServiceProfile, Su
 from nilometer.profile.profiler import load
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget
+from nilometer.profiling.division import Division
 from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.profiling import Profiling
 from nilometer.profiling.segments import Segments
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import SERVICE
-from nilometer.values.labels import Labels
+from nilometer.values.labels import OVERFLOW, Labels
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import DropReason, LostCellReason
+from nilometer.values.request_rules import RequestRules
+from nilometer.values.templates import names_in
 from nilometer.wire.frames import MAX_FRAME_BYTES, Batch
 from nilometer.wire.samples import sample_to_bytes_in_steps
 
@@ -61,44 +64,36 @@ class ProfileOutlet(LinkedOutlet):
         super().__init__(link)
         self._settings = settings
         user_profilers = load(settings.profilers)
+        self._user_profilers = Runner(user_profilers) if user_profilers else None
         self._redaction = settings.redaction()
-        declared = frozenset(settings.features)
-        self._profiling = Profiling(
-            settings.entity,
-            Labels.of(settings.labels),
-            WINDOW_NS,
-            spec_of=self._spec_of,
-            event_times=EventTimes.of(
-                settings.event_time_field, settings.event_time_unit, settings.event_time_zone
-            ),
-            segments=Segments.of(settings.segments),
-            user_profilers=Runner(user_profilers) if user_profilers else None,
-            max_waiting=sys.maxsize,  # profiling never starts by itself, because the outlet decides when to profile
-            names=Names(lambda: declared, settings.admit_after),
-            budget=Budget(MAX_HELD_BYTES),
-        )
+        self._declared = frozenset(settings.features)
+        self._budget = Budget(MAX_HELD_BYTES)
+        is_template = bool(names_in(settings.entity))
+        self._division = Division(settings.entity) if is_template else None
+        self._profilings: dict[tuple[str, Labels], Profiling] = {}
+        self._fallback = settings.entity if self._division is None else self._division.fallback
         self._next_delta = time.monotonic() + DELTA_SECONDS
         self._observations = 0
         self._waiting_bytes = 0
         self._slice_ends = 0.0
         self._log = LimitedLog()
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Profile *batch*, releasing the interpreter after each slice."""
         self._slice_ends = time.perf_counter() + SLICE_SECONDS
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         self._in_slices(self._observing(kept))
         lost = with_spoilt(dropped, len(batch) - len(kept))
         if lost:
-            self._profiling.book_drops(lost, time.time_ns())
+            self._profiling(self._fallback).book_drops(lost, time.time_ns())
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Send the deltas if they are due, and keep the link open."""
         if time.monotonic() >= self._next_delta:
             self._next_delta = time.monotonic() + DELTA_SECONDS
             self._in_slices(self._sending_deltas())
         if self._link.can_reach_agent:
-            self._link.tend()
+            self._link.poll()
 
     def finish(self, deadline: float) -> int:
         """Send the last deltas and wait for their acknowledgement."""
@@ -120,30 +115,60 @@ class ProfileOutlet(LinkedOutlet):
             some = batch_of(chunk)
             yield
             self._observations += len(chunk)
-            yield from self._profiling.observe_packed_in_steps(some)
+            if self._division is None:
+                yield from self._profiling(self._fallback).observe_packed_in_steps(some)
+            else:
+                yield from self._observing_divided(self._division, some)
             yield
-            if self._profiling.budget.is_due:
+            if self._budget.is_due:
                 yield from self._sending_deltas()
                 continue
             self._waiting_bytes += len(some)
-            waiting = self._profiling.waiting
+            waiting = sum(profiling.waiting for profiling in self._profilings.values())
             if waiting >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
                 yield from self._settling()
 
+    def _observing_divided(self, division: Division, packed: bytes) -> Iterator[None]:
+        for part in (yield from division.divided(packed)):
+            labels = OVERFLOW if part.is_over else None
+            yield from self._profiling(part.entity, labels).observe_packed_in_steps(part.packed)
+
+    def _profiling(self, entity: str, labels: Labels | None = None) -> Profiling:
+        """Return the profiling of *entity*, with the labels of the settings if *labels* is None."""
+        settings = self._settings
+        key = entity, Labels.of(settings.labels) if labels is None else labels
+        profiling = self._profilings.get(key)
+        if profiling is None:
+            profiling = self._profilings[key] = Profiling(
+                *key,
+                WINDOW_NS,
+                spec_of=self._spec_of,
+                event_times=EventTimes.of(
+                    settings.event_time_field, settings.event_time_unit, settings.event_time_zone
+                ),
+                segments=Segments.of(settings.segments),
+                user_profilers=self._user_profilers,
+                max_waiting=sys.maxsize,  # the outlet decides when to profile
+                names=Names(lambda: self._declared, settings.admit_after),
+                budget=self._budget,
+            )
+            profiling.included = RequestRules.of(settings.include)
+        return profiling
+
     def _settling(self) -> Iterator[None]:
         self._waiting_bytes = 0
-        yield from self._profiling.settle_in_steps()
+        for profiling in list(self._profilings.values()):
+            yield from profiling.settle_in_steps()
 
     def _sending_deltas(self) -> Iterator[None]:
         """Send the deltas since the last call to the agent, or keep them in memory without one."""
         yield from self._settling()
-        for profile in self._profiling.take():
+        taken = [profile for one in self._profilings.values() for profile in one.take()]
+        for profile in taken:
             if self._link.can_reach_agent:
                 yield from self._sending(profile)
                 continue
-            memory = _memories.setdefault(
-                self._settings.entity, deque(maxlen=MAX_SAMPLES_IN_MEMORY)
-            )
+            memory = _memories.setdefault(profile.entity, deque(maxlen=MAX_SAMPLES_IN_MEMORY))
             for sample in profile.samples_in_steps():
                 if sample is not None:
                     memory.append(sample)
@@ -164,7 +189,7 @@ class ProfileOutlet(LinkedOutlet):
                 )
                 partial = yield from sample_to_bytes_in_steps(_loss_of(sample))
             if size + len(partial) > MAX_BATCH_BYTES and partials:
-                self._send(partials, seen, lost)
+                self._send(profile.entity, partials, seen, lost)
                 partials, size, seen, lost = [], 0, 0, 0
             partials.append(partial)
             size += len(partial)
@@ -173,12 +198,12 @@ class ProfileOutlet(LinkedOutlet):
                 lost += sum(sample.coverage.dropped.values())
             yield
         if partials:
-            self._send(partials, seen, lost)
+            self._send(profile.entity, partials, seen, lost)
 
-    def _send(self, partials: list[bytes], seen: int, lost: int) -> None:
+    def _send(self, entity: str, partials: list[bytes], seen: int, lost: int) -> None:
         """Send a batch for *seen* observations, *lost* of which were dropped before profiling."""
         self._observations = 0
-        batch = Batch(entity=self._settings.entity, partials=partials, count=seen)
+        batch = Batch(entity=entity, partials=partials, count=seen)
         self._link.send(batch, seen - lost)
 
     def _spec_of(self, summary: str) -> FeatureSpec:

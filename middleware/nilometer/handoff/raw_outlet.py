@@ -19,7 +19,7 @@ class RawOutlet(LinkedOutlet):
         self._settings = settings
         self._redaction = settings.redaction()
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Send one batch."""
         kept = batch if self._redaction is None else self._redaction.redacted_all(batch)
         lost = with_spoilt(dropped, len(batch) - len(kept))
@@ -29,6 +29,7 @@ class RawOutlet(LinkedOutlet):
             event_time_field=self._settings.event_time_field,
             event_time_unit=self._settings.event_time_unit,
             event_time_zone=self._settings.event_time_zone,
+            include=[*self._settings.include],
             count=len(kept),
             dropped=lost,
         )
@@ -38,9 +39,9 @@ class RawOutlet(LinkedOutlet):
             message.dropped_unix_nano = time.time_ns()
         self._link.send(message, len(batch))
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Keep the link open."""
-        self._link.tend()
+        self._link.poll()
 
     def finish(self, deadline: float) -> int:
         """Wait for the last acknowledgement."""

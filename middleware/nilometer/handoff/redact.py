@@ -14,15 +14,21 @@ import msgspec
 from nilometer.bodies.media import is_plain
 from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.redact_body import Bodies
-from nilometer.handoff.redact_json import Documents, Withheld
+from nilometer.handoff.redact_json import Documents
 from nilometer.handoff.text_rules import TextRules
+from nilometer.handoff.withheld import Withheld
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.redacted import REDACTED, WITHHELD
 from nilometer.values.streams import Ends
 
-ENDS = Observation.__struct_fields__.index("response_ends")
+_AT = {name: at for at, name in enumerate(Observation.__struct_fields__)}
+_ENDS, _LENGTHS = _AT["response_ends"], _AT["header_lengths"]
+_REQUEST = (_AT["request_type"], _AT["request_encoding"], _AT["request_body"])
+_RESPONSE = (_AT["response_type"], _AT["response_encoding"], _AT["response_body"])
+_PATH, _ID, _LABELS = _AT["path"], _AT["prediction_id"], _AT["labels"]
+_VALUES, _QUERY = _AT["values"], _AT["query"]
 _SIDES = frozenset({Role.INPUT.value, Role.OUTPUT.value})
 
 
@@ -65,42 +71,50 @@ class Redaction:
     def redacted(self, array: Sequence[Any]) -> list[Any]:
         """Return *array*, in the order of `Observation`, redacted."""
         fields = list(array)
-        fields[5] = self._line(fields[5])
-        fields[8], fields[9], fields[12] = self._body(
-            fields[12], fields[8], fields[9], Role.INPUT.value
-        )
-        declared, encoding = fields[10], fields[11]
-        fields[10], fields[11], fields[13] = self._body(
-            fields[13], declared, encoding, Role.OUTPUT.value
-        )
-        if len(fields) > ENDS and fields[ENDS]:
-            fields[10], fields[11], fields[ENDS] = self._ends(
-                Ends(*fields[ENDS]), declared, encoding
+        fields[_PATH] = self._line(fields[_PATH])
+        declared, encoding = fields[_RESPONSE[0]], fields[_RESPONSE[1]]
+        lengths = (fields[_LENGTHS] if len(fields) > _LENGTHS else None) or ("", "")
+        for side, (media, coding, body), length in zip(
+            (Role.INPUT.value, Role.OUTPUT.value), (_REQUEST, _RESPONSE), lengths, strict=True
+        ):
+            fields[media], fields[coding], fields[body] = self._body(
+                fields[body], fields[media], fields[coding], length, side
             )
-        if len(fields) > 25:
-            fields[20] = self._line(fields[20])
-            fields[23] = {
-                key: self._line(value)
-                for key, value in (fields[23] or {}).items()
-                if not self._names.key(key, key)
-            }
-            if fields[24]:
-                fields[24] = self._values(fields[24])
-                if not fields[24] and not fields[8]:
-                    fields[8] = WITHHELD  # a call has no body that could say so
-            if fields[25]:
-                fields[25] = self._query(fields[25])
+        if len(fields) > _LENGTHS:
+            fields[_LENGTHS] = None  # the JSON has another length now
+        if len(fields) > _ENDS and fields[_ENDS]:
+            media, coding, _ = _RESPONSE
+            fields[media], fields[coding], fields[_ENDS] = self._ends(
+                Ends(*fields[_ENDS]), declared, encoding
+            )
+        if len(fields) > _QUERY:
+            self._redact_rest(fields)
         return fields
 
+    def _redact_rest(self, fields: list[Any]) -> None:
+        """Redact what applications and settings add to an observation."""
+        fields[_ID] = self._line(fields[_ID])
+        fields[_LABELS] = {
+            key: self._line(value)
+            for key, value in (fields[_LABELS] or {}).items()
+            if not self._names.key(key, key)
+        }
+        if fields[_VALUES]:
+            fields[_VALUES] = self._values(fields[_VALUES])
+            if not fields[_VALUES] and not fields[_REQUEST[0]]:
+                fields[_REQUEST[0]] = WITHHELD  # a call has no body that could say so
+        if fields[_QUERY]:
+            fields[_QUERY] = self._query(fields[_QUERY])
+
     def _body(
-        self, body: bytes | None, declared: str, encoding: str, side: str
+        self, body: bytes | None, declared: str, encoding: str, length: str, side: str
     ) -> tuple[str, str, bytes | None]:
         """Return the content type, the content encoding and the body."""
         if not body:
             return self._type(declared), self._texts.text(encoding), body
         if is_plain(encoding):
             try:
-                clean, declared = self._bodies[side].redacted(body, declared)
+                clean, declared = self._bodies[side].redacted(body, declared, length)
             except Withheld:
                 pass
             else:

@@ -8,27 +8,30 @@ withheld, or with rules for text only, its text is redacted.
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode
 
 from nilometer.bodies import carriers
 from nilometer.bodies.carriers import Carrier, Carriers
+from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
+from nilometer.bodies.form import is_form
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
 from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part, delimiter_of, parts
-from nilometer.handoff.redact_json import Documents, Withheld
+from nilometer.bodies.packed import packed, unpacked
+from nilometer.bodies.tables import Table, begins_with_header, table_of, told_header
+from nilometer.handoff.redact_json import BLANK, Documents
 from nilometer.handoff.redact_tensors import with_tensors
+from nilometer.handoff.withheld import Withheld
 from nilometer.values.errors import Undecodable
 from nilometer.values.streams import Ends
 
-MAX_DELIMITERS = 1000  # of one line; a body with more is no table
 _DELIMITERS = (",", "\t", ";", "|")
 _GRPC = "application/grpc"
-_BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
 _NO_EVENTS = b":\n\n"  # a comment
 _QUOTABLE = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])+')
 _MEDIA = re.compile(r"(?:application|audio|image|message|text|video)/[\w.+-]+")
@@ -43,6 +46,7 @@ KNOWN = Carriers.of(
         carriers.FORM,
         carriers.MULTIPART,
         carriers.TABLE,
+        carriers.PACKED,
         carriers.BINARY,
         carriers.PAGES,
     )
@@ -58,16 +62,22 @@ class Bodies:
         self._text = documents.texts.text
         self._readers: Mapping[Carrier, Callable[[bytes, str], bytes]] = {
             carriers.EVENTS: lambda content, _: self._stream(content),
-            carriers.BINARY_TENSORS: lambda content, _: with_tensors(content, documents),
             carriers.LINES: lambda content, _: self._lines(content),
-            carriers.FORM: lambda content, _: self.form(
-                content.decode("utf-8", "replace")
-            ).encode(),
+            carriers.PACKED: lambda content, _: packed(documents.cleaned(unpacked(content))),
+            carriers.FORM: lambda content, _: self._form(content.decode("utf-8", "replace")),
             carriers.MULTIPART: self._multipart,
         }
 
-    def redacted(self, content: bytes, content_type: str) -> tuple[bytes, str]:
+    def redacted(
+        self, content: bytes, content_type: str, header_length: str = ""
+    ) -> tuple[bytes, str]:
         """Return a body redacted, with its content type, so that it is decoded like the original.
+
+        Args:
+            content: Body without a content encoding.
+            content_type: Declared content type.
+            header_length: Value of ``Inference-Header-Content-Length``, or empty. It is wrong for
+                the redacted body.
 
         Raises:
             Withheld: If a named field may be left.
@@ -77,11 +87,14 @@ class Bodies:
                 return self._documents.redacted(content), content_type
         plain = in_utf8(content, content_type)
         if plain is not content:
-            return self.redacted(plain, without_charset(content_type))
+            return self.redacted(plain, without_charset(content_type), header_length)
         for carrier in KNOWN.readings(content, content_type):
             try:
                 if carrier is carriers.TABLE:
                     return self._table(content, content_type)
+                if carrier is carriers.BINARY_TENSORS:
+                    tensors = with_tensors(content, header_length, self._documents)
+                    return tensors, content_type
                 read = self._readers.get(carrier)
                 if read is not None:
                     return read(content, content_type), content_type
@@ -121,6 +134,11 @@ class Bodies:
             return Ends(*(self._text(part.decode()).encode() for part in whole))
         except UnicodeDecodeError as error:
             raise Withheld from error
+
+    def _form(self, text: str) -> bytes:
+        if not is_form(text):
+            raise ValueError("no form")
+        return self.form(text).encode()
 
     def form(self, text: str) -> str:
         """Return a form or a query string without the named fields.
@@ -217,12 +235,13 @@ class Bodies:
                 return self._documents.text(part.content.decode(), part.name).encode()
             except UnicodeDecodeError:
                 pass
-        return _BLANK * len(part.content)
+        return BLANK * len(part.content)
 
     def _table(self, content: bytes, content_type: str) -> tuple[bytes, str]:
-        """Return a CSV without the named columns, whatever its delimiter.
+        """Return a CSV without the named columns.
 
         Raises:
+            ValueError: If it is no table.
             Withheld: If a named field is not the header of a column, or columns have no names.
         """
         text = content.decode("utf-8-sig")
@@ -230,40 +249,54 @@ class Bodies:
             widest = max(
                 (line.count(one) for line in text_lines(text) for one in _DELIMITERS), default=0
             )
-            if widest > MAX_DELIMITERS or any(
-                self._fields.name(str(place)) for place in range(widest + 1)
-            ):
+            if widest > MAX_COLUMNS:
                 raise Withheld
-        if self._fields.mentions(text):
-            cut = [table for one in _DELIMITERS if (table := self._cut_table(text, one))]
-            if len(cut) != 1:
+            cut = self._cut_table(table_of(text, content_type), content_type)
+            if cut:
+                text = cut
+                if told_header(content_type) is None:  # without the column it may look like a row
+                    content_type += "; header=present"
+            if self._fields.mentions(text):
                 raise Withheld
-            text = cut[0]
-            if "header" not in content_type:  # without the column it may look like a row
-                content_type += "; header=present"
         return self._text(text).encode(), content_type
 
-    def _cut_table(self, text: str, delimiter: str) -> str:
-        """Return the table without the named columns; empty if it is no table, or has none."""
-        reader = csv.reader(text_lines(text), delimiter=delimiter, strict=True)
-        try:
-            rows = [row for row in reader if row]
-        except csv.Error:
+    def _cut_table(self, table: Table, content_type: str) -> str:
+        """Return the table without the named columns; empty if it has none.
+
+        Raises:
+            Withheld: If named columns are all, or may have no header.
+        """
+        rows, named = table.rows, self._fields.name
+        header = rows[0] if rows else []
+        width = len(header)
+        if not header or any(len(row) != width for row in rows):
+            return ""  # not decoded
+        if not begins_with_header(rows, content_type, _is_no_name):
+            if any(named(str(place)) for place in range(width)):
+                raise Withheld
+            if told_header(content_type) is False:
+                return ""
+        columns = table_names(header)
+        kept = [
+            at
+            for at, name in enumerate(header)
+            if not (named(columns[at]) or named(name) or named(name.strip()))
+        ]
+        if len(kept) == width:
             return ""
-        width = len(rows[0]) if rows else 0
-        kept = [at for at in range(width) if not self._fields.name(rows[0][at].strip())]
-        if not 0 < len(kept) < width or any(len(row) != width for row in rows):
-            return ""
+        if not kept:
+            raise Withheld
         written = io.StringIO()
-        csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows(
-            _columns(rows, kept)
-        )
-        return "" if self._fields.mentions(written.getvalue()) else written.getvalue()
+        writer = csv.writer(written, delimiter=table.delimiter, lineterminator="\n")
+        writer.writerow([columns[at] if any(row[at] for row in rows) else "" for at in kept])
+        writer.writerows([row[at] for at in kept] for row in rows[1:])
+        return written.getvalue()
 
 
-def _columns(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> Iterator[list[str]]:
-    for row in rows:
-        yield [row[at] for at in kept]
+def _is_no_name(text: str) -> bool:
+    """Return False: the agent may know names of columns, but redaction does not."""
+    del text
+    return False
 
 
 def _after_gap(end: bytes) -> bytes:

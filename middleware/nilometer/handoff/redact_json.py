@@ -4,30 +4,32 @@ A field is found wherever a decoder finds a column: as a key, as a tensor of tha
 of a table with a list of names, and as a position of a tensor or a list, which becomes null. A
 field whose numbered repetition is named (``a.1`` of ``a``) is left out, too. JSON inside a
 string is redacted like the document. Any other text that mentions a named field may name a column
-of data elsewhere in the document, so the document is withheld.
+of data elsewhere in the document, so the document is withheld. It is also withheld if a decoder
+computes a named column of it, or numbers one.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import count
-from math import prod
 
+from nilometer.bodies import computed, scored
+from nilometer.bodies.column_names import MAX_COLUMNS, VALUE
 from nilometer.bodies.json_text import parsed
-from nilometer.handoff.named_fields import MAX_PLACES, NamedFields
+from nilometer.bodies.named_tables import NAMES, ROWS, SERIES
+from nilometer.handoff.named_fields import NamedFields
+from nilometer.handoff.redact_tables import without_cells, without_columns, without_places
 from nilometer.handoff.text_rules import TextRules
-from nilometer.values.value_like import looks_like_value
+from nilometer.handoff.withheld import Withheld
+from nilometer.values.value_like import is_place, looks_like_value
 
 MAX_DEPTH = 64
-VALUE = "value"  # column of a bare value
+BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
 _TENSORS = frozenset({"inputs", "outputs"})
-_NAMES = ("columns", "names")  # keys of a table's list of names: pandas' and Seldon's
-_ROWS = ("data", "ndarray", "rows", "values")  # keys of its rows
+_OF_TABLES = frozenset({*NAMES, *ROWS})
 _ROLE = "role"  # key of a chat message
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-
-
-class Withheld(Exception):
-    """A named field may be in a place where redaction does not find it."""
 
 
 class Documents:
@@ -42,6 +44,8 @@ class Documents:
         self.fields = fields
         self.texts = texts
         self._is_value_named = fields.name(VALUE)
+        self._computed = frozenset(filter(fields.name, computed.OF_LANGUAGE_MODELS))
+        self._of_text = fields.computed((*computed.OF_TEXT, *computed.OF_FILE))
 
     def redacted(self, document: bytes) -> bytes:
         """Return a JSON *document* redacted, in UTF-8.
@@ -58,9 +62,21 @@ class Documents:
         Raises:
             Withheld: If a named field may be left.
         """
+        return self._json(self.cleaned(value))
+
+    def cleaned(self, value: object) -> object:
+        """Return the document *value* redacted.
+
+        Raises:
+            Withheld: If a named field may be left.
+        """
         if self._is_value_named:
             self._check_bare(value)
-        return self._json(self.value(value, "", 0))
+        if self.fields.is_positional:
+            self._check_numbered(value, "", 0)
+        if self._computed and computed.may_be_computed(value) and not self._has_computed(value):
+            raise Withheld
+        return self.value(value, "", 0)
 
     def part(self, document: bytes, name: str) -> bytes:
         """Return the JSON *document* of a field called *name*, redacted.
@@ -76,6 +92,13 @@ class Documents:
         if self._is_value_named and any(map(looks_like_value, names)):
             raise Withheld
 
+    def check_tensors(self, names: Iterable[str]) -> None:
+        """Refuse tensors of these *names* if a rule may name one that decoders number."""
+        counts = Counter(names)
+        self._check_repeated(
+            [name for name, times in counts.items() if times > 1 or _is_position(name, counts)]
+        )
+
     def value(self, value: object, path: str, depth: int) -> object:
         """Return *value*, which is at the dotted *path*, without named fields."""
         if depth > MAX_DEPTH:
@@ -88,7 +111,7 @@ class Documents:
             return self._list(value, path, depth)
         if isinstance(value, int) and not isinstance(value, bool):
             return self.texts.number(value)
-        return value
+        return BLANK * len(value) if isinstance(value, bytes) else value
 
     def text(self, text: str, path: str, depth: int = 0) -> str:
         """Return the *text* at *path* redacted; JSON in it is redacted as JSON.
@@ -117,34 +140,62 @@ class Documents:
             raise Withheld from error
 
     def _check_bare(self, value: object) -> None:
-        if isinstance(value, dict):
-            self.check_names(value)
-        elif not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        rows = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, dict) for one in rows):
             raise Withheld
+
+    def _check_numbered(self, value: object, path: str, depth: int) -> set[str]:
+        """Return the paths of the keys in *value*; refuse equal ones that a rule may number.
+
+        Decoders leave out the key of a table, so its rows begin paths of their own.
+        """
+        if depth > MAX_DEPTH:
+            raise Withheld
+        found: set[str] = set()
+        if isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict | list):
+                    found |= self._check_numbered(item, "", depth + 1)
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                name = path + key
+                inner = {name}
+                if isinstance(one, dict | list):
+                    inner |= self._check_numbered(one, f"{name}.", depth + 1)
+                twice = inner & found
+                if _is_position(key, value):
+                    twice.add(name)
+                self._check_repeated(twice)
+                found |= inner
+        return found
+
+    def _check_repeated(self, names: Collection[str]) -> None:
+        """Refuse *names* that are there twice if a rule names one with its number: ``a.1``."""
+        if any(map(self.fields.may_repeat, names)):
+            raise Withheld
+
+    def _has_computed(self, value: object) -> bool:
+        """Return whether the document has a key for each computed column that a rule names."""
+        return self._computed <= _keys_in(value, self._computed, 0)
 
     def _object(self, value: dict[str, object], path: str, depth: int) -> dict[str, object]:
         fields = self.fields
+        kept: dict[str, object] = {}
         if not fields:
-            kept: dict[str, object] = {}
             for key, one in value.items():
                 kept[self._key(key, kept)] = self.value(one, key, depth + 1)
             return kept
-        for key in _NAMES:
-            names = value.get(key)
-            if isinstance(names, list):
-                value = self._without_columns(value, key, names)
+        self._check_names_of(value, path)
+        named = self._named_keys(value, path)
+        value, is_told = without_columns(value, fields)
         inside = f"{path}." if path else ""
-        named = {
-            key
-            for key, one in value.items()
-            if fields.key(key, inside + key) or self._is_named_repetition(one, inside + key)
-        }
-        kept = {}
         for key, one in value.items():
             if key in named:
                 continue
             if isinstance(one, str) and (one in named or (key == _ROLE and one in _ROLES)):
                 clean: object = self.texts.text(one)  # refers to a key that is left out, or to none
+            elif is_told and key in _OF_TABLES and isinstance(one, list):
+                clean = [self._row(row, inside + key, depth + 1) for row in one]
             else:
                 clean = self.value(self._without_places(value, key, path), inside + key, depth + 1)
             if clean == [] and one:
@@ -152,16 +203,63 @@ class Documents:
             kept[self._key(key, kept)] = clean
         return kept
 
-    def _is_named_repetition(self, value: object, path: str) -> bool:
-        """Return whether decoding may number the column *path*, and a rule names such a column."""
-        return not isinstance(value, list | dict) and bool(self.fields.places(path, MAX_PLACES))
+    def _row(self, row: object, path: str, depth: int) -> object:
+        """Return a row of a table, or a name of it: names tell its columns, not positions."""
+        if isinstance(row, list):
+            return [self.value(cell, path, depth + 1) for cell in row]
+        return self.value(row, path, depth)
+
+    def _check_names_of(self, value: dict[str, object], path: str) -> None:
+        """Refuse an object if a rule names a column of it that no key names."""
+        if self._is_value_named:
+            self.check_names(value)
+            if value.keys() == SERIES and not isinstance(value["name"], str):
+                raise Withheld
+        names = (path, VALUE) if path else (VALUE,)
+        if self.fields.is_positional and any(map(self.fields.may_number, names)):
+            for key, one in value.items():
+                if isinstance(one, dict | list) and looks_like_value(key):
+                    raise Withheld  # perhaps the id of a row, which is not in the name
+
+    def _named_keys(self, value: dict[str, object], path: str) -> set[str]:
+        """Return the keys of *value* from which a named column is made."""
+        inside = f"{path}." if path else ""
+        named = {
+            key
+            for key, one in value.items()
+            if self.fields.key(key, inside + key) or self._is_column_named(one, inside + key)
+        }
+        lists = scored.scored_lists(value)
+        if lists is not None:
+            columns = zip(lists, (scored.LABEL, scored.SCORE), strict=True)
+            named |= {key for key, column in columns if self.fields.name(inside + column)}
+        return named
+
+    def _is_column_named(self, value: object, path: str) -> bool:
+        """Return whether a rule names a column that decoders compute or number of *value*."""
+        if isinstance(value, list | dict):
+            return False
+        if isinstance(value, str) and any(
+            self.fields.name(f"{path}.{one}") for one in self._of_text
+        ):
+            return True
+        return self.fields.may_number(path)
 
     def _list(self, items: list[object], path: str, depth: int) -> list[object]:
         if self.fields:
+            self._check_scored(items, path)
             of_tensors = path.rpartition(".")[2] in _TENSORS
-            items = [one for one in items if not self._is_named_tensor(one, of_tensors=of_tensors)]
-            items = self._blanked(items, path or VALUE)
+            items = self._without_tensors(items, of_tensors=of_tensors)
+            items = without_places(items, lambda width: self.fields.places(path or VALUE, width))
         return [self.value(one, path, depth + 1) for one in items]
+
+    def _check_scored(self, items: list[object], path: str) -> None:
+        """Refuse labels with scores as pairs if a rule names the label or the score."""
+        inside = f"{path}." if path else ""
+        if any(self.fields.name(inside + one) for one in (scored.LABEL, scored.SCORE)):
+            best = scored.best_of(items) or scored.best_of_each(items)
+            if best is not None and scored.has_pairs(items):
+                raise Withheld
 
     def _key(self, key: str, taken: Mapping[str, object]) -> str:
         """Return *key* redacted; keys that become equal are numbered, so that none is lost."""
@@ -170,96 +268,60 @@ class Documents:
             return clean
         return next(f"{clean} {number}" for number in count(2) if f"{clean} {number}" not in taken)
 
-    def _is_named_tensor(self, item: object, *, of_tensors: bool) -> bool:
-        """Return whether *item* of a list, perhaps one of tensors, is a tensor that a rule names."""
-        if not isinstance(item, dict) or not (of_tensors or "data" in item):
-            return False
-        name = item.get("name")
-        return isinstance(name, str) and self.fields.key(name, name)
-
-    def _without_columns(
-        self, value: dict[str, object], names_key: str, names: list[object]
-    ) -> dict[str, object]:
-        """Return *value*, a table with a list of *names*, without the named columns.
-
-        Raises:
-            Withheld: If it has no rows that match the list of names.
-        """
-        texts = [".".join(map(str, one)) if isinstance(one, list) else str(one) for one in names]
-        kept = [at for at, text in enumerate(texts) if not self.fields.key(text, text)]
-        if len(kept) == len(names):
-            return value
-        table = {**value, names_key: [names[at] for at in kept]}
-        found = False
-        for key in _ROWS:
-            if key in value:
-                found = True
-                table[key] = _cut_rows(value[key], kept, len(names))
-        if "tensor" in value:
-            found = True
-            table["tensor"] = _cut_tensor(value["tensor"], kept, len(names))
-        if not found:
-            raise Withheld
-        return table
+    def _without_tensors(self, items: list[object], *, of_tensors: bool) -> list[object]:
+        """Return *items* of a list, perhaps one of tensors, without the tensors that a rule names."""
+        names = [_tensor_name(item, of_tensors=of_tensors) for item in items]
+        self.check_tensors(name for name in names if name is not None)
+        return [
+            item
+            for item, name in zip(items, names, strict=True)
+            if name is None or not self.fields.key(name, name)
+        ]
 
     def _without_places(self, value: Mapping[str, object], key: str, path: str) -> object:
         """Return the value of *key* with null at the named positions of a tensor or an array."""
         one = value[key]
-        if not isinstance(one, list) or key not in _ROWS:
+        if not isinstance(one, list) or key not in ROWS:
             return one
-        if key == "ndarray":  # Seldon names its columns after the table
-            return self._blanked(one, path)
+        if key == ROWS[0] and one and isinstance(one[0], list):
+            one = without_places(one, self._frame_places)
         name, shape = value.get("name"), value.get("shape")
+        if key == "ndarray":  # Seldon names its columns after the table
+            return without_places(one, lambda width: self.fields.places(path, width))
         if not isinstance(shape, list) or not all(type(size) is int for size in shape):
             return one
         tensor = name if isinstance(name, str) else path.rpartition(".")[0] or path
-        if len(shape) != 2 or any(isinstance(item, list) for item in one):
-            return self._blanked(one, tensor)
-        places = self.fields.places(tensor, width := prod(shape[1:]))
-        return (
-            [None if at % width in places else cell for at, cell in enumerate(one)]
-            if places
-            else one
-        )
+        return without_cells(one, shape, lambda width: self.fields.places(tensor, width))
 
-    def _blanked(self, rows: list[object], name: str) -> list[object]:
-        """Return *rows* with null at the named positions: of each row, or of one fixed vector."""
-        first = rows[0] if rows else None
-        if not isinstance(first, list):
-            places = self.fields.places(name, len(rows))
-            return (
-                [None if at in places else one for at, one in enumerate(rows)] if places else rows
-            )
-        places = self.fields.places(name, len(first))
-        if not places or not all(isinstance(row, list) and len(row) == len(first) for row in rows):
-            return rows
-        return [
-            [None if at in places else cell for at, cell in enumerate(row)]
-            for row in rows
-            if isinstance(row, list)
-        ]
+    def _frame_places(self, width: int) -> frozenset[int]:
+        """Return the named positions of a data frame without names."""
+        if not self.fields.is_positional:
+            return frozenset()
+        return frozenset(at for at in range(min(width, MAX_COLUMNS)) if self.fields.name(str(at)))
 
 
-def _cut_rows(rows: object, kept: list[int], width: int) -> object:
-    """Return *rows* of *width* cells with the *kept* cells only."""
-    if not isinstance(rows, list):
-        raise Withheld
-    if all(isinstance(row, dict) for row in rows):
-        return rows  # their keys are the names
-    if not all(isinstance(row, list) and len(row) == width for row in rows):
-        raise Withheld
-    return [[row[at] for at in kept] for row in rows]
+def _is_position(name: str, names: Container[str]) -> bool:
+    """Return whether *name* may also be the name of a position of another one: ``m.0`` of ``m``."""
+    whole, _, place = name.rpartition(".")
+    return is_place(place) and whole in names
 
 
-def _cut_tensor(tensor: object, kept: list[int], width: int) -> object:
-    """Return a *tensor* of shape (n, *width*) with the *kept* columns only."""
-    if not isinstance(tensor, dict):
-        raise Withheld
-    shape, values = tensor.get("shape"), tensor.get("values")
-    if not isinstance(values, list) or not isinstance(shape, list) or len(shape) != 2:
-        raise Withheld
-    if shape[1] != width or shape[0] * width != len(values):
-        raise Withheld
-    columns = frozenset(kept)
-    cut = [cell for at, cell in enumerate(values) if at % width in columns]
-    return {**tensor, "shape": [shape[0], len(kept)], "values": cut}
+def _tensor_name(item: object, *, of_tensors: bool) -> str | None:
+    """Return the name of *item* of a list, perhaps one of tensors; None if it is no tensor."""
+    if not isinstance(item, dict) or not (of_tensors or "data" in item):
+        return None
+    name = item.get("name")
+    return name if isinstance(name, str) else None
+
+
+def _keys_in(value: object, wanted: AbstractSet[str], depth: int) -> set[str]:
+    """Return those of the *wanted* keys that are anywhere in *value*."""
+    if depth > MAX_DEPTH:
+        return set()
+    inner: Iterable[object] = ()
+    found: set[str] = set()
+    if isinstance(value, dict):
+        found, inner = wanted & value.keys(), value.values()
+    elif isinstance(value, list):
+        inner = value
+    return found.union(*(_keys_in(one, wanted, depth + 1) for one in inner))

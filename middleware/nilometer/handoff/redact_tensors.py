@@ -1,93 +1,72 @@
-"""Redacts bodies of the Open Inference Protocol with binary tensors after the JSON.
+"""Redacts bodies of the Open Inference Protocol with binary tensors after the JSON."""
 
-Source: Triton, "Binary Tensor Data Extension".
-"""
+from collections.abc import Mapping
 
-import json
-
-from nilometer.bodies.json_text import parsed
-from nilometer.handoff.redact_json import Documents, Withheld
+from nilometer.bodies.tensor_frames import BYTES, LENGTH_BYTES, SIZE, elements, split, with_bytes
+from nilometer.handoff.redact_json import Documents
+from nilometer.handoff.withheld import Withheld
 
 _KEYS = ("inputs", "outputs")
-_SIZE = "binary_data_size"
-_BYTES = "BYTES"
-_scan = json.JSONDecoder().raw_decode
 
 
-def with_tensors(body: bytes, documents: Documents) -> bytes:
+def with_tensors(body: bytes, header_length: str, documents: Documents) -> bytes:
     """Return *body* without the named tensors, neither their JSON nor their bytes.
+
+    Args:
+        body: JSON, then the bytes of the tensors.
+        header_length: Value of ``Inference-Header-Content-Length``, or empty.
+        documents: Redacts the JSON.
 
     Raises:
         ValueError: If *body* is not such a message.
         Withheld: If a named field may be left.
     """
-    try:
-        # Latin-1 decodes any bytes after the JSON, one character per byte.
-        _, end = _scan(body.decode("latin-1"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    parsed_head, raw = parsed(body[:end]), memoryview(body)[end:]
-    message = parsed_head if isinstance(parsed_head, dict) else {}
-    kept_bytes: list[bytes] = []
-    at = 0
+    head, raw = split(body, header_length)
+    message = head if isinstance(head, dict) else {}
+    written: list[bytes] = []
+    left = raw
     for key in _KEYS:
         tensors = message.get(key)
-        if not isinstance(tensors, list):
+        if not isinstance(tensors, list) or not all(isinstance(one, dict) for one in tensors):
             continue
+        documents.check_tensors(str(one.get("name")) for one in tensors)
         kept: list[object] = []
-        for tensor in tensors:
-            size = _size_of(tensor)
-            if size is None:
+        for tensor, chunk in with_bytes(tensors, left):
+            if chunk is None:
                 kept.append(tensor)
                 continue
-            if size > len(raw) - at:
-                raise ValueError("tensors are longer than the body")
-            chunk = raw[at : at + size]
-            at += size
-            if not documents.fields.key(str(tensor["name"]), str(tensor["name"])):
-                clean = _clean(tensor, chunk, documents)
-                kept_bytes.append(clean)
-                parameters = {**tensor["parameters"], _SIZE: len(clean)}
-                kept.append({**tensor, "parameters": parameters})
+            left = left[len(chunk) :]
+            name = str(tensor.get("name"))
+            if not documents.fields.key(name, name):
+                written.append(_clean(tensor, name, chunk, documents))
+                kept.append(_with_size(tensor, len(written[-1])))
         message[key] = kept
-    if not at:
+    if len(left) == len(raw):
         raise ValueError("no binary tensor")
-    return documents.encoded(message) + b"".join(kept_bytes)
+    return documents.encoded(message) + b"".join(written)
 
 
-def _size_of(tensor: object) -> int | None:
-    """Return the number of bytes of a binary tensor; None if its data is in the JSON."""
-    if not isinstance(tensor, dict) or "name" not in tensor:
-        return None
+def _with_size(tensor: Mapping[str, object], size: int) -> Mapping[str, object]:
     parameters = tensor.get("parameters")
-    size = parameters.get(_SIZE) if isinstance(parameters, dict) else None
-    if size is None:
-        return None
-    if type(size) is not int or size < 0:
-        raise ValueError("no size")
-    return size
+    others = parameters if isinstance(parameters, dict) else {}
+    return {**tensor, "parameters": {**others, SIZE: size}}
 
 
-def _clean(tensor: dict[str, object], chunk: memoryview, documents: Documents) -> bytes:
+def _clean(
+    tensor: Mapping[str, object], name: str, chunk: memoryview, documents: Documents
+) -> bytes:
     """Return the bytes of a tensor; text in it is redacted."""
-    name, shape = str(tensor["name"]), tensor.get("shape")
+    shape = tensor.get("shape")
     width = shape[1] if isinstance(shape, list) and len(shape) == 2 else 0
     if isinstance(width, int) and documents.fields.places(name, width):
         raise Withheld  # a part of the tensor is named
-    if tensor.get("datatype") != _BYTES:
+    if tensor.get("datatype") != BYTES:
         return bytes(chunk)
-    elements: list[bytes] = []
-    at = 0
-    while at < len(chunk):
-        start = at + 4
-        at = start + int.from_bytes(chunk[at:start], "little")
-        if start > len(chunk) or at > len(chunk):
-            raise ValueError("elements are longer than the tensor")
+    written: list[bytes] = []
+    for element in elements(chunk):
         try:
-            text = str(chunk[start:at], "utf-8")
+            clean = documents.text(str(element, "utf-8"), name).encode()
         except UnicodeDecodeError:
-            clean = bytes(chunk[start:at])
-        else:
-            clean = documents.text(text, name).encode()
-        elements += [len(clean).to_bytes(4, "little"), clean]
-    return b"".join(elements)
+            clean = bytes(element)
+        written += [len(clean).to_bytes(LENGTH_BYTES, "little"), clean]
+    return b"".join(written)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from msgspec import Meta, field
 
 from nilometer.settings.settings import Settings
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import entity_or_template
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.request_rules import RequestRules
+from nilometer.values.templates import ROUTE, checked, names_in
 from nilometer.values.time_zone import zone_named
 
 if TYPE_CHECKING:
@@ -38,8 +40,11 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     """Settings for capture in a model server.
 
     Attributes:
-        entity: Name of the monitored entity.
-        labels: Labels on every sample, such as the server's location, version and region.
+        entity: Name of the monitored entity. A template, such as ``{model}``, takes it from the
+            requests: ``{model}``, ``{version}`` and ``{route}`` are what a request says.
+        labels: Labels on every sample, such as the server's location, version and region. Values
+            may be templates, such as ``{version = "{version}"}``. The labels ``model`` and
+            ``version`` are added if requests say them and no label or entity does.
         agent: Address of the agent. ``auto`` uses the agent of this user's directory and starts one
             if none answers; ``unix:/path`` names an agent that is started separately.
         allowed_uids: User ids that may run the agent, in addition to this process's own and root.
@@ -60,7 +65,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             percentile. 0: no limit.
         capture: Source of the columns: ``bodies``, or ``values``, which keeps no body and records
             only what `nilometer.log` and `observe` are given. Requests are counted with both.
-        exclude: Paths that are not observed, such as probes.
+        exclude: Rules for requests that are not observed at all, such as probes. A rule is a path,
+            or words such as ``GET /static/*``, ``route=/items/{id}``, ``grpc=ray.serve.*`` and
+            ``type=text/*``. Paths are those below the root path.
+        include: Rules, in the same form, for requests that are predictions. Without a rule, a
+            request with a body that a decoder takes is one; all others are only counted, as
+            ``not_inference``.
         event_time_header: Header that holds the event time: RFC 3339, or a number since 1970.
         event_time_field: Input column that holds the event time, such as ``sent_at`` or
             ``meta.time``; it is not profiled. The first row of a request is used; without the
@@ -113,6 +123,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     max_p99_us: Annotated[float, Meta(ge=0.0, le=1e6)] = 0.0
     capture: Literal["bodies", "values"] = "bodies"
     exclude: tuple[str, ...] = PROBES
+    include: tuple[str, ...] = ()
     event_time_header: str = ""
     event_time_field: str = ""
     event_time_unit: Literal["auto", "s", "ms", "us", "ns"] = "auto"
@@ -132,8 +143,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     names_key: str = ""
 
     def __post_init__(self) -> None:
-        entity_name(self.entity)
+        entity_or_template(self.entity)
         Labels.of(self.labels)
+        for key, value in self.labels.items():
+            checked(value, f"labels.{key}")
+        RequestRules.of(self.exclude, "exclude")
+        RequestRules.of(self.include, "include")
         if self.segments:
             from nilometer.profiling.segments import (
                 Segments,  # imported here, because it needs numpy, and most servers set no segments
@@ -172,6 +187,11 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         )
 
         return Redaction.of(self.redact_fields, self.redact_values)
+
+    @property
+    def wants_route(self) -> bool:
+        """Whether the entity or a label needs the template of the route."""
+        return any(ROUTE in names_in(text) for text in (self.entity, *self.labels.values()))
 
     @property
     def body_cap(self) -> int:

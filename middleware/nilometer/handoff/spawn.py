@@ -67,10 +67,10 @@ class AgentSpawner:
         """Whether a child of this process is starting."""
         return self._child is not None and self._child.poll() is None
 
-    def tend(self) -> None:
+    def start_if_needed(self) -> None:
         """Start an agent if no other worker does so; call again until the socket answers."""
         try:
-            self._tend()
+            self._start_if_needed()
         except ConfigError as error:
             self._warn(f"no agent can be started: {error}")
         except OSError as error:
@@ -79,7 +79,7 @@ class AgentSpawner:
                 f"{os.geteuid()} write there, or set `directory`"
             )
 
-    def _tend(self) -> None:
+    def _start_if_needed(self) -> None:
         if self._child is not None:
             if self._child.poll() is None and time.monotonic() < self._give_up_at:
                 return

@@ -76,7 +76,7 @@ class Stream:
             self._socket.settimeout(0.0)
             self._socket.connect(str(path))
             check_peer(self._socket, allowed_uids)
-            self.tend()
+            self.poll()
         except BaseException:
             self.close()
             raise
@@ -91,7 +91,7 @@ class Stream:
         self._outgoing.append(memoryview(frame))
         self._flush()
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Read the agent's messages, and send pending bytes."""
         self._receive()
         self._flush()

@@ -46,7 +46,7 @@ class Outlet(Protocol):
         """Reason why batches do not reach the agent, and what to do; empty if they do."""
         ...
 
-    def hand_on(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
+    def send_batch(self, batch: Sequence[bytes], dropped: Mapping[DropReason, int]) -> None:
         """Send *batch*, and record the observations that were lost before it."""
         ...
 
@@ -54,11 +54,11 @@ class Outlet(Protocol):
         """Return whether another batch is accepted now."""
         ...
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Do pending work: connect, send again, send finished windows. Never blocks for long."""
         ...
 
-    def tell(self, cost: Cost) -> None:
+    def report_cost(self, cost: Cost) -> None:
         """Send the cost of observing with the next batch."""
         ...
 
@@ -267,7 +267,7 @@ class Worker:
             cost = meter.measure(now, own_seconds, self._taken + len(sink) + sink.refused)
             if cost is not None:
                 self.share = cost.share
-                outlet.tell(cost)
+                outlet.report_cost(cost)
         except Exception as error:
             self._log.fault("the cost of observing could not be measured", error)
 
@@ -293,7 +293,7 @@ class Worker:
                     self._booked = now
                 if not batch and not lost:
                     break
-                outlet.hand_on(batch, lost)
+                outlet.send_batch(batch, lost)
                 took += len(batch)
                 batches += 1
                 self._taken += len(batch)
@@ -302,7 +302,7 @@ class Worker:
                 time.sleep(BETWEEN_BATCHES)
             if batches > 1:
                 time.sleep(BETWEEN_BATCHES)  # so that other threads can run
-            outlet.tend()
+            outlet.poll()
         except Exception as error:
             self._log.fault("observations could not be sent", error)
         return took

@@ -179,10 +179,10 @@ class CategoryProfile:
         counts: dict[str, int] = {}
         errors: dict[str, int] = {}
         for name, count in frequent.counts.items():
-            told = renamed.get(name, name)
-            if told:
-                counts[told] = counts.get(told, 0) + count
-                errors[told] = errors.get(told, 0) + frequent.errors.get(name, 0)
+            shown = renamed.get(name, name)
+            if shown:
+                counts[shown] = counts.get(shown, 0) + count
+                errors[shown] = errors.get(shown, 0) + frequent.errors.get(name, 0)
         kept_errors = {name: error for name, error in errors.items() if error}
         return type(self)(
             Frequent(frequent.capacity, frequent.total, counts, kept_errors), self.dictionary

@@ -1,8 +1,12 @@
 """Coverage: what happened to every observation that was seen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
+
+from nilometer.values.reasons import UndecodableReason
+
+_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 
 Counts = Mapping[str, int]
 
@@ -57,6 +61,15 @@ class Coverage:
         """Number of observations that were seen."""
         lost = sum(self.dropped.values()) + sum(self.undecodable.values())
         return self.profiled + self.sampled_out + lost
+
+    def of_predictions(self) -> Self:
+        """Return the coverage of features: requests that are no predictions have no columns."""
+        if _NOT_INFERENCE not in self.undecodable:
+            return self
+        kept = {
+            reason: count for reason, count in self.undecodable.items() if reason != _NOT_INFERENCE
+        }
+        return replace(self, undecodable=kept)
 
     def merge(self, other: Self) -> Self:
         """Return the coverage of both streams."""

@@ -35,6 +35,7 @@ class FeatureSpec:
         readable: Whether every category name is kept; if not, unpublished names get pseudonyms.
         key: Key of the pseudonyms; without one, unpublished names are not kept.
         distinct: Whether to count different strings.
+        categories: Whether strings are counted by their names; if not, only their number is kept.
         distinct_numbers: Whether to count different numbers, too. Only columns of identifiers need
             this, because a digest shows if a column has few values.
     """
@@ -47,6 +48,7 @@ class FeatureSpec:
     readable: bool = False
     key: bytes = field(default=b"", repr=False)
     distinct: bool = True
+    categories: bool = True
     distinct_numbers: bool = False
 
 

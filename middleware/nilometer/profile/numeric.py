@@ -144,7 +144,7 @@ class NumericProfile:
             return self
         digest = self.digest.coarsened(fewest)
         means, weights, atoms = digest.centroids()
-        told = type(self)(
+        coarse = type(self)(
             nan=self.nan,
             positive_infinity=self.positive_infinity,
             negative_infinity=self.negative_infinity,
@@ -152,24 +152,24 @@ class NumericProfile:
             digest=digest,
         )
         if not weights.size:
-            return told
-        told.histogram = ExponentialHistogram.of_weighted(means, weights, MOST_BUCKETS)
+            return coarse
+        coarse.histogram = ExponentialHistogram.of_weighted(means, weights, MOST_BUCKETS)
         if digest.count == self.count:
-            told.moments = self.moments
-            told.negative = self.negative
-            told.below_reference = self.below_reference
-            told.above_reference = self.above_reference
+            coarse.moments = self.moments
+            coarse.negative = self.negative
+            coarse.below_reference = self.below_reference
+            coarse.above_reference = self.above_reference
             shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
-            told.binned = self.binned and self.binned.without_single_values(dict(shared))
-            return told
+            coarse.binned = self.binned and self.binned.without_single_values(dict(shared))
+            return coarse
         # Only values that many observations share are left, so counts and values describe all of them.
-        told.moments = Moments.of_weighted(means, weights)
-        told.negative = int(weights[means < 0.0].sum())
-        told.below_reference = _whole_groups(weights, self.below_reference)
-        told.above_reference = _whole_groups(weights[::-1], self.above_reference)
+        coarse.moments = Moments.of_weighted(means, weights)
+        coarse.negative = int(weights[means < 0.0].sum())
+        coarse.below_reference = _whole_groups(weights, self.below_reference)
+        coarse.above_reference = _whole_groups(weights[::-1], self.above_reference)
         if self.binned is not None:
-            told.binned = BinnedCounts.of_weighted(means, weights, self.binned.edges)
-        return told
+            coarse.binned = BinnedCounts.of_weighted(means, weights, self.binned.edges)
+        return coarse
 
     def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
         """Return the finite numbers in each bin of *edges*, shape (k + 1,), and whether estimated.

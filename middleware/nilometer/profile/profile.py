@@ -73,19 +73,20 @@ class Profile:
     def samples_in_steps(self) -> Iterator[SummarySample | None]:
         """Yield the samples one by one, and None between the steps of making one."""
         if self.service is not None or self.coverage.seen:
-            yield self._sample(SERVICE, self.service or ServiceProfile())
+            yield self._sample(SERVICE, self.service or ServiceProfile(), self.coverage)
+        columns = self.coverage.of_predictions()
         for name, recorder in sorted(self.features.items()):
-            yield self._sample(name, (yield from recorder.profile_in_steps()))
+            yield self._sample(name, (yield from recorder.profile_in_steps()), columns)
         for name, scores in sorted(self.scores.items()):
-            yield self._sample(name, scores)
+            yield self._sample(name, scores, columns)
 
-    def _sample(self, name: str, content: Content) -> SummarySample:
+    def _sample(self, name: str, content: Content, coverage: Coverage) -> SummarySample:
         return SummarySample(
             entity=self.entity,
             summary=name,
             labels=self.labels,
             window=self.window,
-            coverage=self.coverage,
+            coverage=coverage,
             content=content,
             sample=self.sample,
         )

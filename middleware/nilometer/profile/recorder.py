@@ -128,7 +128,8 @@ class FeatureRecorder:
     def _observe_categories(self, counted: Mapping[str, int], kind: str) -> Steps[None]:
         if counted:
             self._add_type(kind, sum(counted.values()))
-            yield from self._names().observe(counted)
+            if self._spec.categories or kind != STRING:
+                yield from self._names().observe(counted)
 
     def observe_hashed(
         self,
@@ -145,7 +146,8 @@ class FeatureRecorder:
         """
         if counts.size:
             self._add_type(STRING, int(counts.sum()))
-            self._names().observe_hashed(hashes, counts, name_of)
+            if self._spec.categories:
+                self._names().observe_hashed(hashes, counts, name_of)
 
     def observe_missing(self, cells: int) -> None:
         """Add a number of missing *cells*."""

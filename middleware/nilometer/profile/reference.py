@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from nilometer.profile.category import Dictionary
 from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.feature import FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import Bounds
+from nilometer.sketch.binned import tolerance
 from nilometer.values.entity import Role, role_of
 
 INPUT_BINS = 32  # bins per input; enough to detect a spike of 5 %, few enough for a low delay
@@ -23,20 +26,34 @@ class ReferenceColumn:
         edges: Edges for its numbers, ascending; empty for categories.
         dictionary: Dictionary of its categories; None for numbers.
         embedding: Embedding of its vectors; None without one.
+        singletons: Number of different category names that occur once. Unseen names are expected
+            at this rate.
     """
 
     feature: FeatureProfile
     edges: tuple[float, ...] = ()
     dictionary: Dictionary | None = None
     embedding: Embedding | None = None
+    singletons: int = 0
 
     @property
     def bounds(self) -> Bounds | None:
-        """Edges and range for later numbers; None if the column had no numbers."""
+        """Edges and range for later numbers; None if the column had no numbers.
+
+        The range includes the `tolerance` of its ends.
+        """
+        low, high = self.feature.numbers.digest.min, self.feature.numbers.digest.max
         if not self.edges:
             return None
-        digest = self.feature.numbers.digest
-        return Bounds(edges=self.edges, low=digest.min, high=digest.max)
+        if low is None or high is None:
+            return Bounds(edges=self.edges, low=low, high=high)
+        scale = max(abs(low), abs(high))
+        with np.errstate(over="ignore"):
+            return Bounds(
+                edges=self.edges,
+                low=float(low - tolerance(low, scale)),
+                high=float(high + tolerance(high, scale)),
+            )
 
     @property
     def is_score(self) -> bool:

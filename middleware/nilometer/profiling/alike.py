@@ -1,17 +1,22 @@
 """Decodes the bodies of similar observations in one pass."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from nilometer.decode import Side
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
+from nilometer.decode.said import Said, said_by_path
 from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
+from nilometer.profiling.predictions import route_of
 from nilometer.values.entity import Role
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
+
+MAX_ROUTES = 256  # routes of one entity whose shapes are learned
 
 
 class Alike(NamedTuple):
@@ -22,12 +27,16 @@ class Alike(NamedTuple):
         window: Window that contains all of them.
         latest_ns: Newest event time, in Unix nanoseconds.
         sides: Inputs and outputs; None if the bodies were not kept.
+        said: Model and version that all of them say.
+        paths: Paths of the requests.
     """
 
     kind: Kind
     window: Window
     latest_ns: int
     sides: Mapping[Role, Side] | None
+    said: Said
+    paths: AbstractSet[str]
 
     @property
     def weight(self) -> int:
@@ -36,42 +45,63 @@ class Alike(NamedTuple):
 
 
 class AlikeReader:
-    """Decodes similar bodies by the shapes of earlier bodies of the entity. Not thread-safe.
+    """Decodes similar bodies by the shapes of earlier bodies of a route. Not thread-safe.
 
     Args:
         window_ns: Length of a window, in nanoseconds.
     """
 
-    __slots__ = ("_request_shapes", "_response_shapes", "_window_ns")
+    __slots__ = ("_shapes", "_window_ns")
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
-        self._request_shapes = Shapes(KEYS[Role.INPUT])
-        self._response_shapes = Shapes(KEYS[Role.OUTPUT])
+        self._shapes: dict[str, tuple[Shapes, Shapes]] = {}  # of requests and responses, by route
 
     def read(self, kind: Kind, rows: Sequence[Observation]) -> Steps[Alike | None]:
-        """Decode *rows*, all of *kind*; return None if they differ in window or shape.
+        """Decode *rows* of one route, all of *kind*; return None if they differ otherwise.
 
-        It is also None if a row is no inference.
+        They may differ in the window, in the shape, and in what they say of the model. It is also
+        None if a row never is a prediction.
         """
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)
         latest = max(arrivals)
         if latest >= window.end_ns:
             return None
-        if any(is_probe(kind.method, path) for path in {row.path for row in rows}):
+        paths = {row.path for row in rows}
+        said = set(map(said_by_path, paths))
+        if len(said) > 1 or any(is_probe(kind.method, path) for path in paths):
             return None
+        by_path = said.pop()
         if kind.left_out:
-            return Alike(kind, window, latest, None)
-        inputs = self._request_shapes.read([row.request_body for row in rows])
+            if not all(row.request_size for row in rows):
+                return None  # without a body, only its route says whether it is a prediction
+            return Alike(kind, window, latest, None, by_path, paths)
+        shapes = self._of(rows[0].route or route_of(rows[0].path))
+        if shapes is None:
+            return None
+        inputs = shapes[0].read([row.request_body for row in rows])
         yield
         if inputs is None:
             return None
-        outputs = self._response_shapes.read([row.response_body for row in rows])
+        outputs = shapes[1].read([row.response_body for row in rows])
         yield
         if outputs is None:
             return None
+        asked, answered = shapes[0].said, shapes[1].said
         sides = {Role.INPUT: Side(), Role.OUTPUT: Side()}
         sides[Role.INPUT].add_block(inputs)
         sides[Role.OUTPUT].add_block(outputs)
-        return Alike(kind, window, latest, sides)
+        together = Said(
+            by_path.model or asked.model or answered.model,
+            by_path.version or asked.version or answered.version,
+        )
+        return Alike(kind, window, latest, sides, together, paths)
+
+    def _of(self, route: str) -> tuple[Shapes, Shapes] | None:
+        """Return the shapes of requests and responses of *route*; None over `MAX_ROUTES`."""
+        shapes = self._shapes.get(route)
+        if shapes is None and len(self._shapes) < MAX_ROUTES:
+            shapes = Shapes(KEYS[Role.INPUT]), Shapes(KEYS[Role.OUTPUT])
+            self._shapes[route] = shapes
+        return shapes

@@ -3,11 +3,13 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
+from nilometer.profile.derived.text import is_prompt
 from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
@@ -51,14 +53,14 @@ class Deltas:
     ) -> None:
         self.given = 0
         self._entity = entity
-        self._spec_of = spec_of
+        self._spec_of = partial(_spec, spec_of)
         self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # memory of recorders beside their fixed part, in bytes
         self._derivation = Derivation(reductions)
         self._names = names
         self._names_dropped = names.dropped
-        self._expected: dict[Role, set[str]] = {Role.INPUT: set(), Role.OUTPUT: set()}
+        self._expected: dict[tuple[int, Role], set[str]] = {}  # columns by group and side
         self._made: set[str] = set()
         self._open: dict[Key, Profile] = {}
 
@@ -83,14 +85,19 @@ class Deltas:
         # A single statement, because an error halfway would lose the deltas or count them twice.
         taken[len(taken) :], self._open, self.given, self._grown = moved, {}, 0, 0
 
-    def add(self, key: Key, part: Gathered) -> Steps[None]:
+    def add(self, key: Key, group: int, part: Gathered) -> Steps[None]:
         """Profile *part* in steps: one step per column, a few for a long column.
 
         If the budget has no room for the columns, all of them are dropped and the observations
         are counted as ``too_large``.
+
+        Args:
+            key: Key of the profile.
+            group: Group of requests that should have the same columns, see `places.Place`.
+            part: Observations.
         """
         profile = self._delta(key)
-        found, absent = yield from self._columns(part)
+        found, absent = yield from self._columns(group, part)
         fits = self._charge(profile, found, absent)
         if fits:
             for summary, column in absent.items():
@@ -108,22 +115,25 @@ class Deltas:
         profile.cover(_coverage(part) if fits else _coverage_without_columns(part))
         yield
 
-    def _columns(self, part: Gathered) -> Steps[tuple[dict[str, Found], dict[str, Found]]]:
-        """Find the columns of *part*, and the known columns that it lacks."""
+    def _columns(
+        self, group: int, part: Gathered
+    ) -> Steps[tuple[dict[str, Found], dict[str, Found]]]:
+        """Find the columns of *part*, and the columns of its group that it lacks."""
         found: dict[str, Found] = {}
         absent: dict[str, Found] = {}
         self._forget_dropped()
         for role, side in ((Role.INPUT, part.inputs), (Role.OUTPUT, part.outputs)):
             if not side.rows:
                 continue
-            expected, known = self._expected[role], self._names.known[role]
+            known = self._names.known[role]
+            expected = self._expected.setdefault((group, role), set()) if group else set()
             present = yield from side.present_in_steps()
             for name in expected - present.keys():
                 without = part.rows_without(role, known[name])
                 absent[summary_name(role, name)] = Found(name, side, rows_without=without)
             for name, cells in present.items():
-                without = 0
-                if name in known:
+                without = 0 if group else side.rows - cells.count
+                if group and name in known:
                     expected.add(name)
                     without = part.rows_without(role, known[name])
                 found[summary_name(role, name)] = Found(name, side, cells, without)
@@ -155,8 +165,8 @@ class Deltas:
         """Forget the columns whose names are no longer admitted."""
         if self._names_dropped != self._names.dropped:
             self._names_dropped = self._names.dropped
-            for role, known in self._names.known.items():
-                self._expected[role] &= known.keys()
+            for (_, role), expected in self._expected.items():
+                expected.intersection_update(self._names.known[role])
 
     def _charge(
         self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, Found]
@@ -251,6 +261,14 @@ class Deltas:
             window, labels, sample = key
             profile = self._open[key] = Profile(self._entity, labels, window, sample=sample)
         return profile
+
+
+def _spec(spec_of: SpecOf, summary: str) -> FeatureSpec:
+    """Return the spec of a feature; texts of an unknown prompt are no categories."""
+    spec = spec_of(summary)
+    if is_prompt(summary) and not (spec.expected or spec.dictionary):
+        return dataclasses.replace(spec, categories=False)
+    return spec
 
 
 def _coverage(part: Gathered) -> Coverage:

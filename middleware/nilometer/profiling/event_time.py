@@ -11,6 +11,7 @@ import numpy as np
 
 from nilometer.decode import Side
 from nilometer.profile.feature import Cell
+from nilometer.profiling.observation import Observation
 from nilometer.values.time_zone import zone_named
 
 AUTO = "auto"
@@ -78,6 +79,23 @@ class EventTimes:
                     if cell is not None:
                         return cell
         return header
+
+    def when(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
+        """Return the event time in Unix nanoseconds, and False if the request has an unreadable one.
+
+        Without a readable event time it is the arrival time.
+
+        Args:
+            observation: Request.
+            inputs: Columns of the request; the column `field` is removed.
+        """
+        if not observation.event_time and not self.field:
+            return observation.arrival_ns, True
+        value = self.take(observation.event_time, inputs)
+        if value is None or value == "":
+            return observation.arrival_ns, True
+        event_ns = self.unix_ns(value)
+        return (observation.arrival_ns, False) if event_ns is None else (event_ns, True)
 
     def unix_ns(self, value: Cell) -> int | None:
         """Return Unix nanoseconds, from 1970 to 2116; None if *value* is not a time.

@@ -18,6 +18,7 @@ from msgspec import Meta
 from nilometer.decode.body import plain_json
 from nilometer.decode.probes import BODYLESS
 from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
+from nilometer.profiling.predictions import route_of
 from nilometer.values.reasons import Outcome
 
 LONGEST_PAUSE = 64  # most batches to skip between attempts while the kind keeps changing
@@ -115,6 +116,22 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
     return parts
 
 
+def by_route(parts: Sequence[Part], fewest: int) -> list[Part]:
+    """Divide the parts of one kind by route; routes with fewer than *fewest* get the kind None."""
+    found: list[Part] = []
+    for kind, rows in parts:
+        if kind is None or len({(row.path, row.route) for row in rows}) == 1:
+            found.append((kind, rows))
+            continue
+        routes: dict[str, list[Observation]] = {}
+        for row in rows:
+            routes.setdefault(row.route or route_of(row.path), []).append(row)
+        found += [
+            (kind, some) if len(some) >= fewest else (None, whole(some)) for some in routes.values()
+        ]
+    return found
+
+
 class Layout:
     """Learns the kind of observations that one entity sends. Not thread-safe."""
 
@@ -130,7 +147,7 @@ class Layout:
     def read(self, packed: bytes, fewest: int) -> list[Part] | None:
         """Decode a batch to groups as `by_kind` returns; None if an observation has another kind.
 
-        Observations of a kind have only those first fields of `Observation` that were sent.
+        Observations of a kind hold only those first fields of `Observation` that were sent.
         """
         if self._decode is None or self._kind is None:
             return None
@@ -151,7 +168,7 @@ class Layout:
         for sampling, some in parts.items():
             kind = Kind(*_held(self._kind), *sampling)
             alike = len(some) >= fewest and kind.is_plain
-            found.append((kind, some) if alike else (None, _whole(some)))
+            found.append((kind, some) if alike else (None, whole(some)))
         return found
 
     def learn(self, packed: bytes, observations: Sequence[Observation]) -> None:
@@ -174,13 +191,16 @@ class Layout:
         self._decode = msgspec.msgpack.Decoder(list[_structure(first, fields)])  # type: ignore[misc]
 
 
-def _whole(rows: Sequence[Observation]) -> list[Observation]:
+def whole(rows: Sequence[Observation]) -> list[Observation]:
     """Return *rows* with all the fields of `Observation`."""
     return [Observation(*msgspec.structs.astuple(row)) for row in rows]
 
 
 def _structure(kind: Kind, fields: int) -> type[Observation]:
-    """Build a structure of the first *fields* of `Observation`, restricted to *kind*."""
+    """Build a structure of the first *fields* of `Observation`, restricted to *kind*.
+
+    The others are attributes of the class, with their defaults.
+    """
     held = dict(zip(_HELD, _held(kind), strict=True))
     found: list[Any] = []
     for name in _FIELDS[:fields]:
@@ -188,6 +208,12 @@ def _structure(kind: Kind, fields: int) -> type[Observation]:
         default = (_DEFAULTS[name],) if name in _DEFAULTS else ()
         found.append((name, allowed, *default))
     structure = msgspec.defstruct(
-        "Alike", found, array_like=True, forbid_unknown_fields=True, frozen=True, gc=False
+        "Alike",
+        found,
+        namespace={name: _DEFAULTS[name] for name in _FIELDS[fields:]},
+        array_like=True,
+        forbid_unknown_fields=True,
+        frozen=True,
+        gc=False,
     )
     return cast("type[Observation]", structure)

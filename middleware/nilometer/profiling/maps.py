@@ -5,7 +5,7 @@ Such an object is a map: its number of keys is a feature, its new keys are not.
 
 from collections.abc import Iterable, Iterator
 
-from nilometer.decode.columns import VALUE
+from nilometer.bodies.column_names import VALUE
 from nilometer.values.value_like import MAX_NAME
 
 MAX_WATCHED = 256  # objects of one side whose new keys are counted, and maps of one side

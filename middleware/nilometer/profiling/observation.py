@@ -15,6 +15,7 @@ MOST_NS = 1 << 62  # the year 2116
 MOST_BYTES = 1 << 48  # largest size of a body: sums over a window stay far below 2 ** 63
 MOST_COUNT = 1 << 31
 MOST_SECONDS = 1e9
+CALL = "CALL"  # method of a function call, in place of an HTTP method
 LEAST_SHARE = 2.0**-10  # smallest sampling share that the overhead budget may choose
 
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
@@ -61,6 +62,8 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
             `response_size` minus both lengths is the number of bytes between them.
         header_lengths: Value of ``Inference-Header-Content-Length`` of the request and of the
             response, each empty without one; None if neither has it.
+        route: Template of the route, such as ``/items/{id}``, if a setting asks for it and the
+            framework tells it; or empty.
     """
 
     arrival_ns: Annotated[int, Meta(ge=0, le=MOST_NS)]
@@ -94,6 +97,7 @@ class Observation(msgspec.Struct, array_like=True, frozen=True, gc=False):
     values_only: bool = False
     response_ends: tuple[bytes, bytes] | None = None
     header_lengths: tuple[str, str] | None = None
+    route: str = ""
 
 
 def readable(arrays: Sequence[Sequence[Any]]) -> list[Observation]:

@@ -6,7 +6,8 @@ only the observations since the last `take`. Such deltas merge to the profile of
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,38 +19,43 @@ from nilometer.profiling.admission import Names
 from nilometer.profiling.alike import Alike, AlikeReader
 from nilometer.profiling.budget import (
     MAX_VALUES_BYTES,
-    PROFILE_BYTES,
     SERVED_BYTES,
     Budget,
-    Weight,
     kept_bytes,
-    recorders_bytes,
     served_bytes,
 )
-from nilometer.profiling.deltas import Deltas, Key
+from nilometer.profiling.deltas import Deltas
 from nilometer.profiling.event_time import EventTimes
 from nilometer.profiling.gathered import Gathered, Sides
-from nilometer.profiling.layout import Layout, Part, by_kind, usable_share
+from nilometer.profiling.layout import Layout, Part, by_kind, by_route, usable_share, whole
 from nilometer.profiling.observation import Observation, raw_arrays, readable, unpack
+from nilometer.profiling.places import NO_GROUP, Places
+from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.segments import (
     MAX_LABEL_SETS,
     Segments,
     WindowLabels,
     checked_labels,
 )
-from nilometer.profiling.sides import NOT_DECODED, Decoded, decode_sides, known_of
+from nilometer.profiling.sides import Decoded, decode_sides, known_of
 from nilometer.profiling.user_profilers import Runner
+from nilometer.profiling.waiting import Waiting
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, UndecodableReason
+from nilometer.values.request_rules import RequestRules
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
 MAX_WAITING = 4096  # observations profiled together: numpy calls pay off only for thousands
-FIRST_NAMES = 16  # columns to expect from an entity without known columns
 FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
 
+# A function that gets predictions before they are profiled, with the labels of their place.
+OnServed: TypeAlias = Callable[[Labels, Sequence[Observation]], None]
+
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
+_DROPS = frozenset(reason.value for reason in DropReason)
+_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 
 
 class Profiling:
@@ -57,7 +63,7 @@ class Profiling:
 
     Args:
         entity: Name of the monitored entity.
-        labels: Labels of every observation.
+        labels: Labels of every observation; values may be templates, see `values.templates`.
         window_ns: Length of a window, in nanoseconds.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
         event_times: The place and the form of the event time in a request.
@@ -70,10 +76,13 @@ class Profiling:
         reductions: Names of the values that tensors are reduced to.
         max_waiting: Number of observations that are profiled together.
         names: Admitted names, shared between the label sets of the entity; None creates new ones.
+        predictions: Routes with predictions, shared in the same way.
         budget: Memory budget, shared between profilings; None creates a new one.
+        on_served: Function that gets the predictions; None for none.
 
     Attributes:
-        waiting: Number of observations that are decoded but not profiled.
+        labels: Labels of the server.
+        included: Rules that include requests as predictions.
         budget: Memory budget that the data is charged to.
     """
 
@@ -93,26 +102,27 @@ class Profiling:
         reductions: Sequence[str] = DEFAULT_REDUCTIONS,
         max_waiting: int = MAX_WAITING,
         names: Names | None = None,
+        predictions: Predictions | None = None,
         budget: Budget | None = None,
+        on_served: OnServed | None = None,
     ) -> None:
         self.entity = entity
-        self.labels = labels
+        self._places = Places(entity, labels)
+        self.labels = self._places.fixed
+        self.included = RequestRules()
         self.window_ns = window_ns
         self.event_times = event_times
         self.segments = segments or Segments()
         self.sample = sample
         self.latest_ns = 0  # newest event time seen: the watermark
-        self._booked_ns = 0  # event time for drops that have no room for their own window
-        self._label_sets = WindowLabels(labels, max_label_sets)
+        self._label_sets = WindowLabels(self.labels, max_label_sets)
         self._names = names or Names()
+        self._predictions = predictions or Predictions()
+        self._on_served = on_served
         self.budget = budget or Budget()
-        self._weight = Weight(self.budget)  # memory of waiting observations
         self._deltas = Deltas(entity, spec_of, user_profilers, reductions, self._names, self.budget)
-        self._gathered: dict[Key, Gathered] = {}
-        self._latest: tuple[Window, Labels, float, Gathered] | None = None  # with its key
+        self._waiting = Waiting(self._deltas, self._names, self.budget, max_waiting)
         self._window = Window.containing(0, window_ns)  # window of the latest observation
-        self.waiting = 0
-        self._max_waiting = max_waiting
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
         self._known = known_of(self._names, spec_of)
@@ -176,12 +186,13 @@ class Profiling:
             if rest is not None:
                 yield from rest
             yield
-            if self._waits_enough:
+            if self._waiting.is_enough:
                 yield from self.settle_in_steps()
 
     @property
-    def _waits_enough(self) -> bool:
-        return self.waiting >= self._max_waiting or self._weight.is_enough
+    def waiting(self) -> int:
+        """Number of observations that are decoded but not profiled."""
+        return self._waiting.count
 
     def settle(self) -> None:
         """Profile the waiting observations."""
@@ -189,12 +200,7 @@ class Profiling:
 
     def settle_in_steps(self) -> Steps[None]:
         """Do the same as `settle`, in steps."""
-        self.waiting = 0
-        self._weight.give_back()
-        self._latest = None
-        while self._gathered:  # one by one, so that an error loses only one part
-            key = next(iter(self._gathered))
-            yield from self._deltas.add(key, self._gathered.pop(key))
+        yield from self._waiting.settle_in_steps()
 
     @property
     def holds(self) -> bool:
@@ -208,10 +214,9 @@ class Profiling:
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
         """Count observations that were dropped before they reached this profiling."""
-        known = {reason.value for reason in DropReason}
         counts = Counter[str]()
         for reason, lost in dropped.items():
-            counts[reason if reason in known else DropReason.INTERNAL_ERROR.value] += lost
+            counts[reason if reason in _DROPS else DropReason.INTERNAL_ERROR.value] += lost
         self._deltas.given += counts.total()
         self._drop(counts, event_ns)
 
@@ -229,7 +234,7 @@ class Profiling:
             reason: Reason of the drop.
             event_ns: Event time of the drop, in Unix nanoseconds.
         """
-        waiting = sum(part.accounted for part in self._gathered.values())
+        waiting = self._waiting.accounted
         missing = expected - waiting - self._deltas.accounted
         if missing > 0:
             self._drop({reason.value: missing}, event_ns)
@@ -266,15 +271,14 @@ class Profiling:
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
         """Decode each kind in one pass; return False, without changes, if that is impossible."""
-        found: list[Alike | None] = []
-        for kind, rows in parts:
+        found: list[tuple[Alike | None, Sequence[Observation]]] = []
+        for kind, rows in by_route(parts, FEWEST_ALIKE):
             alike = None if kind is None else (yield from self._reader.read(kind, rows))
-            if kind is not None and alike is None:
-                return False
-            found.append(alike)
-        if not self._names.settle_at_once(one.sides for one in found if one and one.sides):
+            found.append((alike, rows if alike or kind is None else whole(rows)))
+        alikes = [alike for alike, _ in found if alike is not None]
+        if not alikes or not self._names.settle_at_once(one.sides for one in alikes if one.sides):
             return False
-        for (_, rows), alike in zip(parts, found, strict=True):
+        for alike, rows in found:
             if alike is None:
                 yield from self._observe_each(rows)
             else:
@@ -282,26 +286,31 @@ class Profiling:
         return True
 
     def _gather_alike(self, alike: Alike, rows: Sequence[Observation]) -> Steps[None]:
-        kind, window, latest, sides = alike
+        kind, window, latest, sides = alike.kind, alike.window, alike.latest_ns, alike.sides
         count = len(rows)
         self._deltas.given += count
-        part = self._part(window, self.labels, kind.share)
+        place = self._places.of(alike.said, rows[0].route, rows[0].path)
+        part = self._waiting.part(window, place.labels, kind.share, place.group)
         if part is None:
-            self._drop({DropReason.TOO_LARGE.value: count}, self._booked_ns)
+            self._drop({DropReason.TOO_LARGE.value: count}, self._waiting.booked_ns)
             return
+        for path in alike.paths:
+            self._predictions.learn(kind.method, path)
         self.latest_ns = max(self.latest_ns, latest)
-        self.waiting += count
-        self._weight.add(SERVED_BYTES * count + alike.weight)
+        self._waiting.count += count
+        self._waiting.weight.add(SERVED_BYTES * count + alike.weight)
         if sides is None:
             part.sampled_out += count
         else:
             both = sides[Role.INPUT], sides[Role.OUTPUT]
             if not self._names.passes(*both, count):
-                yield from self._sift(part, both, count)
+                yield from self._waiting.sift(part, both, count)
             part.add(both)
             part.profiled += count
         part.serve_alike(kind, rows)
-        if self._waits_enough:
+        if self._on_served is not None:
+            self._on_served(place.labels, rows)
+        if self._waiting.is_enough:
             yield from self.settle_in_steps()
 
     def _gather(self, observation: Observation) -> Steps[None] | None:
@@ -310,29 +319,34 @@ class Profiling:
         large = len(observation.values) > MAX_VALUES_BYTES
         held = not (observation.left_out or large)
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
-        decoded = NOT_DECODED
-        if sampled or (held and (self.segments.rules or self.event_times.field)):
+        decoded = None
+        if sampled or (held and self._needs_columns(observation)):
             decoded = decode_sides(observation, inputs, outputs, self._known)
-        event_ns, is_read = self._event_time(observation, inputs)
-        self.latest_ns = max(self.latest_ns, event_ns)
-        window = self._window
-        if not window.start_ns <= event_ns < window.end_ns:
-            window = self._window = Window.containing(event_ns, self.window_ns)
-        labels = self.labels
-        if observation.labels or self.segments.rules:
-            labels = self._labels(window, observation, (inputs, outputs))
-        part = self._part(window, labels, self.sample * usable_share(observation.share))
-        if part is None:
-            self._drop({DropReason.TOO_LARGE.value: 1}, self._booked_ns)
+        if not self._predictions.is_one(observation, decoded, self.included, outputs.rows):
+            self._leave_out(observation)
             return None
-        self.waiting += 1
-        self._weight.add(inputs.weight + outputs.weight + served_bytes(observation))
-        part.serve(observation, decoded.stream_end)
+        event_ns, is_read = self.event_times.when(observation, inputs)
+        self.latest_ns = max(self.latest_ns, event_ns)
+        window = self._window = self._window_of(event_ns)
+        place = self._places.of_prediction(observation, decoded)
+        labels = place.labels
+        if observation.labels or self.segments.rules:
+            labels = self._labels(window, observation, place.labels, (inputs, outputs))
+        share = self.sample * usable_share(observation.share)
+        part = self._waiting.part(window, labels, share, place.group)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
+            return None
+        self._waiting.count += 1
+        self._waiting.weight.add(inputs.weight + outputs.weight + served_bytes(observation))
+        part.serve(observation, None if decoded is None else decoded.stream_end)
         part.unread_times += not is_read
+        if self._on_served is not None:
+            self._on_served(place.labels, (observation,))
         if large:
             part.cover(_TOO_LARGE, frozenset())
             return None
-        if not sampled:
+        if not sampled or decoded is None:
             part.sampled_out += 1
             return None
         if not self._names.passes(inputs, outputs):
@@ -340,10 +354,32 @@ class Profiling:
         self._add(part, (inputs, outputs), observation.values, decoded)
         return None  # the usual case
 
+    def _needs_columns(self, observation: Observation) -> bool:
+        """Return whether an observation is decoded even if sampling leaves it out."""
+        by_column = self.segments.rules or self.event_times.field
+        return bool(by_column) or self._places.needs_body(observation.path)
+
+    def _leave_out(self, observation: Observation) -> None:
+        """Count a request that is no prediction; its window and its labels do not depend on it."""
+        window = self._window_of(observation.arrival_ns)
+        part = self._waiting.part(window, self.labels, self.sample, NO_GROUP)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
+            return
+        self._waiting.count += 1
+        self._waiting.weight.add(SERVED_BYTES)
+        part.undecodable[_NOT_INFERENCE] += 1
+
+    def _window_of(self, event_ns: int) -> Window:
+        window = self._window
+        if window.start_ns <= event_ns < window.end_ns:
+            return window
+        return Window.containing(event_ns, self.window_ns)
+
     def _sift_one(
         self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded
     ) -> Steps[None]:
-        yield from self._sift(part, sides, 1)
+        yield from self._waiting.sift(part, sides, 1)
         self._add(part, sides, values, decoded)
 
     def _add(self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded) -> None:
@@ -351,47 +387,14 @@ class Profiling:
         part.add(sides)
         part.cover(decoded, part.hand_over(values, self._names) if values else frozenset())
 
-    def _sift(self, part: Gathered, sides: Sides, requests: int) -> Steps[None]:
-        """Remove the columns whose names are not admitted; charge the columns that are added."""
-        weight = -sum(side.weight for side in sides)
-        unnamed = Counter[str]()
-        for role, side in zip((Role.INPUT, Role.OUTPUT), sides, strict=True):
-            steps = self._names.sift_in_steps(role, side, requests)
-            unnamed += yield from steps
-        self._weight.add(weight + sum(side.weight for side in sides))
-        part.refuse(unnamed, self._names.requests, sides)
-
-    def _labels(self, window: Window, observation: Observation, sides: Sides) -> Labels:
+    def _labels(
+        self, window: Window, observation: Observation, said: Labels, sides: Sides
+    ) -> Labels:
+        """Return the labels of one observation, with those that its request *said*."""
         by_fields = self.segments.rules and not observation.left_out
         if not observation.labels and not by_fields:
-            return self.labels
-        found = checked_labels(observation.labels or {})
+            return said
+        found = said.as_dict() | checked_labels(observation.labels or {})
         if by_fields:
             found |= self.segments.labels(*sides)
         return self._label_sets.get(window, found)
-
-    def _part(self, window: Window, labels: Labels, share: float) -> Gathered | None:
-        """Return the waiting part of a window and label set; None if the budget has no room."""
-        latest = self._latest
-        if latest and latest[0] is window and latest[1] is labels and latest[2] == share:
-            return latest[3]  # avoids hashing and comparing the key
-        key = (window, labels, share)
-        part = self._gathered.get(key)
-        if part is None and self.budget.take(PROFILE_BYTES):
-            part = self._gathered[key] = Gathered()
-            self._weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
-            self._booked_ns = window.start_ns
-        if part is not None:
-            self._latest = (window, labels, share, part)
-        return part
-
-    def _event_time(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
-        """Return Unix nanoseconds, and False if the request has an unreadable event time."""
-        times = self.event_times
-        if not observation.event_time and not times.field:
-            return observation.arrival_ns, True
-        value = times.take(observation.event_time, inputs)
-        if value is None or value == "":
-            return observation.arrival_ns, True
-        event_ns = times.unix_ns(value)
-        return (observation.arrival_ns, False) if event_ns is None else (event_ns, True)

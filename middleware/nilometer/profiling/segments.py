@@ -63,11 +63,12 @@ def _value(cells: Column) -> str:
     plain = cells.tolist() if isinstance(cells, np.ndarray) else cells
     if not plain or plain.count(None) == len(plain):
         return ABSENT
-    first = _text(plain[0])
-    return first if all(_text(cell) == first for cell in plain) else MIXED
+    first = cell_label(plain[0])
+    return first if all(cell_label(cell) == first for cell in plain) else MIXED
 
 
-def _text(cell: object) -> str:
+def cell_label(cell: object) -> str:
+    """Return a cell as a label value; `ABSENT` for null and for what is no text or number."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2.0**53:

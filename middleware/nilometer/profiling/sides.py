@@ -7,6 +7,7 @@ from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.known import Known
 from nilometer.decode.lists import Lists
 from nilometer.decode.probes import BODYLESS
+from nilometer.decode.said import NOTHING_SAID, Said, said_by
 from nilometer.profile import SpecOf
 from nilometer.profiling.admission import Names
 from nilometer.profiling.observation import Observation
@@ -15,7 +16,7 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 from nilometer.values.redacted import WITHHELD
 
-_PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
+PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 
 
 class Decoded(NamedTuple):
@@ -27,15 +28,16 @@ class Decoded(NamedTuple):
             body without rows is lost as ``empty``, like an absent one.
         lost_output: Reason why columns of the response are missing; empty if none is missing.
         stream_end: End of the stream, as the response itself reports it.
+        said: Model and version, as far as the path and the bodies say.
+        is_taken: Whether a decoder took the body of the request.
     """
 
     undecodable: str = ""
     lost_input: str = ""
     lost_output: str = ""
     stream_end: StreamEnd | None = None
-
-
-NOT_DECODED = Decoded()
+    said: Said = NOTHING_SAID
+    is_taken: bool = False
 
 
 def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
@@ -68,25 +70,33 @@ def decode_sides(
         outputs: Side that the columns of the response are added to.
         known: Names and lists of the inputs and of the outputs of the entity.
     """
-    if observation.outcome not in _PREDICTED:
-        return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value)
+    if observation.outcome not in PREDICTED:
+        said = said_by(observation.path, None, None)
+        return Decoded(undecodable=UndecodableReason.FAILED_REQUEST.value, said=said)
     if observation.values_only:
-        return Decoded("" if observation.values else _without_values(observation))
-    lost_input = ""
+        undecodable = "" if observation.values else _without_values(observation)
+        return Decoded(undecodable, said=said_by(observation.path, None, None))
+    lost_input, request = "", None
     if (
         observation.request_body
         or observation.query
         or observation.method not in BODYLESS
         or observation.request_type == WITHHELD
     ):
-        lost_input = _decode_request(observation, inputs, known[0])
-    lost_output, reported_end = _decode_response(observation, outputs, known[1])
-    undecodable = "" if inputs.rows or outputs.rows else lost_input or lost_output
-    return Decoded(undecodable, lost_input, lost_output, reported_end)
+        lost_input, request = decode_request(observation, inputs, known[0])
+    lost_output, response = _decode_response(observation, outputs, known[1])
+    return Decoded(
+        "" if inputs.rows or outputs.rows else lost_input or lost_output,
+        lost_input,
+        lost_output,
+        None if response is None else response.stream_end,
+        said_by(observation.path, request, response),
+        request is not None,
+    )
 
 
-def _decode_request(observation: Observation, side: Side, known: Known) -> str:
-    """Return why columns are missing, or an empty reason."""
+def decode_request(observation: Observation, side: Side, known: Known) -> tuple[str, Facts | None]:
+    """Add the columns of a request; return why some are missing, or an empty reason, and facts."""
     try:
         facts = decode_exchange(
             observation.request_body,
@@ -101,14 +111,14 @@ def _decode_request(observation: Observation, side: Side, known: Known) -> str:
             known=known,
         )
     except Undecodable as error:
-        return error.reason
-    return _missing(side, facts)
+        return error.reason, None
+    return _missing(side, facts), facts
 
 
 def _decode_response(
     observation: Observation, side: Side, known: Known
-) -> tuple[str, StreamEnd | None]:
-    """Return why columns are missing, or an empty reason, and the end that a stream reported."""
+) -> tuple[str, Facts | None]:
+    """Return why columns are missing, or an empty reason, and the facts of the body."""
     try:
         facts = decode_exchange(
             observation.response_body,
@@ -124,7 +134,7 @@ def _decode_response(
         )
     except Undecodable as error:
         return error.reason, None
-    return _missing(side, facts), facts.stream_end
+    return _missing(side, facts), facts
 
 
 def _missing(side: Side, facts: Facts) -> str:

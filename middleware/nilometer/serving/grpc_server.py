@@ -16,9 +16,9 @@ OPTIONS = (
     ("grpc.max_connection_age_ms", 3_600_000),  # ends connections with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
     ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
-    # Longest handshake of TLS and HTTP/2. It is longer than a lost packet or a busy machine delays a
-    # peer. No other limit ends a silent handshake, see docs/access.md.
-    ("grpc.server_handshake_timeout_ms", 5000),
+    # Longest handshake of TLS and HTTP/2: longer than a lost packet delays a peer. No other limit ends
+    # a silent handshake, so this is also how long silent peers can keep others out, see docs/access.md.
+    ("grpc.server_handshake_timeout_ms", 1500),
     ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

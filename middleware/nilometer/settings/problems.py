@@ -73,7 +73,9 @@ class _Rest:
             rest = _Rest(self._kind, raw, self._defaults, numbers)
             after = rest.first_mistake()
             path = _ITEM.sub(self._as_first_numbered, shown(steps))
-            is_missing = after.startswith(f"{path}: is missing")
+            is_missing = after.startswith(f"{path}: is missing") or after.endswith(
+                f"needs the parameter {steps[-1]!r}"  # of the condition of an alerter
+            )
             if not is_missing and _subject(after) != _subject(line):
                 return rest
         return None

@@ -1,19 +1,22 @@
 """Counts on the frozen edges of a reference, exact in every comparison on those edges."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nilometer.sketch.codec import between, scaled_counts
 from nilometer.values.errors import IncompatibleSketches
 
 Floats = NDArray[np.float64]
+
+FLOAT32_SPACING = 2.0**-23  # largest distance of neighbours in float32, relative to their magnitude
+SUM_ERROR = 2.0**-50  # change by another order of additions, relative to the largest magnitude
+_ONE_VALUE = 2.0**-49  # relative distance within which quantiles are one value
 
 
 def edges_id(edges: Sequence[float]) -> str:
@@ -22,15 +25,52 @@ def edges_id(edges: Sequence[float]) -> str:
     return hashlib.blake2b(packed, digest_size=8).hexdigest()
 
 
-def quantile_edges(quantiles: NDArray[np.float64]) -> tuple[float, ...]:
+def tolerance(values: ArrayLike, scale: float) -> Floats:
+    """Return how far *values* may move without a change of the data, same shape.
+
+    A value moves by up to half a spacing of float32 if a pipeline stores it in that type. A sum in
+    another order of additions moves by some spacings of float64, at the magnitude of its terms.
+
+    Args:
+        values: Finite numbers, any shape.
+        scale: Largest magnitude of the column, so far as it is known.
+    """
+    return np.abs(np.asarray(values, np.float64)) * FLOAT32_SPACING + scale * SUM_ERROR
+
+
+def quantile_edges(quantiles: Floats) -> tuple[float, ...]:
     """Return edges at ascending *quantiles* of a reference, shape (k,); at most *k* of them.
 
-    A value that covers more than one quantile, such as zero or a default, gets its own bin, ``[v,
-    next float)``. A constant that changes is then visible on either side.
+    A value that covers more than one quantile, such as zero or a default, gets its own bin. A
+    constant that changes is then visible on either side. Edges have the `tolerance` of the values
+    beside them, but at most a quarter of the distance to the next quantile. So values that went
+    through float32, or were summed in another order, stay in their bins.
     """
-    values, counts = np.unique(quantiles[np.isfinite(quantiles)], return_counts=True)
-    atoms = values[counts > 1]
-    return tuple(np.unique(np.concatenate([values, np.nextafter(atoms, np.inf)])).tolist())
+    finite = np.sort(quantiles[np.isfinite(quantiles)])
+    if not finite.size:
+        return ()
+    with np.errstate(over="ignore"):  # the distance of two values may be infinite
+        # Quantiles that differ by some spacings of float64 are one value.
+        apart = np.flatnonzero(np.diff(finite) > np.abs(finite[1:]) * _ONE_VALUE)
+        low, high = finite[np.append(0, apart + 1)], finite[np.append(apart, finite.size - 1)]
+        shared = np.diff(np.concatenate([[0], apart + 1, [finite.size]])) > 1
+        gaps = np.concatenate([[np.inf], (low[1:] - high[:-1]) / 4, [np.inf]])
+        scale = float(np.abs(finite).max())
+        below = low - np.minimum(tolerance(low, scale), gaps[:-1])
+        above = high + np.minimum(tolerance(high, scale), gaps[1:])
+    above = np.maximum(above, np.nextafter(high, np.inf))[shared]
+    edges = np.unique(np.concatenate([below, above]))
+    return tuple(edges[np.isfinite(edges)].tolist())
+
+
+def single_values(edges: Sequence[float]) -> NDArray[np.bool_]:
+    """Return whether each bin between two of *k* *edges* holds a single value, shape (k - 1,)."""
+    ends = np.asarray(edges, np.float64)
+    low, high = ends[:-1], ends[1:]
+    scale = float(np.abs(ends).max(initial=0.0))
+    with np.errstate(over="ignore"):
+        narrow = high - low <= 4 * tolerance(low, scale)
+    return np.asarray(narrow | (high <= np.nextafter(low, np.inf)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +108,17 @@ class BinnedCounts:
         np.add.at(counts, places, weights.astype(np.int64))
         return cls(tuple(edges), tuple(counts.tolist()))
 
-    def without_single_values(self, told: Mapping[float, int]) -> Self:
-        """Limit each bin of a single value, ``[v, next float)``, to its count in *told*.
+    def without_single_values(self, singles: Mapping[float, int]) -> Self:
+        """Limit each bin of a single value to the counts of its values in *singles*.
 
-        The rest of its count moves to the bin above, which begins right after it.
+        The rest of its count moves to the bin above.
         """
         counts = list(self.counts)
+        single = single_values(self.edges)
         for at, (low, high) in enumerate(pairwise(self.edges), 1):
-            if high == math.nextafter(low, math.inf):
-                beyond = max(counts[at] - told.get(low, 0), 0)
+            if single[at - 1]:
+                known = sum(count for value, count in singles.items() if low <= value < high)
+                beyond = max(counts[at] - known, 0)
                 counts[at] -= beyond
                 counts[at + 1] += beyond
         return type(self)(self.edges, tuple(counts))

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CaptureBatch(_message.Message):
-    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "count", "event_time_field", "cost", "event_time_unit", "event_time_zone")
+    __slots__ = ("worker", "sequence", "entity", "observations", "dropped", "dropped_unix_nano", "partials", "labels", "count", "event_time_field", "cost", "event_time_unit", "event_time_zone", "include")
     class DroppedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class CaptureBatch(_message.Message):
     COST_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_UNIT_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
     worker: bytes
     sequence: int
     entity: str
@@ -49,7 +50,8 @@ class CaptureBatch(_message.Message):
     cost: CaptureCost
     event_time_unit: str
     event_time_zone: str
-    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., count: _Optional[int] = ..., event_time_field: _Optional[str] = ..., cost: _Optional[_Union[CaptureCost, _Mapping]] = ..., event_time_unit: _Optional[str] = ..., event_time_zone: _Optional[str] = ...) -> None: ...
+    include: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, worker: _Optional[bytes] = ..., sequence: _Optional[int] = ..., entity: _Optional[str] = ..., observations: _Optional[bytes] = ..., dropped: _Optional[_Mapping[str, int]] = ..., dropped_unix_nano: _Optional[int] = ..., partials: _Optional[_Iterable[_Union[_summary_pb2.SummarySample, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., count: _Optional[int] = ..., event_time_field: _Optional[str] = ..., cost: _Optional[_Union[CaptureCost, _Mapping]] = ..., event_time_unit: _Optional[str] = ..., event_time_zone: _Optional[str] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CaptureCost(_message.Message):
     __slots__ = ("cpu_seconds", "requests", "exceeded_seconds", "p99_seconds", "share")

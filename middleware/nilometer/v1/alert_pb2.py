@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from nilometer.v1 import summary_pb2 as nilometer_dot_v1_dot_summary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/alert.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"A\n\tEmbedding\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x0c\n\x04mean\x18\x02 \x01(\x0c\x12\x12\n\ncomponents\x18\x03 \x01(\x0c\"\xd0\x02\n\tReference\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x19\n\x11\x63reated_unix_nano\x18\x04 \x01(\x06\x12\x0e\n\x06source\x18\x05 \x01(\t\x12/\n\x07\x63olumns\x18\x06 \x03(\x0b\x32\x1e.nilometer.v1.Reference.Column\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x1a\xaa\x01\n\x06\x43olumn\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12&\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.Feature\x12\r\n\x05\x65\x64ges\x18\x03 \x03(\x01\x12,\n\ndictionary\x18\x04 \x01(\x0b\x32\x18.nilometer.v1.Dictionary\x12*\n\tembedding\x18\x05 \x01(\x0b\x32\x17.nilometer.v1.Embedding\"\xe3\x04\n\x07\x41lerter\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.nilometer.v1.Alerter.Kind\x12\x11\n\tstatistic\x18\x05 \x01(\t\x12\x12\n\ncomparison\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x01\x12\x0b\n\x03low\x18\x08 \x01(\x01\x12\x0c\n\x04high\x18\t \x01(\x01\x12\x11\n\treference\x18\n \x01(\t\x12\x12\n\ncomparator\x18\x0b \x01(\t\x12\x15\n\rminimum_count\x18\x0c \x01(\x04\x12\x17\n\x0fwindows_to_open\x18\r \x01(\r\x12\x18\n\x10windows_to_close\x18\x0e \x01(\r\x12\x10\n\x08severity\x18\x0f \x01(\t\x12\x11\n\tcondition\x18\x10 \x01(\t\x12\x33\n\x07numbers\x18\x11 \x03(\x0b\x32\".nilometer.v1.Alerter.NumbersEntry\x12/\n\x05texts\x18\x12 \x03(\x0b\x32 .nilometer.v1.Alerter.TextsEntry\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_FIXED\x10\x01\x12\x0e\n\nKIND_RANGE\x10\x02\x12\x12\n\x0eKIND_REFERENCE\x10\x03\"\xc7\x03\n\nEvaluation\x12&\n\x07\x61lerter\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Alerter\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x34\n\x06labels\x18\x03 \x03(\x0b\x32$.nilometer.v1.Evaluation.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12\x31\n\x07verdict\x18\x06 \x01(\x0e\x32 .nilometer.v1.Evaluation.Verdict\x12\r\n\x05value\x18\x07 \x01(\x01\x12\r\n\x05\x63ount\x18\x08 \x01(\x04\x12\x18\n\x10reference_digest\x18\t \x01(\t\x12\x10\n\x08\x65vidence\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_FINE\x10\x01\x12\x12\n\x0eVERDICT_BREACH\x10\x02\x12\x16\n\x12VERDICT_NOT_JUDGED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/alert.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"A\n\tEmbedding\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x0c\n\x04mean\x18\x02 \x01(\x0c\x12\x12\n\ncomponents\x18\x03 \x01(\x0c\"\xe4\x02\n\tReference\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x19\n\x11\x63reated_unix_nano\x18\x04 \x01(\x06\x12\x0e\n\x06source\x18\x05 \x01(\t\x12/\n\x07\x63olumns\x18\x06 \x03(\x0b\x32\x1e.nilometer.v1.Reference.Column\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x1a\xbe\x01\n\x06\x43olumn\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12&\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.Feature\x12\r\n\x05\x65\x64ges\x18\x03 \x03(\x01\x12,\n\ndictionary\x18\x04 \x01(\x0b\x32\x18.nilometer.v1.Dictionary\x12*\n\tembedding\x18\x05 \x01(\x0b\x32\x17.nilometer.v1.Embedding\x12\x12\n\nsingletons\x18\x06 \x01(\x04\"\xe3\x04\n\x07\x41lerter\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.nilometer.v1.Alerter.Kind\x12\x11\n\tstatistic\x18\x05 \x01(\t\x12\x12\n\ncomparison\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x01\x12\x0b\n\x03low\x18\x08 \x01(\x01\x12\x0c\n\x04high\x18\t \x01(\x01\x12\x11\n\treference\x18\n \x01(\t\x12\x12\n\ncomparator\x18\x0b \x01(\t\x12\x15\n\rminimum_count\x18\x0c \x01(\x04\x12\x17\n\x0fwindows_to_open\x18\r \x01(\r\x12\x18\n\x10windows_to_close\x18\x0e \x01(\r\x12\x10\n\x08severity\x18\x0f \x01(\t\x12\x11\n\tcondition\x18\x10 \x01(\t\x12\x33\n\x07numbers\x18\x11 \x03(\x0b\x32\".nilometer.v1.Alerter.NumbersEntry\x12/\n\x05texts\x18\x12 \x03(\x0b\x32 .nilometer.v1.Alerter.TextsEntry\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_FIXED\x10\x01\x12\x0e\n\nKIND_RANGE\x10\x02\x12\x12\n\x0eKIND_REFERENCE\x10\x03\"\xc7\x03\n\nEvaluation\x12&\n\x07\x61lerter\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Alerter\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x34\n\x06labels\x18\x03 \x03(\x0b\x32$.nilometer.v1.Evaluation.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12\x31\n\x07verdict\x18\x06 \x01(\x0e\x32 .nilometer.v1.Evaluation.Verdict\x12\r\n\x05value\x18\x07 \x01(\x01\x12\r\n\x05\x63ount\x18\x08 \x01(\x04\x12\x18\n\x10reference_digest\x18\t \x01(\t\x12\x10\n\x08\x65vidence\x18\n \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_FINE\x10\x01\x12\x12\n\x0eVERDICT_BREACH\x10\x02\x12\x16\n\x12VERDICT_NOT_JUDGED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,21 +41,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDDING']._serialized_start=70
   _globals['_EMBEDDING']._serialized_end=135
   _globals['_REFERENCE']._serialized_start=138
-  _globals['_REFERENCE']._serialized_end=474
+  _globals['_REFERENCE']._serialized_end=494
   _globals['_REFERENCE_COLUMN']._serialized_start=304
-  _globals['_REFERENCE_COLUMN']._serialized_end=474
-  _globals['_ALERTER']._serialized_start=477
-  _globals['_ALERTER']._serialized_end=1088
-  _globals['_ALERTER_NUMBERSENTRY']._serialized_start=914
-  _globals['_ALERTER_NUMBERSENTRY']._serialized_end=960
-  _globals['_ALERTER_TEXTSENTRY']._serialized_start=962
-  _globals['_ALERTER_TEXTSENTRY']._serialized_end=1006
-  _globals['_ALERTER_KIND']._serialized_start=1008
-  _globals['_ALERTER_KIND']._serialized_end=1088
-  _globals['_EVALUATION']._serialized_start=1091
-  _globals['_EVALUATION']._serialized_end=1546
-  _globals['_EVALUATION_LABELSENTRY']._serialized_start=1403
-  _globals['_EVALUATION_LABELSENTRY']._serialized_end=1448
-  _globals['_EVALUATION_VERDICT']._serialized_start=1450
-  _globals['_EVALUATION_VERDICT']._serialized_end=1546
+  _globals['_REFERENCE_COLUMN']._serialized_end=494
+  _globals['_ALERTER']._serialized_start=497
+  _globals['_ALERTER']._serialized_end=1108
+  _globals['_ALERTER_NUMBERSENTRY']._serialized_start=934
+  _globals['_ALERTER_NUMBERSENTRY']._serialized_end=980
+  _globals['_ALERTER_TEXTSENTRY']._serialized_start=982
+  _globals['_ALERTER_TEXTSENTRY']._serialized_end=1026
+  _globals['_ALERTER_KIND']._serialized_start=1028
+  _globals['_ALERTER_KIND']._serialized_end=1108
+  _globals['_EVALUATION']._serialized_start=1111
+  _globals['_EVALUATION']._serialized_end=1566
+  _globals['_EVALUATION_LABELSENTRY']._serialized_start=1423
+  _globals['_EVALUATION_LABELSENTRY']._serialized_end=1468
+  _globals['_EVALUATION_VERDICT']._serialized_start=1470
+  _globals['_EVALUATION_VERDICT']._serialized_end=1566
 # @@protoc_insertion_point(module_scope)

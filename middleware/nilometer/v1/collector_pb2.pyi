@@ -35,12 +35,14 @@ class ShipRequest(_message.Message):
 class ShipReply(_message.Message):
     __slots__ = ("rejected", "duplicate")
     class Rejected(_message.Message):
-        __slots__ = ("sequence", "reason")
+        __slots__ = ("sequence", "reason", "forbidden")
         SEQUENCE_FIELD_NUMBER: _ClassVar[int]
         REASON_FIELD_NUMBER: _ClassVar[int]
+        FORBIDDEN_FIELD_NUMBER: _ClassVar[int]
         sequence: int
         reason: str
-        def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+        forbidden: bool
+        def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ..., forbidden: bool = ...) -> None: ...
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
     rejected: _containers.RepeatedCompositeFieldContainer[ShipReply.Rejected]
@@ -60,7 +62,7 @@ class GetPlanRequest(_message.Message):
     def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below")
+    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +71,7 @@ class Plan(_message.Message):
     NOW_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
     SUPPRESS_BELOW_FIELD_NUMBER: _ClassVar[int]
+    FORBIDDEN_ENTITIES_FIELD_NUMBER: _ClassVar[int]
     version: str
     unchanged: bool
     references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
@@ -77,7 +80,8 @@ class Plan(_message.Message):
     now_unix_nano: int
     privacy: str
     suppress_below: int
-    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ...) -> None: ...
+    forbidden_entities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
     __slots__ = ("digest",)

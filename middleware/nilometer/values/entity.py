@@ -4,8 +4,10 @@ import re
 from enum import Enum
 
 from nilometer.values.errors import ConfigError
+from nilometer.values.templates import NAMES, checked, filled, names_in
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+_OTHER = re.compile(r"[^A-Za-z0-9._/-]+")
 SCHEMA = "schema"  # the summary of schema changes, present if a schema is known
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
 SERVICE = "service"  # the summary of the requests, present for every served entity
@@ -31,6 +33,28 @@ def entity_name(name: str) -> str:
             "starting with a letter or digit"
         )
     return name
+
+
+def entity_or_template(text: str) -> str:
+    """Return *text* after a check: it is an entity's name, or a template of one.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    if names_in(checked(text, "entity")):
+        entity_name(filled(text, dict.fromkeys(NAMES, "x")))
+    else:
+        entity_name(text)
+    return text
+
+
+def entity_from(text: str) -> str:
+    """Return *text* as the name of an entity: other characters become ``-``; empty if none is left.
+
+    >>> entity_from("llama3.1:8b")
+    'llama3.1-8b'
+    """
+    return _OTHER.sub("-", text).strip("._/-")[:128]
 
 
 def summary_name(role: Role, feature: str) -> str:

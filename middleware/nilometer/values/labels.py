@@ -75,3 +75,6 @@ class LabelFilter:
         """Return whether *labels* has an allowed value for every key of the filter."""
         present = dict(labels.pairs)
         return all(present.get(key) in values for key, values in self.allowed)
+
+
+OVERFLOW = Labels.of({OVERFLOW_KEY: "true"})  # of what exceeds a limit

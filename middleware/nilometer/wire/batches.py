@@ -53,4 +53,5 @@ def batch_from_bytes(content: bytes) -> Batch:
         observations=message.observations,
         event_time_unit=message.event_time_unit,
         event_time_zone=message.event_time_zone,
+        include=list(message.include),
     )

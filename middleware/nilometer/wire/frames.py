@@ -21,6 +21,7 @@ MAX_WORKER_BYTES: Final = 64
 MAX_PARTIALS: Final = 4096  # of one batch
 MAX_LABELS: Final = 64
 MAX_REASONS: Final = 64
+MAX_RULES: Final = 256
 MAX_SEQUENCE: Final = (1 << 63) - 1  # largest number that fits a column of the outbox
 MAX_TIME_NS: Final = 1 << 62  # the year 2116
 MAX_TEXT: Final = 1024  # characters
@@ -129,9 +130,10 @@ class Batch(Struct, array_like=True, kw_only=True):
     Attributes:
         worker: Name of the worker: 16 random bytes, new in every process and after every fork.
         sequence: Number of the batch: 1, 2, 3 ... per worker; (worker, sequence) counts once.
-        entity: Name of the monitored entity.
+        entity: Name of the monitored entity; with observations it may be a template such as
+            ``{model}``, see `nilometer.values.templates`.
         count: Number of observations in `observations`, or in `partials`.
-        labels: Labels of every observation in the batch.
+        labels: Labels of every observation in the batch; with observations, values may be templates.
         event_time_field: Input column that holds the event time; empty without one.
         dropped: Number of observations lost in the worker since the last batch, by reason.
         dropped_unix_nano: Event time for the lost observations, in Unix nanoseconds.
@@ -142,6 +144,7 @@ class Batch(Struct, array_like=True, kw_only=True):
         event_time_unit: Unit of event times that are numbers: ``s``, ``ms``, ``us`` or ``ns``;
             empty derives it from the magnitude.
         event_time_zone: IANA name of the time zone of event times without an offset; empty for UTC.
+        include: Rules for requests that are predictions, see `nilometer.values.request_rules`.
     """
 
     worker: Annotated[bytes, Meta(min_length=1, max_length=MAX_WORKER_BYTES)] = b""
@@ -159,6 +162,7 @@ class Batch(Struct, array_like=True, kw_only=True):
     observations: bytes = b""
     event_time_unit: str = ""
     event_time_zone: str = ""
+    include: Annotated[list[str], Meta(max_length=MAX_RULES)] = field(default_factory=list)
 
 
 class Account(Struct, array_like=True):

@@ -37,6 +37,7 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
                     mean=column.embedding.mean.astype("<f4").tobytes(),
                     components=column.embedding.components.astype("<f4").tobytes(),
                 ),
+                singletons=column.singletons,
             )
             for summary, column in sorted(reference.columns.items())
         ],
@@ -69,6 +70,7 @@ def reference_from_wire(message: pb.Reference) -> Reference:
             edges=edges,
             dictionary=dictionary,
             embedding=_embedding(column.embedding) if column.HasField("embedding") else None,
+            singletons=column.singletons,
         )
     return Reference(
         entity=message.entity,

@@ -74,7 +74,7 @@ def worker(home: Path, *batches: Batch) -> Iterator[AgentLink]:
     link = AgentLink(CaptureSettings(entity="tested", agent=agent), b"w" * 16)
 
     def acknowledged() -> bool:
-        link.tend()
+        link.poll()
         return not link.unacknowledged_batches
 
     try:
@@ -120,7 +120,7 @@ def test_a_healthy_set_up_has_nothing_wrong(home: Path, far_side: FarSide) -> No
         found = list(examine(settings, {}))
         assert texts([one for one in found if one.level is not Level.OK]) == ""
         assert {one.check for one in found} == {
-            *("directory", "socket", "agent", "buffer", "workers", "coverage"),
+            *("directory", "socket", "agent", "buffer", "workers", "coverage", "rules"),
             *("accounts", "collector", "shipping"),
         }
         shown = texts(found)
@@ -356,7 +356,9 @@ def test_the_command(home: Path) -> None:
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     read = json.loads(done.stdout)
     assert (read["healthy"], done.returncode) == (False, 1)
-    assert {one["check"] for one in read["findings"]} == {"directory", "socket", "collector"}
+    assert {one["check"] for one in read["findings"]} == {
+        *("directory", "socket", "collector", "rules")
+    }
     done = subprocess.run(
         [*command, "--window-seconds", "7"], capture_output=True, text=True, check=False
     )

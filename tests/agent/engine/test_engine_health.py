@@ -22,7 +22,7 @@ def test_an_engine_that_hangs_is_neither_alive_nor_ready(
     go_on = threading.Event()
     try:
         eventually(lambda: agent.engine.works)
-        monkeypatch.setattr(agent.buffer, "tend", lambda: go_on.wait(60))
+        monkeypatch.setattr(agent.buffer, "maintain", lambda: go_on.wait(60))
         eventually(lambda: not agent.engine.works)
         go_on.set()
         eventually(lambda: agent.engine.works)

@@ -460,7 +460,7 @@ def test_a_worker_that_is_refused_tells_why_and_does_not_hammer(
     started = time.monotonic()
 
     def refused_thrice() -> bool:
-        link.tend()
+        link.poll()
         return link.reconnects == 3
 
     eventually(refused_thrice)

@@ -171,7 +171,7 @@ def test_a_name_that_is_declared_is_told_at_once(tmp_path: Path) -> None:
     declared = {"tested": Schema.declared({"input.amount": "number"})}
     plans = PlanKeeper(buffer, None, b"", declared, disclosure=STRICT)
     suppression = Suppression(plans, ["output.p.scores"])
-    taken, _ = suppression.told(
+    taken, _ = suppression.filtered(
         [(KEY, [sample("input.amount", [1.5]), sample("input.x", [2.5])], True)]
     )
     ((_, (service, amount), decoded),) = taken
@@ -199,7 +199,7 @@ def test_parts_of_one_place_are_merged_before_they_are_counted(rig: Rig) -> None
         (KEY, [sample("input.amount", [float(n)] * 5 + ["secret"] * 20)], False) for n in range(6)
     ]
     thinned = (KEY, [sample("input.amount", [1.0] * 25, sample=0.5)], False)
-    taken, cells = suppression.told([*parts, thinned])
+    taken, cells = suppression.filtered([*parts, thinned])
     assert cells.get(("tested", "input.amount")) == 6 * 25 + 25
     (_, (whole,), _), (_, (half,), _) = taken
     told = feature([whole], "input.amount")
@@ -212,7 +212,7 @@ def test_parts_of_one_place_are_merged_before_they_are_counted(rig: Rig) -> None
 def told_in(suppression: Suppression, *summaries: str, cells: int = 1) -> set[str]:
     """Return the summaries with names that are stored of one commit."""
     samples = [sample(summary, [1.0] * cells) for summary in summaries]
-    taken, suppression.cells = suppression.told([(KEY, samples, True)])
+    taken, suppression.cells = suppression.filtered([(KEY, samples, True)])
     return {one.summary for _, kept, _ in taken for one in kept} - {"service"}
 
 
@@ -285,7 +285,7 @@ def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
         sample("input.a", [1.0] * 25),
     ]
     other = sample("input.b", [1.0] * 25)
-    ((_, told, _),), cells = Suppression(rig.plans).told([(KEY, [SERVED, *mixed, other], True)])
+    ((_, told, _),), cells = Suppression(rig.plans).filtered([(KEY, [SERVED, *mixed, other], True)])
     assert [one.summary for one in told] == ["service", "input.a", "input.b"]
     assert told[0].coverage == Coverage(profiled=7, lost_cells={"other_kind": 2})
     assert [cells.get(("tested", name)) for name in ("input.a", "input.b")] == [25, 25]
@@ -294,7 +294,7 @@ def test_of_a_summary_of_two_kinds_the_one_with_more_cells_is_told(
 
 def test_requests_among_which_is_something_else_are_told(rig: Rig) -> None:
     mixed = [sample("service", [1.0]), SERVED, sample("input.a", [1.0] * 25)]
-    ((_, (service, amount), _),), _ = Suppression(rig.plans).told([(KEY, mixed, True)])
+    ((_, (service, amount), _),), _ = Suppression(rig.plans).filtered([(KEY, mixed, True)])
     assert service.coverage == Coverage(profiled=7, lost_cells={"other_kind": 1})
     assert (service.content, amount.content.cells) == (ServiceProfile(), 25)
 
@@ -303,7 +303,7 @@ def test_requests_of_another_kind_are_booked_as_lost(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = dataclasses.replace(sample("service", [1.0]), coverage=Coverage(profiled=7))
-    ((key, (told,), _),), cells = Suppression(rig.plans).told(
+    ((key, (told,), _),), cells = Suppression(rig.plans).filtered(
         [(KEY, [other, sample("input.a", [1.0] * 25)], True)]
     )
     assert (key, told.coverage) == (KEY, Coverage(dropped={"internal_error": 7}))
@@ -331,7 +331,7 @@ class Few:
 def test_a_type_from_outside_is_suppressed_by_its_own_law(rig: Rig) -> None:
     content: Any = Few()
     one = dataclasses.replace(SERVED, summary="input.few", content=content)
-    ((_, (told,), _),), _ = Suppression(rig.plans).told([(KEY, [one], True)])
+    ((_, (told,), _),), _ = Suppression(rig.plans).filtered([(KEY, [one], True)])
     suppressed: Any = told.content
     assert suppressed.fewest == 20
 
@@ -339,7 +339,7 @@ def test_a_type_from_outside_is_suppressed_by_its_own_law(rig: Rig) -> None:
 def test_without_a_limit_nothing_is_touched(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path / "agent.db")
     received = [(KEY, [sample("input.amount", [1.5])], True)]
-    told, cells = Suppression(PlanKeeper(buffer, None)).told(received)
+    told, cells = Suppression(PlanKeeper(buffer, None)).filtered(received)
     assert told is received
     assert not cells
     buffer.close()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import msgspec
 import numpy as np
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -39,7 +38,7 @@ from nilometer.profile import (
     SummarySample,
 )
 from nilometer.profile.profile import default_spec
-from nilometer.profiling.observation import Observation, pack
+from nilometer.profiling.observation import Observation
 from nilometer.testing import SteppedClock, amounts, eventually
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -112,10 +111,6 @@ def observation(**given: Any) -> Observation:
         "response_body": b"{}",
     }
     return Observation(**{**told, **given})
-
-
-def packed(*observations: Observation) -> bytes:
-    return pack([msgspec.structs.astuple(one) for one in observations])
 
 
 def test_counts_are_cumulative_over_deltas(receiver: GrpcReceiver) -> None:
@@ -272,14 +267,15 @@ def test_requests_carry_the_conventions_attributes_and_traces(receiver: GrpcRece
         "tested",
         LABELS,
         b"w1",
-        packed(
+        LABELS,
+        [
             observation(trace_parent=TRACE, in_flight=3),
             observation(trace_parent=TRACE[:-1] + "0"),  # not sampled
             observation(status=503, outcome="server_error", latency=1.5),
             observation(status=0, outcome="exception", method="BREW"),
-        ),
+        ],
     )
-    out.exports.observed("tested", LABELS, b"w2", packed(observation(in_flight=2)))
+    out.exports.observed("tested", LABELS, b"w2", LABELS, [observation(in_flight=2)])
     assert out.send()
     assert "http.server.request.duration" not in metrics_of(receiver.requests[0])
     out.exports.committed(delta([1.0]), [])
@@ -311,7 +307,7 @@ def test_workers_that_are_gone_are_forgotten() -> None:
     for number in range(1000):
         out.clock.step(10)
         out.exports.observed(
-            "tested", LABELS, number.to_bytes(16, "big"), packed(observation(in_flight=2))
+            "tested", LABELS, number.to_bytes(16, "big"), LABELS, [observation(in_flight=2)]
         )
     ((_, workers),) = out.exports.measured._peaks.items()
     assert len(workers) <= 4
@@ -331,7 +327,7 @@ def test_generative_requests_leave_under_the_mapped_names(receiver: GrpcReceiver
     call = observation(
         path="/inference.GRPCInferenceService/ModelInfer", request_type="application/grpc"
     )
-    out.exports.observed("llm", LABELS, b"w", packed(streamed, call))
+    out.exports.observed("llm", LABELS, b"w", LABELS, [streamed, call])
     out.exports.committed([], [])
     profile = Profile("llm", LABELS, WINDOW)
     profile.feature("output.output_tokens", default_spec).observe([7, 9])

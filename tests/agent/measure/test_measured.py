@@ -26,7 +26,7 @@ def methods(rows: list[tuple[Any, ...]], times: int = 1) -> dict[str, int]:
     """Calls by the method they are told under."""
     measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
     for _ in range(times):
-        measured.observed("scorer", Labels.of(None), b"w", unpack(pack(rows)))
+        measured.observed("scorer", Labels(), b"w", Labels(), unpack(pack(rows)))
         measured.committed([], [])
     (family,) = [one for one in measured.families() if one.metric is CALL_DURATION]
     found: dict[str, int] = {}

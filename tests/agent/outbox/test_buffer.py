@@ -356,10 +356,10 @@ def test_memory_takes_over_and_gives_back(tmp_path: Path) -> None:
     assert buffer.worker_sequences() == {b"w": 2}
     assert counters.snapshot()["memory_spells"] == 1
     away.rename(directory)
-    buffer.tend()
+    buffer.maintain()
     assert not buffer.durable  # not yet: the next probe is due in two seconds
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     assert sorted(key.window for key in buffer.open_windows()) == [KEY.window, LATER.window]
     assert payloads(buffer) == [b"on disk"]
@@ -394,11 +394,11 @@ def test_what_a_failed_return_left_on_the_disk_counts_once(
     (tmp_path / "data").mkdir()
     refuse_once_after_taking_in(monkeypatch)
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert not buffer.durable
     buffer.commit_deltas([Delta(LATER, b"meanwhile")], {b"w": 2})
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"in memory", b"meanwhile"]
@@ -416,7 +416,7 @@ def test_a_new_file_that_the_disk_refused_is_not_taken_for_a_finished_one(
     buffer.commit_deltas([Delta(LATER, b"later")], {b"w": 2})
     assert not buffer.durable
     clock.step(3.0)
-    buffer.tend()
+    buffer.maintain()
     assert buffer.durable
     held = [partial.payload for key in (KEY, LATER) for partial in buffer.partials(key)]
     assert held == [b"delta", b"later"]
@@ -449,6 +449,65 @@ def test_memory_is_bounded_and_what_it_drops_is_counted(tmp_path: Path) -> None:
     assert dropped > 0
     assert dropped + buffer.queued() == 4000
     assert buffer.gauges()["buffer_bytes"] <= 2 << 20
+
+
+def fill(buffer: Buffer) -> None:
+    """Commit profiles of one window until there is no more room."""
+    delta = Delta(KEY, bytes(100_000))
+    for _ in range(100):
+        try:
+            buffer.commit_deltas([delta], {b"w": 1})
+        except sqlite3.OperationalError as error:
+            assert error.sqlite_errorcode == sqlite3.SQLITE_FULL
+            return
+    raise AssertionError("never full")
+
+
+def test_memory_without_room_leaves_the_outbox_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed ledger would fail every transaction from then on."""
+    clock = SteppedClock()
+    buffer = Buffer(tmp_path / "agent.db", clock, max_bytes=1 << 20)
+    take_in = Ledger.take_in
+
+    def without_room(
+        ledger: Ledger, rows: Iterable[tuple[str, tuple[Any, ...]]], without: set[int]
+    ) -> int:
+        if ledger.path is None:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return take_in(ledger, rows, without)
+
+    monkeypatch.setattr(Ledger, "take_in", without_room)
+    fill(buffer)
+    assert buffer.durable
+    put(buffer, b"closed")
+    assert payloads(buffer) == [b"closed"]
+    buffer.commit_deltas([Delta(LATER, bytes(200_000))], {b"w": 2})
+    assert buffer.worker_sequences() == {b"w": 2}
+
+
+def test_a_window_closes_though_its_profiles_fill_the_outbox(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db", max_bytes=1 << 20, when_full=WhenFull.REFUSE)
+    fill(buffer)
+    put(buffer, bytes(400_000))
+    assert [len(payload) for payload in payloads(buffer)] == [400_000]
+
+
+def test_long_labels_are_known_by_a_digest(tmp_path: Path) -> None:
+    labels = Labels.of(**{f"l{at}": "x" * 200 for at in range(60)})
+    key = WindowKey("flight-delay", labels, Window(0, 60))
+    buffer = Buffer(tmp_path / "agent.db")
+    put(buffer, b"row", key=key)
+    put(buffer, b"row")
+    assert {len(mark) for _, mark in buffer._ledger.marks.closed} == {15, marks.MAX_MARK}
+    buffer.close()
+    again = Buffer(tmp_path / "agent.db")
+    assert again.closed_until("flight-delay", labels) == 60
+    assert again.closed_until("flight-delay", KEY.labels) == 60
+    assert again.closed_until("flight-delay", Labels.of(region="us")) == 0
 
 
 class PutCrashAcknowledge(RuleBasedStateMachine):

@@ -254,7 +254,7 @@ def test_a_scarce_disk_holds_the_outbox_at_its_size(
     counters = Counters()
     buffer = Buffer(tmp_path / "agent.db", SteppedClock(), counters, max_bytes=64 << 20)
     a_disk(monkeypatch, total=1 << 30, free=40 << 20)
-    buffer.tend()
+    buffer.maintain()
     size = (tmp_path / "agent.db").stat().st_size
     for number in range(200):
         row = NewRow("sample", number.to_bytes(2, "big") + bytes(2000), 1)
@@ -276,7 +276,7 @@ def test_the_ballast_is_two_logs_thrown_off_and_taken_again(tmp_path: Path) -> N
     assert ballast.is_there
     assert ballast.release()
     assert not ballast.release()
-    buffer.tend()
+    buffer.maintain()
     assert ballast.is_there
     buffer.close()
 

@@ -313,7 +313,7 @@ def test_what_was_told_to_come_again_counts_once(
         go_on.wait(60)
 
     with monkeypatch.context() as patched:
-        patched.setattr(told.agent.buffer, "tend", stand)
+        patched.setattr(told.agent.buffer, "maintain", stand)
         eventually(stands.is_set)
         assert told.post("/v1/metrics", body)[0] == 503
         assert told.post("/v1/metrics", body)[0] == 503

@@ -51,6 +51,22 @@ class OnePlan:
         raise NotImplementedError
 
 
+def test_an_entity_that_the_agent_may_not_ship_is_logged_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = plan_to_wire([], [an_alerter()])
+    plan.forbidden_entities.append("foreign")
+    buffer = Buffer(tmp_path / "agent.db")
+    plans = PlanKeeper(buffer, OnePlan(plan))
+    plans.see("foreign")
+    assert plans.refresh()
+    assert plans.refresh()
+    told = [one.__dict__["entity"] for one in caplog.records if "may not ship" in one.message]
+    assert told == ["foreign"]
+    assert plans.active.alerters(ENTITY, "input.amount")
+    buffer.close()
+
+
 def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,6 @@
 """The agent keeps, deletes or quarantines rows, depending on the collector's reply."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,28 @@ def test_a_row_that_is_dropped_on_its_way_is_in_the_accounts_once(rig: Rig) -> N
     assert rig.count("observations_dropped_for_space") == 30
     for how in ("acknowledged", "rejected"):
         assert rig.count(f"rows_{how}") == rig.count(f"observations_{how}") == 0
+
+
+def test_rows_of_a_forbidden_entity_leave_the_outbox_and_are_logged_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbid_odd(request: ShipRequest) -> ShipReply:
+        return ShipReply(
+            rejected=[
+                {"sequence": row.sequence, "reason": "may not ship entity 'x'", "forbidden": True}
+                for row in request.rows
+                if int(row.sample.entity) % 2
+            ]
+        )
+
+    rig.collector.says = forbid_odd
+    for numbers in ((1, 2, 3, 4), (5, 6, 7, 8)):
+        rig.queue(*numbers)
+        rig.ship_all()
+    assert rig.buffer.queued() == 0
+    assert (rig.count("rows_acknowledged"), rig.count("rows_rejected")) == (4, 4)
+    told = [one for one in caplog.records if "quarantine" in one.message]
+    assert [one.__dict__["reason"] for one in told] == ["may not ship entity 'x'"]
 
 
 def test_a_rejected_row_goes_to_quarantine_and_the_others_are_forgotten(rig: Rig) -> None:
@@ -282,3 +305,22 @@ def test_stopping_takes_no_longer_than_it_may(rig: Rig) -> None:
     rig.shipper.stop(1.0)
     rig.shipper.stop(1.0)
     assert calm_seconds() - started < 2.5
+
+
+def test_the_thread_ships_on_after_an_outbox_that_failed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [sqlite3.ProgrammingError("Cannot operate on a closed database.")]
+
+    def make_room() -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr(rig.buffer, "make_room", make_room)
+    monkeypatch.setattr(rig.shipper._backoff, "fail", lambda *_: 0.0)
+    rig.queue(1)
+    rig.shipper.start()
+    try:
+        eventually(lambda: rig.buffer.queued() == 0)
+    finally:
+        rig.shipper.stop(5.0)

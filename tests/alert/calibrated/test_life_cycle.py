@@ -6,8 +6,8 @@ from support.judged_windows import START_NS, World
 
 from nilometer.alert.calibrated.baseline import learn
 from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
-from nilometer.alert.calibrated.model import Tolerance
 from nilometer.alert.calibrated.slots import Calendar, Slots
+from nilometer.alert.calibrated.tolerance import Tolerance
 
 DAY = 288
 

@@ -18,6 +18,7 @@ from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, amounts
 from nilometer.values.errors import ConfigError
 from nilometer.wire.references import reference_to_wire
+from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
@@ -145,7 +146,8 @@ def test_each_grpc_method_opens_to_the_right_of_the_table_and_to_no_other(
     "method", [m for m, need in GRPC.items() if need in {Need.SHIP, Need.WRITE}]
 )
 def test_a_grpc_right_ends_with_its_entities(guarded: Running, method: str, name: str) -> None:
-    allowed = GRPC[method] in NEEDS[name] and name not in NARROW
+    single = GRPC[method] is Need.SHIP  # the reply refuses single entities
+    allowed = GRPC[method] in NEEDS[name] and (single or name not in NARROW)
     expected = Code.OK if allowed else Code.PERMISSION_DENIED
     assert call(guarded, method, content(method, OTHER), name) is expected
 
@@ -343,16 +345,28 @@ def test_settings_that_could_mean_two_things_are_refused(
         checked(CollectorSettings, told)
 
 
-def test_a_row_of_another_entity_keeps_the_whole_shipment_out(guarded: Running) -> None:
+def test_rows_of_another_entity_are_rejected_alone(guarded: Running) -> None:
     before = observations(guarded)
-    rows = [Row(sequence=1), Row(sequence=2)]
-    rows[0].sample.entity, rows[1].evaluation.alerter.entity = ENTITY, OTHER
+    rows = [Row(sequence=at) for at in (1, 2, 3)]
+    rows[0].sample.CopyFrom(sample_to_wire(feature_sample(amounts(50), entity=OTHER)))
+    rows[1].sample.CopyFrom(sample_to_wire(feature_sample(amounts(50), entity=ENTITY)))
+    rows[2].evaluation.alerter.entity = OTHER
     request = ShipRequest(agent="pod-1", epoch=b"f" * 16, instance=b"i" * 16, rows=rows)
-    with pytest.raises(grpc.RpcError) as caught:
-        guarded.stub.Ship(request, timeout=DEADLINE_SECONDS, metadata=metadata("shipper"))
-    assert caught.value.code() is Code.PERMISSION_DENIED
-    assert OTHER in str(caught.value.details())
-    assert observations(guarded) == before
+    reply = guarded.stub.Ship(request, timeout=DEADLINE_SECONDS, metadata=metadata("shipper"))
+    assert [(one.sequence, one.forbidden) for one in reply.rejected] == [(1, True), (3, True)]
+    assert all(OTHER in one.reason for one in reply.rejected)
+    assert observations(guarded) == {**before, ENTITY: before[ENTITY] + 50}
+
+
+def test_a_plan_leaves_out_other_entities_and_names_them(guarded: Running) -> None:
+    request = GetPlanRequest(agent="pod-1", entities=[OTHER, ENTITY])
+    plan = guarded.stub.GetPlan(request, timeout=DEADLINE_SECONDS, metadata=metadata("shipper"))
+    assert list(plan.forbidden_entities) == [OTHER]
+    assert {one.entity for one in plan.alerters} == {ENTITY}
+    known = GetPlanRequest(agent="pod-1", entities=[OTHER, ENTITY], version=plan.version)
+    same = guarded.stub.GetPlan(known, timeout=DEADLINE_SECONDS, metadata=metadata("shipper"))
+    assert same.unchanged
+    assert list(same.forbidden_entities) == [OTHER]
 
 
 def observations(served: Running) -> dict[str, int]:

@@ -46,7 +46,6 @@ def test_words_are_those_of_the_registries_and_bounds_those_of_the_checks(name: 
     assert fields["name"]["maxLength"] == MAX_ALERTER_NAME_CHARACTERS
     assert fields["minimum_count"] == {
         "type": "integer",
-        "default": 100,
         "minimum": 1,
         "maximum": MAX_COUNT,
     }
@@ -60,6 +59,8 @@ def test_each_kind_says_what_it_asks_for() -> None:
     }
     assert asked.keys() == CONDITIONS.keys()
     assert asked["RANGE"]["properties"]["statistic"]["enum"] == list(STATISTICS)
+    assert asked["FIXED"]["required"] == ["statistic", "threshold"]
+    assert asked["RANGE"]["required"] == ["statistic", "low", "high"]
     assert asked["REFERENCE"]["required"] == ["reference", "threshold"]
 
 

@@ -10,6 +10,7 @@ from support.outside import LARGEST, MOST, OUTSIDE
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import UnknownCondition
 from nilometer.commands.cli import main
+from nilometer.compare import COMPARATORS
 from nilometer.testing import registered
 from nilometer.wire.alerts import (
     alerter_to_bytes,
@@ -36,6 +37,7 @@ def lost(tmp_path: Path) -> Iterator[Running]:
 def test_the_others_are_listed_and_it_is_named(
     lost: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
+    known = ", ".join(map(repr, COMPARATORS))
     with caplog.at_level(logging.WARNING):
         answer = lost.get("alerters")
         lost.get("alerters", entity=ENTITY)
@@ -43,7 +45,11 @@ def test_the_others_are_listed_and_it_is_named(
     assert [
         (alerter["name"], alerter["kind"], alerter["reason"]) for alerter in answer["unread"]
     ] == [
-        ("largest", "REFERENCE", "comparator = 'largest': must be one of 'psi', 'ks'"),
+        (
+            "largest",
+            "REFERENCE",
+            f"comparator = 'largest': must be one of {known}; did you mean 'g_test'?",
+        ),
         ("most", "MOST", "alerter 'most' has the unknown kind MOST"),
     ]
     logged = [record for record in caplog.records if "stored alerter ignored" in record.message]

@@ -105,6 +105,7 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
         summary="*",
         kind="MOST",
         statistic="hit_ratio",
+        minimum_count=1,
         parameters={"values_allowed": 7.0},
     )
     alerters = {"alerters": [msgspec.to_builtins(alerter)]}

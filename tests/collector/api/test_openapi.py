@@ -6,6 +6,7 @@ import msgspec
 from support.problems import is_problem
 
 from nilometer_collector.api.resources.alerters import Alerters
+from nilometer_collector.api.resources.comparators import ComparatorsView
 from nilometer_collector.api.resources.entities import Entities
 from nilometer_collector.api.resources.episodes import Episodes
 from nilometer_collector.api.resources.references import References
@@ -22,6 +23,7 @@ def test_every_answer_is_the_structure_that_the_contract_names(filled: Running) 
         f"samples?entity={ENTITY}&summary=service": SamplesView,
         "references": References,
         "alerters": Alerters,
+        "comparators": ComparatorsView,
         "episodes": Episodes,
     }
     for path, kind in kinds.items():
@@ -44,6 +46,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "get"),
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
+        ("/api/v1/comparators", "get"),
         ("/api/v1/episodes", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),

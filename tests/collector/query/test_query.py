@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nilometer.batch.reference_upload import put_reference
-from nilometer.compare import KS, PSI, compare
+from nilometer.compare import KS, PSI, Comparison, compare
 from nilometer.profile import (
     FeatureProfile,
     FeatureRecorder,
@@ -143,7 +143,7 @@ def test_distances_are_those_of_the_library_on_the_reference_s_edges(
     column = reference.columns["input.amount"]
     for name, comparator in (("psi", PSI), ("ks", KS)):
         comparison = compare(comparator, column, exact)
-        assert comparison is not None
+        assert isinstance(comparison, Comparison)
         assert not comparison.rebinned
         assert sample[name] == pytest.approx(comparison.value, abs=1e-12)
     histogram = sample["feature"]["histogram"]

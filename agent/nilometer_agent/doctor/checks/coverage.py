@@ -31,8 +31,8 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     UndecodableReason.WRONG_SHAPE: "check one with `nilometer decode`, or log the values with "
     "nilometer.log",
     UndecodableReason.FAILED_REQUEST: "requests fail: see outcomes and statuses of the entity",
-    UndecodableReason.NOT_INFERENCE: "requests for metadata: list their paths in exclude to leave "
-    "them out",
+    UndecodableReason.NOT_INFERENCE: "probes and other requests without a body that a decoder "
+    "takes: a rule in include makes them predictions, one in exclude leaves them out",
     UndecodableReason.DECODER_FAILED: "a decoder raised an error: see the agent's log",
     UndecodableReason.WITHHELD: "redaction was not sure to find every named field: see "
     "redact_fields in docs/capture.md, or log the other values with nilometer.log",

@@ -49,7 +49,7 @@ MARSHAL = "/marshal"
 MAX_REQUEST_BYTES = 64 << 20  # path for batches of KServe's logger
 MAX_READY_BYTES = 64 << 20  # bytes of observations that wait for the engine
 MAX_READY_TRUTH = 10_000  # columns of ground truth that wait for the engine
-MAX_TOLD = 10_000  # feedback events remembered to detect repetitions
+MAX_FEEDBACK_KEYS = 10_000  # feedback events remembered to detect repetitions
 MAX_BATCH = 256  # observations passed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
 TICK_SECONDS = 0.1
@@ -100,7 +100,7 @@ class EventReceiver:
         self._ready_bytes = 0
         self._truth: list[SummarySample] = []
         self._lost: dict[tuple[str, Labels], int] = {}
-        self._told: OrderedDict[str, None] = OrderedDict()  # keys of received feedback
+        self._feedback_keys: OrderedDict[str, None] = OrderedDict()  # keys of received feedback
         self._lock = threading.Lock()
         self._worker = secrets.token_bytes(16)
         self._sequence = 0
@@ -276,12 +276,12 @@ class EventReceiver:
         window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
         key = f"{where[0]} {event.id}"[: 2 * MAX_ID]
         with self._lock:
-            if key in self._told:
+            if key in self._feedback_keys:
                 self._counters.add(Counter.EVENTS_REPEATED)
                 return True
-            self._told[key] = None
-            if len(self._told) > MAX_TOLD:
-                self._told.popitem(last=False)
+            self._feedback_keys[key] = None
+            if len(self._feedback_keys) > MAX_FEEDBACK_KEYS:
+                self._feedback_keys.popitem(last=False)
             for name, cells in columns.items():
                 recorder = FeatureRecorder(FeatureSpec(readable=True))
                 recorder.observe(cells)
@@ -300,10 +300,10 @@ class EventReceiver:
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
-            self._hand_on(self._clock.monotonic())
-        self._hand_on(float("inf"))
+            self._forward(self._clock.monotonic())
+        self._forward(float("inf"))
 
-    def _hand_on(self, now: float) -> None:
+    def _forward(self, now: float) -> None:
         """Pass joined pairs and expired halves to the engine."""
         with self._lock:
             for pair in self._joiner.expired(now):

@@ -126,7 +126,7 @@ class OtlpReceiver:
                             ignored += 1
         self._counters.add(Counter.OTLP_METRICS_IGNORED, ignored)
         self._counters.add(Counter.OTLP_POINTS_REFUSED, found.refused)
-        self._hand_on(request, found)
+        self._forward(request, found)
         return found.refused
 
     def spans(self, request: ExportTraceServiceRequest) -> int:
@@ -159,7 +159,7 @@ class OtlpReceiver:
         if self._service_from == "spans":
             for (where, window), spans in servers.items():
                 found.profiles[where, window] = profile_of_spans(spans)
-            self._hand_on(request, found)
+            self._forward(request, found)
         return found.refused
 
     def edges(self) -> dict[tuple[str, str], int]:
@@ -217,7 +217,7 @@ class OtlpReceiver:
             self._unsettled.pop(digest, None)
         return refused
 
-    def _hand_on(self, request: Message, found: _Found) -> None:
+    def _forward(self, request: Message, found: _Found) -> None:
         """Pass the profiles of *request* to the engine and wait for their commit."""
         waiting = []
         for (where, window), profile in found.profiles.items():

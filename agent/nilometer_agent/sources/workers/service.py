@@ -39,12 +39,12 @@ class Stream:
 
     Args:
         engine: Engine that gets the batches.
-        tell: Function that logs the reason of a refusal.
+        log_refusal: Function that logs the reason of a refusal.
     """
 
-    def __init__(self, engine: Engine, tell: Callable[[str], None]) -> None:
+    def __init__(self, engine: Engine, log_refusal: Callable[[str], None]) -> None:
         self._engine = engine
-        self._log_error = tell
+        self._log_error = log_refusal
         # Sequences that are committed, and refusals; 0 once everything is read, None at the end.
         self._answers: queue.SimpleQueue[int | CaptureRefusal | None] = queue.SimpleQueue()
         self._last_received = 0

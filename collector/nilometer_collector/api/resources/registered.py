@@ -3,6 +3,7 @@
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
+    comparators,
     entities,
     episodes,
     probes,
@@ -18,6 +19,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *samples.OPERATIONS,
     *references.OPERATIONS,
     *alerters.OPERATIONS,
+    *comparators.OPERATIONS,
     *episodes.OPERATIONS,
     *watch.OPERATIONS,
     *probes.OPERATIONS,

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from nilometer.compare import KS, PSI
+from nilometer.compare import KS, PSI, Comparison, NotCompared
 from nilometer.profile import Coverage
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import (
     ENTITY,
+    Comparators,
     LabelPairs,
     RequiredText,
     Step,
@@ -32,6 +33,9 @@ LABEL = LabelPairs(
 )
 STEP = Step("step", "Merge shorter windows into aligned windows of this many seconds.")
 REFERENCE = Text("reference", "Name of the reference to compare with.")
+COMPARATOR = Comparators(
+    "comparator", "Name of a comparator; by default psi and ks. Needs a reference."
+)
 
 
 class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +60,17 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
+class DistanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A distance from the requested reference, in the unit of its comparator; or why there is none."""
+
+    value: float | None
+    noise: float | None  # expected distance without drift
+    low: float | None  # of the interval with 95 % confidence, if the comparator has one
+    high: float | None
+    reason: str  # empty with a value; else undefined, or too_few values on one side
+    why: str  # the reason in words
+
+
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     """The merged samples of one summary and window that match the filter."""
 
@@ -65,12 +80,12 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     feature: FeatureView | None
     service: ServiceView | None
     scores: ScoresView | None
-    psi: float | None  # debiased, nats, from the requested reference
-    ks: float | None  # 0 .. 1
+    psi: float | None  # value of distances.psi
+    ks: float | None  # value of distances.ks
     extension: ExtensionView | msgspec.UnsetType = (
         msgspec.UNSET
     )  # content of another package's type
-    distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # by other comparators
+    distances: dict[str, DistanceView] | msgspec.UnsetType = msgspec.UNSET  # by comparator
 
 
 class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +138,7 @@ async def read_samples(call: Call) -> SamplesView:
         end_ns=parameters.value(END),
         step_ns=parameters.value(STEP),
         reference=parameters.value(REFERENCE),
+        comparators=parameters.value(COMPARATOR),
     )
     return await call.context.ask(lambda: samples_view(question, query.samples(question)))
 
@@ -138,6 +154,7 @@ def _bins(answer: SamplesAnswer) -> Bins | None:
 
 def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
     sample = compared.sample
+    distances = {name: _distance_view(one) for name, one in compared.distances.items()}
     view = SampleView(
         window_start=seconds(sample.window.start_ns),
         window_end=seconds(sample.window.end_ns),
@@ -145,19 +162,22 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
         feature=None,
         service=None,
         scores=None,
-        psi=compared.distances.get(PSI.name),
-        ks=compared.distances.get(KS.name),
-        distances=_other_distances(compared) or msgspec.UNSET,
+        psi=distances[PSI.name].value if PSI.name in distances else None,
+        ks=distances[KS.name].value if KS.name in distances else None,
+        distances=distances or msgspec.UNSET,
     )
     shown = shown_of(sample.content)
     content = shown.view(sample.content, sample.window, bins)
     return msgspec.structs.replace(view, **{shown.field: content})
 
 
-def _other_distances(compared: ComparedSample) -> dict[str, float | None]:
-    """Return the distances that have no separate field in `SampleView`."""
-    named = (PSI.name, KS.name)
-    return {name: value for name, value in compared.distances.items() if name not in named}
+def _distance_view(found: Comparison | NotCompared) -> DistanceView:
+    if isinstance(found, NotCompared):
+        return DistanceView(
+            value=None, noise=None, low=None, high=None, reason=found.reason.value, why=found.why
+        )
+    low, high = found.interval or (None, None)
+    return DistanceView(value=found.value, noise=found.noise, low=low, high=high, reason="", why="")
 
 
 OPERATIONS = (
@@ -168,7 +188,7 @@ OPERATIONS = (
         about="Read one summary over time, merged over all matching samples, with its reference.",
         handler=read_samples,
         answer=SamplesView,
-        parameters=(ENTITY, SUMMARY, START, END, LABEL, STEP, REFERENCE),
+        parameters=(ENTITY, SUMMARY, START, END, LABEL, STEP, REFERENCE, COMPARATOR),
         errors=(404, 422),
     ),
 )

@@ -39,7 +39,7 @@ class Address:
 
     __repr__ = __str__
 
-    def told(self, error: psycopg.Error) -> str:
+    def message_of(self, error: psycopg.Error) -> str:
         """Return the first line of *error* without the password."""
         lines = (error.diag.message_primary or str(error)).splitlines()
         line = lines[0] if lines else type(error).__name__
@@ -53,10 +53,10 @@ def _read(url: str) -> dict[str, str]:
     the server's errors would show it there.
     """
     try:
-        told = conninfo_to_dict(url)
+        given = conninfo_to_dict(url)
     except psycopg.Error:
-        told = {}
-    known = {key: str(value) for key, value in told.items() if value is not None}
+        given = {}
+    known = {key: str(value) for key, value in given.items() if value is not None}
     ports = known.get("port", "").split(",")
     if (
         not known

@@ -22,11 +22,14 @@ MOST_CONNECTIONS = 8  # of one collector
 BUSY_SECONDS = 5.0  # longest wait for a free connection
 ATTEMPTS = 5  # at one call, where a retry can help
 
-# Settings of every connection. An acknowledged row must be on the server's disk, and a collector that
-# stopped in a transaction must not hold its locks for ever.
+# Settings of every connection. An acknowledged row must be on the server's disk, a collector that
+# stopped in a transaction must not hold its locks for ever, and no statement, such as a read of too
+# much, may occupy the server for longer than a caller waits.
 _PREPARE = """
 SELECT set_config('lock_timeout', '5s', false),
        set_config('idle_in_transaction_session_timeout', '30s', false),
+       CASE current_setting('statement_timeout') WHEN '0'
+       THEN set_config('statement_timeout', '30s', false) END,
        set_config('default_transaction_isolation', 'read committed', false),
        CASE current_setting('synchronous_commit') WHEN 'off'
        THEN set_config('synchronous_commit', 'on', false) END
@@ -61,7 +64,7 @@ class Database:
                 self._require_utf8(connection)
                 migrate(Session(connection), f"store = {str(address)!r}")
         except psycopg.Error as error:
-            raise ConfigError(f"store = {str(address)!r}: {address.told(error)}") from error
+            raise ConfigError(f"store = {str(address)!r}: {address.message_of(error)}") from error
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Return the result of *work*, which only reads. It may run more than once.
@@ -107,7 +110,9 @@ class Database:
                         self._close_idle()
                     can_retry = isinstance(error, _CONFLICTS) or (is_lost and not is_committing)
                     if not can_retry or attempt == ATTEMPTS:
-                        raise StoreUnavailable(f"database: {self._address.told(error)}") from error
+                        raise StoreUnavailable(
+                            f"database: {self._address.message_of(error)}"
+                        ) from error
                 finally:
                     self._give_back(connection)
             raise AssertionError  # the last attempt returned or raised
@@ -123,7 +128,7 @@ class Database:
         try:
             return self._connect()
         except psycopg.Error as error:
-            raise StoreUnavailable(f"database: {self._address.told(error)}") from error
+            raise StoreUnavailable(f"database: {self._address.message_of(error)}") from error
 
     def _connect(self) -> Connection:
         connection = psycopg.connect(self._address.conninfo, autocommit=True)

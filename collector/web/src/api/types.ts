@@ -6,7 +6,7 @@
  * 1048576 bytes.
  */
 
-/** An alerter as the API returns it. See nilometer.alert.Alerter for meaning and bounds. */
+/** An alerter as the API returns it; unused limits are 0. See nilometer.alert.Alerter. */
 export interface Alerter {
   entity: string;
   name: string;
@@ -14,16 +14,16 @@ export interface Alerter {
   kind: "FIXED" | "RANGE" | "REFERENCE";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
-  threshold: number;
-  low: number;
-  high: number;
   reference: string;
-  comparator: "" | "psi" | "ks";
-  parameters?: Record<string, string | number>; // parameters without a field above
-  minimum_count: number;
+  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  parameters?: Record<string, string | number>;
   windows_to_open: number;
   windows_to_close: number;
   severity: "info" | "warning" | "critical";
+  minimum_count: number;
+  threshold: number;
+  low: number;
+  high: number;
 }
 
 /** Alerters, ordered by entity and name. */
@@ -42,6 +42,24 @@ export interface Category {
   value: string;
   count: number;
   ratio: number;
+}
+
+/** A distance of a window from a reference, and what a reader of it must know. */
+export interface Comparator {
+  name: string;
+  about: string;
+  unit: string; // empty for a share or another plain number
+  highest: number | null; // largest possible distance; null without a bound; the smallest is 0
+  bias: string; // expected distance without drift, for n and N values in k bins
+  source: string;
+  numbers_only: boolean;
+  fewest_reference: number; // smallest count of the reference; below it there is no distance
+  fewest_current: number; // smallest count of a window
+}
+
+/** All comparators, those of extensions last. */
+export interface Comparators {
+  comparators: Comparator[];
 }
 
 /** The content of one sample, or a part of it. */
@@ -66,6 +84,16 @@ export interface Coverage {
   unread_times: number;
   lost_cells: Record<string, number>;
   suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
+}
+
+/** A distance from the requested reference, in the unit of its comparator; or why there is none. */
+export interface Distance {
+  value: number | null;
+  noise: number | null; // expected distance without drift
+  low: number | null; // of the interval with 95 % confidence, if the comparator has one
+  high: number | null;
+  reason: string; // empty with a value; else undefined, or too_few values on one side
+  why: string; // the reason in words
 }
 
 /** All monitored entities, by name. */
@@ -182,16 +210,16 @@ export interface PutAlerter {
   kind: "FIXED" | "RANGE" | "REFERENCE";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
-  threshold: number;
-  low: number;
-  high: number;
   reference: string;
-  comparator: "" | "psi" | "ks";
+  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
   parameters?: Record<string, string | number>;
-  minimum_count: number;
   windows_to_open: number;
   windows_to_close: number;
   severity: "info" | "warning" | "critical";
+  minimum_count: number;
+  threshold: number;
+  low: number;
+  high: number;
   warnings: string[]; // names in it that do not exist yet, each with the most similar known name
 }
 
@@ -225,10 +253,10 @@ export interface Sample {
   feature: Feature | null;
   service: Service | null;
   scores: Scores | null;
-  psi: number | null; // debiased, nats, from the requested reference
-  ks: number | null; // 0 .. 1
+  psi: number | null; // value of distances.psi
+  ks: number | null; // value of distances.ks
   extension?: Extension;
-  distances?: Record<string, number | null>; // by other comparators
+  distances?: Record<string, Distance>; // by comparator
 }
 
 /** A series, oldest window first, with its reference. */
@@ -351,6 +379,7 @@ export interface Reads {
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
       reference?: string | undefined; // Name of the reference to compare with.
+      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks. Needs a reference.
     };
     answer: Samples;
   };
@@ -367,6 +396,11 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
     };
     answer: Alerters;
+  };
+  /** List the comparators that alerters and queries may name. */
+  "/api/v1/comparators": {
+    query: Record<string, never>;
+    answer: Comparators;
   };
   /** List episodes with their history, newest first. */
   "/api/v1/episodes": {

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.compare.bins import OTHER, UNSEEN
+from nilometer.compare.bins import OTHER, UNSEEN, expected_unseen
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 
@@ -137,7 +137,8 @@ class Column:
                 rows=float(max(reference.feature.cells, 1)), expected=reference.expected,
             )  # fmt: skip
         names = [*(f"= {name}" for name in dictionary.names), OTHER, UNSEEN]
-        counts = (*known.counts, known.other, known.unseen)
+        new = expected_unseen(reference, known.other)
+        counts = (*known.counts, known.other - new, known.unseen + new)
         added = [
             Rate(name, Total.CATEGORIES, count / known.total)
             for name, count in zip(names, counts, strict=True)

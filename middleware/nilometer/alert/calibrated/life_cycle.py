@@ -11,9 +11,9 @@ import numpy as np
 from nilometer.alert.calibrated.baseline import Baseline
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.dispersion import Mask
-from nilometer.alert.calibrated.model import Tolerance
 from nilometer.alert.calibrated.normal import Normal
 from nilometer.alert.calibrated.slots import WEEKEND, Slots
+from nilometer.alert.calibrated.tolerance import Tolerance
 
 LEARN_DAYS = 1  # days of windows before the first judgement
 COARSE_DAYS = 8  # days of windows with wide tolerances

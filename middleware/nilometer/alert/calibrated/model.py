@@ -19,25 +19,7 @@ from nilometer.alert.calibrated.components import SMOOTH, Layout
 from nilometer.alert.calibrated.normal import Normal
 from nilometer.alert.calibrated.scores import binomial_score, chi_square_score, normal_score
 from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, Calendar, Slots
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far a column may be from normal without an alarm.
-
-    Attributes:
-        smooth: Tolerance of position, scale, skew and tails, in standard deviations of the
-            reference.
-        shape: Tolerance of the shape, in chi-square per row.
-        rate: Tolerance of a rate, as a share of its total.
-        rate_deviations: Tolerance of a rate in standard deviations of one row; the larger of both
-            applies.
-    """
-
-    smooth: float = 0.1
-    shape: float = 0.03
-    rate: float = 0.005
-    rate_deviations: float = 0.05
+from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +35,7 @@ class Judged:
 
     column: Column
     baseline: Baseline
-    tolerance: Tolerance = Tolerance()
+    tolerance: Tolerance = DEFAULT
     factor: float = 1.0
 
 

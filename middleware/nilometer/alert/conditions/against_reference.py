@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from nilometer.alert.conditions.condition import Fields, WrongField
 from nilometer.alert.judgement import Judgement, Verdict
 from nilometer.compare.comparator import Comparator
-from nilometer.compare.comparison import Comparison, compare
+from nilometer.compare.comparison import Comparison, NotCompared, compare
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.profile.content import Content
@@ -45,6 +45,11 @@ class AgainstReference:
         return self.comparator.unit
 
     @property
+    def fewest(self) -> int:
+        """The smallest count of a window for which the comparator has a distance."""
+        return self.comparator.fewest.current
+
+    @property
     def limit_text(self) -> str:
         """The threshold in words, as evidence shows it."""
         return f"threshold {self.threshold:g}"
@@ -58,8 +63,8 @@ class AgainstReference:
         return None
 
     def observations(self, content: Content) -> int:
-        """Return the number of values that are compared."""
-        return content.count
+        """Return the number of values that are compared, or of cells."""
+        return content.cells if self.comparator.of_cells else content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
         """Judge *sample* against the reference in *references*."""
@@ -71,9 +76,8 @@ class AgainstReference:
             why = f"reference {self.reference!r} has no {sample.summary}"
             return Judgement(Verdict.NOT_JUDGED, why, reference_digest=reference.digest)
         comparison = compare(self.comparator, column, sample.content)
-        if comparison is None:
-            why = f"{self.measure} does not exist for this column"
-            return Judgement(Verdict.NOT_JUDGED, why, reference_digest=reference.digest)
+        if isinstance(comparison, NotCompared):
+            return Judgement(Verdict.NOT_JUDGED, comparison.why, reference_digest=reference.digest)
         return Judgement(
             Verdict.of(breached=comparison.value > self.threshold),
             self._evidence(reference.name, comparison, sample.content.count),
@@ -83,9 +87,10 @@ class AgainstReference:
 
     def _evidence(self, reference: str, comparison: Comparison, count: int) -> str:
         unit = f" {self.unit}" if self.unit else ""
+        what = "cells" if self.comparator.of_cells else "values"
         return (
-            f"{self.measure.upper()} from {reference} is {comparison.value:.3g}{unit} "
-            f"({self.limit_text}) over {count} values; "
+            f"{self.comparator.title} from {reference} is {comparison.value:.3g}{unit} "
+            f"({self.limit_text}) over {count} {what}; "
             f"{comparison.largest_bin} holds {comparison.share_now:.1%} of them, "
             f"was {comparison.share_before:.1%}"
         )

@@ -31,6 +31,7 @@ class Calibrated:
     kind: ClassVar[str] = "CALIBRATED"
     is_distance: ClassVar[bool] = False
     judges_any_count: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
     reference: ClassVar[str] = ""
 
     component: str

@@ -62,6 +62,10 @@ class Condition(Protocol):
     def judges_any_count(self) -> bool:
         """Whether a window is judged at any number of observations."""
 
+    @property
+    def fewest(self) -> int:
+        """The smallest number of observations that is judged, if the alerter does not say."""
+
     def wrong(self) -> WrongField | None:
         """Return the first field whose value is not allowed; None if all are allowed."""
 

@@ -45,14 +45,14 @@ class Fixed(OfStatistic):
     """A statistic that must stay on one side of a threshold.
 
     Attributes:
-        side: Side of the threshold that is a breach.
         threshold: Limit in the unit of the statistic; finite.
+        side: Side of the threshold that is a breach.
     """
 
     kind: ClassVar[str] = "FIXED"
 
+    threshold: float
     side: ThresholdSide = ThresholdSide.ABOVE
-    threshold: float = 0.0
 
     @property
     def limit_text(self) -> str:

@@ -24,6 +24,7 @@ class OfStatistic:
     is_distance: ClassVar[bool] = False
     unit: ClassVar[str] = ""
     reference: ClassVar[str] = ""
+    fewest: ClassVar[int] = 100
 
     statistic: str
 

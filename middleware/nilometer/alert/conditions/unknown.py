@@ -26,6 +26,7 @@ class UnknownCondition:
 
     is_distance: ClassVar[bool] = False
     judges_any_count: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
     unit: ClassVar[str] = ""
 
     kind: str

@@ -18,6 +18,7 @@ from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
 from nilometer.values.reasons import Outcome, StreamEnd
+from nilometer.values.request_rules import GRPC, RequestRules
 
 Q = TypeVar("Q")  # requests
 A = TypeVar("A")  # responses
@@ -168,7 +169,7 @@ class Capture:
         self.worker = Worker(settings, Guard())
         self.cap = settings.body_cap
         self.stall_seconds = settings.stall_seconds
-        self._excluded = frozenset(settings.exclude)
+        self._exclude = RequestRules.of(settings.exclude)
 
     def call(self, details: grpc.HandlerCallDetails) -> Call | None:
         """Return the call to observe, or None."""
@@ -176,8 +177,8 @@ class Capture:
             worker = self.worker
             method = details.method
             if (
-                method in self._excluded
-                or method.startswith(PROBES)
+                method.startswith(PROBES)
+                or self._exclude.match("POST", method, GRPC)
                 or not (worker.live or worker.revive())
             ):
                 return None

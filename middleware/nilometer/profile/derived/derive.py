@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.profile.category import MAX_NAME_CHARACTERS
-from nilometer.profile.derived.text import text_columns
+from nilometer.profile.derived.text import is_prompt, text_columns
 from nilometer.profile.derived.timestamps import timestamp_columns
 from nilometer.profile.derived.vectors import (
     DEFAULT_REDUCTIONS,
@@ -25,7 +25,7 @@ class Kind(Enum):
     """The kind of a column's cells, beyond numbers and categories."""
 
     PLAIN = "plain"
-    TEXT = "text"  # columns with a string over 64 characters
+    TEXT = "text"  # columns with a string over 64 characters, or with the name of a prompt
     TIMESTAMP = "timestamp"
     VECTOR = "vector"  # lists of numbers, one level deep
     TENSOR = "tensor"  # lists of lists of numbers
@@ -67,7 +67,9 @@ class Derivation:
     def _kind_of_strings(self, summary: str, first: Sequence[object], expected: str) -> Kind:
         if expected == "timestamp":
             return Kind.TIMESTAMP
-        if any(isinstance(cell, str) and len(cell) > MAX_NAME_CHARACTERS for cell in first):
+        if is_prompt(summary) or any(
+            isinstance(cell, str) and len(cell) > MAX_NAME_CHARACTERS for cell in first
+        ):
             self._texts.add(summary)
             return Kind.TEXT
         return Kind.PLAIN

@@ -1,6 +1,12 @@
-"""Describes text by its lengths and classes of characters; the text is never kept."""
+"""Describes text by its lengths and classes of characters; the text is never kept.
 
+A column of long strings is text. So is one with the name of a prompt or of an answer, however short
+its strings are, because what people write to a model is no category.
+"""
+
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +16,18 @@ from nilometer.values.steps import Steps, parts_of
 Floats = NDArray[np.float64]
 
 MAX_BYTES = 1 << 16  # bytes of one text that are classified; lengths are those of the whole text
+# Last words of names, in lower case.
+_PROMPTS = frozenset(
+    {
+        *("prompt", "prompts", "text", "texts", "content", "message", "messages", "question"),
+        *("context", "query", "instruction", "instructions", "input", "inputs", "transcript"),
+        *("sentence", "sentences", "passage", "paragraph", "document", "documents", "utterance"),
+        *("answer", "completion", "response", "translation", "summary", "transcription"),
+        *("premise", "hypothesis", "caption", "conversation", "sequence", "word"),
+    }
+)
+_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\- ]+")
+
 _DIGIT, _UPPER, _PUNCTUATION, _SPACE, _NON_ASCII, _CONTINUED = range(1, 7)
 _NAMES = {
     _DIGIT: "digit_share",
@@ -37,6 +55,16 @@ def _classes() -> bytes:
 
 
 _TABLE = _classes()
+
+
+@lru_cache(4096)
+def is_prompt(summary: str) -> bool:
+    """Return whether *summary* has the name of a prompt or of an answer, as in ``input.prompt``.
+
+    The last word of the name decides: ``input.user_message``, ``output.generatedText``.
+    """
+    name = summary.rpartition(".")[2]
+    return _WORDS.split(name)[-1].lower() in _PROMPTS
 
 
 def text_columns(texts: Sequence[str]) -> Steps[dict[str, Floats]]:

@@ -34,6 +34,30 @@ def test_what_is_read_can_be_put_back(served: Running) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "given", "missing"),
+    [
+        ("FIXED", {"statistic": "mean"}, "threshold"),
+        ("RANGE", {"statistic": "mean", "low": 1.0}, "high"),
+        ("RANGE", {"statistic": "mean", "high": 1.0}, "low"),
+        ("REFERENCE", {"reference": "training"}, "threshold"),
+    ],
+)
+def test_a_limit_that_is_missing_is_named_and_not_0(
+    served: Running, kind: str, given: dict[str, object], missing: str
+) -> None:
+    common = {key: ALERTER[key] for key in ("entity", "name", "summary")}
+    problem = is_problem(served.put_alerter({**common, "kind": kind, **given}), 422)
+    assert f"{kind} needs the parameter {missing!r}" in problem.detail
+
+
+def test_the_least_count_is_that_of_the_comparator(served: Running) -> None:
+    common = {key: value for key, value in ALERTER.items() if key != "minimum_count"}
+    for comparator, fewest in (("psi", 100), ("ks", 30), ("p99_change", 500)):
+        put = served.put_alerter({**common, "comparator": comparator})
+        assert put.json()["minimum_count"] == fewest
+
+
+@pytest.mark.parametrize(
     ("change", "word"),
     [
         ({"threshold": 0}, "threshold = 0.0: must be a positive number"),
@@ -55,6 +79,7 @@ def test_what_is_read_can_be_put_back(served: Running) -> None:
         ({"windows_to_open": 2**62}, "windows_to_open"),
         ({"kind": "FIXED", "statistic": "magic"}, "statistic = 'magic'"),
         ({"kind": "RANGE", "statistic": "mean", "low": 2, "high": 1}, "low = 2.0"),
+        ({"kind": "FIXED", "statistic": "mean", "threshold": None}, "threshold"),
         ({"colour": "blue"}, "colour"),
         ({"parameters": {"threshold": 9}}, "parameters: REFERENCE has no threshold"),
         ({"parameters": {"colour": "blue"}}, "parameters: REFERENCE has no colour"),

@@ -6,6 +6,12 @@ import * as format from "../../parts/format";
 import { Figures } from "./Figures";
 import { KeyFigure, KeyFigures } from "../KeyFigures";
 
+/** Sentences about the distances that too few values do not allow. */
+function tooFew({ distances }: Sample): string[] {
+  const all = Object.values(distances ?? {});
+  return all.filter(({ reason }) => reason === "too_few").map(({ why }) => why);
+}
+
 /** A feature in one window: its distances, its distribution and all figures. */
 export function FeatureFigures({
   sample,
@@ -30,6 +36,11 @@ export function FeatureFigures({
           <KeyFigure name="missing" value={format.percent(feature.missing_ratio)} />
         </KeyFigures>
       )}
+      {tooFew(sample).map((why) => (
+        <p key={why} class="faint small">
+          {why}
+        </p>
+      ))}
       {feature.histogram && (
         <Distribution
           current={feature.histogram}

@@ -1,7 +1,7 @@
 /** Charts of a feature: its distance from the reference, its values, and its missing values. */
 
 import type { Feature, Reference, Samples } from "../../api";
-import type { Mark } from "../../charts/timeline";
+import type { Line, Mark } from "../../charts/timeline";
 import * as format from "../../parts/format";
 import type { Chart } from "../content";
 import { sharesChart } from "../shares";
@@ -12,7 +12,12 @@ type Features = readonly (Feature | null)[];
 
 export function featureCharts(features: Features, { samples, reference }: Samples): Chart[] {
   const distance = (title: string, which: "psi" | "ks"): Chart | null =>
-    distanceChart(title, which, samples.map((each) => each[which]));
+    distanceChart(
+      title,
+      which,
+      samples.map((each) => each[which]),
+      samples.map((each) => each.distances?.[which]?.noise ?? null),
+    );
   const charts = [
     distance("Population stability index, nats", "psi"),
     quantilesChart(features, reference),
@@ -28,11 +33,16 @@ function distanceChart(
   title: string,
   which: "psi" | "ks",
   values: readonly (number | null)[],
+  noise: readonly (number | null)[],
 ): Chart | null {
   if (values.every((each) => each === null)) return null;
+  const lines: Line[] = [{ name: which.toUpperCase(), values, tone: "flow" }];
+  if (noise.some(Boolean)) {
+    lines.push({ name: "without drift", values: noise, tone: "line-2", dash: [8, 3] });
+  }
   return {
     title,
-    lines: [{ name: which.toUpperCase(), values, tone: "flow" }],
+    lines,
     statistics: [which],
     show: format.distance,
     height: 150,

@@ -8,11 +8,10 @@ Source: Hugging Face, "Inference API"; TensorFlow Serving, "Classify"; Vertex AI
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-from nilometer.decode.columns import Row
-from nilometer.profile.feature import Cell
+LABEL, SCORE = "label", "score"  # columns of pairs and of two lists
 
-LABEL, SCORE = "label", "score"
 # Keys of a class and of its score, in the objects of a list.
 _OBJECTS = tuple(
     (label, score)
@@ -29,12 +28,14 @@ _LISTS = tuple(
 _NUMBERS = frozenset({int, float})
 _WHOLE = 1.001  # largest sum of the scores of one input, rounded
 
+Best: TypeAlias = dict[str, object]  # the best label and its score, by column name
 
-def scored_rows(items: Sequence[Cell]) -> list[Row] | None:
-    """Return one row for each list of scored labels in *items*; None for anything else."""
+
+def best_of_each(items: Sequence[object]) -> list[Best] | None:
+    """Return the best label of each input; None unless each item is a list of scored labels."""
     if not items or set(map(type, items)) != {list}:
         return None
-    rows: list[Row] = []
+    rows: list[Best] = []
     for item in items:
         row = _best_of(item) if isinstance(item, list) else None
         if row is None:
@@ -43,40 +44,59 @@ def scored_rows(items: Sequence[Cell]) -> list[Row] | None:
     return rows
 
 
-def scored_row(items: Sequence[Cell]) -> list[Row] | None:
-    """Return a single row if *items* are the scored labels of one input; None for anything else.
+def best_of(value: object) -> Best | None:
+    """Return the best label of one input; None for anything else.
 
-    The labels of one input differ, and their scores add up to at most 1, or are three or more in
-    descending order. Other lists have one label for each of several inputs.
+    Args:
+        value: List of scored labels, or an object with a list of labels and one of their scores;
+            the other cells of the object stay. The labels of one input differ, and their scores
+            add up to at most 1, or are three or more in descending order. A list of other labels
+            has one for each of several inputs.
     """
-    pairs = _pairs_of(items)
+    if isinstance(value, dict):
+        keys = scored_lists(value)
+        return None if keys is None else _best_beside(value, *keys)
+    pairs = _pairs_of(value) if isinstance(value, list) else None
     if pairs is None or len(pairs) < 2 or len({label for label, _ in pairs}) < len(pairs):
         return None
     scores = [score for _, score in pairs]
     descending = len(scores) > 2 and scores == sorted(scores, reverse=True)
     shares = min(scores) >= 0 and max(scores) <= 1 and sum(scores) <= _WHOLE
-    best = _best_of(items) if descending or shares else None
-    return None if best is None else [best]
+    return _best_of(value) if isinstance(value, list) and (descending or shares) else None
 
 
-def without_others(row: Row) -> Row:
-    """Return *row* with a list of labels and the list of their scores reduced to the best one."""
+def has_pairs(items: Sequence[object]) -> bool:
+    """Return whether scored labels, of one or of several inputs, are lists of both, not objects."""
+    return any(
+        isinstance(item, list) and not all(isinstance(one, dict) for one in item) for item in items
+    )
+
+
+def scored_lists(row: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return the keys of a list of labels and of the list of their scores; None without both."""
     if LABEL in row or SCORE in row:
-        return row
-    for labels_key, scores_key in _LISTS:
-        labels, scores = row.get(labels_key), row.get(scores_key)
+        return None
+    for keys in _LISTS:
+        labels, scores = (row.get(key) for key in keys)
         if not isinstance(labels, list) or not isinstance(scores, list):
             continue
         if not labels or len(labels) != len(scores) or not set(map(type, scores)) <= _NUMBERS:
             continue
         if set(map(type, labels)) <= {str, int}:
-            best = scores.index(max(scores))
-            rest = {name: row[name] for name in row if name not in {labels_key, scores_key}}
-            return {**rest, LABEL: labels[best], SCORE: scores[best]}
-    return row
+            return keys
+    return None
 
 
-def _best_of(items: Sequence[Cell]) -> Row | None:
+def _best_beside(row: Mapping[str, object], labels_key: str, scores_key: str) -> Best:
+    labels, scores = row[labels_key], row[scores_key]
+    best = {name: cell for name, cell in row.items() if name not in {labels_key, scores_key}}
+    if isinstance(labels, list) and isinstance(scores, list):
+        at = scores.index(max(scores))
+        best |= {LABEL: labels[at], SCORE: scores[at]}
+    return best
+
+
+def _best_of(items: Sequence[object]) -> Best | None:
     pairs = _pairs_of(items)
     if pairs is None:
         return None
@@ -87,7 +107,7 @@ def _best_of(items: Sequence[Cell]) -> Row | None:
     return {LABEL: label, SCORE: score}
 
 
-def _pairs_of(items: Sequence[Cell]) -> list[tuple[str, float]] | None:
+def _pairs_of(items: Sequence[object]) -> list[tuple[str, float]] | None:
     """Return label and score of each item: of an object, or of a list of both."""
     keys: tuple[str, str] | None = None
     pairs: list[tuple[str, float]] = []
@@ -107,5 +127,5 @@ def _pairs_of(items: Sequence[Cell]) -> list[tuple[str, float]] | None:
     return pairs or None
 
 
-def _keys_of(item: Mapping[str, Cell]) -> tuple[str, str] | None:
+def _keys_of(item: Mapping[str, object]) -> tuple[str, str] | None:
     return next((keys for keys in _OBJECTS if item.keys() >= set(keys)), None)

@@ -1,0 +1,61 @@
+"""The comparators that alerters and queries may name."""
+
+import math
+
+import msgspec
+
+from nilometer.compare import COMPARATORS, Comparator
+from nilometer_collector.api.operation import Call, Operation
+
+
+class ComparatorView(msgspec.Struct, frozen=True, kw_only=True):
+    """A distance of a window from a reference, and what a reader of it must know."""
+
+    name: str
+    about: str
+    unit: str  # empty for a share or another plain number
+    highest: float | None  # largest possible distance; null without a bound; the smallest is 0
+    bias: str  # expected distance without drift, for n and N values in k bins
+    source: str
+    numbers_only: bool
+    fewest_reference: int  # smallest count of the reference; below it there is no distance
+    fewest_current: int  # smallest count of a window
+
+
+class ComparatorsView(msgspec.Struct, frozen=True, kw_only=True):
+    """All comparators, those of extensions last."""
+
+    comparators: list[ComparatorView]
+
+
+def comparator_view(comparator: Comparator) -> ComparatorView:
+    """Return *comparator* as the API shows it."""
+    return ComparatorView(
+        name=comparator.name,
+        about=comparator.about,
+        unit=comparator.unit,
+        highest=comparator.highest if math.isfinite(comparator.highest) else None,
+        bias=comparator.bias,
+        source=comparator.source,
+        numbers_only=comparator.needs_order and not comparator.of_cells,
+        fewest_reference=comparator.fewest.reference,
+        fewest_current=comparator.fewest.current,
+    )
+
+
+async def list_comparators(call: Call) -> ComparatorsView:
+    """List the comparators."""
+    del call
+    return ComparatorsView(comparators=[*map(comparator_view, COMPARATORS.values())])
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/comparators",
+        name="listComparators",
+        about="List the comparators that alerters and queries may name.",
+        handler=list_comparators,
+        answer=ComparatorsView,
+    ),
+)

@@ -1,0 +1,66 @@
+"""Levels of resolution at which the store keeps samples."""
+
+from enum import Enum
+from typing import Self
+
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.window import Window
+
+
+class Level(Enum):
+    """A level: samples as agents shipped them, or roll-ups, which merge the samples of a window.
+
+    The value is the name in the database, in metrics and in answers.
+
+    Attributes:
+        length_ns: Length of the windows in nanoseconds; 0 for samples as shipped.
+    """
+
+    length_ns: int
+
+    SHIPPED = "shipped", 0
+    FIVE_MINUTES = "5m", 300 * NANOSECONDS
+    HOUR = "1h", 3600 * NANOSECONDS
+    DAY = "1d", 86_400 * NANOSECONDS
+
+    def __new__(cls, name: str, length_ns: int) -> Self:
+        """Make a member whose value is its *name*."""
+        member = object.__new__(cls)
+        member._value_ = name
+        member.length_ns = length_ns
+        return member
+
+    def window_of(self, window: Window) -> Window:
+        """Return the window of this level that a sample over *window* is merged into.
+
+        Windows of roll-ups are aligned to the epoch, so that days are days of UTC. A sample belongs
+        to the window in which it starts. A sample that is at least as long as the level's windows
+        keeps its own window.
+
+        >>> Level.HOUR.window_of(Window(3600 * 10**9 + 5, 3660 * 10**9)).seconds
+        3600.0
+        """
+        if window.end_ns - window.start_ns >= self.length_ns:
+            return window
+        return Window.containing(window.start_ns, self.length_ns)
+
+    @property
+    def finer(self) -> "Level":
+        """Level that this one is merged from; a roll-up has one."""
+        return LEVELS[LEVELS.index(self) - 1]
+
+    @property
+    def coarser(self) -> "Level | None":
+        """Level that is merged from this one; None for the coarsest."""
+        return next(iter(LEVELS[LEVELS.index(self) + 1 :]), None)
+
+
+LEVELS = tuple(Level)  # finest first
+ROLLED_UP = LEVELS[1:]
+BY_LENGTH = {level.length_ns: level for level in LEVELS}
+DAY_NS = Level.DAY.length_ns
+
+
+def arrival_day(received_ns: int) -> int:
+    """Return the day of an arrival, UTC, counted from 1970."""
+    return received_ns // DAY_NS

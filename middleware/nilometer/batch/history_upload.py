@@ -1,0 +1,151 @@
+"""Logs the past windows of a table to the collector, each once however often the table is logged.
+
+The rows are shipped as those of an agent. The epoch names the file's content and the options, and
+the sequences number its samples, so a collector that has a row acknowledges it and stores nothing.
+An upload that was interrupted continues where it was when it is repeated.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nilometer.batch.collector_calls import CollectorCalls
+from nilometer.batch.history import History, HistoryCounts, HistoryOptions, NumberedSample
+from nilometer.batch.read import table_parts
+from nilometer.profile import FeatureProfile, FeatureSpec, Reference, SummarySample
+from nilometer.values.errors import BatchRejected
+from nilometer.values.privacy import BY_DEFAULT, Disclosure
+from nilometer.wire.alerts import plan_from_wire
+from nilometer.wire.samples import sample_to_wire
+from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+
+AGENT = "nilometer-profile"  # the sender of all tables, which a token's `agents` may name
+MAX_ROWS = 500  # rows in one call
+MAX_BYTES = 1 << 20  # size of the rows in one call
+EPOCH_BYTES = 16
+_READ_BYTES = 1 << 20
+
+Progress = Callable[[HistoryCounts], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CountingRules:
+    """How the agents of an entity count its columns, from the collector's plan.
+
+    Attributes:
+        references: References of the entity, newest first.
+        names_key: Key of the pseudonyms.
+        disclosure: Rules for the disclosure of single values.
+    """
+
+    references: tuple[Reference, ...]
+    names_key: bytes
+    disclosure: Disclosure
+
+    @classmethod
+    def of(cls, calls: CollectorCalls, entity: str) -> "CountingRules":
+        """Return the rules of *entity*; the level of privacy is an agent's default or stricter.
+
+        Raises:
+            CollectorUnavailable: If the collector does not answer.
+            BatchRejected: If the collector refuses the caller.
+        """
+        request = GetPlanRequest(entities=[entity], agent=AGENT)
+        message = calls.call(calls.stub.GetPlan, request, "request for the plan")
+        plan = plan_from_wire(message)
+        newest = sorted(plan.references, key=lambda one: one.created_ns, reverse=True)
+        return cls(tuple(newest), message.names_key, BY_DEFAULT.tightened(plan.disclosure))
+
+    def spec(self, summary: str) -> FeatureSpec:
+        """Return how *summary* is counted, by the newest reference that has it."""
+        for reference in self.references:
+            found = reference.spec(summary, key=self.names_key)
+            if found is not None:
+                return found
+        return FeatureSpec(key=self.names_key)
+
+    def disclosed(self, sample: SummarySample) -> SummarySample:
+        """Return *sample* without what the level of privacy does not disclose."""
+        content = sample.content
+        if self.disclosure.coarsens and isinstance(content, FeatureProfile):
+            content = content.coarsened(self.disclosure.fewest_values)
+        told = dataclasses.replace(sample, content=content)
+        return told.suppressed(self.disclosure.fewest_of_a_pseudonym)
+
+
+def log_history(
+    path: Path, options: HistoryOptions, calls: CollectorCalls, progress: Progress
+) -> HistoryCounts:
+    """Log the past windows of the table in *path*.
+
+    Memory is bounded: the file is read in parts. A repetition stores nothing twice.
+
+    Args:
+        path: Parquet, CSV or JSON-lines file.
+        options: How rows become windows.
+        calls: Calls to the collector.
+        progress: Function that is called after each call to the collector.
+
+    Raises:
+        ConfigError: If the file cannot be read, or lacks a column that the options name.
+        CollectorUnavailable: If the collector does not answer.
+        BatchRejected: If the collector refuses the caller or a sample.
+    """
+    rules = CountingRules.of(calls, options.entity)
+    epoch = epoch_of(path, options)
+    history = History(options, rules.spec)
+    for batch in _batches(history.samples(table_parts(path)), rules):
+        _ship(calls, epoch, batch)
+        progress(history.counts)
+    return history.counts
+
+
+def epoch_of(path: Path, options: HistoryOptions) -> bytes:
+    """Return the name of the file's content and of the options, 16 bytes."""
+    told = (
+        options.entity,
+        options.time_column,
+        options.times.unit,
+        str(options.times.zone),
+        options.window_seconds,
+        sorted(options.labels.items()),
+    )
+    digest = hashlib.blake2b(repr(told).encode(), digest_size=EPOCH_BYTES)
+    with path.open("rb") as file:
+        while part := file.read(_READ_BYTES):
+            digest.update(part)
+    return digest.digest()
+
+
+def _batches(samples: Iterable[NumberedSample], rules: CountingRules) -> Iterator[list[Row]]:
+    """Yield the rows of each call, at most `MAX_ROWS` and about `MAX_BYTES`."""
+    batch: list[Row] = []
+    size = 0
+    for one in samples:
+        row = Row(sequence=one.sequence, sample=sample_to_wire(rules.disclosed(one.sample)))
+        if batch and (len(batch) >= MAX_ROWS or size + row.ByteSize() > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += row.ByteSize()
+    if batch:
+        yield batch
+
+
+def _ship(calls: CollectorCalls, epoch: bytes, batch: list[Row]) -> None:
+    """Send one batch; all rows before it were acknowledged.
+
+    Raises:
+        BatchRejected: If the collector refuses a row; the others are stored.
+    """
+    request = ShipRequest(agent=AGENT, epoch=epoch, oldest_held=batch[0].sequence, rows=batch)
+    reply = calls.call(calls.stub.Ship, request, "samples")
+    if reply.rejected:
+        summaries = {row.sequence: row.sample.summary for row in batch}
+        first = reply.rejected[0]
+        raise BatchRejected(
+            f"the collector rejected {len(reply.rejected)} samples, the first of "
+            f"{summaries[first.sequence]}: {first.reason}"
+        )

@@ -1,0 +1,69 @@
+"""What a request says about its model: the name and the version, in its path or in its bodies.
+
+A path takes precedence over a body, and a request over its response. Servers complete what a client
+leaves out: a response of the Open Inference Protocol names the version that was used.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from nilometer.decode.facts import Facts
+
+_VERBS = (
+    "infer|predict|explain|classify|regress|generate|generate_stream|invoke|invocations|ready|stats"
+    "|config|metadata|chat/completions|completions|embeddings|responses"
+)
+_PATHS = re.compile(
+    # KServe, TensorFlow Serving, Triton, MLServer, Vertex and Gemini, SageMaker's several models
+    r"(?:.*/)?models/(?P<model>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?"
+    rf"(?:(?::\w+|/(?:{_VERBS}))/?)?"
+    # Azure
+    rf"|(?:.*/)?deployments/(?P<deployment>[^/:]+)/(?:{_VERBS})/?"
+    # TorchServe
+    r"|/(?:predictions|explanations)/(?P<served>[^/:]+)(?:/(?P<of_served>[^/:]+))?/?"
+)
+_PARTS = (("model", "version"), ("deployment", ""), ("served", "of_served"))
+
+
+class Said(NamedTuple):
+    """The model of a request, as far as the request says it.
+
+    Attributes:
+        model: Name of the model, or empty.
+        version: Version of the model, or empty.
+    """
+
+    model: str = ""
+    version: str = ""
+
+
+NOTHING_SAID = Said()
+
+
+@lru_cache(maxsize=1024)
+def said_by_path(path: str) -> Said:
+    """Return what the path of a request says."""
+    found = _PATHS.fullmatch(path)
+    if found is None:
+        return NOTHING_SAID
+    for model, version in _PARTS:
+        if found[model]:
+            return Said(found[model], (version and found[version]) or "")
+    return NOTHING_SAID
+
+
+def said_by(path: str, request: Facts | None, response: Facts | None) -> Said:
+    """Return what a request and its response say together.
+
+    Args:
+        path: Path of the request.
+        request: Facts of the body of the request; None if it was not decoded.
+        response: Facts of the body of the response; None if it was not decoded.
+    """
+    model, version = said_by_path(path)
+    for facts in (request, response):
+        if facts is not None:
+            model = model or facts.model
+            version = version or facts.model_version
+    return Said(model, version) if model or version else NOTHING_SAID

@@ -1,0 +1,110 @@
+"""Tells predictions from all other requests.
+
+A prediction is a request with a body that a decoder takes, or one that a rule includes. Preflights,
+start pages, probes and documentation are none. With their answers in the profiles, the outputs of
+the model would seem to be missing.
+"""
+
+from functools import lru_cache
+
+from nilometer.decode import Side
+from nilometer.decode.known import NOTHING_KNOWN
+from nilometer.decode.probes import is_inference, is_probe
+from nilometer.profiling.observation import CALL, Observation
+from nilometer.profiling.sides import PREDICTED, Decoded, decode_request
+from nilometer.values.reasons import Outcome, UndecodableReason
+from nilometer.values.request_rules import RequestRules
+from nilometer.values.value_like import looks_like_value
+
+MAX_ROUTES = 1024  # routes of one entity whose predictions are remembered
+
+VARIABLE = "{}"  # in place of a part of a path that looks like a value
+# Bodies that a decoder may take, but that cannot be looked into.
+_CLOSED = frozenset(
+    reason.value
+    for reason in (
+        UndecodableReason.TOO_LARGE,
+        UndecodableReason.ENCODED,
+        UndecodableReason.WITHHELD,
+        UndecodableReason.WRONG_SHAPE,
+        UndecodableReason.DECODER_FAILED,
+    )
+)
+
+
+class Predictions:
+    """The routes of one entity that have had predictions. Not thread-safe."""
+
+    __slots__ = ("_routes",)
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str, str], None] = {}  # methods and routes; the oldest first
+
+    def learn(self, method: str, path: str) -> None:
+        """Remember that a request was a prediction."""
+        key = method, route_of(path)
+        if key in self._routes:
+            return
+        if len(self._routes) >= MAX_ROUTES:
+            del self._routes[next(iter(self._routes))]
+        self._routes[key] = None
+
+    def is_one(
+        self, observation: Observation, decoded: Decoded | None, rules: RequestRules, rows: int
+    ) -> bool:
+        """Return whether a request is a prediction.
+
+        Args:
+            observation: Request and response.
+            decoded: Result of decoding its bodies; None if they were not decoded.
+            rules: Rules that include requests.
+            rows: Number of rows that its response gave.
+        """
+        method, path = observation.method, observation.path
+        if method == CALL or observation.outcome == Outcome.UNKNOWN.value:
+            return True  # a function was called, or a logger reported one half of a prediction
+        is_included = rules and rules.match(method, path, observation.request_type)
+        if not is_included and is_probe(method, path):
+            return False
+        predicted = decoded is not None and observation.outcome in PREDICTED
+        if (
+            is_included
+            or observation.values
+            or (predicted and _is_taken(observation, decoded, rows))
+        ):
+            self.learn(method, path)
+            return True
+        if (method, route_of(path)) in self._routes:
+            return True  # a body that no longer decodes must not hide
+        if not (observation.request_size or observation.request_body or observation.query):
+            return False
+        if is_inference(method, path):
+            return True
+        if predicted and decoded is not None and not observation.values_only:
+            return decoded.lost_input in _CLOSED
+        if observation.left_out or observation.values_only or decoded is None:
+            return True  # its body is not here
+        return _would_be_taken(observation)
+
+
+def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> bool:
+    """Return whether a decoder took the body of a request that was answered.
+
+    A body of unknown bytes counts, too, if its answer has rows, as those of an image do.
+    """
+    if decoded is None:
+        return False
+    return decoded.is_taken or bool(rows and observation.request_size)
+
+
+def _would_be_taken(observation: Observation) -> bool:
+    """Return whether a decoder would take the body of a request that failed."""
+    lost, facts = decode_request(observation, Side(), NOTHING_KNOWN)
+    return facts is not None or lost in _CLOSED
+
+
+@lru_cache(maxsize=4096)
+def route_of(path: str) -> str:
+    """Return *path* with `VARIABLE` in place of each part that looks like a value."""
+    parts = path.split("/")
+    return "/".join(VARIABLE if part and looks_like_value(part) else part for part in parts)
