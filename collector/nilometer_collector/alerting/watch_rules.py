@@ -31,10 +31,10 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     entity: str = "*"
     watch: bool = True
-    budget_days: Annotated[float, Meta(ge=1.0, le=3650.0)] = 30.0
+    budget_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
     time_zone: str = "UTC"
-    tolerances: dict[str, Annotated[float, Meta(gt=0.0, le=100.0)]] = {}
-    share_tolerances: dict[str, Annotated[float, Meta(gt=0.0, le=1.0)]] = {}
+    tolerances: dict[str, Annotated[float, Meta(gt=0, le=100)]] = {}
+    share_tolerances: dict[str, Annotated[float, Meta(gt=0, le=1)]] = {}
 
     @property
     def zone(self) -> tzinfo:

@@ -16,7 +16,6 @@ from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
     EpisodeRecord,
-    HeardRecord,
     LevelRecord,
     Notice,
     ReferenceRecord,
@@ -26,16 +25,14 @@ from nilometer_collector.store.records import (
     Shipment,
     Shipped,
     StalePart,
-    WatchRecord,
-    WatchStep,
 )
+from nilometer_collector.store.watching import Watching
 
 MOST_EPISODES = 1000  # in one response
 ROLL_UP_LEASE_SECONDS = 30.0  # time that one collector rolls up; it asks again with every step
 PAGE_BYTES = 8 << 20  # payloads that `RollUps.samples` has in memory at once, about
 MOST_GROUPS = 8  # samples that a part is merged to, if its samples do not merge with each other
 SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
-WATCH_LEASE_SECONDS = 60.0  # time for which one collector advances an entity alone
 LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
@@ -265,54 +262,6 @@ class Alerts(Protocol):
         self, entity: str | None = None, *, is_open: bool | None = None
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
-        ...
-
-
-class Watching(Protocol):
-    """The state of the default alerter of each entity, and the windows that it learned from."""
-
-    def entities(self) -> list[str]:
-        """List the entities that agents have sent windows of, by name."""
-        ...
-
-    def heard(self, entity: str) -> list[HeardRecord]:
-        """List how far the windows of each agent have arrived, by agent."""
-        ...
-
-    def hold(self, entity: str) -> bool:
-        """Return whether this collector may advance *entity* for the next `WATCH_LEASE_SECONDS`.
-
-        If several collectors share the store, only one of them may.
-        """
-        ...
-
-    def load(self, entity: str) -> WatchRecord | None:
-        """Return the state of *entity*; None before its first window."""
-        ...
-
-    def windows(self, entity: str, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
-        """List the kept windows that end in ``(start_ns, end_ns]``, oldest first, with their ends."""
-        ...
-
-    def save(self, entity: str, step: WatchStep, now_ns: int) -> int | None:
-        """Store *step* in one transaction, with its episodes and their notifications.
-
-        Returns:
-            The number of deliveries queued; None, and nothing is stored, if the state has another
-            revision, because another collector has advanced it.
-        """
-        ...
-
-    def report(self, entity: str, report: bytes) -> None:
-        """Replace the status of *entity* for readers; its state stays."""
-        ...
-
-    def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
-        """List the status of each entity or of one, by name."""
-        ...
-
-    def open_parts(self) -> set[tuple[str, str]]:
-        """Return the (entity, summary) of every open part of an episode of the default alerter."""
         ...
 
 

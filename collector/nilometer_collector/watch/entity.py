@@ -89,6 +89,11 @@ class EntityWatch:
         memory = self._memory or self._first()
         if memory is None:
             return 0
+        if (
+            memory.fitted_ns == memory.begun_ns
+        ):  # nothing is judged yet: past windows may still teach
+            first = self._first()
+            memory = first if first is not None and first.begun_ns < memory.begun_ns else memory
         notices = 0
         until_ns = until_ns // BASE_NS * BASE_NS
         while True:

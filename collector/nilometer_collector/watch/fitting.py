@@ -4,7 +4,7 @@ It runs once a day until the baselines are frozen, and when references have chan
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
-from nilometer.profile import Content, Reference, ReferenceColumn
+from nilometer.profile import Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
 from nilometer.values.entity import SCHEMA
 from nilometer.wire.references import with_digest
@@ -98,7 +98,7 @@ class Fitter:
         by_summary: dict[str, list[SeriesRecord]] = {}
         for record in series:
             by_summary.setdefault(record.summary, []).append(record)
-        columns = self._columns(entity, by_summary, book, memory, now_ns)
+        columns = self._columns(entity, by_summary, book, span, now_ns)
         book, fresh = _renamed(book, by_summary, columns)
         windows = dict(self._store.watching.windows(entity, *span))
         kept = {end: unpacked_window(content) for end, content in windows.items()}
@@ -126,7 +126,7 @@ class Fitter:
         entity: str,
         by_summary: Mapping[str, Sequence[SeriesRecord]],
         book: Book,
-        memory: Memory,
+        span: tuple[int, int],
         now_ns: int,
     ) -> dict[str, SummaryColumn]:
         """Return the column of each summary: of a reference, known, or learned now."""
@@ -143,11 +143,10 @@ class Fitter:
             if summary in known:
                 columns[summary] = known[summary]
                 continue
-            if memory.end_ns - min(one.first_start_ns for one in series) < DAY_NS:
+            if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
                 continue
             reader = Reader(self._store.samples, self._edges.of(entity))
-            contents = _joined(reader, series, memory)
-            found = learned_column(summary, contents)
+            found = learned_column(summary, list(reader.contents(series, *span)))
             if found is not None:
                 columns[summary], shared = found
                 if shared is not None:
@@ -290,25 +289,6 @@ def _must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:
     calendar = Calendar(window_seconds=after.length * BASE_SECONDS, zone=rule.zone)
     slots = calendar.slots(WEEK_STARTS)
     return has_moved(before.baseline, after.baseline, slots, rule.tolerance(after.key.summary))
-
-
-def _joined(reader: Reader, series: Sequence[SeriesRecord], memory: Memory) -> list[Content]:
-    """Return the contents of all samples of a summary, merged an hour at a time."""
-    joined: list[Content] = []
-    for hour in _hours(memory):
-        contents: dict[str, list[Content]] = {}
-        for sample in reader.contents(series, *hour):
-            contents.setdefault(sample.content.kind, []).append(sample.content)
-        joined += [type(parts[0]).merge_all(parts) for parts in contents.values()]
-    return joined
-
-
-def _hours(memory: Memory) -> Iterator[tuple[int, int]]:
-    start = max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS)
-    step = 12 * BASE_NS
-    while start < memory.end_ns:
-        yield start, min(start + step, memory.end_ns)
-        start += step
 
 
 def _rows(columns: Mapping[str, ReferenceColumn]) -> int:

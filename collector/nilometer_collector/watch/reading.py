@@ -13,19 +13,22 @@ import numpy as np
 from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.episodes import NO_LABELS, PartKey
 from nilometer.profile import (
+    Content,
     DictionaryCounts,
     FeatureProfile,
     ServiceProfile,
     SummarySample,
 )
 from nilometer.values.errors import NilometerError
+from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
-from nilometer.wire.samples import sample_from_bytes
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
 from nilometer_collector.watch.service import service_feature
 
 MOST_SAMPLES = 20_000  # samples that are read at once, if a base window has fewer
+MERGED_AT_ONCE = 500  # samples that are merged in one pass
 MOST_OF_A_WINDOW = 1 << 20  # samples of one base window
 
 log = logging.getLogger("nilometer.collector")
@@ -57,16 +60,34 @@ class Reader:
     def __init__(self, samples: Samples, edges_of: EdgesOf) -> None:
         self._samples = samples
         self._edges_of = edges_of
+        self._wants_digest = False  # whether the last sample was counted by its t-digest
 
     def contents(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
-    ) -> Iterator[SummarySample]:
-        """Read the samples that end in ``(start_ns, end_ns]``, oldest base window first."""
+    ) -> Iterator[Content]:
+        """Read the contents of one summary that end in ``(start_ns, end_ns]``, merged in parts."""
+        waiting: list[bytes] = []
         for _, records in self._windows(series, start_ns, end_ns):
-            for record in records:
-                sample = self._sample(record.payload, digest=True)
-                if sample is not None:
-                    yield sample
+            waiting += [record.payload for record in records]
+            if len(waiting) >= MERGED_AT_ONCE:
+                yield from self._merged(waiting, start_ns, end_ns)
+                waiting = []
+        yield from self._merged(waiting, start_ns, end_ns)
+
+    def _merged(self, payloads: Sequence[bytes], start_ns: int, end_ns: int) -> Iterator[Content]:
+        """Merge samples in one pass; one by one if they do not merge."""
+        if not payloads:
+            return
+        try:
+            window = Window(start_ns, end_ns)
+            yield merged_sample_from_bytes(payloads, window, NO_LABELS, self._edges_of).content
+            return
+        except (ValueError, NilometerError):
+            pass
+        for payload in payloads:
+            sample = self._sample(payload, digest=True)
+            if sample is not None:
+                yield sample.content
 
     def base_windows(
         self,
@@ -126,7 +147,7 @@ class Reader:
     def _counted(
         self, payload: bytes, columns: Mapping[str, SummaryColumn]
     ) -> tuple[SummarySample, Floats] | None:
-        sample = self._sample(payload, digest=False)
+        sample = self._sample(payload, digest=self._wants_digest)
         counted = None if sample is None else columns.get(sample.summary)
         if sample is None or counted is None:
             return None
@@ -135,7 +156,8 @@ class Reader:
             return sample, column.vector(service_feature(content, column.edges))
         if not isinstance(content, FeatureProfile):
             return None
-        if _needs_digest(content, column):
+        has_digest, self._wants_digest = self._wants_digest, _needs_digest(content, column)
+        if self._wants_digest and not has_digest:
             sample = self._sample(payload, digest=True)
             if sample is None or not isinstance(sample.content, FeatureProfile):
                 return None

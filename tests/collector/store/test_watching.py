@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 from support.shipping import Agents, numbered, ship
-from support.stores import Place
+from support.stores import Place, PostgresqlPlace, SqlitePlace
+from support.watched_traffic import DAY, Traffic, normal
 
 from nilometer.alert import Alerter, AlertStatus, Severity
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
@@ -12,6 +13,7 @@ from nilometer.values.labels import Labels
 from nilometer_collector.alerting.episodes import Closed, Opened, Turn
 from nilometer_collector.store import EpisodeStep, PartRecord, Store, WatchStep
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, minute
+from nilometer_collector.watch.watch import Watch
 
 NOW_NS = START_NS
 ALERTER = Alerter(
@@ -170,7 +172,7 @@ def test_one_of_several_collectors_holds_an_entity(place: Place) -> None:
     store = place.open()
     assert store.watching.hold(ENTITY)
     assert store.watching.hold(ENTITY)
-    if place.__class__.__name__ == "SqlitePlace":
+    if isinstance(place, SqlitePlace):
         return  # a file has one collector
     another = place.open()
     assert not another.watching.hold(ENTITY)
@@ -178,3 +180,22 @@ def test_one_of_several_collectors_holds_an_entity(place: Place) -> None:
     place.change(postgresql="UPDATE watch_leases SET held_until = now() - interval '1 second'")
     assert another.watching.hold(ENTITY)
     assert not store.watching.hold(ENTITY)
+
+
+def test_two_collectors_judge_each_window_once(place: Place) -> None:
+    traffic = Traffic(place.open())
+    traffic.run(round(1.2 * DAY), every=36)
+    assert traffic.report.phase == "COARSE"
+    another = traffic.watch
+    if isinstance(place, PostgresqlPlace):
+        another = Watch(place.open(), traffic.clock, (), lambda: None)
+    traffic.columns["input.amount"] = normal(3.0)
+    for number in range(8):
+        traffic.run(1)
+        another.advance()
+        if number == 2 and isinstance(place, PostgresqlPlace):  # its holder is away for a while
+            place.change(postgresql="UPDATE watch_leases SET held_until = now() - interval '1 s'")
+            another.advance()
+    assert traffic.statuses == [["ALERTING"]]
+    assert traffic.notices == 1
+    assert traffic.report.judged_ns == traffic.window(-2).end_ns

@@ -293,12 +293,12 @@ def test_more_failures_and_a_higher_latency_are_drifts_of_the_service(tmp_path: 
                     traffic.watch.advance()
             traffic.watch.advance()
 
-        serve(9 * DAY, 0.01, 1.0)
+        serve(round(1.5 * DAY), 0.01, 1.0)
         assert traffic.statuses == []
-        assert [one.reason for one in traffic.report.summaries] == [Reason.WATCHED]
+        assert [one.reason for one in traffic.report.summaries] == [Reason.COARSE]
         serve(12, 0.2, 1.0)
         serve(60, 0.01, 1.0)
-        serve(12, 0.01, 1.2)
+        serve(12, 0.01, 1.3)
         first, second = reversed(store.alerts.episodes())
         assert [part.component for part in first.parts] == ["failed"]
         assert first.closed_ns is not None
@@ -320,5 +320,28 @@ def test_categories_are_counted_by_the_names_that_samples_keep(tmp_path: Path) -
         (episode,) = store.alerts.episodes()
         component = episode.parts[0].component
         assert component in {f"= {pseudonym(name, KEY)}" for name in ("card", "cash")}
+    finally:
+        store.close()
+
+
+def test_past_windows_that_arrive_later_teach_before_anything_is_judged(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        traffic = Traffic(store)
+        traffic.start_at(2 * DAY)
+        traffic.run(3)
+        assert traffic.report.phase == "LEARNING"
+        now_ns, live = traffic.clock.wall_ns, traffic.number
+        traffic.agents = ("history",)
+        traffic.number = 0
+        for _ in range(round(1.5 * DAY)):
+            traffic.send()
+        traffic.clock.wall_ns, traffic.number, traffic.agents = now_ns, live, ("pod-1",)
+        traffic.run(3)
+        assert traffic.report.phase == "COARSE"
+        assert traffic.report.judged_ns == traffic.window(-2).end_ns
+        traffic.columns["input.amount"] = normal(3.0)
+        traffic.run(6)
+        assert traffic.statuses == [["ALERTING"]]
     finally:
         store.close()

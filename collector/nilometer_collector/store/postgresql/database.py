@@ -15,7 +15,8 @@ from psycopg.pq import TransactionStatus
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
-from nilometer_collector.store.postgresql.schema import migrate
+from nilometer_collector.store.postgresql.migrations import migrate
+from nilometer_collector.store.postgresql.schema import MIGRATIONS
 from nilometer_collector.store.postgresql.session import Session
 
 MOST_CONNECTIONS = 8  # of one collector
@@ -62,7 +63,7 @@ class Database:
         try:
             with self._connect() as connection:
                 self._require_utf8(connection)
-                migrate(Session(connection), f"store = {str(address)!r}")
+                migrate(Session(connection), MIGRATIONS, f"store = {str(address)!r}")
         except psycopg.Error as error:
             raise ConfigError(f"store = {str(address)!r}: {address.message_of(error)}") from error
 

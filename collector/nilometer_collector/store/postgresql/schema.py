@@ -6,67 +6,14 @@ cluster could distribute them by entity.
 """
 
 import secrets
-from collections.abc import Callable
-from typing import TypeAlias
 
+from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.versions import written_by_newer
 
-_LOCK = 0x6E696C6F  # key of the advisory lock that migrations hold
-
-Migration: TypeAlias = Callable[[Session], None]
-
-MIGRATIONS: dict[str, Migration] = {}
+MIGRATIONS = Migrations()
 
 
-def migrate(session: Session, database: str) -> None:
-    """Bring the schema up to date; several collectors may do so at the same time.
-
-    Args:
-        session: Session outside a transaction.
-        database: Database as ``setting = value``, for errors.
-
-    Raises:
-        ConfigError: If a newer version has written the database.
-        psycopg.Error: If the database fails; the migrations before are recorded.
-    """
-    for name, migration in MIGRATIONS.items():
-        session.execute("BEGIN")
-        try:
-            session.execute("SET LOCAL lock_timeout = '60s'")
-            session.execute("SET LOCAL statement_timeout = 0")
-            session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
-            applied = _applied(session, database)
-            if name not in applied:
-                migration(session)
-                session.execute(
-                    "INSERT INTO nilometer_migrations (name) VALUES (%(name)s)", {"name": name}
-                )
-            session.execute("COMMIT")
-        except BaseException:
-            session.execute("ROLLBACK")
-            raise
-
-
-def _applied(session: Session, database: str) -> set[str]:
-    """Return the names of the applied migrations, which must all be known."""
-    session.execute("SET LOCAL client_min_messages = warning")
-    session.execute(
-        "CREATE TABLE IF NOT EXISTS nilometer_migrations "
-        "(name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-    )
-    applied = {name for (name,) in session.rows("SELECT name FROM nilometer_migrations")}
-    if unknown := applied - MIGRATIONS.keys():
-        raise written_by_newer(database, unknown)
-    return applied
-
-
-def _migration(function: Migration) -> Migration:
-    MIGRATIONS[function.__name__] = function
-    return function
-
-
-@_migration
+@MIGRATIONS
 def create_streams(session: Session) -> None:
     """Sequences of each outbox that are stored: all up to `high_water`, and some above it.
 
@@ -88,7 +35,7 @@ def create_streams(session: Session) -> None:
         )""")
 
 
-@_migration
+@MIGRATIONS
 def create_samples(session: Session) -> None:
     """One row for each sample, and one for each series with the statistics that lists show.
 
@@ -134,7 +81,7 @@ def create_samples(session: Session) -> None:
     session.execute("CREATE INDEX samples_window ON samples (series, window_start_ns)")
 
 
-@_migration
+@MIGRATIONS
 def create_references(session: Session) -> None:
     """All versions of all references; each name has one current version."""
     session.execute("""
@@ -155,7 +102,7 @@ def create_references(session: Session) -> None:
         )""")
 
 
-@_migration
+@MIGRATIONS
 def create_alerters(session: Session) -> None:
     """Alerters. A deleted alerter keeps its row, so that late evaluations do not revive it."""
     session.execute("""
@@ -170,7 +117,7 @@ def create_alerters(session: Session) -> None:
         )""")
 
 
-@_migration
+@MIGRATIONS
 def create_alert_states(session: Session) -> None:
     """What alerters judge, and the state of each agent for it.
 
@@ -202,7 +149,7 @@ def create_alert_states(session: Session) -> None:
         )""")
 
 
-@_migration
+@MIGRATIONS
 def create_episodes(session: Session) -> None:
     """The history of episodes."""
     session.execute("""
@@ -241,7 +188,7 @@ def create_episodes(session: Session) -> None:
     session.execute("CREATE INDEX transitions_episode ON transitions (entity, episode)")
 
 
-@_migration
+@MIGRATIONS
 def create_deliveries(session: Session) -> None:
     """The queue of notifications: one row for each transition and channel.
 
@@ -269,7 +216,7 @@ def create_deliveries(session: Session) -> None:
     )
 
 
-@_migration
+@MIGRATIONS
 def create_secrets(session: Session) -> None:
     """Random keys of this installation: the key of pseudonyms of category names."""
     session.execute("CREATE TABLE secrets (name text PRIMARY KEY, key bytea NOT NULL)")
@@ -279,7 +226,7 @@ def create_secrets(session: Session) -> None:
     )
 
 
-@_migration
+@MIGRATIONS
 def create_rollups(session: Session) -> None:
     """Roll-ups, the parts that lack samples, what each level holds, pinned spans, and leases.
 
@@ -385,12 +332,9 @@ def _mark_everything(session: Session) -> None:
         FROM (SELECT *, window_end_ns - window_start_ns < 300000000000 AS short FROM samples) old""")
 
 
-@_migration
+@MIGRATIONS
 def create_watching(session: Session) -> None:
-    """The state of the default alerter, and its windows.
-
-    `holder` is the collector that advances an entity, until `held_until` by the server's clock.
-    """
+    """The state of the default alerter, and its windows. Leases end by the server's clock."""
     session.execute("""
         CREATE TABLE heard (
             entity text COLLATE "C" NOT NULL,
@@ -420,12 +364,9 @@ def create_watching(session: Session) -> None:
         )""")
 
 
-@_migration
+@MIGRATIONS
 def create_episode_parts(session: Session) -> None:
-    """Episodes of the default alerter, which belong to the entity, and their parts.
-
-    `number` names such an episode within its entity; it is null for others.
-    """
+    """Parts of the default alerter's episodes, which have a `number` within their entity."""
     session.execute("ALTER TABLE episodes ADD COLUMN number bigint")
     session.execute("DROP INDEX episodes_open")
     session.execute(

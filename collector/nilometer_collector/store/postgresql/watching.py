@@ -12,7 +12,6 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
-from nilometer_collector.store.protocol import WATCH_LEASE_SECONDS
 from nilometer_collector.store.records import (
     EpisodeStep,
     HeardRecord,
@@ -21,6 +20,7 @@ from nilometer_collector.store.records import (
     WatchStep,
 )
 from nilometer_collector.store.texts import storable
+from nilometer_collector.store.watching import WATCH_LEASE_SECONDS
 
 _HEAR = """
 INSERT INTO heard (entity, agent, end_ns, received_ns)
