@@ -106,10 +106,10 @@ class RollUps(Protocol):
     def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
         """Replace the roll-ups of these parts, and mark the coarser parts as stale.
 
-        A part that got a further sample since `take` stays stale, and its roll-up as it was.
+        A part that got a further sample since `take` stays stale.
 
         Returns:
-            Number of parts that are no longer stale; 0 if another collector holds the work.
+            Number of parts that were replaced; 0 if another collector holds the work.
         """
         ...
 
