@@ -394,3 +394,9 @@ def _mark_everything(session: Session) -> None:
                     ELSE window_end_ns END,
                received_ns / 86400000000000, 0, 0
         FROM (SELECT *, window_end_ns - window_start_ns < 300000000000 AS short FROM samples) old""")
+
+
+@_migration
+def add_waits_of_deliveries(session: Session) -> None:
+    """Add the time, by the server's clock, before which a delivery must not be tried again."""
+    session.execute("ALTER TABLE deliveries ADD COLUMN not_before timestamptz")

@@ -301,3 +301,9 @@ def _fill_levels(db: Database) -> None:
         "ELSE window_end_ns END, received_ns / 86400000000000, 0, 0 FROM (SELECT *, "
         "window_end_ns - window_start_ns < 300000000000 AS short FROM samples)"
     )
+
+
+@migrations()
+def add_waits_of_deliveries(db: Database) -> None:
+    """Add the time before which a delivery must not be tried again."""
+    db.execute("ALTER TABLE deliveries ADD COLUMN not_before_ns INTEGER NOT NULL DEFAULT 0")
