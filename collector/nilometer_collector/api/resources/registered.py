@@ -8,6 +8,7 @@ from nilometer_collector.api.resources import (
     probes,
     references,
     samples,
+    storage,
     summaries,
 )
 
@@ -18,5 +19,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *references.OPERATIONS,
     *alerters.OPERATIONS,
     *episodes.OPERATIONS,
+    *storage.OPERATIONS,
     *probes.OPERATIONS,
 )
