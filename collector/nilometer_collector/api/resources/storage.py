@@ -22,13 +22,15 @@ class StoredLevelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredLevels(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store holds, finest level first."""
+    """What the store holds, finest level first; empty for callers who may not read every entity."""
 
     levels: list[StoredLevelView]
 
 
 async def read_storage(call: Call) -> StoredLevels:
-    """Return what each level of the store holds."""
+    """Return what each level of the store holds; nothing to callers who may not read all of it."""
+    if not call.access.is_unlimited:
+        return StoredLevels(levels=[])
     found = await call.context.ask(call.context.store.rollups.levels)
     return StoredLevels(levels=[_level_view(one) for one in found])
 

@@ -255,7 +255,7 @@ export interface StoredLevel {
   held_from: number | null; // time of arrival from which everything is held; null for everything
 }
 
-/** What the store holds, finest level first. */
+/** What the store holds, finest level first; empty for callers who may not read every entity. */
 export interface StoredLevels {
   levels: StoredLevel[];
 }

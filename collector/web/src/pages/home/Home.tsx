@@ -46,10 +46,12 @@ export function Home() {
                   <EpisodeList episodes={closed} place="home" now={now} />
                 </section>
               )}
-              <section aria-labelledby="storage">
-                <h2 id="storage">Storage</h2>
-                <Stored levels={levels} />
-              </section>
+              {levels.length > 0 && (
+                <section aria-labelledby="storage">
+                  <h2 id="storage">Storage</h2>
+                  <Stored levels={levels} />
+                </section>
+              )}
             </>
           );
         }}
