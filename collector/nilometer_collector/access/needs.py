@@ -49,6 +49,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
     ("GET", "/api/v1/watch"): Need.READ,
+    ("GET", "/api/v1/storage"): Need.READ,
 }
 
 

@@ -9,6 +9,7 @@ from nilometer_collector.api.resources import (
     probes,
     references,
     samples,
+    storage,
     summaries,
     watch,
 )
@@ -22,5 +23,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
     *watch.OPERATIONS,
+    *storage.OPERATIONS,
     *probes.OPERATIONS,
 )

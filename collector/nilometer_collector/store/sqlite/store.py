@@ -10,7 +10,7 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.references import References
-from nilometer_collector.store.sqlite.rollups import Arrived, RollUps
+from nilometer_collector.store.sqlite.rollups import RollUps
 from nilometer_collector.store.sqlite.samples import Samples
 from nilometer_collector.store.sqlite.watching import Watching
 
@@ -47,10 +47,9 @@ class SqliteStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         stored = notices = 0
-        arrived = Arrived()
         newest: dict[str, int] = {}
+        samples: list[tuple[int, SampleRow]] = []
         with self._database.write():
-            received_ns = self.rollups.received_ns(now_ns)
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
             for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
@@ -59,13 +58,14 @@ class SqliteStore:
                 stored += 1
                 content = arrival.content
                 if isinstance(content, SampleRow):
-                    series = self.samples.add(content, stream, arrival.sequence, received_ns)
-                    arrived.add(series, content)
+                    samples.append((arrival.sequence, content))
                     entity, end_ns = content.sample.entity, content.sample.window.end_ns
                     newest[entity] = max(newest.get(entity, 0), end_ns)
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
-            self.rollups.mark(arrived, received_ns)
+            if samples:
+                received_ns = self.rollups.received_ns(now_ns)
+                self.rollups.mark(self.samples.add(samples, stream, received_ns), received_ns)
             for entity, end_ns in newest.items():
                 self.watching.hear(entity, shipment.agent, end_ns, now_ns)
             sequences.settle(shipment.oldest_held)

@@ -4,7 +4,17 @@
  * Times are Unix seconds in UTC, windows are half-open, ratios are 0 to 1.
  */
 
-import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary, Watch } from "./types";
+import type {
+  Alerter,
+  Entity,
+  Episode,
+  Problem,
+  Reads,
+  Samples,
+  StoredLevel,
+  Summary,
+  Watch,
+} from "./types";
 
 /** An error response of the collector or of a proxy; with status 0, the collector was not reached. */
 export class ApiProblem extends Error {
@@ -83,3 +93,6 @@ export const watches = async (entity?: string, signal?: AbortSignal): Promise<Wa
 
 export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
   (await get("/api/v1/episodes", { entity }, signal)).episodes;
+
+export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
+  (await get("/api/v1/storage", {}, signal)).levels;
