@@ -135,7 +135,7 @@ def test_an_episode_opens_grows_and_closes_with_two_notifications(store: Store) 
     assert (episode.parts, episode.closed_ns) == (ended, 900)
     assert [turn.status for turn in episode.history] == ["ALERTING", "OK"]
     assert store.watching.open_parts() == set()
-    notice = store.deliveries.take("slack")
+    notice = store.deliveries.take("slack", NOW_NS)
     assert notice is not None
     assert notice.episode.parts == ended
 
