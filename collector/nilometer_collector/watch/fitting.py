@@ -27,6 +27,7 @@ from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord, Store
+from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.columns import (
     columns_of,
     is_same,
@@ -145,7 +146,7 @@ class Fitter:
                 continue
             if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
                 continue
-            reader = Reader(self._store.samples, self._edges.of(entity))
+            reader = Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
             found = learned_column(summary, list(reader.contents(series, *span)))
             if found is not None:
                 columns[summary], shared = found
@@ -173,7 +174,7 @@ class Fitter:
         span: tuple[int, int],
     ) -> set[int]:
         """Count the windows of *fresh* subjects again, into *kept*; return the changed ends."""
-        reader = Reader(self._store.samples, self._edges.of(entity))
+        reader = Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
         slots, changed = book.slots, set()
         held = frozenset(slots.values())
         for summary in sorted({key.summary for key in fresh}):

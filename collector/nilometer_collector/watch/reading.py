@@ -24,6 +24,7 @@ from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
+from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
 from nilometer_collector.watch.service import service_feature
 
@@ -55,10 +56,13 @@ class Reader:
     Args:
         samples: Stored samples.
         edges_of: Function that finds the edges of the entity's references by id.
+        level: Level of resolution to read. Roll-ups are faster to read; samples as shipped have
+            the same counts before and after they are rolled up.
     """
 
-    def __init__(self, samples: Samples, edges_of: EdgesOf) -> None:
+    def __init__(self, samples: Samples, edges_of: EdgesOf, level: Level = Level.SHIPPED) -> None:
         self._samples = samples
+        self._level = level
         self._edges_of = edges_of
         self._wants_digest = False  # whether the last sample was counted by its t-digest
 
@@ -131,7 +135,7 @@ class Reader:
         while start_ns < end_ns:
             until = min(start_ns + step, end_ns)
             limit = MOST_SAMPLES if step > BASE_NS else MOST_OF_A_WINDOW
-            found = self._samples.read(series, start_ns, until, limit)
+            found = self._samples.read(series, start_ns, until, limit, self._level)
             if len(found) >= limit and step > BASE_NS:
                 step = max(step // 2 // BASE_NS * BASE_NS, BASE_NS)
                 continue
