@@ -16,7 +16,7 @@ from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
-from nilometer.wire.sketches.tdigest import merged_digest_from_wire
+from nilometer.wire.sketches.digests import merged_digest_from_wire
 
 WINDOWS = 10_000
 ROWS = 2_000

@@ -1,5 +1,6 @@
 """Reads request bodies: JSON of at most 1 MiB, with exactly the declared structure."""
 
+import re
 from typing import TypeVar
 
 import msgspec
@@ -8,6 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from nilometer_collector.api.problems import ApiError
 
 MAX_BODY_BYTES = 1 << 20
+
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `([^`]*)`")
 
 T = TypeVar("T")
 
@@ -36,6 +40,13 @@ async def read_json(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(bytes(body), type=kind)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error)) from error
+        raise ApiError(422, str(error), _place(str(error))) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from error
+
+
+def _place(message: str) -> str:
+    """Return the field of the body that msgspec's *message* is about; empty for the whole body."""
+    place, named = _PLACE.search(message), _NAMED.search(message)
+    found = [match[1] for match in (place, named) if match is not None and match[1]]
+    return ".".join(found)

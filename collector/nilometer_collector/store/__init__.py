@@ -13,6 +13,7 @@ from nilometer_collector.store.protocol import (
 from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
+    EntityTotals,
     EpisodeRecord,
     Notice,
     ReferenceRecord,
@@ -31,6 +32,7 @@ __all__ = [
     "MOST_EPISODES",
     "Arrival",
     "DeliveryCounts",
+    "EntityTotals",
     "EpisodeRecord",
     "Level",
     "Notice",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from nilometer.alert import Alerter, Evaluation
 from nilometer.profile import SummarySample
@@ -89,8 +89,28 @@ class SeriesRecord:
     last_received_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRecord:
+class EntityTotals(NamedTuple):
+    """Statistics of all series of an entity.
+
+    Attributes:
+        summaries: Number of its summaries.
+        seen: Largest number of observations of one summary, because all count the same requests.
+        first_start_ns: Start of the oldest window.
+        last_end_ns: End of the newest window.
+        last_received_ns: Wall time of the last arrival.
+        last_window_ns: Length of the window that arrived then.
+    """
+
+    entity: str
+    summaries: int
+    seen: int
+    first_start_ns: int
+    last_end_ns: int
+    last_received_ns: int
+    last_window_ns: int
+
+
+class SampleRecord(NamedTuple):
     """One stored sample: its window and its bytes, which match their checksum.
 
     The window of a roll-up is the one given here; its bytes may contain another.

@@ -38,7 +38,11 @@ def joined(means: Floats, weights: Floats, atoms: Bools, compression: float) -> 
     order of the centroids gives the same bits.
     """
     order = np.argsort(means)
-    means, weights, atoms = means[order], weights[order], atoms[order]
+    return joined_in_order(means[order], weights[order], atoms[order], compression)
+
+
+def joined_in_order(means: Floats, weights: Floats, atoms: Bools, compression: float) -> Centroids:
+    """Return what `joined` returns for centroids with ascending means."""
     # Equal means are joined first. An atom may then fill whole cells, and is mixed with its
     # neighbours only if it is smaller than a cell.
     starts = _run_starts(means)

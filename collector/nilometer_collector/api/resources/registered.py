@@ -5,9 +5,11 @@ from nilometer_collector.api.resources import (
     alerters,
     entities,
     episodes,
+    newest,
     probes,
     references,
     samples,
+    series,
     summaries,
 )
 
@@ -15,6 +17,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *entities.OPERATIONS,
     *summaries.OPERATIONS,
     *samples.OPERATIONS,
+    *series.OPERATIONS,
+    *newest.OPERATIONS,
     *references.OPERATIONS,
     *alerters.OPERATIONS,
     *episodes.OPERATIONS,
